@@ -1,0 +1,17 @@
+"""Digits: 1,797 scanned digits, embedded in scikit-learn, drawn anew at every step.
+
+Cost: see `experiments/results/`. Data: 1,437 training digits on 32 x 32 pixels, each rotated,
+scaled and shifted at random at every step; 1,440 test images, 4 fixed distortions of 360 others.
+"""
+
+from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
+from ablax.data.augment import Augmentation
+
+RECIPE = Recipe(
+    data=DataConfig(source="digits"),
+    augment=Augmentation(rotate=15.0, scale=0.15, translate=3.0),
+    optimizer=OptimizerConfig(rate=0.02, weight_decay=5e-4, schedule="cosine", warmup=1.0),
+    train=TrainConfig(epochs=30, batch=64, evaluate_every=3),
+    width=0.125,
+    seeds=5,
+)

@@ -1,0 +1,78 @@
+"""AlexNet's ablation: remove layers and train what is left.
+
+Question: What does depth buy? AlexNet without its layers 7; 6 and 7; 3 and 4; and 3, 4, 6 and 7,
+each trained anew from the weights it shares with the whole network.
+
+Source: L0, the slides "AlexNet: ablation study", after R. Fergus. The experiment is that of
+Zeiler and Fergus (2014), Visualizing and understanding convolutional networks, section 5.1, table 3.
+
+Prediction: On ImageNet the network without 7 loses 1.1 points, without 3 and 4 it loses 3.0, without
+6 and 7 it loses 5.7, and without all four 33.5: "depth of the network is the key". On small images
+we expect the last to be worst by far; the others may lie too close together to be told apart.
+
+Command: make experiment NAME=alexnet_ablation [CONFIG=smoke|digits|fashion_mnist|cifar10|imagenet]
+
+Cost: see the README.
+"""
+
+from ablax.ablations import without_3_4, without_3_4_6_7, without_6_7, without_7
+from ablax.core import Network
+from ablax.experiment import Experiment, Inputs
+from ablax.report.results import Claim, Published
+from ablax.zoo import alexnet_for
+
+
+def network(inputs: Inputs) -> Network:
+    """AlexNet in the form that fits the images."""
+    return alexnet_for(inputs.image_size, inputs.classes, inputs.width)
+
+
+LECTURE = Published(
+    short="L0",
+    source="L0 (Risteski 2020, lecture 4, 'AlexNet: ablation study', after Fergus)",
+    measure="error on ImageNet; the lecture does not say of which kind",
+    unit="points",
+    drops={"without_7": 1.1, "without_6_7": 5.7, "without_3_4": 3.0, "without_3_4_6_7": 33.5},
+    parameters_removed={"without_7": 16e6, "without_6_7": 50e6, "without_3_4": 1e6},
+)
+
+ZEILER_FERGUS = Published(
+    short="Zeiler & Fergus",
+    source=(
+        "Zeiler and Fergus (2014), Visualizing and understanding convolutional networks, table 3"
+    ),
+    measure="top-5 validation error on ImageNet, each network trained anew",
+    unit="points",
+    drops={"without_7": 0.3, "without_6_7": 4.3, "without_3_4": 4.0, "without_3_4_6_7": 32.0},
+    parameters_removed={},
+    note="whole network: 18.1 % top-5, 40.5 % top-1",
+)
+
+EXPERIMENT = Experiment(
+    about=__doc__,
+    network=network,
+    variants={
+        "without_7": without_7,
+        "without_6_7": without_6_7,
+        "without_3_4": without_3_4,
+        "without_3_4_6_7": without_3_4_6_7,
+    },
+    labels={
+        "without_7": "without 7",
+        "without_6_7": "without 6, 7",
+        "without_3_4": "without 3, 4",
+        "without_3_4_6_7": "without 3, 4, 6, 7",
+    },
+    published=(LECTURE, ZEILER_FERGUS),
+    claims=(
+        Claim("removing 7 costs something", worse="without_7", better="full"),
+        Claim("removing 3 and 4 costs more than removing 7", "without_3_4", "without_7"),
+        Claim("removing 6 and 7 costs more than removing 3 and 4", "without_6_7", "without_3_4"),
+        Claim(
+            "removing 3, 4, 6 and 7 costs more than removing 6 and 7",
+            "without_3_4_6_7",
+            "without_6_7",
+        ),
+    ),
+    full_size=Inputs(image_size=227, channels=3, classes=1000),
+)

@@ -1,0 +1,1 @@
+"""ablax: a laboratory for convolutional networks on JAX."""

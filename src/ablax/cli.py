@@ -1,0 +1,92 @@
+"""The command line: `ablax list`, `ablax run NAME`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from ablax.errors import AblaxError, nearest
+
+_ABOUT = "A laboratory for convolutional networks on JAX."
+_COMMANDS = ("list", "run")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave: status 0, or 2 with one message where a person has to mend something.
+
+    Args:
+        arguments: The words behind `ablax`; those of the process by default.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        _main(words)
+    except AblaxError as error:
+        print(f"ablax: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("ablax: stopped at once; the last checkpoint is as it was", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _main(words: list[str]) -> None:
+    parser = argparse.ArgumentParser("ablax", description=_ABOUT)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="name the experiments, recipes and networks")
+    listing.add_argument("--format", choices=("text", "json"), default="text")
+    run = commands.add_parser("run", help="run an experiment, or go on with one", add_help=False)
+    run.add_argument("name", metavar="NAME", nargs="?", help="an experiment, or the path of one")
+    run.add_argument("--config", metavar="RECIPE", default="digits", help="a recipe, or its path")
+    run.add_argument("--results", metavar="FOLDER", type=Path, help="where the results go")
+    if words and words[0] not in (*_COMMANDS, "-h", "--help"):
+        raise AblaxError(f"there is no command {words[0]!r}: {nearest(words[0], _COMMANDS)}")
+    options, rest = parser.parse_known_args(words)
+    if options.command == "list":
+        if rest:
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        _list(options.format)
+    else:
+        _run(options, rest, words)
+
+
+def _run(options: argparse.Namespace, rest: list[str], words: list[str]) -> None:
+    from rich.console import Console
+
+    from ablax.discovery import experiment, names, recipe
+    from ablax.recipe_options import override
+
+    recipe_name, base = recipe(options.config)
+    if options.name is None:
+        if "-h" not in rest and "--help" not in rest:
+            raise AblaxError("which experiment? " + nearest("", names("experiments")))
+        override(base, rest, recipe_name)
+    name, question = experiment(options.name)
+    resolved = override(base, rest, recipe_name)
+    folder = options.results or Path("results") / name / recipe_name
+    # jax is imported from here on: a wrong word above is answered at once
+    from ablax.results_folder import ResultsFolder
+    from ablax.runner import Order, run_experiment
+    from ablax.training.compilation import set_up
+
+    set_up()
+    command = shlex.join(["ablax", *words])
+    order = Order(name, question, recipe_name, resolved, ResultsFolder(folder), command)
+    run_experiment(order, Console())
+
+
+def _list(form: str) -> None:
+    from ablax.discovery import names
+    from ablax.listing import networks, text
+
+    found = {
+        "experiments": names("experiments"),
+        "recipes": names("configs"),
+        "networks": networks(),
+    }
+    print(json.dumps(found, indent=2) if form == "json" else text(found))

@@ -1,0 +1,155 @@
+"""Recipes: what a run trains on, how, and for how long, as frozen typed values.
+
+A recipe in `configs/` is one of these; the command line overrides any field by its dotted name
+(`--train.epochs 3`). Every field is checked here, so a bad value is refused before data are read.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ablax.data.augment import Augmentation
+from ablax.errors import AblaxError
+
+
+class ConfigError(AblaxError):
+    """A field of a recipe with a value that it cannot have."""
+
+
+def require(holds: bool, name: str, given: object, expected: str) -> None:
+    """Refuse a field's value in one sentence.
+
+    Raises:
+        ConfigError: `holds` is false.
+    """
+    if not holds:
+        raise ConfigError(f"{name} is {given!r}, and {expected} is expected")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which images."""
+
+    source: str = "digits"
+    """`digits` (embedded), or `tfds:NAME` for any image-classification set of tensorflow-datasets."""
+    dir: Path | None = None
+    """Folder of prepared tensorflow-datasets; default: the environment's TFDS_DATA_DIR."""
+    image_size: int | None = None
+    """Height and width in pixels to resize to; default: the images' own size."""
+    stream: bool = False
+    """Decode while training, for sets too large to keep in memory."""
+    workers: int = 0
+    """Processes that decode a streamed set; 0 decodes in threads."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.source), "data.source", self.source, "a name such as 'digits'")
+        size = self.image_size
+        require(size is None or size > 0, "data.image-size", size, "at least 1 pixel")
+        require(self.workers >= 0, "data.workers", self.workers, "0 or more processes")
+        require(
+            not self.stream or size is not None,
+            "data.image-size",
+            size,
+            "a size in pixels, because data.stream is on,",
+        )
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the weights move. Weight decay acts on kernels alone, outside the loss."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    """Stochastic gradient descent with momentum, or Adam with decoupled weight decay."""
+    rate: float = 0.05
+    """Learning rate at its highest."""
+    momentum: float = 0.9
+    """Of `sgd`: the share of the last step that is taken again."""
+    nesterov: bool = False
+    """Of `sgd`: look ahead along the momentum."""
+    weight_decay: float = 5e-4
+    """Shrinkage of kernels a step, in units of the learning rate."""
+    schedule: Literal["constant", "step", "cosine"] = "cosine"
+    """How the rate falls after the warm-up."""
+    warmup: float = 0.0
+    """Epochs over which the rate rises linearly from 0."""
+    drops: tuple[float, ...] = (0.5, 0.75)
+    """Of `step`: shares of the training at which the rate is multiplied by `drop_factor`."""
+    drop_factor: float = 0.1
+    """Of `step`: see `drops`."""
+    clip: float | None = None
+    """Largest norm of the gradient; longer ones are scaled down to it. None: no limit."""
+
+    def __post_init__(self) -> None:
+        def positive(value: float) -> bool:
+            return math.isfinite(value) and value > 0
+
+        require(positive(self.rate), "optimizer.rate", self.rate, "a number above 0")
+        require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "0 or more, below 1,")
+        decay, warmup = self.weight_decay, self.warmup
+        require(0 <= decay < math.inf, "optimizer.weight-decay", decay, "a number of 0 or more")
+        require(0 <= warmup < math.inf, "optimizer.warmup", warmup, "0 or more epochs")
+        rising = all(0 < share < 1 for share in self.drops) and list(self.drops) == sorted(
+            set(self.drops)
+        )
+        require(rising, "optimizer.drops", self.drops, "rising shares between 0 and 1")
+        factor = self.drop_factor
+        require(0 < factor <= 1, "optimizer.drop-factor", factor, "above 0 and at most 1")
+        require(
+            self.clip is None or positive(self.clip), "optimizer.clip", self.clip, "above 0 or None"
+        )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """For how long, and in what portions."""
+
+    epochs: int = 20
+    """Passes over the training images."""
+    batch: int = 128
+    """Images a step, over all devices together."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the computation; parameters, statistics and the loss stay in float32."""
+    label_smoothing: float = 0.0
+    """Share of the target spread evenly over all classes."""
+    evaluate_every: int = 1
+    """Epochs between two evaluations on the test images; the last epoch is always evaluated."""
+    checkpoint_seconds: float = 30.0
+    """Least time between two checkpoints, in seconds; the end of a run always writes one."""
+    chunk: int = 0
+    """Steps in one compiled loop; 0 chooses: an epoch, or about 50 steps on a CPU."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "evaluate_every"):
+            value = getattr(self, name)
+            require(value >= 1, f"train.{name.replace('_', '-')}", value, "at least 1")
+        smoothing, seconds = self.label_smoothing, self.checkpoint_seconds
+        require(0 <= smoothing < 1, "train.label-smoothing", smoothing, "0 or more, below 1,")
+        require(seconds >= 0, "train.checkpoint-seconds", seconds, "0 or more seconds")
+        require(self.chunk >= 0, "train.chunk", self.chunk, "0 or more steps")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Data, schedule and budget: what any question is asked with."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    """Which images."""
+    augment: Augmentation = field(default_factory=Augmentation)
+    """How each training image is varied at every step."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """How the weights move."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """For how long."""
+    width: float = 1.0
+    """Factor on the features of the network's layers."""
+    seeds: int = 3
+    """Runs of every variant, from seeds 0, 1, 2, ..."""
+    conclusions: bool = True
+    """Whether the budget is large enough for the report to draw a conclusion."""
+
+    def __post_init__(self) -> None:
+        require(math.isfinite(self.width) and self.width > 0, "width", self.width, "above 0")
+        require(self.seeds >= 1, "seeds", self.seeds, "at least 1")

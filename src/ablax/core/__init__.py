@@ -1,0 +1,57 @@
+"""The one idea: a network is a value, and an ablation a pure function from network to network."""
+
+from ablax.core.edits import (
+    Edit,
+    EditError,
+    compose,
+    edit,
+    insert_after,
+    insert_before,
+    paths,
+    remove,
+    replace,
+    with_head,
+    without,
+)
+from ablax.core.layers import Chain, LayerError, Layers, chain, run
+from ablax.core.network import (
+    ImageShape,
+    Network,
+    abstract_variables,
+    check,
+    count_parameters,
+    initialize,
+    leaves_by_path,
+    parameter_shapes,
+    parameter_sizes,
+    redrawn,
+)
+
+__all__ = [
+    "Chain",
+    "Edit",
+    "EditError",
+    "ImageShape",
+    "LayerError",
+    "Layers",
+    "Network",
+    "abstract_variables",
+    "chain",
+    "check",
+    "compose",
+    "count_parameters",
+    "edit",
+    "initialize",
+    "insert_after",
+    "insert_before",
+    "leaves_by_path",
+    "parameter_shapes",
+    "parameter_sizes",
+    "paths",
+    "redrawn",
+    "remove",
+    "replace",
+    "run",
+    "with_head",
+    "without",
+]

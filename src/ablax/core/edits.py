@@ -1,0 +1,197 @@
+"""Edits: pure functions from Network to Network. An ablation is one of them.
+
+Every edit must find what it names and must change something; otherwise it refuses, because an
+ablation that silently removed nothing would report the baseline twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import flax.linen as nn
+
+from ablax.core.layers import Layers
+from ablax.core.network import Network
+from ablax.errors import AblaxError, nearest
+
+Edit = Callable[[Network], Network]
+Rewrite = Callable[[str, nn.Module], Layers | None]
+
+
+class EditError(AblaxError):
+    """An edit that matches nothing, or changes nothing."""
+
+
+def edit(network: Network, rewrite: Rewrite) -> Network:
+    """Walk through every layer, at any depth, and let `rewrite` say what stands in its place.
+
+    Args:
+        network: What to edit.
+        rewrite: Called with a layer's path (`"fc7"`, then `"fc7/dense"`) and the module. It returns
+            the layers that take its place (none of them removes it), or None to keep it and look
+            inside.
+
+    Returns:
+        The edited network.
+
+    Raises:
+        EditError: Nothing changed.
+
+    Example:
+        >>> from ablax.layers import MaxPool, AveragePool
+        >>> from ablax.zoo import lenet5
+        >>> def maximum(path, layer):
+        ...     if isinstance(layer, AveragePool):
+        ...         return Layers({path.split("/")[-1]: MaxPool(layer.window, layer.stride)})
+        >>> edit(lenet5(10), maximum).tail["s2"].window
+        2
+    """
+    parts = {part: _edit_layers(getattr(network, part), "", rewrite) for part in _PARTS}
+    edited = network.copy(**parts)
+    if edited == network:
+        raise EditError("the edit changes nothing: it matched no layer, or put back what was there")
+    return edited
+
+
+_PARTS = ("tail", "body", "head")
+
+
+def _edit_layers(layers: Layers, prefix: str, rewrite: Rewrite) -> Layers:
+    result = Layers()
+    for name, layer in layers.items():
+        instead = rewrite(prefix + name, layer)
+        if instead is None:
+            instead = Layers({name: _edit_inside(layer, f"{prefix}{name}/", rewrite)})
+        result = result + instead
+    return result
+
+
+def _edit_inside(layer: nn.Module, prefix: str, rewrite: Rewrite) -> nn.Module:
+    held = _held(layer)
+    changed = {field: _edit_layers(inner, prefix, rewrite) for field, inner in held.items()}
+    return layer.copy(**changed) if changed != held else layer
+
+
+def _held(layer: nn.Module) -> dict[str, Layers]:
+    """The `Layers` that a module holds: the only way in which a module may hold others."""
+    fields = {field.name: getattr(layer, field.name, None) for field in dataclasses.fields(layer)}
+    return {name: value for name, value in fields.items() if isinstance(value, Layers)}
+
+
+def paths(network: Network) -> tuple[str, ...]:
+    """The path of every layer at any depth, in order: `conv1`, `conv1/conv`, ..."""
+
+    def below(layers: Layers, prefix: str) -> list[str]:
+        found = []
+        for name, layer in layers.items():
+            found.append(prefix + name)
+            for inner in _held(layer).values():
+                found += below(inner, f"{prefix}{name}/")
+        return found
+
+    return tuple(below(network.layers, ""))
+
+
+def remove(*names: str) -> Edit:
+    """The edit that removes the named layers; their neighbors are joined.
+
+    Args:
+        *names: Paths, such as `"fc7"` or `"fc7/dropout"`.
+
+    Raises:
+        EditError: When applied to a network that lacks one of them.
+
+    Example:
+        >>> from ablax.zoo import lenet5
+        >>> list(remove("f6")(lenet5(10)).head)
+        ['vectorize', 'output']
+    """
+    return _at(names, lambda _name, _layer: Layers())
+
+
+def replace(name: str, layer: nn.Module) -> Edit:
+    """The edit that puts another layer under the same name.
+
+    Raises:
+        EditError: When applied to a network that lacks the name, or that has the layer already.
+    """
+    return _at((name,), lambda last, _layer: Layers({last: layer}))
+
+
+def insert_after(name: str, **layers: nn.Module) -> Edit:
+    """The edit that inserts the layers behind the named one.
+
+    Raises:
+        EditError: When applied to a network that lacks the name.
+        AblaxError: When a new name is taken.
+    """
+    return _at((name,), lambda last, layer: Layers({last: layer}) + Layers(layers))
+
+
+def insert_before(name: str, **layers: nn.Module) -> Edit:
+    """The edit that inserts the layers in front of the named one; refuses as `insert_after`."""
+    return _at((name,), lambda last, layer: Layers(layers) + Layers({last: layer}))
+
+
+def with_head(head: Layers) -> Edit:
+    """The edit that puts another head on the network.
+
+    Raises:
+        EditError: When applied to a network that has this head already.
+    """
+
+    def exchange(network: Network) -> Network:
+        if network.head == head:
+            raise EditError("the edit changes nothing: the network has this head already")
+        return network.copy(head=head)
+
+    return exchange
+
+
+def without(*kinds: type[nn.Module]) -> Edit:
+    """The edit that removes every layer of the given classes, at any depth.
+
+    Raises:
+        EditError: When applied to a network that has none.
+
+    Example:
+        >>> from ablax.layers import Tanh
+        >>> from ablax.zoo import lenet5
+        >>> "c1/tanh" in paths(without(Tanh)(lenet5(10)))
+        False
+    """
+
+    def strip(network: Network) -> Network:
+        try:
+            return edit(network, lambda _, layer: Layers() if isinstance(layer, kinds) else None)
+        except EditError:
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise EditError(f"the network has no {wanted} to remove") from None
+
+    return strip
+
+
+def compose(*edits: Edit) -> Edit:
+    """The edit that applies the given ones from left to right."""
+
+    def apply_all(network: Network) -> Network:
+        for change in edits:
+            network = change(network)
+        return network
+
+    return apply_all
+
+
+def _at(names: tuple[str, ...], change: Callable[[str, nn.Module], Layers]) -> Edit:
+    def apply(network: Network) -> Network:
+        known = paths(network)
+        for name in names:
+            if name not in known:
+                raise EditError(f"the network has no layer {name!r}: {nearest(name, known)}")
+        return edit(
+            network,
+            lambda path, layer: change(path.rsplit("/", 1)[-1], layer) if path in names else None,
+        )
+
+    return apply

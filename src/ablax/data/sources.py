@@ -1,0 +1,195 @@
+"""Data sets by name, whole in memory or mapped from a file.
+
+`digits` is embedded; `tfds:NAME` is any set for image classification that tensorflow-datasets has
+prepared in the ArrayRecord format. The first call decodes it, later calls map the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from ablax.data import cache as cache_folder
+from ablax.data import tfds_folder
+from ablax.data.digits import load_digits
+from ablax.data.images import ChannelStatistics, DataError, ImageSet, Split
+from ablax.data.pictures import as_array, center, decode
+from ablax.errors import nearest
+
+__all__ = ["DataError", "ImageSet", "Progress", "Split", "load"]
+
+Progress = Callable[[int, int], None]
+"""Called with the number of pictures decoded and the number of all."""
+
+_CHUNK = 500
+
+
+def load(
+    source: str,
+    *,
+    folder: Path | None = None,
+    cache: Path | None = None,
+    image_size: int | None = None,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """The data set of this name.
+
+    Args:
+        source: `digits`, or `tfds:NAME`, `tfds:NAME/config`, `tfds:NAME/config:1.0.0`.
+        folder: The prepared sets; by default TFDS_DATA_DIR, else `./data` if it holds the set,
+            else `~/tensorflow_datasets`.
+        cache: Where decoded sets are kept; by default ABLAX_CACHE, else `~/.cache/ablax`.
+        image_size: Pixels along each side: the shorter side is scaled to it, then the middle is
+            cut out. By default pictures keep their size, which must be the same for all.
+        progress: Told how far decoding is. It is not called when the cache is used.
+
+    Returns:
+        The set. The pictures of a `tfds:` set are mapped from the cache, read-only.
+
+    Raises:
+        DataError: The set is unknown, missing, unprepared, damaged or not for classification.
+
+    Example:
+        >>> load("digits").image_shape
+        (32, 32, 1)
+    """
+    if image_size is not None and image_size < 1:
+        raise DataError(f"image_size is {image_size}; expected at least 1 pixel")
+    if source == "digits":
+        return _resized(load_digits(), image_size)
+    address = parse(source)
+    prepared = tfds_folder.open_set(address, folder)
+    label = f"{image_size}" if image_size else "native"
+    name = f"{prepared.name.replace('/', '-')}-{label}-{prepared.fingerprint()}"
+    place = (cache_folder.default_root() if cache is None else Path(cache)) / name
+    about = cache_folder.build_once(
+        place, lambda new: _decode_into(new, prepared, image_size, progress)
+    )
+
+    def split(part: str) -> Split:
+        images = np.load(place / f"{part}_images.npy", mmap_mode="r")
+        return Split(images, np.load(place / f"{part}_labels.npy"))
+
+    return ImageSet(
+        name=about["name"],
+        train=split("train"),
+        test=split("test"),
+        classes=tuple(about["classes"]),
+        mean=tuple(about["mean"]),
+        std=tuple(about["std"]),
+    )
+
+
+def parse(source: str) -> tfds_folder.Address:
+    """The address of a tensorflow-datasets source.
+
+    Raises:
+        DataError: No source has such a name.
+    """
+    if source.startswith("tfds:"):
+        return tfds_folder.parse(source)
+    hint = nearest(source, ["digits"])
+    if not hint.startswith("did you mean"):
+        hint = f"did you mean 'tfds:{source}'?" if source.replace("_", "").isalnum() else ""
+    raise DataError(
+        f"'{source}' is no data set: expected 'digits' or 'tfds:NAME'; {hint}".rstrip("; ")
+    )
+
+
+def _resized(images: ImageSet, size: int | None) -> ImageSet:
+    if size is None or images.image_shape[:2] == (size, size):
+        return images
+
+    def resize(split: Split) -> Split:
+        pictures = [center(Image.fromarray(each[..., 0]), size) for each in split.images]
+        return Split(np.stack([as_array(each) for each in pictures]), split.labels)
+
+    train, test = resize(images.train), resize(images.test)
+    statistics = ChannelStatistics(channels=1)
+    statistics.add(train.images)
+    return replace(images, train=train, test=test, mean=statistics.mean, std=statistics.std)
+
+
+def _decode_into(
+    place: Path,
+    prepared: tfds_folder.PreparedSet,
+    image_size: int | None,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Write both splits as `.npy` files and return what the manifest says about them."""
+    statistics = ChannelStatistics(prepared.channels)
+    total, done = len(prepared.train) + len(prepared.test), 0
+    shape: tuple[int, ...] | None = None
+    for part, records in (("train", prepared.train), ("test", prepared.test)):
+        labels: list[int] = []
+        # Written by and by, not mapped: a full disk is then an error and not a dead process.
+        with (place / f"{part}_images.npy").open("wb") as file:
+            for images, more in _decoded(records, prepared, image_size):
+                if shape is None:
+                    shape = images.shape[1:]
+                if not labels:
+                    _write_header(file, (len(records), *shape))
+                if images.shape[1:] != shape:
+                    raise _several_sizes(prepared.name, shape, images.shape[1:])
+                file.write(images.tobytes())
+                labels += more
+                if part == "train":
+                    statistics.add(images)
+                done += len(more)
+                if progress is not None:
+                    progress(done, total)
+        _check_labels(labels, prepared, part)
+        np.save(place / f"{part}_labels.npy", np.asarray(labels, np.int32))
+    return {
+        "name": prepared.name,
+        "classes": prepared.classes,
+        "mean": statistics.mean,
+        "std": statistics.std,
+    }
+
+
+def _decoded(
+    records: tfds_folder.RecordSplit, prepared: tfds_folder.PreparedSet, image_size: int | None
+) -> Iterator[tuple[UInt8[np.ndarray, "N H W C"], list[int]]]:
+    def picture(record: tuple[bytes, int]) -> UInt8[np.ndarray, "H W C"]:
+        image = decode(record[0], prepared.channels)
+        return as_array(image if image_size is None else center(image, image_size))
+
+    with ThreadPoolExecutor() as threads:
+        for start in range(0, len(records), _CHUNK):
+            chunk = records.read(range(start, min(start + _CHUNK, len(records))))
+            # Threads pay for photographs; for icons the handing over costs more than it saves.
+            large = sum(len(data) for data, _ in chunk) > len(chunk) * 16_384
+            pictures = list((threads.map if large else map)(picture, chunk))
+            for each in pictures:
+                if each.shape != pictures[0].shape:
+                    raise _several_sizes(prepared.name, pictures[0].shape, each.shape)
+            yield np.stack(pictures), [label for _, label in chunk]
+
+
+def _several_sizes(name: str, one: tuple[int, ...], other: tuple[int, ...]) -> DataError:
+    return DataError(
+        f"{name} has pictures of several sizes ({one[0]} x {one[1]} and {other[0]} x {other[1]}): "
+        "give the size to bring them to with --data.image-size"
+    )
+
+
+def _check_labels(labels: list[int], prepared: tfds_folder.PreparedSet, part: str) -> None:
+    wrong = [label for label in labels if not 0 <= label < len(prepared.classes)]
+    if wrong:
+        raise DataError(
+            f"{len(wrong):,} of {len(labels):,} pictures in the {part} split of {prepared.name} "
+            f"have no label of 0 to {len(prepared.classes) - 1} (the first is {wrong[0]})"
+        )
+
+
+def _write_header(file: Any, shape: tuple[int, ...]) -> None:
+    about = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)

@@ -1,0 +1,219 @@
+"""Sets that do not fit on the device: read, decoded and cropped on the way, through grain.
+
+The order of an epoch and every crop follow from (seed, step) alone, and any step can be reached
+directly, so a run that stopped goes on at its step as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from ablax.data import tfds_folder
+from ablax.data.images import DataError
+from ablax.data.pictures import as_array, center, decode, random_crop
+from ablax.data.sources import parse
+
+Batch = tuple[UInt8[np.ndarray, "B H W C"], Int32[np.ndarray, "B"]]
+
+TEST_MARGIN = 256 / 224
+"""The shorter side of a test picture over the size of the middle that is shown."""
+
+# Of the training pictures of ImageNet; the streams of other color sets use them too, since their
+# own would need a pass over all pictures. Gray: the middle and half the range.
+_MEAN = {1: (0.5,), 3: (0.485, 0.456, 0.406)}
+_STD = {1: (0.25,), 3: (0.229, 0.224, 0.225)}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageStream:
+    """A prepared set, and its batches on demand.
+
+    Attributes:
+        name: The set and its version.
+        image_shape: Height, width and channels of the pictures it gives.
+        classes: The name of each label.
+        train_size: Number of training pictures.
+        test_size: Number of test pictures.
+        mean: Per channel, in [0, 1], to normalize by.
+        std: Likewise.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    train_size: int
+    test_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    _set: tfds_folder.PreparedSet
+
+    def train(
+        self, *, batch: int, seed: int, start_step: int = 0, workers: int = 0
+    ) -> Iterator[Batch]:
+        """Batches of training pictures without end, each a random crop.
+
+        An epoch is `train_size // batch` steps; its pictures are in an order of their own, and
+        those left over are not shown in it.
+
+        Args:
+            batch: Pictures in every batch.
+            seed: Fixes the orders and the crops.
+            start_step: The number of the first batch, counted from 0 over all epochs.
+            workers: Processes that decode; 0 decodes in threads of this one.
+
+        Raises:
+            DataError: The batch is larger than the set, or a number is out of range.
+        """
+        _check(batch=batch, workers=workers)
+        if not 0 <= seed < 2**32 or start_step < 0:
+            raise DataError(
+                f"seed is {seed} and start_step {start_step}; expected 0 to 2³² - 1, and 0 or more"
+            )
+        if batch > self.train_size:
+            raise DataError(
+                f"batch is {batch}; {self.name} has {self.train_size:,} training pictures: "
+                "give a smaller batch"
+            )
+        import grain  # slow to import
+
+        crop = _Crop(self.image_shape[0], self.image_shape[2], self.classes)
+        batches = (
+            grain.MapDataset.source(self._set.train)
+            .seed(seed)
+            .shuffle()
+            .random_map(crop)
+            .batch(batch, drop_remainder=True, batch_fn=_stack)
+            .repeat()
+        )
+        return _read(grain, batches[start_step:], workers)
+
+    def test(self, *, batch: int, workers: int = 0) -> Iterator[Batch]:
+        """Every test picture once, in the order of the files; the last batch may be smaller."""
+        _check(batch=batch, workers=workers)
+        import grain  # slow to import
+
+        middle = _Middle(self.image_shape[0], self.image_shape[2], self.classes)
+        pictures = grain.MapDataset.source(self._set.test).map(middle)
+        return _read(grain, pictures.batch(batch, batch_fn=_stack), workers)
+
+
+def open_stream(source: str, *, folder: Path | None = None, image_size: int) -> ImageStream:
+    """Sizes and classes of a prepared set, without reading its pictures.
+
+    Args:
+        source: `tfds:NAME`, `tfds:NAME/config` or `tfds:NAME/config:1.0.0`.
+        folder: As for `ablax.data.sources.load`.
+        image_size: Pixels along each side of the pictures to be given.
+
+    Raises:
+        DataError: The set is unknown, missing, unprepared or not for classification.
+    """
+    if source == "digits":
+        raise DataError("'digits' is embedded and is not streamed: expected tfds:NAME")
+    if image_size < 1:
+        raise DataError(f"image_size is {image_size}; expected at least 1 pixel")
+    prepared = tfds_folder.open_set(parse(source), folder)
+    return ImageStream(
+        name=prepared.name,
+        image_shape=(image_size, image_size, prepared.channels),
+        classes=prepared.classes,
+        train_size=len(prepared.train),
+        test_size=len(prepared.test),
+        mean=_MEAN[prepared.channels],
+        std=_STD[prepared.channels],
+        _set=prepared,
+    )
+
+
+def stream(
+    source: str,
+    *,
+    folder: Path | None = None,
+    split: Literal["train", "test"],
+    image_size: int,
+    batch: int,
+    seed: int = 0,
+    start_step: int = 0,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """Batches of one split: `open_stream`, then `ImageStream.train` or `ImageStream.test`."""
+    images = open_stream(source, folder=folder, image_size=image_size)
+    if split == "train":
+        return images.train(batch=batch, seed=seed, start_step=start_step, workers=workers)
+    return images.test(batch=batch, workers=workers)
+
+
+@dataclass(frozen=True)
+class _Crop:
+    """A training picture: a random crop, by the generator grain makes for its place."""
+
+    size: int
+    channels: int
+    classes: tuple[str, ...]
+
+    def __call__(
+        self, record: tuple[bytes, int], random: np.random.Generator
+    ) -> tuple[np.ndarray, int]:
+        picture = decode(record[0], self.channels)
+        return as_array(random_crop(picture, self.size, random)), _label(record, self.classes)
+
+
+@dataclass(frozen=True)
+class _Middle:
+    """A test picture: scaled, and its middle."""
+
+    size: int
+    channels: int
+    classes: tuple[str, ...]
+
+    def __call__(self, record: tuple[bytes, int]) -> tuple[np.ndarray, int]:
+        picture = decode(record[0], self.channels)
+        shorter = round(self.size * TEST_MARGIN)
+        return as_array(center(picture, self.size, shorter)), _label(record, self.classes)
+
+
+def _label(record: tuple[bytes, int], classes: tuple[str, ...]) -> int:
+    if not 0 <= record[1] < len(classes):
+        raise DataError(f"a picture has the label {record[1]}; expected 0 to {len(classes) - 1}")
+    return record[1]
+
+
+def _stack(records: Any) -> Batch:
+    images, labels = zip(*records, strict=True)
+    return np.stack(images), np.asarray(labels, np.int32)
+
+
+def _check(*, batch: int, workers: int) -> None:
+    if batch < 1 or workers < 0:
+        raise DataError(
+            f"batch is {batch} and workers {workers}; expected 1 or more, and 0 or more"
+        )
+
+
+def _read(grain: Any, batches: Any, workers: int) -> Iterator[Batch]:
+    """Read ahead by a few batches, in threads of this process or in processes of their own."""
+    ready = batches.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))
+    if workers:
+        from absl import flags
+
+        # Grain asks absl for flags, which only absl's own command lines read.
+        if not flags.FLAGS.is_parsed():
+            flags.FLAGS.mark_as_parsed()
+        ready = ready.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+    iterator = iter(ready)
+    # Threads and processes must end before Python takes its modules apart.
+    atexit.register(iterator.close)
+    try:
+        for images, labels in iterator:
+            # A worker's arrays lie in memory it shares and takes back: they are copied.
+            yield (np.array(images), np.array(labels)) if workers else (images, labels)
+    finally:
+        atexit.unregister(iterator.close)
+        iterator.close()

@@ -1,0 +1,295 @@
+"""A set prepared by tensorflow-datasets in the ArrayRecord format, read without TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablax.data.images import DataError
+from ablax.errors import nearest
+
+_ADDRESS = re.compile(
+    r"tfds:(?P<name>\w+)(?:/(?P<config>[\w.\-]+))?(?::(?P<version>\d+\.\d+\.\d+))?"
+)
+_TEST_SPLITS = ("test", "validation")
+
+
+@dataclass(frozen=True)
+class Address:
+    """`tfds:NAME`, `tfds:NAME:1.0.0`, `tfds:NAME/config` or `tfds:NAME/config:1.0.0`."""
+
+    name: str
+    config: str | None = None
+    version: str | None = None
+
+    def __str__(self) -> str:
+        config = f"/{self.config}" if self.config else ""
+        return f"tfds:{self.name}{config}" + (f":{self.version}" if self.version else "")
+
+    @property
+    def advice(self) -> str:
+        """How to get the set."""
+        return (
+            f"`make data DATA={self.name}` prepares it in ./data (needs a network), "
+            "and --data.dir or TFDS_DATA_DIR names the folder where it is prepared already"
+        )
+
+
+def parse(source: str) -> Address:
+    """The address written in `source`.
+
+    Raises:
+        DataError: It is not of that form.
+
+    Example:
+        >>> parse("tfds:cifar10:3.0.2")
+        Address(name='cifar10', config=None, version='3.0.2')
+    """
+    match = _ADDRESS.fullmatch(source)
+    if match is None:
+        raise DataError(
+            f"'{source}' is no data set of tensorflow-datasets: "
+            "expected tfds:NAME, tfds:NAME/config or tfds:NAME/config:1.0.0"
+        )
+    return Address(**match.groupdict())
+
+
+def data_folder(address: Address, folder: Path | None) -> Path:
+    """Where to look: `folder`, else TFDS_DATA_DIR, else ./data, else ~/tensorflow_datasets.
+
+    The last two only count if they hold the set; the last is named when nothing does.
+    """
+    if folder is not None:
+        return Path(folder).expanduser()
+    if given := os.environ.get("TFDS_DATA_DIR"):
+        return Path(given).expanduser()
+    here = Path("data")
+    return here if (here / address.name).is_dir() else Path.home() / "tensorflow_datasets"
+
+
+def locate(address: Address, folder: Path | None) -> Path:
+    """The folder of one version of one set: the version asked for, else the newest.
+
+    Raises:
+        DataError: There is no such folder, set, configuration or version.
+    """
+    root = data_folder(address, folder)
+    if not root.is_dir():
+        raise DataError(f"the data folder {root} does not exist: {address.advice}")
+    if not (root / address.name).is_dir():
+        others = sorted(path.name for path in root.iterdir() if _versions_below(path))
+        holds = f"it holds {', '.join(others)}" if others else "it holds no prepared set"
+        hint = nearest(address.name, others)
+        hint = f" ({hint})" if hint.startswith("did you mean") else ""
+        raise DataError(f"{address} is not in {root}; {holds}{hint}: {address.advice}")
+
+    found = _versions_below(root / address.name)
+    if not found:
+        raise DataError(f"{root / address.name} holds no prepared version: {address.advice}")
+    wanted = [
+        path
+        for path in found
+        if (address.version in (None, path.name))
+        and (address.config is None or _config(path, root / address.name) == address.config)
+    ]
+    configs = sorted({_config(path, root / address.name) or "" for path in wanted})
+    if len(configs) == 1:
+        return max(wanted, key=lambda path: tuple(map(int, path.name.split("."))))
+    there = ", ".join(str(path.relative_to(root)) for path in found)
+    if not wanted:
+        raise DataError(f"{address} is not prepared; {root} holds {there}: {address.advice}")
+    raise DataError(
+        f"{address} has several configurations in {root} ({there}): "
+        f"name one, for example tfds:{address.name}/{configs[0]}"
+    )
+
+
+def _versions_below(path: Path) -> list[Path]:
+    found = [*path.glob("*/dataset_info.json"), *path.glob("*/*/dataset_info.json")]
+    return sorted(file.parent for file in found if re.fullmatch(r"\d+\.\d+\.\d+", file.parent.name))
+
+
+def _config(version: Path, root: Path) -> str | None:
+    return version.parent.name if version.parent != root else None
+
+
+class RecordSplit:
+    """One split: the bytes of the picture and the label of any record, by its number.
+
+    It can be pickled, so worker processes may hold it.
+    """
+
+    def __init__(self, records: Any, image_key: str, label_key: str) -> None:
+        self._records, self._image_key, self._label_key = records, image_key, label_key
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: int) -> tuple[bytes, int]:
+        return self.read([index])[0]
+
+    def read(self, indices: Sequence[int]) -> list[tuple[bytes, int]]:
+        """The records of these numbers, in this order.
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        try:
+            found = self._records.__getitems__(list(indices))
+            return [(each[self._image_key], int(each[self._label_key])) for each in found]
+        except Exception as error:  # the reader raises whatever its format library raises
+            raise DataError(
+                f"records {indices[0]} to {indices[-1]} cannot be read ({error}): "
+                "a file of the data set is damaged; delete its folder and prepare it again"
+            ) from error
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """What the metadata of a prepared set says, and its two splits.
+
+    Attributes:
+        name: Name, configuration and version.
+        path: The folder of this version.
+        size: Height and width, None where pictures differ.
+        channels: 1 or 3.
+        classes: The name of each label.
+        train: The training records.
+        test: The records of `test`, or of `validation` where `test` is missing or has no labels.
+    """
+
+    name: str
+    path: Path
+    size: tuple[int | None, int | None]
+    channels: int
+    classes: tuple[str, ...]
+    train: RecordSplit
+    test: RecordSplit
+
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change with the files of the set.
+
+        Of the metadata every byte counts; of the record files name, size, beginning and end.
+        """
+        digest = hashlib.sha256()
+        for path in sorted(self.path.iterdir()):
+            if not path.is_file():
+                continue
+            size = path.stat().st_size
+            digest.update(f"{path.name}:{size}:".encode())
+            with path.open("rb") as file:
+                digest.update(file.read(1 << 16))
+                file.seek(max(size - (1 << 16), 0))
+                digest.update(file.read())
+        return digest.hexdigest()[:12]
+
+
+def open_set(address: Address, folder: Path | None) -> PreparedSet:
+    """Read the metadata of a prepared set and open its splits.
+
+    Raises:
+        DataError: It is not there, or it is no set for image classification this package can read.
+    """
+    path = locate(address, folder)
+    with _quiet():
+        import tensorflow_datasets as tfds  # slow to import
+
+        try:
+            builder = tfds.builder_from_directory(str(path))
+            info = builder.info
+            features = dict(info.features)
+        except Exception as error:  # whatever TFDS meets in a file it cannot read
+            raise DataError(
+                f"the metadata in {path} cannot be read ({error}): {address.advice}"
+            ) from error
+        if info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
+            raise DataError(
+                f"{path} is prepared in the format {info.file_format.value}, which only TensorFlow "
+                f"reads; expected array_record: delete it, then {address.advice}"
+            )
+        image_key, label_key = _keys(info, tfds, address)
+        image = features[image_key]
+        if image.np_dtype != "uint8" or image.shape[-1] not in (1, 3):
+            raise DataError(
+                f"the pictures of {address} have type {image.np_dtype} and {image.shape[-1]} "
+                "channels; expected uint8 with 1 or 3"
+            )
+
+        def split(name: str) -> RecordSplit:
+            for shard in map(Path, info.splits[name].filepaths):
+                if not shard.is_file():
+                    raise DataError(f"{shard} is missing: the set is incomplete; {address.advice}")
+            decoders = {image_key: tfds.decode.SkipDecoding()}
+            records = builder.as_data_source(split=name, decoders=decoders)
+            return RecordSplit(records, image_key, label_key)
+
+        train, test = _train_and_test(address, list(info.splits), split)
+        return PreparedSet(
+            name=info.full_name,
+            path=path,
+            size=(image.shape[0], image.shape[1]),
+            channels=image.shape[-1],
+            classes=tuple(features[label_key].names),
+            train=train,
+            test=test,
+        )
+
+
+def _train_and_test(
+    address: Address, names: list[str], split: Any
+) -> tuple[RecordSplit, RecordSplit]:
+    tests = [name for name in _TEST_SPLITS if name in names]
+    if "train" not in names or not tests:
+        raise DataError(
+            f"{address} has the splits {', '.join(names) or 'none'}; "
+            "expected train, and test or validation"
+        )
+    train = split("train")
+    for test in map(split, tests):
+        # Sets of a contest publish a test split without labels: -1.
+        if len(test) and test[0][1] >= 0:
+            if not len(train) or train[0][1] < 0:
+                raise DataError(f"the training split of {address} has no labeled pictures")
+            return train, test
+    raise DataError(f"{address} has no labels in {' or '.join(tests)}: nothing can be tested")
+
+
+def _keys(info: Any, tfds: Any, address: Address) -> tuple[str, str]:
+    """The names of the picture and of its label."""
+    kinds = {"picture": tfds.features.Image, "label": tfds.features.ClassLabel}
+    supervised = info.supervised_keys or ()
+    chosen = []
+    for kind, feature in kinds.items():
+        # Exactly this class: a segmentation mask, say, is a subclass of Image.
+        names = [name for name, each in dict(info.features).items() if type(each) is feature]
+        if len(names) > 1:
+            names = [name for name in names if name in supervised] or names
+        if len(names) != 1:
+            listed = ", ".join(f"{n} ({type(f).__name__})" for n, f in dict(info.features).items())
+            raise DataError(
+                f"{address} is no set for image classification: expected one {kind} "
+                f"({feature.__name__}), found {len(names)} among {listed}"
+            )
+        chosen += names
+    return chosen[0], chosen[1]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep TFDS and absl from printing advice that no user of this package can follow."""
+    loggers = [logging.getLogger("absl"), logging.getLogger("tensorflow_datasets")]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)

@@ -1,0 +1,116 @@
+"""`Experiment`: a question as a short declarative value."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from ablax.core import Edit, ImageShape, Network
+from ablax.errors import AblaxError
+from ablax.report.results import Claim, Published
+
+_SECTIONS = ("Question", "Source", "Prediction")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network is built for.
+
+    Attributes:
+        image_size: Height and width in pixels.
+        channels: 1 for gray, 3 for color.
+        classes: How many scores an image gets.
+        width: Factor on the features of the layers.
+    """
+
+    image_size: int
+    channels: int
+    classes: int
+    width: float = 1.0
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """(H, W, C)."""
+        return (self.image_size, self.image_size, self.channels)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question: a baseline network and the edits whose effect on it is measured.
+
+    Attributes:
+        about: The docstring of the file. It has the paragraphs `Question:`, `Source:` and
+            `Prediction:`, the last one written before the result was known.
+        network: Builds the baseline for given inputs.
+        variants: Name to edit; the names become folders and rows. The baseline is added as `full`.
+        labels: Name to what tables and plots call it; the name itself where none is given.
+        published: What others measured.
+        claims: Orders of the variants' errors that the source states, to be tested.
+        full_size: The inputs of the source's network, to compare parameters with it.
+
+    Raises:
+        AblaxError: A paragraph is missing, or a variant's name is no identifier or `full`.
+    """
+
+    about: str
+    network: Callable[[Inputs], Network]
+    variants: Mapping[str, Edit]
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    published: tuple[Published, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    full_size: Inputs | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.variants:
+            if not name.isidentifier() or name == BASELINE:
+                raise AblaxError(
+                    f"a variant is named {name!r}: use letters, digits and '_' (it names a folder), "
+                    f"and not {BASELINE!r}, the baseline's name"
+                )
+        for section in _SECTIONS:
+            self._paragraph(section)
+
+    @property
+    def question(self) -> str:
+        """What is asked."""
+        return self._paragraph("Question")
+
+    @property
+    def source(self) -> str:
+        """Who asked it first."""
+        return self._paragraph("Source")
+
+    @property
+    def prediction(self) -> str:
+        """What is expected."""
+        return self._paragraph("Prediction")
+
+    def networks(self, inputs: Inputs) -> dict[str, Network]:
+        """The baseline and every variant of it, built for the inputs.
+
+        Raises:
+            AblaxError: No network can be built for them, or an edit matches nothing.
+        """
+        baseline = self.network(inputs)
+        edited = {name: edit(baseline) for name, edit in self.variants.items()}
+        return {BASELINE: baseline, **edited}
+
+    def label(self, name: str) -> str:
+        """What tables and plots call a variant."""
+        return self.labels.get(name, name.replace("_", " "))
+
+    def _paragraph(self, section: str) -> str:
+        found = re.search(rf"^{section}:\s*(.+?)(?:\n\s*\n|\Z)", inspect.cleandoc(self.about), _DOTALL)
+        if found is None:
+            raise AblaxError(
+                f"the experiment's docstring has no paragraph that starts with '{section}:': "
+                f"write one for each of {', '.join(_SECTIONS)}"
+            )
+        return " ".join(found.group(1).split())
+
+
+BASELINE = "full"
+_DOTALL = re.MULTILINE | re.DOTALL

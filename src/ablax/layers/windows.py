@@ -1,0 +1,314 @@
+"""Where a sliding window fits: the size arithmetic that convolution and pooling share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Literal, NamedTuple, ParamSpec, TypeVar
+
+from ablax.errors import AblaxError
+
+Pair = tuple[int, int]
+Padding = str | int | Pair | tuple[Pair, Pair]
+Rounding = Literal["floor", "ceil"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ShapeError(AblaxError):
+    """A layer was given an array whose shape it cannot take."""
+
+
+class FieldError(AblaxError):
+    """A layer was asked for with a field that no layer can have, such as a negative stride."""
+
+
+class Windows(NamedTuple):
+    """Everything about a sliding window but the array it slides over.
+
+    Attributes:
+        window: Height and width of the window.
+        stride: Steps down and to the right.
+        padding: Rows above and below, columns left and right.
+        dilation: Distance between neighboring taps of the window.
+        output: Height and width of the result.
+    """
+
+    window: Pair
+    stride: Pair
+    padding: tuple[Pair, Pair]
+    dilation: Pair
+    output: Pair
+
+
+def pair(name: str, value: object, smallest: int = 1) -> Pair:
+    """The same number twice, or the two numbers given.
+
+    Args:
+        name: What the value is called, for the refusal.
+        value: An integer or two of them.
+        smallest: The least value allowed.
+
+    Returns:
+        Vertical, then horizontal.
+
+    Raises:
+        FieldError: The value is not one or two integers of at least `smallest`.
+
+    Example:
+        >>> pair("stride", 2)
+        (2, 2)
+    """
+    two = value if isinstance(value, tuple) else (value, value)
+    if len(two) != 2 or not all(whole(number) and number >= smallest for number in two):
+        raise FieldError(
+            f"{name}={value!r}: expected an integer of at least {smallest}, or a pair of them"
+        )
+    return two[0], two[1]
+
+
+def whole(value: object) -> bool:
+    """Whether a value is an integer, and not the `True` that Python counts among them."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def positive(name: str, value: object) -> None:
+    """Refuse anything but an integer of at least one.
+
+    Args:
+        name: What the value is called, for the refusal.
+        value: The value.
+
+    Raises:
+        FieldError: It is something else.
+    """
+    if not whole(value) or value < 1:  # type: ignore[operator]
+        raise FieldError(f"{name}={value!r}: expected an integer of at least 1")
+
+
+def check_padding(padding: object) -> None:
+    """Refuse what is not a padding.
+
+    Args:
+        padding: "SAME", "VALID", one integer for all sides, (vertical, horizontal), or
+            ((above, below), (left, right)).
+
+    Raises:
+        FieldError: It is something else.
+    """
+    if isinstance(padding, str):
+        if padding in ("SAME", "VALID"):
+            return
+    elif isinstance(padding, tuple) and all(isinstance(side, tuple) for side in padding):
+        if len(padding) == 2:
+            for sides in padding:
+                pair("padding", sides, smallest=0)
+            return
+    elif isinstance(padding, (int, tuple)):
+        pair("padding", padding, smallest=0)
+        return
+    raise FieldError(
+        f'padding={padding!r}: expected "SAME", "VALID", an integer, (vertical, horizontal) '
+        "or ((above, below), (left, right))"
+    )
+
+
+def check_rounding(rounding: object) -> None:
+    """Refuse what is not a rounding.
+
+    Args:
+        rounding: "floor" or "ceil".
+
+    Raises:
+        FieldError: It is something else.
+    """
+    if rounding not in ("floor", "ceil"):
+        raise FieldError(f'rounding={rounding!r}: expected "floor" or "ceil"')
+
+
+def explicit_padding(padding: Padding, size: Pair, reach: Pair, stride: Pair) -> tuple[Pair, Pair]:
+    """The padding in rows and columns.
+
+    "SAME" keeps ceil(size / stride) positions and puts the odd row below and the odd column to
+    the right, as TensorFlow does.
+
+    Args:
+        padding: As `check_padding` describes it.
+        size: Height and width of the image.
+        reach: Rows and columns a window spans, its holes counted.
+        stride: Steps down and to the right.
+
+    Returns:
+        ((above, below), (left, right)).
+
+    Example:
+        >>> explicit_padding("SAME", size=(7, 8), reach=(3, 3), stride=(2, 2))
+        ((1, 1), (0, 1))
+    """
+    check_padding(padding)
+    if padding == "VALID":
+        return (0, 0), (0, 0)
+    if isinstance(padding, str):
+        sides = []
+        for length, span, step in zip(size, reach, stride, strict=True):
+            total = max((-(-length // step) - 1) * step + span - length, 0)
+            sides.append((total // 2, total - total // 2))
+        return sides[0], sides[1]
+    if isinstance(padding, int):
+        return (padding, padding), (padding, padding)
+    down, right = padding
+    above, below = down if isinstance(down, tuple) else (down, down)
+    left, beside = right if isinstance(right, tuple) else (right, right)
+    return (above, below), (left, beside)
+
+
+def output_size(
+    size: int,
+    window: int,
+    stride: int = 1,
+    padding: int | Pair = 0,
+    dilation: int = 1,
+    rounding: Rounding = "floor",
+    strict: bool = False,
+) -> int:
+    """How many positions a window has along one axis.
+
+    W2 = (W1 - F + 2P) / S + 1, with F the rows a dilated window spans: (window - 1) dilation + 1.
+
+    Args:
+        size: Length of the axis, W1.
+        window: Taps of the window.
+        stride: Step S.
+        padding: P on both ends, or (low, high).
+        dilation: Distance between taps.
+        rounding: What to do when the division leaves a rest. "floor" drops the rest, as the papers
+            do; "ceil" adds a last window that hangs over the end, as Caffe does, if it starts
+            inside the image or the low padding.
+        strict: Refuse a rest instead.
+
+    Returns:
+        The number of positions W2, zero or less when the window is larger than the padded axis.
+
+    Raises:
+        ShapeError: `strict`, and the window does not fit exactly.
+
+    References:
+        The size formula of the lectures on convolutional networks; Caffe's `PoolingLayer` for ceil.
+
+    Example:
+        >>> [output_size(7, 3, 1), output_size(7, 3, 2), output_size(7, 3, 1, padding=1)]
+        [5, 3, 7]
+        >>> [output_size(7, 3, 3), output_size(7, 3, 3, rounding="ceil")]
+        [2, 3]
+    """
+    low, high = padding if isinstance(padding, tuple) else (padding, padding)
+    free = size + low + high - ((window - 1) * dilation + 1)
+    if strict and free % stride:
+        raise ShapeError(
+            f"a window of {window} with stride {stride} and padding {low}+{high} does not fit "
+            f"{size} exactly: ({size} - {(window - 1) * dilation + 1} + {low + high}) / {stride} "
+            "is no whole number; change the stride or the padding, or drop strict"
+        )
+    if rounding == "floor" or free < 0:
+        return free // stride + 1
+    positions = -(-free // stride) + 1
+    return positions - 1 if (positions - 1) * stride >= size + low else positions
+
+
+def place(
+    layer: str,
+    shape: tuple[int, ...],
+    window: int | Pair,
+    stride: int | Pair,
+    padding: Padding,
+    dilation: int | Pair = 1,
+    rounding: Rounding = "floor",
+    strict: bool = False,
+) -> Windows:
+    """Put a window on an image.
+
+    Args:
+        layer: Who asks, for the refusal.
+        shape: (N, H, W, C).
+        window: Size of the window.
+        stride: Step of the window.
+        padding: As `check_padding` describes it.
+        dilation: Distance between taps.
+        rounding: As in `output_size`; with "ceil" the padding returned reaches the last window.
+        strict: Refuse a window that does not fit exactly.
+
+    Returns:
+        The window, with explicit padding and the size of the result.
+
+    Raises:
+        FieldError: A value no window can have.
+        ShapeError: The window does not fit.
+    """
+    windows, strides = pair("window", window), pair("stride", stride)
+    dilations = pair("dilation", dilation)
+    check_rounding(rounding)
+    size = shape[1], shape[2]
+    reach = tuple((taps - 1) * gap + 1 for taps, gap in zip(windows, dilations, strict=True))
+    sides = explicit_padding(padding, size, (reach[0], reach[1]), strides)
+    output, reached = [], []
+    for axis in (0, 1):
+        low, high = sides[axis]
+        step = strides[axis]
+        try:
+            positions = output_size(
+                size[axis], windows[axis], step, sides[axis], dilations[axis], rounding, strict
+            )
+        except ShapeError as error:
+            raise ShapeError(f"{layer} was given {shape}: {error}") from None
+        if positions < 1:
+            raise ShapeError(
+                f"{layer} was given {shape}: a window of {_times(windows)} with padding {sides} "
+                f"spans {_times(reach)} and is larger than the padded image; expected "
+                f"at least {_times(_least(reach, sides))}: enlarge the image or shrink the window"
+            )
+        if rounding == "ceil":
+            high = max(high, (positions - 1) * step + reach[axis] - size[axis] - low)
+        output.append(positions)
+        reached.append((low, high))
+    return Windows(windows, strides, (reached[0], reached[1]), dilations, (output[0], output[1]))
+
+
+def _times(numbers: tuple[int, ...]) -> str:
+    return "x".join(str(number) for number in numbers)
+
+
+def _least(reach: tuple[int, ...], sides: tuple[Pair, Pair]) -> tuple[int, ...]:
+    return tuple(max(span - sum(side), 1) for span, side in zip(reach, sides, strict=True))
+
+
+def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Refuse an array of another rank, with words, before anything else looks at it.
+
+    Args:
+        axes: The axes of the first array among the arguments, such as "N H W C"; "..." in front
+            allows any number of axes more.
+
+    Returns:
+        A decorator.
+    """
+    names = axes.split()
+    least = len([name for name in names if name != "..."])
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            for value in (*args, *kwargs.values()):
+                shape = getattr(value, "shape", None)
+                if isinstance(shape, tuple):
+                    if len(shape) < least or (len(shape) > least and names[0] != "..."):
+                        who = type(args[0]).__name__ if args[0] is not value else function.__name__
+                        raise ShapeError(
+                            f"{who} was given an array of shape {shape}: expected ({axes})"
+                        )
+                    break
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate

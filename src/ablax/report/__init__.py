@@ -1,0 +1,5 @@
+"""From the runs of an experiment to what one shows in a lecture.
+
+`results` holds the values, `statistics`, `flatness` and `verdict` what follows from them, `tables`
+and `plots` how it looks, `page` the finished report.
+"""

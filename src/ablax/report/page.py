@@ -1,0 +1,171 @@
+"""The finished report: Markdown with linked pictures, and one HTML file that holds everything."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping
+from pathlib import Path
+
+from ablax.report.content import Block, Code, Facts, Heading, Items, Paragraph, blocks, title
+from ablax.report.csvfile import summary_csv
+from ablax.report.files import write_atomically
+from ablax.report.plots import Picture, write_pictures
+from ablax.report.results import Study
+from ablax.report.tables import Table, as_html, as_markdown, escape_markdown
+from ablax.report.verdict import Verdict
+
+PLOTS = "plots"
+"""Folder of the pictures, beside the report."""
+
+_CSS = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 72rem;
+  background: #fff; color: #1a1a1a;
+  font: 1.05rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: .5rem 0 .3rem; }
+h2 { font-size: 1.35rem; margin: 2.6rem 0 .6rem; padding-top: .8rem;
+  border-top: 1px solid #ddd; }
+.lead { font-size: 1.2rem; color: #333; margin: 0 0 .5rem; }
+.verdict { margin: 1.4rem 0; padding: 1rem 1.2rem; background: #f5f5f5;
+  border-left: .45rem solid #666; }
+.verdict.reproduced { border-color: #009e73; }
+.verdict.contradicted { border-color: #d55e00; }
+.verdict strong { font-size: 1.15rem; }
+.verdict ul { margin: .6rem 0 0; padding-left: 1.3rem; }
+figure { margin: 1.4rem 0; }
+img { display: block; width: 100%; height: auto; }
+.note { color: #555; font-size: .92rem; margin: .4rem 0; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: .9rem;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .4rem .5rem; border-bottom: 1px solid #e2e2e2; vertical-align: baseline; }
+thead th { border-bottom: 2px solid #444; text-align: right; vertical-align: bottom; }
+thead th.left, tbody th, td.left { text-align: left; }
+tbody th { font-weight: 600; min-width: 11rem; }
+td.right { text-align: right; white-space: nowrap; }
+pre { overflow-x: auto; padding: .8rem 1rem; background: #f5f5f5; font-size: .88rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; }
+dt { color: #555; }
+dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 36rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } }
+@media print {
+  body { max-width: none; font-size: 10.5pt; padding: 0; }
+  h2 { break-after: avoid; }
+  figure, tr, .verdict { break-inside: avoid; }
+  .scroll { overflow: visible; }
+  table { font-size: 7.5pt; }
+  pre { white-space: pre-wrap; }
+}
+"""
+
+_TONES = {"reproduced": "verdict reproduced", "not reproduced": "verdict contradicted"}
+
+
+def write_report(study: Study, folder: Path) -> Path:
+    """Writes `report.html`, `report.md`, `summary.csv` and the pictures.
+
+    Equal studies give equal files. `report.html` needs nothing beside it: the pictures are inside.
+
+    Args:
+        study: What was measured.
+        folder: Where to write; made when it does not exist.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        ReportError: When something cannot be written.
+    """
+    drawn = write_pictures(study, folder / PLOTS)
+    found = blocks(study)
+    write_atomically(folder / "summary.csv", summary_csv(study))
+    write_atomically(folder / "report.md", markdown_page(title(study), found))
+    vectors = {name: svg.read_bytes() for name, (_, svg) in drawn.items()}
+    return write_atomically(folder / "report.html", html_page(title(study), found, vectors))
+
+
+def markdown_page(heading: str, found: tuple[Block, ...]) -> str:
+    """The report as Markdown; the pictures are links into the folder `plots`."""
+    parts = [f"# {escape_markdown(heading)}", *(_markdown(block) for block in found)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown(block: Block) -> str:
+    match block:
+        case Heading(text):
+            return f"## {escape_markdown(text)}"
+        case Paragraph(text, _):
+            return escape_markdown(text)
+        case Items(texts):
+            return "\n".join(f"- {escape_markdown(text)}" for text in texts)
+        case Facts(entries):
+            return "\n".join(
+                f"- **{escape_markdown(k)}**: {escape_markdown(v)}" for k, v in entries
+            )
+        case Code(text):
+            # indented, because a fence could end inside the text
+            return "\n".join(f"    {line}" for line in text.splitlines())
+        case Table():
+            return as_markdown(block)
+        case Picture():
+            alt = escape_markdown(block.caption)
+            return f"![{alt}]({PLOTS}/{block.name}.png)"
+        case Verdict():
+            said = [f"- {escape_markdown(found.sentence)}" for found in block.findings]
+            parts = [f"**{escape_markdown(block.sentence)}**", "\n".join(said), block.note]
+            return "\n\n".join(part for part in parts if part)
+
+
+def html_page(heading: str, found: tuple[Block, ...], vectors: Mapping[str, bytes]) -> str:
+    """The report as one HTML file.
+
+    Args:
+        heading: Its title.
+        found: What it says.
+        vectors: The SVG of every picture, by name; it goes inside as a data URI, so that the
+            identifiers of two pictures cannot meet.
+    """
+    name = html.escape(heading)
+    body = "\n".join(_html(block, vectors) for block in found)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{name}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>{name}</h1>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _html(block: Block, vectors: Mapping[str, bytes]) -> str:
+    match block:
+        case Heading(text):
+            return f"<h2>{html.escape(text)}</h2>"
+        case Paragraph(text, lead):
+            return f"<p{' class=lead' if lead else ''}>{html.escape(text)}</p>"
+        case Items(texts):
+            return _list(texts)
+        case Facts(entries):
+            pairs = [f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in entries]
+            return f"<dl>{''.join(pairs)}</dl>"
+        case Code(text):
+            return f"<pre><code>{html.escape(text)}</code></pre>"
+        case Table():
+            return as_html(block)
+        case Picture():
+            data = base64.b64encode(vectors[block.name]).decode()
+            caption = html.escape(block.caption)
+            # the picture says it all itself, so that it can go on a slide; the words are for ears
+            image = f'<img alt="{caption}" src="data:image/svg+xml;base64,{data}">'
+            return f"<figure>{image}</figure>"
+        case Verdict():
+            tone = _TONES.get(block.outcome or "", "verdict")
+            said = _list(tuple(found.sentence for found in block.findings))
+            answer = f"<strong>{html.escape(block.sentence)}</strong>"
+            note = f"<p class=note>{html.escape(block.note)}</p>" if block.note else ""
+            return f'<section class="{tone}">{answer}{said}{note}</section>'
+
+
+def _list(texts: tuple[str, ...]) -> str:
+    lines = "".join(f"<li>{html.escape(text)}</li>" for text in texts)
+    return f"<ul>{lines}</ul>" if lines else ""

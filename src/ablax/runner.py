@@ -1,0 +1,293 @@
+"""Run an experiment: every variant from every seed, then the report. Goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from rich.console import Console
+
+from ablax.analysis.cost import macs
+from ablax.config import Recipe
+from ablax.core import Network, abstract_variables, count_parameters, paths, redrawn
+from ablax.environment import environment
+from ablax.errors import AblaxError
+from ablax.experiment import BASELINE, Experiment, Inputs
+from ablax.report.csvfile import write_results
+from ablax.report.files import write_atomically
+from ablax.report.page import write_report
+from ablax.report.results import Curve, Run, Study, Variant
+from ablax.report.tables import terminal_table
+from ablax.report.verdict import verdict
+from ablax.results_folder import ResultsFolder, flat
+from ablax.training.checkpoint import close, open_checkpoints
+from ablax.training.feed import Feed
+from ablax.training.interrupt import StopRequest, graceful_stop
+from ablax.training.loop import Diverged, Stopped, Tick, fit
+from ablax.training.metrics import MetricsLog, read_metrics, seconds_by_run, write_csv
+from ablax.training.open_feed import open_feed
+from ablax.training.progress import Progress, progress
+from ablax.training.trainer import Trainer, data_mesh
+
+RUN_COLUMNS = ("variant", "seed")
+"""The columns of the metrics that tell runs apart."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run.
+
+    Attributes:
+        name: The experiment's.
+        experiment: The question.
+        recipe_name: The recipe's.
+        recipe: Data, schedule and budget.
+        folder: Where the results go.
+        command: What a person types to repeat it.
+    """
+
+    name: str
+    experiment: Experiment
+    recipe_name: str
+    recipe: Recipe
+    folder: ResultsFolder
+    command: str
+
+
+def run_experiment(order: Order, console: Console) -> Study:
+    """Train every variant from every seed and write the report.
+
+    Seeds are the outer loop, so that an interrupted experiment has whole pairs to compare.
+
+    Args:
+        order: What to run.
+        console: Where progress and the table are shown.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        AblaxError: Bad input, before anything is compiled.
+        Stopped: Ctrl-C or SIGTERM; the state is saved.
+    """
+    bench = Bench(order, console)
+    order.folder.claim(order.name, order.recipe_name, order.recipe)
+    write_atomically(
+        order.folder.path / "environment.json", json.dumps(bench.environment, indent=2) + "\n"
+    )
+    seeds = range(order.recipe.seeds)
+    work = sum(bench.work(name) for name in bench.networks) * len(seeds)
+    with graceful_stop() as stop, progress(work, console=console) as shown:
+        for seed in seeds:
+            for name in bench.networks:
+                bench.run(name, seed, stop, shown)
+    study = bench.study()
+    page = write_report(study, order.folder.path)
+    write_csv(order.folder.path, by=RUN_COLUMNS)
+    console.print(terminal_table(study))
+    console.print(verdict(study).sentence)
+    console.print(f"report: {page}", soft_wrap=True)
+    return study
+
+
+class Bench:
+    """The data, the networks and their compiled trainers: all that the runs share.
+
+    Raises:
+        AblaxError: The data are missing, or a network does not fit them or the recipe.
+    """
+
+    def __init__(self, order: Order, console: Console) -> None:
+        self.order = order
+        self.console = console
+        recipe = order.recipe
+        self.mesh = data_mesh()
+        self.feed = open_feed(recipe, self.mesh, console)
+        self.inputs = _inputs(self.feed, recipe.width)
+        self.networks = order.experiment.networks(self.inputs)
+        self.trainers = {name: self._trainer(network) for name, network in self.networks.items()}
+
+    def _trainer(self, network: Network) -> Trainer:
+        return Trainer(network, self.order.recipe, self.feed, self.mesh)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """Versions, hardware, commit and date."""
+        return environment()
+
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """What each network is and costs."""
+        return tuple(self._variant(name) for name in self.networks)
+
+    def _variant(self, name: str) -> Variant:
+        network, baseline = self.networks[name], self.networks[BASELINE]
+        shape = self.feed.image_shape
+        left = set(paths(network))
+        gone = [path for path in paths(baseline) if path not in left and "/" not in path]
+        return Variant(
+            name=name,
+            label=self.order.experiment.label(name),
+            parameters=count_parameters(network, shape),
+            macs=network_macs(network, shape),
+            removed_layers=tuple(gone),
+            redrawn=redrawn(baseline, network, shape),
+        )
+
+    def work(self, name: str) -> float:
+        """The multiply-accumulates of one run's forward passes over the training images."""
+        macs_an_image = next(v.macs for v in self.variants if v.name == name)
+        return float(self.trainers[name].total_steps * self.order.recipe.train.batch * macs_an_image)
+
+    def run(self, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:
+        """One variant from one seed, unless it is done already."""
+        folder, trainer = self.order.folder, self.trainers[name]
+        work = self.work(name)
+        a_step = work / trainer.total_steps
+        if folder.finished(name, seed) is not None:
+            shown.skip(work)
+            return
+        if stop.requested:
+            raise Stopped(f"stopped by {stop.requested}: the same command goes on from here")
+        shown.start_run(f"{self.order.experiment.label(name)} · seed {seed}", work)
+
+        def tick(chunk: Tick) -> None:
+            error = None if chunk.test_error is None else chunk.test_error / 100
+            shown.advance(chunk.steps * a_step, images=chunk.images, loss=chunk.loss, error=error)
+
+        checkpoints = open_checkpoints(folder.checkpoints(name, seed))
+        summary: dict[str, Any]
+        try:
+            with MetricsLog(folder.path, by=RUN_COLUMNS) as log:
+                fitted = fit(
+                    trainer,
+                    seed,
+                    checkpoints,
+                    stop,
+                    log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
+                    on_resume=lambda step: shown.skip(step * a_step),
+                    on_tick=tick,
+                )
+            folder.write_predictions(name, seed, fitted.judged)
+            summary = {"status": "finished", "test_error": fitted.judged.error}
+        except Diverged as error:
+            self.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True)
+            summary = {"status": "diverged", "test_error": None}
+        finally:
+            close(checkpoints)
+        folder.finish(name, seed, summary)
+        write_results(folder.path / "results.csv", self.variants, self.runs())
+        shown.end_run(None if summary["test_error"] is None else summary["test_error"] / 100)
+
+    def runs(self) -> tuple[Run, ...]:
+        """Every run that is done, from the files of the folder."""
+        folder = self.order.folder
+        records = read_metrics(folder.path, by=RUN_COLUMNS)
+        seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
+        found = []
+        for name in self.networks:
+            for seed in range(self.order.recipe.seeds):
+                summary = folder.finished(name, seed)
+                if summary is None:
+                    continue
+                own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
+                spent, attempts = seconds.get((name, seed), (0.0, 1))
+                found.append(finished_run(name, seed, summary, own, spent, attempts))
+        return tuple(found)
+
+    def study(self) -> Study:
+        """What was measured, beside what was published."""
+        order, experiment = self.order, self.order.experiment
+        return Study(
+            name=order.name,
+            question=experiment.question,
+            prediction=experiment.prediction,
+            source=experiment.source,
+            recipe_name=order.recipe_name,
+            variants=self.variants,
+            baseline=BASELINE,
+            runs=self.runs(),
+            published=experiment.published,
+            claims=experiment.claims,
+            environment=self.environment,
+            recipe=flat(order.recipe),
+            command=order.command,
+            verdict_wanted=order.recipe.conclusions,
+            data_note=self.feed.note,
+            full_size_parameters=full_size_parameters(experiment),
+        )
+
+
+def _inputs(feed: Feed, width: float) -> Inputs:
+    height, wide, channels = feed.image_shape
+    if height != wide:
+        raise AblaxError(
+            f"the images have {height} x {wide} pixels, and square ones are expected: resize them "
+            f"with --data.image-size {min(height, wide)}"
+        )
+    return Inputs(height, channels, feed.classes, width)
+
+
+def finished_run(
+    variant: str,
+    seed: int,
+    summary: Mapping[str, Any],
+    records: list[dict[str, Any]],
+    seconds: float,
+    attempts: int,
+) -> Run:
+    """A run as the report reads it, from its summary and its metrics."""
+    curve = learning_curve(records)
+    return Run(
+        variant=variant,
+        seed=seed,
+        test_error=math.nan if summary["test_error"] is None else summary["test_error"],
+        train_loss=curve.train_loss[-1] if curve.train_loss else math.nan,
+        train_error=curve.train_error[-1] if curve.train_error else math.nan,
+        seconds=seconds,
+        curve=curve,
+        status=summary["status"],
+        attempts=attempts,
+    )
+
+
+def learning_curve(records: list[dict[str, Any]]) -> Curve:
+    """Figures of whole epochs from those of the chunks in them, weighted by their steps."""
+    epochs: dict[int, list[dict[str, Any]]] = {}
+    for record in records:
+        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
+
+    def mean(name: str, chunks: list[dict[str, Any]]) -> float:
+        steps = sum(chunk["steps"] for chunk in chunks)
+        return math.fsum(chunk[name] * chunk["steps"] for chunk in chunks) / steps
+
+    tested = [record for record in records if "test_error" in record]
+    return Curve(
+        epochs=tuple(float(epoch) for epoch in epochs),
+        train_loss=tuple(mean("train_loss", chunks) for chunks in epochs.values()),
+        train_error=tuple(mean("train_error", chunks) for chunks in epochs.values()),
+        test_epochs=tuple(float(record["epoch"]) for record in tested),
+        test_error=tuple(float(record["test_error"]) for record in tested),
+    )
+
+
+def network_macs(network: Network, image_shape: tuple[int, int, int]) -> int:
+    """Multiply-accumulates of one forward pass for one image."""
+    variables = abstract_variables(network, image_shape)
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    return macs(network.apply, variables, image)
+
+
+def full_size_parameters(experiment: Experiment) -> dict[str, int]:
+    """Every variant's parameters at the size of the source; empty where none is given."""
+    inputs = experiment.full_size
+    if inputs is None:
+        return {}
+    networks = experiment.networks(inputs)
+    return {name: count_parameters(n, inputs.image_shape) for name, n in networks.items()}

@@ -1,0 +1,52 @@
+"""Write a whole file or none of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace `path` by `text` so that a reader sees the old file or the new one, never a part.
+
+    The text goes to a hidden neighbor, is forced to the disk, and takes the place of `path` in one
+    rename. A failed write leaves the old file as it was and no neighbor behind.
+
+    Args:
+        path: The file to write; its folder exists.
+        text: All of its content, written as UTF-8 with the newlines it has.
+
+    Raises:
+        OSError: The disk is full, or the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "recipe.json"
+        >>> write_atomic(target, "{}")
+        >>> target.read_text()
+        '{}'
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names in `folder` to the disk, where the system can do so (Windows cannot)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,224 @@
+"""Where the batches of a training loop come from: arrays on the device, or a stream.
+
+A feed gives the loop a program for a chunk of steps. `Resident` keeps all images on the device as
+uint8 and shuffles there; `Streamed` is handed the chunk's batches, decoded by the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from ablax.config import ConfigError
+from ablax.core import ImageShape
+from ablax.data.images import ImageSet
+from ablax.data.stream import ImageStream
+from ablax.training.state import State
+from ablax.training.step import StepFigures, Task, shuffle_key, train_step
+
+Program = Callable[..., tuple[State, StepFigures]]
+Batch = tuple[Any, Any, int]
+
+LONGEST_STREAMED_CHUNK = 8
+"""Batches handed to the device at once; 8 of 256 ImageNet crops are 0.3 GB."""
+
+
+class Feed(Protocol):
+    """What the training loop asks of its data.
+
+    Attributes:
+        image_shape: (H, W, C).
+        classes: How many there are.
+        mean: Of each channel over the training images, in [0, 1].
+        std: Deviation of each channel.
+        steps_per_epoch: Whole batches in the training images.
+        longest_chunk: Steps one program may take; None leaves it to the loop.
+        note: What the data are, in a sentence.
+    """
+
+    image_shape: ImageShape
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    steps_per_epoch: int
+    longest_chunk: int | None
+    note: str
+
+    def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:
+        """The arrays that the program of the `length` steps from `step` takes."""
+        ...
+
+    def program(self, task: Task, length: int) -> Program:
+        """A function (state, *arguments) -> (state, figures of every step), to be compiled."""
+        ...
+
+    def test_batches(self) -> Iterator[Batch]:
+        """All test images once: (images, labels, how many of them count), of equal shapes."""
+        ...
+
+
+class Resident:
+    """All images live on the device; an epoch is a permutation drawn there.
+
+    Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
+    are others every epoch.
+
+    Args:
+        data: The images.
+        batch: Images a step.
+        mesh: The devices; every one holds all images, and takes its share of each batch.
+
+    Raises:
+        ConfigError: The batch is larger than the data, or no multiple of the devices.
+    """
+
+    longest_chunk: int | None = None
+
+    def __init__(self, data: ImageSet, batch: int, mesh: Mesh) -> None:
+        count = len(data.train)
+        _check_batch(batch, count, mesh.size)
+        self.image_shape = data.image_shape
+        self.classes = len(data.classes)
+        self.mean, self.std = data.mean, data.std
+        self.steps_per_epoch = count // batch
+        self.note = _note(data.name, count, len(data.test), data.image_shape, self.classes)
+        self._batch, self._count = batch, count
+        self._shared = NamedSharding(mesh, P("data"))
+        self._train = _on(NamedSharding(mesh, P()), data.train.images, data.train.labels)
+        self._test = [
+            (*_on(self._shared, *pad(images, labels, batch)), len(labels))
+            for images, labels in _portions(data, batch)
+        ]
+
+    def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:  # noqa: ARG002
+        """The images and labels, whatever the step: the program picks."""
+        return self._train
+
+    def program(self, task: Task, length: int) -> Program:
+        """`length` steps within one epoch, in one loop."""
+
+        def chunk(state: State, images: Any, labels: Any) -> tuple[State, StepFigures]:
+            epoch = state.step // self.steps_per_epoch
+            order = jax.random.permutation(shuffle_key(state.seed, epoch), self._count)
+
+            def body(state: State, _: None) -> tuple[State, StepFigures]:
+                first = (state.step % self.steps_per_epoch) * self._batch
+                chosen = jax.lax.dynamic_slice_in_dim(order, first, self._batch)
+                batch = (images[chosen], labels[chosen])
+                return train_step(
+                    task, state, *jax.lax.with_sharding_constraint(batch, self._shared)
+                )
+
+            return jax.lax.scan(body, state, None, length=length)
+
+        return chunk
+
+    def test_batches(self) -> Iterator[Batch]:
+        """All test images once, from the device."""
+        return iter(self._test)
+
+
+class Streamed:
+    """The host decodes batches on the way and hands over a chunk of them at a time.
+
+    Args:
+        stream: The prepared set.
+        batch: Images a step.
+        workers: Processes that decode; 0 decodes in threads.
+        mesh: The devices; every one takes its share of each batch.
+
+    Raises:
+        ConfigError: The batch is larger than the data, or no multiple of the devices.
+    """
+
+    longest_chunk: int | None = LONGEST_STREAMED_CHUNK
+
+    def __init__(self, stream: ImageStream, batch: int, workers: int, mesh: Mesh) -> None:
+        _check_batch(batch, stream.train_size, mesh.size)
+        self.image_shape = stream.image_shape
+        self.classes = len(stream.classes)
+        self.mean, self.std = stream.mean, stream.std
+        self.steps_per_epoch = stream.train_size // batch
+        sizes = (stream.train_size, stream.test_size)
+        self.note = _note(stream.name, *sizes, stream.image_shape, self.classes) + ", streamed"
+        self._stream, self._batch, self._workers = stream, batch, workers
+        self._shared = NamedSharding(mesh, P("data"))
+        self._stacked = NamedSharding(mesh, P(None, "data"))
+        self._place: tuple[int, int] | None = None
+        self._batches: Iterator[Any] = iter(())
+
+    def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:
+        """The next `length` batches, stacked; the stream is opened anew only after a jump."""
+        if self._place != (seed, step):
+            self._batches = self._stream.train(
+                batch=self._batch, seed=seed, start_step=step, workers=self._workers
+            )
+        chunk = [next(self._batches) for _ in range(length)]
+        self._place = (seed, step + length)
+        images, labels = (np.stack(part) for part in zip(*chunk, strict=True))
+        return _on(self._stacked, images, labels)
+
+    def program(self, task: Task, length: int) -> Program:
+        """`length` steps over stacked batches, in one loop."""
+
+        def chunk(state: State, images: Any, labels: Any) -> tuple[State, StepFigures]:
+            def body(state: State, batch: tuple[Any, Any]) -> tuple[State, StepFigures]:
+                return train_step(task, state, *batch)
+
+            return jax.lax.scan(body, state, (images, labels), length=length)
+
+        return chunk
+
+    def test_batches(self) -> Iterator[Batch]:
+        """All test images once, decoded again each time."""
+        for images, labels in self._stream.test(batch=self._batch, workers=self._workers):
+            yield (*_on(self._shared, *pad(images, labels, self._batch)), len(labels))
+
+
+def pad(images: np.ndarray, labels: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fill a short batch up with black images of class 0, which nobody counts.
+
+    Example:
+        >>> images, labels = pad(np.ones((2, 4, 4, 1), np.uint8), np.ones(2, np.int32), 3)
+        >>> images.shape, labels
+        ((3, 4, 4, 1), array([1, 1, 0], dtype=int32))
+    """
+    missing = batch - len(labels)
+    return np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)]), np.pad(labels, (0, missing))
+
+
+def _portions(data: ImageSet, batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for first in range(0, len(data.test), batch):
+        portion = slice(first, first + batch)
+        yield np.asarray(data.test.images[portion]), np.asarray(data.test.labels[portion])
+
+
+def _on(sharding: NamedSharding, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
+    placed = jax.device_put((images, labels), sharding)
+    return placed[0], placed[1]
+
+
+def _check_batch(batch: int, images: int, devices: int) -> None:
+    if batch > images:
+        raise ConfigError(
+            f"train.batch is {batch}, and the data have {images} training images: use at most "
+            f"--train.batch {images}"
+        )
+    if batch % devices:
+        raise ConfigError(
+            f"train.batch is {batch}, and it is split evenly over {devices} devices: use a "
+            f"multiple of {devices}, such as --train.batch {max(batch // devices, 1) * devices}"
+        )
+
+
+def _note(name: str, train: int, test: int, shape: ImageShape, classes: int) -> str:
+    height, width, channels = shape
+    return (
+        f"{name}: {train:,} training and {test:,} test images of {height} x {width} pixels, "
+        f"{channels} channel{'s' * (channels > 1)}, {classes} classes"
+    )

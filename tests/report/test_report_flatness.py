@@ -1,0 +1,129 @@
+"""When a training loss has flattened, and when it cannot be told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from ablax.report.flatness import flattened, mean_curve, variant_flatness
+from ablax.report.results import Curve
+
+
+def curve(losses) -> Curve:
+    values = tuple(float(loss) for loss in losses)
+    epochs = tuple(float(epoch) for epoch in range(1, len(values) + 1))
+    return Curve(epochs, values, values, (), ())
+
+
+def decay(epochs: int, time: float, floor: float = 0.05):
+    return floor + 2.3 * np.exp(-np.arange(1, epochs + 1) / time)
+
+
+def test_straight_fall_has_the_fall_of_its_last_fifth():
+    # 20 epochs from 2.0 in steps of 0.1: the last fifth falls by 0.4, the middle is 1.7 below
+    found = flattened(curve(2.0 - 0.1 * np.arange(20)))
+    assert found.fall == pytest.approx(100 * 0.4 / 1.7)
+    assert found.noise == pytest.approx(0, abs=1e-9)
+    assert found.relative_fall == pytest.approx(100 * 0.4 / 0.5)
+    assert (found.flat, found.reason, found.start) == (False, "still falling", 16.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(epochs=some.integers(15, 200), floor=some.floats(0.001, 2), constants=some.floats(1.5, 12))
+def test_exponential_decay_flattens_after_four_and_a_half_time_constants(epochs, floor, constants):
+    found = flattened(curve(decay(epochs, epochs / constants, floor)))
+    if constants > 5.5:
+        assert found.flat
+    elif constants < 3.8:
+        assert found.reason == "still falling"
+
+
+@settings(max_examples=60, deadline=None)
+@given(scale=some.floats(0.01, 100), time=some.floats(2, 30), epochs=some.integers(10, 60))
+def test_flatness_does_not_depend_on_the_unit_of_the_loss(scale, time, epochs):
+    here = flattened(curve(decay(epochs, time)))
+    there = flattened(curve(scale * decay(epochs, time)))
+    assert here.flat == there.flat
+    assert here.fall == pytest.approx(there.fall, rel=1e-6)
+
+
+def test_small_noise_on_a_flat_loss_changes_nothing_and_large_noise_forbids_an_answer():
+    noise = np.random.default_rng(0).standard_normal((200, 20))
+    quiet = [flattened(curve(decay(20, 2.0) + 0.01 * row)).flat for row in noise]
+    loud = [flattened(curve(decay(20, 2.0) + 0.3 * row)) for row in noise]
+    assert np.mean(quiet) > 0.95
+    # by chance five epochs of pure noise lie on a flat line
+    assert np.mean([found.flat for found in loud]) < 0.03
+
+
+def test_noise_is_the_standard_error_of_the_fall():
+    noise = np.random.default_rng(1).standard_normal((500, 25))
+    found = [flattened(curve(decay(25, 2.0) + 0.02 * row)) for row in noise]
+    scatter = np.std([one.fall for one in found])
+    # the mean square is without bias, the mean of the root a little low
+    assert np.sqrt(np.mean([one.noise**2 for one in found])) == pytest.approx(scatter, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("losses", "reason"),
+    [
+        (np.full(20, math.log(10)), "the loss has not fallen since the first epoch"),
+        (2.0 + 0.1 * np.arange(20), "the loss has not fallen since the first epoch"),
+        (np.r_[decay(15, 2.0), 0.1 + 0.2 * np.arange(5)], "rising"),
+        (np.r_[decay(15, 2.0), [math.inf] * 5], "the loss is not finite"),
+        (np.r_[math.nan, decay(15, 2.0)], "the loss is not finite"),
+        (decay(9, 0.5), "cannot be told: 9 epochs, at least 10 are needed"),
+        ([], "cannot be told: 0 epochs, at least 10 are needed"),
+    ],
+)
+def test_loss_that_did_not_learn_or_cannot_be_judged_is_not_flat(losses, reason):
+    found = flattened(curve(losses))
+    assert (found.flat, found.reason) == (False, reason)
+
+
+def test_noise_around_a_constant_is_not_a_fall():
+    noise = np.random.default_rng(2).standard_normal((200, 20))
+    assert not any(flattened(curve(2.3 + 0.01 * row)).flat for row in noise)
+
+
+def test_mean_curve_keeps_the_epochs_that_all_share():
+    found = mean_curve([curve([4.0, 2.0, 1.0]), curve([2.0, 0.0])])
+    assert found.epochs == (1.0, 2.0)
+    assert found.train_loss == (3.0, 1.0)
+    assert mean_curve([]).epochs == ()
+
+
+def test_variant_is_flat_only_when_most_of_its_runs_are(study):
+    def change(seeds, losses):
+        return replace(
+            study,
+            runs=tuple(
+                replace(run, curve=curve(losses))
+                if run.variant == "full" and run.seed in seeds
+                else run
+                for run in study.runs
+            ),
+        )
+
+    assert variant_flatness(study, "full").flat_runs == 5
+    falling = variant_flatness(change(range(3), decay(20, 10.0)), "full")
+    assert (falling.flat, falling.flat_runs, falling.n) == (False, 2, 5)
+    # falling and rising runs whose mean is flat
+    up = np.r_[decay(15, 1.5), 0.05 + 0.03 * np.arange(5)]
+    down = np.r_[decay(15, 1.5), 0.17 - 0.03 * np.arange(5)]
+    halves = change(range(2), up)
+    halves = replace(
+        halves,
+        runs=tuple(
+            replace(run, curve=curve(down)) if run.variant == "full" and run.seed in (2, 3) else run
+            for run in halves.runs
+        ),
+    )
+    cancelled = variant_flatness(halves, "full")
+    assert cancelled.mean.flat
+    assert (cancelled.flat, cancelled.flat_runs) == (False, 1)

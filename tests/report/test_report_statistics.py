@@ -1,0 +1,119 @@
+"""Means, paired intervals and their laws."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from scipy import stats
+
+from ablax.report.results import Curve, ReportError
+from ablax.report.statistics import (
+    comparison,
+    comparisons_with_baseline,
+    correlation,
+    deviation,
+    mean_interval,
+    paired_errors,
+    summary,
+)
+
+ERRORS = some.lists(
+    some.floats(0, 100, allow_subnormal=False).map(lambda v: round(v, 3)), min_size=3, max_size=9
+)
+
+
+def test_paired_interval_is_scipys(study):
+    left, right = paired_errors(study, "without_67", "full")
+    oracle = stats.ttest_rel(left, right).confidence_interval(0.95)
+    found = comparison(study, "without_67", "full")
+    assert found.interval is not None
+    np.testing.assert_allclose((found.interval.low, found.interval.high), oracle, rtol=1e-9)
+    assert found.difference == pytest.approx(np.mean(left) - np.mean(right))
+
+
+def test_baseline_intervals_are_bonferronis(study):
+    for name, found in comparisons_with_baseline(study).items():
+        oracle = stats.ttest_rel(*paired_errors(study, name, "full")).confidence_interval(0.9875)
+        assert found.interval is not None
+        assert found.interval.level == pytest.approx(0.9875)
+        np.testing.assert_allclose((found.interval.low, found.interval.high), oracle, rtol=1e-9)
+
+
+def test_intervals_of_one_table_hold_together_in_95_percent_of_repetitions():
+    draws = np.random.default_rng(0).standard_normal((400, 4, 5))
+    held = 0
+    for table in draws:
+        intervals = [mean_interval([float(v) for v in row], comparisons=4) for row in table]
+        held += all(i is not None and i.low <= 0 <= i.high for i in intervals)
+    # 0.95 +- three standard errors; unadjusted intervals hold in 0.81
+    assert 0.91 < held / 400 < 0.99
+
+
+@settings(max_examples=60, deadline=None)
+@given(ERRORS, some.floats(-5, 5), some.integers(1, 9))
+def test_interval_moves_with_its_values_and_widens_with_comparisons(errors, shift, comparisons):
+    here = mean_interval(errors, comparisons)
+    if deviation(errors) < 1e-3:
+        return
+    there = mean_interval([error + shift for error in errors], comparisons)
+    wider = mean_interval(errors, comparisons + 1)
+    assert here is not None
+    assert there is not None
+    assert wider is not None
+    assert there.low == pytest.approx(here.low + shift, abs=1e-6)
+    assert wider.low < here.low < here.high < wider.high
+
+
+def test_one_seed_and_equal_differences_have_no_interval():
+    assert mean_interval([]) is None
+    assert mean_interval([1.5]) is None
+    assert mean_interval([0.1 + 0.2, 0.3, 0.3]) is None
+    assert mean_interval([0.3, 0.3, 0.31]) is not None
+
+
+def test_correlation_is_scipys_and_undefined_for_a_constant():
+    draws = np.random.default_rng(1).standard_normal((2, 7))
+    first, second = ([float(v) for v in row] for row in draws)
+    assert correlation(first, second) == pytest.approx(stats.pearsonr(first, second).statistic)
+    assert math.isnan(correlation([2.9, 2.9, 2.9], [1.0, 2.0, 3.0]))
+    assert math.isnan(correlation([1.0, 2.0], [1.0, 2.0]))
+
+
+def test_summary_leaves_diverged_runs_out_and_counts_them(study, diverge):
+    runs = tuple(
+        diverge(run) if (run.variant, run.seed) == ("full", 1) else run for run in study.runs
+    )
+    found = summary(replace(study, runs=runs), "full")
+    errors = [run.test_error for run in study.runs if run.variant == "full" and run.seed != 1]
+    assert (found.n, found.diverged) == (4, 1)
+    assert found.error == pytest.approx(np.mean(errors))
+    assert found.error_sd == pytest.approx(np.std(errors, ddof=1))
+    assert comparison(replace(study, runs=runs), "without_7", "full").n == 4
+
+
+def test_pairs_are_seeds_that_both_finished_in_any_order(study):
+    shuffled = replace(study, runs=tuple(reversed(study.runs[:3] + study.runs[6:])))
+    assert comparison(shuffled, "without_7", "full").n == 2
+    assert comparison(study, "without_7", "full") == comparison(
+        replace(study, runs=tuple(reversed(study.runs))), "without_7", "full"
+    )
+
+
+def test_study_refuses_what_contradicts_itself(study):
+    with pytest.raises(ReportError, match="did you mean 'full'"):
+        replace(study, baseline="ful")
+    with pytest.raises(ReportError, match="two runs of seed 0"):
+        replace(study, runs=(*study.runs, study.runs[0]))
+    with pytest.raises(ReportError, match="run of seed 0 is of variant 'nobody'"):
+        replace(study, runs=(replace(study.runs[0], variant="nobody"),))
+    with pytest.raises(ReportError, match="two variants are named 'full'"):
+        replace(study, variants=(*study.variants, study.variants[0]))
+    with pytest.raises(ReportError, match="no variant 'without_8'"):
+        comparison(study, "without_8", "full")
+    with pytest.raises(ReportError, match="give one figure for every epoch"):
+        Curve((1.0, 2.0), (0.5,), (3.0, 2.0), (), ())

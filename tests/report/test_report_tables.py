@@ -1,0 +1,136 @@
+"""The tables as values and in their forms."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+import rich.console
+from hypothesis import given
+from hypothesis import strategies as some
+
+from ablax.report.tables import (
+    Column,
+    Table,
+    as_html,
+    as_markdown,
+    flatness_table,
+    main_table,
+    number,
+    published_table,
+    redrawn_table,
+    scaled,
+    signed,
+    terminal_table,
+)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (999, "999"),
+        (999.6, "1.00 k"),
+        (1000, "1.00 k"),
+        (9_994, "9.99 k"),
+        (9_996, "10.0 k"),
+        (99_960, "100 k"),
+        (999_960, "1.00 M"),
+        (60_965_224, "61.0 M"),
+        (1_135_256_096, "1.14 G"),
+        (-340_000, "−340 k"),
+        (float("nan"), "–"),
+    ],
+)
+def test_scaled_count_has_three_digits(count, text):
+    assert scaled(count) == text
+
+
+@given(some.floats(-1e6, 1e6), some.integers(0, 4))
+def test_number_reads_back_within_its_rounding(value, digits):
+    text = number(value, digits)
+    back = float(text.replace(",", "").replace("−", "-"))
+    assert abs(back - value) <= 0.5000001 * 10**-digits
+    assert "−" not in text or back < 0
+    assert signed(value, digits).startswith("+") == (back > 0)
+
+
+def test_main_table_shows_a_worked_row(study):
+    rows = main_table(study).rows
+    assert [row[0] for row in rows] == [variant.label for variant in study.variants]
+    assert rows[2][:4] == ("Without 6, 7", "210,000", "18.3 M", "3.19 M (94 %)")
+    # errors of the fixture: 2.9752 2.8817 3.4014 ... rounded means and deviations
+    assert rows[2][4:7] == ("3.13 ± 0.19", "5", "+0.29 [−0.11, +0.70]")
+    assert rows[0][6] == rows[0][3] == "–"
+
+
+def test_main_table_of_one_seed_has_dashes_for_what_is_not_defined(make_study):
+    row = main_table(make_study(seeds=1)).rows[1]
+    assert row[4].endswith("± –")
+    assert row[5] == "1"
+    assert row[6].endswith("[–]")
+    assert row[7] == "–"
+
+
+def test_main_table_counts_diverged_runs_and_survives_a_variant_without_any(study, diverge):
+    runs = tuple(
+        diverge(run) if run.variant == "without_34" or run.seed == run.variant.count("_") else run
+        for run in study.runs
+    )
+    rows = main_table(replace(study, runs=runs)).rows
+    assert rows[0][5] == "4 (1 diverged)"
+    assert rows[3][4:9] == ("–", "0 (5 diverged)", "–", "–", "–")
+
+
+def test_published_table_sets_the_lecture_beside_ours(study):
+    table = published_table(study)
+    assert [column.heading for column in table.columns] == [
+        "Variant",
+        "Removed here",
+        "Removed at full size",
+        "Removed, the lecture",
+        "Points, here",
+        "Points, the lecture",
+        "Points, Zeiler & Fergus",
+    ]
+    assert table.rows[2][2:4] == ("1.70 M (3 %)", "1.00 M")
+    assert table.rows[2][5:] == ("+3.0", "+4.0")
+    assert table.rows[3][3] == "–"
+
+
+def test_flatness_and_redrawn_tables_name_every_variant(study, make_study):
+    assert [row[-1] for row in flatness_table(study).rows] == ["flattened"] * 5
+    assert flatness_table(make_study(epochs=1)).rows[0][1:3] == ("–", "–")
+    assert redrawn_table(study).rows[1] == ("Without 6, 7", "fc6, fc7", "fc8/kernel")
+
+
+def test_tables_of_the_baseline_alone_have_no_comparison(make_study):
+    table = main_table(make_study(variants=1))
+    assert len(table.rows) == 1
+    assert "no other variant" in " ".join(table.notes)
+
+
+NASTY = Table(
+    "t", (Column("<b>", "left"), Column("a|b")), (("<script>x</script>", "[red]`1`_2_*"),), ("&n",)
+)
+
+
+def test_markdown_and_html_show_markup_as_text():
+    text = as_markdown(NASTY)
+    assert text.splitlines()[0] == "| &lt;b> | a\\|b |"
+    assert text.splitlines()[2] == "| &lt;script>x&lt;/script> | \\[red\\]\\`1\\`\\_2\\_\\* |"
+    assert text.endswith("&amp;n")
+    page = as_html(NASTY)
+    assert "<script" not in page
+    assert "&lt;script&gt;x&lt;/script&gt;" in page
+
+
+def test_terminal_table_fits_80_columns_and_shows_every_figure(study):
+    out = io.StringIO()
+    labels = replace(study.variants[0], label="Full [net]")
+    shown = terminal_table(replace(study, variants=(labels, *study.variants[1:])))
+    rich.console.Console(file=out, width=80).print(shown)
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Full [net]" in text
+    assert "4.47 ± 0.12" in text

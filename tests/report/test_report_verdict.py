@@ -1,0 +1,121 @@
+"""The verdict in words, and every reason to give none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ablax.report.results import Claim
+from ablax.report.statistics import paired_errors
+from ablax.report.verdict import verdict
+
+
+def with_errors(study, errors):
+    """The study with the errors of some variants replaced, seed by seed."""
+    return replace(
+        study,
+        runs=tuple(
+            replace(run, test_error=errors[run.variant][run.seed]) if run.variant in errors else run
+            for run in study.runs
+        ),
+    )
+
+
+CLAIMS = (Claim("7 matters", "without_7", "full"), Claim("34 matters", "without_34", "full"))
+FULL = [2.0, 2.1, 2.2, 2.0, 1.9]
+WORSE = [3.0, 3.2, 3.1, 3.1, 2.9]
+SAME = [2.1, 2.0, 2.3, 1.9, 1.95]
+
+
+@pytest.mark.parametrize(
+    ("seven", "three", "outcome", "findings"),
+    [
+        (WORSE, WORSE, "reproduced", ["reproduced", "reproduced"]),
+        (WORSE, SAME, "cannot be told", ["reproduced", "cannot be told"]),
+        ([1.0, 1.2, 1.1, 1.1, 0.9], SAME, "not reproduced", ["not reproduced", "cannot be told"]),
+        (WORSE, [1.0, 1.2, 1.1, 1.1, 0.9], "not reproduced", ["reproduced", "not reproduced"]),
+    ],
+)
+def test_order_is_reproduced_only_when_every_claim_is(study, seven, three, outcome, findings):
+    errors = {"full": FULL, "without_7": seven, "without_34": three}
+    found = verdict(replace(with_errors(study, errors), claims=CLAIMS))
+    assert found.outcome == outcome
+    assert [one.outcome for one in found.findings] == findings
+    assert outcome in found.sentence
+    assert "n = 5" in found.sentence
+    assert found.reasons == ()
+
+
+def test_findings_are_adjusted_for_the_number_of_claims(study):
+    found = verdict(study).findings[0].measured
+    oracle = stats.ttest_rel(*paired_errors(study, "without_3467", "without_67"))
+    assert found.interval is not None
+    np.testing.assert_allclose(
+        (found.interval.low, found.interval.high),
+        oracle.confidence_interval(1 - 0.05 / 3),
+        rtol=1e-9,
+    )
+
+
+def test_adjustment_can_turn_a_finding_into_cannot_be_told(study):
+    errors = {"full": FULL, "without_7": [2.1, 2.4, 2.4, 2.4, 2.05]}
+    changed = with_errors(study, errors)
+    alone = verdict(replace(changed, claims=CLAIMS[:1]))
+    among = verdict(replace(changed, claims=CLAIMS[:1] * 20))
+    assert alone.outcome == "reproduced"
+    assert among.outcome == "cannot be told"
+
+
+def test_one_seed_and_equal_differences_cannot_be_told(make_study, study):
+    found = verdict(make_study(seeds=1))
+    assert found.outcome == "cannot be told"
+    assert "cannot be told at n = 1" in found.findings[0].sentence
+    assert "it takes two seeds" in found.findings[0].sentence
+    equal = with_errors(study, {"full": FULL, "without_7": [e + 0.5 for e in FULL]})
+    found = verdict(replace(equal, claims=CLAIMS[:1]))
+    assert found.outcome == "cannot be told"
+    assert "all differences are equal" in found.findings[0].sentence
+
+
+def test_smoke_draws_no_conclusion(study):
+    found = verdict(replace(study, verdict_wanted=False))
+    assert (found.outcome, found.findings) == (None, ())
+    assert found.sentence == "No verdict: the recipe 'digits' is too small to conclude anything."
+
+
+def test_loss_still_falling_withholds_the_verdict(make_study):
+    found = verdict(make_study(time=8.0))
+    assert found.outcome is None
+    assert len(found.reasons) == 5
+    assert found.reasons[0].startswith("Full: the training loss is still falling (")
+
+
+def test_too_few_epochs_withhold_the_verdict(make_study):
+    assert "at least 10 are needed" in verdict(make_study(epochs=6)).reasons[0]
+
+
+def test_diverged_run_withholds_the_verdict_and_is_named(study, diverge):
+    runs = (diverge(study.runs[0]), *study.runs[1:])
+    found = verdict(replace(study, runs=runs))
+    assert found.reasons == ("Full: training diverged from seed 0",)
+    assert found.sentence == "No verdict: Full: training diverged from seed 0."
+
+
+def test_missing_run_withholds_the_verdict_and_is_named(study):
+    assert verdict(replace(study, runs=study.runs[1:])).reasons == ("Full: no run of seed 0",)
+    none = replace(study, runs=study.runs[5:])
+    assert verdict(none).reasons == ("Full: no run was made",)
+
+
+def test_claim_about_a_variant_that_was_not_run_withholds_the_verdict(make_study):
+    found = verdict(make_study(variants=3))
+    assert found.outcome is None
+    assert found.reasons[0] == "variant 'without_34', of which the source speaks, was not run"
+
+
+def test_no_claim_gives_no_verdict(study):
+    found = verdict(replace(study, claims=()))
+    assert found.reasons == ("the source states no order to test",)
