@@ -72,7 +72,7 @@ def test_reader_refuses_a_missing_column_a_wrong_number_and_a_missing_file(study
     path.write_text(text + "full,9\n")
     with pytest.raises(ReportError, match="line 27, column test_error: None is no number"):
         read_results(path)
-    with pytest.raises(ReportError, match="nowhere.csv could not be read"):
+    with pytest.raises(ReportError, match=r"nowhere\.csv could not be read"):
         read_results(tmp_path / "nowhere.csv")
 
 

@@ -99,6 +99,8 @@ def test_summary_leaves_diverged_runs_out_and_counts_them(study, diverge):
 def test_pairs_are_seeds_that_both_finished_in_any_order(study):
     shuffled = replace(study, runs=tuple(reversed(study.runs[:3] + study.runs[6:])))
     assert comparison(shuffled, "without_7", "full").n == 2
+    expected = [run.test_error for run in study.runs if run.variant == "full"]
+    assert paired_errors(study, "without_7", "full")[1] == expected
     assert comparison(study, "without_7", "full") == comparison(
         replace(study, runs=tuple(reversed(study.runs))), "without_7", "full"
     )

@@ -10,18 +10,12 @@ import rich.console
 from hypothesis import given
 from hypothesis import strategies as some
 
+from ablax.report.forms import Column, Table, as_html, as_markdown, number, scaled, signed
 from ablax.report.tables import (
-    Column,
-    Table,
-    as_html,
-    as_markdown,
     flatness_table,
     main_table,
-    number,
     published_table,
     redrawn_table,
-    scaled,
-    signed,
     terminal_table,
 )
 
@@ -80,6 +74,8 @@ def test_main_table_counts_diverged_runs_and_survives_a_variant_without_any(stud
     rows = main_table(replace(study, runs=runs)).rows
     assert rows[0][5] == "4 (1 diverged)"
     assert rows[3][4:9] == ("–", "0 (5 diverged)", "–", "–", "–")
+    assert "Diverged runs are left out" in main_table(replace(study, runs=runs)).notes[0]
+    assert "iverged" not in main_table(study).notes[0]
 
 
 def test_published_table_sets_the_lecture_beside_ours(study):

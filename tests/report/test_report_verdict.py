@@ -91,6 +91,7 @@ def test_loss_still_falling_withholds_the_verdict(make_study):
     assert found.outcome is None
     assert len(found.reasons) == 5
     assert found.reasons[0].startswith("Full: the training loss is still falling (")
+    assert (found.headline, found.details) == ("No verdict.", found.reasons)
 
 
 def test_too_few_epochs_withhold_the_verdict(make_study):
@@ -100,12 +101,15 @@ def test_too_few_epochs_withhold_the_verdict(make_study):
 def test_diverged_run_withholds_the_verdict_and_is_named(study, diverge):
     runs = (diverge(study.runs[0]), *study.runs[1:])
     found = verdict(replace(study, runs=runs))
-    assert found.reasons == ("Full: training diverged from seed 0",)
-    assert found.sentence == "No verdict: Full: training diverged from seed 0."
+    assert found.reasons == ("Full: training diverged with seed 0",)
+    assert found.sentence == "No verdict: Full: training diverged with seed 0."
 
 
 def test_missing_run_withholds_the_verdict_and_is_named(study):
-    assert verdict(replace(study, runs=study.runs[1:])).reasons == ("Full: no run of seed 0",)
+    assert verdict(replace(study, runs=study.runs[1:])).reasons == ("Full: no run with seed 0",)
+    two = verdict(replace(study, runs=study.runs[2:]))
+    assert two.reasons == ("Full: no run with seeds 0, 1",)
+    assert (two.headline, two.details) == (two.sentence, ())
     none = replace(study, runs=study.runs[5:])
     assert verdict(none).reasons == ("Full: no run was made",)
 

@@ -319,7 +319,7 @@ def test_kill_while_a_step_is_saved_again_leaves_the_old_one(tmp_path, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write_checksums", killed)
-        patch.setattr(checkpoint, "_withdraw", lambda *_: None)  # a killed process tidies nothing
+        patch.setattr(checkpoint, "withdraw", lambda *_: None)  # a killed process tidies nothing
         with pytest.raises(SystemExit):
             save(checkpoints, 1, small(9))
     assert step_names(tmp_path) == ["1", "replaced-1"]

@@ -55,7 +55,9 @@ def test_file_without_records_or_no_file_reads_as_empty(tmp_path):
     assert read_metrics(tmp_path) == []
 
 
-values = st.floats() | st.integers(-(2**60), 2**60) | st.text(max_size=5)
+TAKEN = ("NaN", "Infinity", "-Infinity")
+texts = st.text(max_size=5).filter(lambda text: text not in TAKEN)
+values = st.floats() | st.integers(-(2**60), 2**60) | texts
 
 
 @settings(max_examples=30, deadline=None)
@@ -99,6 +101,19 @@ def test_later_attempt_replaces_the_same_and_later_steps(tmp_path):
     attempt(tmp_path, 10, 20, 30)
     attempt(tmp_path, 20)
     assert pairs(read_metrics(tmp_path)) == [(10, 1), (20, 2)]
+
+
+def test_later_attempt_counts_from_its_first_step(tmp_path):
+    attempt(tmp_path, 10, 20, 30)
+    attempt(tmp_path, 20, 30)
+    assert pairs(read_metrics(tmp_path)) == [(10, 1), (20, 2), (30, 2)]
+
+
+def test_what_the_second_attempt_replaced_stays_replaced_after_a_third(tmp_path):
+    attempt(tmp_path, 10, 20, 30)
+    attempt(tmp_path, 20)
+    attempt(tmp_path, 40)
+    assert pairs(read_metrics(tmp_path)) == [(10, 1), (20, 2), (40, 3)]
 
 
 def test_third_attempt_may_go_back_behind_the_second(tmp_path):

@@ -149,7 +149,7 @@ def test_terminal_gets_two_bars_and_a_line_for_each_run_that_stays(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     console, clock = Console(file=Terminal(), force_terminal=True, width=140), Clock()
     with progress(200.0, console=console, clock=clock) as p:
-        p.start_run("without [3,4] · seed 2", 100.0)
+        p.start_run("without [b]3,4[/b] · seed 2", 100.0)
         clock.now += 10
         p.advance(50.0, images=1000, loss=0.5, error=12.0)
         clock.now += 7  # nothing is reported, yet the clock goes on
@@ -157,10 +157,10 @@ def test_terminal_gets_two_bars_and_a_line_for_each_run_that_stays(monkeypatch):
         drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
         p.end_run(3.0)
     assert re.search(r"experiment +━+.* 25% 0:17 elapsed, about 0:23 left", drawn)
-    bar = r"without \[3,4\] · seed 2 +━+.* 50% 100 images/s, loss 0\.5, error 12\.0%"
+    bar = r"without \[b\]3,4\[/b\] · seed 2 +━+.* 50% 100 images/s, loss 0\.5, error 12\.0%"
     assert re.search(bar, drawn)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
-    assert "without [3,4] · seed 2: done in 0:17, test error 3.0%" in text
+    assert "without [b]3,4[/b] · seed 2: done in 0:17, test error 3.0%" in text
 
 
 def test_bars_leave_the_screen_and_the_cursor_returns_when_a_run_fails(monkeypatch):

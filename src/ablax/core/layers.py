@@ -94,7 +94,7 @@ class Layers:
         return "Layers(" + ", ".join(f"{name}={layer!r}" for name, layer in self.entries) + ")"
 
 
-def _check_entry(name: str, layer: nn.Module, seen: set[str]) -> None:
+def _check_entry(name: str, layer: object, seen: set[str]) -> None:
     if not name.isidentifier():
         raise AblaxError(
             f"{name!r} cannot name a layer: a layer's name is letters, digits and '_', as in 'fc7'"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jaxtyping import Float
 
+from ablax.layers.first_maximum import first_maximum, taps
 from ablax.layers.windows import (
     FieldError,
     Padding,
@@ -62,29 +65,34 @@ def max_pool(
                [13., 15.]], dtype=float32)
     """
     windows = _place("max_pool", x.shape, window, stride, padding, rounding, strict)
-    return _largest(x, windows)
-
-
-def _largest(x: Array, windows: Windows) -> Array:
-    return lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        (1, *windows.window, 1),
-        (1, *windows.stride, 1),
-        ((0, 0), *windows.padding, (0, 0)),
-    )
+    return first_maximum(x, windows)
 
 
 def _sums(x: Array, windows: Windows) -> Array:
-    return lax.reduce_window(
-        x,
-        0.0,
-        lax.add,
-        (1, *windows.window, 1),
-        (1, *windows.stride, 1),
-        ((0, 0), *windows.padding, (0, 0)),
-    )
+    """The sum over windows, on a CPU along the rows and then down the columns.
+
+    XLA writes the gradient as a sum over windows with holes, which is slow on a CPU. Measured
+    MEASURED. `benchmarks/layers.py`, rows `average pool`, says
+    when this may be deleted. The sum is linear, so a choice by platform keeps no residuals.
+    """
+
+    def on_cpu(x: Array) -> Array:
+        for axis in (2, 1):
+            where = (windows.window[axis - 1], windows.stride[axis - 1], windows.padding[axis - 1])
+            x = functools.reduce(lax.add, taps(x, axis, *where, fill=0.0))
+        return x
+
+    def elsewhere(x: Array) -> Array:
+        return lax.reduce_window(
+            x,
+            0.0,
+            lax.add,
+            (1, *windows.window, 1),
+            (1, *windows.stride, 1),
+            ((0, 0), *windows.padding, (0, 0)),
+        )
+
+    return lax.platform_dependent(x, cpu=on_cpu, default=elsewhere)
 
 
 @takes("N H W C")

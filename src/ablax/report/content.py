@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ablax.report.plots import Picture, pictures
+from ablax.report.forms import Table
+from ablax.report.pictures import Picture, pictures
 from ablax.report.results import Study
 from ablax.report.tables import (
-    Table,
     flatness_table,
     main_table,
     published_table,
@@ -68,7 +68,7 @@ def blocks(study: Study) -> tuple[Block, ...]:
     shown = {picture.name: picture for picture in pictures(study)}
     found: list[Block] = [
         Paragraph(study.question, lead=True),
-        Paragraph(f"The source predicts: {study.prediction}"),
+        Paragraph(f"Prediction: {study.prediction}"),
         verdict(study),
         shown["errors"],
         Heading("What each variant costs and errs"),
@@ -154,7 +154,6 @@ def sources(study: Study) -> tuple[str, ...]:
     """Where the question and every published number come from."""
     cited = [f"The question: {study.source}"]
     for published in study.published:
-        cited.append(
-            f"{published.name}: {published.source} ({published.measure}). {published.note}"
-        )
+        name = published.name[:1].upper() + published.name[1:]
+        cited.append(f"{name}: {published.source} ({published.measure}). {published.note}")
     return tuple(text.strip() for text in cited)

@@ -10,9 +10,9 @@ from pathlib import Path
 from ablax.report.content import Block, Code, Facts, Heading, Items, Paragraph, blocks, title
 from ablax.report.csvfile import summary_csv
 from ablax.report.files import write_atomically
-from ablax.report.plots import Picture, write_pictures
+from ablax.report.forms import Table, as_html, as_markdown, escape_markdown
+from ablax.report.pictures import Picture, write_pictures
 from ablax.report.results import Study
-from ablax.report.tables import Table, as_html, as_markdown, escape_markdown
 from ablax.report.verdict import Verdict
 
 PLOTS = "plots"
@@ -113,8 +113,8 @@ def _markdown(block: Block) -> str:
             alt = escape_markdown(block.caption)
             return f"![{alt}]({PLOTS}/{block.name}.png)"
         case Verdict():
-            said = [f"- {escape_markdown(found.sentence)}" for found in block.findings]
-            parts = [f"**{escape_markdown(block.sentence)}**", "\n".join(said), block.note]
+            said = "\n".join(f"- {escape_markdown(text)}" for text in block.details)
+            parts = [f"**{escape_markdown(block.headline)}**", said, block.note]
             return "\n\n".join(part for part in parts if part)
 
 
@@ -160,8 +160,8 @@ def _html(block: Block, vectors: Mapping[str, bytes]) -> str:
             return f"<figure>{image}</figure>"
         case Verdict():
             tone = _TONES.get(block.outcome or "", "verdict")
-            said = _list(tuple(found.sentence for found in block.findings))
-            answer = f"<strong>{html.escape(block.sentence)}</strong>"
+            said = _list(block.details)
+            answer = f"<strong>{html.escape(block.headline)}</strong>"
             note = f"<p class=note>{html.escape(block.note)}</p>" if block.note else ""
             return f'<section class="{tone}">{answer}{said}{note}</section>'
 

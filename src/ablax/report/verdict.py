@@ -48,6 +48,16 @@ class Verdict:
     reasons: tuple[str, ...]
     note: str = ""
 
+    @property
+    def headline(self) -> str:
+        """The sentence, without the reasons when they make a list of their own."""
+        return "No verdict." if len(self.reasons) > 1 else self.sentence
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What stands below the headline: the findings, or several reasons for none."""
+        return tuple(f.sentence for f in self.findings) or self.reasons * (len(self.reasons) > 1)
+
 
 def points(value: float) -> str:
     """A signed difference with a true minus sign, such as `"+1.53"`."""
@@ -100,14 +110,18 @@ def withheld(study: Study) -> tuple[str, ...]:
         if not runs:
             reasons.append(f"{variant.label}: no run was made")
         elif missing:
-            reasons.append(f"{variant.label}: no run of seed {', '.join(map(str, missing))}")
+            reasons.append(f"{variant.label}: no run with {_seeds(missing)}")
         if len(finished) < len(runs):
-            lost = ", ".join(str(run.seed) for run in runs if not run.counts)
-            reasons.append(f"{variant.label}: training diverged from seed {lost}")
+            lost = [run.seed for run in runs if not run.counts]
+            reasons.append(f"{variant.label}: training diverged with {_seeds(lost)}")
         flat = variant_flatness(study, variant.name)
         if finished and not flat.flat:
             reasons.append(f"{variant.label}: {_flatness_words(flat)}")
     return tuple(reasons)
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def verdict(study: Study) -> Verdict:

@@ -24,11 +24,11 @@ from jaxtyping import PyTree
 
 from ablax.errors import AblaxError
 from ablax.training.atomic import sync_folder
-from ablax.training.checksums import LIST_NAME, find_damage, write_checksums
+from ablax.training.checksums import find_damage, write_checksums
+from ablax.training.step_folders import folder_of, prune, set_aside, steps_in, tidy, withdraw
 from ablax.training.structure import describe, differences
 
 _LOG = logging.getLogger(__name__)
-_ASIDE = "replaced-"  # a step that is being saved anew keeps its old files under this name
 
 
 class CheckpointError(AblaxError):
@@ -81,7 +81,7 @@ def open_checkpoints(folder: Path, *, keep: int = 2) -> Checkpoints:
             pass
         checkpoints = Checkpoints(folder, keep)
         if _is_primary():
-            _clean(checkpoints)
+            tidy(folder)
     except OSError as error:
         raise CheckpointError(
             f"checkpoints cannot be written to {folder} ({error.strerror or error}). "
@@ -116,19 +116,19 @@ def save(
     json.dumps(record, allow_nan=False)
     try:
         if _is_primary():
-            _set_aside(checkpoints, step)
+            set_aside(checkpoints.folder, step)
         _barrier("ablax:set aside")
         _commit(checkpoints, step, state, record)
         if _is_primary():
-            write_checksums(_step_folder(checkpoints, step))
+            write_checksums(folder_of(checkpoints.folder, step))
             sync_folder(checkpoints.folder)
-            _prune(checkpoints, step)
+            prune(checkpoints.folder, step, checkpoints.keep)
         _barrier("ablax:pruned")
     except BaseException as error:
         _forget_manager(checkpoints)
         if _is_primary():
             with contextlib.suppress(OSError):
-                _withdraw(checkpoints, step)
+                withdraw(checkpoints.folder, step)
         if not isinstance(error, OSError) and not _is_disk_full(error):
             raise
         raise _write_error(checkpoints, step, state, error) from error
@@ -150,10 +150,10 @@ def restore(checkpoints: Checkpoints, like: PyTree) -> Restored | None:
         CheckpointError: There are checkpoints, but none is good; or the newest good one is that of
             another network: its paths, shapes or dtypes are not those of `like`.
     """
-    steps = _steps(checkpoints)
+    steps = steps_in(checkpoints.folder)
     faults = []
     for step in reversed(steps):
-        fault = find_damage(_step_folder(checkpoints, step))
+        fault = find_damage(folder_of(checkpoints.folder, step))
         if fault is None:
             try:
                 return _read(checkpoints, step, like)
@@ -221,8 +221,8 @@ def _read(checkpoints: Checkpoints, step: int, like: PyTree) -> Restored:
         foreign = differences(record["structure"], describe(like))
         if foreign:
             raise CheckpointError(
-                f"the checkpoint {_step_folder(checkpoints, step)} is that of another network or "
-                f"optimizer: {foreign}\n"
+                f"the checkpoint {folder_of(checkpoints.folder, step)} is that of another network "
+                f"or optimizer: {foreign}\n"
                 "Give another --results folder, or delete this one to start anew."
             )
         target = jax.tree.map(_placed, like)
@@ -236,61 +236,6 @@ def _placed(leaf: Any) -> Any:
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
     return leaf
-
-
-def _step_folder(checkpoints: Checkpoints, step: int) -> Path:
-    return checkpoints.folder / str(step)
-
-
-def _steps(checkpoints: Checkpoints) -> list[int]:
-    """The steps on the disk, good or not, ascending."""
-    names = (path.name for path in checkpoints.folder.iterdir() if path.is_dir())
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
-
-
-def _set_aside(checkpoints: Checkpoints, step: int) -> None:
-    """Move an existing `step` away, to be removed only when the new one is good."""
-    old = _step_folder(checkpoints, step)
-    if old.exists():
-        old.rename(checkpoints.folder / f"{_ASIDE}{step}")
-
-
-def _prune(checkpoints: Checkpoints, newest: int) -> None:
-    """Remove all but the last `keep` steps with checksums up to `newest`, and temporary folders."""
-    steps = [step for step in _steps(checkpoints) if step <= newest]
-    listed = [step for step in steps if (_step_folder(checkpoints, step) / LIST_NAME).exists()]
-    kept = listed[-checkpoints.keep :]
-    for step in _steps(checkpoints):
-        if step not in kept:
-            _remove(_step_folder(checkpoints, step))
-    _clean(checkpoints)
-
-
-def _clean(checkpoints: Checkpoints) -> None:
-    """Remove what orbax or we left half-done; put back a step set aside and never replaced."""
-    for path in checkpoints.folder.glob("*.orbax-checkpoint-tmp*"):
-        shutil.rmtree(path)
-    for path in checkpoints.folder.glob(f"{_ASIDE}*"):
-        replaced = checkpoints.folder / path.name.removeprefix(_ASIDE)
-        if (replaced / LIST_NAME).exists():
-            _remove(path)
-        else:
-            shutil.rmtree(replaced, ignore_errors=True)
-            path.rename(replaced)
-
-
-def _withdraw(checkpoints: Checkpoints, step: int) -> None:
-    """Remove a step that failed on its way; what it was to replace comes back."""
-    folder = _step_folder(checkpoints, step)
-    if not (folder / LIST_NAME).exists():
-        shutil.rmtree(folder, ignore_errors=True)
-    _clean(checkpoints)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a step, its checksums first: after a kill half-way it is plainly not good."""
-    (folder / LIST_NAME).unlink(missing_ok=True)
-    shutil.rmtree(folder)
 
 
 def _forget_manager(checkpoints: Checkpoints) -> None:
@@ -313,7 +258,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
 def _write_error(
     checkpoints: Checkpoints, step: int, state: PyTree, error: BaseException
 ) -> CheckpointError:
-    kept = ", ".join(str(step) for step in _steps(checkpoints)) or "none"
+    kept = ", ".join(str(step) for step in steps_in(checkpoints.folder)) or "none"
     if _is_disk_full(error):
         needed = sum(getattr(leaf, "nbytes", 8) for leaf in jax.tree.leaves(state))
         free = shutil.disk_usage(checkpoints.folder).free

@@ -1,0 +1,92 @@
+# ablax: two commands are enough. `make help` lists the rest.
+#   make experiment NAME=alexnet_ablation
+#   make test
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+NAME ?=
+CONFIG ?= digits
+ARGS ?=
+DATA ?=
+EXTRA ?=
+VENV ?= .venv
+
+# The newest Python that works: 3.11 or newer, able to make a virtual environment. pyenv's versions
+# count, because JAX is faster on a newer Python and a shim on the PATH may point to none.
+CANDIDATES = python3.14 python3.13 python3.12 python3.11 python3 python
+WORKS = import sys, venv, ensurepip, ssl; sys.exit(sys.version_info < (3, 11))
+ifndef PYTHON
+PYTHON := $(shell for name in $(CANDIDATES); do \
+	for python in "$$(command -v $$name)" $$(ls -d "$$HOME"/.pyenv/versions/*/bin/$$name 2>/dev/null | sort -rV); do \
+		if [ -n "$$python" ] && "$$python" -c '$(WORKS)' >/dev/null 2>&1; then echo "$$python"; exit; fi; \
+	done; done)
+endif
+
+BIN = $(VENV)/bin
+RUN = $(VENV)/.ready-to-run
+DEV = $(VENV)/.ready-to-develop
+
+.PHONY: help setup experiment list data test test-slow check format bench clean distclean
+
+help: ## what there is
+	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
+		| awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@echo
+	@echo "PYTHON=... chooses the interpreter (now: $(or $(PYTHON),none found)), EXTRA=gpu or EXTRA=tpu the accelerator."
+
+setup: $(RUN) ## install into .venv (EXTRA=gpu or EXTRA=tpu for an accelerator)
+
+$(VENV)/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python 3.11 or newer that can make a virtual environment was found." >&2; \
+		echo "Install one (on Debian also python3-venv), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+		exit 2; fi
+	@echo "installing into $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv $(VENV)
+
+$(RUN): $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".$(if $(EXTRA),[$(EXTRA)])"
+	@touch $@
+
+$(DEV): $(RUN)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+experiment: $(RUN) ## run NAME under CONFIG, or go on with it; ends with a table, plots and a report
+	@$(BIN)/ablax run $(NAME) --config $(CONFIG) $(ARGS)
+
+list: $(RUN) ## name the experiments, recipes and networks
+	@$(BIN)/ablax list
+
+data: $(RUN) ## download and prepare a set of tensorflow-datasets: make data DATA=cifar10
+	@$(BIN)/python -m ablax.data.prepare $(DATA) --folder data
+
+check: $(DEV) ## format, lint and types
+	@$(BIN)/ruff format --check --quiet . || { echo "make format mends this"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+
+test: check ## check, then the fast tests
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test-slow: $(DEV) ## the slow tests
+	@$(BIN)/python -m pytest -q -n 2 -m slow
+
+format: $(DEV) ## put the code in order
+	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .
+
+bench: $(DEV) ## time the layers and the training step on this machine
+	@$(BIN)/python benchmarks/layers.py
+	@$(BIN)/python benchmarks/training.py
+
+clean: ## remove caches of tools; results, data and .venv stay
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv too
+	@rm -rf $(VENV)

@@ -1,0 +1,100 @@
+"""The pictures of a report as files: PNG for slides, SVG for pages; equal studies, equal bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablax.report.drawing import settings
+from ablax.report.files import write_atomically
+from ablax.report.plots import costs_figure, curves_figure, drops_figure, errors_figure
+from ablax.report.results import Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of the report.
+
+    Args:
+        name: Stem of its files.
+        title: Heading in the report.
+        caption: What is seen, for those who cannot see it too.
+        draw: Makes the figure.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Study], Figure]
+
+
+PICTURES = (
+    Picture(
+        name="errors",
+        title="Test error of every variant",
+        caption="Test error after the last epoch: a dot for every seed, their mean and its 95 % "
+        "confidence interval.",
+        draw=errors_figure,
+    ),
+    Picture(
+        name="drops",
+        title="Points of error lost, here and as published",
+        caption="Mean difference from the baseline, paired by seed, with simultaneous 95 % "
+        "intervals; beside it the published drops, on other data and by other measures.",
+        draw=drops_figure,
+    ),
+    Picture(
+        name="curves",
+        title="How the variants learned",
+        caption="Training loss on a logarithmic scale and test error by epoch: mean over seeds and "
+        "range. The last fifth of the epochs is shaded.",
+        draw=curves_figure,
+    ),
+    Picture(
+        name="costs",
+        title="Error against cost",
+        caption="Test error against the number of parameters and against multiply-accumulates.",
+        draw=costs_figure,
+    ),
+)
+"""The pictures of a report, in its order."""
+
+
+def pictures(study: Study) -> tuple[Picture, ...]:
+    """The pictures that this study can fill: no drops without a variant to compare."""
+    return tuple(p for p in PICTURES if p.name != "drops" or len(study.variants) > 1)
+
+
+def render(study: Study, picture: Picture) -> tuple[bytes, str]:
+    """The picture as PNG (at twice the usual resolution) and as SVG."""
+    with settings():
+        figure = picture.draw(study)
+        png, svg = io.BytesIO(), io.BytesIO()
+        figure.savefig(png, format="png", dpi=160)
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+    return png.getvalue(), svg.getvalue().decode()
+
+
+def write_pictures(study: Study, folder: Path) -> dict[str, tuple[Path, Path]]:
+    """Writes every picture as PNG and SVG.
+
+    Returns:
+        The paths of the PNG and of the SVG, by the picture's name.
+
+    Raises:
+        ReportError: When the folder cannot be written.
+    """
+    written = {}
+    for picture in pictures(study):
+        png, svg = render(study, picture)
+        written[picture.name] = (
+            write_atomically(folder / f"{picture.name}.png", png),
+            write_atomically(folder / f"{picture.name}.svg", svg),
+        )
+    return written
