@@ -158,8 +158,12 @@ class Bench:
         shown.start_run(f"{self.order.experiment.label(name)} · seed {seed}", work)
 
         def tick(chunk: Tick) -> None:
-            error = None if chunk.test_error is None else chunk.test_error / 100
-            shown.advance(chunk.steps * a_step, images=chunk.images, loss=chunk.loss, error=error)
+            shown.advance(
+                chunk.steps * a_step,
+                images=chunk.images,
+                loss=chunk.loss,
+                error=chunk.test_error,
+            )
 
         checkpoints = open_checkpoints(folder.checkpoints(name, seed))
         summary: dict[str, Any]
@@ -183,7 +187,7 @@ class Bench:
             close(checkpoints)
         folder.finish(name, seed, summary)
         write_results(folder.path / "results.csv", self.variants, self.runs())
-        shown.end_run(None if summary["test_error"] is None else summary["test_error"] / 100)
+        shown.end_run(summary["test_error"])
 
     def runs(self) -> tuple[Run, ...]:
         """Every run that is done, from the files of the folder."""

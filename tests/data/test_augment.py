@@ -268,6 +268,23 @@ def test_switching_one_distortion_off_leaves_the_draws_of_the_others():
     assert 0 < sum(same) < len(same)  # those that flip did not mirror
 
 
+def test_no_two_distortions_share_a_key(monkeypatch):
+    keys = []
+
+    def record(key, images, *amounts):
+        keys.append(jax.random.key_data(key).tolist())
+        return images
+
+    for name in ("pad_and_crop", "flip", "color", "noise"):
+        monkeypatch.setattr(f"ablax.data.augment.{name}", record)
+    for name in ("_random_affine_field", "displacement_field"):
+        monkeypatch.setattr(
+            f"ablax.data.augment.{name}", lambda key, *rest: record(key, jnp.zeros((16, 8, 10, 2)))
+        )
+    augment(KEY, pictures(), EVERYTHING)
+    assert len(keys) == len({tuple(key) for key in keys}) == 6
+
+
 def test_affine_and_elastic_are_one_resampling():
     jaxpr = str(jax.make_jaxpr(lambda x: augment(KEY, x, EVERYTHING))(pictures()))
     alone = str(jax.make_jaxpr(lambda x: augment(KEY, x, Augmentation(rotate=5.0)))(pictures()))

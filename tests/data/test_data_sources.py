@@ -310,6 +310,7 @@ def test_loading_prints_nothing(folder, cache):
     write_small(folder)
     program = (
         "import sys; from pathlib import Path; from ablax.data.sources import load;"
+        "from absl import logging; logging.set_verbosity(logging.INFO);"
         "load('tfds:made_up', folder=Path(sys.argv[1]), cache=Path(sys.argv[2]))"
     )
     command = [sys.executable, "-c", program, str(folder), str(cache)]

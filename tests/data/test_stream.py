@@ -14,7 +14,7 @@ from PIL import Image
 from real_sets import REAL, real
 
 from ablax.data.images import DataError
-from ablax.data.pictures import center, random_crop
+from ablax.data.pictures import center, decode, random_crop
 from ablax.data.stream import open_stream, stream
 
 SIZES = [(60, 80), (45, 33), (100, 40), (32, 32)]
@@ -73,6 +73,13 @@ def test_the_test_pictures_do_not_depend_on_the_batch(images):
     one = np.concatenate([pixels for pixels, _ in images.test(batch=1)])
     all_at_once = next(images.test(batch=100))[0]
     assert np.array_equal(one, all_at_once)
+
+
+def test_a_test_picture_is_its_middle_seven_eighths(images, folder):
+    big = open_stream("tfds:imagenet2012", folder=folder, image_size=28)
+    pixels = next(big.test(batch=1))[0][0]
+    first = made_up_set.encode(made_up_set.pictures(1, SIZES, seed=1)[0], "JPEG")
+    assert np.array_equal(pixels, np.asarray(center(decode(first, 3), 28, shorter=32)))
 
 
 def test_training_goes_on_at_any_step_bit_for_bit(images):

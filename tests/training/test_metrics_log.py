@@ -23,7 +23,7 @@ from ablax.training.metrics import (
     MetricsError,
     MetricsLog,
     read_metrics,
-    total_seconds,
+    seconds_by_run,
     write_csv,
 )
 
@@ -50,7 +50,7 @@ def test_records_come_back_as_written(tmp_path):
 
 def test_file_without_records_or_no_file_reads_as_empty(tmp_path):
     assert read_metrics(tmp_path) == []
-    assert total_seconds(tmp_path) == 0.0
+    assert seconds_by_run(tmp_path, by=()) == {}
     MetricsLog(tmp_path, tensorboard=False).close()
     assert read_metrics(tmp_path) == []
 
@@ -156,11 +156,11 @@ def test_attempt_counts_up_or_is_given(tmp_path):
         assert log.attempt == 8
 
 
-def test_total_seconds_counts_replaced_records_too(tmp_path):
+def test_seconds_by_run_counts_replaced_records_too(tmp_path):
     attempt(tmp_path, 10, 20, seconds=1.5)
     attempt(tmp_path, 10, seconds=2)
     assert len(read_metrics(tmp_path)) == 1
-    assert total_seconds(tmp_path) == 5.0
+    assert seconds_by_run(tmp_path, by=()) == {(): (5.0, 2)}
 
 
 # --- kills and damage ---------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_damaged_middle_line_is_an_error_with_its_number(tmp_path, line):
     path = tmp_path / "metrics.jsonl"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], line, lines[2]]) + "\n")
-    for read in (read_metrics, total_seconds, write_csv, MetricsLog):
+    for read in (read_metrics, write_csv, MetricsLog):
         with pytest.raises(MetricsError, match=r"metrics\.jsonl, line 2 is damaged"):
             read(tmp_path)
     assert issubclass(MetricsError, AblaxError)

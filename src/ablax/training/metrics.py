@@ -210,19 +210,6 @@ def write_csv(folder: Path, *, by: Sequence[str] = ()) -> None:
         ) from error
 
 
-def total_seconds(folder: Path) -> float:
-    """The sum of `seconds` over all attempts, records that were replaced included: the real cost.
-
-    Raises:
-        MetricsError: A line is damaged.
-    """
-    return math.fsum(
-        record["seconds"]
-        for record in _records(folder / "metrics.jsonl")
-        if isinstance(record.get("seconds"), int | float)
-    )
-
-
 def _encoded(value: float | int | str) -> float | int | str:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

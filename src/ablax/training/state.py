@@ -8,7 +8,6 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
 
 from ablax.core import ImageShape, Network, initialize
 
@@ -18,15 +17,15 @@ class State:
     """What a checkpoint holds: with the recipe, it determines every later step bit for bit.
 
     Attributes:
-        step: Steps taken.
-        seed: From which shuffling, augmentation and dropout draw, together with the step.
+        step: Steps taken; an int32 array of no axes.
+        seed: An int32 array of no axes, from which shuffling, augmentation and dropout draw, together with the step.
         params: The network's parameters.
         batch_stats: Running statistics of batch normalization; empty without it.
         opt_state: The optimizer's own.
     """
 
-    step: Int[Array, ""]
-    seed: Int[Array, ""]
+    step: Any  # typed Any, as the others: JAX also builds states of shapes and of shardings
+    seed: Any
     params: Any
     batch_stats: Any
     opt_state: Any

@@ -1,0 +1,41 @@
+"""Run by test_data_parallel.py in a process of its own: trains on all visible devices, prints JSON."""
+
+import json
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from tiny import tiny_images, tiny_network
+
+from ablax.config import OptimizerConfig, Recipe, TrainConfig
+from ablax.data.augment import Augmentation
+from ablax.training.feed import Resident
+from ablax.training.trainer import Trainer, data_mesh
+
+if __name__ == "__main__":
+    folder, mesh = Path(sys.argv[1]), data_mesh()
+    recipe = Recipe(
+        augment=Augmentation(flip=True, translate=1.0),
+        optimizer=OptimizerConfig(rate=0.05),
+        train=TrainConfig(epochs=2, batch=16),
+    )
+    feed = Resident(tiny_images(test=21), 16, mesh)
+    trainer = Trainer(tiny_network(), recipe, feed, mesh)
+    state, losses = trainer.initial_state(0), []
+    for step in range(0, trainer.total_steps, 3):
+        state, figures = trainer.advance(state, 0, step, 3)
+        losses += figures.loss.tolist()
+    judged = trainer.judge(state)
+    leaves = [jnp.ravel(leaf) for leaf in jax.tree.leaves((state.params, state.batch_stats))]
+    images, _, _ = next(feed.test_batches())
+    found = {
+        "devices": jax.device_count(),
+        "shards": len({shard.device for shard in images.addressable_shards}),
+        "shard_shape": images.addressable_shards[0].data.shape,
+        "losses": losses,
+        "state": jnp.concatenate(leaves).tolist(),
+        "test_losses": judged.losses.tolist(),
+        "predictions": judged.predictions.tolist(),
+    }
+    (folder / "found.json").write_text(json.dumps(found))

@@ -1,0 +1,124 @@
+"""One step: what it computes, what it draws, and what it leaves alone."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from tiny import tiny_network, tiny_split
+
+from ablax.analysis.equations import equations
+from ablax.config import OptimizerConfig
+from ablax.core import Layers, Network
+from ablax.data.augment import Augmentation
+from ablax.layers import Dense, Vectorize
+from ablax.training.optimizer import optimizer
+from ablax.training.state import initial_state
+from ablax.training.step import Task, evaluation_step, shuffle_key, step_key, train_step
+
+PLAIN = OptimizerConfig(rate=0.1, momentum=0.0, weight_decay=0.0, schedule="constant")
+
+
+def make(network, augmentation=None, **options):
+    rule = optimizer(PLAIN, 2, 4)
+    task = Task(network, rule, augmentation or Augmentation(), (0.4,), (0.25,), **options)
+    return task, initial_state(network, rule, 0, (8, 8, 1))
+
+
+def draws(function, *arguments):
+    names = [equation.primitive for equation in equations(function, *arguments)]
+    return sum(name in ("random_bits", "threefry2x32") for name in names)
+
+
+@pytest.fixture
+def batch():
+    split = tiny_split(6, 0)
+    return jnp.asarray(split.images), jnp.asarray(split.labels)
+
+
+def test_a_step_is_gradient_descent_on_the_mean_cross_entropy(batch):
+    """Worked by hand for softmax regression: dL/dW = x (p - y) / N."""
+    network = Network(Layers(), Layers(), Layers(v=Vectorize(), scores=Dense(3)))
+    task, state = make(network)
+    after, figures = train_step(task, state, *batch)
+    x = ((np.asarray(batch[0], np.float64) / 255 - 0.4) / 0.25).reshape(6, -1)
+    kernel = np.asarray(state.params["scores"]["kernel"], np.float64)
+    scores = x @ kernel
+    p = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    y = np.eye(3)[np.asarray(batch[1])]
+    assert np.isclose(figures.loss, -np.log((p * y).sum(1)).mean(), rtol=1e-5)
+    assert int(figures.correct) == (scores.argmax(1) == np.asarray(batch[1])).sum()
+    expected = kernel - 0.1 * x.T @ (p - y) / 6
+    assert np.allclose(after.params["scores"]["kernel"], expected, atol=1e-5)
+    assert int(after.step) == 1
+
+
+def test_label_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
+    network = Network(Layers(), Layers(), Layers(v=Vectorize(), scores=Dense(3)))
+    task, state = make(network, label_smoothing=0.3)
+    scores = network.apply({"params": state.params}, (batch[0] / 255.0 - 0.4) / 0.25)
+    target = 0.7 * jax.nn.one_hot(batch[1], 3) + 0.1
+    expected = optax.softmax_cross_entropy(scores, target).mean()
+    assert jnp.isclose(train_step(task, state, *batch)[1].loss, expected, rtol=1e-5)
+
+
+def test_training_writes_batch_statistics_and_evaluation_does_not(batch):
+    task, state = make(tiny_network())
+    after, _ = train_step(task, state, *batch)
+    moved = after.batch_stats["conv1"]["norm"]["mean"]
+    assert not jnp.array_equal(moved, state.batch_stats["conv1"]["norm"]["mean"])
+    one = evaluation_step(task, after, *batch)
+    assert jnp.array_equal(one.losses, evaluation_step(task, after, *batch).losses)
+
+
+def test_training_draws_for_dropout_and_evaluation_draws_nothing(batch):
+    task, state = make(tiny_network())
+    assert draws(lambda s, x, y: evaluation_step(task, s, x, y), state, *batch) == 0
+    trained = draws(lambda s, x, y: train_step(task, s, x, y), state, *batch)
+    still, _ = make(Network(task.network.tail, Layers(), task.network.head))
+    without = draws(lambda s, x, y: train_step(still, s, x, y), state, *batch)
+    assert trained == without + 1
+
+
+def test_a_step_depends_on_seed_and_step_alone(batch):
+    task, state = make(tiny_network(), Augmentation(flip=True, translate=1.0))
+    one = train_step(task, state, *batch)[1].loss
+    assert one == train_step(task, state, *batch)[1].loss
+    assert one != train_step(task, state.replace(step=jnp.int32(1)), *batch)[1].loss
+    assert one != train_step(task, state.replace(seed=jnp.int32(1)), *batch)[1].loss
+
+
+def test_the_keys_of_steps_and_epochs_are_all_different():
+    seeds, steps = (jnp.arange(3) for _ in range(2))
+    keys = [
+        jax.random.key_data(make_key(jnp.int32(seed), jnp.int32(step))).tolist()
+        for make_key in (step_key, shuffle_key)
+        for seed in seeds
+        for step in steps
+    ]
+    assert len({tuple(key) for key in keys}) == 18
+
+
+def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_and_loss_in_float32(batch):
+    task, state = make(tiny_network(), precision="bfloat16")
+    exact, _ = make(tiny_network())
+    after, figures = train_step(task, state, *batch)
+    kinds = {leaf.dtype for leaf in jax.tree.leaves((after.params, after.batch_stats))}
+    assert kinds == {jnp.dtype("float32")}
+    assert figures.loss.dtype == jnp.float32
+    products = [
+        equation.inputs[0].dtype
+        for equation in equations(lambda s: train_step(task, s, *batch), state)
+        if equation.primitive in ("conv_general_dilated", "dot_general")
+    ]
+    assert products
+    assert set(products) == {jnp.dtype("bfloat16")}
+    assert jnp.isclose(figures.loss, train_step(exact, state, *batch)[1].loss, rtol=0.03)
+
+
+def test_evaluation_gives_prediction_and_loss_of_each_image(batch):
+    task, state = make(tiny_network())
+    judgment = evaluation_step(task, state, *batch)
+    alone = [evaluation_step(task, state, batch[0][i : i + 1], batch[1][i : i + 1]) for i in range(6)]
+    assert judgment.predictions.tolist() == [int(one.predictions[0]) for one in alone]
+    assert np.allclose(judgment.losses, [one.losses[0] for one in alone], rtol=1e-5)
