@@ -90,3 +90,7 @@ def _list(form: str) -> None:
         "networks": networks(),
     }
     print(json.dumps(found, indent=2) if form == "json" else text(found))
+
+
+if __name__ == "__main__":
+    main()
