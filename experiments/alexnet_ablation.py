@@ -4,11 +4,13 @@ Question: What does depth buy? AlexNet without its layers 7; 6 and 7; 3 and 4; a
 each trained anew from the weights it shares with the whole network.
 
 Source: L0, the slides "AlexNet: ablation study", after R. Fergus. The experiment is that of
-Zeiler and Fergus (2014), Visualizing and understanding convolutional networks, section 5.1, table 3.
+Zeiler and Fergus (2014), Visualizing and understanding convolutional networks, section 5.1 and
+table 3.
 
-Prediction: On ImageNet the network without 7 loses 1.1 points, without 3 and 4 it loses 3.0, without
-6 and 7 it loses 5.7, and without all four 33.5: "depth of the network is the key". On small images
-we expect the last to be worst by far; the others may lie too close together to be told apart.
+Prediction: On ImageNet the network without 7 loses 1.1 points, without 3 and 4 it loses 3.0,
+without 6 and 7 it loses 5.7, and without all four 33.5: "depth of the network is the key". On small
+images we expect the last to be worst by far; the others may lie too close together to be told
+apart.
 
 Command: make experiment NAME=alexnet_ablation [CONFIG=smoke|digits|fashion_mnist|cifar10|imagenet]
 

@@ -117,7 +117,9 @@ def test_a_run_ends_with_a_table_a_report_and_everything_behind_it(straight):
     assert "report.html" in said
     for name in ("report.md", "report.html", "results.csv", "summary.csv", "metrics.jsonl"):
         assert (folder / name).stat().st_size > 0, name
-    assert len(list((folder / "plots").glob("*.png"))) == len(list((folder / "plots").glob("*.svg")))
+    assert len(list((folder / "plots").glob("*.png"))) == len(
+        list((folder / "plots").glob("*.svg"))
+    )
     assert json.loads((folder / "recipe.json").read_text())["train.batch"] == 64
     assert json.loads((folder / "environment.json").read_text())["jax"]
     assert list((folder / "checkpoints" / "full" / "seed-0").iterdir())
@@ -127,7 +129,7 @@ def test_a_run_ends_with_a_table_a_report_and_everything_behind_it(straight):
 def test_results_have_a_row_a_variant_and_seed_with_the_promised_columns(straight):
     with (straight[0] / "results.csv").open() as file:
         found = list(csv.DictReader(file))
-    promised = "variant,seed,test_error,train_loss,parameters,macs,seconds".split(",")
+    promised = ["variant", "seed", "test_error", "train_loss", "parameters", "macs", "seconds"]
     assert list(found[0])[:7] == promised
     pairs = [(row["variant"], row["seed"]) for row in found]
     assert pairs == [("full", "0"), ("full", "1"), ("without_7", "0"), ("without_7", "1")]
@@ -153,9 +155,7 @@ def test_a_run_killed_at_any_time_resumes_to_the_identical_results(place, straig
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_says_so_and_the_run_resumes_to_the_identical_results(
-    place, straight, sent
-):
+def test_a_signal_saves_says_so_and_the_run_resumes_to_the_identical_results(place, straight, sent):
     results = f"stopped-{sent.name}"
     assert interrupted(place, results, sent, 8) == 2
     run(place, results)

@@ -20,7 +20,9 @@ ABLATIONS = ZOO | {"ablax.ablations"}
 CONFIGS = ABLATIONS | {"ablax.config", "ablax.data", "ablax.training"}
 EXPERIMENTS = CONFIGS | {"ablax.analysis", "ablax.report", "ablax.interop", "ablax.experiment"}
 RUNNER = EXPERIMENTS | {"ablax.environment", "ablax.results_folder"}
-COMMANDS = RUNNER | {"ablax.runner", "ablax.discovery", "ablax.cli", "ablax.__version__"}
+COMMANDS = RUNNER | {
+    *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
+}
 
 # Each part, and what it may import of ours beside itself. The most exact name counts.
 OURS: dict[str, set[str]] = {
@@ -32,17 +34,21 @@ OURS: dict[str, set[str]] = {
     "ablax.ablations": ABLATIONS,
     "ablax.analysis": set(),
     "ablax.data": {"ablax.errors"},
-    "ablax.report": {"ablax.errors"},
+    "ablax.atomic": set(),
+    "ablax.report": {"ablax.atomic", "ablax.errors"},
     "ablax.config": {"ablax.data.augment", "ablax.errors"},
-    "ablax.training": {"ablax.core", "ablax.data", "ablax.config", "ablax.errors"},
+    "ablax.training": {
+        *("ablax.core", "ablax.data", "ablax.config", "ablax.atomic", "ablax.errors"),
+    },
     "ablax.interop": ZOO,
     "ablax.experiment": EXPERIMENTS,
     "ablax.environment": {"ablax.errors"},
     "ablax.results_folder": {"ablax.config", "ablax.training", "ablax.report", "ablax.errors"},
     "ablax.discovery": {"ablax.config", "ablax.experiment", "ablax.errors"},
     "ablax.runner": RUNNER,
+    "ablax.listing": COMMANDS,
+    "ablax.recipe_options": {"ablax.config", "ablax.errors"},
     "ablax.cli": COMMANDS,
-    "ablax.__main__": COMMANDS,
     "configs": CONFIGS,
     "experiments": EXPERIMENTS | {"configs"},
 }

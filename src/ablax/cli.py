@@ -16,7 +16,7 @@ _COMMANDS = ("list", "run")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command and leave: status 0, or 2 with one message where a person has to mend something.
+    """Run a command and leave: status 0, or 2 and one message that says what to mend.
 
     Args:
         arguments: The words behind `ablax`; those of the process by default.

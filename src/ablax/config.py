@@ -34,7 +34,7 @@ class DataConfig:
     """Which images."""
 
     source: str = "digits"
-    """`digits` (embedded), or `tfds:NAME` for any image-classification set of tensorflow-datasets."""
+    """`digits` (embedded), or `tfds:NAME`, an image-classification set of tensorflow-datasets."""
     dir: Path | None = None
     """Folder of prepared tensorflow-datasets; default: the environment's TFDS_DATA_DIR."""
     image_size: int | None = None

@@ -57,7 +57,9 @@ def _find(folder: str, kind: str, name: str) -> Path:
         path = Path(name)
         if path.is_file():
             return path.resolve()
-        raise AblaxError(f"there is no file {name!r}: give the path of a file that defines an {kind}")
+        raise AblaxError(
+            f"there is no file {name!r}: give the path of a file that defines an {kind}"
+        )
     for place in _places(folder):
         if (place / f"{name}.py").is_file():
             return place / f"{name}.py"

@@ -67,11 +67,16 @@ class Experiment:
         for name in self.variants:
             if not name.isidentifier() or name == BASELINE:
                 raise AblaxError(
-                    f"a variant is named {name!r}: use letters, digits and '_' (it names a folder), "
-                    f"and not {BASELINE!r}, the baseline's name"
+                    f"a variant is named {name!r}: use letters, digits and '_' (a "
+                    f"folder will bear the name), and not {BASELINE!r}, the baseline's name"
                 )
         for section in _SECTIONS:
             self._paragraph(section)
+
+    @property
+    def title(self) -> str:
+        """The first line of the docstring, up to its colon or full stop."""
+        return re.split(r"[:.]", inspect.cleandoc(self.about).splitlines()[0])[0].strip()
 
     @property
     def question(self) -> str:
@@ -103,7 +108,9 @@ class Experiment:
         return self.labels.get(name, name.replace("_", " "))
 
     def _paragraph(self, section: str) -> str:
-        found = re.search(rf"^{section}:\s*(.+?)(?:\n\s*\n|\Z)", inspect.cleandoc(self.about), _DOTALL)
+        found = re.search(
+            rf"^{section}:\s*(.+?)(?:\n\s*\n|\Z)", inspect.cleandoc(self.about), _DOTALL
+        )
         if found is None:
             raise AblaxError(
                 f"the experiment's docstring has no paragraph that starts with '{section}:': "

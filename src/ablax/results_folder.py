@@ -41,8 +41,8 @@ class ResultsFolder:
             probe.unlink()
         except OSError as error:
             raise ResultsError(
-                f"the results cannot be written to {path} ({error.strerror or error}): give another "
-                "place with --results FOLDER"
+                f"the results cannot be written to {path} ({error.strerror or error}): give "
+                "another place with --results FOLDER"
             ) from error
 
     def claim(self, experiment: str, recipe_name: str, recipe: Recipe) -> None:

@@ -29,7 +29,7 @@ from ablax.results_folder import ResultsFolder, flat
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.feed import Feed
 from ablax.training.interrupt import StopRequest, graceful_stop
-from ablax.training.loop import Diverged, Stopped, Tick, fit
+from ablax.training.loop import DivergedError, StoppedError, Tick, fit
 from ablax.training.metrics import MetricsLog, read_metrics, seconds_by_run, write_csv
 from ablax.training.open_feed import open_feed
 from ablax.training.progress import Progress, progress
@@ -74,7 +74,7 @@ def run_experiment(order: Order, console: Console) -> Study:
 
     Raises:
         AblaxError: Bad input, before anything is compiled.
-        Stopped: Ctrl-C or SIGTERM; the state is saved.
+        StoppedError: Ctrl-C or SIGTERM; the state is saved.
     """
     bench = Bench(order, console)
     order.folder.claim(order.name, order.recipe_name, order.recipe)
@@ -143,7 +143,9 @@ class Bench:
     def work(self, name: str) -> float:
         """The multiply-accumulates of one run's forward passes over the training images."""
         macs_an_image = next(v.macs for v in self.variants if v.name == name)
-        return float(self.trainers[name].total_steps * self.order.recipe.train.batch * macs_an_image)
+        return float(
+            self.trainers[name].total_steps * self.order.recipe.train.batch * macs_an_image
+        )
 
     def run(self, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:
         """One variant from one seed, unless it is done already."""
@@ -154,7 +156,7 @@ class Bench:
             shown.skip(work)
             return
         if stop.requested:
-            raise Stopped(f"stopped by {stop.requested}: the same command goes on from here")
+            raise StoppedError(f"stopped by {stop.requested}: the same command goes on from here")
         shown.start_run(f"{self.order.experiment.label(name)} · seed {seed}", work)
 
         def tick(chunk: Tick) -> None:
@@ -180,7 +182,7 @@ class Bench:
                 )
             folder.write_predictions(name, seed, fitted.judged)
             summary = {"status": "finished", "test_error": fitted.judged.error}
-        except Diverged as error:
+        except DivergedError as error:
             self.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True)
             summary = {"status": "diverged", "test_error": None}
         finally:
@@ -210,6 +212,7 @@ class Bench:
         order, experiment = self.order, self.order.experiment
         return Study(
             name=order.name,
+            title=experiment.title,
             question=experiment.question,
             prediction=experiment.prediction,
             source=experiment.source,

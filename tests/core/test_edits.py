@@ -177,7 +177,11 @@ def test_dropout_masks_of_a_kept_layer_are_those_of_the_parent():
 
     def dropped(network):
         _, state = network.apply(
-            variables, x, rngs={"dropout": key}, capture_intermediates=True, mutable=["intermediates"]
+            variables,
+            x,
+            rngs={"dropout": key},
+            capture_intermediates=True,
+            mutable=["intermediates"],
         )
         return state["intermediates"]["drop"]["__call__"][0] == 0
 

@@ -1,4 +1,4 @@
-"""Run by test_data_parallel.py in a process of its own: trains on all visible devices, prints JSON."""
+"""Run by test_data_parallel.py in a process of its own: trains on all visible devices."""
 
 import json
 import sys

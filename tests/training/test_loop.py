@@ -17,7 +17,7 @@ from ablax.layers import Dense, MaxPool
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.feed import Resident
 from ablax.training.interrupt import StopRequest
-from ablax.training.loop import Diverged, Fitted, Stopped, fit
+from ablax.training.loop import DivergedError, Fitted, StoppedError, fit
 from ablax.training.trainer import Trainer, data_mesh
 
 RECIPE = Recipe(
@@ -82,7 +82,7 @@ def test_a_resumed_run_equals_the_straight_one_bit_for_bit(trainer, tmp_path):
     straight = Attempt(tmp_path / "straight")
     expected = straight.fit(trainer)
     broken = Attempt(tmp_path / "broken", stop_after=9)
-    with pytest.raises(Stopped, match=r"Ctrl-C after step 9 of 18.*the same command goes on"):
+    with pytest.raises(StoppedError, match=r"Ctrl-C after step 9 of 18.*the same command goes on"):
         broken.fit(trainer)
     resumed = Attempt(tmp_path / "broken")
     found = resumed.fit(make_trainer())
@@ -117,7 +117,7 @@ def test_an_epoch_shows_every_image_once():
 
     def watch(task, state, images, labels):
         jax.debug.callback(lambda x: seen.extend(np.asarray(x)[:, 0, 0, 0].tolist()), images)
-        return state.replace(step=state.step + 1), module.StepFigures(0.0, 0)
+        return replace(state, step=state.step + 1), module.StepFigures(0.0, 0)
 
     original, module.train_step = module.train_step, watch
     try:
@@ -153,7 +153,9 @@ def test_chunks_cut_an_epoch_evenly_and_never_cross_it(chunk, ends):
 def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_try(tmp_path):
     wild = replace(RECIPE, optimizer=OptimizerConfig(rate=1e30, schedule="constant"))
     attempt = Attempt(tmp_path)
-    with pytest.raises(Diverged, match=r"not a number at step \d+ of 18.*last finite loss.*--opti"):
+    with pytest.raises(
+        DivergedError, match=r"not a number at step \d+ of 18.*last finite loss.*--opti"
+    ):
         attempt.fit(make_trainer(wild))
 
 

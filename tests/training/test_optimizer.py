@@ -77,6 +77,8 @@ def test_adamw_takes_a_step_of_the_rate_and_decays_kernels_beside_it():
 
 
 def test_clip_limits_the_norm_of_the_whole_gradient():
-    config = OptimizerConfig(rate=1.0, momentum=0.0, weight_decay=0.0, schedule="constant", clip=1.0)
+    config = OptimizerConfig(
+        rate=1.0, momentum=0.0, weight_decay=0.0, schedule="constant", clip=1.0
+    )
     kernel, bias = updates(config, (30.0,), 0.0)
     assert np.isclose(np.hypot(kernel, bias), 1.0, rtol=1e-5)

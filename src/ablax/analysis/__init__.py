@@ -1,0 +1,1 @@
+"""What a network costs and sees, for any JAX function; imports nothing of ours."""

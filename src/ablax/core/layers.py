@@ -100,10 +100,12 @@ def _check_entry(name: str, layer: object, seen: set[str]) -> None:
             f"{name!r} cannot name a layer: a layer's name is letters, digits and '_', as in 'fc7'"
         )
     if name in seen:
-        raise AblaxError(f"two layers are named {name!r}: a name is a parameter path, so rename one")
+        raise AblaxError(
+            f"two layers are named {name!r}: a name is a parameter path, so rename one"
+        )
     if not isinstance(layer, nn.Module):
         raise AblaxError(
-            f"layer {name!r} is {layer!r}, and a Linen module is expected: wrap a plain function in one"
+            f"layer {name!r} is {layer!r}, and a Linen module is expected: wrap a function in one"
         )
 
 

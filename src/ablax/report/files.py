@@ -1,19 +1,15 @@
-"""Files that are either the old one or the whole new one, never half of it."""
+"""Files of a report: either the old one or the whole new one, and an error a person can mend."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
+from ablax.atomic import write_atomic
 from ablax.report.results import ReportError
 
 
 def write_atomically(path: Path, content: str | bytes) -> Path:
     """Replaces `path` in one step; makes its folder when there is none.
-
-    The content goes to a temporary file in the same folder, which is then renamed: a process
-    killed half-way leaves the old file as it was.
 
     Args:
         path: Where to write.
@@ -22,23 +18,10 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
     Raises:
         ReportError: When the folder cannot be made or written, or the disk is full.
     """
-    data = content.encode() if isinstance(content, str) else content
-    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp hides the file from others; a report is for everyone the folder is for
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        write_atomic(path, content)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise ReportError(
             f"{path} could not be written ({error.strerror or error}): "
             "free some space or choose a folder that can be written"

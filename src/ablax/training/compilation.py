@@ -9,7 +9,7 @@ import jax
 
 
 def cache_folder() -> Path:
-    """ABLAX_CACHE, or `ablax` under the user's cache folder; compiled programs go to `xla` in it."""
+    """The folder `xla` in ABLAX_CACHE, or in `ablax` under the user's cache folder."""
     own = os.environ.get("ABLAX_CACHE")
     root = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "ablax"
     return root.expanduser() / "xla"
@@ -17,6 +17,6 @@ def cache_folder() -> Path:
 
 def set_up() -> None:
     """Keep every compiled program on disk, where the user has not chosen a place already."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

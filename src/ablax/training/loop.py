@@ -15,11 +15,11 @@ from ablax.training.state import State
 from ablax.training.trainer import Judged, Trainer
 
 
-class Diverged(AblaxError):
+class DivergedError(AblaxError):
     """The loss is no longer a number."""
 
 
-class Stopped(AblaxError):
+class StoppedError(AblaxError):
     """A person or the system asked the run to stop; its state is saved."""
 
 
@@ -80,8 +80,8 @@ def fit(
         The last state, and how it judges the test images.
 
     Raises:
-        Diverged: A loss is not finite; nothing is saved after it.
-        Stopped: `stop` was requested; the state is saved.
+        DivergedError: A loss is not finite; nothing is saved after it.
+        StoppedError: `stop` was requested; the state is saved.
         CheckpointError: A checkpoint cannot be written, or none that is there can be read.
     """
     state = trainer.initial_state(seed)
@@ -118,7 +118,7 @@ def fit(
             checkpoint.save(checkpoints, step, state)
             saved = time.monotonic()
         if stop.requested and step < trainer.total_steps:
-            raise Stopped(
+            raise StoppedError(
                 f"stopped by {stop.requested} after step {step} of {trainer.total_steps}; "
                 "the state is saved: the same command goes on from here"
             )
@@ -138,7 +138,7 @@ def _refuse_divergence(losses: np.ndarray, step: int, last: float, trainer: Trai
     finite = losses[: bad[0]]
     last = float(finite[-1]) if len(finite) else last
     rate = trainer.recipe.optimizer.rate
-    raise Diverged(
+    raise DivergedError(
         f"the loss is not a number at step {step + int(bad[0]) + 1} of {trainer.total_steps}; the "
         f"last finite loss is {last:.4g}. Try a smaller rate (--optimizer.rate {rate / 3:.2g}), a "
         "warm-up (--optimizer.warmup 1) or a limit on the gradient (--optimizer.clip 1)"

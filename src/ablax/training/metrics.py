@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ablax.atomic import write_atomic
 from ablax.errors import AblaxError
-from ablax.training.atomic import write_atomic
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 

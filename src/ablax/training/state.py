@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
@@ -12,13 +12,14 @@ import optax
 from ablax.core import ImageShape, Network, initialize
 
 
-@flax.struct.dataclass
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class State:
     """What a checkpoint holds: with the recipe, it determines every later step bit for bit.
 
     Attributes:
         step: Steps taken; an int32 array of no axes.
-        seed: An int32 array of no axes, from which shuffling, augmentation and dropout draw, together with the step.
+        seed: Likewise; shuffling, augmentation and dropout draw from it and the step.
         params: The network's parameters.
         batch_stats: Running statistics of batch normalization; empty without it.
         opt_state: The optimizer's own.

@@ -6,7 +6,7 @@ needs (the `dropout` key, and `batch_stats` to write), the evaluation step grant
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -106,7 +106,8 @@ def train_step(
         state.params
     )
     updates, opt_state = task.optimizer.update(gradient, state.opt_state, state.params)
-    after = state.replace(
+    after = replace(
+        state,
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
         batch_stats=batch_stats,
@@ -142,4 +143,3 @@ def _cross_entropy(
 ) -> Float[Array, " N"]:
     targets = optax.smooth_labels(jax.nn.one_hot(labels, scores.shape[1]), smoothing)
     return optax.softmax_cross_entropy(scores, targets)
-

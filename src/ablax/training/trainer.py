@@ -19,7 +19,7 @@ from ablax.training.state import State, initial_state
 from ablax.training.step import Judgment, StepFigures, Task, evaluation_step
 
 LONGEST_CPU_CHUNK = 50
-"""Steps in one compiled loop on a CPU: a few seconds, so that progress shows and Ctrl-C is heard."""
+"""Steps in one compiled loop on a CPU: seconds, so that progress shows and Ctrl-C is heard."""
 
 
 def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
@@ -86,7 +86,7 @@ class Trainer:
         return jax.device_put(state, self._replicated)
 
     def chunk_end(self, step: int) -> int:
-        """Where the loop that starts at `step` ends: within its epoch, at a place fixed by the recipe.
+        """Where the loop that starts at `step` ends: in its epoch, at a place the recipe fixes.
 
         An epoch of S steps is cut in the fewest portions of at most `chunk` steps, whose lengths
         differ by one at most, so that no more than two programs are compiled.
@@ -98,9 +98,7 @@ class Trainer:
         ends = (per_epoch * (i + 1) // portions for i in range(portions))
         return epoch * per_epoch + next(end for end in ends if end > within)
 
-    def advance(
-        self, state: State, seed: int, step: int, length: int
-    ) -> tuple[State, StepFigures]:
+    def advance(self, state: State, seed: int, step: int, length: int) -> tuple[State, StepFigures]:
         """Take `length` steps from `step` in one compiled loop; the given state is used up.
 
         Returns:

@@ -7,15 +7,15 @@ import os
 from pathlib import Path
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replace `path` by `text` so that a reader sees the old file or the new one, never a part.
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replace `path` by `content` so that a reader sees the old file or the new one, never a part.
 
-    The text goes to a hidden neighbor, is forced to the disk, and takes the place of `path` in one
-    rename. A failed write leaves the old file as it was and no neighbor behind.
+    The content goes to a hidden neighbor, is forced to the disk, and takes the place of `path` in
+    one rename. A failed write leaves the old file as it was and no neighbor behind.
 
     Args:
         path: The file to write; its folder exists.
-        text: All of its content, written as UTF-8 with the newlines it has.
+        content: Bytes, or text, which is written as UTF-8 with the newlines it has.
 
     Raises:
         OSError: The disk is full, or the folder cannot be written.
@@ -29,8 +29,8 @@ def write_atomic(path: Path, text: str) -> None:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
