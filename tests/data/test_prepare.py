@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,34 @@ def test_prepare_deletes_the_environment_when_interrupted(tmp_path):
     assert not homes[0].exists()
 
 
+def test_prepare_deletes_the_environment_when_terminated(tmp_path):
+    program = (
+        "import sys, time; from ablax.data import prepare\n"
+        "def run(command):\n"
+        "    print(command[-1], flush=True)\n"
+        "    time.sleep(60)\n"
+        "prepare._run = run\n"
+        "prepare.main(['cifar10', '--folder', sys.argv[1]])\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert "making a temporary environment" in process.stdout.readline()
+        home = Path(process.stdout.readline().strip())
+        assert home.is_dir()
+        process.terminate()
+        assert process.wait(timeout=30) == 143
+    assert not home.exists()
+
+
+def test_the_program_that_prepares_ends_with_one_line_when_it_fails(tmp_path):
+    (tmp_path / "tensorflow_datasets.py").write_text(
+        "def builder(name, **options):\n    raise ConnectionError('no such host')\n"
+    )
+    command = [sys.executable, "-c", module._PROGRAM, "cifar10", str(tmp_path)]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (1, "ConnectionError: no such host\n")
+
+
 def test_prepare_takes_the_source_as_the_recipes_write_it(tmp_path):
     run = Recorder()
     prepare("tfds:cifar10:3.0.2", tmp_path, run=run)
@@ -87,6 +118,7 @@ def test_prepare_refuses_a_folder_that_cannot_be_made(tmp_path):
 
 
 def test_the_command_ends_with_status_2_and_a_message(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # pytest keeps its own
     monkeypatch.setattr(module, "_run", Recorder("pip"))
     assert main(["cifar10", "--folder", str(tmp_path)]) == 2
     assert "needs a network" in capsys.readouterr().err

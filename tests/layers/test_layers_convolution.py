@@ -235,6 +235,15 @@ def test_convolution_weight_gradient_holds_exactly_two_convolutions():
     assert count(jax.grad(loss, (0, 1)), x, kernel) == 3
 
 
+def test_convolution_tangent_of_the_weights_alone_holds_exactly_two_convolutions():
+    x, kernel = pieces({})
+
+    def along(x, kernel):
+        return jax.jvp(lambda kernel: convolution(x, kernel), (kernel,), (kernel,))
+
+    assert count(along, x, kernel) == 2
+
+
 def test_convolution_on_a_tpu_or_gpu_is_the_plain_primitive_and_its_derivative():
     x, kernel = pieces({"groups": 2})
 

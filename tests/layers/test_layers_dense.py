@@ -42,5 +42,5 @@ def test_vectorize_lays_out_rows_then_columns_then_channels():
     x = jnp.arange(24.0).reshape(2, 2, 3, 2)
     y = Vectorize().apply({}, x)
     assert y.shape == (2, 12)
-    row, column, channel = 1, 2, 1
+    row, column, channel = 0, 2, 1
     assert y[0, (row * 3 + column) * 2 + channel] == x[0, row, column, channel]

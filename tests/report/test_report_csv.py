@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from ablax.report import files
+from ablax import atomic
 from ablax.report.csvfile import COLUMNS, read_results, result_rows, summary_csv, write_results
 from ablax.report.results import ReportError, Variant
 from ablax.report.statistics import comparisons_with_baseline
@@ -83,7 +83,7 @@ def test_failed_write_keeps_the_old_file_and_leaves_no_other(study, tmp_path, mo
     def full_disk(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full_disk)
+    monkeypatch.setattr(atomic.os, "fsync", full_disk)
     with pytest.raises(ReportError, match=r"could not be written \(No space left on device\)"):
         write_results(path, study.variants, study.runs[:1])
     assert path.read_bytes() == before

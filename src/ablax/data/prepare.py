@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,8 +27,11 @@ _PROGRAM = """\
 import sys
 import tensorflow_datasets as tfds
 name, folder = sys.argv[1:]
-builder = tfds.builder(name, data_dir=folder, file_format="array_record")
-builder.download_and_prepare()
+try:
+    builder = tfds.builder(name, data_dir=folder, file_format="array_record")
+    builder.download_and_prepare()
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {str(error)[:500]}")
 print("prepared", builder.info.full_name, "in", builder.data_dir)
 """
 
@@ -102,6 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="as tensorflow-datasets calls it, e.g. cifar10")
     parser.add_argument("--folder", type=Path, default=Path("data"), help="default: ./data")
     given = parser.parse_args(arguments)
+    # Ends like Ctrl-C, so that the environment is deleted then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         prepare(given.name, given.folder)
     except DataError as error:

@@ -6,10 +6,11 @@ and then down the columns: the first maximum of a window, row by row, is the fir
 first row that holds it. Each pass keeps the index of the tap it took, and its derivative picks that
 tap. On other platforms XLA's own primitive runs.
 
-Measured 2026-11-21 on 2 cores of an AMD EPYC (Zen 4), value and gradient of a 3x3/2 pool of
-(128, 32, 32, 32): 47 ms plain and 4.7 ms so on JAX 0.12.0.1, 152 and 8 ms on 0.10.2; inside
-`lax.scan` 7.6 and 6.6 times faster. `benchmarks/layers.py`, rows `max pool`, says when this file
-may be deleted: when the ratio in the scan is 1 or less.
+Measured 2026-11-21 on 2 cores of an AMD EPYC, value and gradient of a 3x3/2 pool of
+(128, 32, 32, 32): 160 ms plain and 16 ms so on JAX 0.12.0.1, 88 and 11 ms on 0.10.2 (the machine
+was busy: 47 and 4.7 ms on 0.12.0.1 in a quieter hour); in a `lax.scan` 9.5 and 5.5 times faster.
+`benchmarks/layers.py`, rows `max pool`, says when this file may be deleted: when the ratio in the
+scan is 1 or less.
 """
 
 from __future__ import annotations

