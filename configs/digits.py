@@ -6,10 +6,11 @@ scaled and shifted at random at every step; 1,440 test images, 4 fixed distortio
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.data.augment import Augmentation
+from ablax.data.digits import ROTATE, SCALE, TRANSLATE
 
 RECIPE = Recipe(
     data=DataConfig(source="digits"),
-    augment=Augmentation(rotate=15.0, scale=0.15, translate=3.0),
+    augment=Augmentation(rotate=ROTATE, scale=SCALE, translate=TRANSLATE),
     optimizer=OptimizerConfig(rate=0.02, weight_decay=5e-4, schedule="cosine", warmup=1.0),
     train=TrainConfig(epochs=30, batch=64, evaluate_every=3),
     width=0.125,

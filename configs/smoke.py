@@ -5,10 +5,11 @@ Cost: see the README.
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.data.augment import Augmentation
+from ablax.data.digits import ROTATE, SCALE, TRANSLATE
 
 RECIPE = Recipe(
     data=DataConfig(source="digits"),
-    augment=Augmentation(rotate=15.0, scale=0.15, translate=3.0),
+    augment=Augmentation(rotate=ROTATE, scale=SCALE, translate=TRANSLATE),
     optimizer=OptimizerConfig(rate=0.02, schedule="constant"),
     train=TrainConfig(epochs=2, batch=64),
     width=0.125,
