@@ -11,8 +11,10 @@ from ablax.data.digits import ROTATE, SCALE, TRANSLATE
 RECIPE = Recipe(
     data=DataConfig(source="digits"),
     augment=Augmentation(rotate=ROTATE, scale=SCALE, translate=TRANSLATE),
-    optimizer=OptimizerConfig(rate=0.02, weight_decay=5e-4, schedule="cosine", warmup=1.0),
+    optimizer=OptimizerConfig(
+        name="adamw", rate=0.002, weight_decay=0.05, schedule="cosine", warmup=1.0
+    ),
     train=TrainConfig(epochs=30, batch=64, evaluate_every=3),
-    width=0.125,
+    width=1 / 16,
     seeds=5,
 )

@@ -10,9 +10,9 @@ from ablax.data.digits import ROTATE, SCALE, TRANSLATE
 RECIPE = Recipe(
     data=DataConfig(source="digits"),
     augment=Augmentation(rotate=ROTATE, scale=SCALE, translate=TRANSLATE),
-    optimizer=OptimizerConfig(rate=0.02, schedule="constant"),
+    optimizer=OptimizerConfig(name="adamw", rate=0.002, weight_decay=0.05, schedule="constant"),
     train=TrainConfig(epochs=2, batch=64),
-    width=0.125,
+    width=1 / 16,
     seeds=1,
     conclusions=False,
 )
