@@ -1,0 +1,99 @@
+"""The README's code runs, is as short as it says, and names what exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ablax.cli import main
+from ablax.core import check, count_parameters
+from ablax.discovery import experiment, names
+from ablax.experiment import Inputs
+from ablax.zoo import alexnet, alexnet_small
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SMALL = Inputs(image_size=32, channels=1, classes=10, width=1 / 32)
+
+
+def section(title: str) -> str:
+    return re.split(r"^## ", README.split(f"\n## {title}\n")[1], flags=re.MULTILINE)[0]
+
+
+def python(title: str) -> str:
+    return re.search(r"```python\n(.*?)```", section(title), re.DOTALL).group(1)
+
+
+def test_cutting_a_network_prints_what_the_readme_says(capsys):
+    exec(python("Read a network, cut it"), {})
+    said = capsys.readouterr().out.split("\n")
+    assert said[0].startswith("['conv1', 'norm1', 'pool1', 'conv2'")
+    assert said[1] == "1696512"
+
+
+def test_an_ablation_is_added_in_under_20_lines_and_applies():
+    code, scope = python("Add an ablation"), {}
+    assert code.count("\n") < 20
+    exec(code, scope)
+    changed = scope["batch_for_response_normalization"](alexnet_small(10, 1 / 32))
+    assert "norm1" not in changed.layers
+    assert "norm" in changed.layers["conv1"].layers
+    check(changed, (32, 32, 1), classes=10)
+
+
+def test_a_question_is_added_in_under_20_lines_and_builds_its_networks(tmp_path):
+    code = python("Add a question")
+    assert code.count("\n") < 20
+    path = tmp_path / "dropout.py"
+    path.write_text(code)
+    name, question = experiment(str(path))
+    assert name == "dropout"
+    assert question.title == "What dropout buys"
+    assert list(question.networks(SMALL)) == ["full", "without_dropout"]
+
+
+def test_the_table_of_recipes_names_them_all():
+    rows = re.findall(r"^\| `(\w+)` \|", section("Other recipes, other data"), re.MULTILINE)
+    assert sorted(rows) == names("configs")
+
+
+def test_every_make_target_and_link_of_the_readme_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    commands = re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", README, re.MULTILINE)
+    targets = {one or other for one, other in commands}
+    assert {"experiment", "test", "help", "setup", "data"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize("line", re.findall(r'ARGS="([^"]*)"', README.replace("\\\n", "")))
+def test_the_arguments_of_the_readme_are_accepted(line, capsys, tmp_path, monkeypatch):
+    """With a batch no data can fill the command gets past every argument and stops there."""
+    monkeypatch.chdir(tmp_path)
+    words = [w for w in line.split() if not w.startswith(("--data", "/where", "tfds:"))]
+    with pytest.raises(SystemExit):
+        main(["run", "alexnet_ablation", *words, "--train.batch", "99999"])
+    assert "99999, and the data have" in capsys.readouterr().err
+
+
+def test_the_ablations_remove_what_the_lecture_says_about():
+    _, question = experiment("alexnet_ablation")
+    full = count_parameters(alexnet(), (227, 227, 3))
+    networks = question.networks(question.full_size)
+    removed = {
+        name: full - count_parameters(network, (227, 227, 3)) for name, network in networks.items()
+    }
+    assert round(removed["without_7"] / 1e6, 1) == 16.8
+    assert round(removed["without_6_7"] / 1e6, 1) == 49.4
+    assert round(removed["without_3_4"] / 1e6, 1) == 1.7
+
+
+def test_every_experiment_builds_its_variants_and_claims_name_them():
+    for name in names("experiments"):
+        _, question = experiment(name)
+        built = question.networks(SMALL)
+        assert all({claim.worse, claim.better} <= set(built) for claim in question.claims)
+        for published in question.published:
+            assert set(published.drops) <= set(built)
