@@ -19,7 +19,7 @@ ZOO = LAYERS | {"ablax.zoo"}
 ABLATIONS = ZOO | {"ablax.ablations"}
 CONFIGS = ABLATIONS | {"ablax.config", "ablax.data", "ablax.training"}
 EXPERIMENTS = CONFIGS | {"ablax.analysis", "ablax.report", "ablax.interop", "ablax.experiment"}
-RUNNER = EXPERIMENTS | {"ablax.environment", "ablax.results_folder"}
+RUNNER = EXPERIMENTS | {"ablax.environment", "ablax.finished_runs", "ablax.results_folder"}
 COMMANDS = RUNNER | {
     *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
 }
@@ -43,6 +43,7 @@ OURS: dict[str, set[str]] = {
     "ablax.interop": ZOO,
     "ablax.experiment": EXPERIMENTS,
     "ablax.environment": {"ablax.errors"},
+    "ablax.finished_runs": {"ablax.report"},
     "ablax.results_folder": {"ablax.config", "ablax.training", "ablax.report", "ablax.errors"},
     "ablax.discovery": {"ablax.config", "ablax.experiment", "ablax.errors"},
     "ablax.runner": RUNNER,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,10 +17,11 @@ from ablax.core import Network, abstract_variables, count_parameters, paths, red
 from ablax.environment import environment
 from ablax.errors import AblaxError
 from ablax.experiment import BASELINE, Experiment, Inputs
+from ablax.finished_runs import finished_run
 from ablax.report.csvfile import write_results
 from ablax.report.files import write_atomically
 from ablax.report.page import write_report
-from ablax.report.results import Curve, Run, Study, Variant
+from ablax.report.results import Run, Study, Variant
 from ablax.report.tables import terminal_table
 from ablax.report.verdict import verdict
 from ablax.results_folder import ResultsFolder, flat
@@ -82,6 +81,7 @@ def run_experiment(order: Order, console: Console) -> Study:
         order.folder.path / "environment.json", json.dumps(bench.environment, indent=2) + "\n"
     )
     seeds = range(order.recipe.seeds)
+    console.print(_headline(bench), highlight=False, soft_wrap=True)
     work = sum(bench.work(name) for name in bench.networks) * len(seeds)
     with graceful_stop() as stop, progress(work, console=console) as shown:
         for seed in seeds:
@@ -94,6 +94,15 @@ def run_experiment(order: Order, console: Console) -> Study:
     console.print(verdict(study).sentence)
     console.print(f"report: {page}", soft_wrap=True)
     return study
+
+
+def _headline(bench: Bench) -> str:
+    order, epochs = bench.order, bench.order.recipe.train.epochs
+    return (
+        f"{order.experiment.title}, recipe {order.recipe_name}: {len(bench.networks)} variants x "
+        f"{order.recipe.seeds} seeds x {epochs} epochs on {bench.environment['device']}\n"
+        f"{bench.feed.note}\nresults: {order.folder.path}"
+    )
 
 
 class Bench:
@@ -239,49 +248,6 @@ def _inputs(feed: Feed, width: float) -> Inputs:
             f"with --data.image-size {min(height, wide)}"
         )
     return Inputs(height, channels, feed.classes, width)
-
-
-def finished_run(
-    variant: str,
-    seed: int,
-    summary: Mapping[str, Any],
-    records: list[dict[str, Any]],
-    seconds: float,
-    attempts: int,
-) -> Run:
-    """A run as the report reads it, from its summary and its metrics."""
-    curve = learning_curve(records)
-    return Run(
-        variant=variant,
-        seed=seed,
-        test_error=math.nan if summary["test_error"] is None else summary["test_error"],
-        train_loss=curve.train_loss[-1] if curve.train_loss else math.nan,
-        train_error=curve.train_error[-1] if curve.train_error else math.nan,
-        seconds=seconds,
-        curve=curve,
-        status=summary["status"],
-        attempts=attempts,
-    )
-
-
-def learning_curve(records: list[dict[str, Any]]) -> Curve:
-    """Figures of whole epochs from those of the chunks in them, weighted by their steps."""
-    epochs: dict[int, list[dict[str, Any]]] = {}
-    for record in records:
-        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
-
-    def mean(name: str, chunks: list[dict[str, Any]]) -> float:
-        steps = sum(chunk["steps"] for chunk in chunks)
-        return math.fsum(chunk[name] * chunk["steps"] for chunk in chunks) / steps
-
-    tested = [record for record in records if "test_error" in record]
-    return Curve(
-        epochs=tuple(float(epoch) for epoch in epochs),
-        train_loss=tuple(mean("train_loss", chunks) for chunks in epochs.values()),
-        train_error=tuple(mean("train_error", chunks) for chunks in epochs.values()),
-        test_epochs=tuple(float(record["epoch"]) for record in tested),
-        test_error=tuple(float(record["test_error"]) for record in tested),
-    )
 
 
 def network_macs(network: Network, image_shape: tuple[int, int, int]) -> int:

@@ -6,7 +6,15 @@ import pytest
 
 from ablax import ablations
 from ablax.analysis.cost import macs, macs_by_scope
-from ablax.core import abstract_variables, check, count_parameters, paths
+from ablax.core import (
+    abstract_variables,
+    check,
+    count_parameters,
+    initialize,
+    leaves_by_path,
+    paths,
+    redrawn,
+)
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, MaxPool
 from ablax.zoo import CATALOG, alexnet, alexnet_for, alexnet_small, alexnet_ungrouped, lenet5
@@ -168,8 +176,6 @@ def test_equal_calls_build_equal_networks():
 def test_the_network_drives_a_small_batch_to_zero_error(network):
     import optax
 
-    from ablax.core import initialize
-
     images = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1)) * 2 - 1
     labels = jnp.arange(8) % 4
     params = initialize(network, 0, (32, 32, 1))["params"]
@@ -188,3 +194,20 @@ def test_the_network_drives_a_small_batch_to_zero_error(network):
         (params, optimizer.init(params))
     )
     assert (network.apply({"params": params}, images).argmax(1) == labels).all()
+
+
+def test_every_variant_of_the_lecture_starts_bit_equal_to_the_whole_network():
+    """Of any seed, wherever name and shape agree; what is redrawn is what `redrawn` names."""
+    shape, whole = (28, 28, 1), alexnet_small(10, 1 / 32)
+    parent = leaves_by_path(initialize(whole, 1, shape)["params"])
+    cuts = (
+        ablations.without_7,
+        ablations.without_6_7,
+        ablations.without_3_4,
+        ablations.without_3_4_6_7,
+    )
+    for cut in cuts:
+        child = leaves_by_path(initialize(cut(whole), 1, shape)["params"])
+        named = redrawn(whole, cut(whole), shape)
+        equal = {path for path, leaf in child.items() if jnp.array_equal(leaf, parent[path])}
+        assert set(child) - equal == set(named)

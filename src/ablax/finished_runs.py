@@ -1,0 +1,52 @@
+"""A finished run as the report reads it, from its summary and its metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ablax.report.results import Curve, Run
+
+
+def finished_run(
+    variant: str,
+    seed: int,
+    summary: Mapping[str, Any],
+    records: list[dict[str, Any]],
+    seconds: float,
+    attempts: int,
+) -> Run:
+    """A run as the report reads it, from its summary and its metrics."""
+    curve = learning_curve(records)
+    return Run(
+        variant=variant,
+        seed=seed,
+        test_error=math.nan if summary["test_error"] is None else summary["test_error"],
+        train_loss=curve.train_loss[-1] if curve.train_loss else math.nan,
+        train_error=curve.train_error[-1] if curve.train_error else math.nan,
+        seconds=seconds,
+        curve=curve,
+        status=summary["status"],
+        attempts=attempts,
+    )
+
+
+def learning_curve(records: list[dict[str, Any]]) -> Curve:
+    """Figures of whole epochs from those of the chunks in them, weighted by their steps."""
+    epochs: dict[int, list[dict[str, Any]]] = {}
+    for record in records:
+        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
+
+    def mean(name: str, chunks: list[dict[str, Any]]) -> float:
+        steps = sum(chunk["steps"] for chunk in chunks)
+        return math.fsum(chunk[name] * chunk["steps"] for chunk in chunks) / steps
+
+    tested = [record for record in records if "test_error" in record]
+    return Curve(
+        epochs=tuple(float(epoch) for epoch in epochs),
+        train_loss=tuple(mean("train_loss", chunks) for chunks in epochs.values()),
+        train_error=tuple(mean("train_error", chunks) for chunks in epochs.values()),
+        test_epochs=tuple(float(record["epoch"]) for record in tested),
+        test_error=tuple(float(record["test_error"]) for record in tested),
+    )
