@@ -24,7 +24,7 @@ PYTHON := $(shell for name in $(CANDIDATES); do \
 endif
 
 BIN = $(VENV)/bin
-RUN = $(VENV)/.ready-to-run
+RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 
 .PHONY: help setup experiment list data test test-slow check format bench clean distclean
@@ -44,6 +44,7 @@ $(VENV)/bin/python:
 		echo "No Python 3.11 or newer that can make a virtual environment was found." >&2; \
 		echo "Install one (on Debian also python3-venv), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
 		exit 2; fi
+	@"$(PYTHON)" -c '$(WORKS)' || { echo "$(PYTHON) is older than 3.11 or cannot make a virtual environment" >&2; exit 2; }
 	@echo "installing into $(VENV) with $$("$(PYTHON)" --version)"
 	@"$(PYTHON)" -m venv $(VENV)
 

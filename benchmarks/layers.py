@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import datetime
-import os
 import platform
 import statistics
 import sys
@@ -24,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from ablax.environment import available_cores, processor
 from ablax.layers import (
     BatchNormalization,
     average_pool,
@@ -144,7 +144,8 @@ def in_scan(form: Form) -> Form:
     def apply(*arguments: Array) -> Array:
         def step(shift: Array, _: None) -> tuple[Array, None]:
             results = form(*[argument + shift for argument in arguments])
-            return 1e-20 * sum(jnp.sum(leaf) for leaf in jax.tree.leaves(results)), None
+            total = sum((jnp.sum(leaf) for leaf in jax.tree.leaves(results)), jnp.float32(0))
+            return 1e-20 * total, None
 
         return lax.scan(step, jnp.float32(0), None, length=STEPS)[0]
 
@@ -171,22 +172,12 @@ def measure(plain: Form, ours: Form, arguments: tuple[Array, ...]) -> tuple[floa
     )
 
 
-def processor() -> str:
-    """What the machine calls its processor, with the number of cores."""
-    name = platform.processor() or platform.machine()
-    listed = Path("/proc/cpuinfo")
-    if listed.exists():
-        lines = [line for line in listed.read_text().splitlines() if line.startswith("model name")]
-        name = lines[0].split(":", 1)[1].strip() if lines else name
-    return f"{name}, {os.cpu_count()} cores"
-
-
 def main() -> None:
     """Measure, print and write."""
     here = Path(__file__).parent / "results" / "cpu-layers.csv"
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else here
     about = {
-        "machine": processor(),
+        "machine": f"{processor()}, {available_cores()} cores",
         "device": jax.devices()[0].platform,
         "python": platform.python_version(),
         "jax": jax.__version__,

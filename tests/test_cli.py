@@ -8,6 +8,8 @@ import pytest
 
 from ablax.cli import main
 from ablax.config import ConfigError, DataConfig, OptimizerConfig, Recipe, TrainConfig
+from ablax.discovery import experiment
+from ablax.experiment import Inputs
 
 
 def fails(capsys, *words):
@@ -40,6 +42,8 @@ def fails(capsys, *words):
         (("run", "alexnet_ablation", "--data.image-size", "100"), "100 pixels"),
         (("run", "alexnet_ablation", "--train.batch", "4000"), "1437 training images"),
         (("run", "alexnet_ablation", "--augment.rotate", "400"), "rotate is 400"),
+        (("run", "--seeds", "1", "alexnet_ablation"), "name first"),
+        (("run", "alexnet_ablation", "--width", "1e9"), "at most 64"),
         (("list", "--format", "yaml"), "yaml"),
         (("list", "--all"), "--all"),
     ],
@@ -106,6 +110,70 @@ def test_a_broken_experiment_file_is_named_without_a_traceback(text, capsys, tmp
     assert "mine.py" in said
 
 
+HEAD = '''"""Mine.
+
+Question: why?
+
+Source: me.
+
+Prediction: so.
+"""
+from __future__ import annotations
+import flax.linen as nn
+from ablax.core import insert_after, remove
+from ablax.experiment import Experiment, Inputs
+from ablax.report.results import Claim
+from ablax.zoo import alexnet_for
+
+class Twice(nn.Module):
+    factor: float = 2.0
+
+    @nn.compact
+    def __call__(self, x):
+        return self.factor * x
+
+def network(inputs):
+    return alexnet_for(inputs.image_size, inputs.classes, inputs.width)
+
+'''
+
+
+def test_a_file_may_hold_a_block_of_its_own(tmp_path):
+    path = tmp_path / "mine.py"
+    edits = "{'twice': insert_after('conv1', twice=Twice())}"
+    path.write_text(HEAD + f"EXPERIMENT = Experiment(__doc__, network, {edits})\n")
+    _, question = experiment(str(path))
+    assert list(question.networks(Inputs(32, 1, 10, 1 / 32))) == ["full", "twice"]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ("Experiment(__doc__, network, {'same': lambda n: n})", "'same' is the baseline itself"),
+        ("Experiment(__doc__, network, {'none': lambda n: None})", "'none' is None"),
+        ("Experiment(__doc__, lambda i: 1 / 0, {})", "building 'full' fails with ZeroDivision"),
+        ("Experiment(__doc__, network, {'full': remove('fc7')})", "not 'full'"),
+        (
+            "Experiment(__doc__, network, {'cut': remove('fc7')}, "
+            "claims=(Claim('', 'cutt', 'full'),))",
+            "did you mean 'cut'",
+        ),
+        (
+            "Experiment(__doc__, network, {}, full_size=Inputs(100, 3, 10))",
+            "no AlexNet takes images of 100 pixels",
+        ),
+    ],
+)
+def test_an_experiment_that_cannot_be_is_refused_before_anything_is_trained(
+    made, message, capsys, tmp_path
+):
+    path = tmp_path / "mine.py"
+    path.write_text(HEAD + f"EXPERIMENT = {made}\n")
+    words = ("--config", "smoke", "--results", str(tmp_path / "results"))
+    assert message in fails(capsys, "run", str(path), *words)
+    assert not (tmp_path / "results").exists()
+
+
 def test_an_experiment_without_its_prediction_is_refused(capsys, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(
@@ -135,6 +203,32 @@ def test_an_experiment_without_its_prediction_is_refused(capsys, tmp_path):
 def test_a_field_with_an_impossible_value_is_refused_by_name(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
+
+
+WRONG_TYPES = {
+    "OptimizerConfig(name='adm')": "optimizer.name is 'adm': did you mean 'adamw'",
+    "OptimizerConfig(schedule='cosin')": "did you mean 'cosine'",
+    "TrainConfig(precision='float16')": "train.precision is 'float16'",
+    "TrainConfig(epochs=2.5)": "train.epochs is 2.5, and int is expected",
+    "TrainConfig(batch=64.0)": "train.batch is 64.0",
+    "DataConfig(source=3)": "data.source is 3, and str is expected",
+    "Recipe(data=None)": "data is None, and DataConfig is expected",
+    "Recipe(seeds=2.0)": "seeds is 2.0",
+    "Recipe(augment=Augmentation(crop_padding=1.5))": "augment.crop-padding is 1.5",
+}
+
+
+def test_a_recipe_file_with_a_value_of_the_wrong_type_is_refused_by_name():
+    """In a process of its own: the tests' type checker would refuse these first."""
+    code = (
+        "from ablax.config import *\nfrom ablax.data.augment import Augmentation\n"
+        f"for made in {list(WRONG_TYPES)!r}:\n"
+        "    try:\n        print(eval(made))\n"
+        "    except ConfigError as error:\n        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for said, message in zip(done.stdout.splitlines(), WRONG_TYPES.values(), strict=True):
+        assert message in said
 
 
 def test_the_command_line_starts_without_loading_what_it_does_not_need():

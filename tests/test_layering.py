@@ -43,8 +43,10 @@ OURS: dict[str, set[str]] = {
     "ablax.interop": ZOO,
     "ablax.experiment": EXPERIMENTS,
     "ablax.environment": {"ablax.errors"},
-    "ablax.finished_runs": {"ablax.report"},
-    "ablax.results_folder": {"ablax.config", "ablax.training", "ablax.report", "ablax.errors"},
+    "ablax.finished_runs": {"ablax.report", "ablax.errors"},
+    "ablax.results_folder": {
+        *("ablax.config", "ablax.core", "ablax.training", "ablax.report", "ablax.errors"),
+    },
     "ablax.discovery": {"ablax.config", "ablax.experiment", "ablax.errors"},
     "ablax.runner": RUNNER,
     "ablax.listing": COMMANDS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import shlex
@@ -12,6 +13,12 @@ from pathlib import Path
 from ablax.errors import AblaxError, nearest
 
 _ABOUT = "A laboratory for convolutional networks on JAX."
+_RUN_HELP = """usage: ablax run NAME [--config RECIPE] [--results FOLDER] [fields of the recipe]
+
+NAME      an experiment (ablax list names them), or the path of a file that defines one
+RECIPE    a recipe (ablax list), or the path of one; digits by default
+FOLDER    where the results go; results/NAME/RECIPE by default
+"""
 _COMMANDS = ("list", "run")
 
 
@@ -22,6 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: The words behind `ablax`; those of the process by default.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no ± still gets its table
     try:
         _main(words)
     except AblaxError as error:
@@ -32,7 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        print("ablax: nobody reads the output any more: stopped", file=sys.stderr)
+        sys.exit(1)
 
 
 def _main(words: list[str]) -> None:
@@ -41,9 +52,9 @@ def _main(words: list[str]) -> None:
     listing = commands.add_parser("list", help="name the experiments, recipes and networks")
     listing.add_argument("--format", choices=("text", "json"), default="text")
     run = commands.add_parser("run", help="run an experiment, or go on with one", add_help=False)
-    run.add_argument("name", metavar="NAME", nargs="?", help="an experiment, or the path of one")
-    run.add_argument("--config", metavar="RECIPE", default="digits", help="a recipe, or its path")
-    run.add_argument("--results", metavar="FOLDER", type=Path, help="where the results go")
+    run.add_argument("name", nargs="?")
+    run.add_argument("--config", default="digits")
+    run.add_argument("--results", type=Path)
     if words and words[0] not in (*_COMMANDS, "-h", "--help"):
         raise AblaxError(f"there is no command {words[0]!r}: {nearest(words[0], _COMMANDS)}")
     options, rest = parser.parse_known_args(words)
@@ -62,14 +73,16 @@ def _run(options: argparse.Namespace, rest: list[str], words: list[str]) -> None
     from ablax.recipe_options import override
 
     recipe_name, base = recipe(options.config)
-    if options.name is None:
-        if "-h" not in rest and "--help" not in rest:
-            raise AblaxError("which experiment? " + nearest("", names("experiments")))
+    if {"-h", "--help"} & set(rest):
+        print(_RUN_HELP)
         override(base, rest, recipe_name)
+    if options.name is None:
+        raise AblaxError("which experiment? " + nearest("", names("experiments")))
+    if words[1] != options.name and rest and words.index(options.name) > words.index(rest[0]):
+        raise AblaxError(f"put the experiment's name first: ablax run NAME {rest[0]} ...")
     name, question = experiment(options.name)
     resolved = override(base, rest, recipe_name)
     folder = options.results or Path("results") / name / recipe_name
-    # jax is imported from here on: a wrong word above is answered at once
     from ablax.results_folder import ResultsFolder
     from ablax.runner import Order, run_experiment
     from ablax.training.compilation import set_up

@@ -9,14 +9,35 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from typeguard import TypeCheckError, check_type
 
 from ablax.data.augment import Augmentation
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, nearest
 
 
 class ConfigError(AblaxError):
     """A field of a recipe with a value that it cannot have."""
+
+
+def check_types(part: Any, prefix: str) -> None:
+    """Refuse a field whose value is not of its declared type, as a recipe file may hold one.
+
+    Raises:
+        ConfigError: With the field's dotted name, and the nearest choice where there are choices.
+    """
+    for name, hint in get_type_hints(type(part)).items():
+        value, dotted = getattr(part, name), f"{prefix}{name}".replace("_", "-")
+        try:
+            check_type(value, hint)
+        except TypeCheckError:
+            if get_origin(hint) is Literal:
+                raise ConfigError(
+                    f"{dotted} is {value!r}: {nearest(str(value), get_args(hint))}"
+                ) from None
+            expected = hint.__name__ if isinstance(hint, type) else str(hint)
+            raise ConfigError(f"{dotted} is {value!r}, and {expected} is expected") from None
 
 
 def require(holds: bool, name: str, given: object, expected: str) -> None:
@@ -45,6 +66,7 @@ class DataConfig:
     """Processes that decode a streamed set; 0 decodes in threads."""
 
     def __post_init__(self) -> None:
+        check_types(self, "data.")
         require(bool(self.source), "data.source", self.source, "a name such as 'digits'")
         size = self.image_size
         require(size is None or size > 0, "data.image-size", size, "at least 1 pixel")
@@ -83,6 +105,8 @@ class OptimizerConfig:
     """Largest norm of the gradient; longer ones are scaled down to it. None: no limit."""
 
     def __post_init__(self) -> None:
+        check_types(self, "optimizer.")
+
         def positive(value: float) -> bool:
             return math.isfinite(value) and value > 0
 
@@ -122,6 +146,7 @@ class TrainConfig:
     """Steps in one compiled loop; 0 chooses: an epoch, or about 50 steps on a CPU."""
 
     def __post_init__(self) -> None:
+        check_types(self, "train.")
         for name in ("epochs", "batch", "evaluate_every"):
             value = getattr(self, name)
             require(value >= 1, f"train.{name.replace('_', '-')}", value, "at least 1")
@@ -151,5 +176,7 @@ class Recipe:
     """Whether the budget is large enough for the report to draw a conclusion."""
 
     def __post_init__(self) -> None:
-        require(math.isfinite(self.width) and self.width > 0, "width", self.width, "above 0")
+        check_types(self, "")
+        check_types(self.augment, "augment.")
+        require(0 < self.width <= 64, "width", self.width, "above 0 and at most 64")
         require(self.seeds >= 1, "seeds", self.seeds, "at least 1")

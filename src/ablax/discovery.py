@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -80,6 +81,7 @@ def _run(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise AblaxError(f"{path} is not a Python file that can be run")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses, and so Linen modules, look their module up
     try:
         spec.loader.exec_module(module)
     except AblaxError:

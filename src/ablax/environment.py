@@ -20,16 +20,23 @@ def environment() -> dict[str, str]:
     Returns:
         Versions, device, processor, cores, commit (with a mark if files were changed) and date.
     """
-    devices = jax.devices()
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "device": f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        "device": device(),
         "processor": processor(),
         "cores": str(available_cores()),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
         "commit": _commit(),
     }
+
+
+def device() -> str:
+    """What computes: the accelerators, or the cores of the processor."""
+    devices = jax.devices()
+    if devices[0].platform == "cpu":
+        return f"{available_cores()} CPU cores ({processor()})"
+    return f"{len(devices)} x {devices[0].device_kind}"
 
 
 def processor() -> str:

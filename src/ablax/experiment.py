@@ -6,10 +6,11 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 from ablax.core import Edit, ImageShape, Network
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, nearest
 from ablax.report.results import Claim, Published
 
 _SECTIONS = ("Question", "Source", "Prediction")
@@ -49,6 +50,7 @@ class Experiment:
         labels: Name to what tables and plots call it; the name itself where none is given.
         published: What others measured.
         claims: Orders of the variants' errors that the source states, to be tested.
+        expectations: Orders that we predict, judged apart from those of the source.
         full_size: The inputs of the source's network, to compare parameters with it.
 
     Raises:
@@ -61,6 +63,7 @@ class Experiment:
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     published: tuple[Published, ...] = ()
     claims: tuple[Claim, ...] = ()
+    expectations: tuple[Claim, ...] = ()
     full_size: Inputs | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +75,11 @@ class Experiment:
                 )
         for section in _SECTIONS:
             self._paragraph(section)
+        for claim in (*self.claims, *self.expectations):
+            for name in (claim.worse, claim.better):
+                if name not in (BASELINE, *self.variants):
+                    known = [BASELINE, *self.variants]
+                    raise AblaxError(f"a claim names {name!r}: {nearest(name, known)}")
 
     @property
     def title(self) -> str:
@@ -99,9 +107,15 @@ class Experiment:
         Raises:
             AblaxError: No network can be built for them, or an edit matches nothing.
         """
-        baseline = self.network(inputs)
-        edited = {name: edit(baseline) for name, edit in self.variants.items()}
-        return {BASELINE: baseline, **edited}
+        baseline = _network(BASELINE, lambda: self.network(inputs))
+        built = {BASELINE: baseline}
+        for name, edit in self.variants.items():
+            built[name] = _network(name, partial(edit, baseline))
+            if built[name] == baseline:
+                raise AblaxError(
+                    f"variant {name!r} is the baseline itself: its edit changes nothing"
+                )
+        return built
 
     def label(self, name: str) -> str:
         """What tables and plots call a variant."""
@@ -117,6 +131,19 @@ class Experiment:
                 f"write one for each of {', '.join(_SECTIONS)}"
             )
         return " ".join(found.group(1).split())
+
+
+def _network(name: str, build: Callable[[], Network]) -> Network:
+    """What the user's function builds, or an error that names the variant."""
+    try:
+        built = build()
+    except AblaxError:
+        raise
+    except Exception as error:
+        raise AblaxError(f"building {name!r} fails with {type(error).__name__}: {error}") from error
+    if not isinstance(built, Network):
+        raise AblaxError(f"{name!r} is {built!r}, and a Network is expected")
+    return built
 
 
 BASELINE = "full"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from ablax.errors import AblaxError
 from ablax.report.results import Curve, Run
 
 
@@ -18,7 +19,13 @@ def finished_run(
     attempts: int,
 ) -> Run:
     """A run as the report reads it, from its summary and its metrics."""
-    curve = learning_curve(records)
+    try:
+        curve = learning_curve(records)
+    except (KeyError, TypeError) as error:
+        raise AblaxError(
+            f"the metrics of {variant}, seed {seed} are damaged ({type(error).__name__}: {error}): "
+            "remove the lines of metrics.jsonl that are not ours, or start anew elsewhere"
+        ) from error
     return Run(
         variant=variant,
         seed=seed,

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ablax.config import Recipe
+from ablax.core import ImageShape, Network, parameter_shapes, paths
 from ablax.errors import AblaxError
 from ablax.report.files import write_atomically
 from ablax.training.trainer import Judged
 
 FREE_FIELDS = ("seeds", "data.dir", "data.workers", "train.checkpoint_seconds")
 """Fields that may differ when a run goes on: they change no figure of a finished run."""
+
+
+_ELSEWHERE = "give another place with --results FOLDER, or remove that folder to start anew"
 
 
 class ResultsError(AblaxError):
@@ -26,46 +35,89 @@ class ResultsFolder:
     """`results/<experiment>/<recipe>/`.
 
     Args:
-        path: The folder; made when it does not exist.
-
-    Raises:
-        ResultsError: It cannot be made or written.
+        path: The folder; `claim` makes it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            probe = path / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise ResultsError(
-                f"the results cannot be written to {path} ({error.strerror or error}): give "
-                "another place with --results FOLDER"
-            ) from error
 
-    def claim(self, experiment: str, recipe_name: str, recipe: Recipe) -> None:
-        """Write `recipe.json`, or make sure that the one that is there says the same.
+    @contextmanager
+    def claim(
+        self, experiment: str, recipe_name: str, recipe: Recipe, networks: Mapping[str, str]
+    ) -> Iterator[None]:
+        """Keep others out while the experiment runs, and make sure that it may go on here.
+
+        Writes `recipe.json`, or compares with the one that is there.
+
+        Args:
+            experiment: Its name.
+            recipe_name: The recipe's.
+            recipe: All of its fields.
+            networks: Variant to fingerprint (`fingerprint`).
 
         Raises:
-            ResultsError: Another experiment or recipe has its results here, or the file is damaged.
+            ResultsError: The folder cannot be written, is in use, is not ours, or belongs to
+                another experiment, recipe or network.
         """
-        path = self.path / "recipe.json"
-        ours = {"experiment": experiment, "recipe": recipe_name, **flat(recipe)}
-        if path.exists():
-            theirs = _read_json(path)
-            differing = [
-                f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} now"
-                for name in dict.fromkeys([*theirs, *ours])
-                if name not in FREE_FIELDS and theirs.get(name) != ours.get(name)
-            ]
-            if differing:
+        with self._alone():
+            path = self.path / "recipe.json"
+            ours = {"experiment": experiment, "recipe": recipe_name, **flat(recipe)}
+            theirs: dict[str, Any] = {}
+            if path.exists():
+                theirs = _read_json(path)
+                self._refuse_another(ours, theirs, networks)
+            elif any((self.path / name).exists() for name in ("runs", "checkpoints")):
                 raise ResultsError(
-                    f"{self.path} holds results of another recipe ({'; '.join(differing)}): give "
-                    "another place with --results FOLDER, or remove that folder to start anew"
+                    f"{self.path} holds runs but no recipe.json, so nobody can say of which "
+                    f"recipe: {_ELSEWHERE}"
                 )
-        write_atomically(path, json.dumps(ours, indent=2) + "\n")
+            known = {**theirs.get("networks", {}), **networks}
+            write_atomically(path, json.dumps({**ours, "networks": known}, indent=2) + "\n")
+            yield
+
+    def _refuse_another(
+        self, ours: dict[str, Any], theirs: dict[str, Any], networks: Mapping[str, str]
+    ) -> None:
+        differing = [
+            f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} now"
+            for name in dict.fromkeys([*theirs, *ours])
+            if name not in (*FREE_FIELDS, "networks") and theirs.get(name) != ours.get(name)
+        ]
+        trained = theirs.get("networks", {})
+        differing += [
+            f"variant {name}: another network than the one there"
+            for name, ours_now in networks.items()
+            if trained.get(name, ours_now) != ours_now
+        ]
+        if differing:
+            raise ResultsError(
+                f"{self.path} holds results of another recipe ({'; '.join(differing)}): "
+                f"{_ELSEWHERE}"
+            )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Make the folder and lock it; the lock goes with the process, however that ends."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("a")
+        except OSError as error:
+            raise ResultsError(
+                f"the results cannot be written to {self.path} ({error.strerror or error}): give "
+                "another place with --results FOLDER"
+            ) from error
+        with lock:
+            if os.name == "posix":
+                import fcntl
+
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    raise ResultsError(
+                        f"another process is running in {self.path}: wait for it, or give another "
+                        "place with --results FOLDER"
+                    ) from error
+            yield
 
     def checkpoints(self, variant: str, seed: int) -> Path:
         """Where the states of one run are kept."""
@@ -74,7 +126,15 @@ class ResultsFolder:
     def finished(self, variant: str, seed: int) -> dict[str, Any] | None:
         """What `finish` wrote; None while the run is not at its end."""
         path = self._run(variant, seed)
-        return _read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        found = _read_json(path)
+        missing = {"status", "test_error", "environment"} - set(found)
+        if missing:
+            raise ResultsError(
+                f"{path} lacks {', '.join(sorted(missing))}: remove it, and the run is judged again"
+            )
+        return found
 
     def finish(self, variant: str, seed: int, summary: dict[str, Any]) -> None:
         """Mark a run as done. Written last, so that a killed run is never taken for a done one."""
@@ -94,6 +154,16 @@ class ResultsFolder:
 
     def _run(self, variant: str, seed: int) -> Path:
         return self.path / "runs" / f"{variant}-seed-{seed}.json"
+
+
+def fingerprint(network: Network, image_shape: ImageShape) -> str:
+    """A short name of what a network is: its layers' paths, classes and fields, and its shapes.
+
+    Two networks that differ only in a function of their own under one name are not told apart.
+    """
+    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(network))
+    told = f"{paths(network)} {layers} {parameter_shapes(network, image_shape)}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:

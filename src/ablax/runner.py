@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ from ablax.report.page import write_report
 from ablax.report.results import Run, Study, Variant
 from ablax.report.tables import terminal_table
 from ablax.report.verdict import verdict
-from ablax.results_folder import ResultsFolder, flat
+from ablax.results_folder import ResultsFolder, fingerprint, flat
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.feed import Feed
 from ablax.training.interrupt import StopRequest, graceful_stop
@@ -76,23 +77,23 @@ def run_experiment(order: Order, console: Console) -> Study:
         StoppedError: Ctrl-C or SIGTERM; the state is saved.
     """
     bench = Bench(order, console)
-    order.folder.claim(order.name, order.recipe_name, order.recipe)
-    write_atomically(
-        order.folder.path / "environment.json", json.dumps(bench.environment, indent=2) + "\n"
-    )
-    seeds = range(order.recipe.seeds)
-    console.print(_headline(bench), highlight=False, soft_wrap=True)
-    work = sum(bench.work(name) for name in bench.networks) * len(seeds)
-    with graceful_stop() as stop, progress(work, console=console) as shown:
-        for seed in seeds:
-            for name in bench.networks:
-                bench.run(name, seed, stop, shown)
-    study = bench.study()
-    page = write_report(study, order.folder.path)
-    write_csv(order.folder.path, by=RUN_COLUMNS)
+    with order.folder.claim(order.name, order.recipe_name, order.recipe, bench.fingerprints):
+        console.print(_headline(bench), highlight=False, soft_wrap=True, markup=False)
+        seeds = range(order.recipe.seeds)
+        work = sum(bench.work(name) for name in bench.networks) * len(seeds)
+        with graceful_stop() as stop, progress(work, console=console) as shown:
+            for seed in seeds:
+                for name in bench.networks:
+                    bench.run(name, seed, stop, shown)
+        study = bench.study()
+        page = bench.write(study)
     console.print(terminal_table(study))
-    console.print(verdict(study).sentence)
-    console.print(f"report: {page}", soft_wrap=True)
+    console.print(verdict(study).sentence, markup=False, soft_wrap=True)
+    console.print(f"report: {page}", soft_wrap=True, markup=False)
+    if not study.finished_runs_of(BASELINE):
+        raise AblaxError(
+            "no run of the baseline came to its end, so there is nothing to compare with"
+        )
     return study
 
 
@@ -121,9 +122,16 @@ class Bench:
         self.inputs = _inputs(self.feed, recipe.width)
         self.networks = order.experiment.networks(self.inputs)
         self.trainers = {name: self._trainer(network) for name, network in self.networks.items()}
+        self.full_size = full_size_parameters(order.experiment)
 
     def _trainer(self, network: Network) -> Trainer:
         return Trainer(network, self.order.recipe, self.feed, self.mesh)
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """What each network is, to know it again."""
+        shape = self.feed.image_shape
+        return {name: fingerprint(network, shape) for name, network in self.networks.items()}
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -192,11 +200,11 @@ class Bench:
             folder.write_predictions(name, seed, fitted.judged)
             summary = {"status": "finished", "test_error": fitted.judged.error}
         except DivergedError as error:
-            self.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True)
+            self.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True, markup=False)
             summary = {"status": "diverged", "test_error": None}
         finally:
             close(checkpoints)
-        folder.finish(name, seed, summary)
+        folder.finish(name, seed, {**summary, "environment": self.environment})
         write_results(folder.path / "results.csv", self.variants, self.runs())
         shown.end_run(summary["test_error"])
 
@@ -216,6 +224,26 @@ class Bench:
                 found.append(finished_run(name, seed, summary, own, spent, attempts))
         return tuple(found)
 
+    def write(self, study: Study) -> Path:
+        """Write what the folder is for, from what is finished; gives the path of the page."""
+        folder = self.order.folder.path
+        write_results(folder / "results.csv", study.variants, study.runs)
+        write_csv(folder, by=RUN_COLUMNS)
+        text = json.dumps(dict(study.environment), indent=2) + "\n"
+        write_atomically(folder / "environment.json", text)
+        return write_report(study, folder)
+
+    def environments(self) -> dict[str, str]:
+        """Where the finished runs were made; what differs between them is listed."""
+        told: dict[str, list[str]] = {}
+        for name in self.networks:
+            for seed in range(self.order.recipe.seeds):
+                finished = self.order.folder.finished(name, seed) or {}
+                for key, value in finished.get("environment", {}).items():
+                    told.setdefault(key, [])
+                    told[key] += [value] * (value not in told[key])
+        return {key: "; ".join(values) for key, values in told.items()}
+
     def study(self) -> Study:
         """What was measured, beside what was published."""
         order, experiment = self.order, self.order.experiment
@@ -231,12 +259,14 @@ class Bench:
             runs=self.runs(),
             published=experiment.published,
             claims=experiment.claims,
-            environment=self.environment,
+            expectations=experiment.expectations,
+            environment=self.environments(),
             recipe=flat(order.recipe),
             command=order.command,
             verdict_wanted=order.recipe.conclusions,
             data_note=self.feed.note,
-            full_size_parameters=full_size_parameters(experiment),
+            full_size_parameters=self.full_size,
+            classes=self.feed.classes,
         )
 
 

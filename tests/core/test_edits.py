@@ -36,6 +36,7 @@ from ablax.layers import (
     MaxPool,
     ReLU,
 )
+from ablax.layers.initializers import GAUSSIAN_001
 from ablax.zoo import alexnet_small, lenet5
 
 SMALL = alexnet_small(10, 1 / 32)
@@ -153,6 +154,11 @@ def test_redrawn_names_the_layer_behind_the_cut_alone():
     assert redrawn(SMALL, remove("fc6", "fc7")(SMALL), SHAPE) == ("fc8/kernel",)
     assert redrawn(SMALL, remove("conv3", "conv4")(SMALL), SHAPE) == ("conv5/conv/kernel",)
     assert redrawn(SMALL, remove("fc7")(SMALL), SHAPE) == ()
+
+
+def test_redrawn_sees_another_initializer_under_the_same_name_and_shape():
+    changed = replace("fc8", Dense(10, kernel_init=GAUSSIAN_001))(SMALL)
+    assert redrawn(SMALL, changed, SHAPE) == ("fc8/kernel",)
 
 
 def test_another_seed_draws_other_weights():

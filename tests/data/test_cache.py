@@ -156,7 +156,7 @@ def test_whoever_asks_at_the_same_time_waits_for_the_first(tmp_path):
 
 def test_a_cache_that_cannot_be_written_is_refused_with_advice(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot be written \(.*\): .*ABLAX_CACHE"):
+    with pytest.raises(DataError, match=r"cannot be read or written \(.*\): .*ABLAX_CACHE"):
         build_once(tmp_path / "file" / "set", Builder())
 
 
@@ -165,9 +165,36 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path):
         (new / "pixels.npy").write_bytes(b"half")
         raise OSError(28, os.strerror(28))
 
-    with pytest.raises(DataError, match=r"cannot be written .*No space left.*make room"):
+    with pytest.raises(DataError, match=r"cannot be read or written .*No space left.*make room"):
         build_once(tmp_path / "set", build)
     assert [path.name for path in tmp_path.iterdir()] == [".set.lock"]
+
+
+def test_a_build_that_cannot_read_its_source_is_not_blamed_on_the_cache(tmp_path):
+    def build(new):
+        raise PermissionError(13, os.strerror(13), str(tmp_path / "source" / "pictures"))
+
+    with pytest.raises(PermissionError, match="source/pictures"):
+        build_once(tmp_path / "set", build)
+    assert [path.name for path in tmp_path.iterdir()] == [".set.lock"]
+
+
+def test_a_build_that_cannot_write_its_files_is_refused_with_advice(tmp_path):
+    with pytest.raises(DataError, match=r"cannot be read or written .*No such file.*ABLAX_CACHE"):
+        build_once(tmp_path / "set", lambda new: (new / "missing" / "pixels.npy").write_bytes(b""))
+
+
+def test_a_whole_cache_is_used_where_nothing_can_be_written(tmp_path):
+    build, place = Builder(), tmp_path / "set"
+    first = build_once(place, build)
+    # A folder in the place of the lock: nobody, not even root, can open it for writing.
+    (tmp_path / ".set.lock").unlink()
+    (tmp_path / ".set.lock").mkdir()
+    assert build_once(place, build) == first
+    assert build.calls == 1
+    damage_one_bit(place)
+    with pytest.raises(DataError, match=r"cannot be read or written .*Is a directory"):
+        build_once(place, build)
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):

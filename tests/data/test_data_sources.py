@@ -245,6 +245,17 @@ def test_a_missing_and_a_damaged_record_file_are_refused(folder, cache):
         load("tfds:made_up", folder=folder, cache=cache)
 
 
+def test_a_set_that_may_not_be_read_is_refused_with_the_file(folder, cache, monkeypatch):
+    write_small(folder)
+
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("ablax.data.tfds_folder.Path.iterdir", forbidden)
+    with pytest.raises(DataError, match=r"cannot be read: .*Permission denied.*made_up/1\.0\.0"):
+        load("tfds:made_up", folder=folder, cache=cache)
+
+
 def test_metadata_that_cannot_be_read_are_refused(folder, cache):
     _, _, place = write_small(folder)
     (place / "dataset_info.json").write_text("{")

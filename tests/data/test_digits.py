@@ -31,6 +31,14 @@ def test_digits_are_the_same_bits_everywhere(digits):
     assert digest.hexdigest()[:16] == "7540e6c84494dbbf"
 
 
+def test_digits_say_what_their_test_pictures_are(digits):
+    assert digits.note == load("digits", image_size=28).note
+    assert digits.note == (
+        "the test images are 4 fixed distortions of each of 360 held-out scans; "
+        "writers may be on both sides of the split"
+    )
+
+
 def test_digits_of_every_class_are_held_out_in_proportion(digits):
     train = np.bincount(digits.train.labels)
     test = np.bincount(digits.test.labels) / 4

@@ -15,7 +15,7 @@ from real_sets import REAL, real
 
 from ablax.data.images import DataError
 from ablax.data.pictures import center, decode, random_crop
-from ablax.data.stream import open_stream, stream
+from ablax.data.stream import open_stream
 
 SIZES = [(60, 80), (45, 33), (100, 40), (32, 32)]
 
@@ -55,6 +55,7 @@ def test_a_stream_knows_its_sizes_before_it_reads(images):
     assert images.classes == ("red", "green", "blue")
     assert images.name == "imagenet2012/5.1.0"
     assert len(images.mean) == len(images.std) == 3
+    assert images.note == ""
 
 
 def test_the_test_pictures_come_once_each_and_the_last_batch_is_smaller(images):
@@ -96,7 +97,8 @@ def test_an_epoch_shows_no_picture_twice_and_each_epoch_has_its_own_order(folder
     flat = [np.full((8, 8, 3), 20 * i, np.uint8) for i in range(len(made_up))]
     splits = dict.fromkeys(["train", "test"], made_up_set.examples(flat))
     made_up_set.write(folder, splits, made_up_set.standard_features(), name="flat")
-    batches = stream("tfds:flat", folder=folder, split="train", image_size=4, batch=5, seed=3)
+    images = open_stream("tfds:flat", folder=folder, image_size=4)
+    batches = images.train(batch=5, seed=3)
     steps = [pixels[:, 0, 0, 0] // 20 for pixels, _ in itertools.islice(batches, 6)]
     epochs = [np.concatenate(steps[i : i + 2]).tolist() for i in (0, 2, 4)]
     assert all(len(set(epoch)) == 10 for epoch in epochs)
@@ -107,8 +109,8 @@ def test_labels_stay_with_their_pictures(folder):
     flat = [np.full((8, 8, 3), 80 * (i % 3), np.uint8) for i in range(12)]
     splits = dict.fromkeys(["train", "test"], made_up_set.examples(flat))
     made_up_set.write(folder, splits, made_up_set.standard_features(), name="labeled")
-    for split in ("train", "test"):
-        batches = stream("tfds:labeled", folder=folder, split=split, image_size=4, batch=5)
+    images = open_stream("tfds:labeled", folder=folder, image_size=4)
+    for batches in (images.train(batch=5, seed=0), images.test(batch=5)):
         for pixels, labels in itertools.islice(batches, 2):
             assert np.array_equal(pixels[:, 2, 2, 1] // 80, labels)
 
@@ -122,8 +124,8 @@ def test_the_crops_of_a_picture_differ_from_epoch_to_epoch(folder):
     gradient = np.arange(64, dtype=np.uint8)[:, None, None] * np.ones((1, 64, 3), np.uint8)
     splits = dict.fromkeys(["train", "test"], made_up_set.examples([gradient]))
     made_up_set.write(folder, splits, made_up_set.standard_features((64, 64, 3)), name="one")
-    batches = stream("tfds:one", folder=folder, split="train", image_size=16, batch=1, seed=0)
-    seen = {pixels.tobytes() for pixels, _ in itertools.islice(batches, 8)}
+    images = open_stream("tfds:one", folder=folder, image_size=16)
+    seen = {pixels.tobytes() for pixels, _ in itertools.islice(images.train(batch=1, seed=0), 8)}
     assert len(seen) == 8
 
 
@@ -167,10 +169,10 @@ def test_the_center_is_cut_after_the_shorter_side_is_scaled():
 def test_workers_give_the_same_batches(folder):
     program = (
         "import sys, itertools, hashlib; from pathlib import Path\n"
-        "from ablax.data.stream import stream\n"
+        "from ablax.data.stream import open_stream\n"
         "def main():\n"
-        "    batches = stream('tfds:imagenet2012', folder=Path(sys.argv[1]), split='train',\n"
-        "                     image_size=16, batch=5, seed=7, start_step=2, workers=2)\n"
+        "    images = open_stream('tfds:imagenet2012', folder=Path(sys.argv[1]), image_size=16)\n"
+        "    batches = images.train(batch=5, seed=7, start_step=2, workers=2)\n"
         "    for pixels, labels in itertools.islice(batches, 3):\n"
         "        print(hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest())\n"
         "if __name__ == '__main__':\n"

@@ -44,3 +44,7 @@ def test_vectorize_lays_out_rows_then_columns_then_channels():
     assert y.shape == (2, 12)
     row, column, channel = 0, 2, 1
     assert y[0, (row * 3 + column) * 2 + channel] == x[0, row, column, channel]
+
+
+def test_vectorize_takes_a_batch_of_none():
+    assert Vectorize().apply({}, jnp.zeros((0, 2, 3, 2))).shape == (0, 12)

@@ -35,11 +35,11 @@ def test_response_normalization_by_hand_in_value_and_gradient():
     x = jnp.array([[3.0, 4.0]])
 
     def first(x):
-        return local_response_normalization(x, size=3, alpha=1.0, beta=0.5, k=0.0)[0, 0]
+        return local_response_normalization(x, size=3, alpha=1.0, beta=0.5, k=11.0)[0, 0]
 
     value, gradient = jax.value_and_grad(first)(x)
-    assert value == pytest.approx(3 / 5)
-    assert gradient[0].tolist() == pytest.approx([16 / 125, -12 / 125])
+    assert value == pytest.approx(3 / 6)  # 11 + 9 + 16 = 36
+    assert gradient[0].tolist() == pytest.approx([1 / 6 - 9 / 216, -12 / 216])
 
 
 @settings(max_examples=20, deadline=None)
@@ -177,6 +177,17 @@ def test_batch_normalization_refuses_another_number_of_channels():
         layer.apply(variables, numbers(4, 5))
 
 
+def test_batch_normalization_refuses_to_train_on_nothing_and_otherwise_takes_it():
+    layer = BatchNormalization()
+    variables = layer.init(jax.random.key(0), numbers(4, 2, 2, 3))
+    nothing = jnp.zeros((0, 2, 2, 3))
+    with pytest.raises(
+        ShapeError, match=r"BatchNormalization was given \(0, 2, 2, 3\) to train on"
+    ):
+        trained(layer, nothing, **variables)
+    assert layer.apply(variables, nothing).shape == (0, 2, 2, 3)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -184,6 +195,12 @@ def test_batch_normalization_refuses_another_number_of_channels():
         (lambda: BatchNormalization(epsilon=0.0), r"epsilon=0\.0"),
         (lambda: LocalResponseNormalization(size=0), "size=0"),
         (lambda: LocalResponseNormalization(k=-1.0), r"k=-1\.0"),
+        (lambda: LocalResponseNormalization(k=0.0), r"k=0\.0: expected a positive number"),
+        (lambda: LocalResponseNormalization(alpha=-0.1), r"alpha=-0\.1: expected .* at least 0"),
+        (
+            lambda: local_response_normalization(jnp.ones((1, 2)), alpha=float("nan")),
+            "alpha=nan",
+        ),
     ],
 )
 def test_normalization_refuses_fields_that_make_no_sense(make, message):

@@ -231,6 +231,27 @@ def test_average_pool_equals_numpy(size, window, stride, pad, seed):
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_average_pool_sums_in_float32_and_returns_the_type_it_was_given():
+    x = jnp.asarray(np.random.default_rng(0).uniform(size=(1, 13, 13, 8)), jnp.bfloat16)
+
+    def pool(x):
+        return average_pool(x, 13)
+
+    y, back = jax.vjp(pool, x)
+    assert y.dtype == jnp.bfloat16
+    assert back(y)[0].dtype == jnp.bfloat16
+    np.testing.assert_array_equal(y, pool(x.astype(jnp.float32)).astype(jnp.bfloat16))
+
+
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_average_pool_adds_no_bfloat16_on_any_platform(platform):
+    x = jnp.ones((1, 13, 13, 8), jnp.bfloat16)
+    lowered = jax.jit(lambda x: average_pool(x, 13)).trace(x).lower(lowering_platforms=(platform,))
+    adds = [line for line in lowered.as_text().splitlines() if "stablehlo.add" in line]
+    assert adds
+    assert not [line for line in adds if "bf16" in line]
+
+
 def test_average_pool_gradient_gives_every_output_its_weight():
     x = ties(1, 7, 7, 2)
 

@@ -15,6 +15,8 @@ from ablax.layers import (
     MaxPool,
     ShapeError,
     Vectorize,
+    convolution,
+    max_pool,
     output_size,
 )
 from ablax.layers.windows import explicit_padding, place
@@ -143,6 +145,39 @@ def test_a_shape_a_layer_cannot_take_is_refused_before_anything_compiles(layer, 
     with pytest.raises(ShapeError, match=message) as refusal:
         jax.eval_shape(layer.init, jax.random.key(0), jnp.ones(shape))
     assert isinstance(refusal.value, AblaxError)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (MaxPool(5, 2, strict=True), (1, 2, 8, 1)),
+        (Convolution(2, 5, 2, padding=0, strict=True), (1, 2, 2, 3)),
+    ],
+)
+def test_a_strict_layer_says_that_the_window_is_larger_before_that_it_leaves_a_rest(layer, shape):
+    with pytest.raises(ShapeError, match="is larger than the padded image; expected at least 5x5"):
+        jax.eval_shape(layer.init, jax.random.key(0), jnp.ones(shape))
+
+
+def test_output_size_strict_refuses_a_window_larger_than_the_axis():
+    with pytest.raises(ShapeError, match=r"window of 5 spans 9 and is larger than 4 with .* 1\+0"):
+        output_size(4, 5, 2, padding=(1, 0), dilation=2, strict=True)
+
+
+def test_functions_called_by_keywords_alone_refuse_a_wrong_rank_in_words():
+    with pytest.raises(
+        ShapeError, match=r"max_pool was given an array of shape \(4, 4\): expected"
+    ):
+        max_pool(x=jnp.ones((4, 4)), window=2)
+    image, kernel = jnp.ones((5, 5, 1)), jnp.ones((3, 3, 1, 2))
+    for call in ({"x": image, "kernel": kernel}, {"kernel": kernel, "x": image}):
+        with pytest.raises(
+            ShapeError, match=r"convolution was given an array of shape \(5, 5, 1\)"
+        ):
+            convolution(**call)
+    with pytest.raises(ShapeError, match=r"MaxPool was given an array of shape \(4, 4\)"):
+        MaxPool(2).apply({}, x=jnp.ones((4, 4)))
+    assert max_pool(window=2, x=jnp.ones((1, 4, 4, 1))).shape == (1, 2, 2, 1)
 
 
 @pytest.mark.parametrize("layer", [Convolution(2, 3), Dense(2)])

@@ -159,6 +159,20 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_try(tmp_path):
         attempt.fit(make_trainer(wild))
 
 
+def test_a_state_that_is_no_number_is_never_saved(tmp_path):
+    """One step a training: its loss is finite, and what it leaves is not."""
+    recipe = replace(
+        RECIPE,
+        optimizer=OptimizerConfig(rate=1e38, momentum=0.0, schedule="constant", weight_decay=1e5),
+        train=replace(RECIPE.train, epochs=1, batch=48),
+    )
+    attempt = Attempt(tmp_path)
+    with pytest.raises(DivergedError, match=r"a parameter is not a number at step 1 of 1"):
+        attempt.fit(make_trainer(recipe))
+    assert attempt.log == []
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_evaluation_comes_every_so_many_epochs_and_after_the_last(tmp_path):
     recipe = replace(RECIPE, train=replace(RECIPE.train, evaluate_every=2, chunk=6))
     attempt = Attempt(tmp_path)

@@ -26,9 +26,14 @@ def test_steps_multiply_the_rate_at_shares_of_the_training():
 def test_warmup_rises_linearly_and_the_fall_starts_behind_it():
     config = OptimizerConfig(rate=1.0, schedule="step", drops=(0.5,), warmup=1.0)
     found = rates(config)
-    assert np.allclose(found[:6], [0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    assert np.allclose(found[6:10], 1.0)
+    assert np.allclose(found[:5], [0.2, 0.4, 0.6, 0.8, 1.0])
+    assert np.allclose(found[5:10], 1.0)
     assert np.allclose(found[10:], 0.1)
+
+
+def test_drops_that_fall_on_one_step_multiply():
+    config = OptimizerConfig(rate=1.0, schedule="step", drops=(0.45, 0.55))
+    assert np.allclose(rates(config, epochs=1, steps_per_epoch=2), [1.0, 0.01, 0.01])
 
 
 def test_constant_stays():
@@ -39,7 +44,7 @@ def test_constant_stays():
     ("config", "message"),
     [
         (OptimizerConfig(warmup=4.0), "must end before the training"),
-        (OptimizerConfig(warmup=3.0, schedule="step", drops=(0.5,)), "lies in the warm-up"),
+        (OptimizerConfig(warmup=3.0, schedule="step", drops=(0.5,)), "no later than the warm-up"),
     ],
 )
 def test_a_warmup_that_does_not_fit_is_refused(config, message):

@@ -31,8 +31,9 @@ def convolution_macs(equation: Equation) -> int:
         V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
         Survey", the equation of a convolutional layer.
     """
-    # Issue 6 decides here what the zeros of an input dilation (`lhs_dilation`, of a backward or
-    # transposed convolution) cost. Today they count like padding: outputs × taps.
+    # The zeros of an input dilation (`lhs_dilation`, of a backward or transposed convolution) count
+    # like those of the padding, outputs × taps: the law is the size of the sums as they are written
+    # and does not guess which products with zero a device leaves out.
     kernel = equation.inputs[1].shape
     _, *reduced = equation.params["dimension_numbers"].rhs_spec  # all but the output features
     return math.prod(equation.outputs[0].shape) * math.prod(kernel[axis] for axis in reduced)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass
 
 import flax.errors
@@ -81,14 +81,6 @@ class Layers:
     def items(self) -> ItemsView[str, nn.Module]:
         """Name and module, in order."""
         return dict(self.entries).items()
-
-    def names(self) -> KeysView[str]:
-        """The names, in order."""
-        return dict(self.entries).keys()
-
-    def modules(self) -> ValuesView[nn.Module]:
-        """The modules, in order."""
-        return dict(self.entries).values()
 
     def __repr__(self) -> str:
         return "Layers(" + ", ".join(f"{name}={layer!r}" for name, layer in self.entries) + ")"

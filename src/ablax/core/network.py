@@ -146,16 +146,21 @@ def leaves_by_path(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def redrawn(parent: Network, child: Network, image_shape: ImageShape) -> tuple[str, ...]:
-    """The child's parameters that do not start where the parent's do.
+    """The child's parameters that do not start where the parent's do, found by drawing both.
 
-    Those of another shape, or of a path the parent lacks; every other leaf is bit-equal to the
-    parent's under the same seed, as long as both layers name the same initializer.
+    Those of another shape, of another initializer, or of a path the parent lacks; every other leaf
+    is bit-equal to the parent's under the same seed.
 
     Returns:
         Paths, in the child's order.
     """
-    ours, theirs = parameter_shapes(child, image_shape), parameter_shapes(parent, image_shape)
-    return tuple(path for path, shape in ours.items() if theirs.get(path) != shape)
+    trees = (initialize(network, 0, image_shape).get("params", {}) for network in (child, parent))
+    ours, theirs = (leaves_by_path(tree) for tree in trees)
+    return tuple(
+        path
+        for path, leaf in ours.items()
+        if path not in theirs or not jnp.array_equal(leaf, theirs[path])
+    )
 
 
 def _check_image_shape(image_shape: ImageShape) -> None:

@@ -9,6 +9,7 @@ was cut or changed later does not match the manifest, and the folder is built ag
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ except ImportError:  # Windows: processes may decode twice, yet none sees half a
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
+_NO_ROOM = (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger(__name__)
 
 
@@ -44,15 +46,20 @@ def build_once(place: Path, build: Callable[[Path], Mapping[str, Any]]) -> dict[
 
     Args:
         place: The folder to be. Processes that ask for the same one wait for the first.
-        build: Writes files into the folder it is given and returns what JSON can hold.
+        build: Writes files into the folder it is given and returns what JSON can hold. What it
+            raises passes through, unless it could not write there.
 
     Raises:
-        DataError: The folder cannot be written.
+        DataError: The folder cannot be read or written.
     """
     place = place.absolute()
-    try:
+    with _in_words(place):
+        # Before the lock, which is a file: a cache that many share may be read-only.
+        if _flaw(place) is None:
+            return _manifest(place)["about"]
         place.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(place):
+    with _alone(place):
+        with _in_words(place):
             flaw = _flaw(place)
             if flaw is None:
                 return _manifest(place)["about"]
@@ -60,33 +67,55 @@ def build_once(place: Path, build: Callable[[Path], Mapping[str, Any]]) -> dict[
                 _log.warning("the cache %s is damaged (%s): decoding again", place, flaw)
             for left_over in place.parent.glob(f".{place.name}.new-*"):
                 shutil.rmtree(left_over, ignore_errors=True)
-            return _fill(place, build)
-    except OSError as error:
-        raise DataError(
-            f"the cache {place} cannot be written ({error.strerror or error}): make room, or name "
-            "another folder in the environment variable ABLAX_CACHE"
-        ) from error
+            new = Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
+        return _fill(place, new, build)
 
 
-def _fill(place: Path, build: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
-    new = Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
+def _fill(place: Path, new: Path, build: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
     try:
-        about = dict(build(new))
-        files = {path.name: _measure(path) for path in sorted(new.iterdir())}
-        manifest = {"format": _FORMAT, "about": about, "files": files}
-        # Read back, so that the first answer has the types of all later ones (lists, not tuples).
-        text = json.dumps(manifest, indent=1)
-        (new / MANIFEST).write_text(text)
-        new.chmod(0o755)
-        if place.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
-            place.replace(old / "damaged")
-            shutil.rmtree(old, ignore_errors=True)
-        new.replace(place)
-        return json.loads(text)["about"]
+        with _in_words(place, only=new):
+            about = dict(build(new))
+        with _in_words(place):
+            files = {path.name: _measure(path) for path in sorted(new.iterdir())}
+            manifest = {"format": _FORMAT, "about": about, "files": files}
+            # Read back: the first answer has the types of all later ones (lists, not tuples).
+            text = json.dumps(manifest, indent=1)
+            (new / MANIFEST).write_text(text)
+            new.chmod(0o755)
+            if place.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
+                place.replace(old / "damaged")
+                shutil.rmtree(old, ignore_errors=True)
+            new.replace(place)
+            return json.loads(text)["about"]
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
+
+
+@contextlib.contextmanager
+def _in_words(place: Path, only: Path | None = None) -> Iterator[None]:
+    """Say what to do when the file system refuses.
+
+    Args:
+        place: The cache.
+        only: Only what concerns the files in this folder. A write that finds no room names no
+            file, and NumPy's has no number either.
+    """
+    try:
+        yield
+    except OSError as error:
+        if only is not None:
+            if error.filename is None or isinstance(error.filename, int):
+                ours = error.errno in _NO_ROOM
+            else:
+                ours = Path(os.fsdecode(error.filename)).is_relative_to(only)
+            if not ours:
+                raise
+        raise DataError(
+            f"the cache {place} cannot be read or written ({error.strerror or error}): make room, "
+            "or name another folder in the environment variable ABLAX_CACHE"
+        ) from error
 
 
 def _flaw(place: Path) -> str | None:
@@ -127,7 +156,9 @@ def _measure(path: Path) -> dict[str, int]:
 @contextlib.contextmanager
 def _alone(place: Path) -> Iterator[None]:
     """Hold the lock of this folder; the system lets go of it when the process dies."""
-    with (place.parent / f".{place.name}.lock").open("a") as file:
+    with _in_words(place):
+        lock = (place.parent / f".{place.name}.lock").open("a")
+    with lock as file:
         if fcntl is not None:
             # Some network file systems have no locks: then two processes may both decode.
             with contextlib.suppress(OSError):

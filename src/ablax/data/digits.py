@@ -32,6 +32,12 @@ TRANSLATE = 2.0
 DISTORTIONS = 4
 """Pictures made of each test digit."""
 
+NOTE = (
+    "the test images are 4 fixed distortions of each of 360 held-out scans; "
+    "writers may be on both sides of the split"
+)
+"""What a reader of a result must know about the pictures."""
+
 _ENLARGE = 3
 _FRACTION = 2.0**-12
 
@@ -69,6 +75,7 @@ def load_digits() -> ImageSet:
         classes=tuple("0123456789"),
         mean=statistics.mean,
         std=statistics.std,
+        note=NOTE,
     )
 
 

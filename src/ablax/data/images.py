@@ -43,6 +43,7 @@ class ImageSet:
         mean: Per channel, over the training pictures scaled to [0, 1].
         std: The standard deviation likewise, at least one grey level (1/255), so that dividing by
             it is safe in a channel that never changes.
+        note: A sentence on what the pictures are, for whoever reads a result; may be empty.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ImageSet:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    note: str = ""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

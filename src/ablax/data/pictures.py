@@ -25,11 +25,11 @@ def decode(data: bytes, channels: int) -> Image.Image:
     ImageNet holds a few files in other color spaces; they are converted.
 
     Raises:
-        DataError: The bytes are no picture.
+        DataError: The bytes are no picture, a damaged one, or one too large to be opened.
     """
     try:
         return Image.open(io.BytesIO(data)).convert(_MODES[channels])
-    except OSError as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{len(data)} bytes that should be a picture cannot be read ({error}): "
             "the data set is damaged; prepare it again with `make data`"

@@ -10,7 +10,7 @@ import atexit
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, UInt8
@@ -43,6 +43,7 @@ class ImageStream:
         test_size: Number of test pictures.
         mean: Per channel, in [0, 1], to normalize by.
         std: Likewise.
+        note: A sentence on what the pictures are; empty for every prepared set so far.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ImageStream:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     _set: tfds_folder.PreparedSet
+    note: str = ""
 
     def train(
         self, *, batch: int, seed: int, start_step: int = 0, workers: int = 0
@@ -130,24 +132,6 @@ def open_stream(source: str, *, folder: Path | None = None, image_size: int) -> 
         std=_STD[prepared.channels],
         _set=prepared,
     )
-
-
-def stream(
-    source: str,
-    *,
-    folder: Path | None = None,
-    split: Literal["train", "test"],
-    image_size: int,
-    batch: int,
-    seed: int = 0,
-    start_step: int = 0,
-    workers: int = 0,
-) -> Iterator[Batch]:
-    """Batches of one split: `open_stream`, then `ImageStream.train` or `ImageStream.test`."""
-    images = open_stream(source, folder=folder, image_size=image_size)
-    if split == "train":
-        return images.train(batch=batch, seed=seed, start_step=start_step, workers=workers)
-    return images.test(batch=batch, workers=workers)
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,6 @@ class PreparedSet:
     Attributes:
         name: Name, configuration and version.
         path: The folder of this version.
-        size: Height and width, None where pictures differ.
         channels: 1 or 3.
         classes: The name of each label.
         train: The training records.
@@ -167,7 +166,6 @@ class PreparedSet:
 
     name: str
     path: Path
-    size: tuple[int | None, int | None]
     channels: int
     classes: tuple[str, ...]
     train: RecordSplit
@@ -177,17 +175,21 @@ class PreparedSet:
         """Twelve hexadecimal digits that change with the files of the set.
 
         Of the metadata every byte counts; of the record files name, size, beginning and end.
+
+        Raises:
+            DataError: A file cannot be read.
         """
         digest = hashlib.sha256()
-        for path in sorted(self.path.iterdir()):
-            if not path.is_file():
-                continue
-            size = path.stat().st_size
-            digest.update(f"{path.name}:{size}:".encode())
-            with path.open("rb") as file:
-                digest.update(file.read(1 << 16))
-                file.seek(max(size - (1 << 16), 0))
-                digest.update(file.read())
+        try:
+            for path in sorted(filter(Path.is_file, self.path.iterdir())):
+                size = path.stat().st_size
+                digest.update(f"{path.name}:{size}:".encode())
+                with path.open("rb") as file:
+                    digest.update(file.read(1 << 16))
+                    file.seek(max(size - (1 << 16), 0))
+                    digest.update(file.read())
+        except OSError as error:
+            raise DataError(f"the data set cannot be read: {error}") from error
         return digest.hexdigest()[:12]
 
 
@@ -234,7 +236,6 @@ def open_set(address: Address, folder: Path | None) -> PreparedSet:
         return PreparedSet(
             name=info.full_name,
             path=path,
-            size=(image.shape[0], image.shape[1]),
             channels=image.shape[-1],
             classes=tuple(features[label_key].names),
             train=train,

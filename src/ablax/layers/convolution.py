@@ -120,20 +120,20 @@ def _convolve(x: Array, kernel: Array, windows: Windows, groups: int) -> Array:
 def _convolve_jvp(
     windows: Windows, groups: int, primals: tuple[Array, Array], tangents: tuple[Any, Any]
 ) -> tuple[Array, Array]:
-    """The derivative, written so that its transposes are fast on a CPU.
+    """The derivative, written so that its transposes are fast in a loop on a CPU.
 
     y' = x' * k + x * k'. JAX writes the transposes of these two with axes in an order that XLA's
-    CPU compiler has to turn round first, and does not turn round at all inside a loop, where the
-    gradient of the kernel then takes tens of times as long. Here the kernel and the image are
-    turned beforehand, so that both transposes read like a forward convolution, and a barrier keeps
-    XLA from folding the turns back.
+    CPU compiler turns round first, but not inside a loop such as a `lax.scan` over the steps of an
+    epoch, where the gradient of the kernel then takes tens of times as long. Here the kernel and
+    the image are turned beforehand, so that both transposes read like a forward convolution, and a
+    barrier keeps XLA from folding the turns back.
 
     A tangent that is zero costs nothing: a derivative in the weights alone is two convolutions.
 
-    Measured 2026-11-21 on 2 cores of an AMD EPYC, gradient of 3x3, 16 -> 16 features, images of
-    (128, 32, 32), in a `lax.scan`: 2,192 ms plain and 42 ms so on JAX 0.12.0.1, 2,951 and 49 on
-    0.10.2; the same at the top level. `benchmarks/layers.py`, rows `convolution`, says when this
-    may be deleted: when the ratios in the scan are 1 or less.
+    The gain is inside loops alone; at the top level there is none. Measured 2026-11-21 on 2 cores
+    of an AMD EPYC, gradient of 3x3, 16 -> 16 features, images of (128, 32, 32), in a `lax.scan`:
+    2,192 ms plain and 42 ms so on JAX 0.12.0.1, 2,951 and 49 on 0.10.2. `benchmarks/layers.py`,
+    rows `convolution`, says when this may be deleted: when the ratios in the scan are 1 or less.
     """
     x, kernel = primals
     dx, dkernel = tangents
@@ -155,7 +155,7 @@ def _by_platform(
 ) -> Array:
     """On a CPU a formulation of our own, one group at a time; elsewhere XLA's convolution.
 
-    A grouped convolution is slow on a CPU, and its gradient in the kernel slower still. Measured
+    A grouped convolution is slow on a CPU, also at the top level, its gradient even more. Measured
     2026-11-21 on 2 cores of an AMD EPYC, 96 -> 96 features in 2 groups, 3x3, images of (64, 8, 8):
     gradient 214 ms plain and 14 ms so on JAX 0.12.0.1, 176 and 17 on 0.10.2; forward 3.8 and 2.2
     times faster, the gradient in a `lax.scan` 75 and 69 times. `benchmarks/layers.py`, rows
@@ -266,15 +266,8 @@ class Convolution(nn.Module):
         window = pair("window", self.window)
         shape = (*window, channels // self.groups, self.features)
         # Before any weight is drawn: a window that does not fit is refused first.
-        place(
-            "Convolution",
-            x.shape,
-            window,
-            self.stride,
-            self.padding,
-            self.dilation,
-            strict=self.strict,
-        )
+        slide = window, self.stride, self.padding, self.dilation
+        place("Convolution", x.shape, *slide, strict=self.strict)
         if self.has_variable("params", "kernel"):
             kept = self.get_variable("params", "kernel").shape
             if kept != shape:

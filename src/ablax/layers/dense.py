@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
@@ -88,4 +90,5 @@ class Vectorize(nn.Module):
         Returns:
             A vector for each image.
         """
-        return x.reshape(x.shape[0], -1)
+        # Not -1, which cannot be worked out for a batch of none.
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array, lax
@@ -31,15 +33,15 @@ def local_response_normalization(
     Args:
         x: Maps, channels last.
         size: Channels in the sum, the paper's n; odd in every published network.
-        alpha: Weight of the sum.
+        alpha: Weight of the sum, at least 0.
         beta: The exponent.
-        k: What is added to the sum, positive.
+        k: What is added to the sum, positive: with 0 a pixel of zeros would be 0 / 0.
 
     Returns:
         An array like `x`.
 
     Raises:
-        FieldError: A size below 1.
+        FieldError: A size below 1, a negative alpha, or a k that is not positive.
 
     References:
         Krizhevsky, Sutskever, Hinton 2012, ImageNet classification with deep convolutional neural
@@ -47,10 +49,10 @@ def local_response_normalization(
 
     Example:
         >>> x = jnp.array([[1.0, 2.0]])
-        >>> local_response_normalization(x, size=3, alpha=1.0, beta=1.0, k=0.0)
-        Array([[0.2, 0.4]], dtype=float32)
+        >>> local_response_normalization(x, size=3, alpha=1.0, beta=1.0, k=5.0)
+        Array([[0.1, 0.2]], dtype=float32)
     """
-    _check_response(size, k)
+    _check_response(size, alpha, k)
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     before = size // 2
     # One window over the channels, not `size` slices: XLA evaluates the gradient of the slices
@@ -80,10 +82,12 @@ def _power(strength: Array, beta: float) -> Array:
     return strength**-beta
 
 
-def _check_response(size: object, k: float) -> None:
+def _check_response(size: object, alpha: float, k: float) -> None:
     positive("size", size)
-    if not k >= 0:
-        raise FieldError(f"k={k!r}: expected a number of at least 0")
+    if not alpha >= 0:
+        raise FieldError(f"alpha={alpha!r}: expected a number of at least 0")
+    if not k > 0:
+        raise FieldError(f"k={k!r}: expected a positive number")
 
 
 class LocalResponseNormalization(nn.Module):
@@ -91,9 +95,9 @@ class LocalResponseNormalization(nn.Module):
 
     Attributes:
         size: Channels in the sum.
-        alpha: Weight of the sum, not divided by `size`.
+        alpha: Weight of the sum, not divided by `size`, at least 0.
         beta: The exponent.
-        k: What is added to the sum.
+        k: What is added to the sum, positive.
     """
 
     size: int = 5
@@ -102,7 +106,7 @@ class LocalResponseNormalization(nn.Module):
     k: float = 2.0
 
     def __post_init__(self) -> None:
-        _check_response(self.size, self.k)
+        _check_response(self.size, self.alpha, self.k)
         super().__post_init__()
 
     @takes("... C")
@@ -168,6 +172,9 @@ class BatchNormalization(nn.Module):
 
         Returns:
             An array like `x`.
+
+        Raises:
+            ShapeError: Another number of channels than before, or nothing to train on.
         """
         shape = (x.shape[-1],)
         if self.has_variable("batch_stats", "mean"):
@@ -184,6 +191,11 @@ class BatchNormalization(nn.Module):
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         center, spread = mean.value, var.value
         if self.is_mutable_collection("batch_stats") and not self.is_initializing():
+            if math.prod(x.shape[:-1]) == 0:
+                raise ShapeError(
+                    f"BatchNormalization was given {x.shape} to train on: nothing has no mean; "
+                    "expected at least one number a channel"
+                )
             axes = tuple(range(x.ndim - 1))
             center = wide.mean(axes)
             spread = jnp.square(wide - center).mean(axes)

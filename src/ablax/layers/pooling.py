@@ -109,7 +109,7 @@ def average_pool(
 ) -> Float[Array, "N H2 W2 C"]:
     """The mean of each window.
 
-    W2 = (W - F + 2 P) / S + 1.
+    W2 = (W - F + 2 P) / S + 1. The sum is taken in float32 at least.
 
     Args:
         x: Maps.
@@ -139,7 +139,9 @@ def average_pool(
     counted = explicit_padding(padding, size, windows.window, windows.stride)
     counts = [_counts(size[axis], windows, counted[axis], axis, count_padding) for axis in (0, 1)]
     weights = 1.0 / (np.array(counts[0])[:, None] * np.array(counts[1])[None, :])
-    return _sums(x, windows) * jnp.asarray(weights[None, :, :, None], x.dtype)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    means = _sums(wide, windows) * jnp.asarray(weights[None, :, :, None], wide.dtype)
+    return means.astype(x.dtype)
 
 
 def _counts(size: int, windows: Windows, sides: Pair, axis: int, count_padding: bool) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Literal, NamedTuple, ParamSpec, TypeVar
 
@@ -191,7 +192,7 @@ def output_size(
         The number of positions W2, zero or less when the window is larger than the padded axis.
 
     Raises:
-        ShapeError: `strict`, and the window does not fit exactly.
+        ShapeError: `strict`, and the window is larger than the padded axis or leaves a rest.
 
     References:
         The size formula of the lectures on convolutional networks; Caffe's `PoolingLayer` for ceil.
@@ -204,6 +205,11 @@ def output_size(
     """
     low, high = padding if isinstance(padding, tuple) else (padding, padding)
     free = size + low + high - ((window - 1) * dilation + 1)
+    if strict and free < 0:
+        raise ShapeError(
+            f"a window of {window} spans {(window - 1) * dilation + 1} and is larger than {size} "
+            f"with padding {low}+{high}; expected one that fits"
+        )
     if strict and free % stride:
         raise ShapeError(
             f"a window of {window} with stride {stride} and padding {low}+{high} does not fit "
@@ -255,18 +261,18 @@ def place(
     for axis in (0, 1):
         low, high = sides[axis]
         step = strides[axis]
-        try:
-            positions = output_size(
-                size[axis], windows[axis], step, sides[axis], dilations[axis], rounding, strict
-            )
-        except ShapeError as error:
-            raise ShapeError(f"{layer} was given {shape}: {error}") from None
+        length = size[axis], windows[axis], step, sides[axis], dilations[axis], rounding
+        positions = output_size(*length)
         if positions < 1:
             raise ShapeError(
                 f"{layer} was given {shape}: a window of {_times(windows)} with padding {sides} "
                 f"spans {_times(reach)} and is larger than the padded image; expected "
                 f"at least {_times(_least(reach, sides))}: enlarge the image or shrink the window"
             )
+        try:
+            output_size(*length, strict=strict)
+        except ShapeError as error:
+            raise ShapeError(f"{layer} was given {shape}: {error}") from None
         if rounding == "ceil":
             high = max(high, (positions - 1) * step + reach[axis] - size[axis] - low)
         output.append(positions)
@@ -286,8 +292,8 @@ def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Refuse an array of another rank, with words, before anything else looks at it.
 
     Args:
-        axes: The axes of the first array among the arguments, such as "N H W C"; "..." in front
-            allows any number of axes more.
+        axes: The axes of the first argument, that after `self` in a method, such as "N H W C";
+            "..." in front allows any number of axes more.
 
     Returns:
         A decorator.
@@ -296,17 +302,18 @@ def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     least = len([name for name in names if name != "..."])
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        parameters = list(inspect.signature(function).parameters)
+        place = 1 if parameters[0] == "self" else 0
+
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            for value in (*args, *kwargs.values()):
-                shape = getattr(value, "shape", None)
-                if isinstance(shape, tuple):
-                    if len(shape) < least or (len(shape) > least and names[0] != "..."):
-                        who = type(args[0]).__name__ if args[0] is not value else function.__name__
-                        raise ShapeError(
-                            f"{who} was given an array of shape {shape}: expected ({axes})"
-                        )
-                    break
+            value = args[place] if len(args) > place else kwargs.get(parameters[place])
+            shape = getattr(value, "shape", None)
+            if isinstance(shape, tuple) and (
+                len(shape) < least or (len(shape) > least and names[0] != "...")
+            ):
+                who = type(args[0]).__name__ if place else function.__name__
+                raise ShapeError(f"{who} was given an array of shape {shape}: expected ({axes})")
             return function(*args, **kwargs)
 
         return checked

@@ -6,16 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ablax.report.forms import Table
+from ablax.report.forms import Table, sentence
 from ablax.report.pictures import Picture, pictures
-from ablax.report.results import Study
+from ablax.report.results import Published, Study
 from ablax.report.tables import (
+    SMALL_LOSS_NOTE,
+    TRAINING_NOTE,
     flatness_table,
     main_table,
     published_table,
     redrawn_table,
 )
-from ablax.report.verdict import Verdict, verdict
+from ablax.report.verdict import Forecast, Verdict, forecast, verdict
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Code:
     text: str
 
 
-Block = Heading | Paragraph | Items | Facts | Code | Table | Picture | Verdict
+Block = Heading | Paragraph | Items | Facts | Code | Table | Picture | Verdict | Forecast
 
 
 def title(study: Study) -> str:
@@ -70,6 +72,12 @@ def blocks(study: Study) -> tuple[Block, ...]:
         Paragraph(study.question, lead=True),
         Paragraph(f"Prediction: {study.prediction}"),
         verdict(study),
+    ]
+    own = forecast(study)
+    if own:
+        # the picture belongs to the whole report, not to our prediction
+        found += [Heading("Our own prediction"), own, Heading(shown["errors"].title)]
+    found += [
         shown["errors"],
         Heading("What each variant costs and errs"),
         main_table(study),
@@ -129,13 +137,16 @@ def limits(study: Study) -> tuple[str, ...]:
     said = [
         "The intervals cover the seeds (starting weights, shuffling, distortions), not the choice "
         "of test images: another test set would move all errors.",
-        "The error is that of the last epoch, on all test images. Nothing was chosen by it: no "
-        "best epoch, no best seed.",
+        "The error is that of the last epoch, on all test images. No epoch and no seed was chosen "
+        "by it. The recipe (optimizer, width, epochs) was settled by hand on the same data, "
+        "without a validation split.",
         "Student's interval assumes differences that are roughly normal. With few seeds this "
         "cannot be checked.",
         "All variants share one recipe, which was not tuned for each of them.",
         "A training loss can flatten because the learning rate goes to zero. Longer training with "
         "another schedule may still change the order.",
+        SMALL_LOSS_NOTE,
+        TRAINING_NOTE,
         "Taking out a layer changes depth, parameters and cost at once; the experiment does not "
         "tell which of them matters.",
         "Seconds are those of one machine, whatever else it was doing.",
@@ -154,6 +165,13 @@ def sources(study: Study) -> tuple[str, ...]:
     """Where the question and every published number come from."""
     cited = [f"The question: {study.source}"]
     for published in study.published:
-        name = published.name[:1].upper() + published.name[1:]
-        cited.append(f"{name}: {published.source} ({published.measure}). {published.note}")
+        cited.append(f"{_cited(published)} ({published.measure}). {sentence(published.note)}")
     return tuple(text.strip() for text in cited)
+
+
+def _cited(published: Published) -> str:
+    """The short name, then the citation; the name once only when the citation begins with it."""
+    name, source = published.name, published.source.strip()
+    doubled = source.lower().startswith(name.lower()) and not source[len(name) :][:1].isalnum()
+    text = source if doubled else f"{name}: {source}"
+    return text[:1].upper() + text[1:]

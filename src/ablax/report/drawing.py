@@ -146,7 +146,7 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
     low, high = sorted(getattr(axes, f"get_{which}lim")())
     # where a decade does not fit, its multiples are wanted; over many, powers are enough
     decades = math.log10(high / low) if low > 0 else 1.0
-    subs = range(1, 10) if decades < 0.7 else (1, 2, 5) if decades < 2.5 else (1,)
+    subs = range(1, 10) if decades < 0.7 else (1, 2, 5) if decades < 3.5 else (1,)
     axis.set_major_locator(LogLocator(subs=[float(sub) for sub in subs], numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: scaled_tick(float(value))))
     axis.set_minor_formatter(NullFormatter())

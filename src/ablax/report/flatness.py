@@ -15,7 +15,7 @@ import numpy as np
 
 from ablax.report.results import Curve, Study
 
-FLAT_WITHIN = 2.0
+FLAT_WITHIN = 1.0
 """Percent of the whole fall that a flat training loss may still move in the last fifth."""
 
 FEWEST_EPOCHS = 10
@@ -47,14 +47,17 @@ def _unknown(reason: str, start: float = math.nan) -> Flatness:
     return Flatness(False, math.nan, math.nan, math.nan, start, reason)
 
 
-def flattened(curve: Curve, within: float = FLAT_WITHIN) -> Flatness:
+def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = None) -> Flatness:
     """A loss is flat when its last fifth moves by less than `within` percent of the whole fall.
 
     A straight line is fitted by least squares through the losses from the end of the fourth fifth
-    to the last epoch. Its fall is divided by the whole fall, from the first epoch's mean loss to
-    the middle of that line:
+    to the last epoch. Its fall is divided by the whole fall, from the first epoch's mean loss, or
+    from that of guessing where the first epoch was worse, to the middle of that line:
 
-        fall = 100 (line(start) - line(end)) / (loss(1) - line(middle))
+        fall = 100 (line(start) - line(end)) / (min(loss(1), ln(classes)) - line(middle))
+
+    A start worse than chance says how badly the first steps went, not how much there was to
+    learn, and would make every later fall look small.
 
     The line uses every epoch of the stretch, so one lucky epoch decides nothing; the scatter
     around it gives the standard error of the fall. The loss is flat when the fall and the rise
@@ -62,13 +65,14 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN) -> Flatness:
     loss that has never fallen (by more than three times the scatter) has not flattened either, it
     has not learned. Fewer than ten epochs, or a loss that is not finite, tell nothing.
 
-    An exponential decay is flat after about four and a half time constants. What the law cannot
+    An exponential decay is flat after about five time constants. What the law cannot
     see: a loss also flattens because the learning rate is lowered to zero; and a small loss may
     still shrink by a large part of itself, which `relative_fall` shows.
 
     Args:
         curve: How the run learned.
         within: The limit, percent of the whole fall.
+        classes: Classes of the data; None when nobody knows, then the first epoch counts.
 
     Example:
         >>> epochs = tuple(float(e) for e in range(1, 31))
@@ -95,10 +99,13 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN) -> Flatness:
     level = float(losses.mean())
     slope = float(away @ losses) / spread
     scatter = math.sqrt(float(np.sum((losses - level - slope * away) ** 2)) / (len(losses) - 2))
-    whole = curve.train_loss[0] - level
+    first = curve.train_loss[0]
+    chance = math.inf if classes is None else math.log(classes)
+    whole = min(first, chance) - level
     # rounding: a constant loss has a mean that differs from it in the last bit
     if not whole > max(3 * scatter, 1e-9 * abs(level)):
-        return _unknown("the loss has not fallen since the first epoch", start)
+        since = "since the first epoch" if first <= chance else "below that of guessing"
+        return _unknown(f"the loss has not fallen {since}", start)
     fall = -100 * slope * span / whole
     noise = 100 * scatter * span / math.sqrt(spread) / whole
     relative = -100 * slope * span / (level - slope * span / 2) if level > 0 else math.nan
@@ -154,7 +161,9 @@ def variant_flatness(study: Study, name: str, within: float = FLAT_WITHIN) -> Va
     because a falling and a rising run can cancel.
     """
     curves = [run.curve for run in study.finished_runs_of(name)]
-    alone = sum(flattened(curve, within).flat for curve in curves)
-    together = flattened(mean_curve(curves), within) if curves else _unknown("no finished run")
+    alone = sum(flattened(curve, within, study.classes).flat for curve in curves)
+    together = _unknown("no finished run")
+    if curves:
+        together = flattened(mean_curve(curves), within, study.classes)
     flat = together.flat and 2 * alone > len(curves)
     return VariantFlatness(name, flat, alone, len(curves), together)

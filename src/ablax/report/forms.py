@@ -91,6 +91,18 @@ def spread(middle: float, sd: float, digits: int = 2) -> str:
     return f"{number(middle, digits)} ± {number(sd, digits)}" if math.isfinite(middle) else NOTHING
 
 
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop, where it has none; nothing stays nothing.
+
+    Example:
+        >>> sentence("the whole network errs on 18.1 %"), sentence("Why?"), sentence(" ")
+        ('The whole network errs on 18.1 %.', 'Why?', '')
+    """
+    text = text.strip()
+    closed = text.rstrip("\"')”’").endswith((".", "!", "?", "…"))
+    return text[:1].upper() + text[1:] + ("" if closed or not text else ".")
+
+
 def as_markdown(table: Table) -> str:
     r"""The table in Markdown, its notes below; no title.
 

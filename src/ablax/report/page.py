@@ -13,7 +13,7 @@ from ablax.report.files import write_atomically
 from ablax.report.forms import Table, as_html, as_markdown, escape_markdown
 from ablax.report.pictures import Picture, write_pictures
 from ablax.report.results import Study
-from ablax.report.verdict import Verdict
+from ablax.report.verdict import Forecast, Verdict
 
 PLOTS = "plots"
 """Folder of the pictures, beside the report."""
@@ -112,7 +112,7 @@ def _markdown(block: Block) -> str:
         case Picture():
             alt = escape_markdown(block.caption)
             return f"![{alt}]({PLOTS}/{block.name}.png)"
-        case Verdict():
+        case Verdict() | Forecast():
             said = "\n".join(f"- {escape_markdown(text)}" for text in block.details)
             parts = [f"**{escape_markdown(block.headline)}**", said, block.note]
             return "\n\n".join(part for part in parts if part)
@@ -158,8 +158,10 @@ def _html(block: Block, vectors: Mapping[str, bytes]) -> str:
             # the picture says it all itself, so that it can go on a slide; the words are for ears
             image = f'<img alt="{caption}" src="data:image/svg+xml;base64,{data}">'
             return f"<figure>{image}</figure>"
-        case Verdict():
-            tone = _TONES.get(block.outcome or "", "verdict")
+        case Verdict() | Forecast():
+            # the colors are those of the answer to the question
+            outcome = block.outcome if isinstance(block, Verdict) else None
+            tone = _TONES.get(outcome or "", "verdict")
             said = _list(block.details)
             answer = f"<strong>{html.escape(block.headline)}</strong>"
             note = f"<p class=note>{html.escape(block.note)}</p>" if block.note else ""

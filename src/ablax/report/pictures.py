@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 
 from ablax.report.drawing import settings
 from ablax.report.files import write_atomically
-from ablax.report.plots import costs_figure, curves_figure, drops_figure, errors_figure
+from ablax.report.plots import (
+    OWN_INTERVALS,
+    costs_figure,
+    curves_figure,
+    drops_figure,
+    errors_figure,
+)
 from ablax.report.results import Study
+from ablax.report.tables import TRAINING_NOTE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,21 +46,22 @@ PICTURES = (
         name="errors",
         title="Test error of every variant",
         caption="Test error after the last epoch: a dot for every seed, their mean and its 95 % "
-        "confidence interval.",
+        f"confidence interval. {OWN_INTERVALS}",
         draw=errors_figure,
     ),
     Picture(
         name="drops",
-        title="Points of error lost, here and as published",
-        caption="Mean difference from the baseline, paired by seed, with simultaneous 95 % "
-        "intervals; beside it the published drops, on other data and by other measures.",
+        title="Increase of error, here and as published",
+        caption="Increase of test error over the baseline, points (right: worse): mean difference "
+        "paired by seed, with simultaneous 95 % intervals; beside it the published increases, on "
+        "other data and by other measures.",
         draw=drops_figure,
     ),
     Picture(
         name="curves",
         title="How the variants learned",
         caption="Training loss on a logarithmic scale and test error by epoch: mean over seeds and "
-        "range. The last fifth of the epochs is shaded.",
+        f"range. The last fifth of the epochs is shaded. {TRAINING_NOTE}",
         draw=curves_figure,
     ),
     Picture(

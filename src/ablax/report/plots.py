@@ -24,15 +24,20 @@ from ablax.report.drawing import (
     wrapped,
     write_caption,
 )
-from ablax.report.flatness import variant_flatness
+from ablax.report.flatness import VariantFlatness, variant_flatness
 from ablax.report.forms import number, signed
 from ablax.report.results import Run, Study
 from ablax.report.statistics import comparisons_with_baseline, mean_interval, summary
-from ablax.report.tables import flatness_words
+from ablax.report.tables import TRAINING_NOTE, flatness_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+OWN_INTERVALS = (
+    "Bars are each variant's own interval, not for comparing variants: see the paired differences."
+)
 
 
 def errors_figure(study: Study) -> Figure:
@@ -81,14 +86,14 @@ def errors_figure(study: Study) -> Figure:
         label = study.variant(study.baseline).label
         text = "Right: the error. "
         if any(summary(study, name).n > 1 for name in study.names):
-            text = "Dots: seeds. Diamond: their mean. Bar: its 95 % t interval. "
+            text = f"Dots: seeds. Diamond: their mean. Bar: its 95 % t interval. {OWN_INTERVALS} "
             text += "Right: mean ± standard deviation. "
         write_caption(figure, f"{text}Dashed: mean of {label}. {where(study)}")
         return figure
 
 
 def drops_figure(study: Study) -> Figure:
-    """Points of error lost against the baseline: ours, and beside it what was published."""
+    """Increase of error over the baseline: ours, and beside it what was published."""
     from matplotlib.ticker import MaxNLocator
 
     with settings():
@@ -104,7 +109,9 @@ def drops_figure(study: Study) -> Figure:
         name_rows(ours, [variant.label for variant in others])
         for axes in panels:
             axes.axvline(0, color="#444444", lw=1.2, zorder=0.5)
-            axes.set_xlabel("points of error lost")
+            # what was published is not always a test error
+            kind = "test error" if axes is ours else "error"
+            axes.set_xlabel(f"increase of {kind}, points (right: worse)")
             axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         give_room(ours)
         if len(panels) > 1:
@@ -113,7 +120,7 @@ def drops_figure(study: Study) -> Figure:
             panels[1].tick_params(axis="y", length=0)
             figure.legend(loc="outside upper right", fontsize=12, frameon=False)
         together = f", {len(others)} together (Bonferroni)" if len(others) > 1 else ""
-        text = f"Points lost against {label}, paired by seed; bar: 95 % interval{together}, "
+        text = f"Increase over {label}, points, paired by seed; bar: 95 % interval{together}, "
         text += "none for one seed or equal differences. "
         if study.published:
             text += "Other data, other sizes and other measures: compare the order, not the scale. "
@@ -176,8 +183,7 @@ def curves_figure(study: Study) -> Figure:
             style = look(place)
             runs = study.runs_of(variant.name)
             flat = variant_flatness(study, variant.name)
-            mark = "✓" if flat.flat else "✗"
-            label = f"{wrapped(variant.label)}\n{mark} {flatness_words(flat).split(':')[0]}"
+            label = f"{wrapped(variant.label)}\n{_moved(flat)}"
             _draw_band(losses, [_losses(run) for run in runs], style, label)
             _draw_band(errors, [_test_errors(run) for run in runs], style, label)
             if math.isfinite(flat.mean.start) and runs:
@@ -205,10 +211,22 @@ def curves_figure(study: Study) -> Figure:
         write_caption(
             figure,
             "Lines: mean over seeds; bands: lowest to highest. Shaded: the last fifth of the "
-            "epochs, in which the training loss must have flattened (✓) for a verdict. "
-            + where(study),
+            "epochs, in which the training loss must have flattened (✓) for a verdict; beside the "
+            "mark: how far it still moved there, of its whole fall and of the loss itself. "
+            f"{TRAINING_NOTE} {where(study)}",
         )
         return figure
+
+
+def _moved(flat: VariantFlatness) -> str:
+    """The mark of a legend, and how far the loss still moved: down is negative."""
+    words = "flat" if flat.flat else flatness_words(flat).split(":")[0]
+    text = f"{'✓' if flat.flat else '✗'} {words}"
+    if math.isfinite(flat.mean.fall):
+        text += f": {signed(-flat.mean.fall, 1)} % of the fall"
+    if math.isfinite(flat.mean.relative_fall):
+        text += f",\n    {signed(-flat.mean.relative_fall, 0)} % of the loss"
+    return text
 
 
 def _losses(run: Run) -> dict[float, float]:

@@ -112,9 +112,9 @@ class Published:
         source: Citation: author, year, title, table.
         measure: What was measured, such as `"top-5 error, ImageNet"`.
         unit: Unit of `drops`.
-        drops: Variant name to the points of error it lost against the baseline.
+        drops: Variant name to the increase of its error over the baseline's.
         parameters_removed: Variant name to the number of parameters it did without.
-        note: What a reader must know to compare.
+        note: What a reader must know to compare; printed as sentences.
         short: Name for a column or a legend; the start of `source` when empty.
     """
 
@@ -134,7 +134,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Claim:
-    """An order the source states, to be tested: the error of `worse` exceeds that of `better`."""
+    """An order somebody states, to be tested: the error of `worse` exceeds that of `better`."""
 
     text: str
     worse: str
@@ -155,7 +155,7 @@ class Study:
         baseline: Name of the variant the others are compared with.
         runs: Every run that was made.
         published: Figures to set beside ours.
-        claims: Orders to test.
+        claims: Orders that the source states, to be tested.
         environment: Versions, device, commit, date: printed as they are.
         recipe: The resolved recipe.
         command: The command that repeats the experiment.
@@ -163,10 +163,12 @@ class Study:
         data_note: What the data are, in a sentence.
         full_size_parameters: Variant name to its parameters at the size of the paper.
         title: Heading of the report; made from `name` when empty.
+        classes: Classes of the data; a training loss above ln(classes) is worse than chance.
+        expectations: Orders that we predict ourselves, judged apart from `claims`.
 
     Raises:
-        ReportError: When the baseline or a run's variant is not among the variants, or two runs
-            share variant and seed.
+        ReportError: When the baseline or a run's variant is not among the variants, two runs
+            share variant and seed, or there are fewer than two classes.
     """
 
     name: str
@@ -186,8 +188,15 @@ class Study:
     data_note: str
     full_size_parameters: Mapping[str, int]
     title: str = ""
+    classes: int | None = None
+    expectations: tuple[Claim, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.classes is not None and self.classes < 2:
+            raise ReportError(
+                f"the data have {self.classes} classes, and at least 2 are expected: give the "
+                "number of different labels, or None"
+            )
         names = [variant.name for variant in self.variants]
         for name in names:
             if names.count(name) > 1:

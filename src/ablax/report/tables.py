@@ -5,13 +5,34 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ablax.report.flatness import VariantFlatness, variant_flatness
-from ablax.report.forms import NOTHING, Column, Table, as_rich, number, scaled, signed, spread
+from ablax.report.flatness import FLAT_WITHIN, VariantFlatness, variant_flatness
+from ablax.report.forms import (
+    NOTHING,
+    Column,
+    Table,
+    as_rich,
+    number,
+    scaled,
+    sentence,
+    signed,
+    spread,
+)
 from ablax.report.results import Study
 from ablax.report.statistics import Comparison, Summary, comparisons_with_baseline, summary
 
 if TYPE_CHECKING:
     import rich.table
+
+
+TRAINING_NOTE = (
+    "Training loss and training error are taken with dropout and distortions on: they cannot be "
+    "compared between variants with different dropout (removing a dense layer removes its dropout)."
+)
+"""Stands wherever training figures of several variants stand together."""
+
+SMALL_LOSS_NOTE = (
+    "A loss of a few hundredths can be flat by this law and still move by a large part of itself."
+)
 
 
 def difference_text(compared: Comparison | None) -> str:
@@ -66,7 +87,7 @@ def main_table(study: Study) -> Table:
     lost = any(not run.counts for run in study.runs)
     headings = (
         *("Parameters", "MACs", "Parameters removed", "Test error, %", "n"),
-        *(f"Points against {base.label}", "r", "Training loss", "Seconds a run"),
+        *(f"Increase over {base.label}, points", "r", "Training loss", "Seconds a run"),
     )
     return Table(
         title="What each variant costs and errs",
@@ -78,19 +99,20 @@ def main_table(study: Study) -> Table:
             interval_note(study),
             f"r: measured correlation of the errors with those of {base.label}, seed by seed. "
             "MACs: multiply-accumulates of one image forward.",
+            TRAINING_NOTE,
         ),
     )
 
 
 def published_table(study: Study) -> Table:
-    """Our drops and parameters removed beside those that were published."""
+    """Our increases of error and parameters removed beside those that were published."""
     base = study.variant(study.baseline)
     compared = comparisons_with_baseline(study)
     full = study.full_size_parameters
     columns = [Column("Variant", "left"), Column("Removed here"), Column("Removed at full size")]
     columns += [Column(f"Removed, {p.name}") for p in study.published if p.parameters_removed]
-    columns += [Column("Points, here")]
-    columns += [Column(f"{p.unit.capitalize()}, {p.name}") for p in study.published]
+    columns += [Column("Increase, points, here")]
+    columns += [Column(f"Increase, {p.unit}, {p.name}") for p in study.published]
     rows = []
     for variant in study.variants:
         if variant.name == base.name:
@@ -108,7 +130,9 @@ def published_table(study: Study) -> Table:
         cells += [signed(p.drops.get(name, math.nan), 1) for p in study.published]
         rows.append(tuple(cells))
     notes = [f"Here: test error, {study.recipe_name}. {interval_note(study)}"]
-    notes += [f"{p.name[:1].upper()}{p.name[1:]}: {p.measure}. {p.note}" for p in study.published]
+    notes += [
+        f"{sentence(f'{p.name}: {p.measure}')} {sentence(p.note)}".strip() for p in study.published
+    ]
     return Table("The published figures beside ours", tuple(columns), tuple(rows), tuple(notes))
 
 
@@ -143,11 +167,20 @@ def flatness_table(study: Study) -> Table:
         rows=tuple(rows),
         notes=(
             "Law: a straight line through the mean training loss of the last fifth of the epochs "
-            "moves by less than 2 % of the whole fall since the first epoch, and so does its "
-            "standard error (after ±); more than half of the runs obey it alone. A loss also "
-            "flattens because the learning rate is lowered to zero.",
+            f"moves by less than {FLAT_WITHIN:g} % of the whole fall since the first epoch"
+            f"{_chance_words(study)}, and so does its standard error (after ±); more than half of "
+            "the runs obey it alone. A loss also flattens because the learning rate is lowered to "
+            "zero.",
+            SMALL_LOSS_NOTE,
         ),
     )
+
+
+def _chance_words(study: Study) -> str:
+    if study.classes is None:
+        return ""
+    guessing = f"ln({study.classes}) = {number(math.log(study.classes))}"
+    return f" (or from {guessing}, the loss of guessing, where the first epoch was worse)"
 
 
 def flatness_words(flat: VariantFlatness) -> str:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ablax.report.flatness import VariantFlatness, variant_flatness
+from ablax.report.forms import sentence
 from ablax.report.results import Claim, Study
 from ablax.report.statistics import Comparison, comparison
 
-Outcome = Literal["reproduced", "not reproduced", "cannot be told"]
+Outcome = Literal["reproduced", "contradicted", "cannot be told"]
+"""What the measured errors say of one statement."""
+
+Answer = Literal["reproduced", "not reproduced", "cannot be told"]
+"""What they say of the order as a whole."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,8 @@ class Finding:
         claim: The claim.
         outcome: Whether the interval of error(worse) - error(better) lies above 0, below 0, or
             does neither.
-        measured: The paired comparison, its interval adjusted for the number of claims.
+        measured: The paired comparison, its interval adjusted for the number of claims judged
+            together.
         sentence: The finding in words.
     """
 
@@ -42,7 +48,7 @@ class Verdict:
         note: What the ranges in the findings are; empty when no verdict is given.
     """
 
-    outcome: Outcome | None
+    outcome: Answer | None
     sentence: str
     findings: tuple[Finding, ...]
     reasons: tuple[str, ...]
@@ -59,17 +65,38 @@ class Verdict:
         return tuple(f.sentence for f in self.findings) or self.reasons * (len(self.reasons) > 1)
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """What became of our own prediction; the source's order does not depend on it.
+
+    Args:
+        headline: The count, or that nothing was judged and why.
+        findings: One an expectation; empty when none was judged.
+        details: What stands below the headline: the findings, or what was predicted.
+        note: What the ranges in the findings are; empty when none was judged.
+    """
+
+    headline: str
+    findings: tuple[Finding, ...]
+    details: tuple[str, ...]
+    note: str = ""
+
+
 def points(value: float) -> str:
     """A signed difference with a true minus sign, such as `"+1.53"`."""
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def finding(study: Study, claim: Claim) -> Finding:
+def finding(study: Study, claim: Claim, together: int, held: str = "reproduced") -> Finding:
     """A claim is reproduced when the whole interval of its difference is above 0.
 
-    The intervals of all claims of the study hold at once with 95 % confidence.
+    Args:
+        study: The study.
+        claim: The claim.
+        together: Claims whose intervals hold at once with 95 % confidence.
+        held: The word for a claim that is borne out.
     """
-    measured = comparison(study, claim.worse, claim.better, len(study.claims))
+    measured = comparison(study, claim.worse, claim.better, together)
     outcome: Outcome = "cannot be told"
     if measured.interval is None:
         why = "all differences are equal" if measured.n > 1 else "it takes two seeds to judge"
@@ -77,9 +104,10 @@ def finding(study: Study, claim: Claim) -> Finding:
     else:
         low, high = measured.interval.low, measured.interval.high
         if low > 0 or high < 0:
-            outcome = "reproduced" if low > 0 else "not reproduced"
+            outcome = "reproduced" if low > 0 else "contradicted"
         detail = f"{points(measured.difference)} points, from {points(low)} to {points(high)}"
-    shown = f"cannot be told at n = {measured.n}" if outcome == "cannot be told" else outcome
+    shown = held if outcome == "reproduced" else outcome
+    shown += f" at n = {measured.n}" if outcome == "cannot be told" else ""
     return Finding(claim, outcome, measured, f"{claim.text}: {shown} ({detail}).")
 
 
@@ -93,16 +121,22 @@ def _flatness_words(flat: VariantFlatness) -> str:
     return f"whether the training loss has flattened: {how}"
 
 
-def withheld(study: Study) -> tuple[str, ...]:
-    """Every reason to give no verdict, in words; none when one may be given."""
+def withheld(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ...]:
+    """Every reason not to judge claims, in words; none when they may be judged.
+
+    Args:
+        study: The study.
+        claims: What shall be judged.
+        by: Who makes the claims.
+    """
     if not study.verdict_wanted:
         return (f"the recipe {study.recipe_name!r} is too small to conclude anything",)
-    if not study.claims:
-        return ("the source states no order to test",)
+    if not claims:
+        return (f"{by} states no order to test",)
     reasons = []
-    for name in sorted({c.worse for c in study.claims} | {c.better for c in study.claims}):
+    for name in sorted({c.worse for c in claims} | {c.better for c in claims}):
         if name not in study.names:
-            reasons.append(f"variant {name!r}, of which the source speaks, was not run")
+            reasons.append(f"variant {name!r}, of which {by} speaks, was not run")
     for variant in study.variants:
         runs = study.runs_of(variant.name)
         finished = study.finished_runs_of(variant.name)
@@ -124,6 +158,25 @@ def _seeds(seeds: list[int]) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
+def _count(findings: tuple[Finding, ...], what: str, held: str) -> str:
+    """Such as "2 of 4 statements reproduced, 1 contradicted, 1 cannot be told at n = 5"."""
+    outcomes = [found.outcome for found in findings]
+    total = len(outcomes)
+    said = [f"{outcomes.count('reproduced')} of {total} {what}{'s' * (total > 1)} {held}"]
+    for outcome in ("contradicted", "cannot be told"):
+        if outcome in outcomes:
+            said.append(f"{outcomes.count(outcome)} {outcome}")
+    return f"{', '.join(said)} at n = {min(found.measured.n for found in findings)}"
+
+
+def _ranges(findings: tuple[Finding, ...]) -> str:
+    together = f", all {len(findings)} together" if len(findings) > 1 else ""
+    return (
+        f"Ranges: 95 % confidence intervals of the mean difference paired by seed{together}. "
+        "They cover seeds, not test images."
+    )
+
+
 def verdict(study: Study) -> Verdict:
     """The order of the source is reproduced only when every claim is.
 
@@ -131,28 +184,38 @@ def verdict(study: Study) -> Verdict:
     cannot be told at this n. No verdict is given when the recipe is too small for one, a run is
     missing or diverged, or the training loss of a variant has not flattened.
     """
-    reasons = withheld(study)
+    reasons = withheld(study, study.claims, "the source")
     if reasons:
         return Verdict(None, f"No verdict: {'; '.join(reasons)}.", (), reasons)
-    findings = tuple(finding(study, claim) for claim in study.claims)
-    total = len(findings)
-    held = sum(found.outcome == "reproduced" for found in findings)
-    broken = sum(found.outcome == "not reproduced" for found in findings)
-    n = min(found.measured.n for found in findings)
-    count = f"{held} of {total} statements reproduced"
-    outcome: Outcome
-    if broken:
-        outcome = "not reproduced"
-        sentence = f"The stated order is not reproduced at n = {n}: {broken} contradicted, {count}."
-    elif held == total:
-        outcome = "reproduced"
-        sentence = f"The stated order is reproduced at n = {n}: {count}."
+    findings = tuple(finding(study, claim, len(study.claims)) for claim in study.claims)
+    outcomes = {found.outcome for found in findings}
+    count = _count(findings, "statement", "reproduced")
+    answer: Answer
+    if "contradicted" in outcomes:
+        answer, said = "not reproduced", f"The stated order is not reproduced: {count}."
+    elif outcomes == {"reproduced"}:
+        answer, said = "reproduced", f"The stated order is reproduced: {count}."
     else:
-        outcome = "cannot be told"
-        open_ = total - held
-        sentence = f"Whether the stated order holds cannot be told at n = {n}: {count}, "
-        sentence += f"{open_} within the noise of the seeds."
-    together = f", all {total} together" if total > 1 else ""
-    note = f"Ranges: 95 % confidence intervals of the mean difference paired by seed{together}. "
-    note += "They cover seeds, not test images."
-    return Verdict(outcome, sentence, findings, (), note)
+        answer, said = "cannot be told", f"Whether the stated order holds cannot be told: {count}."
+    return Verdict(answer, said, findings, (), _ranges(findings))
+
+
+def forecast(study: Study) -> Forecast | None:
+    """Our own expectations, judged as the claims are, but together only with each other.
+
+    They are judged under the conditions of a verdict, and the verdict does not depend on them.
+    None when the study has no expectations.
+    """
+    expected = study.expectations
+    if not expected:
+        return None
+    predicted = tuple(sentence(claim.text) for claim in expected)
+    reasons = withheld(study, expected, "our prediction")
+    if len(reasons) > 1 and reasons == verdict(study).reasons:
+        return Forecast("Not judged, for the reasons of the verdict.", (), predicted)
+    if reasons:
+        return Forecast(f"Not judged: {'; '.join(reasons)}.", (), predicted)
+    findings = tuple(finding(study, claim, len(expected), "confirmed") for claim in expected)
+    said = tuple(found.sentence for found in findings)
+    headline = f"{_count(findings, 'prediction', 'confirmed')}."
+    return Forecast(headline, findings, said, _ranges(findings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import jax
@@ -12,7 +13,10 @@ def cache_folder() -> Path:
     """The folder `xla` in ABLAX_CACHE, or in `ablax` under the user's cache folder."""
     own = os.environ.get("ABLAX_CACHE")
     root = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "ablax"
-    return root.expanduser() / "xla"
+    try:
+        return root.expanduser() / "xla"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / "ablax" / "xla"
 
 
 def set_up() -> None:

@@ -87,7 +87,9 @@ class Resident:
         self.classes = len(data.classes)
         self.mean, self.std = data.mean, data.std
         self.steps_per_epoch = count // batch
-        self.note = _note(data.name, count, len(data.test), data.image_shape, self.classes)
+        self.note = _note(
+            data.name, count, len(data.test), data.image_shape, self.classes, data.note
+        )
         self._batch, self._count = batch, count
         self._shared = NamedSharding(mesh, P("data"))
         self._train = _on(NamedSharding(mesh, P()), data.train.images, data.train.labels)
@@ -146,7 +148,7 @@ class Streamed:
         self.mean, self.std = stream.mean, stream.std
         self.steps_per_epoch = stream.train_size // batch
         sizes = (stream.train_size, stream.test_size)
-        self.note = _note(stream.name, *sizes, stream.image_shape, self.classes) + ", streamed"
+        self.note = _note(stream.name, *sizes, stream.image_shape, self.classes, "streamed")
         self._stream, self._batch, self._workers = stream, batch, workers
         self._shared = NamedSharding(mesh, P("data"))
         self._stacked = NamedSharding(mesh, P(None, "data"))
@@ -222,9 +224,10 @@ def check_batch(batch: int, images: int, devices: int) -> None:
         )
 
 
-def _note(name: str, train: int, test: int, shape: ImageShape, classes: int) -> str:
+def _note(name: str, train: int, test: int, shape: ImageShape, classes: int, more: str) -> str:
     height, width, channels = shape
-    return (
+    sizes = (
         f"{name}: {train:,} training and {test:,} test images of {height} x {width} pixels, "
         f"{channels} channel{'s' * (channels > 1)}, {classes} classes"
     )
+    return f"{sizes}; {more}" if more else sizes

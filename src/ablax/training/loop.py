@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +98,8 @@ def fit(
         state, figures = trainer.advance(state, seed, step, length)
         _refuse_divergence(np.asarray(figures.loss), step, loss, trainer)
         step, loss = step + length, float(np.mean(figures.loss, dtype=np.float64))
+        if not trainer.is_finite(state):
+            raise _diverged("a parameter", step, [loss], trainer)
         judged = trainer.judge(state) if _evaluates(step, trainer) else None
         values = {
             "epoch": step / per_epoch,
@@ -133,13 +135,17 @@ def _evaluates(step: int, trainer: Trainer) -> bool:
 
 def _refuse_divergence(losses: np.ndarray, step: int, last: float, trainer: Trainer) -> None:
     bad = np.flatnonzero(~np.isfinite(losses))
-    if not len(bad):
-        return
-    finite = losses[: bad[0]]
-    last = float(finite[-1]) if len(finite) else last
+    if len(bad):
+        finite = losses[: bad[0]]
+        raise _diverged("the loss", step + int(bad[0]) + 1, [last, *finite.tolist()], trainer)
+
+
+def _diverged(what: str, step: int, losses: Sequence[float], trainer: Trainer) -> DivergedError:
+    known = [loss for loss in losses if np.isfinite(loss)]
+    last = f"; the last finite loss is {known[-1]:.4g}" if known else ""
     rate = trainer.recipe.optimizer.rate
-    raise DivergedError(
-        f"the loss is not a number at step {step + int(bad[0]) + 1} of {trainer.total_steps}; the "
-        f"last finite loss is {last:.4g}. Try a smaller rate (--optimizer.rate {rate / 3:.2g}), a "
-        "warm-up (--optimizer.warmup 1) or a limit on the gradient (--optimizer.clip 1)"
+    return DivergedError(
+        f"{what} is not a number at step {step} of {trainer.total_steps}{last}. Try a smaller rate "
+        f"(--optimizer.rate {rate / 3:.2g}), a warm-up (--optimizer.warmup 1) or a limit on the "
+        "gradient (--optimizer.clip 1)"
     )

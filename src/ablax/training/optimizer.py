@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -11,7 +13,7 @@ from ablax.config import ConfigError, OptimizerConfig
 
 
 def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> optax.Schedule:
-    """The learning rate at every step: a linear warm-up, then the named fall.
+    """The learning rate at every step: a linear warm-up from rate / steps, then the named fall.
 
     constant: rate. step: rate * drop_factor^k after the k-th of `drops`. cosine:
     rate * (1 + cos(pi * t)) / 2, with t from 0 after the warm-up to 1 at the end.
@@ -47,18 +49,27 @@ def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> opta
         fall = optax.constant_schedule(config.rate)
     elif config.schedule == "cosine":
         fall = optax.cosine_decay_schedule(config.rate, total - warmup)
+    elif config.schedule == "step":
+        fall = optax.piecewise_constant_schedule(config.rate, _drops(config, total, warmup))
     else:
-        at = {round(share * total) - warmup: config.drop_factor for share in config.drops}
-        if min(at, default=1) <= 0:
-            raise ConfigError(
-                f"optimizer.drops is {config.drops}, and its first lies in the warm-up of "
-                f"{config.warmup} epochs of {epochs}: shorten the warm-up"
-            )
-        fall = optax.piecewise_constant_schedule(config.rate, at)
+        assert_never(config.schedule)
     if warmup == 0:
         return fall
-    rise = optax.linear_schedule(0.0, config.rate, warmup)
-    return optax.join_schedules([rise, fall], [warmup])
+    return optax.join_schedules([lambda step: config.rate * (step + 1) / warmup, fall], [warmup])
+
+
+def _drops(config: OptimizerConfig, total: int, warmup: int) -> dict[int, float]:
+    """Step after the warm-up to the factor there; drops that fall on one step multiply."""
+    at: dict[int, float] = {}
+    for share in config.drops:
+        step = round(share * total) - warmup
+        if step <= 0:
+            raise ConfigError(
+                f"optimizer.drops is {config.drops}, and {share} of {total} steps is no later than "
+                f"the warm-up's end at step {warmup}: drop later, or train longer"
+            )
+        at[step] = at.get(step, 1.0) * config.drop_factor
+    return at
 
 
 def optimizer(
@@ -81,8 +92,10 @@ def optimizer(
     decay = optax.add_decayed_weights(config.weight_decay, mask=_kernels)
     if config.name == "sgd":
         rule = [decay, optax.trace(config.momentum, nesterov=config.nesterov)]
-    else:
+    elif config.name == "adamw":
         rule = [optax.scale_by_adam(), decay]
+    else:
+        assert_never(config.name)
     clip = [] if config.clip is None else [optax.clip_by_global_norm(config.clip)]
     return optax.chain(*clip, *rule, optax.scale_by_learning_rate(rate))
 

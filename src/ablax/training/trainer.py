@@ -6,10 +6,11 @@ import time
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Float32, Int32
+from jaxtyping import Array, Bool, Float32, Int32
 
 from ablax.config import Recipe
 from ablax.core import Network, check
@@ -116,6 +117,11 @@ class Trainer:
         state, figures = program(state, *arguments)
         return state, StepFigures(*jax.device_get(tuple(figures)))
 
+    def is_finite(self, state: State) -> bool:
+        """Whether every parameter and statistic is a number: a loss tells only a step later."""
+        program = self._compile("finite", _all_finite, state)
+        return bool(program(state))
+
     def judge(self, state: State) -> Judged:
         """Predictions and losses of every test image, each counted once, in the data's order."""
         parts = []
@@ -139,6 +145,11 @@ class Trainer:
             self._programs[name] = jax.jit(function, **options).lower(*arguments).compile()
             self.compile_seconds += time.perf_counter() - started
         return self._programs[name]
+
+
+def _all_finite(state: State) -> Bool[Array, ""]:
+    leaves = jax.tree.leaves((state.params, state.batch_stats))
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
 
 
 def _longest_chunk(steps_per_epoch: int) -> int:

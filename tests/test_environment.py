@@ -1,0 +1,19 @@
+"""What stands beside a figure."""
+
+import jax
+
+from ablax.environment import available_cores, environment
+
+
+def test_the_environment_names_versions_hardware_commit_and_date():
+    found = environment()
+    assert found["jax"] == jax.__version__
+    assert found["cores"] == str(available_cores())
+    assert f"{available_cores()} CPU cores (" in found["device"]
+    assert len(found["date"].split("-")) == 3
+    assert found["commit"]
+
+
+def test_without_a_checkout_the_commit_is_unknown(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert environment()["commit"] == "unknown"
