@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from ablax.report.flatness import flattened, mean_curve, variant_flatness
-from ablax.report.results import Curve
+from ablax.report.results import Curve, ReportError
 
 
 def curve(losses) -> Curve:
@@ -35,12 +35,55 @@ def test_straight_fall_has_the_fall_of_its_last_fifth():
 
 @settings(max_examples=60, deadline=None)
 @given(epochs=some.integers(15, 200), floor=some.floats(0.001, 2), constants=some.floats(1.5, 12))
-def test_exponential_decay_flattens_after_four_and_a_half_time_constants(epochs, floor, constants):
+def test_exponential_decay_flattens_after_five_and_a_half_time_constants(epochs, floor, constants):
     found = flattened(curve(decay(epochs, epochs / constants, floor)))
-    if constants > 5.5:
+    if constants > 6:
         assert found.flat
-    elif constants < 3.8:
+    elif constants < 5:
         assert found.reason == "still falling"
+
+
+def test_flat_loss_moves_by_less_than_a_hundredth_of_its_fall():
+    # ten epochs from 1: a step to the level of the last three, which then fall by 2 d
+    def last_three(d):
+        return flattened(curve(np.r_[1.0, np.full(6, 0.5), d, 0.0, -d]))
+
+    assert last_three(0.0049).fall == pytest.approx(0.98)
+    assert last_three(0.0049).flat
+    assert last_three(0.0051).reason == "still falling"
+
+
+def test_start_worse_than_chance_does_not_enlarge_the_fall():
+    losses = np.r_[5.0, 1.5 - 0.01 * np.arange(19)]
+    level = losses[-5:].mean()
+    plain, judged = flattened(curve(losses)), flattened(curve(losses), classes=10)
+    assert plain.fall == pytest.approx(100 * 0.04 / (5.0 - level))
+    assert judged.fall == pytest.approx(100 * 0.04 / (math.log(10) - level))
+    # the start was better than guessing among so many
+    assert flattened(curve(losses), classes=1000) == plain
+
+
+def test_loss_above_that_of_guessing_has_not_fallen():
+    found = flattened(curve(2.4 + decay(20, 2.0)), classes=10)
+    assert (found.flat, found.reason) == (False, "the loss has not fallen below that of guessing")
+
+
+def test_variant_is_judged_with_the_classes_of_its_study(study):
+    def change(loss):
+        first = tuple(
+            replace(run, curve=replace(run.curve, train_loss=(loss, *run.curve.train_loss[1:])))
+            for run in study.runs
+        )
+        return replace(study, runs=first)
+
+    chance, worse = (variant_flatness(change(x), "full").mean for x in (math.log(10), 50.0))
+    assert worse.fall < chance.fall / 10
+    assert variant_flatness(replace(change(50.0), classes=10), "full").mean == chance
+
+
+def test_fewer_than_two_classes_are_refused(study):
+    with pytest.raises(ReportError, match="the data have 1 classes, and at least 2 are expected"):
+        replace(study, classes=1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -54,7 +97,7 @@ def test_flatness_does_not_depend_on_the_unit_of_the_loss(scale, time, epochs):
 
 def test_small_noise_on_a_flat_loss_changes_nothing_and_large_noise_forbids_an_answer():
     noise = np.random.default_rng(0).standard_normal((200, 20))
-    quiet = [flattened(curve(decay(20, 2.0) + 0.01 * row)).flat for row in noise]
+    quiet = [flattened(curve(decay(20, 2.0) + 0.004 * row)).flat for row in noise]
     loud = [flattened(curve(decay(20, 2.0) + 0.3 * row)) for row in noise]
     assert np.mean(quiet) > 0.95
     # by chance five epochs of pure noise lie on a flat line

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
-from ablax.report.content import limits
+from ablax.report.content import Heading, blocks, limits, sources
 from ablax.report.drawing import look, wrapped
-from ablax.report.page import html_page, write_report
+from ablax.report.flatness import variant_flatness
+from ablax.report.forms import signed
+from ablax.report.page import html_page, markdown_page, write_report
 from ablax.report.pictures import PICTURES, render
-from ablax.report.plots import costs_figure, curves_figure, drops_figure, errors_figure
-from ablax.report.results import ReportError
+from ablax.report.plots import (
+    OWN_INTERVALS,
+    costs_figure,
+    curves_figure,
+    drops_figure,
+    errors_figure,
+)
+from ablax.report.results import Claim, ReportError
 from ablax.report.statistics import comparisons_with_baseline, summary
+from ablax.report.tables import SMALL_LOSS_NOTE, TRAINING_NOTE
 from ablax.report.verdict import verdict
 
 
@@ -58,9 +69,9 @@ def test_report_is_one_page_with_its_pictures_inside(report):
 
 def test_report_says_the_verdict_before_the_figures(report):
     page = report.read_text()
-    first = page.index("Whether the stated order holds cannot be told at n = 5")
+    first = page.index("Whether the stated order holds cannot be told: 2 of 3")
     assert first < page.index("<img")
-    assert "2 of 3 statements reproduced" in page
+    assert "2 of 3 statements reproduced, 1 cannot be told at n = 5." in page
 
 
 def test_markdown_links_pictures_that_exist(report):
@@ -93,6 +104,7 @@ def test_everything_a_person_wrote_is_escaped(study, tmp_path):
         ),
         variants=variants,
         claims=tuple(replace(claim, text=evil) for claim in study.claims),
+        expectations=(replace(study.claims[0], text=evil),),
         published=tuple(
             replace(p, source=evil, measure=evil, note=evil, short=evil) for p in study.published
         ),
@@ -162,11 +174,103 @@ def test_curve_plot_shades_the_last_fifth_and_marks_what_flattened(study, make_s
     assert (shade.get_x(), shade.get_x() + shade.get_width()) == (16.0, 20.0)
     mean = np.mean([run.curve.train_loss for run in study.runs_of("full")], axis=0)
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), mean)
-    marks = {text.get_text().split("\n")[1] for text in figure.legends[0].get_texts()}
-    assert marks == {"✓ flattened"}
+    flat = variant_flatness(study, "full").mean
+    assert figure.legends[0].get_texts()[0].get_text().split("\n") == [
+        "Full",
+        f"✓ flat: {signed(-flat.fall, 1)} % of the fall,",
+        f"    {signed(-flat.relative_fall, 0)} % of the loss",
+    ]
     slow = curves_figure(make_study(time=8.0))
-    marks = {text.get_text().split("\n")[1] for text in slow.legends[0].get_texts()}
-    assert marks == {"✗ still falling"}
+    marks = {text.get_text().split("\n")[1][:18] for text in slow.legends[0].get_texts()}
+    assert marks == {"✗ still falling: −"}
+    short = curves_figure(make_study(epochs=3))
+    assert short.legends[0].get_texts()[0].get_text() == "Full\n✗ cannot be told"
+
+
+def test_loss_axis_over_three_decades_is_labeled_at_two_and_five(study):
+    runs = tuple(
+        replace(
+            run, curve=replace(run.curve, train_loss=tuple(np.geomspace(5, 0.005, 20).tolist()))
+        )
+        for run in study.runs
+    )
+    figure = curves_figure(replace(study, runs=runs))
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_ylim()
+    ticks = zip(figure.axes[0].get_yticks(), figure.axes[0].get_yticklabels(), strict=True)
+    shown = [text.get_text() for at, text in ticks if low <= at <= high]
+    assert shown == ["0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5", "1", "2", "5"]
+
+
+def test_differences_are_named_increases_of_error(study):
+    ours, theirs = drops_figure(study).axes
+    assert ours.get_xlabel() == "increase of test error, points (right: worse)"
+    assert theirs.get_xlabel() == "increase of error, points (right: worse)"
+
+
+def test_captions_say_what_may_not_be_compared(study):
+    def caption(figure):
+        return " ".join(figure.get_supxlabel().split())
+
+    assert OWN_INTERVALS in caption(errors_figure(study))
+    assert TRAINING_NOTE in caption(curves_figure(study))
+
+
+def test_own_prediction_stands_right_after_the_verdict(study, tmp_path):
+    changed = replace(study, expectations=(Claim("all four matter", "without_3467", "full"),))
+    found = blocks(changed)
+    at = found.index(Heading("Our own prediction"))
+    assert found[at - 1] == verdict(changed)
+    page = html_page("t", found[at - 1 : at + 2], {})
+    text = markdown_page("t", found[at - 1 : at + 2])
+    assert "<h2>Our own prediction</h2>" in page
+    assert "## Our own prediction\n\n**1 of 1 prediction confirmed at n = 5.**\n\n- all" in text
+    for said in (page, text):
+        assert said.index("Whether the stated order") < said.index("1 of 1 prediction confirmed")
+    assert Heading("Our own prediction") not in blocks(study)
+
+
+def test_limits_do_not_claim_that_the_recipe_was_chosen_blindly(study):
+    said = " ".join(limits(study))
+    assert "Nothing was chosen" not in said
+    assert "settled by hand on the same data, without a validation split" in said
+    assert SMALL_LOSS_NOTE in said
+    assert TRAINING_NOTE in said
+
+
+@pytest.mark.parametrize(
+    ("short", "source", "line"),
+    [
+        ("L0", "L0 (Risteski 2020)", "L0 (Risteski 2020) (top-1). Whole network: 40 %."),
+        ("L0", "Risteski 2020", "L0: Risteski 2020 (top-1). Whole network: 40 %."),
+        ("L", "Lectures", "L: Lectures (top-1). Whole network: 40 %."),
+        ("", "zeiler 2014, table 3", "Zeiler 2014, table 3 (top-1). Whole network: 40 %."),
+    ],
+)
+def test_source_is_cited_with_its_short_name_once(study, short, source, line):
+    note = "whole network: 40 %"
+    given = replace(study.published[0], short=short, source=source, measure="top-1", note=note)
+    assert sources(replace(study, published=(given,)))[1] == line
+
+
+def test_report_holds_no_path_of_this_machine_but_those_of_the_command(study, tmp_path):
+    given = "/data/given by/nobody"
+    changed = replace(study, command=f"ablax run x --results '{given}'")
+    folder = write_report(changed, tmp_path / "out").parent
+    path = re.compile(r"(?<![\w.:/<+-])(?:~|[A-Za-z]:)?[/\\](?:[\w.-]+[/\\])+[\w.-]*")
+    assert path.search("at /home/me/x")
+    assert path.search(r"'C:\Users\me'")
+    seen = 0
+    for file in (one for one in folder.rglob("*") if one.is_file()):
+        content = file.read_bytes()
+        assert str(tmp_path).encode() not in content
+        assert str(Path.cwd()).encode() not in content
+        if file.suffix in (".md", ".html", ".csv", ".svg"):
+            text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", content.decode())
+            seen += given in text
+            text = html.unescape(text).replace(given, "")
+            assert path.findall(text) == []
+    assert seen == 2
 
 
 def test_cost_plot_sets_error_against_parameters_and_macs(study):

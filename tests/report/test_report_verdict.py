@@ -10,7 +10,7 @@ from scipy import stats
 
 from ablax.report.results import Claim
 from ablax.report.statistics import paired_errors
-from ablax.report.verdict import verdict
+from ablax.report.verdict import forecast, verdict
 
 
 def with_errors(study, errors):
@@ -35,8 +35,8 @@ SAME = [2.1, 2.0, 2.3, 1.9, 1.95]
     [
         (WORSE, WORSE, "reproduced", ["reproduced", "reproduced"]),
         (WORSE, SAME, "cannot be told", ["reproduced", "cannot be told"]),
-        ([1.0, 1.2, 1.1, 1.1, 0.9], SAME, "not reproduced", ["not reproduced", "cannot be told"]),
-        (WORSE, [1.0, 1.2, 1.1, 1.1, 0.9], "not reproduced", ["reproduced", "not reproduced"]),
+        ([1.0, 1.2, 1.1, 1.1, 0.9], SAME, "not reproduced", ["contradicted", "cannot be told"]),
+        (WORSE, [1.0, 1.2, 1.1, 1.1, 0.9], "not reproduced", ["reproduced", "contradicted"]),
     ],
 )
 def test_order_is_reproduced_only_when_every_claim_is(study, seven, three, outcome, findings):
@@ -47,6 +47,67 @@ def test_order_is_reproduced_only_when_every_claim_is(study, seven, three, outco
     assert outcome in found.sentence
     assert "n = 5" in found.sentence
     assert found.reasons == ()
+
+
+LESS = [1.0, 1.2, 1.1, 1.1, 0.9]
+
+
+def test_headline_adds_up_and_a_contradicted_claim_says_so(study):
+    errors = {"full": FULL, "without_7": WORSE, "without_34": LESS, "without_67": SAME}
+    claims = (*CLAIMS, Claim("67 matters", "without_67", "full"), CLAIMS[0])
+    found = verdict(replace(with_errors(study, errors), claims=claims))
+    assert found.sentence == (
+        "The stated order is not reproduced: 2 of 4 statements reproduced, 1 contradicted, "
+        "1 cannot be told at n = 5."
+    )
+    assert found.findings[1].sentence.startswith("34 matters: contradicted (−")
+    one = verdict(replace(with_errors(study, errors), claims=CLAIMS[:1]))
+    assert one.sentence == "The stated order is reproduced: 1 of 1 statement reproduced at n = 5."
+
+
+def test_expectations_are_judged_together_and_apart_from_the_claims(study):
+    expected = (Claim("a", "without_3467", "full"), Claim("b", "full", "without_3467"))
+    changed = replace(study, expectations=expected)
+    found = forecast(changed)
+    assert found is not None
+    assert found.headline == "1 of 2 predictions confirmed, 1 contradicted at n = 5."
+    assert found.details[0].startswith("a: confirmed (+")
+    interval = found.findings[0].measured.interval
+    oracle = stats.ttest_rel(*paired_errors(study, "without_3467", "full"))
+    expected_range = oracle.confidence_interval(1 - 0.05 / 2)
+    assert interval is not None
+    np.testing.assert_allclose((interval.low, interval.high), expected_range, rtol=1e-9)
+    assert verdict(changed) == verdict(study)
+    assert forecast(study) is None
+
+
+@pytest.mark.parametrize("change", ["smoke", "missing", "falling"])
+def test_expectations_are_not_judged_where_there_is_no_verdict(study, make_study, change):
+    changed = {
+        "smoke": lambda: replace(study, verdict_wanted=False),
+        "missing": lambda: replace(study, runs=study.runs[1:]),
+        "falling": lambda: make_study(time=8.0),
+    }[change]()
+    found = forecast(
+        replace(changed, expectations=(Claim("all four matter", "without_7", "full"),))
+    )
+    assert found is not None
+    assert found.findings == ()
+    assert found.details == ("All four matter.",)
+    reason = {
+        "smoke": "Not judged: the recipe 'digits' is too small to conclude anything.",
+        "missing": "Not judged: Full: no run with seed 0.",
+        "falling": "Not judged, for the reasons of the verdict.",
+    }[change]
+    assert found.headline == reason
+
+
+def test_expectation_about_a_variant_that_was_not_run_withholds_itself_alone(study):
+    changed = replace(study, expectations=(Claim("deeper", "without_9", "full"),))
+    found = forecast(changed)
+    assert found is not None
+    assert "variant 'without_9', of which our prediction speaks, was not run" in found.headline
+    assert verdict(changed).outcome is not None
 
 
 def test_findings_are_adjusted_for_the_number_of_claims(study):

@@ -65,7 +65,7 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = N
     loss that has never fallen (by more than three times the scatter) has not flattened either, it
     has not learned. Fewer than ten epochs, or a loss that is not finite, tell nothing.
 
-    An exponential decay is flat after about five time constants. What the law cannot
+    An exponential decay is flat after about five and a half time constants. What the law cannot
     see: a loss also flattens because the learning rate is lowered to zero; and a small loss may
     still shrink by a large part of itself, which `relative_fall` shows.
 

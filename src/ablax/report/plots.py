@@ -98,7 +98,7 @@ def drops_figure(study: Study) -> Figure:
 
     with settings():
         others = [variant for variant in study.variants if variant.name != study.baseline]
-        figure = blank(WIDTH, height(len(others)) + (0.8 if study.published else 0))
+        figure = blank(WIDTH, height(len(others)) + 0.4 * len(study.published))
         panels = figure.subplots(1, 2 if study.published else 1, sharey=True, squeeze=False)[0]
         ours = panels[0]
         label = study.variant(study.baseline).label
@@ -155,17 +155,19 @@ def _draw_published(axes: Axes, study: Study, names: list[str]) -> None:
     axes.set_title("As published")
     many = len(study.published)
     for at, source in enumerate(study.published):
-        offset = (at - (many - 1) / 2) * min(0.3, 0.7 / many)
+        apart = min(0.3, 0.8 / many)
+        offset = (at - (many - 1) / 2) * apart
         places = [place for place, name in enumerate(names) if name in source.drops]
         drops = [float(source.drops[names[place]]) for place in places]
         color = ("#444444", "#A6A6A6", "#D9D9D9")[at % 3]
         rows = [place + offset for place in places]
         name = textwrap.fill(f"{source.name}: {source.measure}", 70)
-        axes.barh(rows, drops, height=0.24, color=color, label=name)
+        axes.barh(rows, drops, height=0.8 * apart, color=color, label=name)
         for row, drop in zip(rows, drops, strict=True):
             axes.annotate(
                 signed(drop, 1),
-                (drop, row),
+                # beside a bar to the left there is the line of zero
+                (max(drop, 0.0), row),
                 (5, 0),
                 textcoords="offset points",
                 va="center",

@@ -170,7 +170,7 @@ def _count(findings: tuple[Finding, ...], what: str, held: str) -> str:
 
 
 def _ranges(findings: tuple[Finding, ...]) -> str:
-    together = f", all {len(findings)} together" if len(findings) > 1 else ""
+    together = {1: "", 2: ", both together"}.get(len(findings), f", all {len(findings)} together")
     return (
         f"Ranges: 95 % confidence intervals of the mean difference paired by seed{together}. "
         "They cover seeds, not test images."
