@@ -65,7 +65,7 @@ def environment(place: Path) -> dict[str, str]:
     return {**os.environ, "ABLAX_CACHE": str(place / "cache")}
 
 
-def run(place: Path, results: str, *more: str) -> str:
+def run(place: Path, results: str, *more: str, status: int = 0) -> str:
     done = subprocess.run(
         command(place, results, *more),
         cwd=place,
@@ -74,7 +74,7 @@ def run(place: Path, results: str, *more: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
 
@@ -176,7 +176,9 @@ def test_more_seeds_are_added_to_those_that_are_done(place, straight):
     assert len(found) == 6
 
 
-def test_a_diverging_variant_is_reported_and_does_not_stop_the_others(place):
-    said = run(place, "wild", "--optimizer.rate", "1e9", "--seeds", "1")
+def test_diverging_variants_are_all_reported_and_leave_status_2(place):
+    said = run(place, "wild", "--optimizer.rate", "1e9", "--seeds", "1", status=2)
     assert "the loss is not a number at step" in said
-    assert {row["status"] for row in rows(place / "wild")} == {"diverged"}
+    found = [(row["variant"], row["status"]) for row in rows(place / "wild")]
+    assert found == [("full", "diverged"), ("without_7", "diverged")]
+    assert (place / "wild" / "report.html").exists()
