@@ -60,7 +60,7 @@ class Run:
         test_error: Error on all test images after the last epoch, percent; nan if it diverged.
         train_loss: Mean training loss of the last epoch.
         train_error: Training error of the last epoch, percent.
-        seconds: Training time, all attempts together.
+        seconds: Training and evaluation, all attempts together; not compiling or saving.
         curve: How it learned.
         status: Whether it came to its last epoch.
         attempts: How often it was started; more than 1 when it was interrupted and went on.
