@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -154,7 +155,7 @@ class Bench:
             parameters=count_parameters(network, shape),
             macs=network_macs(network, shape),
             removed_layers=tuple(gone),
-            redrawn=redrawn(baseline, network, shape),
+            redrawn=() if name == BASELINE else redrawn(baseline, network, shape),
         )
 
     def work(self, name: str) -> float:
@@ -214,15 +215,19 @@ class Bench:
         records = read_metrics(folder.path, by=RUN_COLUMNS)
         seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
         found = []
+        for name, seed, summary in self._finished():
+            own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
+            spent, attempts = seconds.get((name, seed), (0.0, 1))
+            found.append(finished_run(name, seed, summary, own, spent, attempts))
+        return tuple(found)
+
+    def _finished(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Variant, seed and summary of every run that is done."""
         for name in self.networks:
             for seed in range(self.order.recipe.seeds):
-                summary = folder.finished(name, seed)
-                if summary is None:
-                    continue
-                own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
-                spent, attempts = seconds.get((name, seed), (0.0, 1))
-                found.append(finished_run(name, seed, summary, own, spent, attempts))
-        return tuple(found)
+                summary = self.order.folder.finished(name, seed)
+                if summary is not None:
+                    yield name, seed, summary
 
     def write(self, study: Study) -> Path:
         """Write what the folder is for, from what is finished; gives the path of the page."""
@@ -236,12 +241,10 @@ class Bench:
     def environments(self) -> dict[str, str]:
         """Where the finished runs were made; what differs between them is listed."""
         told: dict[str, list[str]] = {}
-        for name in self.networks:
-            for seed in range(self.order.recipe.seeds):
-                finished = self.order.folder.finished(name, seed) or {}
-                for key, value in finished.get("environment", {}).items():
-                    told.setdefault(key, [])
-                    told[key] += [value] * (value not in told[key])
+        for _, _, summary in self._finished():
+            for key, value in summary["environment"].items():
+                told.setdefault(key, [])
+                told[key] += [value] * (value not in told[key])
         return {key: "; ".join(values) for key, values in told.items()}
 
     def study(self) -> Study:
@@ -281,10 +284,17 @@ def _inputs(feed: Feed, width: float) -> Inputs:
 
 
 def network_macs(network: Network, image_shape: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of one forward pass for one image."""
+    """Multiply-accumulates of one forward pass for one image.
+
+    Raises:
+        AblaxError: Nobody can say from the network how often one of its products runs.
+    """
     variables = abstract_variables(network, image_shape)
     image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-    return macs(network.apply, variables, image)
+    try:
+        return macs(network.apply, variables, image)
+    except ValueError as error:
+        raise AblaxError(f"the network's cost cannot be counted: {error}") from error
 
 
 def full_size_parameters(experiment: Experiment) -> dict[str, int]:
