@@ -13,7 +13,7 @@ from ablax.core.edits import (
     with_head,
     without,
 )
-from ablax.core.layers import Chain, LayerError, Layers, chain, run
+from ablax.core.layers import Chain, LayerError, Layers, chain, run, run_one
 from ablax.core.network import (
     ImageShape,
     Network,
@@ -52,6 +52,7 @@ __all__ = [
     "remove",
     "replace",
     "run",
+    "run_one",
     "with_head",
     "without",
 ]

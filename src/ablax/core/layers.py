@@ -118,14 +118,23 @@ def run(layers: Layers, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
             Shapes are static, so this happens while tracing, before anything compiles.
     """
     for name, layer in layers.items():
-        bound = layer.copy(name=name)
-        try:
-            x = bound(x)
-        except LayerError:
-            raise
-        except (AblaxError, TypeError, ValueError, flax.errors.ScopeParamShapeError) as error:
-            raise LayerError(_misfit(bound, layer, x, error)) from error
+        x = run_one(name, layer, x)
     return x
+
+
+def run_one(name: str, layer: nn.Module, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+    """Apply one layer, bound to its name, inside the `nn.compact` method of its holder.
+
+    Raises:
+        LayerError: The layer does not fit its input.
+    """
+    bound = layer.copy(name=name)
+    try:
+        return bound(x)
+    except LayerError:
+        raise
+    except (AblaxError, TypeError, ValueError, flax.errors.ScopeParamShapeError) as error:
+        raise LayerError(_misfit(bound, layer, x, error)) from error
 
 
 def _misfit(bound: nn.Module, layer: nn.Module, x: Array, error: Exception) -> str:

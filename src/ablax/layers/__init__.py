@@ -19,11 +19,13 @@ from ablax.layers.activation import (
 from ablax.layers.convolution import Convolution, convolution
 from ablax.layers.dense import Dense, Vectorize
 from ablax.layers.dropout import Dropout, dropout
+from ablax.layers.gate import Gate, squeeze_excite
 from ablax.layers.normalization import (
     BatchNormalization,
     LocalResponseNormalization,
     local_response_normalization,
 )
+from ablax.layers.parallel import Parallel
 from ablax.layers.pooling import (
     AveragePool,
     GlobalAveragePool,
@@ -32,6 +34,9 @@ from ablax.layers.pooling import (
     global_average_pool,
     max_pool,
 )
+from ablax.layers.rearrangement import concatenate
+from ablax.layers.repeat import Repeat, fold, fold_variables
+from ablax.layers.residual import PadChannels, Residual, Subsample
 from ablax.layers.windows import FieldError, ShapeError, output_size
 
 __all__ = [
@@ -41,21 +46,30 @@ __all__ = [
     "Dense",
     "Dropout",
     "FieldError",
+    "Gate",
     "GlobalAveragePool",
     "LeakyReLU",
     "LocalResponseNormalization",
     "MaxPool",
     "PReLU",
+    "PadChannels",
+    "Parallel",
     "ReLU",
     "ReLU6",
+    "Repeat",
+    "Residual",
     "ShapeError",
     "ShiftedSigmoid",
     "Sigmoid",
+    "Subsample",
     "Tanh",
     "Vectorize",
     "average_pool",
+    "concatenate",
     "convolution",
     "dropout",
+    "fold",
+    "fold_variables",
     "global_average_pool",
     "leaky_relu",
     "local_response_normalization",
@@ -66,5 +80,6 @@ __all__ = [
     "relu6",
     "shifted_sigmoid",
     "sigmoid",
+    "squeeze_excite",
     "tanh",
 ]
