@@ -26,8 +26,9 @@ endif
 BIN = $(VENV)/bin
 RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
+PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment list data test test-slow check format bench clean distclean
+.PHONY: help setup experiment list data test test-slow check format bench parity clean distclean
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -58,6 +59,14 @@ $(DEV): $(RUN)
 		--constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
+# torchvision has no build for a CPU alone: beside torch's it is installed without what it asks for.
+$(PARITY): $(DEV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[parity]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		torchvision==0.28.0 timm==1.0.31
+	@touch $@
+
 experiment: $(RUN) ## run NAME under CONFIG, or go on with it; ends with a table, plots and a report
 	@$(BIN)/ablax run $(NAME) --config $(CONFIG) $(ARGS)
 
@@ -84,6 +93,9 @@ format: $(DEV) ## put the code in order
 bench: $(DEV) ## time the layers and the training step on this machine
 	@$(BIN)/python benchmarks/layers.py
 	@$(BIN)/python benchmarks/training.py
+
+parity: $(PARITY) ## compare our networks with torchvision's and timm's: same weights, same numbers
+	@$(BIN)/python tests/parity/write_reference.py $(ARGS)
 
 clean: ## remove caches of tools; results, data and .venv stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info

@@ -1,10 +1,12 @@
 """The one idea: a network is a value, and an ablation a pure function from network to network."""
 
+from ablax.core.describe import describe
 from ablax.core.edits import (
     Edit,
     EditError,
     compose,
     edit,
+    inner_layers,
     insert_after,
     insert_before,
     paths,
@@ -13,6 +15,7 @@ from ablax.core.edits import (
     with_head,
     without,
 )
+from ablax.core.features import features, layer_shapes
 from ablax.core.layers import Chain, LayerError, Layers, chain, run, run_one
 from ablax.core.network import (
     ImageShape,
@@ -40,10 +43,14 @@ __all__ = [
     "check",
     "compose",
     "count_parameters",
+    "describe",
     "edit",
+    "features",
     "initialize",
+    "inner_layers",
     "insert_after",
     "insert_before",
+    "layer_shapes",
     "leaves_by_path",
     "parameter_shapes",
     "parameter_sizes",

@@ -68,13 +68,13 @@ def _edit_layers(layers: Layers, prefix: str, rewrite: Rewrite) -> Layers:
 
 
 def _edit_inside(layer: nn.Module, prefix: str, rewrite: Rewrite) -> nn.Module:
-    held = _held(layer)
+    held = inner_layers(layer)
     changed = {field: _edit_layers(inner, prefix, rewrite) for field, inner in held.items()}
     return layer.copy(**changed) if changed != held else layer
 
 
-def _held(layer: nn.Module) -> dict[str, Layers]:
-    """The `Layers` that a module holds: the only way in which a module may hold others."""
+def inner_layers(layer: nn.Module) -> dict[str, Layers]:
+    """The `Layers` that a module holds, by field: the only way in which a module holds others."""
     fields = {field.name: getattr(layer, field.name, None) for field in dataclasses.fields(layer)}
     return {name: value for name, value in fields.items() if isinstance(value, Layers)}
 
@@ -86,7 +86,7 @@ def paths(network: Network) -> tuple[str, ...]:
         found = []
         for name, layer in layers.items():
             found.append(prefix + name)
-            for inner in _held(layer).values():
+            for inner in inner_layers(layer).values():
                 found += below(inner, f"{prefix}{name}/")
         return found
 

@@ -1,0 +1,118 @@
+"""What every layer gives: the features of any layer by name, and the shape of each."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ablax.core.edits import paths
+from ablax.core.network import ImageShape, Network, abstract_variables
+from ablax.errors import AblaxError, nearest
+
+
+def features(
+    network: Network,
+    variables: Mapping[str, Any],
+    images: Float[Array, "N H W C"],
+    at: Sequence[str],
+) -> dict[str, Array]:
+    """The outputs of the named layers, as in a test: no dropout, kept batch statistics.
+
+    Compiled once for a network, a shape of images and a list of names; layers behind the last
+    named one are not computed.
+
+    Args:
+        network: Any network.
+        variables: Its weights and statistics, as `initialize` returns them.
+        images: What to show it.
+        at: Paths of layers at any depth, such as `["conv3", "res4b", "res5a/conv1"]`.
+
+    Returns:
+        From each path, in the order asked for, to an array whose first axis is the images.
+
+    Raises:
+        AblaxError: A name that no layer has, or a layer inside a `Repeat`, whose blocks share it.
+
+    Example:
+        >>> import jax
+        >>> from ablax.core import initialize
+        >>> from ablax.zoo import lenet5
+        >>> images = jax.numpy.ones((2, 32, 32, 1))
+        >>> variables = initialize(lenet5(), 0, (32, 32, 1))
+        >>> found = features(lenet5(), variables, images, at=["c3", "f6"])
+        >>> {name: value.shape for name, value in found.items()}
+        {'c3': (2, 10, 10, 16), 'f6': (2, 84)}
+    """
+    known = paths(network)
+    for name in at:
+        if name not in known:
+            raise AblaxError(f"the network has no layer {name!r}: {nearest(name, known)}")
+    wanted = (at,) if isinstance(at, str) else tuple(at)
+    found = _compiled(network, wanted, variables, images)
+    return {name: found[name] for name in wanted}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compiled(
+    network: Network, at: tuple[str, ...], variables: Mapping[str, Any], images: Array
+) -> dict[str, Array]:
+    found = _outputs(network, frozenset(at), variables, images)
+    if hidden := [name for name in at if name not in found]:
+        raise AblaxError(
+            f"{', '.join(hidden)} runs in the loop of a Repeat, whose blocks have no outputs of "
+            "their own: ask for the Repeat, or for the layer in the network before `fold`"
+        )
+    return found
+
+
+def layer_shapes(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:
+    """The shape of what each layer gives for one image, by path, in order; nothing is computed.
+
+    Args:
+        network: Any network.
+        image_shape: (H, W, C) in pixels and channels.
+
+    Returns:
+        From each path to a shape without the axis of the images, `(H, W, C)` or `(C,)`. The layers
+        inside a `Repeat` are left out.
+
+    Raises:
+        LayerError: The network does not fit images of this shape.
+    """
+    variables = abstract_variables(network, image_shape)
+    images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    known = paths(network)
+    found = jax.eval_shape(
+        lambda v, x: _outputs(network, frozenset(known), v, x), variables, images
+    )
+    return {path: found[path].shape[1:] for path in known if path in found}
+
+
+def _outputs(
+    network: Network, at: frozenset[str], variables: Mapping[str, Any], images: Array
+) -> dict[str, Array]:
+    """The outputs of the layers of these paths, as far as they can be seen."""
+
+    def wanted(module: nn.Module, method: str) -> bool:
+        return method == "__call__" and "/".join(module.path) in at
+
+    _, state = network.apply(
+        variables, images, capture_intermediates=wanted, mutable=["intermediates"]
+    )
+    found: dict[str, Array] = {}
+
+    def collect(tree: Mapping[str, Any], prefix: str) -> None:
+        for name, below in tree.items():
+            if name == "__call__":
+                found[prefix] = below[0]
+            else:
+                collect(below, f"{prefix}/{name}" if prefix else name)
+
+    collect(state.get("intermediates", {}), "")
+    return found

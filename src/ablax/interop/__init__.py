@@ -1,0 +1,1 @@
+"""Weights of other libraries, by the names they have there."""

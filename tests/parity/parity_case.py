@@ -1,0 +1,37 @@
+"""A network, and the independent definition that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ablax.core import ImageShape, Network
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of the zoo beside the same network of torchvision or timm.
+
+    Attributes:
+        name: Of the zoo's function.
+        build: The zoo's function.
+        image_size: The reference size, in pixels.
+        torch_name: From our paths to PyTorch's module names.
+        source: PyTorch's builder, `torchvision.models.resnet50` or `timm:resnetv2_50`.
+        change: What is changed in PyTorch's network before the comparison.
+        gradients: Whether the gradients are compared too: for one network a family.
+    """
+
+    name: str
+    build: Callable[[], Network]
+    image_size: int
+    torch_name: Callable[[str], str]
+    source: str
+    change: Callable[[Any], Any] | None = None
+    gradients: bool = False
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """(H, W, C)."""
+        return (self.image_size, self.image_size, 3)
