@@ -18,7 +18,9 @@ LAYERS = CORE | {"ablax.layers"}
 ZOO = LAYERS | {"ablax.zoo"}
 ABLATIONS = ZOO | {"ablax.ablations"}
 CONFIGS = ABLATIONS | {"ablax.config", "ablax.data", "ablax.training"}
-EXPERIMENTS = CONFIGS | {"ablax.analysis", "ablax.report", "ablax.interop", "ablax.experiment"}
+EXPERIMENTS = CONFIGS | {
+    *("ablax.analysis", "ablax.report", "ablax.interop", "ablax.experiment", "ablax.losses"),
+}
 RUNNER = EXPERIMENTS | {"ablax.environment", "ablax.finished_runs", "ablax.results_folder"}
 COMMANDS = RUNNER | {
     *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
@@ -30,6 +32,7 @@ OURS: dict[str, set[str]] = {
     "ablax.errors": set(),
     "ablax.core": CORE,
     "ablax.layers": LAYERS,
+    "ablax.losses": {"ablax.errors"},
     "ablax.zoo": ZOO,
     "ablax.ablations": ABLATIONS,
     "ablax.analysis": set(),
@@ -41,6 +44,7 @@ OURS: dict[str, set[str]] = {
         *("ablax.core", "ablax.data", "ablax.config", "ablax.atomic", "ablax.errors"),
     },
     "ablax.interop": ZOO,
+    "ablax.draw_layers": {"ablax.data", "ablax.layers", "ablax.report"},
     "ablax.experiment": EXPERIMENTS,
     "ablax.environment": {"ablax.errors"},
     "ablax.finished_runs": {"ablax.report", "ablax.errors"},

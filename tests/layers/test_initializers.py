@@ -36,3 +36,16 @@ def test_a_longer_row_starts_with_the_same_numbers():
 
 def test_initializers_give_the_type_that_is_asked_for():
     assert ours.HE_NORMAL(jax.random.key(0), (4, 4), jnp.bfloat16).dtype == jnp.bfloat16
+
+
+def test_orthogonal_draws_are_orthogonal_block_by_block_and_differ():
+    kernel = ours.ORTHOGONAL(jax.random.key(0), (4, 12))
+    blocks = kernel.reshape(4, 3, 4).transpose(1, 0, 2)
+    assert jnp.allclose(blocks @ blocks.transpose(0, 2, 1), jnp.eye(4), atol=1e-5)
+    assert not jnp.allclose(blocks[0], blocks[1])
+    with pytest.raises(ValueError, match=r"of 4 rows do not fill \(4, 6\)"):
+        ours.ORTHOGONAL(jax.random.key(0), (4, 6))
+
+
+def test_forget_gates_start_open_and_the_other_gates_at_zero():
+    assert ours.FORGET_ONES(jax.random.key(0), (12,)).tolist() == [0] * 3 + [1] * 3 + [0] * 6

@@ -19,7 +19,8 @@ from ablax.layers import (
     global_average_pool,
     max_pool,
 )
-from ablax.layers.windows import place
+from ablax.layers.pooling import MinPool, min_pool
+from ablax.layers.windows import ShapeError, place
 
 
 def ties(*shape, seed=0):
@@ -188,6 +189,29 @@ def test_max_pool_rounded_up_hangs_a_window_over_the_end():
     x = jnp.arange(16.0).reshape(1, 4, 4, 1)
     assert max_pool(x, 3, 2)[0, :, :, 0].tolist() == [[10]]
     assert max_pool(x, 3, 2, rounding="ceil")[0, :, :, 0].tolist() == [[10, 11], [14, 15]]
+
+
+def test_min_pool_by_hand_in_value_and_gradient_with_ties():
+    x = jnp.array([[1.0, 5, 2, 0], [3, 4, 0, 7], [0, 0, 1, 1], [0, 0, 1, 9]]).reshape(1, 4, 4, 1)
+    y, back = jax.vjp(lambda x: min_pool(x, 2), x)
+    assert y[0, :, :, 0].tolist() == [[1, 0], [0, 1]]
+    dx = back(jnp.array([[1.0, 2], [3, 4]]).reshape(1, 2, 2, 1))[0]
+    assert dx[0, :, :, 0].tolist() == [[1, 0, 0, 2], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
+
+
+def test_min_pool_is_max_pool_of_the_negative_and_its_padding_is_never_taken():
+    x = ties(2, 5, 6, 2)
+    options = {"window": 3, "stride": 2, "padding": 1, "rounding": "ceil"}
+    close(min_pool(x, **options), -max_pool(-x, **options))
+    close(MinPool(**options).apply({}, x), min_pool(x, **options))
+    assert (min_pool(x + 5, 3, 1, 2) <= 6).all()
+
+
+def test_min_pool_refuses_in_its_own_name():
+    with pytest.raises(ShapeError, match=r"min_pool was given \(1, 2, 2, 1\): a window of 3x3"):
+        min_pool(jnp.ones((1, 2, 2, 1)), 3)
+    with pytest.raises(FieldError, match="padding=2 with window=2"):
+        MinPool(2, padding=2)
 
 
 def test_average_pool_by_hand_in_value_and_gradient():

@@ -143,6 +143,68 @@ def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.tanh(x)
 
 
+def scaled_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """1.7159 tanh(2 x / 3): a hyperbolic tangent with f(1) = 1 and f(-1) = -1.
+
+    Targets of +1 and -1 are then reached at its points of highest curvature, not in saturation.
+
+    Args:
+        x: Numbers.
+
+    Returns:
+        An array like `x`, between -1.7159 and 1.7159.
+
+    References:
+        LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document
+        recognition, section II.B, equation 6 and appendix A.
+
+    Example:
+        >>> scaled_tanh(jnp.array([-1.0, 0.0, 1.0])).round(4)
+        Array([-1.,  0.,  1.], dtype=float32)
+    """
+    return jnp.asarray(1.7159, x.dtype) * jnp.tanh(jnp.asarray(2 / 3, x.dtype) * x)
+
+
+def absolute(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """|x|, with derivative 1 at 0: the rectification that keeps both signs of a filter's response.
+
+    Args:
+        x: Numbers.
+
+    Returns:
+        An array like `x`.
+
+    References:
+        Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, What is the best multi-stage architecture for
+        object recognition?, section 2 (rectification layer).
+
+    Example:
+        >>> absolute(jnp.array([-2.0, 3.0]))
+        Array([2., 3.], dtype=float32)
+    """
+    return jnp.where(x >= 0, x, -x)
+
+
+def threshold(x: Float[Array, "..."], level: float = 0.0) -> Float[Array, "..."]:
+    """1 where x > level, 0 elsewhere: the switching unit of a perceptron, with derivative 0.
+
+    Args:
+        x: Numbers.
+        level: The lecture's theta; at the level itself the unit is off.
+
+    Returns:
+        An array like `x`.
+
+    References:
+        Rosenblatt 1958, The perceptron.
+
+    Example:
+        >>> threshold(jnp.array([0.4, 0.5, 0.55]), level=0.5)
+        Array([0., 0., 1.], dtype=float32)
+    """
+    return (x > level).astype(x.dtype)
+
+
 class ReLU(nn.Module):
     """The module of `relu`."""
 
@@ -230,3 +292,33 @@ class Tanh(nn.Module):
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """Apply `tanh`."""
         return tanh(x)
+
+
+class ScaledTanh(nn.Module):
+    """The module of `scaled_tanh`."""
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Apply `scaled_tanh`."""
+        return scaled_tanh(x)
+
+
+class Absolute(nn.Module):
+    """The module of `absolute`."""
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Apply `absolute`."""
+        return absolute(x)
+
+
+class Threshold(nn.Module):
+    """The module of `threshold`.
+
+    Attributes:
+        level: Above it the unit is on.
+    """
+
+    level: float = 0.0
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Apply `threshold`."""
+        return threshold(x, self.level)

@@ -74,6 +74,43 @@ def gaussian(deviation: float) -> Initializer:
     return initialize
 
 
+def orthogonal_blocks() -> Initializer:
+    """For a kernel (F, k F): k orthogonal matrices side by side, each drawn uniformly.
+
+    Such a matrix keeps the length of what it multiplies, however often. Q of the QR decomposition
+    of a normal matrix, its columns turned so that the diagonal of R is positive.
+    """
+
+    def initialize(
+        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
+    ) -> Array:
+        del out_sharding
+        rows, columns = shape
+        blocks = columns // rows
+        if blocks * rows != columns:
+            raise ValueError(f"orthogonal blocks of {rows} rows do not fill {shape}")
+        normal = jax.random.normal(key, (blocks, rows, rows), jnp.float32)
+        q, r = jnp.linalg.qr(normal)
+        q = q * jnp.sign(jnp.diagonal(r, axis1=1, axis2=2))[:, None, :]
+        return q.transpose(1, 0, 2).reshape(rows, columns).astype(dtype)
+
+    return initialize
+
+
+def second_of_four(value: float) -> Initializer:
+    """For a bias of four equal parts: `value` in the second, zero in the others."""
+
+    def initialize(
+        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
+    ) -> Array:
+        del key, out_sharding
+        (length,) = shape
+        second = jnp.arange(length) * 4 // length == 1
+        return jnp.where(second, value, 0.0).astype(dtype)
+
+    return initialize
+
+
 HE_NORMAL: Initializer = variance_scaling(2.0, lambda inputs, _: inputs)
 """Variance 2 / fan-in, for layers followed by a ReLU (He et al. 2015, Delving Deep, eq. 10)."""
 
@@ -101,3 +138,13 @@ TENTHS: Initializer = constant(0.1)
 
 QUARTERS: Initializer = constant(0.25)
 """All 0.25: the slopes of a PReLU (He et al. 2015, Delving Deep, section 2.1)."""
+
+ORTHOGONAL: Initializer = orthogonal_blocks()
+"""Orthogonal, gate by gate: the kernel of a recurrent layer that multiplies its own past, so that
+nothing fades or explodes at the start (Saxe, McClelland, Ganguli 2013, Exact solutions to the
+nonlinear dynamics of learning in deep linear neural networks)."""
+
+FORGET_ONES: Initializer = second_of_four(1.0)
+"""One for the forget gate of an LSTM, zero for the others, so that it starts by remembering
+(Jozefowicz, Zaremba, Sutskever 2015, An empirical exploration of recurrent network
+architectures)."""

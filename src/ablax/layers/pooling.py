@@ -1,4 +1,4 @@
-"""Pooling: each window of a map becomes one number, its maximum or its mean."""
+"""Pooling: each window of a map becomes one number, its maximum, minimum or mean."""
 
 from __future__ import annotations
 
@@ -66,6 +66,29 @@ def max_pool(
     """
     windows = _place("max_pool", x.shape, window, stride, padding, rounding, strict)
     return first_maximum(x, windows)
+
+
+@takes("N H W C")
+def min_pool(
+    x: Float[Array, "N H W C"],
+    window: int | Pair,
+    stride: int | Pair | None = None,
+    padding: Padding = "VALID",
+    rounding: Rounding = "floor",
+    strict: bool = False,
+) -> Float[Array, "N H2 W2 C"]:
+    """The smallest number of each window: -max_pool(-x), so the padding counts as infinity.
+
+    The arguments and refusals are those of `max_pool`; the gradient of a window goes to its first
+    minimum.
+
+    Example:
+        >>> min_pool(jnp.arange(16.0).reshape(1, 4, 4, 1), window=2)[0, :, :, 0]
+        Array([[ 0.,  2.],
+               [ 8., 10.]], dtype=float32)
+    """
+    windows = _place("min_pool", x.shape, window, stride, padding, rounding, strict)
+    return -first_maximum(-x, windows)
 
 
 def _sums(x: Array, windows: Windows) -> Array:
@@ -202,6 +225,25 @@ class MaxPool(nn.Module):
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
         """Apply `max_pool`."""
         return max_pool(x, self.window, self.stride, self.padding, self.rounding, self.strict)
+
+
+class MinPool(nn.Module):
+    """The module of `min_pool`; its fields are those of `MaxPool`."""
+
+    window: int | Pair
+    stride: int | Pair | None = None
+    padding: Padding = "VALID"
+    rounding: Rounding = "floor"
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.window, self.stride, self.padding, self.rounding)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
+        """Apply `min_pool`."""
+        return min_pool(x, self.window, self.stride, self.padding, self.rounding, self.strict)
 
 
 class AveragePool(nn.Module):

@@ -2,33 +2,271 @@
 
 from __future__ import annotations
 
+import flax.linen as nn
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
-from ablax.layers.windows import ShapeError
+from ablax.layers.windows import FieldError, ShapeError, positive, takes, whole
 
 
-def concatenate(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Lay maps of one size behind one another, channel by channel.
+def concatenate(*maps: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
+    """Lay maps behind one another, channel by channel unless another axis is named.
 
     (N, H, W, C1), (N, H, W, C2), ... -> (N, H, W, C1 + C2 + ...)
 
     Args:
-        *maps: At least one; all axes but the last agree.
+        *maps: At least one; all axes but the one concatenated agree.
+        axis: -1 for channels, 1 for rows (below one another), 2 for columns (side by side).
 
     Returns:
-        All channels, in the order given.
+        All of them, in the order given.
 
     Raises:
-        ShapeError: The maps differ in another axis than the last.
+        ShapeError: There is no map, or the maps differ in another axis.
 
     Example:
         >>> concatenate(jnp.ones((1, 7, 7, 64)), jnp.ones((1, 7, 7, 32))).shape
         (1, 7, 7, 96)
     """
-    if len({each.shape[:-1] for each in maps}) != 1:
+    if len({each.shape[:axis] + each.shape[axis:][1:] for each in maps}) != 1:
         given = ", ".join(str(each.shape) for each in maps)
+        where = "the last" if axis == -1 else f"axis {axis}"
         raise ShapeError(
-            f"concatenate was given ({given}): expected arrays that agree in all axes but the last"
+            f"concatenate was given ({given}): expected arrays that agree in all axes but {where}"
         )
-    return jnp.concatenate(maps, axis=-1)
+    return jnp.concatenate(maps, axis=axis)
+
+
+def split(
+    x: Float[Array, "..."], parts: int | tuple[int, ...], axis: int = -1
+) -> tuple[Float[Array, "..."], ...]:
+    """Cut maps into parts, along the channels unless another axis is named.
+
+    `concatenate(*split(x, parts))` is x again.
+
+    Args:
+        x: Maps.
+        parts: How many equal parts, or the length of each.
+        axis: -1 for channels, 1 for rows, 2 for columns.
+
+    Returns:
+        The parts, in order.
+
+    Raises:
+        FieldError: Parts that are no positive integers.
+        ShapeError: The axis does not divide into these parts.
+
+    Example:
+        >>> left, right = split(jnp.array([[1.0, 2.0, 3.0, 4.0]]), 2)
+        >>> left, right
+        (Array([[1., 2.]], dtype=float32), Array([[3., 4.]], dtype=float32))
+    """
+    for part in parts if isinstance(parts, tuple) else (parts,):
+        positive("parts", part)
+    length = x.shape[axis]
+    sizes = parts if isinstance(parts, tuple) else (length // parts,) * parts
+    if sum(sizes) != length:
+        raise ShapeError(
+            f"split was given {x.shape} to cut along axis {axis} into parts={parts!r}: expected "
+            f"parts that add up to {length}"
+        )
+    return tuple(lax.split(x, sizes, axis=axis % x.ndim))
+
+
+@takes("... C")
+def channel_shuffle(x: Float[Array, "... C"], groups: int) -> Float[Array, "... C"]:
+    """Deal the channels of each group out to all groups, as one deals cards.
+
+    y[..., i G + g] = x[..., g C / G + i] for G groups: channels (G, C / G), transposed. A grouped
+    convolution behind it sees every group of the one before it. Its inverse is the shuffle in C / G
+    groups.
+
+    Args:
+        x: Maps, channels last.
+        groups: Number of groups G, a divisor of C.
+
+    Returns:
+        An array like `x`.
+
+    Raises:
+        FieldError: The groups are no positive integer.
+        ShapeError: They do not divide the channels.
+
+    References:
+        Zhang, Zhou, Lin, Sun 2017, ShuffleNet, section 3.1.
+
+    Example:
+        >>> channel_shuffle(jnp.arange(6.0), groups=2)
+        Array([0., 3., 1., 4., 2., 5.], dtype=float32)
+    """
+    positive("groups", groups)
+    channels = x.shape[-1]
+    if channels % groups:
+        raise ShapeError(
+            f"channel_shuffle was given {x.shape} and groups={groups}: expected a number of "
+            "channels that the groups divide"
+        )
+    dealt = x.reshape(*x.shape[:-1], groups, channels // groups)
+    return dealt.swapaxes(-1, -2).reshape(x.shape)
+
+
+@takes("N H W C")
+def space_to_channel(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2 W2 C2"]:
+    """Put the pixels of each block on top of one another: (N, H, W, C) -> (N, H/B, W/B, B^2 C).
+
+    y[n, r, c, (a B + b) C + i] = x[n, B r + a, B c + b, i]: pixels row by row, the channels of a
+    pixel together. The order is that of TensorFlow's `space_to_depth`; PyTorch's `pixel_unshuffle`
+    has i B^2 + a B + b instead.
+
+    Args:
+        x: Maps.
+        block: Rows and columns of a block, B; a divisor of H and W.
+
+    Returns:
+        Smaller maps of more channels. `channel_to_space` is the inverse.
+
+    Raises:
+        FieldError: The block is no positive integer.
+        ShapeError: It does not divide height and width.
+
+    Example:
+        >>> space_to_channel(jnp.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1), 2)
+        Array([[[[1., 2., 3., 4.]]]], dtype=float32)
+    """
+    positive("block", block)
+    n, height, width, channels = x.shape
+    if height % block or width % block:
+        raise ShapeError(
+            f"space_to_channel was given {x.shape} and block={block}: expected a height and a "
+            "width that the block divides"
+        )
+    blocks = x.reshape(n, height // block, block, width // block, block, channels)
+    stacked = blocks.transpose(0, 1, 3, 2, 4, 5)
+    return stacked.reshape(n, height // block, width // block, block**2 * channels)
+
+
+@takes("N H W C")
+def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2 W2 C2"]:
+    """Lay the channels of each pixel out as a block of pixels: the inverse of `space_to_channel`.
+
+    y[n, B r + a, B c + b, i] = x[n, r, c, (a B + b) C / B^2 + i]
+
+    The order is that of TensorFlow's `depth_to_space`.
+
+    Args:
+        x: Maps.
+        block: Rows and columns of a block, B; B^2 divides C.
+
+    Returns:
+        Larger maps of fewer channels: (N, B H, B W, C / B^2).
+
+    Raises:
+        FieldError: The block is no positive integer.
+        ShapeError: Its square does not divide the channels.
+
+    Example:
+        >>> channel_to_space(jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 4), 2)[0, :, :, 0]
+        Array([[1., 2.],
+               [3., 4.]], dtype=float32)
+    """
+    positive("block", block)
+    n, height, width, channels = x.shape
+    if channels % block**2:
+        raise ShapeError(
+            f"channel_to_space was given {x.shape} and block={block}: expected a number of "
+            f"channels that {block**2} divides"
+        )
+    blocks = x.reshape(n, height, width, block, block, channels // block**2)
+    flat = blocks.transpose(0, 1, 3, 2, 4, 5)
+    return flat.reshape(n, height * block, width * block, channels // block**2)
+
+
+class Part(nn.Module):
+    """One of several equal parts of the channels: `split(x, parts)[index]`.
+
+    Attributes:
+        index: Which part, from 0.
+        parts: How many there are; they divide the channels.
+
+    References:
+        Ma, Zhang, Zheng, Sun 2018, ShuffleNet V2, section 3 (channel split, in two).
+
+    Example:
+        >>> Part(1, parts=2).apply({}, jnp.array([[1.0, 2.0, 3.0, 4.0]]))
+        Array([[3., 4.]], dtype=float32)
+    """
+
+    index: int
+    parts: int
+
+    def __post_init__(self) -> None:
+        positive("parts", self.parts)
+        if not whole(self.index) or not 0 <= self.index < self.parts:
+            raise FieldError(
+                f"index={self.index!r} of parts={self.parts}: expected an integer from 0 to "
+                f"{self.parts - 1}"
+            )
+        super().__post_init__()
+
+    @takes("... C")
+    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... part"]:
+        """Cut the part out."""
+        return split(x, self.parts)[self.index]
+
+
+class ChannelShuffle(nn.Module):
+    """The module of `channel_shuffle`.
+
+    Attributes:
+        groups: Number of groups, a divisor of the channels.
+    """
+
+    groups: int
+
+    def __post_init__(self) -> None:
+        positive("groups", self.groups)
+        super().__post_init__()
+
+    @takes("... C")
+    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
+        """Apply `channel_shuffle`."""
+        return channel_shuffle(x, self.groups)
+
+
+class SpaceToChannel(nn.Module):
+    """The module of `space_to_channel`.
+
+    Attributes:
+        block: Rows and columns of a block.
+    """
+
+    block: int
+
+    def __post_init__(self) -> None:
+        positive("block", self.block)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
+        """Apply `space_to_channel`."""
+        return space_to_channel(x, self.block)
+
+
+class ChannelToSpace(nn.Module):
+    """The module of `channel_to_space`.
+
+    Attributes:
+        block: Rows and columns of a block.
+    """
+
+    block: int
+
+    def __post_init__(self) -> None:
+        positive("block", self.block)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
+        """Apply `channel_to_space`."""
+        return channel_to_space(x, self.block)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ablax.core.layers import Layers, run
+from ablax.core.edits import EditError, edit
+from ablax.core.layers import Chain, Layers, run
+from ablax.core.network import Network
 from ablax.layers.windows import Pair, ShapeError, pair, positive, takes
 
 
 class Residual(nn.Module):
-    """y = after(shortcut(x) + residual(x)).
+    """y = after(shortcut(u) + residual(u)), u = before(x).
 
-    The three share one name space, so a parameter path is `res2a/conv1/kernel`, whichever part
+    The four share one name space, so a parameter path is `res2a/conv1/kernel`, whichever part
     holds it, and a network without its shortcuts starts from bit-equal weights.
 
     Attributes:
+        before: The layers in front of the fork; given by name only, as a rule there are none.
         residual: The layers that learn the residual.
         shortcut: The layers on the way round; none is the identity.
         after: The layers behind the sum; a ReLU in the first paper, none in the second.
@@ -26,7 +32,8 @@ class Residual(nn.Module):
         ShapeError: The two summands differ in shape.
 
     References:
-        He, Zhang, Ren, Sun 2015, Deep residual learning for image recognition, section 3.1.
+        He, Zhang, Ren, Sun 2015, Deep residual learning for image recognition, section 3.1; and
+        2016, Identity mappings in deep residual networks, appendix, for what stands before.
 
     Example:
         >>> import jax
@@ -38,17 +45,20 @@ class Residual(nn.Module):
         (1, 4, 4, 8)
     """
 
+    before: Layers = dataclasses.field(default=Layers(), kw_only=True)
     residual: Layers
     shortcut: Layers = Layers()
     after: Layers = Layers()
 
     def __post_init__(self) -> None:
-        _ = self.residual + self.shortcut + self.after  # refuses a name that stands twice
+        # Refuses a name that stands twice.
+        _ = self.before + self.residual + self.shortcut + self.after
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
-        """Apply both ways and what is behind the sum."""
+        """Apply both ways, what is in front of them and what is behind the sum."""
+        x = run(self.before, x)
         residual = run(self.residual, x)
         shortcut = run(self.shortcut, x)
         if residual.shape != shortcut.shape:
@@ -120,3 +130,43 @@ class PadChannels(nn.Module):
                 f"PadChannels was given {x.shape}: expected at most {self.features} channels"
             )
         return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
+
+
+def without_shortcuts(network: Network) -> Network:
+    """The plain network: every `Residual`, at any depth, keeps its layers and loses its shortcut.
+
+    A block becomes the chain of what stands before the fork, the residual and what stands behind
+    the sum, under the same name. The weights left start bit-equal; projections go.
+
+    Args:
+        network: One with a `Residual`.
+
+    Returns:
+        The network with the shapes of the first, if a block without its shortcut has them.
+
+    Raises:
+        EditError: There is no `Residual`.
+
+    References:
+        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, "plain network".
+
+    Example:
+        >>> from ablax.layers import Dense, ReLU
+        >>> block = Residual(Layers(fc=Dense(4)), after=Layers(relu=ReLU()))
+        >>> deep = Network(Layers(), Layers(block=block), Layers())
+        >>> without_shortcuts(deep).body["block"] == Chain(Layers(fc=Dense(4), relu=ReLU()))
+        True
+    """
+
+    def plain(path: str, layer: nn.Module) -> Layers | None:
+        if not isinstance(layer, Residual):
+            return None
+        inside = Network(Layers(), layer.before + layer.residual + layer.after, Layers())
+        with contextlib.suppress(EditError):  # no block within the block
+            inside = edit(inside, plain)
+        return Layers({path.rsplit("/", 1)[-1]: Chain(inside.body)})
+
+    try:
+        return edit(network, plain)
+    except EditError:
+        raise EditError("the network has no Residual whose shortcut could be removed") from None

@@ -1,0 +1,271 @@
+"""Losses: how wrong an output is, as pure functions; the mean over a batch is the caller's.
+
+Each but the penalty gives one number an example, so that a caller can mask, weight or average.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from ablax.errors import AblaxError
+
+Function = Callable[[Array], Array]
+"""From a batch of inputs (N, ...) to outputs (N, K), example by example."""
+
+
+def lp_loss(
+    outputs: Float[Array, "N *rest"], targets: Float[Array, "N *rest"], p: float = 2.0
+) -> Float[Array, " N"]:
+    """The L_p distance of each example to the power of p: sum over outputs of |t - o|^p.
+
+    p = 1 is the sum of absolute errors, with derivative 0 where there is no error, p = 2 that of
+    squares; the larger p, the more the largest error counts.
+
+    Args:
+        outputs: o.
+        targets: t.
+        p: The exponent, at least 1, so that the loss is convex.
+
+    Returns:
+        One number an example.
+
+    Raises:
+        AblaxError: An exponent below 1, or not finite.
+
+    Example:
+        >>> lp_loss(jnp.array([[1.0, 5.0]]), jnp.array([[3.0, 4.0]]), p=3.0)
+        Array([9.], dtype=float32)
+    """
+    if not 1 <= p < math.inf:
+        raise AblaxError(f"p={p!r}: expected a finite exponent of at least 1")
+    errors = (outputs - targets).reshape(outputs.shape[0], -1)
+    sizes = errors * jnp.sign(errors)  # |t - o|, whose derivative at 0 is 1 in JAX, and here 0
+    return jnp.sum(sizes**p, axis=1)
+
+
+def softmax_cross_entropy(
+    scores: Float[Array, "N classes"], labels: Int[Array, " N"], smoothing: float = 0.0
+) -> Float[Array, " N"]:
+    """How surprised the softmax of the scores is by the label.
+
+    -sum over classes of q_c log p_c, with p = softmax(scores), q_c = s / K for K classes and 1 - s
+    more for the label. Its gradient in the scores is p - q. Computed in float32 at least.
+
+    Args:
+        scores: One a class, before the softmax.
+        labels: The class of each example, from 0; another number gives not a number.
+        smoothing: Share s of the target that is spread evenly over all classes, in [0, 1].
+
+    Returns:
+        One number an example, in nats.
+
+    Raises:
+        AblaxError: A smoothing outside [0, 1].
+
+    References:
+        Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2015, Rethinking the Inception architecture,
+        section 7 (label smoothing, s = 0.1).
+
+    Example:
+        >>> scores = jnp.log(jnp.array([[0.75, 0.25]]))
+        >>> jnp.exp(-softmax_cross_entropy(scores, jnp.array([0]))).round(4)
+        Array([0.75], dtype=float32)
+    """
+    if not 0 <= smoothing <= 1:
+        raise AblaxError(f"smoothing={smoothing!r}: expected a share from 0 to 1")
+    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    surprises = -jax.nn.log_softmax(wide, axis=1)
+    chosen = jnp.take_along_axis(surprises, labels[:, None], axis=1, mode="fill")[:, 0]
+    if smoothing == 0:  # so that a class of probability 0 costs nothing where it is not the label
+        return chosen
+    return (1 - smoothing) * chosen + smoothing * surprises.mean(axis=1)
+
+
+def squared_error(
+    outputs: Float[Array, "N *rest"], targets: Float[Array, "N *rest"]
+) -> Float[Array, " N"]:
+    """Half the sum of the squared errors of each example: 1/2 sum over k of (t_k - o_k)^2.
+
+    Its gradient in the outputs is o - t.
+
+    Args:
+        outputs: o.
+        targets: t.
+
+    Returns:
+        One number an example.
+
+    Example:
+        >>> squared_error(jnp.array([[1.0, 5.0]]), jnp.array([[3.0, 4.0]]))
+        Array([2.5], dtype=float32)
+    """
+    return 0.5 * lp_loss(outputs, targets, 2.0)
+
+
+def weight_penalty(parameters: Any) -> Float[Array, ""]:
+    """The sum of the squares of all weights: sum of w^2, with gradient 2 w.
+
+    Weights are the leaves named `kernel`, or `..._kernel` or `kernels`. Biases, scales and slopes
+    are left out: they have no fan-in to keep small. (The optimizer's weight decay acts outside the
+    loss, on all leaves of two axes and more.)
+
+    Args:
+        parameters: A tree of named leaves, such as `variables["params"]`.
+
+    Returns:
+        One number, in float32 at least.
+
+    Raises:
+        AblaxError: There is no weight in the tree.
+
+    Example:
+        >>> weight_penalty({"fc": {"kernel": jnp.array([[3.0, 4.0]]), "bias": jnp.ones(2)}})
+        Array(25., dtype=float32)
+    """
+    named = jax.tree_util.tree_leaves_with_path(parameters)
+    weights = [leaf for path, leaf in named if _last(path).endswith(("kernel", "kernels"))]
+    if not weights:
+        names = ", ".join(sorted({_last(path) for path, _ in named})) or "none at all"
+        raise AblaxError(
+            f"weight_penalty was given leaves named {names}: expected one named kernel at least"
+        )
+    wide = (weight.astype(jnp.promote_types(weight.dtype, jnp.float32)) for weight in weights)
+    return sum((jnp.sum(jnp.square(weight)) for weight in wide), jnp.float32(0))
+
+
+def _last(path: tuple[Any, ...]) -> str:
+    """The name of a leaf in its own dictionary."""
+    return str(getattr(path[-1], "key", path[-1])) if path else ""
+
+
+def penalized_squared_error(
+    outputs: Float[Array, "N *rest"],
+    targets: Float[Array, "N *rest"],
+    parameters: Any,
+    gamma: float,
+) -> Float[Array, ""]:
+    """The lecture's error that penalizes large weights, over a whole set of examples.
+
+    E = 1/2 sum over d, k of (t_kd - o_kd)^2 + gamma sum over i, j of w_ji^2
+
+    Args:
+        outputs: o of every example d.
+        targets: t.
+        parameters: The weights w, as in `weight_penalty`: kernels, not biases.
+        gamma: Weight of the penalty, at least 0.
+
+    Returns:
+        One number.
+
+    Raises:
+        AblaxError: A negative gamma, or no weight in the tree.
+
+    References:
+        Mitchell 1997, Machine learning, section 4.8.1; L1, Alternative error functions.
+
+    Example:
+        >>> parameters = {"kernel": jnp.array([[3.0, 4.0]])}
+        >>> penalized_squared_error(jnp.ones((2, 1)), jnp.zeros((2, 1)), parameters, gamma=0.1)
+        Array(3.5, dtype=float32)
+    """
+    if not gamma >= 0:
+        raise AblaxError(f"gamma={gamma!r}: expected a number of at least 0")
+    return squared_error(outputs, targets).sum() + gamma * weight_penalty(parameters)
+
+
+def slope_error(
+    function: Function,
+    inputs: Float[Array, "N *input"],
+    target_slopes: Float[Array, "N K *input"],
+) -> Float[Array, " N"]:
+    """How wrong the slopes of a function are: 1/2 sum over k, j of (dt_k / dx_j - do_k / dx_j)^2.
+
+    Training on target slopes as well as values minimizes
+
+    E = sum over d of squared_error(o_d, t_d) + mu slope_error_d
+
+    (Mitchell's form. The lecture prints the difference of the slopes without its square, which
+    would have no least value, and outside the factor 1/2.) The whole Jacobian is computed, K
+    reverse passes an example; for slopes along few directions see `directional_error`.
+
+    Args:
+        function: From a batch of inputs to outputs (N, K), example by example: no batch statistics.
+        inputs: Where the slopes are wanted, x.
+        target_slopes: dt_k / dx_j.
+
+    Returns:
+        One number an example, differentiable in whatever `function` closes over.
+
+    Raises:
+        AblaxError: The slopes of the function have another shape than the target's.
+
+    References:
+        Mitchell 1997, Machine learning, section 4.8.1; Czarnecki, Osindero, Jaderberg, Swirszcz,
+        Pascanu 2017, Sobolev training for neural networks, section 3.
+
+    Example:
+        >>> def square(x):
+        ...     return x**2
+        >>> slope_error(square, jnp.array([[3.0]]), target_slopes=jnp.array([[[5.0]]]))
+        Array([0.5], dtype=float32)
+    """
+
+    def slopes(x: Array) -> Array:
+        return jax.jacrev(lambda one: function(one[None])[0])(x)
+
+    found = jax.vmap(slopes)(inputs)
+    _check_slopes("slope_error", found, target_slopes)
+    return squared_error(found, target_slopes)
+
+
+def directional_error(
+    function: Function,
+    inputs: Float[Array, "N *input"],
+    directions: Float[Array, "N *input"],
+    target_slopes: Float[Array, "N K"],
+) -> Float[Array, " N"]:
+    """How wrong the slopes of a function along one direction an example are.
+
+    1/2 sum over k of (s_k - sum over j of v_j do_k / dx_j)^2, by one forward derivative. With v the
+    tangent of a transformation, such as the difference between an image and the same image moved by
+    a little, and s = 0, the function learns not to feel the transformation (tangent propagation).
+
+    Args:
+        function: As in `slope_error`.
+        inputs: x.
+        directions: v.
+        target_slopes: s.
+
+    Returns:
+        One number an example.
+
+    Raises:
+        AblaxError: The slopes of the function have another shape than the target's.
+
+    References:
+        Simard, Victorri, LeCun, Denker 1991, Tangent prop: a formalism for specifying selected
+        invariances in an adaptive network.
+
+    Example:
+        >>> def square(x):
+        ...     return x**2
+        >>> directional_error(square, jnp.array([[3.0]]), jnp.array([[2.0]]), jnp.zeros((1, 1)))
+        Array([72.], dtype=float32)
+    """
+    _, found = jax.jvp(function, (inputs,), (directions,))
+    _check_slopes("directional_error", found, target_slopes)
+    return squared_error(found, target_slopes)
+
+
+def _check_slopes(who: str, found: Array, target: Array) -> None:
+    if found.shape != target.shape:
+        raise AblaxError(
+            f"{who} was given target slopes of shape {target.shape}: the function's have shape "
+            f"{found.shape}"
+        )
