@@ -1,4 +1,4 @@
-"""The command line: `ablax list`, `ablax run NAME`."""
+"""The command line: `ablax list`, `ablax run NAME`, `ablax show NETWORK`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME      an experiment (ablax list names them), or the path of a file that defi
 RECIPE    a recipe (ablax list), or the path of one; digits by default
 FOLDER    where the results go; results/NAME/RECIPE by default
 """
-_COMMANDS = ("list", "run")
+_COMMANDS = ("list", "run", "show")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,20 +50,26 @@ def _main(words: list[str]) -> None:
     parser = argparse.ArgumentParser("ablax", description=_ABOUT)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     listing = commands.add_parser("list", help="name the experiments, recipes and networks")
-    listing.add_argument("--format", choices=("text", "json"), default="text")
+    listing.add_argument("--format", choices=("text", "json", "markdown"), default="text")
     run = commands.add_parser("run", help="run an experiment, or go on with one", add_help=False)
     run.add_argument("name", nargs="?")
     run.add_argument("--config", default="digits")
     run.add_argument("--results", type=Path)
+    show = commands.add_parser("show", help="print a network of the zoo, one line a layer")
+    show.add_argument("network")
+    show.add_argument("--depth", type=int, default=1, help="how far to look into blocks (0: all)")
+    show.add_argument("--image-size", type=int, help="pixels; the paper's by default")
     if words and words[0] not in (*_COMMANDS, "-h", "--help"):
         raise AblaxError(f"there is no command {words[0]!r}: {nearest(words[0], _COMMANDS)}")
     options, rest = parser.parse_known_args(words)
-    if options.command == "list":
-        if rest:
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if options.command == "run":
+        _run(options, rest, words)
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    elif options.command == "list":
         _list(options.format)
     else:
-        _run(options, rest, words)
+        _show(options.network, options.depth, options.image_size)
 
 
 def _run(options: argparse.Namespace, rest: list[str], words: list[str]) -> None:
@@ -95,14 +101,26 @@ def _run(options: argparse.Namespace, rest: list[str], words: list[str]) -> None
 
 def _list(form: str) -> None:
     from ablax.discovery import names
-    from ablax.listing import networks, text
+    from ablax.listing import networks, page, text
 
+    if form == "markdown":
+        print(page())
+        return
     found = {
         "experiments": names("experiments"),
         "recipes": names("configs"),
         "networks": networks(),
     }
     print(json.dumps(found, indent=2) if form == "json" else text(found))
+
+
+def _show(name: str, depth: int, image_size: int | None) -> None:
+    from ablax.core import describe
+    from ablax.zoo import find
+
+    entry = find(name)
+    size = entry.image_size if image_size is None else image_size
+    print(describe(entry.build(), (size, size, entry.channels), depth or None))
 
 
 if __name__ == "__main__":

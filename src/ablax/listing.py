@@ -4,35 +4,74 @@ from __future__ import annotations
 
 from typing import Any
 
-from ablax.core import count_parameters
-from ablax.runner import network_macs
-from ablax.zoo import CATALOG
+from ablax.zoo import CATALOG, PUBLISHED, Entry, conventions
+from ablax.zoo.published import Published
+
+_PAGE = """# Networks
+
+Written by `ablax list --format markdown`; a test fails when it is stale. `ablax show NAME` prints a
+network, one line a layer.
+
+Every network is counted anew by the tests: parameters (running statistics are not among them) and
+multiply-accumulates of convolutions and dense layers for one image of the size given, padded taps
+included. The figures are held against an independent count, named in the fourth column: of the
+definition in another library, or by hand from the paper's table or ours (`tests/zoo/derivations`).
+
+Errors are those that the source reports, not ours: top-1 / top-5 on ImageNet, or the error on
+CIFAR-10.
+
+| network | image | parameters | MACs | counted | error, % | conventions |
+|---|---|---:|---:|---|---|---|
+"""
 
 
 def networks() -> list[dict[str, Any]]:
     """Every network of the zoo: name, image size, parameters, multiply-accumulates an image."""
-    found = []
-    for entry in CATALOG:
-        network = entry.build()
-        found.append(
-            {
-                "name": entry.name,
-                "image_size": entry.image_size,
-                "channels": entry.channels,
-                "parameters": count_parameters(network, entry.image_shape),
-                "macs": network_macs(network, entry.image_shape),
-            }
-        )
-    return found
+    return [
+        {
+            "name": entry.name,
+            "image_size": entry.image_size,
+            "channels": entry.channels,
+            "parameters": entry.parameters,
+            "macs": entry.macs,
+        }
+        for entry in CATALOG
+    ]
 
 
 def text(found: dict[str, Any]) -> str:
-    """The same, to be read."""
+    """Experiments, recipes and networks, to be read."""
     lines = ["experiments (ablax run NAME)", *(f"  {name}" for name in found["experiments"])]
     lines += ["", "recipes (--config NAME)", *(f"  {name}" for name in found["recipes"])]
-    lines += ["", f"{'networks':<22}{'image':>9}{'parameters':>14}{'MACs':>16}"]
+    head = "networks (ablax show NAME)"
+    width = max(len(head), *(len(each["name"]) + 2 for each in found["networks"]))
+    lines += ["", f"{head:<{width}}{'image':>13}{'parameters':>14}{'MACs':>17}"]
     for each in found["networks"]:
         size = f"{each['image_size']}x{each['image_size']}x{each['channels']}"
-        counts = f"{each['parameters']:>14,}{each['macs']:>16,}"
-        lines.append(f"  {each['name']:<20}{size:>9}{counts}")
+        counts = f"{each['parameters']:>14,}{each['macs']:>17,}"
+        lines.append(f"{'  ' + each['name']:<{width}}{size:>13}{counts}")
     return "\n".join(lines)
+
+
+def page() -> str:
+    """The page of all networks, in Markdown."""
+    return _PAGE + "\n".join(_row(entry) for entry in CATALOG)
+
+
+def _row(entry: Entry) -> str:
+    published = PUBLISHED.get(entry.name, Published())
+    cells = [
+        f"`{entry.name}`",
+        f"{entry.image_size}x{entry.image_size}x{entry.channels}",
+        f"{entry.parameters:,}",
+        f"{entry.macs:,}",
+        published.counted or "derived by hand",
+        _error(published),
+        "; ".join(conventions(entry.build())),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _error(published: Published) -> str:
+    errors = [f"{error:g}" for error in (published.top1, published.top5) if error is not None]
+    return f"{' / '.join(errors)} ({published.error_source})" if errors else ""

@@ -72,10 +72,10 @@ def test_listing_says_where_a_layer_runs_in_a_loop():
 
 
 def test_long_chains_name_their_layers_and_very_long_ones_count_them():
-    some = chain(**{f"convolution{i}": Convolution(4, 3) for i in range(4)})
+    some = chain(**{f"convolution{i}": Convolution(4, 3) for i in range(5)})
     many = chain(**{f"convolution{i}": Convolution(4, 3) for i in range(12)})
     text = describe(Network(Layers(some=some), Layers(many=many), Layers()), SHAPE)
-    assert "Chain(convolution0, convolution1, convolution2, convolution3)" in text
+    assert "Chain(convolution0, convolution1, convolution2, convolution3, convolution4)" in text
     assert "Chain(12 layers)" in text
 
 

@@ -12,7 +12,7 @@ from ablax.core.features import layer_shapes
 from ablax.core.layers import Layers
 from ablax.core.network import ImageShape, Network, parameter_sizes
 
-_WIDEST = 72
+_WIDEST = 88
 """Characters of a layer's description; a longer one names its inner layers only."""
 
 

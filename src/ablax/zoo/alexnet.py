@@ -5,6 +5,12 @@ networks. NIPS 25, section 3 and figure 2.
 
 Differences from the paper, in all forms: one device instead of two, and scores instead of
 probabilities (the softmax belongs to the loss).
+
+Conventions: max pools round down, and fit exactly at the sizes of the ImageNet forms; the alpha of
+response normalization, 1e-4, multiplies the sum over 5 channels as in the paper (PyTorch and Caffe
+divide it by 5 first), and k is 2. There is no average pool and no batch normalization. The paper's
+error for one network, mean over ten views, is 40.7 / 18.2 % (top-1 / top-5, its table 2): that of
+`alexnet`, with groups.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from ablax.layers import (
     Vectorize,
 )
 from ablax.layers.initializers import GAUSSIAN_001, HE_NORMAL, ONES, ZEROS, Initializer
+from ablax.zoo.entry import Entry
 
 
 def alexnet(classes: int = 1000) -> Network:
@@ -49,13 +56,61 @@ def alexnet_ungrouped(classes: int = 1000) -> Network:
     return _imagenet_form(classes, groups=1, padding=((1, 2), (1, 2)))
 
 
+def alexnet_one_weird_trick(classes: int = 1000) -> Network:
+    """AlexNet in one column, of 2014, as torchvision defines it: images of 224 pixels.
+
+    61,100,840 parameters and 714,188,480 multiply-accumulates; torchvision's weights err on 43.48 /
+    20.93 % (top-1 / top-5). Fewer features (64, 192, 384, 256, 256), no groups, dropout in front of
+    the dense layers 6 and 7 instead of behind them. The first convolution is padded by 2 and rounds
+    down: (224 + 4 - 11) / 4 + 1 = 55.25; the max pools fit exactly. Krizhevsky's own file (layers-
+    223-1gpu.cfg of cuda-convnet2) has images of 223 pixels, no padding, and response normalization
+    behind both first convolutions; torchvision leaves it out. torchvision's average pool in front
+    of the dense layers makes 6x6 maps of any; at 224 pixels they are 6x6 already, and there is none
+    here. Weights start as in He et al. (2015).
+
+    Args:
+        classes: Scores an image.
+
+    References:
+        Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks, arXiv
+        1404.5997.
+    """
+
+    def convolution(features: int, window: int) -> Chain:
+        return chain(conv=Convolution(features, window), relu=ReLU())
+
+    def dense(features: int) -> Chain:
+        return chain(dropout=Dropout(0.5), dense=Dense(features), relu=ReLU())
+
+    first = Convolution(64, 11, stride=4, padding=2)
+    return Network(
+        tail=Layers(conv1=chain(conv=first, relu=ReLU()), pool1=MaxPool(3, 2)),
+        body=Layers(
+            conv2=convolution(192, 5),
+            pool2=MaxPool(3, 2),
+            conv3=convolution(384, 3),
+            conv4=convolution(256, 3),
+            conv5=convolution(256, 3),
+            pool5=MaxPool(3, 2),
+        ),
+        head=Layers(
+            vectorize=Vectorize(),
+            fc6=dense(4096),
+            fc7=dense(4096),
+            fc8=Dense(classes),
+        ),
+    )
+
+
 def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     """AlexNet for small images, such as 32 or 28 pixels, of any number of channels.
 
     The five convolutions, three poolings and three dense layers of the paper with its features
-    times `width`. Differences: the first convolution is 5x5 with stride 1 (11x11/4 would leave 6
-    positions of 32), no groups, and weights start as in He et al. (2015), with biases at 0: a
-    deviation of 0.01 was chosen for thousands of inputs a unit, and narrow layers vanish under it.
+    times `width`; at width 1, with 32 pixels and 3 channels, 29,983,114 parameters and 0.324 G
+    multiply-accumulates. An adaptation of ours. Differences: the first convolution is 5x5 with
+    stride 1 (11x11/4 would leave 6 positions of 32), no groups, and weights start as in He et al.
+    (2015), with biases at 0: a deviation of 0.01 was chosen for thousands of inputs a unit, and
+    narrow layers vanish under it.
 
     Args:
         classes: Scores an image.
@@ -64,8 +119,7 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     Raises:
         AblaxError: The width is not positive.
     """
-    if not width > 0:
-        raise AblaxError(f"the width is {width}, and a factor above 0 is expected, such as 0.25")
+    check_width(width)
 
     def convolution(features: int, window: int) -> Chain:
         return chain(conv=Convolution(scaled(features, width), window), relu=ReLU())
@@ -123,6 +177,16 @@ def scaled(features: int, width: float) -> int:
     return max(1, round(features * width))
 
 
+def check_width(width: float) -> None:
+    """Refuse a factor on the features that leaves none.
+
+    Raises:
+        AblaxError: The width is not positive.
+    """
+    if not width > 0:
+        raise AblaxError(f"the width is {width}, and a factor above 0 is expected, such as 0.25")
+
+
 def _imagenet_form(
     classes: int, groups: int, padding: str | tuple[tuple[int, int], tuple[int, int]]
 ) -> Network:
@@ -178,3 +242,11 @@ def _dense(features: int, kernel_init: Initializer, bias_init: Initializer) -> C
         relu=ReLU(),
         dropout=Dropout(0.5),
     )
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(alexnet, 227, 60_965_224, 724_406_816),
+    Entry(alexnet_ungrouped, 224, 62_378_344, 1_135_256_096),
+    Entry(alexnet_one_weird_trick, 224, 61_100_840, 714_188_480),
+    Entry(alexnet_small, 32, 29_983_114, 323_600_384),
+)

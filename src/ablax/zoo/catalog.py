@@ -1,43 +1,58 @@
-"""What `ablax list` shows: the networks of the zoo at the size of their papers."""
+"""What `ablax list` shows and `ablax show` finds: the networks of the zoo, family by family."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from ablax.errors import AblaxError, nearest
+from ablax.zoo.alexnet import ENTRIES as ALEXNET
+from ablax.zoo.caffenet import ENTRIES as CAFFENET
+from ablax.zoo.entry import Entry
+from ablax.zoo.lenet import ENTRIES as LENET
+from ablax.zoo.mobilenet_v1 import ENTRIES as MOBILENET_V1
+from ablax.zoo.mobilenet_v2 import ENTRIES as MOBILENET_V2
+from ablax.zoo.resnet import ENTRIES as RESNET
+from ablax.zoo.resnet_cifar import ENTRIES as RESNET_CIFAR
+from ablax.zoo.resnet_preactivation import ENTRIES as RESNET_PREACTIVATION
+from ablax.zoo.resnet_shortcuts import ENTRIES as RESNET_SHORTCUTS
+from ablax.zoo.resnext import ENTRIES as RESNEXT
+from ablax.zoo.senet import ENTRIES as SENET
+from ablax.zoo.shiftnet import ENTRIES as SHIFTNET
+from ablax.zoo.shufflenet_v1 import ENTRIES as SHUFFLENET_V1
+from ablax.zoo.shufflenet_v2 import ENTRIES as SHUFFLENET_V2
+from ablax.zoo.vgg import ENTRIES as VGG
+from ablax.zoo.xception import ENTRIES as XCEPTION
 
-from ablax.core import ImageShape, Network
-from ablax.zoo.alexnet import alexnet, alexnet_small, alexnet_ungrouped
-from ablax.zoo.lenet import lenet5
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A network of the zoo, and the images it was made for.
-
-    Attributes:
-        build: The zoo's function; its defaults are the paper's.
-        image_size: Height and width in pixels.
-        channels: 3 for color, 1 for gray.
-    """
-
-    build: Callable[[], Network]
-    image_size: int
-    channels: int = 3
-
-    @property
-    def name(self) -> str:
-        """The name of the zoo's function."""
-        return self.build.__name__
-
-    @property
-    def image_shape(self) -> ImageShape:
-        """(H, W, C)."""
-        return (self.image_size, self.image_size, self.channels)
-
-
-CATALOG = (
-    Entry(lenet5, 32, channels=1),
-    Entry(alexnet, 227),
-    Entry(alexnet_ungrouped, 224),
-    Entry(alexnet_small, 32),
+CATALOG: tuple[Entry, ...] = (
+    *LENET,
+    *ALEXNET,
+    *CAFFENET,
+    *VGG,
+    *MOBILENET_V1,
+    *RESNET,
+    *RESNET_CIFAR,
+    *RESNET_PREACTIVATION,
+    *RESNET_SHORTCUTS,
+    *RESNEXT,
+    *SENET,
+    *MOBILENET_V2,
+    *XCEPTION,
+    *SHUFFLENET_V1,
+    *SHUFFLENET_V2,
+    *SHIFTNET,
 )
+
+
+def find(name: str) -> Entry:
+    """The entry of the network of that name.
+
+    Raises:
+        AblaxError: There is none; the message names the nearest.
+
+    Example:
+        >>> find("alexnet").parameters
+        60965224
+    """
+    for entry in CATALOG:
+        if entry.name == name:
+            return entry
+    names = [entry.name for entry in CATALOG]
+    raise AblaxError(f"there is no network {name!r}: {nearest(name, names)}")

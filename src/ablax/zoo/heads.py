@@ -1,0 +1,215 @@
+"""Heads: from the last maps of any body to class scores.
+
+`with_head(heads.global_average_pool(10))(network)` puts one on any network. All of them end in
+scores, before the softmax, and are `Layers`, so that they can be cut like the rest.
+
+| head | takes maps of another size than it was initialized with |
+|---|---|
+| `vectorize` | no: its first dense layer has a weight for each pixel, and refuses |
+| `global_average_pool`, `convolution`, `pixel_average`, `pixel_vote`, `spatial_pyramid` | yes |
+| `pixel_learned`, `spatial_weights` | yes: their weights by place are resized bilinearly |
+
+A rule of thumb of the lectures: a linear classifier works best on at least about as many features
+as there are classes. `ablax.core.describe` shows both.
+
+References:
+    Lectures, L2: "Head", "Feature map to feature vector transform", "2 head design ideas".
+"""
+
+from __future__ import annotations
+
+from ablax.core import Chain, Layers, chain
+from ablax.layers import (
+    Convolution,
+    Dense,
+    Dropout,
+    GlobalAveragePool,
+    Parallel,
+    ReLU,
+    Residual,
+    Vectorize,
+    concatenate,
+)
+from ablax.layers.initializers import GAUSSIAN_001, ZEROS
+from ablax.layers.parallel import Merge
+from ablax.layers.pyramid import SpatialPyramidPool
+from ablax.layers.spatial_weights import SpatialWeights
+from ablax.layers.voting import PixelAverage, PixelMixture, PixelVote
+
+
+def vectorize(classes: int, hidden: tuple[int, ...] = (4096, 4096), dropout: float = 0.5) -> Layers:
+    """All features of all pixels as one vector, then dense layers: AlexNet's and VGG's head.
+
+    It combines pixels in any way, and pays for it: H W C weights for each unit of the first layer.
+    It takes images of the size it was initialized with alone.
+
+    Args:
+        classes: Scores an image.
+        hidden: Units of the dense layers in front of the last; none makes the classifier linear.
+        dropout: Rate behind each of them, in [0, 1).
+
+    References:
+        Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 3.5 and 4.2.
+
+    Example:
+        >>> list(vectorize(10))
+        ['vectorize', 'hidden1', 'hidden2', 'classifier']
+    """
+    return Layers(vectorize=Vectorize()) + _dense(classes, hidden, dropout)
+
+
+def global_average_pool(classes: int) -> Layers:
+    """The mean of each map, then one dense layer: the head of most networks since 2014.
+
+    C K + K parameters for C features and K classes, at any image size. What it computes,
+    `vectorize` without hidden layers can compute: the same weights over H W at every pixel.
+
+    Args:
+        classes: Scores an image.
+
+    References:
+        Lin, Chen, Yan 2014, Network in network, section 3.2.
+    """
+    return Layers(average=GlobalAveragePool(), classifier=Dense(classes))
+
+
+def convolution(classes: int, dropout: float = 0.5) -> Layers:
+    """One map a class by a 1x1 convolution, a ReLU, then the mean of each: SqueezeNet's head.
+
+    C K + K parameters. Without the ReLU it would be `global_average_pool`: the mean and the
+    classifier are both linear. A class that no pixel speaks for scores 0, and the ReLU then passes
+    no gradient. Weights start with the deviation of the authors' published files, 0.01.
+
+    Args:
+        classes: Scores an image.
+        dropout: Rate in front of the convolution, in [0, 1).
+
+    References:
+        Iandola et al. 2016, SqueezeNet, table 1 and section 3.3 (conv10).
+    """
+    return Layers(
+        classifier=chain(
+            dropout=Dropout(dropout),
+            conv=Convolution(classes, 1, kernel_init=GAUSSIAN_001),
+            relu=ReLU(),
+        ),
+        average=GlobalAveragePool(),
+    )
+
+
+def pixel_average(classes: int) -> Layers:
+    """Idea 1: classify every pixel, then average the probabilities.
+
+    C K + K parameters. The scores are the logarithm of the mean over the pixels of the softmax, so
+    that softmax(scores) is the mean probability. (The mean of the pixels' scores instead of their
+    probabilities would be `global_average_pool` again.)
+
+    Args:
+        classes: Scores an image.
+    """
+    return Layers(classifier=Convolution(classes, 1), average=PixelAverage())
+
+
+def pixel_vote(classes: int) -> Layers:
+    """Idea 1: classify every pixel, then let the majority decide.
+
+    C K + K parameters. A vote cannot be differentiated: the scores are those of the vote, in
+    training and after it, and their derivative is that of `pixel_average`, whose votes are soft
+    (`ablax.layers.voting.pixel_vote`).
+
+    Args:
+        classes: Scores an image.
+    """
+    return Layers(classifier=Convolution(classes, 1), vote=PixelVote())
+
+
+def pixel_learned(classes: int) -> Layers:
+    """Idea 1: classify every pixel, then combine the classes by what was learned.
+
+    Place comes into play as one weight a pixel, softmax(location), and class combination as a
+    matrix M between the classes: with m the mean probabilities so weighted,
+    scores = log m + M log m + b. Location, M and b start at 0, so that the head starts as
+    `pixel_average`. C K + K + H W + K^2 + K parameters. At another image size the locations are
+    resized bilinearly.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Layers(
+        classifier=Convolution(classes, 1),
+        mixture=PixelMixture(),
+        combination=Residual(Layers(matrix=Dense(classes, kernel_init=ZEROS))),
+    )
+
+
+def spatial_weights(classes: int) -> Layers:
+    """Idea 2: weigh the pixels by place before the global average.
+
+    H W + C K + K parameters. The weights start at 1, so that the head starts as
+    `global_average_pool`, bit for bit. At another image size they are resized bilinearly.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Layers(weights=SpatialWeights()) + global_average_pool(classes)
+
+
+def spatial_pyramid(
+    classes: int,
+    levels: tuple[int, ...] = (6, 3, 2, 1),
+    hidden: tuple[int, ...] = (4096, 4096),
+    dropout: float = 0.5,
+) -> Layers:
+    """The largest number of each bin of several grids, then dense layers: between the first two.
+
+    A grid of n x n bins keeps place as `vectorize` does, at any image size, as a pool does:
+    C sum of n^2 numbers, 50 a channel in the paper.
+
+    Args:
+        classes: Scores an image.
+        levels: Bins along each axis, a number a grid.
+        hidden: Units of the dense layers in front of the last; none makes the classifier linear.
+        dropout: Rate behind each of them, in [0, 1).
+
+    References:
+        He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks,
+        section 2.2.
+    """
+    return Layers(pyramid=SpatialPyramidPool(levels)) + _dense(classes, hidden, dropout)
+
+
+def several(merge: Merge = concatenate, /, **heads: Layers) -> Layers:
+    """Several heads on one body, each with weights of its own, one layer `heads` of the network.
+
+    A network gives one array, so the heads' scores are merged. By default they are concatenated,
+    in the order written: heads may then have different numbers of classes, as several tasks do,
+    and `ablax.layers.rearrangement.split(scores, (10, 3))` takes them apart for the losses. Heads
+    of equally many classes may be stacked (`ablax.layers.scores.stack`: one row a head), or
+    averaged as an ensemble (`ablax.layers.scores.ensemble`).
+
+    Args:
+        merge: From the scores of the heads to one array.
+        **heads: The heads; their names become parameter paths (`heads/color/classifier/kernel`).
+
+    Raises:
+        AblaxError: There is no head.
+
+    Example:
+        >>> from ablax.core import layer_shapes, with_head
+        >>> from ablax.zoo import lenet5
+        >>> both = several(digit=global_average_pool(10), color=global_average_pool(3))
+        >>> layer_shapes(with_head(both)(lenet5()), (32, 32, 1))["heads"]
+        (13,)
+    """
+    return Layers(
+        heads=Parallel(Layers({name: Chain(head) for name, head in heads.items()}), merge)
+    )
+
+
+def _dense(classes: int, hidden: tuple[int, ...], dropout: float) -> Layers:
+    """Dense layers with ReLU and dropout, then the classifier."""
+    layers = {
+        f"hidden{number}": chain(dense=Dense(units), relu=ReLU(), dropout=Dropout(dropout))
+        for number, units in enumerate(hidden, start=1)
+    }
+    return Layers(layers, classifier=Dense(classes))

@@ -1,0 +1,106 @@
+"""What others report of the networks: counts of independent definitions, errors of the papers.
+
+A count is the number of parameters (the scale and bias of batch normalization among them, running
+statistics not) and of multiply-accumulates of convolutions and dense layers for one image at the
+catalog's size, padded taps counted, of the named library's definition. An error is in percent, of
+ImageNet's validation images or CIFAR-10's test images, as the source reports it for one network and
+one view of the image unless it says otherwise; ours are not among them.
+
+Networks of which nobody publishes an exact count are derived by hand from their papers' tables in
+`tests/zoo/derivations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Published:
+    """Figures of others for one network; None where nobody gives one.
+
+    Attributes:
+        parameters: Numbers learned.
+        macs: Multiply-accumulates for one image.
+        counted: Whose definition the counts were made from.
+        top1: Top-1 error in percent; for the networks of CIFAR-10 the error.
+        top5: Top-5 error in percent.
+        error_source: Who reports the error, and of which views of an image.
+    """
+
+    parameters: int | None = None
+    macs: int | None = None
+    counted: str = ""
+    top1: float | None = None
+    top5: float | None = None
+    error_source: str = ""
+
+
+_BY_HAND = "by hand from the paper's table"
+_VISION = "torchvision 0.28"
+_TIMM = "timm 1.0.31"
+_CROPS = "Krizhevsky et al. 2012, table 2, ten views"
+_LECTURE = "the lecture's table (L0), after He et al. 2015, table 4"
+_HU = "the authors' repository of Hu et al. 2017, centre crop"
+_HE_CIFAR = "He et al. 2015, table 6"
+_HE_2016 = "He et al. 2016, tables 2 to 4, median of five runs"
+
+PUBLISHED: Mapping[str, Published] = MappingProxyType(
+    {
+        "lenet5": Published(61_706, None, _BY_HAND),
+        "alexnet": Published(60_965_224, None, _BY_HAND, 40.7, 18.2, _CROPS),
+        "alexnet_ungrouped": Published(62_378_344, None, _BY_HAND),
+        "alexnet_one_weird_trick": Published(61_100_840, 714_188_480, _VISION),
+        "caffenet": Published(
+            60_965_224, None, _BY_HAND, 42.6, 19.6, "Caffe's model zoo, centre crop"
+        ),
+        "vgg_a": Published(132_863_336, 7_609_090_048, _VISION),
+        "vgg_a_lrn": Published(132_863_336, 7_609_090_048, _VISION),
+        "vgg_b": Published(133_047_848, 11_308_466_176, _VISION),
+        "vgg_c": Published(133_638_952, None, _BY_HAND),
+        "vgg_d": Published(138_357_544, 15_470_264_320, _VISION),
+        "vgg_e": Published(143_667_240, 19_632_062_464, _VISION),
+        "mobilenet_v1": Published(
+            4_231_976, 568_740_352, _TIMM, 29.4, None, "Howard et al. 2017, table 8"
+        ),
+        "mobilenet_v2": Published(3_504_872, 300_774_272, _VISION),
+        "resnet18": Published(11_689_512, 1_814_073_344, _VISION),
+        "resnet34": Published(21_797_672, 3_663_761_408, _VISION, 21.84, 5.71, _LECTURE),
+        "resnet50": Published(25_557_032, 4_089_184_256, _VISION),
+        "resnet50_v1": Published(25_557_032, None, _BY_HAND, 20.74, 5.25, _LECTURE),
+        "resnet101": Published(44_549_160, 7_801_405_440, _VISION),
+        "resnet101_v1": Published(44_549_160, None, _BY_HAND, 19.87, 4.60, _LECTURE),
+        "resnet152": Published(60_192_808, 11_513_626_624, _VISION),
+        "resnet152_v1": Published(60_192_808, None, _BY_HAND, 19.38, 4.49, _LECTURE),
+        "resnet50_preactivation": Published(25_549_352, 4_089_184_256, _TIMM),
+        "resnet101_preactivation": Published(44_541_480, 7_801_405_440, _TIMM),
+        "resnext50_32x4d": Published(
+            25_028_904, 4_230_479_872, _VISION, 22.2, None, "Xie et al. 2016, table 3"
+        ),
+        "resnext101_64x4d": Published(
+            83_455_272, 15_460_270_080, _VISION, 20.4, None, "Xie et al. 2016, table 4"
+        ),
+        "xception": Published(22_855_952, 8_357_403_496, _TIMM, 21.0, 5.5, "Chollet 2016, table 1"),
+        "se_resnet50": Published(28_088_024, 3_860_488_192, _TIMM, 22.4, 6.4, _HU),
+        "se_resnet101": Published(49_326_872, 7_574_937_600, _TIMM, 21.75, None, _HU),
+        "se_resnet152": Published(66_821_848, 11_288_993_792, _TIMM, 21.34, None, _HU),
+        "se_resnext50_32x4d": Published(27_559_896, 4_232_994_816, _TIMM, 21.0, 5.5, _HU),
+        "senet154": Published(115_088_984, 20_688_363_520, _TIMM, 18.7, 4.5, _HU),
+        "shufflenet_v2_0_5": Published(1_366_792, 40_476_448, _VISION),
+        "shufflenet_v2_1_0": Published(2_278_604, 144_907_992, _VISION),
+        "shufflenet_v2_1_5": Published(3_503_624, 295_759_392, _VISION),
+        "shufflenet_v2_2_0": Published(7_393_996, 583_253_464, _VISION),
+        "resnet20": Published(269_722, None, _BY_HAND, 8.75, None, _HE_CIFAR),
+        "resnet32": Published(464_154, None, _BY_HAND, 7.51, None, _HE_CIFAR),
+        "resnet44": Published(658_586, None, _BY_HAND, 7.17, None, _HE_CIFAR),
+        "resnet56": Published(853_018, None, _BY_HAND, 6.97, None, _HE_CIFAR),
+        "resnet110": Published(None, None, "", 6.43, None, _HE_CIFAR + ", best of five"),
+        "resnet1202": Published(None, None, "", 7.93, None, _HE_CIFAR),
+        "preactivation110": Published(None, None, "", 6.37, None, _HE_2016),
+        "preactivation164": Published(None, None, "", 5.46, None, _HE_2016),
+        "preactivation1001": Published(None, None, "", 4.62, None, _HE_2016),
+        "resnext29_8x64d": Published(None, None, "", 3.65, None, "Xie et al. 2016, table 7"),
+    }
+)

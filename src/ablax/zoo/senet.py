@@ -1,0 +1,181 @@
+"""Squeeze-and-excitation networks: residual networks that scale each channel by what all say.
+
+Hu, Shen, Sun (2017): Squeeze-and-excitation networks. arXiv 1709.01507, sections 3 and 4, table 1.
+Authors' code and prototxt files: hujie-frank/SENet.
+
+Behind the last convolution of every block, before the sum, stands the gate `se`: the mean of each
+channel, a dense layer to 1/16 of the channels, ReLU, a dense layer back, sigmoid, times the
+channel. Both dense layers have biases, as in the authors' files (the paper's equation 3 omits
+them).
+
+Conventions, as in the authors' files and in timm's `legacy_` networks: the first max pool is not
+padded and rounds up (torchvision's ResNets pad by 1 and round down); SE-ResNet strides in the first
+1x1, SE-ResNeXt and SENet-154 in the 3x3; the gate's global average has no padding; batch-norm
+epsilon 1e-5.
+
+The errors quoted are the authors' re-training (README of their repository), one crop of 224 pixels,
+top-1 and top-5; the paper's table 2 has somewhat higher ones.
+"""
+
+from __future__ import annotations
+
+from ablax.core import Layers, Network, chain
+from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU, Residual, squeeze_excite
+from ablax.layers.highway import Highway
+from ablax.zoo import heads, tails
+from ablax.zoo.entry import Entry
+from ablax.zoo.resnet_blocks import (
+    Block,
+    convolution,
+    linear,
+    option_b,
+    stages,
+)
+from ablax.zoo.resnet_cifar import BASIC, BOTTLENECK, resnet_cifar
+from ablax.zoo.resnext import aggregate, grouped
+
+
+def se_resnet50(classes: int = 1000) -> Network:
+    """SE-ResNet-50: 28,088,024 parameters, 3.860 G multiply-accumulates, 22.37 / 6.36 % error.
+
+    Args:
+        classes: Scores an image.
+    """
+    return senet((3, 4, 6, 3), BOTTLENECK, classes)
+
+
+def se_resnet101(classes: int = 1000) -> Network:
+    """SE-ResNet-101: 49,326,872 parameters, 7.575 G multiply-accumulates, 21.75 / 5.72 % error.
+
+    Args:
+        classes: Scores an image.
+    """
+    return senet((3, 4, 23, 3), BOTTLENECK, classes)
+
+
+def se_resnet152(classes: int = 1000) -> Network:
+    """SE-ResNet-152: 66,821,848 parameters, 11.289 G multiply-accumulates, 21.34 / 5.54 % error.
+
+    Args:
+        classes: Scores an image.
+    """
+    return senet((3, 8, 36, 3), BOTTLENECK, classes)
+
+
+def se_resnext50_32x4d(classes: int = 1000) -> Network:
+    """SE-ResNeXt-50: 27,559,896 parameters, 4.233 G multiply-accumulates, 20.97 / 5.54 % error.
+
+    Args:
+        classes: Scores an image.
+    """
+    return senet((3, 4, 6, 3), aggregate(cardinality=32, width=4), classes)
+
+
+def se_resnext101_32x4d(classes: int = 1000) -> Network:
+    """SE-ResNeXt-101: 48,955,416 parameters, 7.975 G multiply-accumulates, 19.81 / 4.96 % error.
+
+    Args:
+        classes: Scores an image.
+    """
+    return senet((3, 4, 23, 3), aggregate(cardinality=32, width=4), classes)
+
+
+def senet154(classes: int = 1000) -> Network:
+    """SENet-154, which won ILSVRC 2017: a ResNeXt-152 64x4d with gates and four changes.
+
+    115,088,984 parameters, 20.688 G multiply-accumulates, 18.68 / 4.47 % error. The changes: three
+    3x3 convolutions in the tail, half the features in the first 1x1 of a block, 3x3 projections
+    where rows and columns halve, dropout of 0.2 in front of the classifier. "64x4d" is then said of
+    the 3x3: 256 features in 64 groups of 4 in the first stage.
+
+    Args:
+        classes: Scores an image.
+    """
+    head = Layers(
+        average=GlobalAveragePool(),
+        classifier=chain(dropout=Dropout(0.2), dense=Dense(classes)),
+    )
+    return Network(tails.senet(128), stages((3, 8, 36, 3), 256, gated(wide_middle), 128), head)
+
+
+def se_resnet20(classes: int = 10) -> Network:
+    """SE-ResNet-20 for images of 32 pixels: ResNet-20 with a gate in each block.
+
+    272,095 parameters and 0.041 G multiply-accumulates. An adaptation of ours: the ResNet-20 of He
+    et al. 2015 (section 4.2, shortcut option A) and the gate with reduction 16, which leaves 1, 2
+    and 4 units in the three stages. The paper's CIFAR networks are SE-ResNet-110 and 164.
+    moskomule/senet.pytorch has a network of this name with projections as shortcuts and no biases
+    in the gate.
+
+    Args:
+        classes: Scores an image.
+    """
+    return resnet_cifar(20, classes, gated(BASIC))
+
+
+def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network:
+    """A residual network for ImageNet with a gate in each block, and the tail of the Caffe files.
+
+    Args:
+        counts: Blocks of each stage, whose outputs have 256, 512, 1024 and 2048 features.
+        block: What is gated, such as `BOTTLENECK` or `aggregate(32, 4)`.
+        classes: Scores an image.
+    """
+    return Network(
+        tail=tails.caffe(64),
+        body=stages(counts, 256, gated(block), 64),
+        head=heads.global_average_pool(classes),
+    )
+
+
+def gated(block: Block, reduction: int = 16) -> Block:
+    """The same blocks with a squeeze-and-excitation gate `se` at the end of their residual.
+
+    y = after(shortcut(x) + se(residual(x))); so any residual network becomes one of these.
+
+    Args:
+        block: Any of `ablax.zoo.resnet_orders` or `ablax.zoo.resnext`.
+        reduction: Features of a block over units of its gate.
+
+    Raises:
+        FieldError: In use, when the reduction leaves a gate without a unit.
+    """
+
+    def with_gate(channels: int, features: int, stride: int) -> Residual | Highway:
+        plain = block(channels, features, stride)
+        return plain.copy(residual=plain.residual + Layers(se=squeeze_excite(features, reduction)))
+
+    return with_gate
+
+
+def wide_middle(channels: int, features: int, stride: int) -> Residual:
+    """SENet-154's block before its gate: 1x1 to half the features, 3x3 to all in 64 groups, 1x1.
+
+    Where rows and columns halve, a 3x3 convolution with stride 2 projects; a 1x1 elsewhere.
+
+    Args:
+        channels: Of its input.
+        features: Of its output.
+        stride: Of its 3x3.
+    """
+    projected = Layers(projection=linear(features, 3, stride))
+    return Residual(
+        residual=Layers(
+            conv1=convolution(features // 2, 1),
+            conv2=grouped(features, stride, groups=64),
+            conv3=linear(features, 1),
+        ),
+        shortcut=projected if stride > 1 else option_b(channels, features, stride),
+        after=Layers(relu=ReLU()),
+    )
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(se_resnet50, 224, 28_088_024, 3_860_488_192),
+    Entry(se_resnet101, 224, 49_326_872, 7_574_937_600),
+    Entry(se_resnet152, 224, 66_821_848, 11_288_993_792),
+    Entry(se_resnext50_32x4d, 224, 27_559_896, 4_232_994_816),
+    Entry(se_resnext101_32x4d, 224, 48_955_416, 7_974_739_968),
+    Entry(senet154, 224, 115_088_984, 20_688_363_520),
+    Entry(se_resnet20, 32, 272_095, 40_553_056),
+)

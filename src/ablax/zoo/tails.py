@@ -1,0 +1,141 @@
+"""Tails: from the image to the size and the features at which a body starts.
+
+The lectures (L2) ask of a tail that it shrinks the image fast and adds channels without losing
+what matters; after it, each stage of a body halves rows and columns and doubles the channels.
+
+| tail | stride | receptive field, pixels |
+|---|---|---|
+| `cifar` | 1 | 3 |
+| `vgg` | 2 | 6 |
+| `resnet`, `plain`, `caffe` | 4 | 11 |
+| `senet` | 4 | 15 |
+| `alexnet` | 8 | 19 |
+"""
+
+from __future__ import annotations
+
+from ablax.core import Chain, Layers, chain
+from ablax.layers import (
+    BatchNormalization,
+    Convolution,
+    LocalResponseNormalization,
+    MaxPool,
+    ReLU,
+)
+
+
+def resnet(features: int = 64) -> Layers:
+    """7x7/2 convolution with batch normalization, 3x3/2 max pool: 224 pixels to 56.
+
+    Both are padded as PyTorch's definition is (3 and 1 on each side), and round down.
+
+    Args:
+        features: Of the convolution.
+
+    References:
+        He, Zhang, Ren, Sun 2015, Deep residual learning, table 1.
+    """
+    return Layers(conv1=_normalized(features, 7, 2), pool1=MaxPool(3, 2, padding=1))
+
+
+def caffe(features: int = 64) -> Layers:
+    """As `resnet`, with an unpadded pool that rounds up: 224 pixels to 112 to 56.
+
+    So the authors' Caffe files of residual and squeeze-and-excitation networks have it. The last
+    window of the pool hangs over the edge instead of the first.
+
+    Args:
+        features: Of the convolution.
+
+    References:
+        He, Zhang, Ren, Sun 2015, Deep residual learning; Hu, Shen, Sun 2017,
+        Squeeze-and-excitation networks: the published prototxt files.
+    """
+    return Layers(conv1=_normalized(features, 7, 2), pool1=MaxPool(3, 2, rounding="ceil"))
+
+
+def plain(features: int = 64) -> Layers:
+    """7x7/2 convolution with a bias and no normalization, 3x3/2 max pool: GoogLeNet's first layers.
+
+    224 pixels to 112 to 56; the pool rounds up.
+
+    Args:
+        features: Of the convolution.
+
+    References:
+        Szegedy et al. 2014, Going deeper with convolutions, table 1.
+    """
+    convolution = Convolution(features, 7, stride=2, padding=3)
+    return Layers(conv1=chain(conv=convolution, relu=ReLU()), pool1=MaxPool(3, 2, rounding="ceil"))
+
+
+def senet(features: int = 128) -> Layers:
+    """Three 3x3 convolutions, the first with stride 2, and a 3x3/2 max pool that rounds up.
+
+    Instead of one 7x7: three layers cost more and see 11 pixels instead of 7.
+
+    Args:
+        features: Of the third convolution; the first two have half as many.
+
+    References:
+        Hu, Shen, Sun 2017, Squeeze-and-excitation networks, appendix on SENet-154.
+    """
+    return Layers(
+        conv1_1=_normalized(features // 2, 3, 2),
+        conv1_2=_normalized(features // 2, 3, 1),
+        conv1_3=_normalized(features, 3, 1),
+        pool1=MaxPool(3, 2, rounding="ceil"),
+    )
+
+
+def alexnet(features: int = 96) -> Layers:
+    """11x11/4 convolution, response normalization, 3x3/2 max pool: 227 pixels to 55 to 27.
+
+    Args:
+        features: Of the convolution.
+
+    References:
+        Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 3.5.
+    """
+    return Layers(
+        conv1=chain(conv=Convolution(features, 11, stride=4, padding="VALID"), relu=ReLU()),
+        norm1=LocalResponseNormalization(),
+        pool1=MaxPool(3, 2),
+    )
+
+
+def vgg(features: int = 64) -> Layers:
+    """Two 3x3 convolutions and a 2x2/2 max pool: the first stage of VGG B to E.
+
+    Args:
+        features: Of both convolutions.
+
+    References:
+        Simonyan, Zisserman 2014, Very deep convolutional networks, table 1.
+    """
+    return Layers(
+        conv1_1=chain(conv=Convolution(features, 3), relu=ReLU()),
+        conv1_2=chain(conv=Convolution(features, 3), relu=ReLU()),
+        pool1=MaxPool(2, 2),
+    )
+
+
+def cifar(features: int = 16) -> Layers:
+    """One 3x3 convolution with batch normalization, for images of 32 pixels that keep their size.
+
+    Args:
+        features: Of the convolution.
+
+    References:
+        He, Zhang, Ren, Sun 2015, Deep residual learning, section 4.2.
+    """
+    return Layers(conv1=_normalized(features, 3, 1))
+
+
+def _normalized(features: int, window: int, stride: int) -> Chain:
+    """A convolution padded by half its window, batch normalization, ReLU."""
+    return chain(
+        conv=Convolution(features, window, stride=stride, padding=window // 2, use_bias=False),
+        bn=BatchNormalization(),
+        relu=ReLU(),
+    )

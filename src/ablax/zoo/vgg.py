@@ -1,0 +1,201 @@
+"""VGG: stacks of 3x3 convolutions, from 11 to 19 layers with weights.
+
+Simonyan, Zisserman (2014): Very deep convolutional networks for large-scale image recognition.
+arXiv 1409.1556, table 1 and section 2.
+
+Two 3x3 convolutions see 5 pixels with 18 weights a pair of channels instead of 25, three see 7 with
+27 instead of 49, and pass a nonlinearity more each (L2). Six networks from one table: a stage
+doubles the features up to 512, and a 2x2/2 max pool ends it.
+
+Conventions: all convolutions keep the size, and 224 pixels halve five times to 7, so nothing is
+rounded. No batch normalization, as in the paper; `vgg_small` has it.
+
+Differences from the paper: scores instead of probabilities, and weights that start as in He et
+al. (2015). The paper draws network A from a Gaussian and starts the others from its trained layers;
+He's deviations let all of them start from nothing. The paper's errors are of whole rescaled images,
+with the dense layers run as convolutions; the errors quoted here are of torchvision's weights, of
+its own training, one crop of 224 pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ablax.core import Chain, Layers, Network, chain, insert_after
+from ablax.layers import (
+    BatchNormalization,
+    Convolution,
+    Dense,
+    Dropout,
+    LocalResponseNormalization,
+    MaxPool,
+    ReLU,
+    Vectorize,
+)
+from ablax.zoo.alexnet import check_width, scaled
+from ablax.zoo.entry import Entry
+
+Stages = tuple[tuple[int, ...], ...]
+"""The windows of the convolutions of each stage."""
+
+# Table 1, column by column.
+A: Stages = ((3,), (3,), (3, 3), (3, 3), (3, 3))
+B: Stages = ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3))
+C: Stages = ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1))
+D: Stages = ((3, 3), (3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3))
+E: Stages = ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3))
+
+FEATURES = (64, 128, 256, 512, 512)
+"""Of the convolutions of each stage."""
+
+
+def vgg_a(classes: int = 1000) -> Network:
+    """VGG-11, column A: 132,863,336 parameters, 7.609 G multiply-accumulates.
+
+    Error of torchvision's weights: 30.98 / 11.37 % (top-1 / top-5).
+
+    Args:
+        classes: Scores an image.
+    """
+    return vgg(A, classes)
+
+
+def vgg_a_lrn(classes: int = 1000) -> Network:
+    """Column A-LRN: A with local response normalization behind the first convolution.
+
+    No parameters and no multiply-accumulates more than A. The constants are AlexNet's: alpha 1e-4
+    multiplies the sum over 5 channels, k is 2. The paper finds no gain over A.
+
+    Args:
+        classes: Scores an image.
+    """
+    return insert_after("conv1_1", norm1=LocalResponseNormalization())(vgg_a(classes))
+
+
+def vgg_b(classes: int = 1000) -> Network:
+    """VGG-13, column B: 133,047,848 parameters, 11.308 G multiply-accumulates.
+
+    Error of torchvision's weights: 30.07 / 10.75 % (top-1 / top-5).
+
+    Args:
+        classes: Scores an image.
+    """
+    return vgg(B, classes)
+
+
+def vgg_c(classes: int = 1000) -> Network:
+    """Column C, 16 layers of which three are 1x1: 133,638,952 parameters, 11.771 G.
+
+    The 1x1 convolutions keep the number of features: they add a nonlinearity, and no pixels.
+
+    Args:
+        classes: Scores an image.
+    """
+    return vgg(C, classes)
+
+
+def vgg_d(classes: int = 1000) -> Network:
+    """VGG-16, column D: 138,357,544 parameters, 15.470 G multiply-accumulates.
+
+    Error of torchvision's weights: 28.41 / 9.62 % (top-1 / top-5).
+
+    Args:
+        classes: Scores an image.
+    """
+    return vgg(D, classes)
+
+
+def vgg_e(classes: int = 1000) -> Network:
+    """VGG-19, column E: 143,667,240 parameters, 19.632 G multiply-accumulates.
+
+    Error of torchvision's weights: 27.62 / 9.12 % (top-1 / top-5).
+
+    Args:
+        classes: Scores an image.
+    """
+    return vgg(E, classes)
+
+
+def vgg(stages: Stages, classes: int = 1000) -> Network:
+    """The network of a column of table 1, for images of 224 pixels.
+
+    Args:
+        stages: `A` to `E`, or windows of your own for five stages.
+        classes: Scores an image.
+
+    Example:
+        >>> from ablax.core import count_parameters
+        >>> count_parameters(vgg(D), (224, 224, 3))
+        138357544
+    """
+
+    def convolution(features: int, window: int) -> Chain:
+        return chain(conv=Convolution(features, window), relu=ReLU())
+
+    tail, body = _tail_and_body(stages, convolution, MaxPool(2, 2))
+    head = Layers(vectorize=Vectorize(), fc6=_dense(4096), fc7=_dense(4096), fc8=Dense(classes))
+    return Network(tail, body, head)
+
+
+def vgg_small(stages: Stages = D, classes: int = 10, width: float = 1.0) -> Network:
+    """VGG for images of 32 or 28 pixels: batch normalization everywhere, one dense layer.
+
+    With D, the usual VGG-16 for CIFAR-10: 14,724,042 parameters and 313,201,664
+    multiply-accumulates at 32 pixels and 3 channels. Five pools leave one pixel, which makes the
+    dense layers of the paper pointless: one classifies. The pools round up, so that 28 pixels leave
+    one too; at 32 nothing is rounded. Batch-norm epsilon 1e-5.
+
+    Liu and Deng brought VGG-16 with batch normalization to CIFAR-10 (8.45 % error), with dropout
+    between the convolutions and a hidden dense layer of 512 units. Neither is in the form that is
+    usual since (VGG in kuangliu/pytorch-cifar), which is this one but for the biases it keeps in
+    front of each batch normalization, which takes them out again.
+
+    Args:
+        stages: `A` to `E`, or windows of your own for five stages.
+        classes: Scores an image.
+        width: Factor on the features, more than 0.
+
+    Raises:
+        AblaxError: The width is not positive.
+
+    References:
+        Liu, Deng 2015, Very deep convolutional neural network based image classification using
+        small training sample size, ACPR.
+    """
+
+    def convolution(features: int, window: int) -> Chain:
+        narrow = Convolution(scaled(features, width), window, use_bias=False)
+        return chain(conv=narrow, bn=BatchNormalization(), relu=ReLU())
+
+    check_width(width)
+    tail, body = _tail_and_body(stages, convolution, MaxPool(2, 2, rounding="ceil"))
+    return Network(tail, body, Layers(vectorize=Vectorize(), fc6=Dense(classes)))
+
+
+def _tail_and_body(
+    stages: Stages, convolution: Callable[[int, int], Chain], pool: MaxPool
+) -> tuple[Layers, Layers]:
+    """`conv1_1` to `pool1`, and `conv2_1` to `pool5`."""
+    parts = []
+    for stage, (features, windows) in enumerate(zip(FEATURES, stages, strict=True), start=1):
+        layers = {
+            f"conv{stage}_{number}": convolution(features, window)
+            for number, window in enumerate(windows, start=1)
+        }
+        parts.append(Layers(layers) + Layers({f"pool{stage}": pool}))
+    return parts[0], sum(parts[1:], Layers())
+
+
+def _dense(features: int) -> Chain:
+    return chain(dense=Dense(features), relu=ReLU(), dropout=Dropout(0.5))
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(vgg_a, 224, 132_863_336, 7_609_090_048),
+    Entry(vgg_a_lrn, 224, 132_863_336, 7_609_090_048),
+    Entry(vgg_b, 224, 133_047_848, 11_308_466_176),
+    Entry(vgg_c, 224, 133_638_952, 11_770_888_192),
+    Entry(vgg_d, 224, 138_357_544, 15_470_264_320),
+    Entry(vgg_e, 224, 143_667_240, 19_632_062_464),
+    Entry(vgg_small, 32, 14_724_042, 313_201_664),
+)
