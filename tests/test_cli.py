@@ -46,6 +46,8 @@ def fails(capsys, *words):
         (("run", "alexnet_ablation", "--width", "1e9"), "at most 64"),
         (("list", "--format", "yaml"), "yaml"),
         (("list", "--all"), "--all"),
+        (("show", "resnet21"), "no network 'resnet21': did you mean 'resnet"),
+        (("show", "lenet5", "--image-size", "8"), "layer 'c3/conv' (Convolution) does not fit"),
     ],
 )
 def test_a_mistake_is_named_with_what_was_expected(words, message, capsys, tmp_path, monkeypatch):

@@ -90,6 +90,7 @@ def test_saturation_is_where_the_slope_is_below_the_printed_part_of_the_largest(
     np.testing.assert_array_equal(flat, np.asarray(s * (1 - s)) <= FLAT / 4)
 
 
+@pytest.mark.slow
 def test_which_nonlinearities_saturate_and_where():
     x = np.linspace(-8, 8, 1602)
     names = "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "absolute"

@@ -1,6 +1,8 @@
 """The README's code runs, is as short as it says, and names what exists."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from ablax.cli import main
 from ablax.core import check, count_parameters
 from ablax.discovery import experiment, names
 from ablax.experiment import Inputs
-from ablax.zoo import alexnet, alexnet_small
+from ablax.zoo import CATALOG, alexnet, alexnet_small
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -29,6 +31,50 @@ def test_cutting_a_network_prints_what_the_readme_says(capsys):
     said = capsys.readouterr().out.split("\n")
     assert said[0].startswith("['conv1', 'norm1', 'pool1', 'conv2'")
     assert said[1] == "1696512"
+
+
+def test_the_listing_of_the_readme_is_what_the_command_prints(capsys):
+    main(["show", "resnet20"])
+    said = capsys.readouterr().out
+    printed = re.search(r"```\n(images.*?)```", section("Look into a network"), re.DOTALL).group(1)
+    above, below = printed.split("...\n")
+    assert said.startswith(above)
+    assert said.endswith(below)
+
+
+def test_features_and_heads_print_what_the_readme_says(capsys):
+    exec(python("Look into a network"), {})
+    said = capsys.readouterr().out
+    assert said.startswith("{'conv1': (8, 32, 32, 16), 'res3b': (8, 16, 16, 32), 'res4c/conv1'")
+    assert "PixelVote()" in said
+
+
+def test_a_family_is_extended_in_under_20_lines_and_has_the_papers_parameters():
+    code, scope = python("Extend a family"), {}
+    assert sum(bool(line.strip()) for line in code.splitlines()) < 20
+    exec(code, scope)
+    millions = {
+        (depth, width): round(
+            count_parameters(scope["wide_resnet"](depth, width), (32, 32, 3)) / 1e6, 1
+        )
+        for depth, width in ((28, 10), (40, 4), (16, 8))
+    }
+    assert millions == {(28, 10): 36.5, (40, 4): 8.9, (16, 8): 11.0}  # Zagoruyko 2016, table 4
+
+
+def test_the_table_of_networks_names_networks_and_files_that_exist():
+    text = section("The networks")
+    names = set(re.findall(r"`([a-z]\w+\d\w*)`", text))
+    assert names
+    assert names <= {entry.name for entry in CATALOG} | {"resnet1202"}
+    for file in re.findall(r"`(\w+\.py)`", text):
+        assert (ROOT / "src" / "ablax" / "zoo" / file).exists(), file
+
+
+def test_the_page_of_networks_is_what_the_command_prints():
+    command = [sys.executable, "-m", "ablax.cli", "list", "--format", "markdown"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert (ROOT / "docs" / "networks.md").read_text() == printed
 
 
 def test_an_ablation_is_added_in_under_20_lines_and_applies():

@@ -34,26 +34,25 @@ def test_filter_bank_is_the_formula_of_the_lecture():
 
 
 def test_the_gain_starts_at_1_and_its_gradient_is_the_squashed_feature():
-    x, bank = draw(1, 3, 3, 1), filter_bank(2, 3)
-    variables = bank.lazy_init(jax.random.key(0), x)
-    assert variables["params"]["gain"]["scale"].tolist() == [1, 1]
-    gradient = jax.jit(jax.grad(lambda v: bank.apply(v, x).sum()))(variables)
-    y = jax.jit(bank.apply)(variables, x)
-    np.testing.assert_allclose(gradient["params"]["gain"]["scale"], y[0, 0, 0], rtol=1e-6)
+    x, gain = draw(1, 4), filter_bank(2, 3).layers["gain"]
+    variables = gain.init(jax.random.key(0), x)
+    assert jax.tree.leaves(variables)[0].tolist() == [1] * 4
+    gradient = jax.grad(lambda v: gain.apply(v, jnp.tanh(x)).sum())(variables)
+    np.testing.assert_allclose(jax.tree.leaves(gradient)[0], np.tanh(x[0]), rtol=1e-5)
 
 
 @pytest.fixture(scope="module")
 def answers():
     """What a stage and its filters say to an image and to its negative."""
     stage, x = jarrett_stage(2, window=3, pool=AveragePool(4, 2)), draw(1, 12, 12, 1)
-    variables = stage.lazy_init(jax.random.key(0), x)
+    filters = bank_variables(draw(3, 3, 1, 2, seed=1) / 3, jnp.array([1.0, -2]))
 
     @jax.jit
-    def both(variables, x):
-        filters = {"params": variables["params"]["filters"]}
+    def both(x):
+        variables = {"params": {"filters": filters["params"]}}
         return stage.apply(variables, x), filter_bank(2, 3).apply(filters, x)
 
-    return both(variables, x), both(variables, -x)
+    return both(x), both(-x)
 
 
 def test_jarrett_stage_is_filters_rectification_normalization_pool(answers):

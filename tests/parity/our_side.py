@@ -12,7 +12,7 @@ from ablax.interop.torch_weights import from_torch, tensor_name, tensor_shapes
 def our_variables(case, network):
     """Variables drawn by PyTorch's names, taken over as a stranger's weights would be."""
     shapes = tensor_shapes(network, case.image_shape, case.torch_name)
-    tensors = {name: drawn(name, shape) for name, shape in shapes.items()}
+    tensors = {name: drawn(name, shape, case.gain) for name, shape in shapes.items()}
     return from_torch(network, case.image_shape, tensors, case.torch_name)
 
 

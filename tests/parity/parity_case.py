@@ -21,6 +21,9 @@ class Case:
         source: PyTorch's builder, `torchvision.models.resnet50` or `timm:resnetv2_50`.
         change: What is changed in PyTorch's network before the comparison.
         gradients: Whether the gradients are compared too: for one network a family.
+        gain: Variance of a drawn kernel times its fan-in. 2 keeps a chain of ReLUs alive. With it
+            the sums of a residual network grow, and sigmoid gates on them round to 0 and 1, so
+            that gated networks take 1.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Case:
     source: str
     change: Callable[[Any], Any] | None = None
     gradients: bool = False
+    gain: float = 2.0
 
     @property
     def image_shape(self) -> ImageShape:

@@ -47,7 +47,7 @@ def torch_network(case: Case):
     if case.change is not None:
         model = case.change(model)
     weights = {
-        name: torch.from_numpy(drawn(name, tuple(tensor.shape)))
+        name: torch.from_numpy(drawn(name, tuple(tensor.shape), case.gain))
         for name, tensor in model.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }

@@ -1,8 +1,10 @@
-"""AlexNet and LeNet-5: exact published counts, shapes layer by layer, refusals."""
+"""AlexNet and CaffeNet: exact published counts, shapes layer by layer, refusals."""
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from memorizing import leaves_without_gradient, wrong_after_training
 
 from ablax import ablations
 from ablax.analysis.cost import macs, macs_by_scope
@@ -10,14 +12,26 @@ from ablax.core import (
     abstract_variables,
     check,
     count_parameters,
+    edit,
     initialize,
+    layer_shapes,
     leaves_by_path,
+    parameter_shapes,
     paths,
     redrawn,
 )
+from ablax.core.edits import EditError
+from ablax.core.layers import Layers
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, MaxPool
-from ablax.zoo import CATALOG, alexnet, alexnet_for, alexnet_small, alexnet_ungrouped, lenet5
+from ablax.zoo.alexnet import (
+    alexnet,
+    alexnet_for,
+    alexnet_one_weird_trick,
+    alexnet_small,
+    alexnet_ungrouped,
+)
+from ablax.zoo.caffenet import caffenet, caffenet_ungrouped, without_groups
 
 PAPER = (227, 227, 3)
 
@@ -28,28 +42,30 @@ def abstract_call(network, image_shape):
 
 
 @pytest.mark.parametrize(
-    ("network", "shape", "parameters"),
+    ("network", "size", "parameters"),
     [
-        (lenet5(), (32, 32, 1), 61_706),
-        (lenet5(image_size=28), (28, 28, 1), 61_706),
-        (alexnet(), PAPER, 60_965_224),
-        (alexnet_ungrouped(), (224, 224, 3), 62_378_344),
+        (alexnet(), 227, 60_965_224),
+        (alexnet_ungrouped(), 224, 62_378_344),
+        (alexnet_one_weird_trick(), 224, 61_100_840),
+        (caffenet(), 227, 60_965_224),
+        (caffenet_ungrouped(), 227, 62_378_344),
     ],
 )
-def test_parameters_are_exactly_those_of_the_paper(network, shape, parameters):
-    assert count_parameters(network, shape) == parameters
+def test_parameters_are_exactly_those_of_the_paper(network, size, parameters):
+    assert count_parameters(network, (size, size, 3)) == parameters
 
 
 @pytest.mark.parametrize(
-    ("network", "shape", "expected"),
+    ("network", "size", "expected"),
     [
-        (lenet5(), (32, 32, 1), 416_520),
-        (alexnet(), PAPER, 724_406_816),
-        (alexnet_ungrouped(), (224, 224, 3), 1_135_256_096),
+        (alexnet(), 227, 724_406_816),
+        (alexnet_ungrouped(), 224, 1_135_256_096),
+        (alexnet_one_weird_trick(), 224, 714_188_480),
+        (caffenet(), 227, 724_406_816),
     ],
 )
-def test_macs_are_those_counted_from_the_paper(network, shape, expected):
-    assert macs(*abstract_call(network, shape)) == expected
+def test_macs_are_those_counted_from_the_paper(network, size, expected):
+    assert macs(*abstract_call(network, (size, size, 3))) == expected
 
 
 def test_macs_of_each_layer_are_the_lectures_minus_its_biases():
@@ -87,21 +103,16 @@ def test_removing_3_and_4_without_groups_removes_2_5_million():
     assert count_parameters(before, shape) - count_parameters(after, shape) == 2_507_520
 
 
-@pytest.mark.parametrize("network", [alexnet(), alexnet_ungrouped()])
-def test_alexnet_goes_through_the_shapes_of_figure_2(network):
-    size = 227 if network == alexnet() else 224
-    variables = abstract_variables(network, (size, size, 3))
-    images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-    _, state = jax.eval_shape(
-        lambda v, x: network.apply(v, x, capture_intermediates=True, mutable=["intermediates"]),
-        variables,
-        images,
-    )
-    shapes = {
-        name: entry["__call__"][0].shape[1:]
-        for name, entry in state["intermediates"].items()
-        if name != "__call__"
-    }
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [
+        (alexnet(), 227),
+        (alexnet_ungrouped(), 224),
+        (caffenet(), 227),
+    ],
+)
+def test_alexnet_goes_through_the_shapes_of_figure_2(network, size):
+    shapes = layer_shapes(network, (size, size, 3))
     assert shapes["conv1"] == (55, 55, 96)
     assert shapes["pool1"] == (27, 27, 96)
     assert shapes["conv2"] == (27, 27, 256)
@@ -110,6 +121,61 @@ def test_alexnet_goes_through_the_shapes_of_figure_2(network):
     assert shapes["pool5"] == (6, 6, 256)
     assert shapes["fc6"] == shapes["fc7"] == (4096,)
     assert shapes["fc8"] == (1000,)
+
+
+def test_one_column_has_torchvisions_features_and_sizes():
+    shapes = layer_shapes(alexnet_one_weird_trick(), (224, 224, 3))
+    assert [shapes[f"conv{number}"] for number in range(1, 6)] == [
+        (55, 55, 64),
+        (27, 27, 192),
+        (13, 13, 384),
+        (13, 13, 256),
+        (13, 13, 256),
+    ]
+    assert shapes["pool5"] == (6, 6, 256)
+
+
+def test_one_column_drops_in_front_of_its_dense_layers():
+    network = alexnet_one_weird_trick()
+    assert list(network.head["fc7"].layers) == ["dropout", "dense", "relu"]
+    assert list(alexnet().head["fc7"].layers) == ["dense", "relu", "dropout"]
+
+
+def test_caffenet_pools_before_it_normalizes_and_is_alexnet_otherwise():
+    order = [name for name in paths(alexnet()) if "/" not in name]
+    for number in ("1", "2"):
+        order.remove(f"pool{number}")
+        order.insert(order.index(f"norm{number}"), f"pool{number}")
+    assert [name for name in paths(caffenet()) if "/" not in name] == order
+
+
+def test_caffenets_normalization_divides_alpha_by_the_channels_of_its_sum():
+    """Caffe: x / (1 + alpha / 5 sum of squares)^0.75, with alpha 1e-4."""
+    norm = caffenet().layers["norm1"]
+    x = 100 * np.random.default_rng(0).normal(size=(1, 1, 1, 5)).astype(np.float32)
+    middle = x[..., 2] / (1 + 1e-4 / 5 * (x**2).sum()) ** 0.75
+    np.testing.assert_allclose(norm.apply({}, jnp.asarray(x))[..., 2], middle, rtol=1e-5)
+
+
+def test_caffes_rounding_makes_no_difference_at_227_and_does_at_224():
+    def floor(path, layer):
+        if isinstance(layer, MaxPool):
+            return Layers({path: layer.copy(rounding="floor")})
+        return None
+
+    floored = edit(caffenet(), floor)
+    shapes = [layer_shapes(network, (227, 227, 3)) for network in (caffenet(), floored)]
+    assert shapes[0] == shapes[1]
+    assert layer_shapes(caffenet(), (224, 224, 3))["pool1"] == (27, 27, 96)
+    assert layer_shapes(floored, (224, 224, 3))["pool1"] == (26, 26, 96)
+
+
+def test_without_groups_changes_the_kernels_of_the_grouped_convolutions_alone():
+    before, after = (parameter_shapes(n, PAPER) for n in (caffenet(), caffenet_ungrouped()))
+    changed = {path for path, shape in after.items() if shape != before[path]}
+    assert changed == {f"conv{number}/conv/kernel" for number in (2, 4, 5)}
+    with pytest.raises(EditError, match="changes nothing"):
+        without_groups(caffenet_ungrouped())
 
 
 @pytest.mark.parametrize("size", [28, 32])
@@ -151,19 +217,11 @@ def test_alexnet_for_chooses_the_form_by_the_size_of_the_images():
         (lambda: alexnet_for(100, 10), "100 pixels.*224.*227"),
         (lambda: alexnet_for(224, 10, 0.5), "at width 1"),
         (lambda: alexnet_small(10, 0.0), "width is 0.0"),
-        (lambda: lenet5(10, 64), "32 pixels, or 28.*64"),
     ],
 )
 def test_sizes_that_do_not_exist_are_refused(build, message):
     with pytest.raises(AblaxError, match=message):
         build()
-
-
-def test_every_network_of_the_catalog_fits_its_images_and_has_a_name_of_its_own():
-    names = [entry.name for entry in CATALOG]
-    assert len(set(names)) == len(names)
-    for entry in CATALOG:
-        check(entry.build(), entry.image_shape)
 
 
 def test_equal_calls_build_equal_networks():
@@ -172,28 +230,13 @@ def test_equal_calls_build_equal_networks():
     assert alexnet() != alexnet_ungrouped()
 
 
-@pytest.mark.parametrize("network", [alexnet_small(4, 1 / 16), lenet5(4)])
-def test_the_network_drives_a_small_batch_to_zero_error(network):
-    import optax
+def test_the_network_drives_a_small_batch_to_zero_error():
+    assert wrong_after_training(alexnet_small(4, 1 / 16), (32, 32, 1)) == 0
 
-    images = jax.random.uniform(jax.random.key(0), (8, 32, 32, 1)) * 2 - 1
-    labels = jnp.arange(8) % 4
-    params = initialize(network, 0, (32, 32, 1))["params"]
-    optimizer = optax.adam(3e-3)
 
-    def loss(params):
-        scores = network.apply({"params": params}, images)
-        return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
-
-    def step(carry, _):
-        params, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(params), state)
-        return (optax.apply_updates(params, updates), state), None
-
-    (params, _), _ = jax.jit(lambda c: jax.lax.scan(step, c, None, length=60))(
-        (params, optimizer.init(params))
-    )
-    assert (network.apply({"params": params}, images).argmax(1) == labels).all()
+@pytest.mark.slow
+def test_every_parameter_trains():
+    assert leaves_without_gradient(alexnet_small(4, 1 / 32), (28, 28, 1)) == []
 
 
 def test_every_variant_of_the_lecture_starts_bit_equal_to_the_whole_network():

@@ -149,9 +149,9 @@ def _local_mean(x: Array, window: int, deviation: float) -> Float[Array, "N H W 
     Plainly a sum of slices. On a CPU a product with a band matrix an axis: the gradient of the
     whole normalization for (128, 32, 32, 16) then takes 12 instead of 19 ms, in a `lax.scan` 12
     instead of 24, and compiles in 0.8 instead of 1.9 s; for (16, 112, 112, 64) it takes 101
-    instead of 136 ms, but 147 instead of 112 a step of a scan (2026-11-21, 2 busy cores of an AMD EPYC, JAX 0.12.0.1). The mean is linear, so a choice
-    by platform keeps no residuals; the plain form has no multiply-accumulates, as the papers'
-    convention wants it of a normalization.
+    instead of 136 ms, but 147 instead of 112 a step of a scan (2026-11-21, 2 busy cores of an AMD
+    EPYC, JAX 0.12.0.1). The mean is linear, so a choice by platform keeps no residuals; the plain
+    form has no multiply-accumulates, as the papers' convention wants it of a normalization.
     """
     down, right = (_band(x.shape[axis], window, deviation) for axis in (1, 2))
 

@@ -60,7 +60,8 @@ class Dense(nn.Module):
             if given != expected:
                 raise ShapeError(
                     f"Dense was given {x.shape}, {given} numbers an example: its kernel takes "
-                    f"{expected}; initialize it again or feed it what it was initialized with"
+                    f"{expected}; initialize it again, or feed it what it was initialized with "
+                    "(behind a Vectorize: images of that size, or take a pooling head)"
                 )
         kernel = self.param("kernel", self.kernel_init, (given, self.features), jnp.float32)
         y = x @ kernel.astype(x.dtype)

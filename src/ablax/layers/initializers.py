@@ -133,9 +133,6 @@ ONES: Initializer = ones
 """All one: the biases of AlexNet's conv2, conv4, conv5 and hidden dense layers, which give the
 ReLUs positive inputs at the start (Krizhevsky et al. 2012, section 5)."""
 
-TENTHS: Initializer = constant(0.1)
-"""All 0.1: the biases CaffeNet has where AlexNet has ones."""
-
 QUARTERS: Initializer = constant(0.25)
 """All 0.25: the slopes of a PReLU (He et al. 2015, Delving Deep, section 2.1)."""
 

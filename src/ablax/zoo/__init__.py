@@ -12,6 +12,16 @@ from ablax.zoo.caffenet import caffenet, caffenet_ungrouped
 from ablax.zoo.catalog import CATALOG, find
 from ablax.zoo.conventions import conventions
 from ablax.zoo.entry import Entry
+from ablax.zoo.googlenet import googlenet, googlenet_bn, googlenet_small
+from ablax.zoo.inception_resnet import (
+    inception_resnet_v1,
+    inception_resnet_v2,
+    inception_resnet_v2_paper,
+)
+from ablax.zoo.inception_small import inception_small
+from ablax.zoo.inception_v2 import inception_v2, inception_v2_factorized
+from ablax.zoo.inception_v3 import inception_v3
+from ablax.zoo.inception_v4 import inception_v4
 from ablax.zoo.lenet import code_head, lenet5, lenet5_codes
 from ablax.zoo.mobilenet_v1 import mobilenet_v1, mobilenet_v1_small
 from ablax.zoo.mobilenet_v2 import mobilenet_v2, mobilenet_v2_small
@@ -107,6 +117,7 @@ from ablax.zoo.shufflenet_v2 import (
     shufflenet_v2_2_0,
     shufflenet_v2_small,
 )
+from ablax.zoo.squeezenet import squeezenet_1_0, squeezenet_1_1, squeezenet_small
 from ablax.zoo.vgg import (
     vgg_a,
     vgg_a_lrn,
@@ -133,7 +144,18 @@ __all__ = [
     "code_head",
     "conventions",
     "find",
+    "googlenet",
+    "googlenet_bn",
+    "googlenet_small",
     "heads",
+    "inception_resnet_v1",
+    "inception_resnet_v2",
+    "inception_resnet_v2_paper",
+    "inception_small",
+    "inception_v2",
+    "inception_v2_factorized",
+    "inception_v3",
+    "inception_v4",
     "lenet5",
     "lenet5_codes",
     "mobilenet_v1",
@@ -215,6 +237,9 @@ __all__ = [
     "shufflenet_v2_1_5",
     "shufflenet_v2_2_0",
     "shufflenet_v2_small",
+    "squeezenet_1_0",
+    "squeezenet_1_1",
+    "squeezenet_small",
     "tails",
     "vgg_a",
     "vgg_a_lrn",

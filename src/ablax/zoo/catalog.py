@@ -6,6 +6,12 @@ from ablax.errors import AblaxError, nearest
 from ablax.zoo.alexnet import ENTRIES as ALEXNET
 from ablax.zoo.caffenet import ENTRIES as CAFFENET
 from ablax.zoo.entry import Entry
+from ablax.zoo.googlenet import ENTRIES as GOOGLENET
+from ablax.zoo.inception_resnet import ENTRIES as INCEPTION_RESNET
+from ablax.zoo.inception_small import ENTRIES as INCEPTION_SMALL
+from ablax.zoo.inception_v2 import ENTRIES as INCEPTION_V2
+from ablax.zoo.inception_v3 import ENTRIES as INCEPTION_V3
+from ablax.zoo.inception_v4 import ENTRIES as INCEPTION_V4
 from ablax.zoo.lenet import ENTRIES as LENET
 from ablax.zoo.mobilenet_v1 import ENTRIES as MOBILENET_V1
 from ablax.zoo.mobilenet_v2 import ENTRIES as MOBILENET_V2
@@ -18,6 +24,7 @@ from ablax.zoo.senet import ENTRIES as SENET
 from ablax.zoo.shiftnet import ENTRIES as SHIFTNET
 from ablax.zoo.shufflenet_v1 import ENTRIES as SHUFFLENET_V1
 from ablax.zoo.shufflenet_v2 import ENTRIES as SHUFFLENET_V2
+from ablax.zoo.squeezenet import ENTRIES as SQUEEZENET
 from ablax.zoo.vgg import ENTRIES as VGG
 from ablax.zoo.xception import ENTRIES as XCEPTION
 
@@ -27,6 +34,13 @@ CATALOG: tuple[Entry, ...] = (
     *CAFFENET,
     *VGG,
     *MOBILENET_V1,
+    *GOOGLENET,
+    *INCEPTION_V2,
+    *INCEPTION_V3,
+    *INCEPTION_V4,
+    *INCEPTION_RESNET,
+    *INCEPTION_SMALL,
+    *SQUEEZENET,
     *RESNET,
     *RESNET_CIFAR,
     *RESNET_PREACTIVATION,

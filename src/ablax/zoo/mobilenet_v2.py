@@ -79,10 +79,10 @@ def mobilenet_v2(classes: int = 1000, width: float = 1.0) -> Network:
 def mobilenet_v2_small(classes: int = 10, width: float = 1.0) -> Network:
     """MobileNet V2 for images of 32 or 28 pixels: two of the five strides of 2 become 1.
 
-    2,236,682 parameters and 87,976,448 multiply-accumulates at 32 pixels and 3 channels. The strides
-    of the first convolution and of the third line are 1, so that the last maps have 4x4 pixels. The
-    choice is that of kuangliu/pytorch-cifar, which also projects the shortcut of blocks that change
-    their features, and has ReLU for ReLU6; the paper has no such form.
+    2,236,682 parameters and 87,976,448 multiply-accumulates at 32 pixels and 3 channels. The first
+    convolution and the third line have stride 1, so that the last maps have 4x4 pixels. The choice
+    is that of kuangliu/pytorch-cifar, which also projects the shortcut of blocks that change their
+    features, and has ReLU for ReLU6; the paper has no such form.
 
     Args:
         classes: Scores an image.

@@ -62,6 +62,15 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         "vgg_c": Published(133_638_952, None, _BY_HAND),
         "vgg_d": Published(138_357_544, 15_470_264_320, _VISION),
         "vgg_e": Published(143_667_240, 19_632_062_464, _VISION),
+        "googlenet": Published(6_998_552, 1_582_671_872, _BY_HAND),
+        "googlenet_bn": Published(6_624_904, 1_498_376_192, _VISION),
+        "inception_v3": Published(23_834_568, 5_713_216_096, _VISION),
+        "inception_v4": Published(42_679_816, 12_253_974_624, _TIMM),
+        "inception_resnet_v2": Published(55_843_464, 13_155_794_016, _TIMM),
+        "squeezenet_1_0": Published(
+            1_248_424, 818_924_576, _VISION, 42.5, 19.7, "Iandola et al. 2016, table 3"
+        ),
+        "squeezenet_1_1": Published(1_235_496, 349_151_936, _VISION),
         "mobilenet_v1": Published(
             4_231_976, 568_740_352, _TIMM, 29.4, None, "Howard et al. 2017, table 8"
         ),

@@ -11,7 +11,7 @@ stage; d doubles from stage to stage.
 Conventions, as in torchvision and the authors' code: down-sampling by stride 2 in the 3x3,
 projections (1x1 and batch normalization) where the shape changes and identities elsewhere (type B),
 max pool padded by 1 and rounding down, batch-norm epsilon 1e-5, a batch normalization after every
-convolution.
+convolution. Kernels start with variance 2 / fan-in; the authors' code has 2 / fan-out.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ablax.core import Chain, Layers, Network, chain, insert_after
+from ablax.errors import AblaxError
 from ablax.layers import (
     BatchNormalization,
     Convolution,
@@ -123,6 +124,9 @@ def vgg(stages: Stages, classes: int = 1000) -> Network:
         stages: `A` to `E`, or windows of your own for five stages.
         classes: Scores an image.
 
+    Raises:
+        AblaxError: Not five stages, or an empty one.
+
     Example:
         >>> from ablax.core import count_parameters
         >>> count_parameters(vgg(D), (224, 224, 3))
@@ -156,7 +160,7 @@ def vgg_small(stages: Stages = D, classes: int = 10, width: float = 1.0) -> Netw
         width: Factor on the features, more than 0.
 
     Raises:
-        AblaxError: The width is not positive.
+        AblaxError: The width is not positive; not five stages, or an empty one.
 
     References:
         Liu, Deng 2015, Very deep convolutional neural network based image classification using
@@ -176,6 +180,11 @@ def _tail_and_body(
     stages: Stages, convolution: Callable[[int, int], Chain], pool: MaxPool
 ) -> tuple[Layers, Layers]:
     """`conv1_1` to `pool1`, and `conv2_1` to `pool5`."""
+    if len(stages) != len(FEATURES) or not all(stages):
+        raise AblaxError(
+            f"VGG has five stages of at least one convolution, and {stages} was given: write the "
+            "windows of each, as in A or D"
+        )
     parts = []
     for stage, (features, windows) in enumerate(zip(FEATURES, stages, strict=True), start=1):
         layers = {

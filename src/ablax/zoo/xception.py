@@ -58,8 +58,8 @@ def xception_small(classes: int = 10, width: float = 1.0, middle: int = 8) -> Ne
     """Xception for images of 32 or 28 pixels: two of the five strides of 2 become 1.
 
     20,827,442 parameters and 1,129,681,408 multiply-accumulates at 32 pixels and 3 channels. The
-    first two convolutions are padded and have stride 1, and the third block of the entry flow, which
-    pools with stride 1, keeps its 8x8 pixels; the last maps have 4x4. The choice is that of
+    first two convolutions are padded and have stride 1, and the third block of the entry flow pools
+    with stride 1 and keeps its 8x8 pixels; the last maps have 4x4. The choice is that of
     weiaicunzai/pytorch-cifar100; the paper has no such form.
 
     Args:

@@ -1,0 +1,229 @@
+"""GoogLeNet, the network that won ImageNet in 2014, and its forms.
+
+Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper with
+convolutions. arXiv 1409.4842, table 1, figure 3 and section 5.
+
+Nine inception modules (`ablax.zoo.inception_modules`) behind a short chain, a global average
+instead of dense layers, and in training two side classifiers on inner modules.
+
+Two definitions go by the name. `googlenet` is the paper's and the lecture's: 5x5 windows, biases,
+response normalization. `googlenet_bn` is torchvision's: batch normalization everywhere, no response
+normalization, and 3x3 windows where the paper has 5x5 (a slip it keeps for its weights' sake).
+
+Conventions: max pools of the chain are not padded and round up, those within a module are padded by
+1; the global average stands for the paper's 7x7 average pool, the same at 224 pixels. The paper
+gives no constants for response normalization; here are those of Caffe's published network, a sum
+over 5 channels with alpha 1e-4 divided by 5 and k 1. `googlenet_bn` has batch-norm epsilon 1e-3.
+
+The networks are what is left after training; `with_auxiliary` puts the side classifiers on, which
+cost nothing and count for nothing once the network is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from ablax.core import Chain, Edit, Layers, Network, chain, compose, insert_after
+from ablax.layers import (
+    AveragePool,
+    Dense,
+    Dropout,
+    GlobalAveragePool,
+    LocalResponseNormalization,
+    MaxPool,
+    Parallel,
+    ReLU,
+    Vectorize,
+)
+from ablax.layers.adaptive_pool import AdaptiveAveragePool
+from ablax.layers.auxiliary import Auxiliary
+from ablax.zoo import heads, tails
+from ablax.zoo.alexnet import check_width, scaled
+from ablax.zoo.entry import Entry
+from ablax.zoo.inception_modules import Convolve, normalized, plain, reduced
+
+# Table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
+MODULES: Mapping[str, tuple[int, int, int, int, int, int]] = MappingProxyType(
+    {
+        "3a": (64, 96, 128, 16, 32, 32),
+        "3b": (128, 128, 192, 32, 96, 64),
+        "4a": (192, 96, 208, 16, 48, 64),
+        "4b": (160, 112, 224, 24, 64, 64),
+        "4c": (128, 128, 256, 24, 64, 64),
+        "4d": (112, 144, 288, 32, 64, 64),
+        "4e": (256, 160, 320, 32, 128, 128),
+        "5a": (256, 160, 320, 32, 128, 128),
+        "5b": (384, 192, 384, 48, 128, 128),
+    }
+)
+
+
+def googlenet(classes: int = 1000) -> Network:
+    """GoogLeNet of the paper and the lecture, for images of 224 pixels.
+
+    6,998,552 parameters and 1,582,671,872 multiply-accumulates. The lecture's (L2) column `params`
+    disagrees with its own table: `conv1` has 9,408 weights where it prints 2.7 K, `inception_4c`
+    510,104 parameters where it prints 463 K, `inception_5a` 1,043,456 where it prints 1072 K.
+
+    Args:
+        classes: Scores an image.
+    """
+    norm = LocalResponseNormalization(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
+    return Network(
+        tail=tails.plain(64),
+        body=Layers(
+            norm1=norm,
+            conv2_reduce=plain(64, 1),
+            conv2=plain(192, 3),
+            norm2=norm,
+            pool2=_pool(),
+        )
+        + _modules(plain),
+        head=_head(classes, dropout=0.4),
+    )
+
+
+def googlenet_bn(classes: int = 1000) -> Network:
+    """GoogLeNet as torchvision defines it: batch normalization, and 3x3 for 5x5.
+
+    6,624,904 parameters and 1,498,376,192 multiply-accumulates at 224 pixels; the error of
+    torchvision's weights is 30.2 / 10.5 % (top-1 / top-5). Its fourth pool has a window of 2 where
+    the paper has 3, and its dropout a rate of 0.2 where the paper has 0.4.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
+        body=Layers(conv2_reduce=normalized(64, 1), conv2=normalized(192, 3), pool2=_pool())
+        + _modules(normalized, largest=3, last_pool=2),
+        head=_head(classes, dropout=0.2),
+    )
+
+
+def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
+    """GoogLeNet for images of 32 or 28 pixels, with batch normalization.
+
+    At width 1 with 32 pixels and 3 channels 5,871,914 parameters and 1.447 G multiply-accumulates.
+    The layout of kuangliu/pytorch-cifar: one 3x3 convolution instead of all layers in front of the
+    modules, which then work at 32, 16 and 8 pixels. Theirs has two 3x3 convolutions for each 5x5;
+    ours has the 5x5, so that its modules are the paper's. The papers have no form for CIFAR; for
+    one of the literature see `ablax.zoo.inception_small`.
+
+    Args:
+        classes: Scores an image.
+        width: Factor on the features of every layer but the last, more than 0.
+
+    Raises:
+        AblaxError: The width is not positive.
+    """
+    check_width(width)
+    return Network(
+        tail=Layers(conv1=normalized(scaled(192, width), 3)),
+        body=_modules(normalized, width=width),
+        head=heads.global_average_pool(classes),
+    )
+
+
+def auxiliary_head(classes: int = 1000) -> Layers:
+    """The paper's side classifier: 5x5/3 average, 1x1 to 128, 1024 units, 70 % dropout.
+
+    Of maps of 14x14 pixels; from 512 features 3,188,840 parameters for 1000 classes.
+
+    Args:
+        classes: Scores an image.
+
+    References:
+        Szegedy et al. 2014, section 5.
+    """
+    return _side(AveragePool(5, 3), plain(128, 1), classes)
+
+
+def auxiliary_head_bn(classes: int = 1000) -> Layers:
+    """Torchvision's side classifier: an average over 4x4 bins, and batch normalization.
+
+    At 14 pixels its bins hold 4 pixels and overlap; the paper's windows hold 5.
+
+    Args:
+        classes: Scores an image.
+    """
+    return _side(AdaptiveAveragePool(4), normalized(128, 1), classes)
+
+
+def with_auxiliary(head: Layers) -> Edit:
+    """The edit that puts side classifiers behind modules 4a and 4d, for training.
+
+    `ablax.core.without(Auxiliary)` takes them off again.
+
+    Args:
+        head: Of each of the two: `auxiliary_head` for `googlenet`, `auxiliary_head_bn` for
+            `googlenet_bn`, any head of the zoo for small images.
+
+    Raises:
+        EditError: When applied to a network without these modules.
+
+    References:
+        Szegedy et al. 2014, section 5: their losses count 0.3 times.
+
+    Example:
+        >>> from ablax.core import count_parameters
+        >>> trained = with_auxiliary(auxiliary_head_bn())(googlenet_bn())
+        >>> count_parameters(trained, (224, 224, 3))
+        13004888
+    """
+    return compose(
+        insert_after("inception_4a", auxiliary1=Auxiliary(head)),
+        insert_after("inception_4d", auxiliary2=Auxiliary(head)),
+    )
+
+
+def _modules(
+    convolve: Convolve, width: float = 1.0, largest: int = 5, last_pool: int = 3
+) -> Layers:
+    """Table 1 from inception (3a) on, with the pools between the stages."""
+
+    def stage(number: str) -> Layers:
+        return Layers(
+            {
+                f"inception_{name}": _module(row, convolve, width, largest)
+                for name, row in MODULES.items()
+                if name.startswith(number)
+            }
+        )
+
+    pools = Layers(pool3=_pool()), Layers(pool4=_pool(last_pool))
+    return stage("3") + pools[0] + stage("4") + pools[1] + stage("5")
+
+
+def _module(row: tuple[int, ...], convolve: Convolve, width: float, largest: int) -> Parallel:
+    one, reduce3, three, reduce5, five, projection = (scaled(features, width) for features in row)
+    return reduced(one, reduce3, three, reduce5, five, projection, convolve, largest)
+
+
+def _pool(window: int = 3) -> MaxPool:
+    return MaxPool(window, 2, rounding="ceil")
+
+
+def _head(classes: int, dropout: float) -> Layers:
+    return Layers(
+        average=GlobalAveragePool(),
+        classifier=chain(dropout=Dropout(dropout), dense=Dense(classes)),
+    )
+
+
+def _side(average: AveragePool | AdaptiveAveragePool, conv: Chain, classes: int) -> Layers:
+    return Layers(
+        average=average,
+        conv=conv,
+        vectorize=Vectorize(),
+        hidden=chain(dense=Dense(1024), relu=ReLU(), dropout=Dropout(0.7)),
+        classifier=Dense(classes),
+    )
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(googlenet, 224, 6_998_552, 1_582_671_872),
+    Entry(googlenet_bn, 224, 6_624_904, 1_498_376_192),
+    Entry(googlenet_small, 32, 5_871_914, 1_447_241_728),
+)

@@ -1,0 +1,208 @@
+"""SqueezeNet: AlexNet's error with a fiftieth of its parameters.
+
+Iandola, Han, Moskewicz, Ashraf, Dally, Keutzer (2016): SqueezeNet: AlexNet-level accuracy with 50x
+fewer parameters and <0.5MB model size. arXiv 1602.07360, table 1, sections 3 and 6. Authors' files:
+forresti/SqueezeNet.
+
+A fire module squeezes its input to few features by 1x1 convolutions, then expands them by 1x1 and
+3x3 convolutions side by side. There is no dense layer: the last 1x1 convolution has a map a class.
+
+Conventions, as in the authors' Caffe files and in torchvision: max pools are not padded and round
+up; the first convolution is not padded; biases everywhere, no batch normalization; weights of the
+classifier start from a Gaussian of deviation 0.01, the others as in He et al. (2015) (the authors'
+files have Xavier's).
+
+The paper's table 1 prints images of 224 pixels and a first map of 111, which belong to 227 pixels:
+(227 - 7) / 2 + 1 = 111. At 224 pixels the first map has 109, the fire modules 54, 27 and 13, and so
+it is counted here; the parameters are the same. The lecture's table (L2) repeats the 111, and
+prints 13x12 for the last pool where 13x13 is meant.
+"""
+
+from __future__ import annotations
+
+from ablax.core import Chain, Layers, Network, chain
+from ablax.errors import AblaxError
+from ablax.layers import Convolution, MaxPool, Parallel, ReLU, Residual
+from ablax.zoo import heads
+from ablax.zoo.alexnet import check_width, scaled
+from ablax.zoo.entry import Entry
+
+BYPASSED = ("fire3", "fire5", "fire7", "fire9")
+"""The fire modules whose input and output have equally many features."""
+
+
+def squeezenet_1_0(classes: int = 1000) -> Network:
+    """SqueezeNet of the paper's table 1, for images of 224 pixels.
+
+    1,248,424 parameters, as the paper prints, and 818,924,576 multiply-accumulates, as in
+    torchvision; the paper's error is 42.5 / 19.7 % (top-1 / top-5).
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=Layers(
+            conv1=_convolution(96, 7, stride=2, padding="VALID"),
+            pool1=_pool(),
+        ),
+        body=Layers(
+            fire2=fire(16, 64, 64),
+            fire3=fire(16, 64, 64),
+            fire4=fire(32, 128, 128),
+            pool4=_pool(),
+            fire5=fire(32, 128, 128),
+            fire6=fire(48, 192, 192),
+            fire7=fire(48, 192, 192),
+            fire8=fire(64, 256, 256),
+            pool8=_pool(),
+            fire9=fire(64, 256, 256),
+        ),
+        head=heads.convolution(classes),
+    )
+
+
+def squeezenet_1_1(classes: int = 1000) -> Network:
+    """SqueezeNet of the authors' second file: a smaller first window, and pools moved forward.
+
+    1,235,496 parameters and 349,151,936 multiply-accumulates at 224 pixels, 2.3 times fewer than
+    `squeezenet_1_0`; the error of torchvision's weights is 41.8 / 19.4 % (top-1 / top-5).
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=Layers(
+            conv1=_convolution(64, 3, stride=2, padding="VALID"),
+            pool1=_pool(),
+        ),
+        body=Layers(
+            fire2=fire(16, 64, 64),
+            fire3=fire(16, 64, 64),
+            pool3=_pool(),
+            fire4=fire(32, 128, 128),
+            fire5=fire(32, 128, 128),
+            pool5=_pool(),
+            fire6=fire(48, 192, 192),
+            fire7=fire(48, 192, 192),
+            fire8=fire(64, 256, 256),
+            fire9=fire(64, 256, 256),
+        ),
+        head=heads.convolution(classes),
+    )
+
+
+def squeezenet_small(classes: int = 10, width: float = 1.0) -> Network:
+    """SqueezeNet 1.1 for images of 32 or 28 pixels: the first layer keeps the size.
+
+    727,626 parameters and 88,735,744 multiply-accumulates at 32 pixels and 3 channels. An
+    adaptation of ours: a 3x3 convolution with stride 1 and no first pool, then the eight fire
+    modules and two pools of 1.1, at 32, 16 and 8 pixels.
+
+    Args:
+        classes: Scores an image.
+        width: Factor on the features of every layer but the last, more than 0.
+
+    Raises:
+        AblaxError: The width is not positive.
+    """
+    check_width(width)
+
+    def module(squeeze: int, expand: int) -> Chain:
+        narrow, wide = scaled(squeeze, width), scaled(expand, width)
+        return fire(narrow, wide, wide)
+
+    return Network(
+        tail=Layers(conv1=_convolution(scaled(64, width), 3)),
+        body=Layers(
+            fire2=module(16, 64),
+            fire3=module(16, 64),
+            pool3=_pool(),
+            fire4=module(32, 128),
+            fire5=module(32, 128),
+            pool5=_pool(),
+            fire6=module(48, 192),
+            fire7=module(48, 192),
+            fire8=module(64, 256),
+            fire9=module(64, 256),
+        ),
+        head=heads.convolution(classes),
+    )
+
+
+def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Chain:
+    """The fire module: 1x1 to few features, then 1x1 and 3x3 side by side.
+
+    (N, H, W, C) -> (N, H, W, expand1x1 + expand3x3), with squeeze (C + expand1x1 + 9 expand3x3)
+    weights and a bias a feature.
+
+    Args:
+        squeeze: Features between, the paper's s1x1.
+        expand1x1: Features of the 1x1, e1x1.
+        expand3x3: Features of the 3x3, e3x3.
+
+    References:
+        Iandola et al. 2016, section 3.2 and figure 1.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.ones((1, 54, 54, 96))
+        >>> jax.eval_shape(fire(16, 64, 64).init_with_output, jax.random.key(0), x)[0].shape
+        (1, 54, 54, 128)
+    """
+    return chain(
+        squeeze=_convolution(squeeze, 1),
+        expand=Parallel(
+            Layers(
+                expand1x1=_convolution(expand1x1, 1),
+                expand3x3=_convolution(expand3x3, 3),
+            )
+        ),
+    )
+
+
+def with_simple_bypass(network: Network) -> Network:
+    """The edit that adds to the output of fire modules 3, 5, 7 and 9 their input.
+
+    It has no parameters, and those there are keep their paths. The paper's error falls from 42.5 /
+    19.7 to 39.6 / 17.5 %.
+
+    Args:
+        network: A SqueezeNet.
+
+    Raises:
+        AblaxError: It lacks one of these modules.
+
+    References:
+        Iandola et al. 2016, section 6, figure 2 (middle) and table 3.
+
+    Example:
+        >>> with_simple_bypass(squeezenet_1_0()).body["fire3"].residual == fire(16, 64, 64).layers
+        True
+    """
+    if missing := [name for name in BYPASSED if not isinstance(network.body[name], Chain)]:
+        raise AblaxError(
+            f"{', '.join(missing)}: a fire module is expected; is it bypassed already?"
+        )
+    return network.copy(
+        body=Layers(
+            {
+                name: Residual(layer.layers) if name in BYPASSED else layer
+                for name, layer in network.body.items()
+            }
+        )
+    )
+
+
+def _pool() -> MaxPool:
+    return MaxPool(3, 2, rounding="ceil")
+
+
+def _convolution(features: int, window: int, stride: int = 1, padding: str = "SAME") -> Chain:
+    return chain(conv=Convolution(features, window, stride, padding), relu=ReLU())
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(squeezenet_1_0, 224, 1_248_424, 818_924_576),
+    Entry(squeezenet_1_1, 224, 1_235_496, 349_151_936),
+    Entry(squeezenet_small, 32, 727_626, 88_735_744),
+)

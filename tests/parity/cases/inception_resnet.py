@@ -1,0 +1,16 @@
+"""Inception-ResNet V2 beside timm's, which is the one its authors published."""
+
+from parity_case import Case
+
+from ablax.interop.torch_names.inception_resnet import inception_resnet
+from ablax.zoo.inception_resnet import inception_resnet_v2
+
+CASES = (
+    Case(
+        name="inception_resnet_v2",
+        build=inception_resnet_v2,
+        image_size=299,
+        torch_name=inception_resnet,
+        source="timm:inception_resnet_v2",
+    ),
+)

@@ -1,0 +1,24 @@
+"""Pre-activated residual networks beside timm's."""
+
+from parity_case import Case
+
+from ablax.interop.torch_names.resnet_preactivation import resnet_preactivation
+from ablax.zoo.resnet_preactivation import resnet50_preactivation, resnet101_preactivation
+
+CASES = (
+    Case(
+        name="resnet50_preactivation",
+        build=resnet50_preactivation,
+        image_size=224,
+        torch_name=resnet_preactivation,
+        source="timm:resnetv2_50",
+        gradients=True,
+    ),
+    Case(
+        name="resnet101_preactivation",
+        build=resnet101_preactivation,
+        image_size=224,
+        torch_name=resnet_preactivation,
+        source="timm:resnetv2_101",
+    ),
+)
