@@ -39,18 +39,27 @@ COLUMNS = ("layer", "part", "where", "plain_ms", "ours_ms", "ratio")
 Form = Callable[..., Array]
 
 
-def plain_convolution(groups: int = 1) -> Form:
+def plain_convolution(groups: int = 1, stride: int = 1) -> Form:
     """XLA's convolution with JAX's own derivative."""
 
     def apply(x: Array, kernel: Array) -> Array:
         return lax.conv_general_dilated(
             x,
             kernel,
-            (1, 1),
+            (stride, stride),
             "SAME",
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=groups,
         )
+
+    return apply
+
+
+def our_convolution(groups: int = 1, stride: int = 1) -> Form:
+    """The same as `ablax.layers.convolution` writes it."""
+
+    def apply(x: Array, kernel: Array) -> Array:
+        return convolution(x, kernel, groups=groups, stride=stride)
 
     return apply
 
@@ -95,8 +104,33 @@ def cases() -> dict[str, tuple[Form, Form, tuple[Array, ...]]]:
         ),
         "convolution, 2 groups, 3x3, 96 -> 96, 8x8, 64": (
             plain_convolution(groups=2),
-            lambda x, kernel: convolution(x, kernel, groups=2),
+            our_convolution(groups=2),
             (normal(64, 8, 8, 96), normal(3, 3, 48, 96)),
+        ),
+        "convolution, depthwise, 3x3, 32, 32x32, 64": (
+            plain_convolution(groups=32),
+            our_convolution(groups=32),
+            (normal(64, 32, 32, 32), normal(3, 3, 1, 32)),
+        ),
+        "convolution, depthwise, 3x3/2, 64, 16x16, 64": (
+            plain_convolution(groups=64, stride=2),
+            our_convolution(groups=64, stride=2),
+            (normal(64, 16, 16, 64), normal(3, 3, 1, 64)),
+        ),
+        "convolution, 8 groups, 3x3, 32 -> 32, 16x16, 16": (
+            plain_convolution(groups=8),
+            our_convolution(groups=8),
+            (normal(16, 16, 16, 32), normal(3, 3, 4, 32)),
+        ),
+        "convolution, 32 groups, 3x3, 128 -> 128, 8x8, 16": (
+            plain_convolution(groups=32),
+            our_convolution(groups=32),
+            (normal(16, 8, 8, 128), normal(3, 3, 4, 128)),
+        ),
+        "convolution, 4 groups, 1x1, 64 -> 64, 16x16, 32": (
+            plain_convolution(groups=4),
+            our_convolution(groups=4),
+            (normal(32, 16, 16, 64), normal(1, 1, 16, 64)),
         ),
         "max pool, 3x3/2, 32x32x32, 128": (
             lambda x: nn.max_pool(x, (3, 3), (2, 2)),

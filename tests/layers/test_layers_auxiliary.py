@@ -28,8 +28,8 @@ IMAGES = X.reshape(2, 1, 1, 2)
 
 
 def network():
-    tail = Layers(pool=GlobalAveragePool(), fc1=Dense(2))
-    return Network(tail, Layers(side=SIDE), Layers(fc2=Dense(3)))
+    body = Layers(fc1=Dense(2), side=SIDE)
+    return Network(Layers(pool=GlobalAveragePool()), body, Layers(fc2=Dense(3)))
 
 
 def scores_aside(net, variables, x):

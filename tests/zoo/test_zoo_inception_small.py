@@ -37,7 +37,7 @@ def test_maps_have_28_14_and_7_pixels():
 
 
 def test_a_width_that_leaves_nothing_is_refused():
-    with pytest.raises(AblaxError, match="the width is 0.0"):
+    with pytest.raises(AblaxError, match=r"the width is 0\.0"):
         inception_small(10, 0.0)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -13,7 +13,12 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
+from ablax.layers.depthwise import DEPTHWISE, MOST_TAPS
+from ablax.layers.forms import Bilinear, Form, plain
+from ablax.layers.grouped import GROUPED, GROUPED_POINTWISE
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
+from ablax.layers.pointwise import POINTWISE
+from ablax.layers.turned import TURNED
 from ablax.layers.windows import (
     FieldError,
     Padding,
@@ -26,11 +31,6 @@ from ablax.layers.windows import (
     positive,
     takes,
 )
-
-IMAGES = ("NHWC", "HWIO", "NHWC")
-
-FEW = 8
-"""Up to this many groups are computed one after the other on a CPU."""
 
 
 @takes("N H W C")
@@ -94,111 +94,62 @@ def convolution(
         )
     window = kernel.shape[0], kernel.shape[1]
     windows = place("convolution", x.shape, window, stride, padding, dilation, strict=strict)
-    return _convolve(x, kernel.astype(x.dtype), windows, groups)
+    return _convolve(x, kernel.astype(x.dtype), windows)
 
 
-def _plain(x: Array, kernel: Array, windows: Windows, groups: int = 1) -> Array:
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        windows.stride,
-        windows.padding,
-        rhs_dilation=windows.dilation,
-        dimension_numbers=IMAGES,
-        feature_group_count=groups,
-    )
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3))
-def _convolve(x: Array, kernel: Array, windows: Windows, groups: int) -> Array:
-    if 1 < groups <= FEW:
-        return _by_platform(_plain, x, kernel, windows, groups)
-    return _plain(x, kernel, windows, groups)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
+def _convolve(x: Array, kernel: Array, windows: Windows) -> Array:
+    return _by_platform(_form(x, kernel, windows).value, windows, x, kernel)
 
 
 @functools.partial(_convolve.defjvp, symbolic_zeros=True)
 def _convolve_jvp(
-    windows: Windows, groups: int, primals: tuple[Array, Array], tangents: tuple[Any, Any]
+    windows: Windows, primals: tuple[Array, Array], tangents: tuple[Any, Any]
 ) -> tuple[Array, Array]:
-    """The derivative, written so that its transposes are fast in a loop on a CPU.
-
-    y' = x' * k + x * k'. JAX writes the transposes of these two with axes in an order that XLA's
-    CPU compiler turns round first, but not inside a loop such as a `lax.scan` over the steps of an
-    epoch, where the gradient of the kernel then takes tens of times as long. Here the kernel and
-    the image are turned beforehand, so that both transposes read like a forward convolution, and a
-    barrier keeps XLA from folding the turns back.
+    """The derivative y' = x' * k + x * k'.
 
     A tangent that is zero costs nothing: a derivative in the weights alone is two convolutions.
-
-    The gain is inside loops alone; at the top level there is none. Measured 2026-11-21 on 2 cores
-    of an AMD EPYC, gradient of 3x3, 16 -> 16 features, images of (128, 32, 32), in a `lax.scan`:
-    2,192 ms plain and 42 ms so on JAX 0.12.0.1, 2,951 and 49 on 0.10.2. `benchmarks/layers.py`,
-    rows `convolution`, says when this may be deleted: when the ratios in the scan are 1 or less.
+    Nothing is kept for the way back but images and kernel: without `jax.checkpoint` a choice by
+    platform would keep what every platform turns or pads on its way.
     """
     x, kernel = primals
     dx, dkernel = tangents
-    y = _convolve(x, kernel, windows, groups)
+    form = _form(x, kernel, windows)
+    y = _convolve(x, kernel, windows)
     parts = []
-    if not isinstance(dx, SymbolicZero):
-        parts.append(_by_platform(_turned_kernel, dx, kernel, windows, groups))
-    if not isinstance(dkernel, SymbolicZero):
-        parts.append(_by_platform(_turned_image, x, dkernel, windows, groups))
+    for one, arguments in ((form.along_images, (dx, kernel)), (form.along_kernel, (x, dkernel))):
+        if not any(isinstance(argument, SymbolicZero) for argument in arguments):
+            part = functools.partial(_by_platform, one, windows)
+            parts.append(jax.checkpoint(part, prevent_cse=False)(*arguments))
     return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
 
 
-def _by_platform(
-    one_group: Callable[[Array, Array, Windows], Array],
-    x: Array,
-    kernel: Array,
-    windows: Windows,
-    groups: int,
-) -> Array:
-    """On a CPU a formulation of our own, one group at a time; elsewhere XLA's convolution.
+def _form(x: Array, kernel: Array, windows: Windows) -> Form:
+    """How a CPU computes it; each form says in its file why, and what it gains."""
+    inputs, channels = kernel.shape[2], x.shape[3]
+    if inputs == 1 < channels and math.prod(windows.window) <= MOST_TAPS:
+        return DEPTHWISE
+    if windows.window == (1, 1):
+        return POINTWISE if inputs == channels else GROUPED_POINTWISE
+    return TURNED if inputs == channels else GROUPED
 
-    A grouped convolution is slow on a CPU, also at the top level, its gradient even more. Measured
-    2026-11-21 on 2 cores of an AMD EPYC, 96 -> 96 features in 2 groups, 3x3, images of (64, 8, 8):
-    gradient 214 ms plain and 14 ms so on JAX 0.12.0.1, 176 and 17 on 0.10.2; forward 3.8 and 2.2
-    times faster, the gradient in a `lax.scan` 75 and 69 times. `benchmarks/layers.py`, rows
-    `convolution, 2 groups`, says when this may be deleted. Many groups are left to XLA: the program
-    would grow with their number.
+
+@functools.partial(jax.jit, static_argnums=(0, 1), inline=True)
+def _by_platform(one: Bilinear, windows: Windows, x: Array, kernel: Array) -> Array:
+    """On a CPU a form of our own; elsewhere XLA's convolution, which the cost analysis follows.
+
+    Compiled, so that layers of equal shapes that run outside `jax.jit` share one program.
     """
 
     def on_cpu(x: Array, kernel: Array) -> Array:
-        if groups > FEW:
-            return _plain(x, kernel, windows, groups)
-        pieces = zip(jnp.split(x, groups, axis=3), jnp.split(kernel, groups, axis=3), strict=True)
-        results = [one_group(piece, own, windows) for piece, own in pieces]
-        return jnp.concatenate(results, axis=3) if groups > 1 else results[0]
+        return one(x, kernel, windows)
 
     def elsewhere(x: Array, kernel: Array) -> Array:
-        return _plain(x, kernel, windows, groups)
+        return plain(x, kernel, windows)
 
+    if one is plain:
+        return elsewhere(x, kernel)
     return lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
-
-
-def _turned_kernel(dx: Array, kernel: Array, windows: Windows) -> Array:
-    """A convolution whose transpose in `dx` is one of (N H W F) with (h w F i)."""
-    return lax.conv_general_dilated(
-        dx,
-        lax.optimization_barrier(jnp.transpose(kernel, (0, 1, 3, 2))),
-        windows.stride,
-        windows.padding,
-        rhs_dilation=windows.dilation,
-        dimension_numbers=("NHWC", "HWOI", "NHWC"),
-    )
-
-
-def _turned_image(x: Array, dkernel: Array, windows: Windows) -> Array:
-    """A convolution whose transpose in `dkernel` is one of (C H W N) with (H2 W2 N F)."""
-    turned = lax.conv_general_dilated(
-        lax.optimization_barrier(jnp.transpose(x, (3, 1, 2, 0))),
-        jnp.transpose(dkernel, (2, 0, 1, 3)),
-        windows.stride,
-        windows.padding,
-        rhs_dilation=windows.dilation,
-        dimension_numbers=("CHWN", "IHWO", "HWNC"),
-    )
-    return jnp.transpose(lax.optimization_barrier(turned), (2, 0, 1, 3))
 
 
 class Convolution(nn.Module):
