@@ -16,7 +16,7 @@ depthwise`, says when this file may be deleted: when the ratios are 1 or less.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -50,7 +50,7 @@ def value(x: Array, kernel: Array, windows: Windows) -> Array:
         products = map(jnp.multiply, _slices(image, windows), weights)
         return functools.reduce(lax.add, products).astype(x.dtype)
 
-    return lax.map(one, _pad(_repeated(x, kernel), windows.padding))
+    return _each(one, x, kernel)
 
 
 def along_images(x: Array, kernel: Array, windows: Windows) -> Array:
@@ -74,26 +74,23 @@ def along_images(x: Array, kernel: Array, windows: Windows) -> Array:
         (max(tap.place for tap in taps), min(tap.place for tap in taps)) for taps in (rows, columns)
     ]
 
-    def one(phases: list[list[Array]]) -> Array:
-        wide = [[phase.astype(weights.dtype) for phase in row] for row in phases]
-        zero = jnp.zeros((), weights.dtype)
+    def one(image: Array) -> Array:
+        phases = _phases(image.astype(weights.dtype), windows)
         parts = []
         for (row, column), weight in zip(places, weights, strict=True):
             sides = [
-                (last - tap.place, tap.place - first, 0)
+                (last - tap.place, tap.place - first)
                 for tap, (last, first) in zip((row, column), reach, strict=True)
             ]
-            part = wide[row.phase][column.phase] * weight
-            parts.append(lax.pad(part, zero, (*sides, (0, 0, 0))))
-        return functools.reduce(lax.add, parts).astype(x.dtype)
+            parts.append(_pad(phases[row.phase][column.phase] * weight, sides))
+        canvas = lax.optimization_barrier(functools.reduce(lax.add, parts))
+        sides = [
+            (-last, last + positions - size)
+            for (last, _), positions, size in zip(reach, windows.output, canvas.shape, strict=False)
+        ]
+        return _pad(canvas, sides).astype(x.dtype)
 
-    phases = _phases(_repeated(x, kernel), windows)
-    canvas = lax.map(jax.checkpoint(one, prevent_cse=False), phases)
-    sides = [
-        (-last, last + positions - size)
-        for (last, _), positions, size in zip(reach, windows.output, canvas.shape[1:3], strict=True)
-    ]
-    return _pad(canvas, sides)
+    return _each(one, x, kernel)
 
 
 def along_kernel(x: Array, kernel: Array, windows: Windows) -> Array:
@@ -125,9 +122,7 @@ def along_kernel(x: Array, kernel: Array, windows: Windows) -> Array:
         ]
         return jnp.concatenate(sums).astype(x.dtype)
 
-    return lax.map(
-        jax.checkpoint(one, prevent_cse=False), _pad(_repeated(x, kernel), windows.padding)
-    )
+    return _each(one, x, kernel)
 
 
 DEPTHWISE = Form(value, along_images, along_kernel)
@@ -139,19 +134,27 @@ def _weights(kernel: Array) -> Array:
     return kernel.reshape(-1, kernel.shape[3]).astype(wide)
 
 
-def _repeated(x: Array, kernel: Array) -> Array:
-    """A channel for each feature."""
-    return jnp.repeat(x, kernel.shape[3] // x.shape[3], axis=3)
+def _each(one: Callable[[Array], Array], x: Array, kernel: Array) -> Array:
+    """A form for one image with a channel for each feature, on image after image.
+
+    Of each image nothing but itself is kept for the way back.
+    """
+    x = jnp.repeat(x, kernel.shape[3] // x.shape[3], axis=3)
+    return lax.map(jax.checkpoint(one, prevent_cse=False), x)
 
 
-def _pad(x: Array, sides: Sequence[Pair]) -> Array:
-    """Rows and columns of zeros around images, or cut off where negative."""
-    around = [(0, 0, 0), *((low, high, 0) for low, high in sides), (0, 0, 0)]
-    return lax.pad(x, jnp.zeros((), x.dtype), around)
+def _pad(image: Array, sides: Sequence[Pair]) -> Array:
+    """Rows and columns of zeros around an image (H W F), or cut off where negative."""
+    around = [*((low, high, 0) for low, high in sides), (0, 0, 0)]
+    return lax.pad(image, jnp.zeros((), image.dtype), around)
 
 
 def _slices(image: Array, windows: Windows) -> list[Array]:
-    """What each tap sees of a padded image (H W F): (H2 W2 F)."""
+    """What each tap sees of an image (H W F): (H2 W2 F).
+
+    Behind the barrier the padded image is one array, which XLA does not pad again for every tap.
+    """
+    image = lax.optimization_barrier(_pad(image, windows.padding))
     (height, width), (down, right) = windows.output, windows.stride
     below, beside = (height - 1) * down + 1, (width - 1) * right + 1
     corners = [
@@ -177,13 +180,15 @@ def _taps(windows: Windows, axis: int) -> list[_Tap]:
     return [_Tap(*divmod(number * gap - low, windows.stride[axis])) for number in numbers]
 
 
-def _phases(x: Array, windows: Windows) -> list[list[Array]]:
-    """x[:, a::S, b::S] for all a and b, cut so that the transpose copies whole runs."""
+def _phases(image: Array, windows: Windows) -> list[list[Array]]:
+    """image[a::S, b::S] for all a and b, cut so that the transpose copies whole runs."""
     down, right = windows.stride
-    x = _pad(x, [(0, -size % step) for size, step in zip(x.shape[1:3], (down, right), strict=True)])
-    n, h, w, f = x.shape
-    rows = lax.split(x.reshape(n, h // down, down, w, f), (1,) * down, axis=2)
+    image = _pad(
+        image, [(0, -size % step) for size, step in zip(image.shape, (down, right), strict=False)]
+    )
+    h, w, f = image.shape
+    rows = lax.split(image.reshape(h // down, down, w, f), (1,) * down, axis=1)
     return [
-        list(lax.split(row.reshape(n, h // down, w // right, right * f), (f,) * right, axis=3))
+        list(lax.split(row.reshape(h // down, w // right, right * f), (f,) * right, axis=2))
         for row in rows
     ]

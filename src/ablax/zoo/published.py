@@ -109,7 +109,7 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         "resnet1202": Published(None, None, "", 7.93, None, _HE_CIFAR),
         "preactivation110": Published(None, None, "", 6.37, None, _HE_2016),
         "preactivation164": Published(None, None, "", 5.46, None, _HE_2016),
-        "preactivation1001": Published(None, None, "", 4.62, None, _HE_2016),
+        "preactivation1001": Published(None, None, "", 4.62, None, _HE_2016 + ", batches of 64"),
         "resnext29_8x64d": Published(None, None, "", 3.65, None, "Xie et al. 2016, table 7"),
     }
 )
