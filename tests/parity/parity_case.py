@@ -23,7 +23,7 @@ class Case:
         gradients: Whether the gradients are compared too: for one network a family.
         gain: Variance of a drawn kernel times its fan-in. 2 keeps a chain of ReLUs alive. With it
             the sums of a residual network grow, and sigmoid gates on them round to 0 and 1, so
-            that gated networks take 1.
+            that gated networks take 1, and deep ones whose gradients are compared.
     """
 
     name: str

@@ -13,6 +13,7 @@ CASES = (
         torch_name=resnet_preactivation,
         source="timm:resnetv2_50",
         gradients=True,
+        gain=1.0,
     ),
     Case(
         name="resnet101_preactivation",
