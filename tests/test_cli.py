@@ -89,6 +89,7 @@ def test_list_names_experiments_recipes_and_networks(capsys):
         "channels": 3,
         "parameters": 60_965_224,
         "macs": 724_406_816,
+        "weights": ["caffe bvlc_alexnet"],
     }
     main(["list"])
     assert "60,965,224" in capsys.readouterr().out
@@ -192,6 +193,7 @@ def test_an_experiment_without_its_prediction_is_refused(capsys, tmp_path):
     [
         (lambda: TrainConfig(chunk=-1), "train.chunk"),
         (lambda: TrainConfig(label_smoothing=1.0), "train.label-smoothing"),
+        (lambda: TrainConfig(auxiliary_weight=-0.3), "train.auxiliary-weight"),
         (lambda: TrainConfig(evaluate_every=0), "train.evaluate-every"),
         (lambda: OptimizerConfig(momentum=1.0), "optimizer.momentum"),
         (lambda: OptimizerConfig(weight_decay=-1.0), "optimizer.weight-decay"),

@@ -24,6 +24,8 @@ EXPERIMENTS = CONFIGS | {
 RUNNER = EXPERIMENTS | {"ablax.environment", "ablax.finished_runs", "ablax.results_folder"}
 COMMANDS = RUNNER | {
     *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
+    *("ablax.inference", "ablax.evaluation_data", "ablax.weights_folder"),
+    "ablax.preprocessing_options",
 }
 
 # Each part, and what it may import of ours beside itself. The most exact name counts.
@@ -53,9 +55,14 @@ OURS: dict[str, set[str]] = {
     },
     "ablax.discovery": {"ablax.config", "ablax.experiment", "ablax.errors"},
     "ablax.runner": RUNNER,
+    "ablax.weights_folder": ZOO | {"ablax.interop", "ablax.training", "ablax.atomic"},
+    "ablax.inference": {"ablax.interop", "ablax.errors"},
+    "ablax.evaluation_data": {"ablax.interop", "ablax.data", "ablax.errors"},
+    "ablax.preprocessing_options": {"ablax.interop"},
     "ablax.listing": COMMANDS,
     "ablax.recipe_options": {"ablax.config", "ablax.errors"},
-    "ablax.cli": COMMANDS,
+    "ablax.commands": COMMANDS,
+    "ablax.cli": COMMANDS | {"ablax.commands"},
     "configs": CONFIGS,
     "experiments": EXPERIMENTS | {"configs"},
 }

@@ -1,0 +1,58 @@
+"""`ablax run NAME`: an experiment, from where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from ablax.errors import AblaxError, nearest
+
+_HELP = """usage: ablax run NAME [--config RECIPE] [--results FOLDER] [fields of the recipe]
+
+NAME      an experiment (ablax list names them), or the path of a file that defines one
+RECIPE    a recipe (ablax list), or the path of one; digits by default
+FOLDER    where the results go; results/NAME/RECIPE by default
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes beside fields of the recipe, which `ablax.recipe_options` reads."""
+    parser.add_argument("name", nargs="?")
+    parser.add_argument("--config", default="digits")
+    parser.add_argument("--results", type=Path)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the experiment, or go on with it.
+
+    Args:
+        options: Of `arguments`, and `words` and `fields`: all words behind `ablax`, and those of
+            them that are fields of the recipe.
+    """
+    from rich.console import Console
+
+    from ablax.discovery import experiment, names, recipe
+    from ablax.recipe_options import override
+
+    words, fields = options.words, options.fields
+    recipe_name, base = recipe(options.config)
+    if {"-h", "--help"} & set(fields):
+        print(_HELP)
+        override(base, fields, recipe_name)
+    if options.name is None:
+        raise AblaxError("which experiment? " + nearest("", names("experiments")))
+    late = words[1] != options.name and fields
+    if late and words.index(options.name) > words.index(fields[0]):
+        raise AblaxError(f"put the experiment's name first: ablax run NAME {fields[0]} ...")
+    name, question = experiment(options.name)
+    resolved = override(base, fields, recipe_name)
+    folder = options.results or Path("results") / name / recipe_name
+    from ablax.results_folder import ResultsFolder
+    from ablax.runner import Order, run_experiment
+    from ablax.training.compilation import set_up
+
+    set_up()
+    command = shlex.join(["ablax", *words])
+    order = Order(name, question, recipe_name, resolved, ResultsFolder(folder), command)
+    run_experiment(order, Console())
