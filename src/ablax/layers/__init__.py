@@ -43,12 +43,14 @@ from ablax.layers.convolution_matrix import (
     input_matrix,
 )
 from ablax.layers.dense import Dense, Vectorize
+from ablax.layers.densely_connected import DenselyConnected
 from ablax.layers.discrete_convolution import (
     cross_correlation,
     discrete_convolution,
     moving_average,
 )
 from ablax.layers.dropout import Dropout, dropout
+from ablax.layers.dual_path import DualPath
 from ablax.layers.element import (
     Offset,
     Scale,
@@ -62,6 +64,7 @@ from ablax.layers.group_normalization import GroupNormalization, group_normaliza
 from ablax.layers.highway import Highway
 from ablax.layers.jarrett import filter_bank, jarrett_stage
 from ablax.layers.local import LocallyConnected, locally_connected
+from ablax.layers.multi_scale import Cell, DenseCell, MultiScale
 from ablax.layers.normalization import (
     BatchNormalization,
     LocalResponseNormalization,
@@ -150,13 +153,17 @@ __all__ = [
     "AveragePool",
     "BatchNormalization",
     "Bilinear",
+    "Cell",
     "ChannelShuffle",
     "ChannelToSpace",
     "CodeScores",
     "Codes",
     "Convolution",
     "Dense",
+    "DenseCell",
+    "DenselyConnected",
     "Dropout",
+    "DualPath",
     "FieldError",
     "Gate",
     "GlobalAveragePool",
@@ -171,6 +178,7 @@ __all__ = [
     "MaxPool",
     "Memory",
     "MinPool",
+    "MultiScale",
     "Nearest",
     "Offset",
     "PReLU",

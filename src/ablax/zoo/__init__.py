@@ -11,6 +11,28 @@ from ablax.zoo.alexnet import (
 from ablax.zoo.caffenet import caffenet, caffenet_ungrouped
 from ablax.zoo.catalog import CATALOG, find
 from ablax.zoo.conventions import conventions
+from ablax.zoo.densenet import (
+    densenet121,
+    densenet161,
+    densenet169,
+    densenet201,
+    densenet264,
+)
+from ablax.zoo.densenet_cifar import (
+    densenet40_12,
+    densenet_bc_100_12,
+    densenet_bc_190_40,
+    densenet_bc_250_24,
+    densenet_bc_cifar,
+    densenet_cifar,
+)
+from ablax.zoo.dpn import (
+    dpn68,
+    dpn92,
+    dpn98,
+    dpn131,
+    dpn_small,
+)
 from ablax.zoo.entry import Entry
 from ablax.zoo.googlenet import googlenet, googlenet_bn, googlenet_small
 from ablax.zoo.inception_resnet import (
@@ -25,6 +47,18 @@ from ablax.zoo.inception_v4 import inception_v4
 from ablax.zoo.lenet import code_head, lenet5, lenet5_codes
 from ablax.zoo.mobilenet_v1 import mobilenet_v1, mobilenet_v1_small
 from ablax.zoo.mobilenet_v2 import mobilenet_v2, mobilenet_v2_small
+from ablax.zoo.msdnet import (
+    anytime_scores,
+    msdnet_cifar,
+    msdnet_cifar10,
+    msdnet_cifar10_budgeted,
+    msdnet_imagenet,
+    msdnet_imagenet_k4,
+    msdnet_imagenet_k6,
+    msdnet_imagenet_k7,
+    truncated,
+    truncated_variables,
+)
 from ablax.zoo.published import PUBLISHED, Published
 from ablax.zoo.resnet import (
     plain18,
@@ -139,10 +173,27 @@ __all__ = [
     "alexnet_one_weird_trick",
     "alexnet_small",
     "alexnet_ungrouped",
+    "anytime_scores",
     "caffenet",
     "caffenet_ungrouped",
     "code_head",
     "conventions",
+    "densenet40_12",
+    "densenet121",
+    "densenet161",
+    "densenet169",
+    "densenet201",
+    "densenet264",
+    "densenet_bc_100_12",
+    "densenet_bc_190_40",
+    "densenet_bc_250_24",
+    "densenet_bc_cifar",
+    "densenet_cifar",
+    "dpn68",
+    "dpn92",
+    "dpn98",
+    "dpn131",
+    "dpn_small",
     "find",
     "googlenet",
     "googlenet_bn",
@@ -162,6 +213,13 @@ __all__ = [
     "mobilenet_v1_small",
     "mobilenet_v2",
     "mobilenet_v2_small",
+    "msdnet_cifar",
+    "msdnet_cifar10",
+    "msdnet_cifar10_budgeted",
+    "msdnet_imagenet",
+    "msdnet_imagenet_k4",
+    "msdnet_imagenet_k6",
+    "msdnet_imagenet_k7",
     "option_a",
     "option_b",
     "option_c",
@@ -241,6 +299,8 @@ __all__ = [
     "squeezenet_1_1",
     "squeezenet_small",
     "tails",
+    "truncated",
+    "truncated_variables",
     "vgg_a",
     "vgg_a_lrn",
     "vgg_b",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from ablax.errors import AblaxError, nearest
 from ablax.zoo.alexnet import ENTRIES as ALEXNET
 from ablax.zoo.caffenet import ENTRIES as CAFFENET
+from ablax.zoo.densenet import ENTRIES as DENSENET
+from ablax.zoo.densenet_cifar import ENTRIES as DENSENET_CIFAR
+from ablax.zoo.dpn import ENTRIES as DPN
 from ablax.zoo.entry import Entry
 from ablax.zoo.googlenet import ENTRIES as GOOGLENET
 from ablax.zoo.inception_resnet import ENTRIES as INCEPTION_RESNET
@@ -15,6 +18,7 @@ from ablax.zoo.inception_v4 import ENTRIES as INCEPTION_V4
 from ablax.zoo.lenet import ENTRIES as LENET
 from ablax.zoo.mobilenet_v1 import ENTRIES as MOBILENET_V1
 from ablax.zoo.mobilenet_v2 import ENTRIES as MOBILENET_V2
+from ablax.zoo.msdnet import ENTRIES as MSDNET
 from ablax.zoo.resnet import ENTRIES as RESNET
 from ablax.zoo.resnet_cifar import ENTRIES as RESNET_CIFAR
 from ablax.zoo.resnet_preactivation import ENTRIES as RESNET_PREACTIVATION
@@ -47,6 +51,10 @@ CATALOG: tuple[Entry, ...] = (
     *RESNET_SHORTCUTS,
     *RESNEXT,
     *SENET,
+    *DENSENET,
+    *DENSENET_CIFAR,
+    *MSDNET,
+    *DPN,
     *MOBILENET_V2,
     *XCEPTION,
     *SHUFFLENET_V1,

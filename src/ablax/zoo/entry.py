@@ -16,7 +16,8 @@ class Entry:
     network anew, and hold the figures against the published ones or a derivation from the paper.
 
     Attributes:
-        build: The zoo's function; its defaults are the paper's.
+        build: The zoo's function; its defaults are the paper's, and its argument `classes` says how
+            many scores an image gets.
         image_size: Height and width in pixels.
         parameters: Numbers it learns; running statistics are not among them.
         macs: Multiply-accumulates of convolutions and dense layers for one image; padded taps
@@ -24,7 +25,7 @@ class Entry:
         channels: 3 for color, 1 for gray.
     """
 
-    build: Callable[[], Network]
+    build: Callable[..., Network]
     image_size: int
     parameters: int
     macs: int

@@ -44,6 +44,9 @@ _TIMM = "timm 1.0.31"
 _CROPS = "Krizhevsky et al. 2012, table 2, ten views"
 _LECTURE = "the lecture's table (L0), after He et al. 2015, table 4"
 _HU = "the authors' repository of Hu et al. 2017, centre crop"
+_HUANG = "the authors' repository of Huang et al. 2016, one crop"
+_HUANG_CIFAR = "Huang et al. 2016, table 2, flips and crops"
+_CHEN = "the authors' repository of Chen et al. 2017, one crop"
 _HE_CIFAR = "He et al. 2015, table 6"
 _HE_2016 = "He et al. 2016, tables 2 to 4, median of five runs"
 
@@ -97,6 +100,15 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         "se_resnet152": Published(66_821_848, 11_288_993_792, _TIMM, 21.34, None, _HU),
         "se_resnext50_32x4d": Published(27_559_896, 4_232_994_816, _TIMM, 21.0, 5.5, _HU),
         "senet154": Published(115_088_984, 20_688_363_520, _TIMM, 18.7, 4.5, _HU),
+        "densenet121": Published(7_978_856, 2_834_161_664, _VISION, 25.0, None, _HUANG),
+        "densenet169": Published(14_149_480, 3_359_843_328, _VISION, 23.6, None, _HUANG),
+        "densenet201": Published(20_013_928, 4_291_365_888, _VISION, 22.5, None, _HUANG),
+        "densenet161": Published(28_681_000, 7_727_907_072, _VISION, 22.2, None, _HUANG),
+        "densenet264": Published(33_337_704, None, _BY_HAND),
+        "dpn68": Published(12_611_602, 2_326_163_456, _TIMM, 23.57, None, _CHEN),
+        "dpn92": Published(37_668_392, 6_501_684_224, _TIMM, 20.73, None, _CHEN),
+        "dpn98": Published(61_570_728, 11_671_217_152, _TIMM, 20.15, None, _CHEN),
+        "dpn131": Published(79_254_504, 16_013_648_896, _TIMM, 19.93, None, _CHEN),
         "shufflenet_v2_0_5": Published(1_366_792, 40_476_448, _VISION),
         "shufflenet_v2_1_0": Published(2_278_604, 144_907_992, _VISION),
         "shufflenet_v2_1_5": Published(3_503_624, 295_759_392, _VISION),
@@ -110,6 +122,10 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         "preactivation110": Published(None, None, "", 6.37, None, _HE_2016),
         "preactivation164": Published(None, None, "", 5.46, None, _HE_2016),
         "preactivation1001": Published(None, None, "", 4.62, None, _HE_2016 + ", batches of 64"),
+        "densenet40_12": Published(None, None, "", 5.24, None, _HUANG_CIFAR),
+        "densenet_bc_100_12": Published(None, None, "", 4.51, None, _HUANG_CIFAR),
+        "densenet_bc_250_24": Published(None, None, "", 3.62, None, _HUANG_CIFAR),
+        "densenet_bc_190_40": Published(None, None, "", 3.46, None, _HUANG_CIFAR),
         "resnext29_8x64d": Published(None, None, "", 3.65, None, "Xie et al. 2016, table 7"),
     }
 )

@@ -1,0 +1,214 @@
+"""Dual path networks: a residual and a dense path through the same layers.
+
+Chen, Li, Xiao, Jin, Yan, Feng (2017): Dual path networks. arXiv 1707.01629, section 4 and table 1.
+Authors' code: cypw/DPNs, where DPN-68 is.
+
+| stage | maps | 68 | 92 | 98 | 131 |
+|---|---|---|---|---|---|
+| `conv1`, stride 2 | 112 | 3x3, 10 | 7x7, 64 | 7x7, 96 | 7x7, 128 |
+| `pool1`, 3x3/2 max | 56 | | | | |
+| `conv2_1`.. | 56 | 3, 64 (+16) | 3, 256 (+16) | 3, 256 (+16) | 4, 256 (+16) |
+| `conv3_1`.. | 28 | 4, 128 (+32) | 4, 512 (+32) | 6, 512 (+32) | 8, 512 (+32) |
+| `conv4_1`.. | 14 | 12, 256 (+32) | 20, 1024 (+24) | 20, 1024 (+32) | 28, 1024 (+32) |
+| `conv5_1`.. | 7 | 3, 512 (+64) | 3, 2048 (+128) | 3, 2048 (+128) | 3, 2048 (+128) |
+| inner features | | 128 .. 1024 | 96 .. 768 | 160 .. 1280 | 160 .. 1280 |
+| groups of the 3x3 | | 32 | 32 | 40 | 40 |
+
+A stage is so many blocks, channels of its residual path, and the growth (+k) of its dense path. A
+block is BN-ReLU-Conv 1x1, 3x3 in groups, 1x1 with as many features as the residual path plus k
+(`DualPath`). The first of a stage has a projection round it, a BN-ReLU-Conv of its own with 2k
+channels for the dense path, which so begins with 3k; the stride is in the 3x3 and the projection.
+The inner features double from stage to stage. The last maps are normalized and rectified once more.
+
+A block counts the channels it is given, so `remove("conv4_7")` gives a network at once. The first
+block of a stage is another matter, for it sets the width of both paths: without it the second adds
+to what the first channels happen to be, or refuses where they are too few.
+
+Conventions, as in timm and the authors' code: batch-norm epsilon 1e-3; the max pool is padded by 1
+and rounds down; the global average has no padding; no convolution has a bias. timm's classifier
+is a 1x1 convolution behind the average: the dense layer here.
+"""
+
+from __future__ import annotations
+
+from ablax.core import Chain, Layers, Network, chain
+from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU
+from ablax.layers.dual_path import DualPath
+from ablax.zoo import heads
+from ablax.zoo.entry import Entry
+
+EPSILON = 1e-3
+"""Of batch normalization, in the authors' code."""
+
+
+def dpn68(classes: int = 1000) -> Network:
+    """DPN-68: 12,611,602 parameters, 2.326 G multiply-accumulates at 224 pixels.
+
+    The authors' weights err 23.57 % (top-1), one crop of 224 pixels.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=_tail(10, 3),
+        body=stages((3, 4, 12, 3), (16, 32, 32, 64), features=64, inner=128, groups=32),
+        head=heads.global_average_pool(classes),
+    )
+
+
+def dpn92(classes: int = 1000) -> Network:
+    """DPN-92: 37,668,392 parameters, 6.502 G multiply-accumulates at 224 pixels.
+
+    The authors' weights err 20.73 % (top-1), one crop of 224 pixels.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=_tail(64, 7),
+        body=stages((3, 4, 20, 3), (16, 32, 24, 128), features=256, inner=96, groups=32),
+        head=heads.global_average_pool(classes),
+    )
+
+
+def dpn98(classes: int = 1000) -> Network:
+    """DPN-98: 61,570,728 parameters, 11.671 G multiply-accumulates at 224 pixels.
+
+    The authors' weights err 20.15 % (top-1), one crop of 224 pixels.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=_tail(96, 7),
+        body=stages((3, 6, 20, 3), (16, 32, 32, 128), features=256, inner=160, groups=40),
+        head=heads.global_average_pool(classes),
+    )
+
+
+def dpn131(classes: int = 1000) -> Network:
+    """DPN-131: 79,254,504 parameters, 16.014 G multiply-accumulates at 224 pixels.
+
+    The authors' weights err 19.93 % (top-1), one crop of 224 pixels.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=_tail(128, 7),
+        body=stages((4, 8, 28, 3), (16, 32, 32, 128), features=256, inner=160, groups=40),
+        head=heads.global_average_pool(classes),
+    )
+
+
+def dpn_small(classes: int = 10, features: int = 32, blocks: int = 2) -> Network:
+    """A dual path network for images of 28 or 32 pixels: ours, the paper has none.
+
+    163,946 parameters and 30,099,008 multiply-accumulates by default, at 32 pixels.
+
+    A 3x3 convolution, then three stages at 32, 16 and 8 pixels. The inner features are those of the
+    residual path, the 3x3 has 8 groups, and the dense path grows by a quarter of the first
+    residual path in every block.
+
+    Args:
+        classes: Scores an image.
+        features: Of the first residual path, a multiple of 8; they double from stage to stage.
+        blocks: Of each stage.
+
+    Example:
+        >>> list(dpn_small().body)[:4]
+        ['conv2_1', 'conv2_2', 'conv3_1', 'conv3_2']
+    """
+    growths = (features // 4,) * 3
+    return Network(
+        tail=Layers(conv1=_normalized(features // 2, 3, 1)),
+        body=stages((blocks,) * 3, growths, features, inner=features, groups=8),
+        head=heads.global_average_pool(classes),
+    )
+
+
+def stages(
+    counts: tuple[int, ...], growths: tuple[int, ...], features: int, inner: int, groups: int
+) -> Layers:
+    """`conv2_1`, `conv2_2`, ...: stages of dual path blocks, and the last activation.
+
+    Each stage but the first halves rows and columns.
+
+    Args:
+        counts: Blocks of each stage.
+        growths: Features that a block of each stage adds to the dense path.
+        features: Of the first residual path; they double from stage to stage.
+        inner: Features of the first two convolutions of a block, a multiple of the groups; they
+            double from stage to stage.
+        groups: Of the 3x3 convolution.
+    """
+    body: dict[str, DualPath] = {}
+    for stage, (count, growth) in enumerate(zip(counts, growths, strict=True)):
+        for number in range(1, count + 1):
+            body[f"conv{stage + 2}_{number}"] = block(
+                features * 2**stage,
+                growth,
+                inner * 2**stage,
+                groups,
+                stride=2 if stage and number == 1 else 1,
+                project=number == 1,
+            )
+    return Layers(body, activation=chain(bn=BatchNormalization(epsilon=EPSILON), relu=ReLU()))
+
+
+def block(
+    features: int, growth: int, inner: int, groups: int, stride: int, project: bool
+) -> DualPath:
+    """A dual path block: 1x1, 3x3 in groups with the stride, 1x1 to both paths.
+
+    Args:
+        features: Channels of the residual path.
+        growth: Channels added to the dense path.
+        inner: Features of the first two convolutions.
+        groups: Of the 3x3.
+        stride: Steps down and to the right.
+        project: Whether a projection makes both paths anew: the first block of a stage.
+    """
+    layers = Layers(
+        conv1=_preactivated(inner, 1),
+        conv2=_preactivated(inner, 3, stride, groups),
+        conv3=_preactivated(features + growth, 1),
+    )
+    if not project:
+        return DualPath(features, layers)
+    projection = _preactivated(features + 2 * growth, 1, stride)
+    return DualPath(features, layers, Layers(projection=projection))
+
+
+def _tail(features: int, window: int) -> Layers:
+    """A convolution with stride 2 and a 3x3/2 max pool, both padded by half their window."""
+    return Layers(conv1=_normalized(features, window, 2), pool1=MaxPool(3, 2, padding=1))
+
+
+def _normalized(features: int, window: int, stride: int) -> Chain:
+    """A convolution without bias, batch normalization, ReLU: the first of all layers."""
+    return chain(
+        conv=Convolution(features, window, stride, padding=window // 2, use_bias=False),
+        bn=BatchNormalization(epsilon=EPSILON),
+        relu=ReLU(),
+    )
+
+
+def _preactivated(features: int, window: int, stride: int = 1, groups: int = 1) -> Chain:
+    """Batch normalization, ReLU, a convolution without bias: all the others."""
+    return chain(
+        bn=BatchNormalization(epsilon=EPSILON),
+        relu=ReLU(),
+        conv=Convolution(
+            features, window, stride, padding=window // 2, groups=groups, use_bias=False
+        ),
+    )
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(dpn68, 224, 12_611_602, 2_326_163_456),
+    Entry(dpn92, 224, 37_668_392, 6_501_684_224),
+    Entry(dpn98, 224, 61_570_728, 11_671_217_152),
+    Entry(dpn131, 224, 79_254_504, 16_013_648_896),
+    Entry(dpn_small, 32, 163_946, 30_099_008),
+)

@@ -1,0 +1,262 @@
+"""MSDNet: a network that can answer early, with classifiers on coarse maps from the start.
+
+Huang, Chen, Li, Wu, van der Maaten, Weinberger (2018): Multi-scale dense networks for resource
+efficient image classification. arXiv 1703.09844, figure 2, appendix A. Authors' code:
+gaohuang/MSDNet (Torch), with the port kalviny/MSDNet-PyTorch.
+
+A classifier needs coarse maps, and a chain of layers has them at its end only; a classifier put on
+an early layer also spoils what later layers need. MSDNet keeps maps of all scales from its first
+layer on, and connects its layers densely. Layer l at scale s lays behind its map what a bottleneck
+(1x1 and 3x3) makes of it, and what another with stride 2 makes of the finer map of layer l - 1:
+
+    x_l^s = [x_{l-1}^s, down(x_{l-1}^{s-1}), same(x_{l-1}^s)]
+
+half of the new features each; the finest scale has `same` alone. `first_scale2` ... make the scales
+out of the tail's map by 3x3 convolutions with stride 2. Network reduction: the depth is cut into as
+many blocks as there are scales, each without the finest scale of the one before; behind the first
+layer of a block a 1x1 (`transition9_scale2`) halves the features of each scale left.
+
+`Network.apply` gives the scores of the last classifier, which is the head. The classifiers before
+it stand in the grid, each an `ablax.layers.Auxiliary`: silent unless the collection `auxiliary` is
+mutable. The paper trains on the sum of all losses. `anytime_scores` gives the scores of all,
+`truncated` is the network that ends in one of them, and `ablax.core.describe(network, shape,
+depth=2)` lists the grid.
+
+Counts: parameters are those of all classifiers, which stay in use after training; multiply-
+accumulates are those of the last classifier's scores, as `Network.apply` computes them. An early
+classifier that is also asked costs its two convolutions and its dense layer more.
+
+Conventions: layers are numbered as the authors' code counts them, without the first; convolutions
+are padded by half their window and have no bias, and max pools are padded by 1, as in the port
+(which has a bias in its 7x7 for ImageNet alone); batch-norm epsilon 1e-5; a global average stands
+for the paper's 2x2 average pool, the same at 32 and at 224 pixels. Features of the first layer, 16
+and 32 at the finest scale, and the bottleneck's width are the code's. With layout 7, 14, ..., 35
+and that bias the parameters are those that the port's counter prints, 8.76 M, 20.15 M, 31.73 M,
+41.86 M, 62.31 M up to each classifier (its issue 10); it adds ReLU, pools, biases and all
+classifiers on the way to the multiply-accumulates, and with these ours are its figures too. No
+count of the paper itself is held against ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from ablax.core import Chain, Edit, EditError, Layers, Network, leaves_by_path, paths
+from ablax.errors import nearest
+from ablax.layers import Auxiliary, MaxPool, ReLU
+from ablax.layers.multi_scale import MultiScale, needed
+from ablax.layers.normalized import normalized
+from ablax.zoo.entry import Entry
+from ablax.zoo.msdnet_grid import GRID, Design, msdnet
+
+
+def msdnet_cifar10(classes: int = 10) -> Network:
+    """The MSDNet for anytime prediction on CIFAR: 24 layers, 11 classifiers, 32 pixels.
+
+    5,470,050 parameters; 86,111,488 multiply-accumulates up to the last classifier, 13,244,672 up
+    to the first (`truncated`). A classifier stands behind layers 4, 6, ..., 24; the README of the
+    authors' code trains one of 22 layers, `msdnet_cifar(tuple(range(4, 23, 2)))`.
+
+    Args:
+        classes: Scores an image.
+
+    References:
+        Huang et al. 2018, appendix A.
+    """
+    return msdnet_cifar(tuple(range(4, 25, 2)), classes)
+
+
+def msdnet_cifar10_budgeted(classes: int = 10) -> Network:
+    """An MSDNet for a budget a batch on CIFAR: 28 layers, 7 classifiers, 32 pixels.
+
+    3,885,394 parameters; 110,893,312 multiply-accumulates up to the last classifier, 5,905,664 up
+    to the first. Classifier k stands behind layer 1 + 2 + ... + k; the paper's depths range from 10
+    (4 of them) to 36 (8), and the README of the authors' code trains this one.
+
+    Args:
+        classes: Scores an image.
+
+    References:
+        Huang et al. 2018, appendix A; gaohuang/MSDNet, README, "Training recipe".
+    """
+    return msdnet_cifar(tuple(k * (k + 1) // 2 for k in range(1, 8)), classes)
+
+
+def msdnet_cifar(
+    classifiers: tuple[int, ...],
+    classes: int = 10,
+    features: int = 16,
+    growth: int = 6,
+    hidden: int = 128,
+) -> Network:
+    """An MSDNet for images of 32 or 28 pixels: three scales behind one 3x3 convolution.
+
+    Args:
+        classifiers: The layers behind which one stands, ascending; the last is the depth.
+        classes: Scores an image.
+        features: Of the first layer at the finest scale; 2 and 4 times as many at the others.
+        growth: Features a layer adds at the finest scale; 2 and 4 times as many at the others.
+        hidden: Features of a classifier's two convolutions.
+
+    Raises:
+        AblaxError: The classifiers do not ascend from at least 1, or a number is not positive.
+
+    Example:
+        >>> from ablax.core import layer_shapes
+        >>> network = msdnet_cifar((2, 4), features=4, growth=2)
+        >>> layer_shapes(network, (32, 32, 3))["scales/layer2_scale3"]
+        (8, 8, 32)
+    """
+    tail = Layers(conv1=normalized(features, 3, relu=ReLU()))
+    return msdnet(Design(classifiers, features, growth, (1, 2, 4), hidden), tail, classes)
+
+
+def msdnet_imagenet_k4(classes: int = 1000) -> Network:
+    """The paper's MSDNet for ImageNet with k = 4: 23 layers, 224 pixels.
+
+    31,096,056 parameters, 1,606,191,552 multiply-accumulates up to the last classifier.
+
+    Args:
+        classes: Scores an image.
+    """
+    return msdnet_imagenet(tuple(4 * i + 3 for i in range(1, 6)), classes)
+
+
+def msdnet_imagenet_k6(classes: int = 1000) -> Network:
+    """The paper's MSDNet for ImageNet with k = 6: 33 layers, 224 pixels.
+
+    75,087,752 parameters, 2,914,979,456 multiply-accumulates up to the last classifier.
+
+    Args:
+        classes: Scores an image.
+    """
+    return msdnet_imagenet(tuple(6 * i + 3 for i in range(1, 6)), classes)
+
+
+def msdnet_imagenet_k7(classes: int = 1000) -> Network:
+    """The paper's MSDNet for ImageNet with k = 7: 38 layers, 224 pixels.
+
+    80,217,784 parameters, 3,504,182,976 multiply-accumulates up to the last classifier.
+
+    Args:
+        classes: Scores an image.
+    """
+    return msdnet_imagenet(tuple(7 * i + 3 for i in range(1, 6)), classes)
+
+
+def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Network:
+    """An MSDNet for images of 224 pixels: four scales behind a 7x7 convolution and a max pool.
+
+    The paper's three have classifiers behind layers k i + 3, i = 1 ... 5; a layer adds 16, 32, 64
+    and 64 features. The models of the port have classifiers behind layers k i instead.
+
+    Args:
+        classifiers: The layers behind which one stands, ascending; the last is the depth.
+        classes: Scores an image.
+
+    Raises:
+        AblaxError: The classifiers do not ascend from at least 1.
+
+    References:
+        Huang et al. 2018, appendix A.
+    """
+    tail = Layers(conv1=normalized(32, 7, 2, relu=ReLU()), pool1=MaxPool(3, 2, padding=1))
+    return msdnet(Design(classifiers, 32, 16, (1, 2, 4, 4), None), tail, classes)
+
+
+def anytime_scores(
+    network: Network, variables: Mapping[str, Any], images: Float[Array, "N H W C"]
+) -> list[Float[Array, "N classes"]]:
+    """The scores of all classifiers, from the cheapest to the last, as in a test.
+
+    Args:
+        network: An MSDNet, or any network with `Auxiliary` classifiers.
+        variables: Its weights and statistics.
+        images: What to show it.
+
+    Returns:
+        One array a classifier; the last is what `network.apply` gives.
+
+    Example:
+        >>> import jax
+        >>> from ablax.core import abstract_variables
+        >>> network = msdnet_cifar((1, 2), features=4, growth=2)
+        >>> images = jax.numpy.ones((1, 8, 8, 3))
+        >>> variables = abstract_variables(network, (8, 8, 3))
+        >>> shapes = jax.eval_shape(lambda v: anytime_scores(network, v, images), variables)
+        >>> [scores.shape for scores in shapes]
+        [(1, 10), (1, 10)]
+    """
+    last, aside = network.apply(variables, images, mutable=["auxiliary"])
+    scores = {
+        path.rsplit("/", 2)[0]: leaf
+        for path, leaf in leaves_by_path(aside.get("auxiliary", {})).items()
+    }
+    return [*(scores[path] for path in paths(network) if path in scores), last]
+
+
+def truncated(classifier: int) -> Edit:
+    """The edit that ends the network in one of its early classifiers, so that its cost shows.
+
+    The classifier becomes the head, and everything behind it goes; so do the cells in front of it
+    that it cannot see (`ablax.layers.multi_scale.needed`), as under the paper's lazy evaluation.
+    The scores are those of `anytime_scores`. The grid starts from bit-equal weights; the
+    classifier's path is shorter than in the grid, so it draws other ones (`truncated_variables`
+    moves trained weights).
+
+    Args:
+        classifier: Its number, from 1.
+
+    Raises:
+        EditError: When applied to a network without this early classifier.
+
+    References:
+        Huang et al. 2018, "Network reduction and lazy evaluation".
+
+    Example:
+        >>> from ablax.core import count_parameters
+        >>> count_parameters(truncated(1)(msdnet_cifar10()), (32, 32, 3))
+        419146
+    """
+
+    def cut(network: Network) -> Network:
+        name = f"classifier{classifier}"
+        grid = dict(network.body.items()).get(GRID)
+        layers = grid.layers if isinstance(grid, MultiScale) else Layers()
+        early = [each for each, layer in layers.items() if isinstance(layer, Auxiliary)]
+        if name not in early:
+            raise EditError(f"the network has no early classifier {name!r}: {nearest(name, early)}")
+        side = layers[name]
+        names = list(layers)
+        front = Layers({each: layers[each] for each in names[: names.index(name)]})
+        body = Layers({**dict(network.body.items()), GRID: MultiScale(needed(front))})
+        return network.copy(body=body, head=Layers({name: Chain(side.head)}))
+
+    return cut
+
+
+def truncated_variables(variables: Mapping[str, Any], classifier: int) -> dict[str, Any]:
+    """The weights of an MSDNet for its `truncated(classifier)`: the classifier's, one level up.
+
+    Args:
+        variables: The collections of the whole network, `params` and `batch_stats`.
+        classifier: Its number, from 1.
+
+    Returns:
+        The collections with the classifier under its own name; what the shorter network lacks is
+        left where it is, and `apply` does not look at it.
+    """
+    name = f"classifier{classifier}"
+    return {collection: {**tree, name: tree[GRID][name]} for collection, tree in variables.items()}
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(msdnet_cifar10, 32, 5_470_050, 86_111_488),
+    Entry(msdnet_cifar10_budgeted, 32, 3_885_394, 110_893_312),
+    Entry(msdnet_imagenet_k4, 224, 31_096_056, 1_606_191_552),
+    Entry(msdnet_imagenet_k6, 224, 75_087_752, 2_914_979_456),
+    Entry(msdnet_imagenet_k7, 224, 80_217_784, 3_504_182_976),
+)
