@@ -138,6 +138,8 @@ class TrainConfig:
     """Of the computation; parameters, statistics and the loss stay in float32."""
     label_smoothing: float = 0.0
     """Share of the target spread evenly over all classes."""
+    auxiliary_weight: float = 0.3
+    """Of the loss of each side classifier, in networks that have any; GoogLeNet's is 0.3."""
     evaluate_every: int = 1
     """Epochs between two evaluations on the test images; the last epoch is always evaluated."""
     checkpoint_seconds: float = 30.0
@@ -152,6 +154,8 @@ class TrainConfig:
             require(value >= 1, f"train.{name.replace('_', '-')}", value, "at least 1")
         smoothing, seconds = self.label_smoothing, self.checkpoint_seconds
         require(0 <= smoothing < 1, "train.label-smoothing", smoothing, "0 or more, below 1,")
+        weight = self.auxiliary_weight
+        require(0 <= weight < math.inf, "train.auxiliary-weight", weight, "a number of 0 or more")
         require(seconds >= 0, "train.checkpoint-seconds", seconds, "0 or more seconds")
         require(self.chunk >= 0, "train.chunk", self.chunk, "0 or more steps")
 

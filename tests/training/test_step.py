@@ -14,6 +14,7 @@ from ablax.config import OptimizerConfig
 from ablax.core import Layers, Network
 from ablax.data.augment import Augmentation
 from ablax.layers import Dense, Vectorize
+from ablax.layers.auxiliary import Auxiliary
 from ablax.training.optimizer import optimizer
 from ablax.training.state import initial_state
 from ablax.training.step import Task, evaluation_step, shuffle_key, step_key, train_step
@@ -62,6 +63,28 @@ def test_label_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
     target = 0.7 * jax.nn.one_hot(batch[1], 3) + 0.1
     expected = optax.softmax_cross_entropy(scores, target).mean()
     assert jnp.isclose(train_step(task, state, *batch)[1].loss, expected, rtol=1e-5)
+
+
+def test_side_classifiers_add_their_loss_times_its_weight_to_the_gradient_alone(batch):
+    """By hand: the gradient of the side's kernel is 0.3 times that of a softmax regression."""
+    side = Auxiliary(Layers(v=Vectorize(), fc=Dense(3)))
+    network = Network(Layers(side=side), Layers(), Layers(v=Vectorize(), fc=Dense(3)))
+    task, state = make(network)
+    after, figures = train_step(task, state, *batch)
+    x = ((np.asarray(batch[0], np.float64) / 255 - 0.4) / 0.25).reshape(6, -1)
+    y = np.eye(3)[np.asarray(batch[1])]
+
+    def moved(params, updated, weight):
+        kernel = np.asarray(params["fc"]["kernel"], np.float64)
+        p = np.exp(x @ kernel) / np.exp(x @ kernel).sum(1, keepdims=True)
+        expected = kernel - 0.1 * weight * x.T @ (p - y) / 6
+        np.testing.assert_allclose(updated["fc"]["kernel"], expected, atol=1e-5)
+        return -np.log((p * y).sum(1)).mean()
+
+    own = moved(state.params, after.params, 1.0)
+    moved(state.params["side"], after.params["side"], 0.3)
+    assert np.isclose(figures.loss, own, rtol=1e-5)
+    assert "auxiliary" not in after.params
 
 
 def test_training_writes_batch_statistics_and_evaluation_does_not(batch):

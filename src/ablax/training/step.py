@@ -31,6 +31,8 @@ class Task:
         std: Deviation of each channel over the training images.
         precision: Of the computation; parameters, statistics and the loss stay in float32.
         label_smoothing: Share of the target spread evenly over all classes.
+        auxiliary_weight: Of the loss of each side classifier (`ablax.layers.Auxiliary`), where the
+            network has any.
     """
 
     network: Network
@@ -40,6 +42,7 @@ class Task:
     std: tuple[float, ...]
     precision: str = "float32"
     label_smoothing: float = 0.0
+    auxiliary_weight: float = 0.3
 
 
 class StepFigures(NamedTuple):
@@ -79,6 +82,9 @@ def train_step(
 ) -> tuple[State, StepFigures]:
     """One step of stochastic gradient descent on the mean cross-entropy of a batch.
 
+    Side classifiers add theirs, each with the task's weight; the loss that is told is that of the
+    network's own scores, so that it compares with that of a network without them.
+
     Args:
         task: What does not change.
         state: Before the step.
@@ -91,20 +97,24 @@ def train_step(
     augment_key, dropout_key = jax.random.split(step_key(state.seed, state.step))
     pixels = augment(augment_key, images.astype(jnp.float32) / 255, task.augmentation)
 
-    def loss_of(params: Any) -> tuple[Float[Array, ""], tuple[Float[Array, "N classes"], Any]]:
+    def loss_of(params: Any) -> tuple[Float[Array, ""], tuple[Any, Any, Any]]:
         scores, updated = task.network.apply(
             {"params": _compute(task, params), "batch_stats": state.batch_stats},
             _normalize(task, pixels),
             rngs={"dropout": dropout_key},
-            mutable=["batch_stats"],
+            mutable=["batch_stats", "auxiliary"],
         )
-        scores = scores.astype(jnp.float32)
-        losses = _cross_entropy(scores, labels, task.label_smoothing)
-        return losses.mean(), (scores, updated.get("batch_stats", {}))
 
-    (loss, (scores, batch_stats)), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-        state.params
-    )
+        def mean_loss(scores: Float[Array, "N classes"]) -> Float[Array, ""]:
+            scores = scores.astype(jnp.float32)
+            return _cross_entropy(scores, labels, task.label_smoothing).mean()
+
+        loss = mean_loss(scores)
+        sides = [mean_loss(side) for side in jax.tree.leaves(updated.get("auxiliary", {}))]
+        total = loss + task.auxiliary_weight * sum(sides) if sides else loss
+        return total, (loss, scores, updated.get("batch_stats", {}))
+
+    gradient, (loss, scores, batch_stats) = jax.grad(loss_of, has_aux=True)(state.params)
     updates, opt_state = task.optimizer.update(gradient, state.opt_state, state.params)
     after = replace(
         state,

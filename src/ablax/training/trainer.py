@@ -75,6 +75,7 @@ class Trainer:
             feed.std,
             train.precision,
             train.label_smoothing,
+            train.auxiliary_weight,
         )
         self._schedule = schedule(recipe.optimizer, train.epochs, feed.steps_per_epoch)
         self.total_steps = train.epochs * feed.steps_per_epoch
