@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ablax.interop.origins import origins_of
 from ablax.zoo import CATALOG, PUBLISHED, Entry, conventions
 from ablax.zoo.published import Published
 
@@ -20,13 +21,16 @@ definition in another library, or by hand from the paper's table or ours (`tests
 Errors are those that the source reports, not ours: top-1 / top-5 on ImageNet, or the error on
 CIFAR-10.
 
-| network | image | parameters | MACs | counted | error, % | conventions |
-|---|---|---:|---:|---|---|---|
+`ablax import NAME FILE` takes the weights named in the last column (`ablax import NAME` says where
+they are).
+
+| network | image | parameters | MACs | counted | error, % | conventions | weights |
+|---|---|---:|---:|---|---|---|---|
 """
 
 
 def networks() -> list[dict[str, Any]]:
-    """Every network of the zoo: name, image size, parameters, multiply-accumulates an image."""
+    """Every network of the zoo: name, image, parameters, multiply-accumulates, whose weights."""
     return [
         {
             "name": entry.name,
@@ -34,6 +38,7 @@ def networks() -> list[dict[str, Any]]:
             "channels": entry.channels,
             "parameters": entry.parameters,
             "macs": entry.macs,
+            "weights": [origin.title for origin in origins_of(entry.name)],
         }
         for entry in CATALOG
     ]
@@ -45,11 +50,13 @@ def text(found: dict[str, Any]) -> str:
     lines += ["", "recipes (--config NAME)", *(f"  {name}" for name in found["recipes"])]
     head = "networks (ablax show NAME)"
     width = max(len(head), *(len(each["name"]) + 2 for each in found["networks"]))
-    lines += ["", f"{head:<{width}}{'image':>13}{'parameters':>14}{'MACs':>17}"]
+    lines += ["", f"{head:<{width}}{'image':>13}{'parameters':>14}{'MACs':>17}  weights"]
     for each in found["networks"]:
         size = f"{each['image_size']}x{each['image_size']}x{each['channels']}"
         counts = f"{each['parameters']:>14,}{each['macs']:>17,}"
-        lines.append(f"{'  ' + each['name']:<{width}}{size:>13}{counts}")
+        whose = ", ".join(title.split()[0] for title in each["weights"])
+        row = f"{'  ' + each['name']:<{width}}{size:>13}{counts}  {whose}"
+        lines.append(row.rstrip())
     return "\n".join(lines)
 
 
@@ -68,6 +75,7 @@ def _row(entry: Entry) -> str:
         published.counted or "derived by hand",
         _error(published),
         "; ".join(conventions(entry.build())),
+        ", ".join(origin.title for origin in origins_of(entry.name)),
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -80,7 +80,7 @@ def test_every_tensor_that_does_not_fit_is_named_and_nothing_is_loaded():
     with pytest.raises(WeightsError) as caught:
         from_torch(network(), SHAPE, wrong, NAMES.__getitem__)
     assert str(caught.value).splitlines() == [
-        "the tensors do not fit the network:",
+        "the tensors do not fit the network: 1 missing, 1 of another shape, 1 left over",
         "  missing: features.0.bias (our params/conv1/conv/bias)",
         "  another shape: classifier.weight is (2, 17), our params/fc6/kernel is (18, 2)",
         "  left over: fc7.weight",

@@ -13,6 +13,7 @@ def our_variables(case, network):
     """Variables drawn by PyTorch's names, taken over as a stranger's weights would be."""
     shapes = tensor_shapes(network, case.image_shape, case.torch_name)
     tensors = {name: drawn(name, shape, case.gain) for name, shape in shapes.items()}
+    tensors = case.prepare(tensors) if case.prepare else tensors
     return from_torch(network, case.image_shape, tensors, case.torch_name)
 
 

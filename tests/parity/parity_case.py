@@ -18,7 +18,8 @@ class Case:
         build: The zoo's function.
         image_size: The reference size, in pixels.
         torch_name: From our paths to PyTorch's module names.
-        source: PyTorch's builder, `torchvision.models.resnet50` or `timm:resnetv2_50`.
+        source: Theirs: a function of PyTorch's, `torchvision.models.resnet50`; a name of timm's,
+            `timm:resnetv2_50`; or of Keras', `keras:MobileNet`.
         change: What is changed in PyTorch's network before the comparison.
         gradients: Whether the gradients are compared too: for one network a family.
         gain: Variance of a drawn kernel times its fan-in. 2 keeps a chain of ReLUs alive. With it
@@ -34,6 +35,7 @@ class Case:
     change: Callable[[Any], Any] | None = None
     gradients: bool = False
     gain: float = 2.0
+    prepare: Callable[[Any], Any] | None = None
 
     @property
     def image_shape(self) -> ImageShape:

@@ -1,11 +1,11 @@
-"""`make parity`: our networks beside those of torchvision and timm, live.
+"""`make parity`: our networks beside those of torchvision, timm and Keras, live.
 
 Puts the same drawn weights into both, compares our float32 scores with theirs in float64, and
 writes theirs to `tests/parity/reference/`, where the ordinary tests find them without PyTorch.
 
     python tests/parity/write_reference.py [NAME ...] [--compare]
 
-needs torch, torchvision and timm (`pip install .[parity]`, see the Makefile).
+needs torch, torchvision, timm and Keras (`pip install .[parity]`, see the Makefile).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from cases import CASES
 from drawn_weights import cotangent, drawn, images
+from keras_side import keras_scores
 from our_side import our_gradient_norms, our_scores, worst, worst_norm
 from parity_case import Case
 
@@ -59,6 +60,8 @@ def torch_network(case: Case):
 
 def torch_side(case: Case) -> dict[str, np.ndarray]:
     """Their scores, and the norms of their gradients where the case asks for them."""
+    if case.source.startswith("keras:"):
+        return {"scores": keras_scores(case)}
     import torch
 
     model = torch_network(case)

@@ -23,7 +23,7 @@ from ablax.core import (
     layer_shapes,
     leaves_by_path,
 )
-from ablax.errors import AblaxError
+from ablax.interop.weights_error import WeightsError
 from ablax.layers import Dense, Vectorize
 
 ModuleName = Callable[[str], str]
@@ -38,10 +38,7 @@ _LEAVES = {
     "var": "running_var",
 }
 _NOT_WEIGHTS = ("num_batches_tracked",)
-
-
-class WeightsError(AblaxError):
-    """Tensors that do not belong to the network, listed by name."""
+_MISFITS = {"missing": "missing", "another": "of another shape", "left": "left over"}
 
 
 def tensor_name(path: str, module_name: ModuleName) -> str:
@@ -82,6 +79,12 @@ def tensor_shapes(
             raise WeightsError(f"two parameters are both called {name!r} in PyTorch: one is {path}")
         shapes[name] = tuple(leaf.shape[axis] for axis in _AXES[leaf.ndim])
     return shapes
+
+
+def leaf_paths(network: Network, image_shape: ImageShape) -> tuple[str, ...]:
+    """The paths of all parameters and running statistics, such as `conv1/bn/mean`."""
+    leaves = _leaves(abstract_variables(network, image_shape))
+    return tuple(path.split("/", 1)[1] for path in leaves)
 
 
 def from_torch(
@@ -125,7 +128,12 @@ def from_torch(
         arrays[path] = array
     wrong += [f"left over: {name}" for name in sorted(left)]
     if wrong:
-        raise WeightsError("\n  ".join(["the tensors do not fit the network:", *wrong]))
+        counts = (
+            f"{sum(line.startswith(kind) for line in wrong)} {words}"
+            for kind, words in _MISFITS.items()
+        )
+        title = f"the tensors do not fit the network: {', '.join(counts)}"
+        raise WeightsError("\n  ".join([title, *wrong]))
     return _filled(abstract, arrays)
 
 

@@ -1,0 +1,20 @@
+"""A residual network for CIFAR-10 beside the form in which others publish theirs in PyTorch.
+
+Its shortcuts put half of the zeros in front; the import reorders the channels.
+"""
+
+from parity_case import Case
+
+from ablax.interop.origins.cifar import names, zeros_behind
+from ablax.zoo.resnet_cifar import resnet20
+
+CASES = (
+    Case(
+        name="resnet20",
+        build=resnet20,
+        image_size=32,
+        torch_name=names,
+        source="torch_resnet_cifar.resnet20",
+        prepare=zeros_behind,
+    ),
+)

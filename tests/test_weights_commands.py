@@ -1,0 +1,208 @@
+"""`ablax import`, `predict` and `evaluate`: from a stranger's file to classes and errors."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from drawn_weights import drawn
+from made_up_set import encode, pictures, write
+from PIL import Image
+from safetensors.numpy import save_file
+
+from ablax.cli import main
+from ablax.errors import AblaxError
+from ablax.evaluation_data import open_test_images
+from ablax.inference import batches_of, evaluate, wilson
+from ablax.interop.foreign import take_over
+from ablax.interop.origins import cifar, find_origin
+from ablax.interop.torch_weights import tensor_shapes
+from ablax.weights_folder import open_weights
+from ablax.zoo import resnet20, squeezenet_1_1
+
+
+@pytest.fixture(scope="module")
+def resnet_file(tmp_path_factory):
+    """A residual network for CIFAR-10 as others name it."""
+    shapes = tensor_shapes(resnet20(), (32, 32, 3), cifar.names)
+    tensors = {name: drawn(name, shape, 1.0) for name, shape in shapes.items()}
+    path = tmp_path_factory.mktemp("theirs") / "resnet20.safetensors"
+    save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(resnet_file, tmp_path_factory):
+    place = tmp_path_factory.mktemp("weights") / "resnet20"
+    main(["import", "resnet20", str(resnet_file), "--out", str(place)])
+    return place
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Ten pictures of ten classes."""
+    import tensorflow_datasets as tfds
+
+    place = tmp_path_factory.mktemp("data")
+    made = [
+        {"image": encode(pixels), "label": k % 10}
+        for k, pixels in enumerate(pictures(10, [(32, 32)]))
+    ]
+    features = {
+        "image": tfds.features.Image(shape=(32, 32, 3)),
+        "label": tfds.features.ClassLabel(names=[f"kind{k}" for k in range(10)]),
+    }
+    write(place, {"train": made, "test": made}, features, supervised=("image", "label"))
+    return place
+
+
+def fails(capsys, *words):
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_imported_weights_are_those_of_the_file(resnet_file, folder):
+    from_file, from_folder = open_weights("resnet20", resnet_file), open_weights("resnet20", folder)
+    assert from_folder.network == from_file.network
+    assert from_folder.preprocessing == from_file.preprocessing
+    jax.tree.map(np.testing.assert_array_equal, from_folder.variables, from_file.variables)
+    assert from_folder.classes[3] == "cat"
+
+
+def test_predict_prints_the_likeliest_classes_of_each_picture(folder, capsys, tmp_path):
+    Image.fromarray(pictures(1, [(40, 36)])[0]).save(tmp_path / "one.png")
+    main(["predict", "resnet20", "--weights", str(folder), str(tmp_path / "one.png")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("one.png")
+    assert len(lines) == 6
+    shares = [float(line.split("%")[0]) for line in lines[1:]]
+    assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.slow
+def test_predict_takes_a_file_and_another_preprocessing(resnet_file, capsys, tmp_path):
+    Image.fromarray(pictures(1, [(40, 36)])[0]).save(tmp_path / "one.png")
+    words = ["predict", "resnet20", "--weights", str(resnet_file), str(tmp_path / "one.png")]
+    found = []
+    for more in ([], ["--resize", "34"], ["--from", "zeros-behind"]):
+        main([*words, *more, "--format", "json", "--top", "10"])
+        found.append(json.loads(capsys.readouterr().out)[0]["classes"])
+        assert sum(each["probability"] for each in found[-1]) == pytest.approx(1, abs=1e-5)
+    assert found[0] != found[1]
+    assert found[0] != found[2]
+
+
+def test_evaluate_prints_the_errors_that_counting_by_hand_gives(folder, data, capsys):
+    words = ["--data", "tfds:made_up", "--data-dir", str(data), "--batch", "4"]
+    main(["evaluate", "resnet20", "--weights", str(folder), *words, "--format", "json"])
+    found = json.loads(capsys.readouterr().out)
+    weights = open_weights("resnet20", folder)
+    images = np.stack(pictures(10, [(32, 32)]))
+    prepared = jnp.asarray(weights.preprocessing.normalized(images))
+    scores = weights.network.apply(weights.variables, prepared)
+    order = np.argsort(-np.asarray(scores), axis=1)
+    labels = np.arange(10)[:, None]
+    assert found["pictures"] == 10
+    assert found["top1"] == pytest.approx(100 * np.mean(order[:, :1] != labels))
+    assert found["top5"] == pytest.approx(100 * np.mean(~(order[:, :5] == labels).any(1)))
+    assert found["top1_interval"] == list(wilson(round(found["top1"] / 10), 10))
+    main(["evaluate", "resnet20", "--weights", str(folder), *words, "--limit", "3"])
+    assert "3 test images" in capsys.readouterr().out
+
+
+def as_scores(images):
+    """A network that gives its images back, each of one pixel."""
+    return jnp.asarray(images[:, 0, 0])
+
+
+def test_of_equal_scores_the_first_class_counts():
+    scores = np.array([[1, 1, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [0.0] * 6], np.float32)
+    error = evaluate(as_scores, [(scores[:, None, None], np.array([0, 1, 5]))])
+    assert (error.pictures, round(error.top1, 2), round(error.top5, 2)) == (3, 66.67, 33.33)
+
+
+def test_the_last_batch_may_be_smaller_and_counts_no_more_than_it_has():
+    pairs = [(np.eye(6, dtype=np.float32)[k, None, None], k) for k in range(5)]
+    batches = list(batches_of(iter(pairs), 2))
+    assert [len(labels) for _, labels in batches] == [2, 2, 1]
+    sizes = []
+    found = evaluate(lambda x: sizes.append(len(x)) or as_scores(x), batches)
+    assert found[:3] == (5, 0.0, 0.0)
+    assert sizes == [2, 2, 2]  # filled up, so that nothing compiles again
+    with pytest.raises(AblaxError, match="no picture"):
+        evaluate(as_scores, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("predict", "resnet32", "--weights", "FOLDER", "PICTURE"), "weights of resnet20, not of"),
+        (("predict", "resnet20", "--weights", "nowhere", "PICTURE"), "there are no weights at"),
+        (("predict", "resnet20", "--weights", "FOLDER", "nowhere.png"), "there is no file nowhere"),
+        (("predict", "resnet20", "--weights", "FOLDER", "PICTURE", "--top", "0"), "--top is 0"),
+        (("predict", "resnet20", "--weights", "FILE", "PICTURE", "--std", "0"), "3 means and 1"),
+        (("import", "resnet21", "FILE"), "no network 'resnet21'"),
+        (("import", "resnet32", "FILE"), "missing: layer1.3.bn1"),
+        (("import", "lenet5", "FILE"), "takes no weights of torch's form; it takes nobody's"),
+        (("import", "resnet20", "FILE", "--from", "timm"), "takes no weights of 'timm'"),
+        (("import", "resnet20", "FILE", "--out", "DATA"), "holds something else"),
+        (("evaluate", "resnet20", "--weights", "FOLDER", "--data", "cifar10"), "'tfds:cifar10'"),
+    ],
+)
+def test_a_mistake_is_named_with_what_to_do(
+    words, message, folder, resnet_file, data, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (32, 32)).save("picture.png")
+    places = {"FOLDER": folder, "FILE": resnet_file, "PICTURE": "picture.png", "DATA": data}
+    assert message in fails(capsys, *(places.get(word, word) for word in words))
+    assert not Path("weights").exists()
+
+
+def test_data_of_another_number_of_classes_are_refused(folder):
+    test = open_test_images("digits", None)
+    assert len(test.classes) == 10
+    weights = dataclasses.replace(open_weights("resnet20", folder), classes=("x",) * 1000)
+    with pytest.raises(AblaxError, match="tell 1000 apart"):
+        test.check(weights)
+
+
+@pytest.mark.slow
+def test_a_damaged_folder_says_so(folder, resnet_file, capsys, tmp_path):
+    place = tmp_path / "copy"
+    main(["import", "resnet20", str(resnet_file), "--out", str(place)])
+    file = max(
+        (each for each in place.rglob("*") if each.is_file()), key=lambda f: f.stat().st_size
+    )
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    said = fails(capsys, "evaluate", "resnet20", "--weights", place, "--data", "digits")
+    assert "does not match its checksum" in said
+    (place / "weights.json").write_text("{}")
+    assert "is damaged" in fails(
+        capsys, "evaluate", "resnet20", "--weights", place, "--data", "digits"
+    )
+
+
+def test_without_a_file_import_says_where_weights_are(capsys):
+    main(["import", "resnet18"])
+    assert "resnet18-f37072fd.pth  error 30.24 / 10.92 %" in capsys.readouterr().out
+    main(["import", "lenet5"])
+    assert "nobody publishes" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_as_many_classes_as_the_file_has_and_side_classifiers_are_left_out():
+    origin = find_origin("squeezenet_1_1", "torchvision")
+    shapes = tensor_shapes(squeezenet_1_1(7), (224, 224, 3), origin.names)
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    assert len(take_over("squeezenet_1_1", tensors, origin).classes) == 7
+    lenient = dataclasses.replace(origin, left_out=("aux.",))
+    found = take_over("squeezenet_1_1", {**tensors, "aux.weight": np.zeros(3)}, lenient)
+    assert found.left_out == ("aux.weight",)
