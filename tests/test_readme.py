@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablax.cli import main
+from ablax.cli import COMMANDS, main
 from ablax.core import check, count_parameters
 from ablax.discovery import experiment, names
 from ablax.experiment import Inputs
@@ -112,6 +112,14 @@ def test_every_make_target_and_link_of_the_readme_exists():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / link).exists(), link
+
+
+def test_every_command_of_the_readme_exists_and_takes_a_network_of_the_catalog():
+    found = re.findall(r"(?:`|bin/)ablax\s+([a-z-]+)(?:\s+([a-z]\w*))?", README)
+    assert {name for name, _ in found} <= set(COMMANDS)
+    assert {name for name, _ in found} >= {"list", "show", "import", "predict", "evaluate"}
+    networks = {entry.name for entry in CATALOG} | {""}
+    assert {word for command, word in found if command not in ("list", "run")} <= networks
 
 
 @pytest.mark.parametrize("line", re.findall(r'ARGS="([^"]*)"', README.replace("\\\n", "")))
