@@ -1,0 +1,169 @@
+"""The columns of a cost table: ours, the lecture's, and those of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ablax.analysis.conventions import Convention
+from ablax.analysis.cost import CostRow
+from ablax.analysis.training_cost import TrainingRow
+from ablax.costs.network import Case
+from ablax.costs.tables import Cell, Table
+
+LECTURE_COLUMNS = (
+    *("#", "Type", "B", "Ni", "M", "P", "F", "S", "No"),
+    *("MACs", "In Map", "Parameter", "Out Map", "All Mem", "(Mem ("),
+)
+"""The headings of the lecture's table; the last is cut off there, and its column all zero."""
+
+_TYPES = {
+    "convolution": "Conv",
+    "dense": "Full",
+    "product": "Full",
+    "pool": "Pool",
+    "response normalization": "Norm",
+    "normalization": "Norm",
+    "nonlinearity": "Nonl",
+    "softmax": "Nonl",
+    "elementwise": "Elem",
+    "reduction": "Pool",
+    "rearrangement": "Rear",
+    "unread": "None",
+}
+
+
+def cost_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> Table:
+    """A row a layer: operation, shapes, multiply-accumulates, parameters and memory.
+
+    Args:
+        case: Network and images.
+        rows: What `network_cost` gives, or `fold` of it.
+        convention: By which they were counted.
+    """
+    noted = any(row.note for row in rows)
+    columns = (
+        *("layer", "operation", "input", "output", "MACs", "parameters"),
+        *("input memory", "parameter memory", "output memory", "memory", "MACs per number"),
+    )
+    cells = [
+        (
+            *(row.path, row.operation.name, _shape(row.input_shape), _shape(row.output_shape)),
+            *(row.macs, row.parameters, row.input_memory, row.parameter_memory),
+            *(row.output_memory, row.memory, round(row.intensity, 2)),
+            *((row.note,) if noted else ()),
+        )
+        for row in rows
+    ]
+    foot = (
+        *_foot(rows, convention),
+        "Memory is in numbers read and written; a float32 has 4 bytes.",
+    )
+    return Table(
+        f"Cost of {case.what}",
+        (*columns, "note") if noted else columns,
+        tuple(cells),
+        foot,
+        totals(rows, convention),
+    )
+
+
+def lecture_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> Table:
+    """The lecture's columns: the images first, then a row a layer.
+
+    `#` counts the layers with weights, `Ni` and `No` are features in and out, `M` the height of the
+    input, `P` its padding in total, `F` the window, `S` the stride.
+    """
+    height, width, channels = case.image_shape
+    images = case.batch * height * width * channels
+    cells: list[tuple[Cell, ...]] = [
+        (0, "Inpt", case.batch, channels, _side(height, width), *[0] * 7, images, images, 0)
+    ]
+    number = 0
+    for row in rows:
+        number += row.operation.family in ("convolution", "dense", "product")
+        cells.append((number, *_lecture_cells(row, case.batch)))
+    foot = (
+        *_foot(rows, convention),
+        "The lecture's last heading is cut off and its column zero; both stand here as printed. "
+        "Its last row is the softmax, which in our networks belongs to the loss.",
+    )
+    title = f"Cost of {case.what}, in the lecture's columns"
+    return Table(title, LECTURE_COLUMNS, tuple(cells), foot, totals(rows, convention))
+
+
+def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
+    operation = row.operation
+    *places, channels = row.input_shape[1:] or row.input_shape or (1,)
+    window, stride = (_side(*sizes) for sizes in (operation.window, operation.stride))
+    padding = _side(*operation.padding)
+    if operation.family in ("dense", "product"):
+        window = stride = 1
+    return (
+        *(_TYPES[operation.family], batch, channels, _side(*places) if places else 1),
+        *(padding, window, stride, operation.features),
+        *(row.macs, row.input_memory, row.parameter_memory, row.output_memory, row.memory, 0),
+    )
+
+
+def training_table(case: Case, rows: Sequence[TrainingRow]) -> Table:
+    """A row a layer: forward, gradient by input, gradient by weights, activations kept."""
+    columns = (
+        *("layer", "operation", "output", "forward", "gradient by input"),
+        *("gradient by weights", "training", "kept numbers", "kept bytes"),
+    )
+    cells = tuple(
+        (
+            *(row.path, row.operation.name, _shape(row.output_shape), row.forward, row.by_input),
+            *(row.by_weights, row.training, row.kept, row.kept_bytes),
+        )
+        for row in rows
+    )
+    sums: dict[str, Cell] = {
+        "convention": "usual",
+        "forward": sum(row.forward for row in rows),
+        "gradient by input": sum(row.by_input for row in rows),
+        "gradient by weights": sum(row.by_weights for row in rows),
+        "training": sum(row.training for row in rows),
+        "kept numbers": sum(row.kept for row in rows),
+        "kept bytes": sum(row.kept_bytes for row in rows),
+    }
+    counts = "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
+    ratio = sums["training"] / sums["forward"] if sums["forward"] else 0.0  # type: ignore[operator]
+    foot = (
+        f"In all: {counts}. Training costs {ratio:.3f} times the forward pass.",
+        "Convention usual, in multiply-accumulates: each gradient of a product costs what the "
+        "product costs; the images need none, so the first layer has no gradient by input.",
+        "Kept: what the backward pass reads, as JAX keeps it, beside images and parameters; the "
+        "compiler may keep less and compute again.",
+    )
+    return Table(f"Cost of a training step of {case.what}", columns, cells, foot, sums)
+
+
+def totals(rows: Sequence[CostRow], convention: Convention) -> dict[str, Cell]:
+    """The convention and what the rows add up to."""
+    return {
+        "convention": convention.name,
+        "MACs": sum(row.macs for row in rows),
+        "parameters": sum(row.parameters for row in rows),
+        "memory": sum(row.memory for row in rows),
+    }
+
+
+def _foot(rows: Sequence[CostRow], convention: Convention) -> tuple[str, ...]:
+    sums = totals(rows, convention)
+    counted = "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
+    return f"In all: {counted}.", f"Convention {convention.name}: {convention.says}."
+
+
+def _side(*sizes: int) -> Cell:
+    """One number for a square."""
+    if not sizes:
+        return 0
+    return sizes[0] if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    """The shape of one image's share; a batch of one is left out."""
+    kept = shape[1:] if shape[:1] == (1,) and len(shape) > 1 else shape
+    return "x".join(map(str, kept)) or str(math.prod(kept))

@@ -1,0 +1,128 @@
+"""Each layer of a network against the limits of the machine: time measured beside predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ablax.analysis.conventions import USUAL
+from ablax.analysis.cost import CostRow, fold
+from ablax.core import abstract_variables, layer_shapes
+from ablax.costs.machine import Machine, timings, typical
+from ablax.costs.network import Case, network_cost
+from ablax.costs.tables import Table
+
+_WIDTH = 4  # bytes of a float32
+
+
+@dataclass(frozen=True)
+class Point:
+    """A layer of a network on a machine.
+
+    Attributes:
+        layer: Its name.
+        macs: Multiply-accumulates.
+        moved: Bytes that it has to read and write at least: its input, its output, its parameters.
+        measured: Seconds, the median of some runs alone.
+        predicted: Seconds that the limits of the machine allow.
+    """
+
+    layer: str
+    macs: int
+    moved: int
+    measured: float
+    predicted: float
+
+    @property
+    def intensity(self) -> float:
+        """Multiply-accumulates for each byte."""
+        return self.macs / self.moved
+
+    @property
+    def rate(self) -> float:
+        """Multiply-accumulates a second."""
+        return self.macs / self.measured
+
+
+def roofline(case: Case, machine: Machine, repeats: int = 5) -> list[Point]:
+    """Time each outermost layer of a network alone, as in a test.
+
+    A block is one layer here: what its inner layers hand to one another need not leave the cache,
+    so the prediction counts what crosses the border of the block alone, and is a lower bound.
+
+    Args:
+        case: Network and images.
+        machine: Its limits.
+        repeats: How often each layer is timed.
+
+    Returns:
+        A point a layer that moves numbers; layers that only look at them in another shape are left
+        out.
+
+    Raises:
+        AblaxError: The cost cannot be counted.
+    """
+    costs = {row.path: row for row in fold(network_cost(case, USUAL), 1)}
+    variables = abstract_variables(case.network, case.image_shape)
+    shapes = layer_shapes(case.network, case.image_shape)
+    shape: tuple[int, ...] = case.image_shape
+    points = []
+    for name, layer in case.network.layers.items():
+        before, shape = shape, shapes[name]
+        if name not in costs:
+            continue
+        own = {
+            kind: jax.tree.map(_filled, tree[name])
+            for kind, tree in variables.items()
+            if kind in ("params", "batch_stats") and name in tree
+        }
+        images = jnp.full((case.batch, *before), 0.5, jnp.float32)
+        seconds = typical(timings(jax.jit(layer.apply), own, images, repeats=repeats))
+        points.append(_point(costs[name], seconds, images.size, case.batch * _size(shape), machine))
+    return points
+
+
+def _point(row: CostRow, seconds: float, read: int, written: int, machine: Machine) -> Point:
+    moved = _WIDTH * (read + row.parameter_memory + written)
+    return Point(row.path, row.macs, moved, seconds, machine.seconds(float(row.macs), float(moved)))
+
+
+def _filled(leaf: Any) -> jax.Array:
+    """Any weights do for timing, so long as they are neither 0 nor so small that they are slow."""
+    return jnp.full(leaf.shape, 0.01, leaf.dtype)
+
+
+def _size(shape: Sequence[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def roofline_table(case: Case, points: Sequence[Point], machine: Machine) -> Table:
+    """A row a layer: what it needs, what it takes, how far that is from the limit."""
+    columns = ("layer", "MACs", "bytes", "MACs per byte", "predicted ms", "measured ms", "of limit")
+    cells = tuple(
+        (
+            *(point.layer, point.macs, point.moved, point.intensity),
+            *(1e3 * point.predicted, 1e3 * point.measured),
+            f"{100 * point.predicted / point.measured:.0f} %",
+        )
+        for point in points
+    )
+    predicted, measured = (
+        1e3 * sum(getattr(point, what) for point in points) for what in ("predicted", "measured")
+    )
+    foot = (
+        f"In all: predicted {predicted:,.2f} ms, measured {measured:,.2f} ms, each layer alone.",
+        "Above 100 %: each layer runs again and again, and what fits into the cache need not come "
+        "from the main memory, whose bandwidth the limit is.",
+        f"{machine.device}: {machine.rate / 1e9:,.1f} G multiply-accumulates and "
+        f"{machine.bandwidth / 1e9:,.1f} GB a second, float32, measured here.",
+    )
+    totals = {"predicted ms": predicted, "measured ms": measured}
+    return Table(f"Roofline of {case.what}", columns, cells, foot, totals)
