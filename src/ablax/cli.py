@@ -19,6 +19,7 @@ COMMANDS = {
     "show": "print a network of the zoo, one line a layer",
     "table": "what every layer costs: multiply-accumulates, parameters, memory",
     "roofline": "each layer against the limits of this machine",
+    "receptive-field": "which part of the image a unit of each layer sees",
     "plot-errors": "published errors against multiply-accumulates and parameters",
     "import": "take over the weights of another library",
     "predict": "classify pictures: the five likeliest classes of each",
