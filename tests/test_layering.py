@@ -25,7 +25,8 @@ RUNNER = EXPERIMENTS | {"ablax.environment", "ablax.finished_runs", "ablax.resul
 COMMANDS = RUNNER | {
     *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
     *("ablax.inference", "ablax.evaluation_data", "ablax.weights_folder"),
-    *("ablax.preprocessing_options", "ablax.costs", "ablax.sight"),
+    *("ablax.preprocessing_options", "ablax.costs", "ablax.sight", "ablax.drawing"),
+    "ablax.atomic",
 }
 
 # Each part, and what it may import of ours beside itself. The most exact name counts.
@@ -57,6 +58,7 @@ OURS: dict[str, set[str]] = {
     "ablax.runner": RUNNER,
     "ablax.costs": {"ablax.core", "ablax.zoo", "ablax.analysis", "ablax.report", "ablax.errors"},
     "ablax.sight": ZOO | {"ablax.analysis", "ablax.costs", "ablax.report"},
+    "ablax.drawing": CORE | {"ablax.analysis"},
     "ablax.weights_folder": ZOO | {"ablax.interop", "ablax.training", "ablax.atomic"},
     "ablax.inference": {"ablax.interop", "ablax.errors"},
     "ablax.evaluation_data": {"ablax.interop", "ablax.data", "ablax.errors"},

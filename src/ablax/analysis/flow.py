@@ -38,6 +38,7 @@ class Value:
         width: Bytes of a number.
         whole: The array of which a loop takes this one as a slice, or gathers it from such slices.
         rooted: Whether a root was drawn of a parameter on the way to it, as of a kept variance.
+        began: What a loop carries as this one was before its first trip.
         source: The value of which this one is another look, or itself when None.
     """
 
@@ -48,6 +49,7 @@ class Value:
     rooted: bool = False
     width: int = 4
     whole: Value | None = field(default=None, repr=False)
+    began: Value | None = field(default=None, repr=False)
     source: Value | None = field(default=None, repr=False)
 
     @property
@@ -262,7 +264,7 @@ class _Walk:
         constants, carried = _constants_and_carry(eqn)
         entering = [
             *reads[:constants],
-            *(Value(value.shape, "activation") for value in reads[constants:][:carried]),
+            *(_carried(value) for value in reads[constants:][:carried]),
             *(
                 Value(
                     *(_shape(variable), value.kind, value.leaves),
@@ -293,12 +295,17 @@ class _Walk:
     ) -> list[Value]:
         """Walk once through a while loop, of which nobody knows how often it runs."""
         tested, looped = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
-        carry = [Value(value.shape, "activation") for value in reads[tested + looped :]]
+        carry = [_carried(value) for value in reads[tested + looped :]]
         condition, body = eqn.params["cond_jaxpr"].jaxpr, eqn.params["body_jaxpr"].jaxpr
         self.jaxpr(condition, [*reads[:tested], *carry], scope, None, chosen)
         between = reads[tested : tested + looped]
         self.escaped += self.jaxpr(body, [*between, *carry], scope, None, chosen)
         return [Value(_shape(variable), "activation") for variable in eqn.outvars]
+
+
+def _carried(value: Value) -> Value:
+    """What a loop carries, inside its body: it depends on the trip, whatever it began as."""
+    return Value(value.shape, "activation", began=value.origin)
 
 
 def _constants_and_carry(scan: JaxprEqn) -> tuple[int, int]:

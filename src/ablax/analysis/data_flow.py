@@ -1,0 +1,181 @@
+"""The graph of a JAX function as data flows through it, read from its jaxpr.
+
+The graph could also be read from a network's value, class by class: what a `Residual` forks, what
+a `Parallel` concatenates. It is read from the jaxpr instead, because there the arrows are true for
+any function, also for modules of a user that nobody has described: an arrow is an array that one
+layer writes and another reads. So skips, branches and concatenations show without being known. The
+price is that what computes nothing (a dropout at inference, a new shape) is no node.
+
+The nodes are the layers of `analysis.layers`, in their order: the n-th is the n-th row of `cost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablax.analysis.flow import Flow, Value, flow
+from ablax.analysis.layers import Layer, layers
+from ablax.analysis.product_macs import total_macs
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer, or an operation that stands in a block, such as the sum of a residual block.
+
+    Attributes:
+        path: The names around it, outermost first; the name that all share is left out.
+        operation: What it does, such as `"convolution 3x3/2"`.
+        family: The kind of operation, such as `"convolution"`.
+        input_shape: The shape of its (largest) input.
+        output_shape: The shape of its output.
+        leaves: The parameters that it reads, as paths: `"params/conv1/conv/kernel"`.
+    """
+
+    path: tuple[str, ...]
+    operation: str
+    family: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    leaves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An array that one node writes and another reads.
+
+    Attributes:
+        source: The number of the node that writes it.
+        target: The number of the node that reads it, greater than `source`.
+        shape: As it was written.
+    """
+
+    source: int
+    target: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DataFlow:
+    """A function as a directed graph without cycles.
+
+    Attributes:
+        nodes: First the inputs (family `"input"`), then the layers in the order of execution, then
+            the outputs (family `"output"`).
+        edges: Between them, each pair and array once; all go forward.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    @property
+    def layers(self) -> range:
+        """The numbers of the nodes that are layers, in the order of the rows of `cost`."""
+        ends = [node.family for node in self.nodes]
+        return range(ends.count("input"), len(ends) - ends.count("output"))
+
+    def into(self, node: int) -> tuple[int, ...]:
+        """The nodes from which an edge leads to this one."""
+        return tuple(edge.source for edge in self.edges if edge.target == node)
+
+
+def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) -> DataFlow:
+    """The graph of `fn(*args)`; nothing is computed.
+
+    A loop is drawn once: its body, entered by what it starts from and by what it takes slices of.
+
+    Args:
+        fn: Any function that JAX can trace.
+        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
+        parameters: Which argument holds the parameters, which are no inputs of the graph, or None.
+
+    Returns:
+        Nodes and edges.
+
+    Raises:
+        ValueError: There is no such argument.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> def residual(weights, x):
+        ...     with jax.named_scope("fc"):
+        ...         y = jnp.tanh(x @ weights)
+        ...     with jax.named_scope("sum"):
+        ...         return x + y
+        >>> shapes = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((3, 3), (1, 3)))
+        >>> graph = data_flow(residual, *shapes)
+        >>> [node.operation for node in graph.nodes]
+        ['input', 'dense', 'tanh', 'add', 'output']
+        >>> [(edge.source, edge.target) for edge in graph.edges]
+        [(0, 1), (1, 2), (0, 3), (2, 3), (3, 4)]
+    """
+    if parameters is not None and not 0 <= parameters < len(args):
+        raise ValueError(
+            f"parameters={parameters}, and the function is given {len(args)} arguments: expected "
+            "the number of the argument that holds the parameters, or None"
+        )
+    traced = flow(fn, *args, parameters=parameters, weight=total_macs)
+    found = layers(traced)
+    root = _shared_root(found)
+    names = ["/".join(path) for path in traced.paths]
+    nodes = [_end("input", value) for value in traced.inputs]
+    nodes += [_node(layer, layer.path[root:], names) for layer in found]
+    edges: dict[Edge, None] = {}
+    writers = _writers(traced, found)
+    for target, layer in enumerate(found, start=len(traced.inputs)):
+        for value in layer.reads:
+            edges |= _edge(value, target, writers)
+    for value in _results(traced):
+        made = _edge(value, len(nodes), writers)
+        if made:  # else it depends on no input
+            nodes.append(_end("output", value))
+            edges |= made
+    return DataFlow(tuple(nodes), tuple(edges))
+
+
+def _shared_root(found: Sequence[Layer]) -> int:
+    """1 when every layer stands inside one outermost name, else 0."""
+    first = {layer.path[:1] for layer in found}
+    return int(len(first) == 1 and any(len(layer.path) > 1 for layer in found))
+
+
+def _end(kind: str, value: Value) -> Node:
+    return Node((), kind, kind, value.shape, value.shape)
+
+
+def _node(layer: Layer, path: tuple[str, ...], names: Sequence[str]) -> Node:
+    return Node(
+        path=path,
+        operation=layer.operation.name,
+        family=layer.operation.family,
+        input_shape=layer.input_shape,
+        output_shape=layer.output_shape,
+        leaves=tuple(names[leaf] for leaf in sorted(layer.leaves)),
+    )
+
+
+def _writers(traced: Flow, found: Sequence[Layer]) -> dict[Value, int]:
+    """The number of the node that writes each value."""
+    writers = {value: number for number, value in enumerate(traced.inputs)}
+    for number, layer in enumerate(found, start=len(traced.inputs)):
+        for step in layer.steps:
+            writers.update(dict.fromkeys(step.writes, number))
+    return writers
+
+
+def _results(traced: Flow) -> list[Value]:
+    """The results of the function that depend on its inputs, each array once."""
+    arrays = {value.origin: value for value in traced.outputs if value.kind == "activation"}
+    return list(arrays.values())
+
+
+def _edge(value: Value, target: int, writers: dict[Value, int]) -> dict[Edge, None]:
+    """The edge that brings a value to a node: none when no node has written it."""
+    origin: Value | None = value.origin
+    while origin is not None and origin not in writers:
+        origin = origin.whole or origin.began
+        origin = None if origin is None else origin.origin
+    if origin is None:
+        return {}
+    return {Edge(writers[origin], target, value.origin.shape): None}
