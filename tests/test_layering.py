@@ -26,6 +26,7 @@ COMMANDS = RUNNER | {
     *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
     *("ablax.inference", "ablax.evaluation_data", "ablax.weights_folder"),
     *("ablax.preprocessing_options", "ablax.costs", "ablax.sight", "ablax.drawing"),
+    "ablax.profiling",
     "ablax.atomic",
 }
 
@@ -59,6 +60,10 @@ OURS: dict[str, set[str]] = {
     "ablax.costs": {"ablax.core", "ablax.zoo", "ablax.analysis", "ablax.report", "ablax.errors"},
     "ablax.sight": ZOO | {"ablax.analysis", "ablax.costs", "ablax.report"},
     "ablax.drawing": CORE | {"ablax.analysis"},
+    "ablax.profiling": {
+        *("ablax.analysis", "ablax.config", "ablax.core", "ablax.costs", "ablax.data"),
+        *("ablax.training", "ablax.errors"),
+    },
     "ablax.weights_folder": ZOO | {"ablax.interop", "ablax.training", "ablax.atomic"},
     "ablax.inference": {"ablax.interop", "ablax.errors"},
     "ablax.evaluation_data": {"ablax.interop", "ablax.data", "ablax.errors"},

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "run an experiment, or go on with one",
     "show": "print a network of the zoo, one line a layer",
     "table": "what every layer costs: multiply-accumulates, parameters, memory",
+    "profile": "where the time of a training step goes, layer by layer",
     "draw": "draw a network as data flows through it, as a page",
     "roofline": "each layer against the limits of this machine",
     "receptive-field": "which part of the image a unit of each layer sees",
