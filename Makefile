@@ -10,6 +10,7 @@ CONFIG ?= digits
 ARGS ?=
 DATA ?=
 EXTRA ?=
+FULL ?=
 VENV ?= .venv
 
 # The newest Python that works: 3.11 or newer, able to make a virtual environment. pyenv's versions
@@ -90,9 +91,9 @@ test-slow: $(DEV) ## the slow tests
 format: $(DEV) ## put the code in order
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .
 
-bench: $(DEV) ## time the layers and the training step on this machine
+bench: $(DEV) ## time four networks and the layers on this machine (FULL=1: twelve, compiled PyTorch, Flax)
+	@$(BIN)/python benchmarks/networks.py $(if $(FULL),--full)
 	@$(BIN)/python benchmarks/layers.py
-	@$(BIN)/python benchmarks/training.py
 
 parity: $(PARITY) ## compare our networks with torchvision's and timm's: same weights, same numbers
 	@$(BIN)/python tests/parity/write_reference.py $(ARGS)

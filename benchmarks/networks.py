@@ -1,0 +1,375 @@
+"""Training step and inference of whole networks: ablax, PyTorch, and plain Flax.
+
+ablax runs its steps in one compiled loop with its own training step; PyTorch runs the same network
+(`torch_twin`) in channels_last, eager and, with --full, compiled; plain Flax (`plain_flax`) has one
+dispatch a step. Same shapes, batch and optimizer (SGD with momentum and weight decay); images lie
+on the device. Rounds are alternated, ratios are the medians of the rounds' ratios, compile time is
+apart. By hand: `make bench`, or `python benchmarks/networks.py NAME ... --full`.
+
+PyTorch may live in another Python than the newest JAX: `TORCH_PYTHON=/path/to/python`, which has
+torch and ablax, then times its side in a process of its own, round by round as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from plain_flax import plain_flax
+
+from ablax.config import OptimizerConfig, Recipe, TrainConfig
+from ablax.core import Network, initialize
+from ablax.data.images import ImageSet, Split
+from ablax.environment import available_cores, processor
+from ablax.training.feed import Resident
+from ablax.training.step import evaluation_step
+from ablax.training.trainer import Trainer, data_mesh
+from ablax.zoo import find
+
+CLASSES = 10
+RESULT = Path(__file__).parent / "results"
+
+TORCH_PYTHON = os.environ.get("TORCH_PYTHON", "")
+
+Timed = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network, and with which images it is timed.
+
+    Attributes:
+        name: In the table.
+        build: The network.
+        size: Pixels along each side.
+        batch: Images a step.
+        steps: In one round; enough that a round takes about a second.
+        quick: Whether it is one of the four that `make bench` times.
+    """
+
+    name: str
+    build: Callable[[], Network]
+    size: int
+    batch: int
+    steps: int
+    quick: bool = False
+
+
+def _zoo(name: str, **options: float) -> Callable[[], Network]:
+    return lambda: find(name).build(classes=CLASSES, **options)
+
+
+ROWS = (
+    Row("small AlexNet, width 1/4", _zoo("alexnet_small", width=0.25), 32, 128, 4, quick=True),
+    Row("VGG small", _zoo("vgg_small"), 32, 32, 1),
+    Row("ResNet-20", _zoo("resnet20"), 32, 128, 2, quick=True),
+    Row("ResNet-50", _zoo("resnet50"), 224, 4, 1),
+    Row("DenseNet-40", _zoo("densenet40_12"), 32, 32, 1),
+    Row("GoogLeNet (BN)", _zoo("googlenet_bn"), 224, 8, 1),
+    Row("MobileNet V1, 32 px", _zoo("mobilenet_v1_small"), 32, 64, 2, quick=True),
+    Row("SqueezeNet 1.1", _zoo("squeezenet_1_1"), 224, 16, 1),
+    Row("ResNeXt-29 8x64d", _zoo("resnext29_8x64d"), 32, 4, 1, quick=True),
+    Row("ShuffleNet V2 1.0", _zoo("shufflenet_v2_1_0"), 224, 16, 1),
+    Row("Xception", _zoo("xception"), 299, 2, 1),
+    Row("SE-ResNet-50", _zoo("se_resnet50"), 224, 4, 1),
+)
+
+
+def _trainer(row: Row, network: Network) -> Trainer:
+    random = np.random.default_rng(0)
+    shape = (row.batch * row.steps, row.size, row.size, 3)
+    images = random.integers(0, 256, shape, dtype=np.uint8)
+    labels = random.integers(0, CLASSES, len(images)).astype(np.int32)
+    split = Split(images, labels)
+    grays = (0.5, 0.5, 0.5)
+    data = ImageSet("random", split, split, tuple("0123456789"), grays, grays)
+    recipe = Recipe(
+        optimizer=OptimizerConfig(rate=0.001, schedule="constant"),
+        train=TrainConfig(epochs=100_000, batch=row.batch, chunk=row.steps),
+    )
+    mesh = data_mesh()
+    return Trainer(network, recipe, Resident(data, row.batch, mesh), mesh)
+
+
+def ablax_training(row: Row) -> Timed:
+    """Seconds a step, in one compiled loop."""
+    trainer = _trainer(row, row.build())
+    state, step = trainer.initial_state(0), 0
+
+    def timed() -> float:
+        nonlocal state, step
+        started = time.perf_counter()
+        state, _ = trainer.advance(state, 0, step, row.steps)
+        step += row.steps
+        return (time.perf_counter() - started) / row.steps
+
+    return timed
+
+
+def ablax_inference(row: Row) -> Timed:
+    """Seconds a batch of the evaluation step."""
+    trainer = _trainer(row, row.build())
+    state = trainer.initial_state(0)
+    images, labels, _ = next(trainer.feed.test_batches())
+    judge = jax.jit(lambda state, x, y: evaluation_step(trainer.task, state, x, y))
+
+    def timed() -> float:
+        started = time.perf_counter()
+        for _ in range(row.steps):
+            found = judge(state, images, labels)
+        jax.block_until_ready(found)
+        return (time.perf_counter() - started) / row.steps
+
+    return timed
+
+
+def _images(row: Row) -> np.ndarray:
+    shape = (row.batch, row.size, row.size, 3)
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def flax_training(row: Row) -> Timed:
+    """Seconds a step, one dispatch each."""
+    network = plain_flax(row.build())
+    rule = optax.chain(optax.add_decayed_weights(5e-4), optax.sgd(0.001, momentum=0.9))
+    x, y = jnp.asarray(_images(row)), jnp.arange(row.batch) % CLASSES
+    variables = initialize(network, 0, (row.size, row.size, 3))
+    params, kept = variables["params"], variables.get("batch_stats", {})
+    state = rule.init(params)
+
+    @jax.jit
+    def step(params, kept, state, key):
+        def loss(params):
+            everything = {"params": params, "batch_stats": kept}
+            scores, changed = network.apply(
+                everything, x, rngs={"dropout": key}, mutable=["batch_stats"]
+            )
+            losses = optax.softmax_cross_entropy_with_integer_labels(scores, y)
+            return losses.mean(), changed.get("batch_stats", {})
+
+        (value, kept_after), gradient = jax.value_and_grad(loss, has_aux=True)(params)
+        updates, state_after = rule.update(gradient, state, params)
+        return optax.apply_updates(params, updates), kept_after, state_after, value
+
+    def timed() -> float:
+        nonlocal params, kept, state
+        started = time.perf_counter()
+        for i in range(row.steps):
+            params, kept, state, value = step(params, kept, state, jax.random.key(i))
+        jax.block_until_ready(value)
+        return (time.perf_counter() - started) / row.steps
+
+    return timed
+
+
+def torch_training(row: Row, *, compiled: bool) -> Timed:
+    """Seconds a step of PyTorch."""
+    import torch
+    from torch.nn import functional
+    from torch_twin import torch_twin
+
+    torch.manual_seed(0)
+    network = torch_twin(row.build(), (row.size, row.size, 3)).train()
+    run = torch.compile(network) if compiled else network
+    rule = torch.optim.SGD(network.parameters(), 0.001, momentum=0.9, weight_decay=5e-4)
+    x = torch.from_numpy(_images(row)).permute(0, 3, 1, 2)  # channels_last as it lies
+    y = torch.arange(row.batch) % CLASSES
+
+    def timed() -> float:
+        started = time.perf_counter()
+        for _ in range(row.steps):
+            rule.zero_grad()
+            functional.cross_entropy(run(x), y).backward()
+            rule.step()
+        return (time.perf_counter() - started) / row.steps
+
+    return timed
+
+
+def torch_inference(row: Row, *, compiled: bool) -> Timed:
+    """Seconds a batch of PyTorch."""
+    import torch
+    from torch_twin import torch_twin
+
+    torch.manual_seed(0)
+    network = torch_twin(row.build(), (row.size, row.size, 3)).eval()
+    run = torch.compile(network) if compiled else network
+    x = torch.from_numpy(_images(row)).permute(0, 3, 1, 2)
+
+    def timed() -> float:
+        started = time.perf_counter()
+        with torch.inference_mode():
+            for _ in range(row.steps):
+                run(x)
+        return (time.perf_counter() - started) / row.steps
+
+    return timed
+
+
+def in_another_python(python: str, row: Row, part: str, *, compiled: bool) -> Timed:
+    """Seconds that PyTorch measures in a process of its own; it rests between two rounds."""
+    words = [python, __file__, row.name, "--serve", part, *(["--compiled"] * compiled)]
+    child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def timed() -> float:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write("round\n")
+        child.stdin.flush()
+        for line in child.stdout:
+            if line.startswith("seconds "):
+                return float(line.split()[1])
+        raise SystemExit(f"{python} stopped: does it have torch and ablax?")
+
+    return timed
+
+
+def serve(row: Row, part: str, *, compiled: bool) -> None:
+    """The other side of `in_another_python`: a round for every line, until there is none."""
+    timed = (torch_training if part == "training" else torch_inference)(row, compiled=compiled)
+    for _ in sys.stdin:
+        print(f"seconds {timed()}", flush=True)
+
+
+def compare(sides: dict[str, Timed], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every side in every round, alternated; two rounds to warm up are left out."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(-2, rounds):
+        for name, timed in sides.items():
+            spent = timed()
+            if number >= 0:
+                seconds[name].append(spent)
+    return seconds
+
+
+def _ratio(theirs: list[float], ours: list[float]) -> float:
+    pairs = zip(theirs, ours, strict=True)
+    return statistics.median(other / own for other, own in pairs)
+
+
+def _sides(row: Row, part: str, *, full: bool) -> dict[str, Timed]:
+    training = part == "training"
+    sides: dict[str, Timed] = {"ablax": (ablax_training if training else ablax_inference)(row)}
+    for compiled in (False, True) if full else (False,):
+        name = "torch compiled" if compiled else "torch"
+        if TORCH_PYTHON:
+            sides[name] = in_another_python(TORCH_PYTHON, row, part, compiled=compiled)
+        elif util.find_spec("torch"):
+            make = torch_training if training else torch_inference
+            sides[name] = make(row, compiled=compiled)
+    if full and training:
+        sides["flax"] = flax_training(row)
+    return sides
+
+
+COLUMNS = (
+    *("network", "part", "pixels", "batch", "ablax_images_per_s", "torch_images_per_s"),
+    *("torch_compiled_images_per_s", "flax_images_per_s", "ratio_to_torch", "ratio_to_flax"),
+    *("machine", "device", "python", "jax", "torch", "date"),
+)
+
+
+def measure(row: Row, part: str, rounds: int, *, full: bool) -> dict[str, str]:
+    """One line of the table."""
+    seconds = compare(_sides(row, part, full=full), rounds)
+    rate = {name: f"{row.batch / statistics.median(s):.1f}" for name, s in seconds.items()}
+    torch_sides = [name for name in seconds if name.startswith("torch")]
+    best = min(torch_sides, key=lambda name: statistics.median(seconds[name]), default=None)
+    ratio = {"torch": f"{_ratio(seconds[best], seconds['ablax']):.2f}" if best else ""}
+    ratio["flax"] = f"{_ratio(seconds['flax'], seconds['ablax']):.2f}" if "flax" in seconds else ""
+    return {
+        "network": row.name,
+        "part": part,
+        "pixels": str(row.size),
+        "batch": str(row.batch),
+        "ablax_images_per_s": rate["ablax"],
+        "torch_images_per_s": rate.get("torch", ""),
+        "torch_compiled_images_per_s": rate.get("torch compiled", ""),
+        "flax_images_per_s": rate.get("flax", ""),
+        "ratio_to_torch": ratio["torch"],
+        "ratio_to_flax": ratio["flax"],
+        "machine": f"{processor()}, {available_cores()} cores",
+        "device": jax.devices()[0].device_kind,
+        "python": platform.python_version(),
+        "jax": metadata.version("jax"),
+        "torch": torch_version(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def torch_version() -> str:
+    """Of the PyTorch that was timed; empty where there is none."""
+    code = "from importlib.metadata import version; print(version('torch'))"
+    found = subprocess.run(
+        [TORCH_PYTHON or sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip()
+
+
+def geometric_mean(lines: list[dict[str, str]], column: str) -> str:
+    """Of the ratios that were measured; empty where there is none."""
+    ratios = [float(line[column]) for line in lines if line[column]]
+    return f"{math.exp(statistics.fmean(map(math.log, ratios))):.2f}" if ratios else ""
+
+
+def main() -> None:
+    """Print the table line by line, and write it as CSV."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="parts of names; the four quick ones by default")
+    parser.add_argument("--full", action="store_true", help="all, compiled PyTorch and plain Flax")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", default=["training", "inference"])
+    parser.add_argument("--out", type=Path, help="the CSV; none when networks are named")
+    parser.add_argument("--serve", choices=("training", "inference"), help=argparse.SUPPRESS)
+    parser.add_argument("--compiled", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        (row,) = (row for row in ROWS if row.name == options.names[0])
+        serve(row, options.serve, compiled=options.compiled)
+        return
+    rows = [row for row in ROWS if row.quick or options.full or options.names]
+    if options.names:
+        rows = [row for row in rows if any(name in row.name for name in options.names)]
+    lines: list[dict[str, str]] = []
+    head = f"{'network':<26}{'part':<10}{'ablax':>9}{'torch':>9}{'compiled':>9}{'flax':>9}"
+    print(f"{head}   images a second;  ratio to torch  to flax")
+    for part in options.parts:
+        for row in rows:
+            line = measure(row, part, options.rounds, full=options.full)
+            lines.append(line)
+            rates = "".join(f"{line[column]:>9}" for column in COLUMNS[4:8])
+            ratios = f"{line['ratio_to_torch']:>34}{line['ratio_to_flax']:>9}"
+            print(f"{row.name:<26}{part:<10}{rates}{ratios}", flush=True)
+        own = [line for line in lines if line["part"] == part]
+        means = [geometric_mean(own, column) for column in ("ratio_to_torch", "ratio_to_flax")]
+        print(f"{'geometric mean':<26}{part:<10}{'':36}{means[0]:>34}{means[1]:>9}", flush=True)
+    print(f"{lines[0]['machine']}; JAX {lines[0]['jax']}; torch {lines[0]['torch']}")
+    name = "networks-full" if options.full else "networks"
+    path = options.out or (None if options.names else RESULT / f"cpu-{name}.csv")
+    if path is not None:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(lines)
+        print(f"written to {path.name}; a ratio above 1: ablax is faster")
+
+
+if __name__ == "__main__":
+    main()
