@@ -49,6 +49,13 @@ def test_features_and_heads_print_what_the_readme_says(capsys):
     assert "PixelVote()" in said
 
 
+def test_the_analyses_print_what_they_find_in_any_function(capsys):
+    exec(python("What a network costs, sees and hides"), {})
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"[('conv', {16 * 16 * 8 * 5 * 5 * 3})]"
+    assert "(5, 5)" in said[1]
+
+
 def test_a_family_is_extended_in_under_20_lines_and_has_the_papers_parameters():
     code, scope = python("Extend a family"), {}
     assert sum(bool(line.strip()) for line in code.splitlines()) < 20
@@ -119,7 +126,8 @@ def test_every_command_of_the_readme_exists_and_takes_a_network_of_the_catalog()
     assert {name for name, _ in found} <= set(COMMANDS)
     assert {name for name, _ in found} >= {"list", "show", "import", "predict", "evaluate"}
     networks = {entry.name for entry in CATALOG} | {""}
-    assert {word for command, word in found if command not in ("list", "run")} <= networks
+    others = ("list", "run", "plot-errors", "doctor")
+    assert {word for command, word in found if command not in others} <= networks
 
 
 @pytest.mark.parametrize("line", re.findall(r'ARGS="([^"]*)"', README.replace("\\\n", "")))

@@ -1,1 +1,1 @@
-"""What a network costs and sees, for any JAX function; imports nothing of ours."""
+"""What a network costs, sees and hides, for any JAX function; imports nothing of ours."""

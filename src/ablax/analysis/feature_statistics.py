@@ -1,0 +1,276 @@
+"""Statistics of hidden units over samples: the features a healthy network should not have.
+
+The lecture asks that feature maps be sparse, uncorrelated and of high variance; units that ignore
+the input or move together mean bad training. Everything is summed up batch by batch, so the samples
+never lie in memory together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+SHARE_OF_RANGE = 0.01
+"""A value is saturated within this share of the range from an end of it."""
+CONSTANT = 1e-6
+"""A unit ignores the input if its deviation is below this share of its largest value."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStatistics:
+    """Of the units of one layer; a unit of a feature map has a value at each place.
+
+    Attributes:
+        samples: How many images.
+        places: Rows times columns of the map; 1 for a vector.
+        zeros: Share of exact zeros of each unit, over samples and places.
+        small: Share of values no larger than `small_below` in size.
+        saturated: Share of values near an end of the range; None where no range was given.
+        low: The least value of each unit.
+        high: The greatest.
+        mean: Over samples and places.
+        variance: About this mean, divided by the count.
+        correlated: The units whose correlations were measured, by number.
+        correlation: Between them; NaN for units that are constant.
+        responses: Of the first samples, at the place in the middle: rows are samples. (A mean over
+            places would make the units of a healthy first layer look as if they ignored the input.)
+        small_below: What counts as small.
+    """
+
+    samples: int
+    places: int
+    zeros: Float[np.ndarray, " units"]
+    small: Float[np.ndarray, " units"]
+    saturated: Float[np.ndarray, " units"] | None
+    low: Float[np.ndarray, " units"]
+    high: Float[np.ndarray, " units"]
+    mean: Float[np.ndarray, " units"]
+    variance: Float[np.ndarray, " units"]
+    correlated: Int[np.ndarray, " shown"]
+    correlation: Float[np.ndarray, "shown shown"]
+    responses: Float[np.ndarray, "rows units"]
+    small_below: float
+
+    @property
+    def units(self) -> int:
+        """How many."""
+        return len(self.mean)
+
+    @property
+    def dead(self) -> Bool[np.ndarray, " units"]:
+        """Units that were 0 at every place of every sample."""
+        return (self.low == 0) & (self.high == 0)
+
+    @property
+    def constant(self) -> Bool[np.ndarray, " units"]:
+        """Units that ignore the input, the dead ones among them."""
+        largest = np.maximum(np.abs(self.low), np.abs(self.high))
+        return np.sqrt(self.variance) <= CONSTANT * largest
+
+    @property
+    def sparsity(self) -> float:
+        """The share of zeros of the whole layer."""
+        return float(self.zeros.mean())
+
+    @property
+    def mean_correlation(self) -> float:
+        """The mean size of the correlation of two units; NaN below two that are not constant."""
+        above = np.abs(self.correlation[np.triu_indices(len(self.correlated), 1)])
+        above = above[np.isfinite(above)]
+        return float(above.mean()) if above.size else float("nan")
+
+    @property
+    def independent(self) -> float:
+        """How many uncorrelated units would have as unequal a share of the variance.
+
+        The participation ratio of the eigenvalues of the correlation matrix C of the n units that
+        are not constant, n^2 / sum of C^2: n if they are uncorrelated, 1 if all move together.
+        """
+        kept = np.isfinite(np.diag(self.correlation))
+        total = float(np.sum(self.correlation[np.ix_(kept, kept)] ** 2))
+        return int(kept.sum()) ** 2 / total if total else 0.0
+
+
+@dataclass
+class Running:
+    """Statistics of one layer that grow batch by batch.
+
+    The moments of two sets are merged by the mean of each (Chan, Golub, LeVeque 1983, Algorithms
+    for computing the sample variance), in float64: no difference of large sums.
+
+    Attributes:
+        small_below: Values of at most this size are small.
+        bounds: The ends of the nonlinearity's range, such as (-1, 1) for tanh.
+        most_correlated: Measure correlations of at most so many units, spread over all of them.
+        most_responses: Keep the responses to so many samples.
+
+    Example:
+        >>> running = Running()
+        >>> running.add(np.array([[0.0, 1.0], [0.0, -1.0]]))
+        >>> running.add(np.array([[0.0, 3.0], [0.0, 5.0]]))
+        >>> found = running.result()
+        >>> found.mean.tolist(), found.variance.tolist(), found.dead.tolist()
+        ([0.0, 2.0], [0.0, 5.0], [True, False])
+    """
+
+    small_below: float = 1e-3
+    bounds: tuple[float, float] | None = None
+    most_correlated: int = 512
+    most_responses: int = 256
+    _samples: int = field(default=0, init=False)
+    _count: int = field(default=0, init=False)
+    _sums: dict[str, Any] = field(default_factory=dict, init=False)
+    _responses: list[np.ndarray] = field(default_factory=list, init=False)
+    _shape: tuple[int, ...] = field(default=(), init=False)
+
+    def add(self, features: Any) -> None:
+        """Take in one batch, (N, ..., units).
+
+        Raises:
+            ValueError: No axis of samples and one of units, no samples, another shape than before,
+                or a value that is not finite.
+        """
+        values = np.asarray(features, np.float64)
+        if values.ndim < 2 or not values.size:
+            raise ValueError(
+                f"features of shape {values.shape}: expected samples first and units last"
+            )
+        if self._shape and values.shape[1:] != self._shape:
+            raise ValueError(
+                f"features of shape {values.shape} after batches of {self._shape} a sample: "
+                "expected the same layer and the same size of images"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError("the features hold a value that is not finite: the training diverged")
+        first = not self._shape
+        self._shape = values.shape[1:]
+        wanted = self.most_responses - self._samples
+        if wanted > 0:
+            middle = tuple(length // 2 for length in values.shape[1:-1])
+            self._responses.append(values[(slice(wanted), *middle)].astype(np.float32))
+        self._samples += len(values)
+        flat = values.reshape(-1, values.shape[-1])
+        new = self._of_batch(flat)
+        self._sums = new if first else self._merged(new, len(flat))
+        self._count += len(flat)
+
+    def _of_batch(self, flat: Float[np.ndarray, "values units"]) -> dict[str, Any]:
+        mean = flat.mean(0)
+        away = flat - mean
+        some = away[:, self._correlated(flat.shape[1])]
+        sums = {
+            "zeros": (flat == 0).sum(0),
+            "small": (np.abs(flat) <= self.small_below).sum(0),
+            "low": flat.min(0),
+            "high": flat.max(0),
+            "mean": mean,
+            "square": (away**2).sum(0),
+            "product": some.T @ some,
+        }
+        if self.bounds is not None:
+            low, high = self.bounds
+            margin = SHARE_OF_RANGE * (high - low)
+            sums["saturated"] = ((flat <= low + margin) | (flat >= high - margin)).sum(0)
+        return sums
+
+    def _merged(self, new: Mapping[str, Any], count: int) -> dict[str, Any]:
+        old = self._sums
+        total = self._count + count
+        gap = new["mean"] - old["mean"]
+        weight = self._count * count / total
+        some = gap[self._correlated(len(gap))]
+        merged = {
+            "low": np.minimum(old["low"], new["low"]),
+            "high": np.maximum(old["high"], new["high"]),
+            "mean": old["mean"] + gap * (count / total),
+            "square": old["square"] + new["square"] + weight * gap**2,
+            "product": old["product"] + new["product"] + weight * np.outer(some, some),
+        }
+        counts = {k: old[k] + new[k] for k in ("zeros", "small", "saturated") if k in old}
+        return merged | counts
+
+    def _correlated(self, units: int) -> Int[np.ndarray, " shown"]:
+        number = min(units, self.most_correlated)
+        return np.unique(np.linspace(0, units - 1, number).round().astype(np.int64))
+
+    def result(self) -> FeatureStatistics:
+        """The statistics of all batches so far.
+
+        Raises:
+            ValueError: There was no batch.
+        """
+        if not self._count:
+            raise ValueError("there is no batch of features: expected at least one")
+        sums, count = self._sums, self._count
+        chosen = self._correlated(len(sums["mean"]))
+        variance = sums["square"] / count
+        largest = np.maximum(np.abs(sums["low"]), np.abs(sums["high"]))
+        deviation = np.sqrt(variance)
+        # the correlation of a constant is one of its rounding errors
+        deviation = np.where(deviation <= CONSTANT * largest, np.nan, deviation)[chosen]
+        return FeatureStatistics(
+            samples=self._samples,
+            places=count // self._samples,
+            zeros=sums["zeros"] / count,
+            small=sums["small"] / count,
+            saturated=sums["saturated"] / count if self.bounds is not None else None,
+            low=sums["low"],
+            high=sums["high"],
+            mean=sums["mean"],
+            variance=variance,
+            correlated=chosen,
+            correlation=sums["product"] / count / np.outer(deviation, deviation),
+            responses=np.concatenate(self._responses),
+            small_below=self.small_below,
+        )
+
+
+def feature_statistics(
+    fn: Callable[[Any], Mapping[str, Any]],
+    batches: Iterable[Any],
+    *,
+    small_below: float = 1e-3,
+    bounds: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
+    most_correlated: int = 512,
+    most_responses: int = 256,
+) -> dict[str, FeatureStatistics]:
+    """The statistics of each layer over all batches.
+
+    Args:
+        fn: From a batch of images to the features of each layer by name, (N, ..., units).
+        batches: Of images, of any sizes; each is let go before the next.
+        small_below: Values of at most this size are small.
+        bounds: The ends of the nonlinearity's range, for all layers or by name.
+        most_correlated: Measure correlations of at most so many units of a layer.
+        most_responses: Keep the responses to so many samples.
+
+    Returns:
+        By layer, in the order of `fn`.
+
+    Raises:
+        ValueError: There is no batch, a value is not finite, or a layer changed its shape.
+
+    References:
+        Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), the
+        debugging hints, as the lecture quotes them.
+
+    Example:
+        >>> images = np.random.default_rng(0).normal(size=(64, 8))
+        >>> found = feature_statistics(lambda x: {"relu": np.maximum(x, 0)}, [images])
+        >>> round(found["relu"].sparsity, 1), int(found["relu"].dead.sum())
+        (0.5, 0)
+    """
+    running: dict[str, Running] = {}
+    for images in batches:
+        for layer, values in fn(images).items():
+            if layer not in running:
+                ends = bounds.get(layer) if isinstance(bounds, Mapping) else bounds
+                running[layer] = Running(small_below, ends, most_correlated, most_responses)
+            running[layer].add(values)
+    if not running:
+        raise ValueError("there is no batch of images: expected at least one")
+    return {layer: each.result() for layer, each in running.items()}

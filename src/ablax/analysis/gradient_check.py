@@ -1,0 +1,314 @@
+"""Gradient check: is the gradient that `jax.grad` gives the slope that finite differences see?
+
+All in float64. A difference may lie about the slope in two ways, and both are told from a wrong
+gradient: rounding, whose size is known, and a kink (ReLU, maximum) between the points compared,
+which two step sizes and the two sides of the point give away.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ablax.analysis.equations import equations
+from ablax.analysis.slopes import Slopes, Verdict, compare
+
+Index = tuple[int, ...]
+
+DISPLACEMENT = 2.0**-7
+"""How far a point is moved off its kinks, of the scale of each leaf: far beyond any step."""
+SMALLEST_SCALE = 0.1
+"""Scale of a leaf whose numbers are all smaller: biases start at 0."""
+
+
+@dataclass(frozen=True)
+class LeafCheck:
+    """One leaf of the parameter tree.
+
+    Attributes:
+        leaf: Its path, `"params/conv1/conv/kernel"`.
+        shape: Its shape.
+        slopes: What was compared.
+    """
+
+    leaf: str
+    shape: tuple[int, ...]
+    slopes: tuple[Slopes, ...]
+
+    @property
+    def error(self) -> float:
+        """The largest relative error of the slopes that can be told; NaN where none can."""
+        told = [each.error for each in self.slopes if each.verdict != "cannot be told"]
+        return max(told, default=math.nan)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Disagrees if one slope does; else agrees if one does."""
+        found = {each.verdict for each in self.slopes}
+        if "disagrees" in found:
+            return "disagrees"
+        return "agrees" if "agrees" in found else "cannot be told"
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """All leaves.
+
+    Attributes:
+        value: Of the function, in float64.
+        tolerance: The largest relative error that agrees.
+        leaves: A row a leaf, in the order of the tree.
+    """
+
+    value: float
+    tolerance: float
+    leaves: tuple[LeafCheck, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Disagrees if one leaf does; agrees only if all do."""
+        found = {each.verdict for each in self.leaves}
+        if "disagrees" in found:
+            return "disagrees"
+        return "agrees" if found == {"agrees"} else "cannot be told"
+
+
+def check_gradient(
+    fn: Callable[..., Any],
+    parameters: Any,
+    *args: Any,
+    directions: int = 2,
+    entries: int | Mapping[str, Sequence[Index]] = 0,
+    tolerance: float = 1e-5,
+    seed: int = 0,
+) -> GradientCheck:
+    r"""Compare the gradient of `fn(parameters, *args)` with central differences, leaf by leaf.
+
+    Along a direction v, whose entries are drawn as -1 or 1 so that each number of the leaf takes
+    part, or are 0 but for one, the gradient g predicts the slope v . g, and
+
+        d(h) = (f(p + h v) - f(p - h v)) / 2h
+
+    measures it, with an error of h^2 of the third derivative and of `noise` = 16 * 2^-52 |f| / h.
+    The step h is 2^-17 of the root mean square of the leaf (0.1 at least), and shorter where a
+    kink shows. Verdict, with m = max(|v . g|, |d|):
+
+    - agrees: |v . g - d| <= tolerance * m + noise.
+    - cannot be told: more, but no more than twice what a kink explains.
+    - disagrees: more than that.
+
+    With the one-sided slopes r and l, d = (r + l) / 2, a kink explains the larger of
+    |d(h) - d(h/2)| and of |2 (r - l)(h/2) - (r - l)(h)|: both vanish with h where f is smooth, and
+    one of them is at least |d(h/2) - v . g| when a single kink lies at p or within h of it.
+
+    Many kinks at p itself (ReLUs of 0 behind biases of 0) can cancel in r - l, and no gradient
+    there is wrong. So where the slopes do not agree, the same is asked at a point nearby, whose
+    leaves are all moved by noise of 2^-7 of their scale, and this counts (`moved`): a wrong
+    gradient is wrong there too. Only a gradient that is not finite disagrees at once.
+
+    Args:
+        fn: From the parameters to a scalar; must compute in the precision of its arguments.
+        parameters: A tree; only its leaves of floating point are checked.
+        *args: Further arguments, not differentiated; floating point is made float64.
+        directions: Random directions a leaf.
+        entries: Single numbers of each leaf, drawn; or, by the path of a leaf, their indices.
+        tolerance: Of the relative error.
+        seed: Of what is drawn.
+
+    Returns:
+        A row a leaf, and the verdict.
+
+    Raises:
+        ValueError: The function is not a scalar, not finite, not deterministic, or rounds to less
+            than float64 inside; or nothing is asked for.
+
+    References:
+        Nocedal, Wright 2006, Numerical optimization, section 8.1.
+
+    Example:
+        >>> found = check_gradient(lambda p: jnp.sum(jnp.sin(p["a"]) ** 2), {"a": jnp.ones((2, 3))})
+        >>> found.verdict, found.leaves[0].leaf, found.leaves[0].error < 1e-8
+        ('agrees', 'a', True)
+    """
+    if directions < 0 or (isinstance(entries, int) and directions + entries < 1):
+        raise ValueError(
+            f"directions={directions} and entries={entries}: expected at least one of either"
+        )
+    with jax.enable_x64(True):
+        tree, others = _doubled(parameters), _doubled(args)
+        paths, leaves = _floating(tree)
+        if not leaves:
+            raise ValueError(
+                "the parameters hold no number of floating point: there is nothing to check"
+            )
+        chosen = _chosen(paths, entries)
+        _refuse_lower_precision(fn, tree, others)
+        _refuse_no_number(fn, tree, others)
+        function = _Function(fn, jax.jit(fn), jax.jit(jax.grad(fn, allow_int=True)), others)
+        here = _point(function, tree)
+        nearby = functools.cache(lambda: _point(function, _displaced(tree, seed)))
+        random = np.random.default_rng(seed)
+        rows = []
+        for path, leaf in zip(paths, leaves, strict=True):
+            slopes = []
+            for label, v in _directions(leaf.shape, directions, chosen[path], random):
+                found = _compare(here, path, label, v, tolerance)
+                if found.verdict != "agrees" and math.isfinite(found.gradient):
+                    found = _compare(nearby(), path, label, v, tolerance)
+                    found = dataclasses.replace(found, moved=True)
+                slopes.append(found)
+            rows.append(LeafCheck(path, leaf.shape, tuple(slopes)))
+    return GradientCheck(here.value, tolerance, tuple(row for row in rows if row.slopes))
+
+
+@dataclass(frozen=True, eq=False)
+class _Function:
+    """The function, compiled, its gradient, and what is not differentiated."""
+
+    fn: Callable[..., Any]
+    evaluate: Callable[..., Any]
+    gradient: Callable[..., Any]
+    others: Any
+
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Parameters, with the value and the gradient there."""
+
+    function: _Function
+    tree: Any
+    value: float
+    gradients: Mapping[str, Float[np.ndarray, "..."]]
+
+
+def _point(function: _Function, tree: Any) -> _Point:
+    """Value and gradient; the value twice the same, and finite."""
+    value, again = (float(function.evaluate(tree, *function.others)) for _ in range(2))
+    if not math.isfinite(value):
+        raise ValueError(f"the function gives {value}: choose parameters where it is finite")
+    if value != again:
+        raise ValueError(f"the function gives {value} and then {again}: fix its random key")
+    gradient = function.gradient(tree, *function.others)
+    return _Point(function, tree, value, dict(zip(*_floating(gradient), strict=True)))
+
+
+def _displaced(tree: Any, seed: int) -> Any:
+    """A point nearby: noise on every number of floating point."""
+    random = np.random.default_rng(seed)
+
+    def moved(leaf: Any) -> Any:
+        if jnp.result_type(leaf) != np.float64 or not np.size(leaf):
+            return leaf
+        return leaf + DISPLACEMENT * _scale(leaf) * random.normal(size=np.shape(leaf))
+
+    return jax.tree.map(moved, tree)
+
+
+def _scale(leaf: Any) -> float:
+    return max(float(np.sqrt(np.mean(leaf**2))), SMALLEST_SCALE)
+
+
+def _compare(
+    point: _Point, path: str, label: str, v: Float[np.ndarray, "..."], tolerance: float
+) -> Slopes:
+    """The slope of one leaf along one direction, all other leaves held."""
+    flat, structure = jax.tree_util.tree_flatten_with_path(point.tree)
+    names = [jax.tree_util.keystr(where, simple=True, separator="/") for where, _ in flat]
+    leaves, place = [leaf for _, leaf in flat], names.index(path)
+
+    def line(distance: float) -> float:
+        held = [*leaves[:place], leaves[place] + distance * v, *leaves[place + 1 :]]
+        tree = jax.tree_util.tree_unflatten(structure, held)
+        return float(point.function.evaluate(tree, *point.function.others))
+
+    expected = float(np.sum(v * point.gradients[path]))
+    return compare(label, line, expected, _scale(leaves[place]), point.value, tolerance)
+
+
+def _doubled(tree: Any) -> Any:
+    """The tree with its numbers of floating point in float64, as numpy arrays."""
+
+    def doubled(leaf: Any) -> Any:
+        if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            return np.asarray(leaf, np.float64)
+        return leaf
+
+    return jax.tree.map(doubled, tree)
+
+
+def _floating(tree: Any) -> tuple[list[str], list[Float[np.ndarray, "..."]]]:
+    """The paths and the leaves of floating point."""
+    found = [
+        (jax.tree_util.keystr(path, simple=True, separator="/"), np.asarray(leaf))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        if jnp.result_type(leaf) == np.float64 and np.size(leaf)
+    ]
+    return [path for path, _ in found], [leaf for _, leaf in found]
+
+
+def _chosen(
+    paths: Sequence[str], entries: int | Mapping[str, Sequence[Index]]
+) -> dict[str, int | Sequence[Index]]:
+    """The entries asked for, leaf by leaf: how many, or which."""
+    if isinstance(entries, int):
+        return dict.fromkeys(paths, entries)
+    if unknown := [path for path in entries if path not in paths]:
+        raise ValueError(f"there is no leaf {unknown[0]!r}: expected one of {', '.join(paths)}")
+    return {path: entries.get(path, ()) for path in paths}
+
+
+def _refuse_lower_precision(fn: Callable[..., Any], tree: Any, others: Sequence[Any]) -> None:
+    """Differences of numbers that were rounded to float32 on the way tell nothing."""
+    for equation in equations(fn, tree, *others):
+        kinds = [x.dtype for x in (*equation.inputs[:1], *equation.outputs[:1])]
+        if equation.primitive == "convert_element_type" and kinds[0] == np.float64:
+            low = jnp.issubdtype(kinds[1], jnp.floating) and kinds[1] != np.float64
+            if low and equation.inputs[0].size > 0:
+                where = "/".join(equation.scope) or "the function"
+                raise ValueError(
+                    f"{where} rounds float64 to {kinds[1]}: write it so that it computes in the "
+                    "precision of its arguments"
+                )
+
+
+def _refuse_no_number(fn: Callable[..., Any], tree: Any, others: Sequence[Any]) -> None:
+    shape = jax.eval_shape(fn, tree, *others)
+    if getattr(shape, "shape", None) != () or shape.dtype != np.float64:
+        raise ValueError(f"the function gives {shape}: expected one number of float64")
+
+
+def _directions(
+    shape: tuple[int, ...],
+    directions: int,
+    entries: int | Sequence[Index],
+    random: np.random.Generator,
+) -> list[tuple[str, Float[np.ndarray, "..."]]]:
+    """The directions to go, with their names."""
+    found: list[tuple[str, Float[np.ndarray, "..."]]] = [
+        (f"direction {number}", random.choice([-1.0, 1.0], size=shape))
+        for number in range(1, directions + 1)
+    ]
+    if isinstance(entries, int):
+        size = math.prod(shape)
+        places = random.choice(size, min(entries, size), replace=False)
+        entries = [tuple(map(int, np.unravel_index(place, shape))) for place in places]
+    for index in entries:
+        one = np.zeros(shape)
+        if len(index) != len(shape) or not all(
+            0 <= i < n for i, n in zip(index, shape, strict=True)
+        ):
+            raise ValueError(
+                f"the entry {index} of a leaf of shape {shape}: there is no such entry"
+            )
+        one[index] = 1.0
+        found.append((str(list(index)), one))
+    return found

@@ -1,0 +1,137 @@
+"""`ablax inspect` and `ablax check-gradient`: every picture is written, and says whose weights."""
+
+import argparse
+import importlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from ablax.core import abstract_variables, features
+from ablax.errors import AblaxError
+from ablax.inside.pictures import _reached, filters_figure
+from ablax.inside.statistics import network_statistics, statistics_figure, statistics_table
+from ablax.inside.subject import Subject, chosen_layers, top_layers, untrained
+from ablax.interop.preprocessing import Preprocessing
+from ablax.zoo import lenet5, resnet20
+
+
+def command(name, *words):
+    module = importlib.import_module(f"ablax.commands.{name}")
+    parser = argparse.ArgumentParser()
+    module.arguments(parser)
+    module.run(parser.parse_args(list(map(str, words))))
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    network, random = lenet5(), np.random.default_rng(0)
+    shapes = abstract_variables(network, (32, 32, 1))
+    variables = jax.tree.map(lambda x: jnp.float32(0.2 * random.normal(size=x.shape)), shapes)
+    gray = Preprocessing(32, 32, mean=(0.5,), std=(0.25,), channels="L")
+    classes = tuple(f"class {k}" for k in range(10))
+    return Subject("lenet5", "drawn by numpy", network, variables, gray, classes)
+
+
+@pytest.mark.slow
+def test_subject_features_are_those_of_the_whole_network(lenet):
+    images = jnp.float32(np.random.default_rng(0).normal(size=(1, 32, 32, 1)))
+    whole = features(lenet.network, lenet.variables, images, at=["s4"])["s4"]
+    np.testing.assert_allclose(lenet.features("s4")(images), whole, rtol=1e-6)
+
+
+def test_subject_features_take_other_sizes_of_images(lenet):
+    shape = jax.eval_shape(lenet.features("s4"), jnp.ones((2, 48, 40, 1))).shape
+    assert shape == (2, 9, 7, 16)
+
+
+def test_subject_shows_black_and_white_as_they_were(lenet):
+    low, high = lenet.range
+    assert lenet.shown(np.full((1, 1, 1), low[0])).item() == 0
+    assert lenet.shown(np.full((1, 1, 1), high[0])).item() == 1
+
+
+def test_subject_kernels_come_in_the_order_of_the_network():
+    network = resnet20()
+    variables = abstract_variables(network, (16, 16, 3))
+    found = list(Subject("", "", network, variables, Preprocessing(16, 16), ()).kernels())
+    assert found[0].startswith("conv1/")
+    assert found[-1].startswith("classifier/")
+
+
+def test_chosen_layers_spread_from_the_first_map_to_the_last(lenet):
+    assert chosen_layers(lenet, [], 2) == ["c1", "s4"]
+    assert top_layers(lenet)[0] == "c1"
+    with pytest.raises(AblaxError, match="no layer 'c9'"):
+        chosen_layers(lenet, ["c9"])
+    with pytest.raises(AblaxError, match="choose a layer that gives maps"):
+        chosen_layers(lenet, ["f6"])
+
+
+def test_deconvolution_shows_the_square_that_was_reached():
+    back = np.zeros((8, 9, 1))
+    back[2, 3] = back[4, 4] = 1.0
+    assert _reached([back, 0 * back]) == (2, 5, 2, 5)
+    assert _reached([0 * back]) == (0, 8, 0, 9)
+
+
+def test_filters_figure_says_whose_weights_it_shows(lenet):
+    text = filters_figure(lenet).get_supxlabel()
+    assert "c1/conv/kernel: 6 filters of 5x5" in text.replace("\n", " ")
+    assert "drawn by numpy" in text.replace("\n", " ")
+
+
+@pytest.mark.slow
+def test_untrained_subject_says_so_and_has_a_name_for_each_class():
+    found = untrained("lenet5", 3)
+    assert (found.title, len(found.classes)) == ("lenet5, untrained, seed 3", 10)
+
+
+def test_statistics_of_a_network_have_a_row_a_layer(lenet):
+    images = jnp.float32(np.random.default_rng(1).normal(size=(4, 32, 32, 1)))
+    found = network_statistics(lenet, ["c1", "f6"], [images[:3], images[3:]])
+    table = statistics_table("LeNet", found)
+    assert [row[:3] for row in table.rows] == [("c1", 6, 784), ("f6", 84, 1)]
+    assert "Over 4 samples" in table.foot[0]
+    assert len(statistics_figure(lenet, found, ["c1"]).axes) == 3
+
+
+def test_inspect_refuses_what_it_cannot_show(tmp_path):
+    with pytest.raises(AblaxError, match="give pictures, or --data"):
+        command("inspect", "lenet5", "--out", tmp_path)
+    with pytest.raises(AblaxError, match="--steps 0: expected at least 1"):
+        command("inspect", "lenet5", "--out", tmp_path, "--steps", 0)
+    with pytest.raises(AblaxError, match="no class 'cat'"):
+        command(
+            "inspect", "lenet5", "--out", tmp_path, "--only", "maximization", "--classes", "cat"
+        )
+
+
+def test_check_gradient_refuses_to_check_nothing():
+    with pytest.raises(AblaxError, match="at least one of either"):
+        command("check_gradient", "lenet5", "--directions", 0)
+    with pytest.raises(AblaxError, match="--images 0: expected at least 1"):
+        command("check_gradient", "lenet5", "--images", 0)
+
+
+@pytest.mark.slow
+def test_check_gradient_of_a_network_agrees_leaf_by_leaf(capsys):
+    command("check_gradient", "resnet20", "--image-size", 8, "--directions", 1, "--training")
+    assert "59 leaves agree, 0 disagree, 0 cannot be told." in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_inspect_writes_every_picture_of_an_untrained_network(tmp_path, capsys):
+    picture = tmp_path / "stripes.png"
+    Image.fromarray(np.kron(np.eye(8), np.full((5, 4), 255)).astype(np.uint8)).save(picture)
+    out = tmp_path / "pictures"
+    words = ("--data", "digits", "--samples", 20, "--steps", 16, "--classes", 3, 7)
+    command("inspect", "lenet5", picture, "--out", out, *words)
+    kinds = importlib.import_module("ablax.commands.inspect").KINDS
+    assert {path.name for path in out.iterdir()} == {f"{kind}.png" for kind in kinds} | {
+        "statistics.csv"
+    }
+    assert "Over 20 samples" in capsys.readouterr().out
+    assert (out / "statistics.csv").read_text().startswith("layer,units,places")
