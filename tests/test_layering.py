@@ -26,7 +26,7 @@ COMMANDS = RUNNER | {
     *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
     *("ablax.inference", "ablax.evaluation_data", "ablax.weights_folder"),
     *("ablax.preprocessing_options", "ablax.costs", "ablax.sight", "ablax.drawing"),
-    "ablax.profiling",
+    *("ablax.profiling", "ablax.inside", "ablax.doctor"),
     "ablax.atomic",
 }
 
@@ -63,6 +63,14 @@ OURS: dict[str, set[str]] = {
     "ablax.profiling": {
         *("ablax.analysis", "ablax.config", "ablax.core", "ablax.costs", "ablax.data"),
         *("ablax.training", "ablax.errors"),
+    },
+    "ablax.inside": ZOO | {
+        *("ablax.analysis", "ablax.costs", "ablax.interop", "ablax.report"),
+    },
+    "ablax.doctor": {
+        *("ablax.analysis", "ablax.config", "ablax.core", "ablax.costs", "ablax.data"),
+        *("ablax.discovery", "ablax.errors", "ablax.experiment", "ablax.finished_runs"),
+        *("ablax.layers", "ablax.report", "ablax.results_folder", "ablax.training"),
     },
     "ablax.weights_folder": ZOO | {"ablax.interop", "ablax.training", "ablax.atomic"},
     "ablax.inference": {"ablax.interop", "ablax.errors"},

@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "run an experiment, or go on with one",
     "show": "print a network of the zoo, one line a layer",
     "table": "what every layer costs: multiply-accumulates, parameters, memory",
+    "doctor": "say what ails a network that does not learn, with the measurement",
     "inspect": "filters, features and likings of a network, as pictures",
     "check-gradient": "a network's gradient against finite differences",
     "profile": "where the time of a training step goes, layer by layer",

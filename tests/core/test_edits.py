@@ -173,6 +173,7 @@ def test_initialize_checks_the_shapes_before_it_draws():
         initialize(SMALL, 0, (0, 8, 1))
 
 
+@pytest.mark.slow
 def test_dropout_masks_of_a_kept_layer_are_those_of_the_parent():
     network = lenet5(10)
     with_dropout = insert_after("f6", drop=Dropout(0.5))(network)

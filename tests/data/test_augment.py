@@ -292,6 +292,7 @@ def test_affine_and_elastic_are_one_resampling():
     assert jaxpr.count("gather[") == alone.count("gather[") + crop.count("gather[")
 
 
+@pytest.mark.slow
 def test_augment_is_the_same_compiled_mapped_and_scanned():
     images = pictures()
     keys = jax.random.split(KEY, 2)

@@ -100,6 +100,7 @@ def test_a_run_that_is_at_its_end_is_judged_again_and_not_trained(trainer, tmp_p
     assert np.array_equal(found.judged.predictions, expected.judged.predictions)
 
 
+@pytest.mark.slow
 def test_the_figures_do_not_depend_on_the_length_of_a_chunk(trainer, tmp_path):
     whole = make_trainer(replace(RECIPE, train=replace(RECIPE.train, chunk=6)))
     one, other = Attempt(tmp_path / "a").fit(trainer), Attempt(tmp_path / "b").fit(whole)

@@ -230,6 +230,7 @@ def test_equal_calls_build_equal_networks():
     assert alexnet() != alexnet_ungrouped()
 
 
+@pytest.mark.slow
 def test_the_network_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(alexnet_small(4, 1 / 16), (32, 32, 1)) == 0
 
@@ -239,6 +240,7 @@ def test_every_parameter_trains():
     assert leaves_without_gradient(alexnet_small(4, 1 / 32), (28, 28, 1)) == []
 
 
+@pytest.mark.slow
 def test_every_variant_of_the_lecture_starts_bit_equal_to_the_whole_network():
     """Of any seed, wherever name and shape agree; what is redrawn is what `redrawn` names."""
     shape, whole = (28, 28, 1), alexnet_small(10, 1 / 32)

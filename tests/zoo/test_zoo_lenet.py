@@ -144,6 +144,7 @@ def test_every_parameter_trains():
     assert leaves_without_gradient(lenet5_codes(4), SHAPE) == []
 
 
-@pytest.mark.parametrize("build", [lenet5, pytest.param(lenet5_codes, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [lenet5, lenet5_codes])
 def test_lenet5_drives_a_small_batch_to_zero_error(build):
     assert wrong_after_training(build(4), SHAPE) == 0

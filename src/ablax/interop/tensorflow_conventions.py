@@ -7,8 +7,6 @@ two agree, at stride 2 and an even size they are a pixel apart.
 
 from __future__ import annotations
 
-import flax.linen as nn
-
 from ablax.core import Layers, Network, edit
 from ablax.layers import AveragePool, BatchNormalization, Convolution, MaxPool
 
@@ -27,7 +25,7 @@ def tensorflow_conventions(network: Network) -> Network:
         'SAME'
     """
 
-    def rewrite(path: str, layer: nn.Module) -> Layers | None:
+    def rewrite(path: str, layer: object) -> Layers | None:
         name = path.rsplit("/", 1)[-1]
         if isinstance(layer, BatchNormalization):
             return Layers({name: layer.copy(epsilon=1e-3)})

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import re
 
-import flax.linen as nn
-
 from ablax.core import Edit, Layers, Network, edit, replace
 from ablax.interop.origins.origin import Origin, Origins
 from ablax.interop.preprocessing import Preprocessing
@@ -81,7 +79,7 @@ def caffe_normalization(network: Network) -> Network:
         EditError: The network has none.
     """
 
-    def rewrite(path: str, layer: nn.Module) -> Layers | None:
+    def rewrite(path: str, layer: object) -> Layers | None:
         if not isinstance(layer, LocalResponseNormalization):
             return None
         divided = LocalResponseNormalization(alpha=1e-4 / layer.size, k=1.0)

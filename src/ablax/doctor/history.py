@@ -1,0 +1,123 @@
+"""`History`: a finished run, read from its folder of results."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ablax.config import Recipe
+from ablax.doctor.trained import Trained
+from ablax.errors import AblaxError
+from ablax.finished_runs import finished_run
+from ablax.report.results import Curve
+from ablax.results_folder import ResultsFolder
+from ablax.training.checkpoint import Restored, close, open_checkpoints, restore
+from ablax.training.metrics import read_metrics
+from ablax.training.trainer import Judged, Trainer
+
+_BY = ("variant", "seed")
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """How a run went and where it ended.
+
+    Attributes:
+        status: `"finished"` or `"diverged"`.
+        curve: By epoch.
+        trained: The last good weights; None where the run diverged before its first checkpoint.
+        judged: Every test image under them; None likewise.
+    """
+
+    status: str
+    curve: Curve
+    trained: Trained | None
+    judged: Judged | None
+
+
+def stored(folder: Path) -> tuple[str, str, Recipe]:
+    """Experiment, name of the recipe, and the recipe with all its fields, from `recipe.json`.
+
+    Raises:
+        AblaxError: There is no such file, or it is not one of ours.
+    """
+    path = folder / "recipe.json"
+    try:
+        found = json.loads(path.read_text())
+        return found["experiment"], found["recipe"], _unflat(Recipe(), found, "")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AblaxError(
+            f"{folder} is no folder of results ({type(error).__name__}: {error}): expected one "
+            "that `ablax run` made, such as results/alexnet_ablation/digits"
+        ) from error
+
+
+def _unflat(part: Any, found: Mapping[str, Any], prefix: str) -> Any:
+    """The inverse of `results_folder.flat`."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(part):
+        dotted, default = f"{prefix}{field.name}", getattr(part, field.name)
+        if dataclasses.is_dataclass(default):
+            values[field.name] = _unflat(default, found, dotted + ".")
+        elif isinstance(found[dotted], list):
+            values[field.name] = tuple(found[dotted])
+        elif dotted == "data.dir" and found[dotted] is not None:
+            values[field.name] = Path(found[dotted])
+        else:
+            values[field.name] = found[dotted]
+    return type(part)(**values)
+
+
+def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) -> History:
+    """Read one run, and judge the test images by its last checkpoint.
+
+    Args:
+        folder: Of the experiment under the recipe.
+        variant: Which network.
+        seed: Which run of it.
+        trainer: Of that network under that recipe.
+
+    Raises:
+        AblaxError: The run is not finished, or ended well and has no good checkpoint.
+    """
+    summary = folder.finished(variant, seed)
+    place = folder.checkpoints(variant, seed)
+    if summary is None:
+        raise AblaxError(
+            f"{folder.path} has no finished run of {variant} from seed {seed}: run it first, or "
+            "name another with --variant and --seed"
+        )
+    records = [
+        r for r in read_metrics(folder.path, by=_BY) if (r["variant"], r["seed"]) == (variant, seed)
+    ]
+    curve = finished_run(variant, seed, summary, records, 0.0, 1).curve
+    status = str(summary["status"])
+    restored = _restored(place, trainer, seed) if place.is_dir() else None
+    if restored is None:
+        if status == "diverged":
+            return History(status, curve, None, None)
+        raise AblaxError(
+            f"{place} holds no checkpoint, though the run is finished: examine the experiment "
+            "instead, or run it anew elsewhere"
+        )
+    state = restored.state
+    # on the host, so that every check may bring them where it computes
+    variables = jax.device_get({"params": state.params, "batch_stats": state.batch_stats})
+    losses = curve.train_loss or (float("nan"),)
+    words = f"after {restored.step / trainer.feed.steps_per_epoch:g} epochs"
+    trained = Trained(variables, losses[0], losses[-1], words)
+    return History(status, curve, trained, trainer.judge(state))
+
+
+def _restored(place: Path, trainer: Trainer, seed: int) -> Restored | None:
+    checkpoints = open_checkpoints(place)
+    try:
+        return restore(checkpoints, trainer.initial_state(seed))
+    finally:
+        close(checkpoints)

@@ -1,0 +1,103 @@
+"""From what a person types, an experiment or a folder of results, to the patient."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from ablax.config import Recipe
+from ablax.discovery import experiment, names, recipe
+from ablax.doctor.history import History, history, stored
+from ablax.doctor.patient import Patient, training_images
+from ablax.errors import AblaxError, nearest
+from ablax.experiment import Experiment, Inputs
+from ablax.results_folder import ResultsFolder, fingerprint
+from ablax.training.open_feed import open_feed
+from ablax.training.trainer import Trainer, data_mesh
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """Who is examined, and the finished run where one was named.
+
+    Attributes:
+        patient: The network, its recipe and its images.
+        history: The run; None for an experiment.
+        note: What the data are.
+    """
+
+    patient: Patient
+    history: History | None
+    note: str
+
+
+def open_patient(name: str, config: str, variant: str, seed: int, console: Console) -> Opened:
+    """The patient of that name.
+
+    Args:
+        name: An experiment, the path of its file, or a folder of results.
+        config: The recipe of an experiment; a folder has its own.
+        variant: Which network of the experiment.
+        seed: Of the initial weights, and of the run.
+        console: Where data that are decoded show how far that is.
+
+    Raises:
+        AblaxError: Nothing has that name, or the folder holds another network or no such run.
+    """
+    folder = Path(name)
+    if (folder / "recipe.json").exists() or (folder.is_dir() and name not in names("experiments")):
+        return _open_run(folder, variant, seed, console)
+    stem, question = experiment(name)
+    recipe_name, chosen = recipe(config)
+    patient, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
+    return Opened(patient, None, trainer.feed.note)
+
+
+def _open_run(path: Path, variant: str, seed: int, console: Console) -> Opened:
+    stem, recipe_name, chosen = stored(path)
+    _, question = experiment(stem)
+    patient, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
+    folder = ResultsFolder(path)
+    networks = {variant: fingerprint(patient.network, trainer.feed.image_shape)}
+    with folder.claim(stem, recipe_name, chosen, networks):
+        found = history(folder, variant, seed, trainer)
+    return Opened(patient, found, trainer.feed.note)
+
+
+def _patient(
+    stem: str,
+    question: Experiment,
+    recipe_name: str,
+    chosen: Recipe,
+    variant: str,
+    seed: int,
+    console: Console,
+) -> tuple[Patient, Trainer]:
+    mesh = data_mesh()
+    feed = open_feed(chosen, mesh, console)
+    height, width, channels = feed.image_shape
+    if height != width:
+        raise AblaxError(f"the images have {height} x {width} pixels; square ones are expected")
+    inputs = Inputs(height, channels, feed.classes, chosen.width)
+    networks = question.networks(inputs)
+    if variant not in networks:
+        raise AblaxError(f"{stem} has no variant {variant!r}: {nearest(variant, networks)}")
+    images, labels = training_images(feed)
+    wide = dataclasses.replace(inputs, width=2 * chosen.width)
+    patient = Patient(
+        name=f"{stem}, {variant}, recipe {recipe_name}",
+        network=networks[variant],
+        recipe=chosen,
+        images=images,
+        labels=labels,
+        mean=feed.mean,
+        std=feed.std,
+        classes=feed.classes,
+        steps_per_epoch=feed.steps_per_epoch,
+        wider=lambda: question.networks(wide)[variant],
+        seed=seed,
+    )
+    return patient, Trainer(networks[variant], chosen, feed, mesh)
