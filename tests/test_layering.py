@@ -64,7 +64,8 @@ OURS: dict[str, set[str]] = {
         *("ablax.analysis", "ablax.config", "ablax.core", "ablax.costs", "ablax.data"),
         *("ablax.training", "ablax.errors"),
     },
-    "ablax.inside": ZOO | {
+    "ablax.inside": ZOO
+    | {
         *("ablax.analysis", "ablax.costs", "ablax.interop", "ablax.report"),
     },
     "ablax.doctor": {

@@ -52,7 +52,9 @@ def test_every_leaf_of_a_network_has_a_name_of_its_own_in_every_library(name):
 
 # The others' names are used by tests/parity, which loads drawn weights by them.
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["caffenet", "googlenet", "mobilenet_v1", "vgg_d", "resnet101_v1", "xception"])
+@pytest.mark.parametrize(
+    "name", ["caffenet", "googlenet", "mobilenet_v1", "vgg_d", "resnet101_v1", "xception"]
+)
 def test_every_leaf_of_a_large_network_has_a_name_of_its_own_in_every_library(name):
     assert names_that_do_not_fit(name) == []
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from ablax.core import Layers, Network, edit
 from ablax.layers import AveragePool, BatchNormalization, Convolution, MaxPool
 
+_KEPT = (0, "VALID", "SAME")
+
 
 def tensorflow_conventions(network: Network) -> Network:
     """The edit that pads as TensorFlow does, and sets batch-norm epsilon 1e-3 as Keras does.
@@ -29,8 +31,7 @@ def tensorflow_conventions(network: Network) -> Network:
         name = path.rsplit("/", 1)[-1]
         if isinstance(layer, BatchNormalization):
             return Layers({name: layer.copy(epsilon=1e-3)})
-        pads = isinstance(layer, (Convolution, MaxPool, AveragePool))
-        if pads and layer.padding not in (0, "VALID", "SAME"):
+        if isinstance(layer, (Convolution, MaxPool, AveragePool)) and layer.padding not in _KEPT:
             return Layers({name: layer.copy(padding="SAME")})
         return None
 
