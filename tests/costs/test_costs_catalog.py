@@ -14,9 +14,13 @@ def totals(name):
     return sum(row.parameters for row in rows), sum(row.macs for row in rows)
 
 
+# tests/zoo recounts all of them; here one of each file, for what its layers have of their own.
+FAMILIES = {entry.build.__module__: entry for entry in reversed(CATALOG)}.values()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
-def test_rows_add_up_to_the_catalog(entry):
+@pytest.mark.parametrize("entry", FAMILIES, ids=lambda entry: entry.name)
+def test_rows_of_a_network_of_each_family_add_up_to_the_catalog(entry):
     assert totals(entry.name) == (entry.parameters, entry.macs)
 
 

@@ -100,9 +100,11 @@ def test_other_pickles_and_values_that_are_no_weights_are_refused(tmp_path):
         read_torch(path)
 
 
-def test_compressed_records_are_refused_before_they_are_unpacked(tmp_path):
+@pytest.mark.parametrize("name", ["data.pkl", "data/0"])
+def test_compressed_records_are_refused_before_they_are_unpacked(name, tmp_path):
     path = tmp_path / "bomb.pth"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", b"\x80\x02}." + b"\0" * 1000)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/version", b"3")
+        archive.writestr(f"archive/{name}", b"\0" * 1000, zipfile.ZIP_DEFLATED)
     with pytest.raises(WeightsError, match="compressed"):
         read_torch(path)

@@ -74,10 +74,11 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
 def _read_archive(path: Path) -> Any:
     with zipfile.ZipFile(path) as archive:
         records = {name.partition("/")[2]: name for name in archive.namelist()}
+        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            # So nothing that is read can be larger than the file.
+            raise ValueError("its records are compressed, which PyTorch's never are")
         if "data.pkl" not in records:
             raise ValueError("the archive holds no data.pkl")
-        if archive.NameToInfo[records["data.pkl"]].compress_type != zipfile.ZIP_STORED:
-            raise ValueError("its records are compressed, which PyTorch's never are")
         order = ">" if _text(archive, records.get("byteorder")) == "big" else "<"
 
         def storage(identifier: Any) -> Storage:
