@@ -97,6 +97,7 @@ def test_predict_takes_a_file_and_another_preprocessing(resnet_file, capsys, tmp
     assert found[0] != found[2]
 
 
+@pytest.mark.slow
 def test_evaluate_prints_the_errors_that_counting_by_hand_gives(folder, data, capsys):
     words = ["--data", "tfds:made_up", "--data-dir", str(data), "--batch", "4"]
     main(["evaluate", "resnet20", "--weights", str(folder), *words, "--format", "json"])

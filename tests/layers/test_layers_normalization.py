@@ -139,6 +139,7 @@ def test_batch_normalization_equals_flax_in_value_gradient_and_statistics():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_batch_normalization_derivative_forward_agrees_with_reverse():
     layer = BatchNormalization()
     x = numbers(4, 3)

@@ -78,6 +78,7 @@ def figures(log):
     return [(s, {k: v for k, v in values.items() if k not in timeless}) for s, values in log]
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_the_straight_one_bit_for_bit(trainer, tmp_path):
     straight = Attempt(tmp_path / "straight")
     expected = straight.fit(trainer)
@@ -174,6 +175,7 @@ def test_a_state_that_is_no_number_is_never_saved(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+@pytest.mark.slow
 def test_evaluation_comes_every_so_many_epochs_and_after_the_last(tmp_path):
     recipe = replace(RECIPE, train=replace(RECIPE.train, evaluate_every=2, chunk=6))
     attempt = Attempt(tmp_path)
@@ -182,6 +184,7 @@ def test_evaluation_comes_every_so_many_epochs_and_after_the_last(tmp_path):
     assert tested == [2.0, 3.0]
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_on_data_that_can_be_learned(tmp_path):
     recipe = replace(RECIPE, train=replace(RECIPE.train, epochs=20, checkpoint_seconds=60.0))
     attempt = Attempt(tmp_path)

@@ -124,6 +124,7 @@ def test_the_keys_of_steps_and_epochs_are_all_different():
     assert len({tuple(key) for key in keys}) == 18
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_and_loss_in_float32(batch):
     task, state = make(tiny_network(), precision="bfloat16")
     exact, _ = make(tiny_network())

@@ -28,8 +28,13 @@ def counted(entry):
 SMALL = [entry for entry in CATALOG if entry.macs < 2e8 and "1202" not in entry.name]
 
 
+# Their blocks are counted as loops in the tests of their families, in a tenth of the time.
+FOLDED = ("resnet1202", "preactivation1001")
+COUNTED = [entry for entry in CATALOG if entry.name not in FOLDED]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("entry", CATALOG, ids=named)
+@pytest.mark.parametrize("entry", COUNTED, ids=named)
 def test_counts_of_the_catalog_are_those_of_the_network(entry):
     assert counted(entry) == (entry.parameters, entry.macs)
 
