@@ -76,7 +76,7 @@ OURS: dict[str, set[str]] = {
     "ablax.weights_folder": ZOO | {"ablax.interop", "ablax.training", "ablax.atomic"},
     "ablax.inference": {"ablax.interop", "ablax.errors"},
     "ablax.evaluation_data": {"ablax.interop", "ablax.data", "ablax.errors"},
-    "ablax.preprocessing_options": {"ablax.interop"},
+    "ablax.preprocessing_options": {"ablax.interop", "ablax.errors"},
     "ablax.listing": COMMANDS,
     "ablax.recipe_options": {"ablax.config", "ablax.errors"},
     "ablax.commands": COMMANDS,

@@ -59,6 +59,9 @@ def data(tmp_path_factory):
     return place
 
 
+GRAY = ("--channels", "L", "--mean", "0.5", "--std", "0.5")
+
+
 def fails(capsys, *words):
     with pytest.raises(SystemExit) as left:
         main([str(word) for word in words])
@@ -150,6 +153,10 @@ def test_the_last_batch_may_be_smaller_and_counts_no_more_than_it_has():
         (("import", "resnet21", "FILE"), "no network 'resnet21'"),
         (("import", "resnet32", "FILE"), "missing: layer1.3.bn1"),
         (("import", "lenet5", "FILE"), "takes no weights of torch's form; it takes nobody's"),
+        (
+            ("import", "resnet20", "FILE", *GRAY),
+            "--channels L: the weights of resnet20 are for 3 channels, RGB",
+        ),
         (("import", "resnet20", "FILE", "--from", "timm"), "takes no weights of 'timm'"),
         (("import", "resnet20", "FILE", "--out", "DATA"), "holds something else"),
         (("evaluate", "resnet20", "--weights", "FOLDER", "--data", "cifar10"), "'tfds:cifar10'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
+from ablax.errors import AblaxError
 from ablax.interop.foreign import Foreign
 
 
@@ -32,7 +33,7 @@ def with_options(foreign: Foreign, options: argparse.Namespace) -> Foreign:
     """The weights with the preprocessing that the command line asks for.
 
     Raises:
-        AblaxError: A field has no such value.
+        AblaxError: A field has no such value, or the weights are for another number of channels.
     """
     asked = {
         **{name: getattr(options, name) for name in ("resize", "interpolation", "channels")},
@@ -43,4 +44,9 @@ def with_options(foreign: Foreign, options: argparse.Namespace) -> Foreign:
     }
     fields = {name: value for name, value in asked.items() if value is not None}
     changed = dataclasses.replace(foreign.preprocessing, **fields)
+    if changed.image_shape != foreign.preprocessing.image_shape:
+        raise AblaxError(
+            f"--channels {changed.channels}: the weights of {foreign.name} are for "
+            f"{len(foreign.preprocessing.channels)} channels, {foreign.preprocessing.channels}"
+        )
     return dataclasses.replace(foreign, preprocessing=changed)

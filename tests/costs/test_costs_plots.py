@@ -6,10 +6,10 @@ import pytest
 from ablax.analysis.conventions import USUAL
 from ablax.costs.machine import Machine, measure
 from ablax.costs.network import case, network_cost
-from ablax.costs.picture import check_file, save
 from ablax.costs.plots import depth_figure, errors_figure, networks_with_errors, roofline_figure
 from ablax.costs.roofline import Point, roofline, roofline_table
 from ablax.errors import AblaxError
+from ablax.report.picture_file import check_file, save
 from ablax.zoo import PUBLISHED
 
 MACHINE = Machine("made up", rate=1e9, bandwidth=1e8)
@@ -75,5 +75,16 @@ def test_file_that_cannot_be_written_is_refused(tmp_path):
         check_file(tmp_path / "picture.gif")
     with pytest.raises(AblaxError, match="there is no folder"):
         check_file(tmp_path / "missing" / "picture.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(AblaxError, match="it is a folder"):
+        check_file(tmp_path / "folder.png")
     with pytest.raises(AblaxError, match="choose from imagenet, cifar"):
         networks_with_errors("mnist")
+
+
+def test_a_picture_that_cannot_be_written_says_so(tmp_path):
+    from matplotlib.figure import Figure
+
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AblaxError, match=r"cannot draw .*free some space, or choose a folder"):
+        save(Figure(), tmp_path / "file" / "picture.png")

@@ -30,15 +30,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the page."""
-    from ablax.drawing.page import check_file
     from ablax.errors import AblaxError
+    from ablax.report.picture_file import check_file
     from ablax.zoo import find
 
     entry = find(options.network)
     size = entry.image_size if options.image_size is None else options.image_size
     if size < 1:
         raise AblaxError(f"--image-size {size}: expected at least 1")
-    check_file(options.out)
+    check_file(options.out, (".html",))
     chosen = _ablation(options)
     network, shape = entry.build(), (size, size, entry.channels)
     ablated = None if chosen is None else (f"{entry.name}, {chosen[0]}", _applied(*chosen, network))

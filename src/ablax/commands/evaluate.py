@@ -14,7 +14,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     add_weights_arguments(parser)
     parser.add_argument("--data", required=True, help="digits, or tfds:NAME such as tfds:cifar10")
-    parser.add_argument("--data-dir", type=Path, help="where the prepared sets are")
+    parser.add_argument(
+        "--data-dir", "--data.dir", dest="data_dir", type=Path, help="where the prepared sets are"
+    )
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--limit", type=int, help="of the test images the first so many alone")
     parser.add_argument("--format", choices=("text", "json"), default="text")

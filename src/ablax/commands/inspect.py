@@ -39,7 +39,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, help="as in ablax predict; drawn by default")
     parser.add_argument("--from", dest="library", help="whose file it is, if its names fit several")
     parser.add_argument("--data", help="digits, or tfds:NAME: its test images are the samples")
-    parser.add_argument("--data-dir", type=Path, help="where the prepared sets are")
+    parser.add_argument(
+        "--data-dir", "--data.dir", dest="data_dir", type=Path, help="where the prepared sets are"
+    )
     parser.add_argument("--samples", type=int, default=256, help="images for the statistics")
     parser.add_argument("--show", type=int, default=6, help="pictures of --data to show")
     parser.add_argument("--classes", nargs="+", help="names or numbers, to maximize; some 10")
@@ -53,8 +55,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write the pictures, and print the table of statistics."""
     from ablax.errors import AblaxError
-    from ablax.inside.drawing import save
     from ablax.inside.subject import chosen_layers
+    from ablax.report.picture_file import save
     from ablax.training.compilation import set_up
 
     for name in ("samples", "show", "steps"):
@@ -78,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
         else:
             figure = _figure(kind, options, subject, shown, layers, classes)()
         path = options.out / f"{kind}.png"
-        save(figure, path)
+        save(figure, path, dpi=110)
         print(path)
 
 

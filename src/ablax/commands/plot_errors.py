@@ -14,8 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Draw the picture."""
-    from ablax.costs.picture import check_file, save
     from ablax.costs.plots import errors_figure
+    from ablax.report.picture_file import check_file, save
 
     check_file(options.file)
     save(errors_figure(options.data), options.file)

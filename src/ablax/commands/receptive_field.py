@@ -28,7 +28,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=16, help="of noise, for --effective")
     parser.add_argument("--seed", type=int, default=0, help="of weights and images")
     parser.add_argument("--weights", type=Path, help="as in ablax predict; drawn by default")
-    parser.add_argument("--library", help="whose file of weights it is, where names fit several")
+    parser.add_argument(
+        "--from",
+        "--library",
+        dest="library",
+        help="whose file of weights it is, where names fit several",
+    )
     parser.add_argument(
         "--measure", choices=("absolute", "squared"), default="absolute", help="of a gradient"
     )

@@ -20,10 +20,10 @@ def run(options: argparse.Namespace) -> None:
     """Measure the machine and every layer, print both, and draw them where asked."""
     from ablax.costs.machine import measure
     from ablax.costs.network import case
-    from ablax.costs.picture import check_file, save
     from ablax.costs.roofline import roofline, roofline_table
     from ablax.costs.tables import written
     from ablax.errors import AblaxError
+    from ablax.report.picture_file import check_file, save
 
     if options.repeats < 1:
         raise AblaxError(f"--repeats {options.repeats}: expected at least 1")

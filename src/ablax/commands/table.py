@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _draw(options: argparse.Namespace) -> None:
     from ablax.costs.network import case, convention_named, network_cost
-    from ablax.costs.picture import check_file, save
     from ablax.costs.plots import depth_figure
+    from ablax.report.picture_file import check_file, save
 
     check_file(options.plot)
     convention = convention_named(options.convention)

@@ -4,37 +4,17 @@ from __future__ import annotations
 
 import html
 import json
-import os
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from ablax.analysis.conventions import USUAL
 from ablax.drawing.blocks import with_stages
 from ablax.drawing.graph import Graph, Sight
 from ablax.drawing.marks import Mark, marks
-from ablax.errors import AblaxError
 
 _LIBRARIES = ("vendored/elk.bundled.js", "vendored/d3.min.js")
 _SCRIPTS = ("graph.js", "columns.js", "drawing.js", "controls.js")
-
-
-def check_file(path: Path) -> None:
-    """Refuse, before anything is computed, a file that cannot be written.
-
-    Raises:
-        AblaxError: The name does not end in .html or is that of a folder, or the folder around it
-            does not exist or may not be written to.
-    """
-    if path.suffix != ".html":
-        raise AblaxError(f"cannot draw {path}: the page is HTML; the name must end in .html")
-    if not path.parent.is_dir():
-        raise AblaxError(f"cannot draw {path}: there is no folder {path.parent}; make it first")
-    if path.is_dir():
-        raise AblaxError(f"cannot draw {path}: it is a folder; give the name of a file")
-    if not os.access(path.parent, os.W_OK):
-        raise AblaxError(f"cannot draw {path}: the folder {path.parent} may not be written to")
 
 
 def page(parent: Graph, child: Graph | None = None, what: str = "") -> str:

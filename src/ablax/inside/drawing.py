@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
-from ablax.report.drawing import COLORS, blank, settings, wrapped, write_caption
+from ablax.report.drawing import COLORS, blank, wrapped, write_caption
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -151,10 +150,3 @@ def _under(axes: Axes, picture: Float[np.ndarray, "H W C"] | None) -> None:
     if picture is not None:
         gray = picture.mean(2)
         axes.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write the picture; the format is the file's suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with settings():
-        figure.savefig(path, dpi=110)

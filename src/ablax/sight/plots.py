@@ -14,6 +14,7 @@ from ablax.analysis.receptive_field import ReceptiveField, Span
 from ablax.costs.tables import Cell, Table
 from ablax.errors import AblaxError
 from ablax.report.drawing import COLORS, blank, settings, write_caption
+from ablax.report.picture_file import FORMS, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -105,15 +106,15 @@ def check_picture(path: Path) -> None:
     Raises:
         AblaxError: Its suffix is none of `.png`, `.svg`, `.pdf`.
     """
-    if path.suffix not in (".png", ".svg", ".pdf"):
+    if path.suffix not in FORMS:
         raise AblaxError(f"the picture {path}: expected a name that ends in .png, .svg or .pdf")
 
 
 def save_effective(sighted: Sequence[Sighted], title: str, measure: Measure, path: Path) -> None:
     """Write the picture; the format is the file's suffix."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with settings():
-        effective_figure(sighted, title, measure).savefig(path, dpi=110)
+        figure = effective_figure(sighted, title, measure)
+    save(figure, path, dpi=110)
 
 
 def _draw_heat(axes: Axes, each: Sighted) -> None:
