@@ -20,8 +20,11 @@ ABLATIONS = ZOO | {"ablax.ablations"}
 CONFIGS = ABLATIONS | {"ablax.config", "ablax.data", "ablax.training"}
 EXPERIMENTS = CONFIGS | {
     *("ablax.analysis", "ablax.report", "ablax.interop", "ablax.experiment", "ablax.losses"),
+    "ablax.measurements",
 }
-RUNNER = EXPERIMENTS | {"ablax.environment", "ablax.finished_runs", "ablax.results_folder"}
+RUNNER = EXPERIMENTS | {
+    *("ablax.environment", "ablax.finished_runs", "ablax.results_folder", "ablax.bench"),
+}
 COMMANDS = RUNNER | {
     *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
     *("ablax.inference", "ablax.evaluation_data", "ablax.weights_folder"),
@@ -56,6 +59,12 @@ OURS: dict[str, set[str]] = {
         *("ablax.config", "ablax.core", "ablax.training", "ablax.report", "ablax.errors"),
     },
     "ablax.discovery": {"ablax.config", "ablax.experiment", "ablax.errors"},
+    "ablax.measurements": ZOO
+    | {
+        *("ablax.analysis", "ablax.config", "ablax.costs", "ablax.data", "ablax.report"),
+        "ablax.training",
+    },
+    "ablax.bench": RUNNER,
     "ablax.runner": RUNNER,
     "ablax.costs": {"ablax.core", "ablax.zoo", "ablax.analysis", "ablax.report", "ablax.errors"},
     "ablax.sight": ZOO | {"ablax.analysis", "ablax.costs", "ablax.report"},

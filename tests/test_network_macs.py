@@ -7,7 +7,7 @@ import pytest
 
 from ablax.core import insert_after
 from ablax.errors import AblaxError
-from ablax.runner import network_macs
+from ablax.bench import network_macs
 from ablax.zoo import lenet5
 
 

@@ -6,7 +6,9 @@ A recipe in `configs/` is one of these; the command line overrides any field by 
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -184,3 +186,33 @@ class Recipe:
         check_types(self.augment, "augment.")
         require(0 < self.width <= 64, "width", self.width, "above 0 and at most 64")
         require(self.seeds >= 1, "seeds", self.seeds, "at least 1")
+
+
+def with_fields(recipe: Recipe, fields: Mapping[str, Any]) -> Recipe:
+    """The recipe with some fields changed, named as on the command line.
+
+    Args:
+        recipe: Where fields that are not named keep their value.
+        fields: Dotted name, with '_' or '-', to value.
+
+    Raises:
+        ConfigError: There is no such field, or it cannot have that value.
+
+    Example:
+        >>> changed = with_fields(Recipe(), {"train.epochs": 3, "optimizer.weight-decay": 0.0})
+        >>> changed.train.epochs, changed.optimizer.weight_decay
+        (3, 0.0)
+    """
+    for name, value in fields.items():
+        recipe = _with_field(recipe, name.replace("-", "_").split("."), value, name)
+    return recipe
+
+
+def _with_field(part: Any, path: list[str], value: Any, name: str) -> Any:
+    first, *rest = path
+    known = [field.name for field in dataclasses.fields(part)]
+    if first not in known or bool(rest) != dataclasses.is_dataclass(getattr(part, first)):
+        raise ConfigError(f"a recipe has no field {name!r}: {nearest(first, known)}")
+    if rest:
+        value = _with_field(getattr(part, first), rest, value, name)
+    return dataclasses.replace(part, **{first: value})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ablax.errors import AblaxError
 from ablax.report.results import Curve, Run
+
+NOTHING_MEASURED: Mapping[str, float] = MappingProxyType({})
 
 
 def finished_run(
@@ -17,8 +20,9 @@ def finished_run(
     records: list[dict[str, Any]],
     seconds: float,
     attempts: int,
+    measured: Mapping[str, float] = NOTHING_MEASURED,
 ) -> Run:
-    """A run as the report reads it, from its summary and its metrics."""
+    """A run as the report reads it, from its summary, its metrics and its measurements."""
     try:
         curve = learning_curve(records)
     except (KeyError, TypeError) as error:
@@ -36,6 +40,7 @@ def finished_run(
         curve=curve,
         status=summary["status"],
         attempts=attempts,
+        measured=measured,
     )
 
 

@@ -18,7 +18,7 @@ from ablax.report.statistics import (
     correlation,
     deviation,
     mean_interval,
-    paired_errors,
+    paired_values,
     summary,
 )
 
@@ -28,7 +28,7 @@ ERRORS = some.lists(
 
 
 def test_paired_interval_is_scipys(study):
-    left, right = paired_errors(study, "without_67", "full")
+    left, right = paired_values(study, "without_67", "full")
     oracle = stats.ttest_rel(left, right).confidence_interval(0.95)
     found = comparison(study, "without_67", "full")
     assert found.interval is not None
@@ -38,7 +38,7 @@ def test_paired_interval_is_scipys(study):
 
 def test_baseline_intervals_are_bonferronis(study):
     for name, found in comparisons_with_baseline(study).items():
-        oracle = stats.ttest_rel(*paired_errors(study, name, "full")).confidence_interval(0.9875)
+        oracle = stats.ttest_rel(*paired_values(study, name, "full")).confidence_interval(0.9875)
         assert found.interval is not None
         assert found.interval.level == pytest.approx(0.9875)
         np.testing.assert_allclose((found.interval.low, found.interval.high), oracle, rtol=1e-9)
@@ -100,7 +100,7 @@ def test_pairs_are_seeds_that_both_finished_in_any_order(study):
     shuffled = replace(study, runs=tuple(reversed(study.runs[:3] + study.runs[6:])))
     assert comparison(shuffled, "without_7", "full").n == 2
     expected = [run.test_error for run in study.runs if run.variant == "full"]
-    assert paired_errors(study, "without_7", "full")[1] == expected
+    assert paired_values(study, "without_7", "full")[1] == expected
     assert comparison(study, "without_7", "full") == comparison(
         replace(study, runs=tuple(reversed(study.runs))), "without_7", "full"
     )

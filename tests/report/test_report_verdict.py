@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ablax.report.answer import answer
+from ablax.report.quantity import Quantity
 from ablax.report.results import Claim
-from ablax.report.statistics import paired_errors
+from ablax.report.statistics import paired_values
 from ablax.report.verdict import forecast, verdict
 
 
@@ -73,7 +75,7 @@ def test_expectations_are_judged_together_and_apart_from_the_claims(study):
     assert found.headline == "1 of 2 predictions confirmed, 1 contradicted at n = 5."
     assert found.details[0].startswith("a: confirmed (+")
     interval = found.findings[0].measured.interval
-    oracle = stats.ttest_rel(*paired_errors(study, "without_3467", "full"))
+    oracle = stats.ttest_rel(*paired_values(study, "without_3467", "full"))
     expected_range = oracle.confidence_interval(1 - 0.05 / 2)
     assert interval is not None
     np.testing.assert_allclose((interval.low, interval.high), expected_range, rtol=1e-9)
@@ -89,7 +91,7 @@ def test_expectations_are_not_judged_where_there_is_no_verdict(study, make_study
         "falling": lambda: make_study(time=8.0),
     }[change]()
     found = forecast(
-        replace(changed, expectations=(Claim("all four matter", "without_7", "full"),))
+        replace(changed, expectations=(Claim("all four matter", "without_67", "full"),))
     )
     assert found is not None
     assert found.findings == ()
@@ -112,7 +114,7 @@ def test_expectation_about_a_variant_that_was_not_run_withholds_itself_alone(stu
 
 def test_findings_are_adjusted_for_the_number_of_claims(study):
     found = verdict(study).findings[0].measured
-    oracle = stats.ttest_rel(*paired_errors(study, "without_3467", "without_67"))
+    oracle = stats.ttest_rel(*paired_values(study, "without_3467", "without_67"))
     assert found.interval is not None
     np.testing.assert_allclose(
         (found.interval.low, found.interval.high),
@@ -150,7 +152,7 @@ def test_smoke_draws_no_conclusion(study):
 def test_loss_still_falling_withholds_the_verdict(make_study):
     found = verdict(make_study(time=8.0))
     assert found.outcome is None
-    assert len(found.reasons) == 5
+    assert len(found.reasons) == 4  # nothing is said of 'Without 7'
     assert found.reasons[0].startswith("Full: the training loss is still falling (")
     assert (found.headline, found.details) == ("No verdict.", found.reasons)
 
@@ -159,14 +161,30 @@ def test_too_few_epochs_withhold_the_verdict(make_study):
     assert "at least 10 are needed" in verdict(make_study(epochs=6)).reasons[0]
 
 
+ALL_SPEAK_OF_FULL = (*CLAIMS, Claim("67 matters", "without_67", "full"))
+
+
 def test_diverged_run_withholds_the_verdict_and_is_named(study, diverge):
     runs = (diverge(study.runs[0]), *study.runs[1:])
-    found = verdict(replace(study, runs=runs))
+    found = verdict(replace(study, runs=runs, claims=ALL_SPEAK_OF_FULL))
     assert found.reasons == ("Full: training diverged with seed 0",)
     assert found.sentence == "No verdict: Full: training diverged with seed 0."
 
 
+def test_claim_about_other_variants_than_the_diverged_one_is_judged(study, diverge):
+    found = verdict(replace(study, runs=(diverge(study.runs[0]), *study.runs[1:])))
+    assert [one.outcome for one in found.findings][:2] == ["reproduced", "reproduced"]
+    assert found.findings[2].outcome == "not judged"
+    assert found.findings[2].sentence == (
+        "Without 6, 7 errs more than the full network: not judged "
+        "(Full: training diverged with seed 0)."
+    )
+    assert found.outcome == "cannot be told"
+    assert "2 of 3 statements reproduced, 1 not judged at n = 5" in found.sentence
+
+
 def test_missing_run_withholds_the_verdict_and_is_named(study):
+    study = replace(study, claims=ALL_SPEAK_OF_FULL)
     assert verdict(replace(study, runs=study.runs[1:])).reasons == ("Full: no run with seed 0",)
     two = verdict(replace(study, runs=study.runs[2:]))
     assert two.reasons == ("Full: no run with seeds 0, 1",)
@@ -175,10 +193,86 @@ def test_missing_run_withholds_the_verdict_and_is_named(study):
     assert verdict(none).reasons == ("Full: no run was made",)
 
 
-def test_claim_about_a_variant_that_was_not_run_withholds_the_verdict(make_study):
+def test_claim_about_a_variant_that_was_not_run_is_not_judged(make_study):
     found = verdict(make_study(variants=3))
-    assert found.outcome is None
-    assert found.reasons[0] == "variant 'without_34', of which the source speaks, was not run"
+    assert [one.outcome for one in found.findings][:2] == ["not judged", "not judged"]
+    gone = "variant 'without_3467', of which the source speaks, was not run"
+    assert gone in found.findings[0].sentence
+    assert found.outcome == "cannot be told"
+
+
+def measured(study, **values):
+    """The study in which every variant's runs have one more quantity."""
+    runs = tuple(
+        replace(run, measured={"moved": values[run.variant][run.seed]})
+        if run.variant in values
+        else run
+        for run in study.runs
+    )
+    moved = Quantity("distance moved", lambda rows: rows[0]["moved"], "", 3)
+    return replace(study, runs=runs, quantities={"moved": moved})
+
+
+def test_claim_may_speak_of_a_measured_quantity_in_its_own_unit(study):
+    changed = measured(study, full=[0.1, 0.2, 0.1, 0.2, 0.1], without_7=[0.5, 0.5, 0.6, 0.5, 0.5])
+    claims = (Claim("7 steadies", "without_7:moved", "full:moved"),)
+    found = verdict(replace(changed, claims=claims)).findings[0]
+    assert found.outcome == "reproduced"
+    assert found.measured is not None
+    np.testing.assert_allclose(found.measured.difference, 0.52 - 0.14)
+    assert found.sentence.startswith("7 steadies: reproduced (+0.380, from +0.")
+
+
+def test_quantity_that_some_runs_lack_is_not_judged_and_named(study):
+    changed = measured(study, full=[0.1] * 5)
+    claims = (Claim("7 steadies", "without_7:moved", "full:moved"), CLAIMS[0])
+    found = verdict(replace(changed, claims=claims)).findings[0]
+    assert found.outcome == "not judged"
+    assert "distance moved was not measured with seeds 0, 1, 2, 3, 4" in found.sentence
+
+
+def test_claim_about_a_budget_is_judged_though_losses_still_fall(make_study):
+    falling = make_study(time=8.0)
+    claims = (Claim("it learns less in the time", "without_3467", "full", flat=False),)
+    assert verdict(replace(falling, claims=claims)).outcome == "reproduced"
+    waiting = (replace(claims[0], flat=True),)
+    assert verdict(replace(falling, claims=waiting)).outcome is None
+
+
+def test_answer_is_the_finding_of_the_deciding_claim_with_its_adjusted_interval(study):
+    told = answer(replace(study, decides=study.claims[1]))
+    among = verdict(study).findings[1]
+    assert told.outcome == among.outcome == "reproduced"
+    assert told.measured == among.measured
+    assert told.sentence.startswith("Yes: Without 3, 4, 6, 7 errs more than without 3, 4, +1.")
+    assert "95 % interval together with 2 others from +" in told.sentence
+    assert told.sentence.endswith("n = 5).")
+
+
+def test_answer_says_no_and_says_that_it_cannot_be_told(study):
+    errors = {"full": FULL, "without_7": LESS, "without_34": SAME}
+    changed = replace(with_errors(study, errors), claims=CLAIMS)
+    no = answer(replace(changed, decides=CLAIMS[0])).sentence
+    assert no.startswith("No, the contrary of this holds: 7 matters, \N{MINUS SIGN}")
+    assert answer(replace(changed, decides=CLAIMS[1])).sentence.startswith(
+        "It cannot be told whether 34 matters: "
+    )
+
+
+def test_answer_of_a_small_recipe_gives_the_reason(study):
+    found = answer(replace(study, verdict_wanted=False))
+    assert found.outcome == "not judged"
+    assert found.sentence == (
+        "No answer to whether Without 3, 4, 6, 7 errs more than without 6, 7: the recipe 'digits' "
+        "is too small to conclude anything."
+    )
+
+
+def test_answer_may_be_decided_by_our_own_prediction(study):
+    expected = (Claim("all four matter", "without_3467", "full"),)
+    told = answer(replace(study, expectations=expected, decides=expected[0]))
+    assert told.sentence.startswith("Yes: all four matter, +")
+    assert "95 % interval from" in told.sentence
 
 
 def test_no_claim_gives_no_verdict(study):

@@ -46,10 +46,11 @@ def run(options: argparse.Namespace) -> None:
     if late and words.index(options.name) > words.index(fields[0]):
         raise AblaxError(f"put the experiment's name first: ablax run NAME {fields[0]} ...")
     name, question = experiment(options.name)
-    resolved = override(base, fields, recipe_name)
+    resolved = override(question.budgeted(recipe_name, base), fields, recipe_name)
     folder = options.results or Path("results") / name / recipe_name
+    from ablax.bench import Order
     from ablax.results_folder import ResultsFolder
-    from ablax.runner import Order, run_experiment
+    from ablax.runner import run_experiment
     from ablax.training.compilation import set_up
 
     set_up()

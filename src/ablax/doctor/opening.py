@@ -11,11 +11,12 @@ from rich.console import Console
 from ablax.config import Recipe
 from ablax.discovery import experiment, names, recipe
 from ablax.doctor.history import History, history, stored
-from ablax.doctor.patient import Patient, training_images
+from ablax.doctor.patient import SAMPLE, Patient
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment, Inputs
 from ablax.results_folder import ResultsFolder, fingerprint
 from ablax.training.open_feed import open_feed
+from ablax.training.sample import training_images
 from ablax.training.trainer import Trainer, data_mesh
 
 
@@ -52,6 +53,7 @@ def open_patient(name: str, config: str, variant: str, seed: int, console: Conso
         return _open_run(folder, variant, seed, console)
     stem, question = experiment(name)
     recipe_name, chosen = recipe(config)
+    chosen = question.budgeted(recipe_name, chosen)
     patient, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
     return Opened(patient, None, trainer.feed.note)
 
@@ -76,20 +78,21 @@ def _patient(
     seed: int,
     console: Console,
 ) -> tuple[Patient, Trainer]:
+    if variant not in question.names:
+        raise AblaxError(f"{stem} has no variant {variant!r}: {nearest(variant, question.names)}")
+    chosen = question.recipe_of(variant, chosen)
     mesh = data_mesh()
     feed = open_feed(chosen, mesh, console)
     height, width, channels = feed.image_shape
     if height != width:
         raise AblaxError(f"the images have {height} x {width} pixels; square ones are expected")
     inputs = Inputs(height, channels, feed.classes, chosen.width)
-    networks = question.networks(inputs)
-    if variant not in networks:
-        raise AblaxError(f"{stem} has no variant {variant!r}: {nearest(variant, networks)}")
-    images, labels = training_images(feed)
+    network = question.network_of(variant, inputs)
+    images, labels = training_images(feed, SAMPLE)
     wide = dataclasses.replace(inputs, width=2 * chosen.width)
     patient = Patient(
         name=f"{stem}, {variant}, recipe {recipe_name}",
-        network=networks[variant],
+        network=network,
         recipe=chosen,
         images=images,
         labels=labels,
@@ -97,7 +100,7 @@ def _patient(
         std=feed.std,
         classes=feed.classes,
         steps_per_epoch=feed.steps_per_epoch,
-        wider=lambda: question.networks(wide)[variant],
+        wider=lambda: question.network_of(variant, wide),
         seed=seed,
     )
-    return patient, Trainer(networks[variant], chosen, feed, mesh)
+    return patient, Trainer(network, chosen, feed, mesh)

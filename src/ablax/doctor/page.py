@@ -14,8 +14,8 @@ from ablax.report.drawing import settings
 from ablax.report.files import write_atomically
 from ablax.report.forms import Column, Table, sentence
 from ablax.report.page import PLOTS, html_page, markdown_page
-from ablax.report.pictures import Picture
 from ablax.report.results import Study
+from ablax.report.section import Picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

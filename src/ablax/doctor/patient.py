@@ -15,8 +15,6 @@ from jaxtyping import Array, Float, Int, Int32, UInt8
 
 from ablax.config import Recipe
 from ablax.core import Network, initialize
-from ablax.errors import AblaxError
-from ablax.training.feed import Feed
 
 Losses = Callable[[Float[Array, "N classes"], Int[Array, " N"]], Float[Array, " N"]]
 """The loss of each image, from its scores and its class."""
@@ -141,27 +139,3 @@ class Patient:
 
         settle = jax.jit(lambda start: jax.lax.scan(pass_forward, start, length=SETTLING)[0])
         return {**variables, "batch_stats": settle(variables["batch_stats"])}
-
-
-def training_images(
-    feed: Feed, count: int = SAMPLE, seed: int = 0
-) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
-    """A random sample of the training images of a feed, in random order.
-
-    Args:
-        feed: Of images that lie on the device, or of a stream.
-        count: How many; all where there are fewer.
-        seed: Of the draw.
-
-    Raises:
-        AblaxError: The feed gives something else than images and labels.
-    """
-    length = feed.longest_chunk or 1
-    given = jax.device_get(feed.arguments(seed, 0, length))
-    if len(given) != 2:
-        raise AblaxError(f"the feed gives {len(given)} arrays: expected images and labels")
-    images, labels = np.asarray(given[0]), np.asarray(given[1])
-    if images.ndim == 5:  # steps x batch
-        images, labels = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
-    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
-    return images[chosen], labels[chosen].astype(np.int32)

@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ablax.report.answer import answer
 from ablax.report.forms import Table, sentence
-from ablax.report.pictures import Picture, pictures
+from ablax.report.pictures import pictures
 from ablax.report.results import Published, Study
+from ablax.report.section import Picture, Section
 from ablax.report.tables import (
     SMALL_LOSS_NOTE,
     TRAINING_NOTE,
+    changes_table,
     flatness_table,
     main_table,
     published_table,
@@ -66,10 +69,11 @@ def title(study: Study) -> str:
 
 
 def blocks(study: Study) -> tuple[Block, ...]:
-    """The whole report, from the question to the sources."""
+    """The whole report, from the answer to the sources."""
     shown = {picture.name: picture for picture in pictures(study)}
     found: list[Block] = [
-        Paragraph(study.question, lead=True),
+        Paragraph(answer(study).sentence, lead=True),
+        Paragraph(f"Question: {study.question}"),
         Paragraph(f"Prediction: {study.prediction}"),
         verdict(study),
     ]
@@ -83,11 +87,16 @@ def blocks(study: Study) -> tuple[Block, ...]:
         main_table(study),
         shown["costs"],
     ]
+    for section in study.sections:
+        found += _section(study, section)
     if "drops" in shown:
-        found += [Heading("Beside the published figures"), shown["drops"], published_table(study)]
+        found += [Heading(_DROPS[bool(study.published)]), shown["drops"]]
+        found += [published_table(study)] if study.published else []
     found += [Heading("How the variants learned"), shown["curves"], flatness_table(study)]
-    if len(study.variants) > 1:
+    if any(variant.removed_layers or variant.redrawn for variant in study.variants):
         found += [Heading("What was removed and what was redrawn"), redrawn_table(study)]
+    if any(variant.changes for variant in study.variants):
+        found += [Heading("What the variants change in the recipe"), changes_table(study)]
     found += [
         Heading("How it was measured"),
         Facts(facts(study)),
@@ -101,6 +110,16 @@ def blocks(study: Study) -> tuple[Block, ...]:
         Items(sources(study)),
     ]
     return tuple(found)
+
+
+_DROPS = {True: "Beside the published figures", False: "Differences from the baseline"}
+
+
+def _section(study: Study, section: Section) -> list[Block]:
+    """A heading, the text, the pictures and the tables of one section."""
+    text = [Paragraph(section.text)] if section.text else []
+    tables = [table(study) for table in section.tables]
+    return [Heading(section.title), *text, *section.pictures, *tables]
 
 
 def _plain(value: object) -> object:
@@ -142,15 +161,18 @@ def limits(study: Study) -> tuple[str, ...]:
         "without a validation split.",
         "Student's interval assumes differences that are roughly normal. With few seeds this "
         "cannot be checked.",
-        "All variants share one recipe, which was not tuned for each of them.",
+        "No recipe was tuned for a single variant.",
         "A training loss can flatten because the learning rate goes to zero. Longer training with "
         "another schedule may still change the order.",
         SMALL_LOSS_NOTE,
         TRAINING_NOTE,
-        "Taking out a layer changes depth, parameters and cost at once; the experiment does not "
-        "tell which of them matters.",
         "Seconds are those of one machine, whatever else it was doing.",
     ]
+    if any(variant.removed_layers for variant in study.variants):
+        said.append(
+            "Taking out a layer changes depth, parameters and cost at once; the experiment does "
+            "not tell which of them matters."
+        )
     if study.published:
         said.append(
             "The published figures come from other data, other image sizes, larger networks and "

@@ -11,8 +11,9 @@ from ablax.report.content import Block, Code, Facts, Heading, Items, Paragraph, 
 from ablax.report.csvfile import summary_csv
 from ablax.report.files import write_atomically
 from ablax.report.forms import Table, as_html, as_markdown, escape_markdown
-from ablax.report.pictures import Picture, write_pictures
+from ablax.report.pictures import write_pictures
 from ablax.report.results import Study
+from ablax.report.section import Picture
 from ablax.report.verdict import Forecast, Verdict
 
 PLOTS = "plots"

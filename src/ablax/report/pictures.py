@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ablax.report.drawing import settings
 from ablax.report.files import write_atomically
@@ -17,29 +14,9 @@ from ablax.report.plots import (
     drops_figure,
     errors_figure,
 )
-from ablax.report.results import Study
+from ablax.report.results import ReportError, Study
+from ablax.report.section import Picture
 from ablax.report.tables import TRAINING_NOTE
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One figure of the report.
-
-    Args:
-        name: Stem of its files.
-        title: Heading in the report.
-        caption: What is seen, for those who cannot see it too.
-        draw: Makes the figure.
-    """
-
-    name: str
-    title: str
-    caption: str
-    draw: Callable[[Study], Figure]
-
 
 PICTURES = (
     Picture(
@@ -75,8 +52,18 @@ PICTURES = (
 
 
 def pictures(study: Study) -> tuple[Picture, ...]:
-    """The pictures that this study can fill: no drops without a variant to compare."""
-    return tuple(p for p in PICTURES if p.name != "drops" or len(study.variants) > 1)
+    """The pictures that this study can fill: no drops without a variant to compare.
+
+    Raises:
+        ReportError: When two of them would be written to one file.
+    """
+    own = [picture for section in study.sections for picture in section.pictures]
+    found = [p for p in PICTURES if p.name != "drops" or len(study.variants) > 1] + own
+    names = [picture.name for picture in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ReportError(f"two pictures are named {name!r}: give each its own name")
+    return tuple(found)
 
 
 def render(study: Study, picture: Picture) -> tuple[bytes, str]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
 
 from ablax.errors import AblaxError, nearest
+from ablax.report.quantity import Quantity, Row
+from ablax.report.section import Section
 
 
 class ReportError(AblaxError):
@@ -64,6 +67,7 @@ class Run:
         curve: How it learned.
         status: Whether it came to its last epoch.
         attempts: How often it was started; more than 1 when it was interrupted and went on.
+        measured: What the experiment's own measurements gave: quantity to value.
     """
 
     variant: str
@@ -75,6 +79,7 @@ class Run:
     curve: Curve
     status: Literal["finished", "diverged"] = "finished"
     attempts: int = 1
+    measured: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def counts(self) -> bool:
@@ -94,6 +99,7 @@ class Variant:
         removed_layers: Names of the layers taken out of the baseline.
         redrawn: Names of the parameters whose shape differs from the baseline's, so that they
             start from other weights.
+        changes: Fields of the recipe that it changes, in words.
     """
 
     name: str
@@ -102,6 +108,7 @@ class Variant:
     macs: int
     removed_layers: tuple[str, ...] = ()
     redrawn: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,13 +139,54 @@ class Published:
         return self.short or self.source.split(",")[0].split("(")[0].strip()[:40]
 
 
+QUANTITIES: Mapping[str, Quantity] = {
+    "test_error": Quantity("test error", lambda rows: rows[-1]["test_error"], "points"),
+    "train_error": Quantity("training error", lambda rows: rows[-1]["train_error"], "points"),
+    "train_loss": Quantity("training loss", lambda rows: rows[-1]["train_loss"], "nats", 3),
+}
+"""What every run has, each of its last epoch."""
+
+
 @dataclass(frozen=True)
 class Claim:
-    """An order somebody states, to be tested: the error of `worse` exceeds that of `better`."""
+    """An order somebody states, to be tested: the value of `worse` exceeds that of `better`.
+
+    An operand is the name of a variant, which means its test error, or `"variant:quantity"`, where
+    the quantity is one of `QUANTITIES` or of the experiment's measurements.
+
+    Args:
+        text: The statement, as a clause that follows "whether".
+        worse: The operand with the larger value.
+        better: The operand with the smaller one.
+        flat: Whether the training losses must have flattened before it is judged. False where
+            the statement is about what is learned in so many epochs, or about the start.
+
+    Example:
+        >>> Claim("deep plain networks do not train", "plain_56:train_error", "plain_20")
+        ... # doctest: +ELLIPSIS
+        Claim(text='deep plain networks do not train', ...)
+    """
 
     text: str
     worse: str
     better: str
+    flat: bool = True
+
+    @property
+    def variants(self) -> tuple[str, str]:
+        """The variants it speaks of: `worse` and `better`."""
+        return operand(self.worse)[0], operand(self.better)[0]
+
+
+def operand(text: str) -> tuple[str, str]:
+    """Variant and quantity of an operand.
+
+    Example:
+        >>> operand("full"), operand("full:svm_7")
+        (('full', 'test_error'), ('full', 'svm_7'))
+    """
+    variant, _, quantity = text.partition(":")
+    return variant, quantity or "test_error"
 
 
 @dataclass(frozen=True)
@@ -165,6 +213,10 @@ class Study:
         title: Heading of the report; made from `name` when empty.
         classes: Classes of the data; a training loss above ln(classes) is worse than chance.
         expectations: Orders that we predict ourselves, judged apart from `claims`.
+        decides: The claim or expectation that answers the question; the first one when None.
+        quantities: What `Run.measured` holds: name to what it is.
+        measured: The rows of every measurement, by its name.
+        sections: What the experiment adds to the report.
 
     Raises:
         ReportError: When the baseline or a run's variant is not among the variants, two runs
@@ -190,6 +242,10 @@ class Study:
     title: str = ""
     classes: int | None = None
     expectations: tuple[Claim, ...] = ()
+    decides: Claim | None = None
+    quantities: Mapping[str, Quantity] = field(default_factory=lambda: MappingProxyType({}))
+    measured: Mapping[str, tuple[Row, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    sections: tuple[Section, ...] = ()
 
     def __post_init__(self) -> None:
         if self.classes is not None and self.classes < 2:
@@ -244,3 +300,47 @@ class Study:
     def finished_runs_of(self, name: str) -> tuple[Run, ...]:
         """The runs of one variant whose error counts, by seed."""
         return tuple(run for run in self.runs_of(name) if run.counts)
+
+    def quantity(self, name: str) -> Quantity:
+        """What a name of a quantity stands for.
+
+        Raises:
+            ReportError: When there is none; the message has the nearest name.
+        """
+        known = {**QUANTITIES, **self.quantities}
+        if name not in known:
+            raise ReportError(f"nothing measures {name!r}: {nearest(name, list(known))}")
+        return known[name]
+
+    def values(self, text: str) -> dict[int, float]:
+        """The finite values of an operand (`Claim`), by seed, in the order of the seeds.
+
+        Raises:
+            ReportError: When the study holds no such variant, or nothing measures that quantity.
+        """
+        variant, name = operand(text)
+        self.variant(variant), self.quantity(name)
+        if name in QUANTITIES:
+            found = {run.seed: float(getattr(run, name)) for run in self.finished_runs_of(variant)}
+        else:
+            found = {
+                run.seed: run.measured[name]
+                for run in self.runs_of(variant)
+                if name in run.measured
+            }
+        return {seed: value for seed, value in found.items() if math.isfinite(value)}
+
+    def rows(self, measurement: str, **where: Any) -> tuple[Row, ...]:
+        """The rows of a measurement in which the named columns have the given values.
+
+        Each has the columns `variant`, `seed`, `step` and `epoch` beside its own.
+
+        Args:
+            measurement: Its name; one that was not taken has no rows.
+            **where: Column to value, such as `variant="full"`.
+        """
+        return tuple(
+            row
+            for row in self.measured.get(measurement, ())
+            if all(row.get(column) == value for column, value in where.items())
+        )

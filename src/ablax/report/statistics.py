@@ -56,16 +56,16 @@ class Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The error of one variant minus the error of another, seed by seed.
+    """The value of one operand (`ablax.report.results.Claim`) minus another's, seed by seed.
 
     Args:
-        variant: The variant.
-        against: The variant it is compared with.
-        n: Seeds that both finished.
-        difference: Mean of the paired differences, points; nan when n = 0.
+        variant: The operand: a variant, for its test error, or `"variant:quantity"`.
+        against: The operand it is compared with.
+        n: Seeds that both have.
+        difference: Mean of the paired differences, in the quantity's unit; nan when n = 0.
         sd: Standard deviation of the differences (ddof 1); nan when n < 2.
         interval: Interval of the mean difference; None when n < 2 or all differences are equal.
-        correlation: Pearson correlation of the paired errors; nan when it is not defined.
+        correlation: Pearson correlation of the paired values; nan when it is not defined.
     """
 
     variant: str
@@ -166,28 +166,26 @@ def summary(study: Study, name: str) -> Summary:
     )
 
 
-def paired_errors(study: Study, first: str, second: str) -> tuple[list[float], list[float]]:
-    """Test errors of the seeds that both variants finished, in the order of the seeds."""
-    left = {run.seed: run.test_error for run in study.finished_runs_of(first)}
-    right = {run.seed: run.test_error for run in study.finished_runs_of(second)}
+def paired_values(study: Study, first: str, second: str) -> tuple[list[float], list[float]]:
+    """The values of two operands at the seeds that both have, in the order of the seeds."""
+    left, right = study.values(first), study.values(second)
     seeds = sorted(left.keys() & right.keys())
     return [left[seed] for seed in seeds], [right[seed] for seed in seeds]
 
 
 def comparison(study: Study, variant: str, against: str, comparisons: int = 1) -> Comparison:
-    """The error of `variant` minus that of `against`, paired by seed.
+    """The value of `variant` minus that of `against`, paired by seed.
 
     Args:
         study: The study.
-        variant: Name of the variant.
-        against: Name of the variant it is compared with.
+        variant: An operand: a variant's name, or `"variant:quantity"`.
+        against: The operand it is compared with.
         comparisons: Intervals that shall hold at once; widens the interval.
 
     Raises:
         ReportError: When the study does not hold one of the two.
     """
-    study.variant(variant), study.variant(against)
-    left, right = paired_errors(study, variant, against)
+    left, right = paired_values(study, variant, against)
     differences = [a - b for a, b in zip(left, right, strict=True)]
     return Comparison(
         variant=variant,

@@ -195,7 +195,7 @@ def redrawn_table(study: Study) -> Table:
     rows = tuple(
         (variant.label, _names(variant.removed_layers), _names(variant.redrawn))
         for variant in study.variants
-        if variant.name != study.baseline
+        if variant.removed_layers or variant.redrawn
     )
     return Table(
         title="What was removed and what was redrawn",
@@ -205,6 +205,16 @@ def redrawn_table(study: Study) -> Table:
             "All other parameters start bit-equal to the baseline's of the same seed. Redrawn "
             "ones have another shape, so they start from other numbers.",
         ),
+    )
+
+
+def changes_table(study: Study) -> Table:
+    """A row a variant: the fields of the recipe in which it differs from the other variants."""
+    rows = tuple((variant.label, _names(variant.changes)) for variant in study.variants)
+    return Table(
+        title="What the variants change in the recipe",
+        columns=(Column("Variant", "left"), Column("Fields", "left")),
+        rows=rows,
     )
 
 

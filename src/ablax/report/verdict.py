@@ -1,17 +1,17 @@
-"""Was the lecture's order reproduced? The answer in words, and when there is none, why."""
+"""Was the stated order reproduced? The answer in words, and when there is none, why."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from ablax.report.flatness import VariantFlatness, variant_flatness
-from ablax.report.forms import sentence
-from ablax.report.results import Claim, Study
+from ablax.report.forms import sentence, signed
+from ablax.report.obstacles import obstacles
+from ablax.report.results import Claim, Study, operand
 from ablax.report.statistics import Comparison, comparison
 
-Outcome = Literal["reproduced", "contradicted", "cannot be told"]
-"""What the measured errors say of one statement."""
+Outcome = Literal["reproduced", "contradicted", "cannot be told", "not judged"]
+"""What the measured values say of one statement; "not judged" where something is missing."""
 
 Answer = Literal["reproduced", "not reproduced", "cannot be told"]
 """What they say of the order as a whole."""
@@ -19,20 +19,20 @@ Answer = Literal["reproduced", "not reproduced", "cannot be told"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What the measured errors say of one claim.
+    """What the measured values say of one claim.
 
     Args:
         claim: The claim.
-        outcome: Whether the interval of error(worse) - error(better) lies above 0, below 0, or
+        outcome: Whether the interval of value(worse) - value(better) lies above 0, below 0, or
             does neither.
         measured: The paired comparison, its interval adjusted for the number of claims judged
-            together.
+            together; None when it was not judged.
         sentence: The finding in words.
     """
 
     claim: Claim
     outcome: Outcome
-    measured: Comparison
+    measured: Comparison | None
     sentence: str
 
 
@@ -82,9 +82,19 @@ class Forecast:
     note: str = ""
 
 
-def points(value: float) -> str:
-    """A signed difference with a true minus sign, such as `"+1.53"`."""
-    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+def difference_words(study: Study, measured: Comparison) -> tuple[str, str]:
+    """The mean difference with its unit, and its interval or why there is none.
+
+    Such as `("+1.53 points", "from +0.20 to +2.86")`.
+    """
+    quantity = study.quantity(operand(measured.variant)[1])
+    difference = f"{signed(measured.difference, quantity.digits)} {quantity.unit}".strip()
+    if measured.interval is None:
+        why = "all differences are equal" if measured.n > 1 else "it takes two seeds to judge"
+        return difference, f"no interval: {why}"
+    ends = (measured.interval.low, measured.interval.high)
+    low, high = (signed(end, quantity.digits) for end in ends)
+    return difference, f"from {low} to {high}"
 
 
 def finding(study: Study, claim: Claim, together: int, held: str = "reproduced") -> Finding:
@@ -98,64 +108,44 @@ def finding(study: Study, claim: Claim, together: int, held: str = "reproduced")
     """
     measured = comparison(study, claim.worse, claim.better, together)
     outcome: Outcome = "cannot be told"
-    if measured.interval is None:
-        why = "all differences are equal" if measured.n > 1 else "it takes two seeds to judge"
-        detail = f"{points(measured.difference)} points, no interval: {why}"
-    else:
-        low, high = measured.interval.low, measured.interval.high
-        if low > 0 or high < 0:
-            outcome = "reproduced" if low > 0 else "contradicted"
-        detail = f"{points(measured.difference)} points, from {points(low)} to {points(high)}"
+    if measured.interval is not None and (measured.interval.low > 0 or measured.interval.high < 0):
+        outcome = "reproduced" if measured.interval.low > 0 else "contradicted"
+    detail = ", ".join(difference_words(study, measured))
     shown = held if outcome == "reproduced" else outcome
     shown += f" at n = {measured.n}" if outcome == "cannot be told" else ""
     return Finding(claim, outcome, measured, f"{claim.text}: {shown} ({detail}).")
 
 
-def _flatness_words(flat: VariantFlatness) -> str:
-    if flat.mean.flat:
-        return f"the training loss of only {flat.flat_runs} of {flat.n} runs has flattened"
-    how = flat.mean.reason
-    if how in ("still falling", "rising"):
-        moved = f"{abs(flat.mean.fall):.1f} % of its whole fall"
-        return f"the training loss is {how} ({moved} in the last fifth of the epochs)"
-    return f"whether the training loss has flattened: {how}"
-
-
-def withheld(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ...]:
-    """Every reason not to judge claims, in words; none when they may be judged.
+def judge(
+    study: Study, claims: tuple[Claim, ...], by: str, held: str = "reproduced"
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """A finding for each claim, or every reason why none can be judged.
 
     Args:
         study: The study.
-        claims: What shall be judged.
+        claims: What shall be judged; intervals are adjusted for their number.
         by: Who makes the claims.
+        held: The word for a claim that is borne out.
+
+    Returns:
+        The findings, and the reasons: one of the two is empty.
     """
     if not study.verdict_wanted:
-        return (f"the recipe {study.recipe_name!r} is too small to conclude anything",)
+        reason = f"the recipe {study.recipe_name!r} is too small to conclude anything"
+        return (), (reason,)
     if not claims:
-        return (f"{by} states no order to test",)
-    reasons = []
-    for name in sorted({c.worse for c in claims} | {c.better for c in claims}):
-        if name not in study.names:
-            reasons.append(f"variant {name!r}, of which {by} speaks, was not run")
-    for variant in study.variants:
-        runs = study.runs_of(variant.name)
-        finished = study.finished_runs_of(variant.name)
-        missing = sorted(set(study.seeds) - {run.seed for run in runs})
-        if not runs:
-            reasons.append(f"{variant.label}: no run was made")
-        elif missing:
-            reasons.append(f"{variant.label}: no run with {_seeds(missing)}")
-        if len(finished) < len(runs):
-            lost = [run.seed for run in runs if not run.counts]
-            reasons.append(f"{variant.label}: training diverged with {_seeds(lost)}")
-        flat = variant_flatness(study, variant.name)
-        if finished and not flat.flat:
-            reasons.append(f"{variant.label}: {_flatness_words(flat)}")
-    return tuple(reasons)
-
-
-def _seeds(seeds: list[int]) -> str:
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        return (), (f"{by} states no order to test",)
+    against = [obstacles(study, (claim,), by) for claim in claims]
+    if all(against):
+        return (), obstacles(study, claims, by)
+    findings = []
+    for claim, reasons in zip(claims, against, strict=True):
+        if reasons:
+            words = f"{claim.text}: not judged ({'; '.join(reasons)})."
+            findings.append(Finding(claim, "not judged", None, words))
+        else:
+            findings.append(finding(study, claim, len(claims), held))
+    return tuple(findings), ()
 
 
 def _count(findings: tuple[Finding, ...], what: str, held: str) -> str:
@@ -163,10 +153,11 @@ def _count(findings: tuple[Finding, ...], what: str, held: str) -> str:
     outcomes = [found.outcome for found in findings]
     total = len(outcomes)
     said = [f"{outcomes.count('reproduced')} of {total} {what}{'s' * (total > 1)} {held}"]
-    for outcome in ("contradicted", "cannot be told"):
+    for outcome in ("contradicted", "cannot be told", "not judged"):
         if outcome in outcomes:
             said.append(f"{outcomes.count(outcome)} {outcome}")
-    return f"{', '.join(said)} at n = {min(found.measured.n for found in findings)}"
+    seeds = min(found.measured.n for found in findings if found.measured is not None)
+    return f"{', '.join(said)} at n = {seeds}"
 
 
 def _ranges(findings: tuple[Finding, ...]) -> str:
@@ -181,13 +172,13 @@ def verdict(study: Study) -> Verdict:
     """The order of the source is reproduced only when every claim is.
 
     It is not reproduced when any claim is contradicted (its interval wholly below 0). Otherwise it
-    cannot be told at this n. No verdict is given when the recipe is too small for one, a run is
-    missing or diverged, or the training loss of a variant has not flattened.
+    cannot be told at this n. A claim is judged when all runs of its variants are there, none of
+    them diverged, and their training losses have flattened (`ablax.report.obstacles`); when no
+    claim can be judged, or the recipe is too small for it, there is no verdict.
     """
-    reasons = withheld(study, study.claims, "the source")
+    findings, reasons = judge(study, study.claims, "the source")
     if reasons:
         return Verdict(None, f"No verdict: {'; '.join(reasons)}.", (), reasons)
-    findings = tuple(finding(study, claim, len(study.claims)) for claim in study.claims)
     outcomes = {found.outcome for found in findings}
     count = _count(findings, "statement", "reproduced")
     answer: Answer
@@ -210,12 +201,11 @@ def forecast(study: Study) -> Forecast | None:
     if not expected:
         return None
     predicted = tuple(sentence(claim.text) for claim in expected)
-    reasons = withheld(study, expected, "our prediction")
-    if len(reasons) > 1 and reasons == verdict(study).reasons:
+    findings, reasons = judge(study, expected, "our prediction", "confirmed")
+    if len(reasons) > 1 and set(reasons) <= set(verdict(study).reasons):
         return Forecast("Not judged, for the reasons of the verdict.", (), predicted)
     if reasons:
         return Forecast(f"Not judged: {'; '.join(reasons)}.", (), predicted)
-    findings = tuple(finding(study, claim, len(expected), "confirmed") for claim in expected)
     said = tuple(found.sentence for found in findings)
     headline = f"{_count(findings, 'prediction', 'confirmed')}."
     return Forecast(headline, findings, said, _ranges(findings))

@@ -11,8 +11,13 @@ import numpy as np
 from ablax.errors import AblaxError
 from ablax.training import checkpoint
 from ablax.training.interrupt import StopRequest
+from ablax.training.moment import Moment
 from ablax.training.state import State
 from ablax.training.trainer import Judged, Trainer
+
+Observer = Callable[[Moment, int, State], None]
+"""Is shown the state at a moment, after so many steps. It may be shown one twice, when a run is
+killed and goes on."""
 
 
 class DivergedError(AblaxError):
@@ -61,6 +66,7 @@ def fit(
     log: Callable[[int, dict[str, float]], None],
     on_resume: Callable[[int], None],
     on_tick: Callable[[Tick], None],
+    observe: Observer | None = None,
 ) -> Fitted:
     """Train one network from one seed to the recipe's last epoch.
 
@@ -75,6 +81,7 @@ def fit(
         log: Told the step and the figures of every chunk.
         on_resume: Told the step from which the run goes on, where it is not 0.
         on_tick: Told about every chunk.
+        observe: Shown the state, at every `Moment`; its time is not counted.
 
     Returns:
         The last state, and how it judges the test images.
@@ -90,6 +97,8 @@ def fit(
     if restored is not None:
         state, step, _ = restored
         on_resume(step)
+    elif observe is not None:
+        observe("start", 0, state)
     saved = time.monotonic()
     train, per_epoch = trainer.recipe.train, trainer.feed.steps_per_epoch
     while step < trainer.total_steps:
@@ -115,6 +124,8 @@ def fit(
         seconds = time.perf_counter() - started - compile_seconds
         log(step, values | {"seconds": seconds, "compile_seconds": compile_seconds})
         on_tick(Tick(length, length * train.batch, loss, values.get("test_error")))
+        if observe is not None and judged is not None and step < trainer.total_steps:
+            observe("training", step, state)
         due = time.monotonic() - saved >= train.checkpoint_seconds
         if due or stop.requested or step == trainer.total_steps:
             checkpoint.save(checkpoints, step, state)
@@ -124,6 +135,8 @@ def fit(
                 f"stopped by {stop.requested} after step {step} of {trainer.total_steps}; "
                 "the state is saved: the same command goes on from here"
             )
+    if observe is not None:
+        observe("end", step, state)
     return Fitted(state, judged if judged is not None else trainer.judge(state))
 
 

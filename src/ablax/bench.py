@@ -1,0 +1,276 @@
+"""The bench of an experiment: its data, networks and trainers, and all that its runs give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from rich.console import Console
+
+from ablax.analysis.cost import macs
+from ablax.config import DataConfig, Recipe
+from ablax.core import Network, abstract_variables, count_parameters, paths, redrawn
+from ablax.data.images import Split
+from ablax.environment import environment
+from ablax.errors import AblaxError
+from ablax.experiment import Experiment, Inputs
+from ablax.finished_runs import finished_run
+from ablax.measurements.log import RUN_COLUMNS, MeasurementLog
+from ablax.measurements.subject import Subject
+from ablax.report.csvfile import write_results
+from ablax.report.results import Run, Study, Variant
+from ablax.results_folder import ResultsFolder, fingerprint, flat
+from ablax.training.feed import Feed
+from ablax.training.metrics import read_metrics, seconds_by_run, write_csv
+from ablax.training.moment import Moment
+from ablax.training.open_feed import open_feed
+from ablax.training.sample import test_images, training_images
+from ablax.training.state import State
+from ablax.training.trainer import Trainer, data_mesh
+
+TRAINING_SAMPLE = 5000
+"""Training images that measurements look at, at most: a random sample, the same for every run."""
+TEST_SAMPLE = 10_000
+"""Test images that measurements look at, at most: the first ones."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run.
+
+    Attributes:
+        name: The experiment's.
+        experiment: The question.
+        recipe_name: The recipe's.
+        recipe: Data, schedule and budget.
+        folder: Where the results go.
+        command: What a person types to repeat it.
+    """
+
+    name: str
+    experiment: Experiment
+    recipe_name: str
+    recipe: Recipe
+    folder: ResultsFolder
+    command: str
+
+
+class Bench:
+    """The data, the networks and their compiled trainers: all that the runs share.
+
+    Raises:
+        AblaxError: The data are missing, or a network does not fit them or its recipe.
+    """
+
+    def __init__(self, order: Order, console: Console) -> None:
+        self.order = order
+        self.console = console
+        self.mesh = data_mesh()
+        self._feeds: dict[tuple[DataConfig, int], Feed] = {}
+        self._samples: dict[int, tuple[Split, Split]] = {}
+        self.networks: dict[str, Network] = {}
+        self.trainers: dict[str, Trainer] = {}
+        experiment = order.experiment
+        for name in experiment.chosen(order.recipe_name):
+            recipe = experiment.recipe_of(name, order.recipe)
+            feed = self._feed(recipe)
+            self.networks[name] = experiment.network_of(name, _inputs(feed, recipe.width))
+            self.trainers[name] = Trainer(self.networks[name], recipe, feed, self.mesh)
+        self.log = MeasurementLog(order.folder.path, experiment.measurements)
+        self.full_size = full_size_parameters(experiment)
+
+    def _feed(self, recipe: Recipe) -> Feed:
+        """The data of a recipe; variants that ask for the same ones share them."""
+        asked = (recipe.data, recipe.train.batch)
+        if asked not in self._feeds:
+            self._feeds[asked] = open_feed(recipe, self.mesh, self.console)
+        return self._feeds[asked]
+
+    @property
+    def feed(self) -> Feed:
+        """The baseline's data."""
+        return self.trainers[self.order.experiment.baseline].feed
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """What each network is, and what its recipe changes, to know it again."""
+        found = {}
+        for name, network in self.networks.items():
+            changes = "".join(f"; {change}" for change in self._changes(name))
+            found[name] = fingerprint(network, self.trainers[name].feed.image_shape) + changes
+        return found
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """Versions, hardware, commit and date."""
+        return environment()
+
+    @cached_property
+    def variants(self) -> tuple[Variant, ...]:
+        """What each network is and costs."""
+        return tuple(self._variant(name) for name in self.networks)
+
+    def _variant(self, name: str) -> Variant:
+        experiment = self.order.experiment
+        network, baseline = self.networks[name], self.networks[experiment.baseline]
+        shape = self.trainers[name].feed.image_shape
+        edited = experiment.is_edit(name)
+        left = set(paths(network))
+        gone = [path for path in paths(baseline) if path not in left and "/" not in path]
+        return Variant(
+            name=name,
+            label=experiment.label(name),
+            parameters=count_parameters(network, shape),
+            macs=network_macs(network, shape),
+            removed_layers=tuple(gone) if edited else (),
+            redrawn=redrawn(baseline, network, shape) if edited else (),
+            changes=self._changes(name),
+        )
+
+    def _changes(self, name: str) -> tuple[str, ...]:
+        """The fields of the recipe that a variant changes, in words."""
+        ours, all_of = flat(self.trainers[name].recipe), flat(self.order.recipe)
+        return tuple(f"{key}: {ours[key]}" for key in ours if ours[key] != all_of[key])
+
+    def work(self, name: str) -> float:
+        """The multiply-accumulates of one run's forward passes over the training images."""
+        macs_an_image = next(v.macs for v in self.variants if v.name == name)
+        trainer = self.trainers[name]
+        return float(trainer.total_steps * trainer.recipe.train.batch * macs_an_image)
+
+    def observer(self, name: str, seed: int) -> Callable[[Moment, int, State], None]:
+        """Takes the experiment's measurements of one run."""
+
+        def observe(moment: Moment, step: int, state: State) -> None:
+            for measurement in self.order.experiment.measurements:
+                if measurement.wanted(name, seed, moment):
+                    self.log.take(measurement, self._subject(name, seed, step, state))
+
+        return observe
+
+    def _subject(self, name: str, seed: int, step: int, state: State) -> Subject:
+        trainer = self.trainers[name]
+        feed = trainer.feed
+        if id(feed) not in self._samples:
+            train = Split(*training_images(feed, TRAINING_SAMPLE))
+            self._samples[id(feed)] = (train, Split(*test_images(feed, TEST_SAMPLE)))
+        train, test = self._samples[id(feed)]
+        return Subject(
+            variant=name,
+            seed=seed,
+            step=step,
+            epoch=step / feed.steps_per_epoch,
+            network=self.networks[name],
+            variables={"params": state.params, "batch_stats": state.batch_stats},
+            recipe=trainer.recipe,
+            train=train,
+            test=test,
+            classes=feed.classes,
+            mean=feed.mean,
+            std=feed.std,
+        )
+
+    def runs(self) -> tuple[Run, ...]:
+        """Every run that is done, from the files of the folder."""
+        folder = self.order.folder
+        records = read_metrics(folder.path, by=RUN_COLUMNS)
+        seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
+        rows = self.log.rows()
+        found = []
+        for name, seed, summary in self._finished():
+            own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
+            spent, attempts = seconds.get((name, seed), (0.0, 1))
+            measured = self.log.quantities(rows, name, seed)
+            found.append(finished_run(name, seed, summary, own, spent, attempts, measured))
+        return tuple(found)
+
+    def _finished(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
+        """Variant, seed and summary of every run that is done."""
+        for name in self.networks:
+            for seed in range(self.order.recipe.seeds):
+                summary = self.order.folder.finished(name, seed)
+                if summary is not None:
+                    yield name, seed, summary
+
+    def write_tables(self) -> None:
+        """Write what is known so far: a row a run, the curves, the measurements."""
+        folder = self.order.folder.path
+        write_results(folder / "results.csv", self.variants, self.runs())
+        write_csv(folder, by=RUN_COLUMNS)
+        self.log.write_csv()
+
+    def environments(self) -> dict[str, str]:
+        """Where the finished runs were made; what differs between them is listed."""
+        told: dict[str, list[str]] = {}
+        for _, _, summary in self._finished():
+            for key, value in summary["environment"].items():
+                told.setdefault(key, [])
+                told[key] += [value] * (value not in told[key])
+        return {key: "; ".join(values) for key, values in told.items()}
+
+    def study(self) -> Study:
+        """What was measured, beside what was published."""
+        order, experiment = self.order, self.order.experiment
+        sections = tuple(measurement.section for measurement in experiment.measurements)
+        return Study(
+            name=order.name,
+            title=experiment.title,
+            question=experiment.question,
+            prediction=experiment.prediction,
+            source=experiment.source,
+            recipe_name=order.recipe_name,
+            variants=self.variants,
+            baseline=experiment.baseline,
+            runs=self.runs(),
+            published=experiment.published,
+            claims=experiment.claims,
+            expectations=experiment.expectations,
+            decides=experiment.decides,
+            quantities=experiment.quantities,
+            measured=self.log.rows(),
+            sections=(*experiment.sections, *sections),
+            environment=self.environments(),
+            recipe=flat(order.recipe),
+            command=order.command,
+            verdict_wanted=order.recipe.conclusions,
+            data_note=self.feed.note,
+            full_size_parameters=self.full_size,
+            classes=self.feed.classes,
+        )
+
+
+def _inputs(feed: Feed, width: float) -> Inputs:
+    height, wide, channels = feed.image_shape
+    if height != wide:
+        raise AblaxError(
+            f"the images have {height} x {wide} pixels, and square ones are expected: resize them "
+            f"with --data.image-size {min(height, wide)}"
+        )
+    return Inputs(height, channels, feed.classes, width)
+
+
+def network_macs(network: Network, image_shape: tuple[int, int, int]) -> int:
+    """Multiply-accumulates of one forward pass for one image.
+
+    Raises:
+        AblaxError: Nobody can say from the network how often one of its products runs.
+    """
+    variables = abstract_variables(network, image_shape)
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    try:
+        return macs(network.apply, variables, image)
+    except ValueError as error:
+        raise AblaxError(f"the network's cost cannot be counted: {error}") from error
+
+
+def full_size_parameters(experiment: Experiment) -> dict[str, int]:
+    """Every variant's parameters at the size of the source; empty where none is given."""
+    inputs = experiment.full_size
+    if inputs is None:
+        return {}
+    networks = experiment.networks(inputs)
+    return {name: count_parameters(n, inputs.image_shape) for name, n in networks.items()}
