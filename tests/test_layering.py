@@ -81,6 +81,7 @@ OURS: dict[str, set[str]] = {
         *("ablax.analysis", "ablax.config", "ablax.core", "ablax.costs", "ablax.data"),
         *("ablax.discovery", "ablax.errors", "ablax.experiment", "ablax.finished_runs"),
         *("ablax.layers", "ablax.report", "ablax.results_folder", "ablax.training"),
+        "ablax.measurements",
     },
     "ablax.weights_folder": ZOO | {"ablax.interop", "ablax.training", "ablax.atomic"},
     "ablax.inference": {"ablax.interop", "ablax.errors"},

@@ -22,6 +22,7 @@ from ablax.core import (
     redrawn,
     remove,
     replace,
+    replace_kind,
     with_head,
     without,
 )
@@ -205,3 +206,17 @@ def test_initialize_draws_what_linens_own_init_draws():
     drawn = initialize(SMALL, 5, SHAPE)["params"]
     linens = SMALL.init(jax.random.key(5), jnp.zeros((1, *SHAPE)))["params"]
     assert jax.tree.all(jax.tree.map(jnp.array_equal, drawn, linens))
+
+
+def test_replacing_a_kind_exchanges_it_at_every_depth_and_nothing_else():
+    averaged = replace_kind(MaxPool, lambda pool: AveragePool(pool.window, pool.stride))(SMALL)
+    assert paths(averaged) == paths(SMALL)
+    with pytest.raises(EditError, match="no MaxPool to replace"):
+        replace_kind(MaxPool, lambda _: ReLU())(averaged)
+    back = replace_kind(AveragePool, lambda pool: MaxPool(pool.window, pool.stride))(averaged)
+    assert back == SMALL
+
+
+def test_replacing_a_kind_that_is_not_there_is_refused():
+    with pytest.raises(EditError, match="no AveragePool to replace"):
+        replace_kind(AveragePool, lambda _: MaxPool(2, 2))(SMALL)

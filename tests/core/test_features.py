@@ -5,7 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.core import Layers, Network, chain, features, initialize, layer_shapes, paths
+from ablax.core import (
+    Layers,
+    Network,
+    chain,
+    features,
+    initialize,
+    layer_shapes,
+    output_gradients,
+    paths,
+)
 from ablax.errors import AblaxError
 from ablax.layers import (
     BatchNormalization,
@@ -16,8 +25,11 @@ from ablax.layers import (
     Parallel,
     ReLU,
     Residual,
+    Tanh,
+    Vectorize,
     fold,
 )
+from ablax.zoo import lenet5
 
 SHAPE = (6, 6, 3)
 
@@ -106,3 +118,35 @@ def test_layer_shapes_name_every_layer_in_order():
     assert tuple(shapes) == paths(network())
     assert shapes["both"] == (6, 6, 5)
     assert shapes["pool"] == (5,)
+
+
+def test_gradients_by_outputs_are_what_a_change_of_the_output_does_to_the_loss():
+    network = Network(
+        Layers(fc1=chain(dense=Dense(5), tanh=Tanh())), Layers(), Layers(scores=Dense(3))
+    )
+    images = jax.random.normal(jax.random.key(0), (4, 2, 3, 1))
+    flat = Network(Layers(vector=Vectorize()) + network.tail, network.body, network.head)
+    variables = initialize(flat, 0, (2, 3, 1))
+
+    def loss(scores):
+        return (scores**2).sum()
+
+    found = output_gradients(flat, variables, images, loss, at=["scores", "fc1", "fc1/dense"])
+    scores = flat.apply(variables, images)
+    kernel = variables["params"]["scores"]["kernel"]
+    hidden = features(flat, variables, images, at=["fc1"])["fc1"]
+    np.testing.assert_allclose(found["scores"], 2 * scores, rtol=1e-5)
+    np.testing.assert_allclose(found["fc1"], 2 * scores @ kernel.T, rtol=1e-5)
+    inner = 2 * scores @ kernel.T * (1 - hidden**2)
+    np.testing.assert_allclose(found["fc1/dense"], inner, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_by_the_output_of_no_layer_name_the_nearest():
+    with pytest.raises(AblaxError, match=r"no layer 'f66'.*did you mean 'f6'"):
+        output_gradients(
+            lenet5(),
+            initialize(lenet5(), 0, (32, 32, 1)),
+            jnp.ones((1, 32, 32, 1)),
+            jnp.sum,
+            ["f66"],
+        )

@@ -42,6 +42,7 @@ class Attempt:
     stop: StopRequest = field(default_factory=StopRequest)
     log: list = field(default_factory=list)
     resumed: list = field(default_factory=list)
+    seen: list = field(default_factory=list)
 
     def tick(self, tick):
         if self.stop_after is not None and self.log[-1][0] >= self.stop_after:
@@ -58,6 +59,7 @@ class Attempt:
                 log=lambda step, values: self.log.append((step, values)),
                 on_resume=self.resumed.append,
                 on_tick=self.tick,
+                observe=lambda moment, step, _: self.seen.append((moment, step)),
             )
         finally:
             close(checkpoints)
@@ -94,10 +96,13 @@ def test_a_resumed_run_equals_the_straight_one_bit_for_bit(trainer, tmp_path):
 
 
 def test_a_run_that_is_at_its_end_is_judged_again_and_not_trained(trainer, tmp_path):
-    expected = Attempt(tmp_path).fit(trainer)
+    first = Attempt(tmp_path)
+    expected = first.fit(trainer)
+    assert first.seen == [("start", 0), ("training", 6), ("training", 12), ("end", 18)]
     again = Attempt(tmp_path)
     found = again.fit(trainer)
     assert again.log == []
+    assert again.seen == [("end", 18)]
     assert np.array_equal(found.judged.predictions, expected.judged.predictions)
 
 

@@ -12,10 +12,11 @@ from ablax.core.edits import (
     paths,
     remove,
     replace,
+    replace_kind,
     with_head,
     without,
 )
-from ablax.core.features import features, layer_shapes
+from ablax.core.features import features, layer_shapes, output_gradients
 from ablax.core.layers import Chain, LayerError, Layers, chain, run, run_one
 from ablax.core.network import (
     ImageShape,
@@ -52,12 +53,14 @@ __all__ = [
     "insert_before",
     "layer_shapes",
     "leaves_by_path",
+    "output_gradients",
     "parameter_shapes",
     "parameter_sizes",
     "paths",
     "redrawn",
     "remove",
     "replace",
+    "replace_kind",
     "run",
     "run_one",
     "with_head",

@@ -172,6 +172,38 @@ def without(*kinds: type[nn.Module]) -> Edit:
     return strip
 
 
+def replace_kind(kind: type[nn.Module], instead: Callable[[Any], nn.Module]) -> Edit:
+    """The edit that exchanges every layer of a class, at any depth.
+
+    Args:
+        kind: The class.
+        instead: From such a layer to the one that takes its name and place.
+
+    Raises:
+        EditError: When applied to a network that has none.
+
+    Example:
+        >>> from ablax.layers import ReLU, Tanh
+        >>> from ablax.zoo import lenet5
+        >>> rectified = replace_kind(Tanh, lambda _: ReLU())(lenet5(10))
+        >>> replace_kind(ReLU, lambda _: Tanh())(rectified) == lenet5(10)
+        True
+    """
+
+    def exchange(network: Network) -> Network:
+        def rewrite(path: str, layer: nn.Module) -> Layers | None:
+            if not isinstance(layer, kind):
+                return None
+            return Layers({path.rpartition("/")[2]: instead(layer)})
+
+        try:
+            return edit(network, rewrite)
+        except EditError:
+            raise EditError(f"the network has no {kind.__name__} to replace") from None
+
+    return exchange
+
+
 def compose(*edits: Edit) -> Edit:
     """The edit that applies the given ones from left to right."""
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ablax.core import leaves_by_path, paths
 from ablax.doctor.finding import Finding
 from ablax.doctor.patient import Patient
+from ablax.measurements.gradient_norms import kernel_norms
 
 IMAGES = 64
 FACTOR = 1e3
@@ -49,26 +49,22 @@ def gradient_flow(patient: Patient, images: int = IMAGES) -> Finding:
         held = {"params": params, "batch_stats": start["batch_stats"]}
         return patient.loss(patient.network, held, batch, labels)[0]
 
-    slopes = leaves_by_path(jax.device_get(jax.jit(jax.grad(loss))(start["params"])))
-    weights = leaves_by_path(jax.device_get(start["params"]))
-    order = {path: place for place, path in enumerate(paths(patient.network))}
-    kernels = [path for path, leaf in weights.items() if np.ndim(leaf) > 1]
-    kernels.sort(key=lambda path: order.get(path.rpartition("/")[0], len(order)))
+    slopes = jax.device_get(jax.jit(jax.grad(loss))(start["params"]))
+    kernels = kernel_norms(patient.network, jax.device_get(start["params"]), slopes)
     if not kernels:
         return Finding(CHECK, None, "the network has no kernel", {}, "")
-    norms = [float(np.linalg.norm(slopes[path])) for path in kernels]
-    sizes = [float(np.linalg.norm(weights[path])) for path in kernels]
-    return _judged(kernels, norms, sizes)
+    return _judged(kernels)
 
 
-def _judged(kernels: list[str], norms: list[float], sizes: list[float]) -> Finding:
+def _judged(kernels: tuple[tuple[str, float, float], ...]) -> Finding:
+    layers, norms, sizes = zip(*kernels, strict=True)
     effects = [norm * size for norm, size in zip(norms, sizes, strict=True)]
     third = max(1, len(kernels) // 3)
     first, last = float(np.median(effects[:third])), float(np.median(effects[-third:]))
     measured = {
-        "layers": tuple(path.rpartition("/")[0] for path in kernels),
+        "layers": layers,
         "effects": tuple(effects),
-        "norms": tuple(norms),
+        "norms": norms,
         "first": first,
         "last": last,
     }

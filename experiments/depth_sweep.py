@@ -1,0 +1,187 @@
+"""Depth: plain and residual networks, deeper and deeper.
+
+Question: Do deeper networks learn better, and why do plain ones stop doing so? Plain and residual
+networks of 8 to 110 layers, which start from bit-equal weights wherever both have them, and the
+gradient that reaches each of their layers; the same without batch normalization and with tanh.
+
+Source: The lectures (Risteski 2020, lecture 4, "really deep convnets do not train well", and
+lecture 2 on residual networks), after He, Zhang, Ren and Sun (2015), Deep residual learning for
+image recognition, section 4.2, table 6 and figure 6.
+
+Prediction: On CIFAR-10 the deeper plain networks have the larger training error, not only the
+larger test error; residual networks gain from depth up to 110 layers. On small images and in few
+epochs we expect plain networks of 56 layers to fail to learn at all, residual ones to learn at
+every depth but to gain nothing from it; without batch normalization the gradient should grow along
+residual sums and fade along plain chains, and fade most with tanh. (Written after one short run of
+the errors from one seed, which showed plain networks failing; no gradient had been looked at.)
+
+Command: make experiment NAME=depth_sweep [CONFIG=smoke|digits|fashion_mnist|cifar10]
+
+Cost: about 10 minutes for digits on 2 CPU cores, half a minute for smoke.
+"""
+
+from ablax.core import Edit, Network, compose, replace_kind, without
+from ablax.experiment import Budget, Experiment, Inputs, Treatment
+from ablax.layers import BatchNormalization, ReLU, Tanh
+from ablax.measurements.compile_time import COMPILE_TIME
+from ablax.measurements.gradient_norms import GRADIENT_NORMS
+from ablax.report.results import Claim
+from ablax.report.section import Section
+from ablax.report.trend import Trend
+from ablax.zoo.resnet_cifar import plain_cifar, resnet_cifar
+
+DEPTHS = (8, 14, 20, 32, 44, 56, 110)
+FAMILIES = {"plain": plain_cifar, "residual": resnet_cifar}
+EDITS: dict[str, Edit] = {
+    "bare": without(BatchNormalization),
+    "tanh": replace_kind(ReLU, lambda _: Tanh()),
+    "bare_tanh": compose(without(BatchNormalization), replace_kind(ReLU, lambda _: Tanh())),
+}
+WORDS = {
+    "bare": "without batch normalization",
+    "tanh": "with tanh",
+    "bare_tanh": "with tanh, without batch normalization",
+}
+
+
+def network(family: str, depth: int, inputs: Inputs, change: str = "") -> Network:
+    """The network of that family and depth, with 16 features at width 1, maybe edited."""
+    features = max(1, round(16 * inputs.width))
+    built = FAMILIES[family](depth, inputs.classes, features=features)
+    return EDITS[change](built) if change else built
+
+
+def names(depths: tuple[int, ...], edited: tuple[int, ...] = ()) -> tuple[str, ...]:
+    """The variants of these depths, and those of the edited depths with every edit."""
+    whole = [f"{family}_{depth}" for depth in depths for family in FAMILIES]
+    more = [f"{family}_{d}_{edit}" for d in edited for edit in EDITS for family in FAMILIES]
+    return (*whole, *more)
+
+
+def treatment(name: str) -> Treatment:
+    """The variant of that name, such as `plain_32_bare`."""
+    family, depth, *change = name.split("_", 2)
+    return Treatment(network=lambda inputs: network(family, int(depth), inputs, "".join(change)))
+
+
+def label(name: str) -> str:
+    """Such as "plain, 32 layers, with tanh"."""
+    family, depth, *change = name.split("_", 2)
+    return ", ".join([family, f"{depth} layers", *(WORDS[edit] for edit in change)])
+
+
+BASELINE = "residual_8"
+VARIANTS = names(DEPTHS, edited=(8, 20, 56))
+SERIES = {family: {depth: f"{family}_{depth}" for depth in DEPTHS} for family in FAMILIES}
+
+# The paper's schedule: 64,000 steps of 128 images, 0.1 divided by ten at a half and three quarters.
+PAPER = {
+    "optimizer.name": "sgd",
+    "optimizer.rate": 0.1,
+    "optimizer.weight_decay": 1e-4,
+    "optimizer.schedule": "step",
+    "optimizer.drops": (0.5, 0.75),
+    "optimizer.warmup": 1.0,
+}
+
+DEGRADATION = Claim(
+    "plain networks of 56 layers err more on the training images than those of 20",
+    "plain_56:train_error",
+    "plain_20:train_error",
+    flat=False,
+)
+
+EXPERIMENT = Experiment(
+    about=__doc__,
+    network=lambda inputs: network("residual", 8, inputs),
+    baseline=BASELINE,
+    variants={name: treatment(name) for name in VARIANTS if name != BASELINE},
+    labels={name: label(name) for name in VARIANTS},
+    budgets={
+        "smoke": Budget(
+            {"data.image_size": 16, "width": 0.25},
+            only=("plain_8", "plain_8_bare_tanh", "residual_14"),
+        ),
+        "digits": Budget(
+            {
+                **PAPER,
+                "optimizer.schedule": "cosine",
+                "data.image_size": 16,
+                "width": 0.5,
+                "train.epochs": 12,
+                "train.evaluate_every": 4,
+                "seeds": 3,
+            },
+            only=names((8, 20, 32, 56), edited=(20,)),
+        ),
+        "fashion_mnist": Budget(
+            {**PAPER, "train.epochs": 20, "train.evaluate_every": 5, "width": 0.5},
+            only=names((8, 20, 32, 56), edited=(20,)),
+        ),
+        "cifar10": Budget(
+            {**PAPER, "train.epochs": 164, "train.evaluate_every": 20, "seeds": 3},
+            only=names((20, 32, 44, 56, 110), edited=(56,)),
+        ),
+    },
+    claims=(
+        DEGRADATION,
+        Claim(
+            "plain networks of 56 layers err more on the test images than those of 20",
+            "plain_56",
+            "plain_20",
+            flat=False,
+        ),
+        Claim(
+            "at 56 layers plain networks err more than residual ones",
+            "plain_56",
+            "residual_56",
+            flat=False,
+        ),
+        Claim(
+            "residual networks of 20 layers err more than those of 56",
+            "residual_20",
+            "residual_56",
+            flat=False,
+        ),
+    ),
+    expectations=(
+        Claim(
+            "plain chains of 20 layers with tanh lose more of the gradient on its way down without "
+            "batch normalization than with it",
+            "plain_20_tanh:gradient_at_start",
+            "plain_20_bare_tanh:gradient_at_start",
+            flat=False,
+        ),
+        Claim(
+            "without batch normalization the gradient of 20 residual layers is larger than with it",
+            "residual_20_bare:pull_at_start",
+            "residual_20:pull_at_start",
+            flat=False,
+        ),
+    ),
+    decides=DEGRADATION,
+    measurements=(GRADIENT_NORMS, COMPILE_TIME),
+    sections=(
+        Section(
+            "Error by depth",
+            "Training error is the mean over the last epoch, with distortions on and while the "
+            "weights move; test error is that of the weights after it.",
+            (
+                Trend(
+                    "error_by_depth",
+                    "Training and test error by depth",
+                    "layers with weights",
+                    SERIES,
+                    (("train_error",), ("test_error",)),
+                ).picture,
+                Trend(
+                    "compile_by_depth",
+                    "Seconds to trace and compile the training step, by depth",
+                    "layers with weights",
+                    SERIES,
+                    (("compile_unrolled",), ("compile_scanned",)),
+                ).picture,
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,113 @@
+"""A quantity against a number: error by depth, seconds by batch; a line for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ablax.report.drawing import WIDTH, blank, logarithmic, look, settings, where, write_caption
+from ablax.report.results import Study
+from ablax.report.section import Picture
+from ablax.report.statistics import mean, mean_interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Trend:
+    """One picture: panels side by side, each with a line for every series.
+
+    Args:
+        name: Stem of the picture's files.
+        title: Heading in the report.
+        x_label: What the number is, with its unit.
+        series: Label to the variants by their number; those that were not run are left out.
+        panels: The quantities of each panel, drawn together where there are several.
+        logarithmic_x: Whether the numbers grow by factors.
+    """
+
+    name: str
+    title: str
+    x_label: str
+    series: Mapping[str, Mapping[float, str]]
+    panels: tuple[tuple[str, ...], ...]
+    logarithmic_x: bool = False
+
+    @property
+    def picture(self) -> Picture:
+        """It as a picture of a section."""
+        of = "; ".join(self.series)
+        caption = f"{self.title}: against {self.x_label}, a line each for {of}."
+        return Picture(self.name, self.title, caption, self.draw)
+
+    def draw(self, study: Study) -> Figure:
+        """Mean over seeds, a dot a seed, and the mean's 95 % interval."""
+        with settings():
+            figure = blank(WIDTH, 6.2)
+            panels = figure.subplots(1, len(self.panels), squeeze=False)[0]
+            for axes, quantities in zip(panels, self.panels, strict=True):
+                self._draw_panel(axes, study, quantities)
+            handles, labels = panels[0].get_legend_handles_labels()
+            figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+            write_caption(
+                figure,
+                "Lines: mean over seeds. Small dots: seeds. Bars: the mean's 95 % t interval, none "
+                f"for one seed. {where(study)}",
+            )
+            return figure
+
+    def _draw_panel(self, axes: Axes, study: Study, quantities: tuple[str, ...]) -> None:
+        place = 0
+        for label, variants in self.series.items():
+            for quantity in quantities:
+                more = f", {study.quantity(quantity).label}" if len(quantities) > 1 else ""
+                points = _points(study, variants, quantity)
+                _draw_series(axes, points, label + more, look(place))
+                place += 1
+        chosen = study.quantity(quantities[0])
+        unit = {"points": "%"}.get(chosen.unit, chosen.unit)
+        title = chosen.label.split(",")[0]
+        axes.set_title(title[:1].upper() + title[1:])
+        axes.set_ylabel(f"{title}, {unit}" if unit else title)
+        axes.set_xlabel(self.x_label)
+        axes.grid(color="#E4E4E4")
+        if all(study.quantity(name).unit == "points" for name in quantities):
+            axes.set_ylim(bottom=0)
+        shown = sorted({at for variants in self.series.values() for at in variants})
+        if self.logarithmic_x:
+            logarithmic(axes, "x")
+        else:
+            axes.set_xticks([at for at in shown if _ran(study, self.series, at)])
+
+
+def _ran(study: Study, series: Mapping[str, Mapping[float, str]], at: float) -> bool:
+    return any(variants.get(at) in study.names for variants in series.values())
+
+
+def _points(
+    study: Study, variants: Mapping[float, str], quantity: str
+) -> list[tuple[float, list[float]]]:
+    """Number and values over seeds, of the variants that have any."""
+    found = [
+        (at, list(study.values(f"{name}:{quantity}").values()))
+        for at, name in sorted(variants.items())
+        if name in study.names
+    ]
+    return [(at, values) for at, values in found if values]
+
+
+def _draw_series(
+    axes: Axes, points: list[tuple[float, list[float]]], label: str, style: dict[str, object]
+) -> None:
+    color = str(style["color"])
+    means = [mean(values) for _, values in points]
+    axes.plot([at for at, _ in points], means, lw=2.2, ms=8, label=label, **style)  # type: ignore[arg-type]
+    for at, values in points:
+        if len(values) > 1:
+            axes.plot([at] * len(values), values, "o", color=color, ms=4, alpha=0.5, mew=0)
+        interval = mean_interval(values)
+        if interval:
+            axes.plot([at] * 2, [interval.low, interval.high], color=color, lw=1.5, alpha=0.8)
