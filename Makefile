@@ -29,7 +29,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment list data test test-slow check format bench parity clean distclean
+.PHONY: help setup experiment experiments list data test test-slow check format bench parity clean distclean
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -70,6 +70,13 @@ $(PARITY): $(DEV)
 
 experiment: $(RUN) ## run NAME under CONFIG, or go on with it; ends with a table, plots and a report
 	@$(BIN)/ablax run $(NAME) --config $(CONFIG) $(ARGS)
+
+experiments: $(RUN) ## run every experiment under CONFIG, one after another
+	@failed=""; for file in experiments/[!_]*.py; do \
+		name=$$(basename $$file .py); echo "== $$name, $(CONFIG)"; \
+		$(BIN)/ablax run $$name --config $(CONFIG) $(ARGS) || failed="$$failed $$name"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "not finished:$$failed" >&2; exit 2; fi
 
 list: $(RUN) ## name the experiments, recipes and networks
 	@$(BIN)/ablax list

@@ -20,18 +20,21 @@ Command: make experiment NAME=depth_sweep [CONFIG=smoke|digits|fashion_mnist|cif
 Cost: about 10 minutes for digits on 2 CPU cores, half a minute for smoke.
 """
 
+from collections.abc import Callable
+
 from ablax.core import Edit, Network, compose, replace_kind, without
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import BatchNormalization, ReLU, Tanh
 from ablax.measurements.compile_time import COMPILE_TIME
-from ablax.measurements.gradient_norms import GRADIENT_NORMS
+from ablax.measurements.gradient_norms import gradient_norms
 from ablax.report.results import Claim
 from ablax.report.section import Section
 from ablax.report.trend import Trend
 from ablax.zoo.resnet_cifar import plain_cifar, resnet_cifar
 
+EDITED = (8, 20, 56)
 DEPTHS = (8, 14, 20, 32, 44, 56, 110)
-FAMILIES = {"plain": plain_cifar, "residual": resnet_cifar}
+FAMILIES: dict[str, Callable[..., Network]] = {"plain": plain_cifar, "residual": resnet_cifar}
 EDITS: dict[str, Edit] = {
     "bare": without(BatchNormalization),
     "tanh": replace_kind(ReLU, lambda _: Tanh()),
@@ -71,8 +74,16 @@ def label(name: str) -> str:
 
 
 BASELINE = "residual_8"
-VARIANTS = names(DEPTHS, edited=(8, 20, 56))
-SERIES = {family: {depth: f"{family}_{depth}" for depth in DEPTHS} for family in FAMILIES}
+VARIANTS = names(DEPTHS, EDITED)
+SERIES = {family: {float(depth): f"{family}_{depth}" for depth in DEPTHS} for family in FAMILIES}
+
+PANELS = {"by depth": [names((depth,)) for depth in DEPTHS]} | {
+    f"{depth} layers, changed": [
+        tuple(f"{family}_{depth}{edit}" for family in FAMILIES)
+        for edit in ("", *(f"_{name}" for name in EDITS))
+    ]
+    for depth in EDITED
+}
 
 # The paper's schedule: 64,000 steps of 128 images, 0.1 divided by ten at a half and three quarters.
 PAPER = {
@@ -160,7 +171,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     decides=DEGRADATION,
-    measurements=(GRADIENT_NORMS, COMPILE_TIME),
+    measurements=(gradient_norms(PANELS), COMPILE_TIME),
     sections=(
         Section(
             "Error by depth",

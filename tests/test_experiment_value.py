@@ -76,6 +76,9 @@ def test_a_budget_changes_its_own_recipe_and_chooses_variants():
     assert question.budgeted("smoke", Recipe()) == Recipe()
     assert question.chosen("digits") == ("full", "cut")
     assert question.chosen("cifar10") == question.names
+    assert question.chosen("digits", only=("slow", "other")) == ("full", "other", "slow")
+    with pytest.raises(AblaxError, match=r"--only names 'slov'.*'slow'"):
+        question.chosen("digits", only=("slov",))
 
 
 def test_the_baseline_has_a_name_of_its_own_and_always_runs():

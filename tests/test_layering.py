@@ -30,7 +30,7 @@ COMMANDS = RUNNER | {
     *("ablax.inference", "ablax.evaluation_data", "ablax.weights_folder"),
     *("ablax.preprocessing_options", "ablax.costs", "ablax.sight", "ablax.drawing"),
     *("ablax.profiling", "ablax.inside", "ablax.doctor"),
-    "ablax.atomic",
+    *("ablax.atomic", "ablax.overview"),
 }
 
 # Each part, and what it may import of ours beside itself. The most exact name counts.
@@ -64,6 +64,7 @@ OURS: dict[str, set[str]] = {
         *("ablax.analysis", "ablax.config", "ablax.costs", "ablax.data", "ablax.report"),
         "ablax.training",
     },
+    "ablax.overview": {"ablax.experiment", "ablax.report", "ablax.errors"},
     "ablax.bench": RUNNER,
     "ablax.runner": RUNNER,
     "ablax.costs": {"ablax.core", "ablax.zoo", "ablax.analysis", "ablax.report", "ablax.errors"},

@@ -49,6 +49,7 @@ class Order:
         recipe: Data, schedule and budget.
         folder: Where the results go.
         command: What a person types to repeat it.
+        only: The variants to run beside the baseline; those of the recipe's budget where empty.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Order:
     recipe: Recipe
     folder: ResultsFolder
     command: str
+    only: tuple[str, ...] = ()
 
 
 class Bench:
@@ -75,7 +77,7 @@ class Bench:
         self.networks: dict[str, Network] = {}
         self.trainers: dict[str, Trainer] = {}
         experiment = order.experiment
-        for name in experiment.chosen(order.recipe_name):
+        for name in experiment.chosen(order.recipe_name, order.only):
             recipe = experiment.recipe_of(name, order.recipe)
             feed = self._feed(recipe)
             self.networks[name] = experiment.network_of(name, _inputs(feed, recipe.width))

@@ -195,9 +195,19 @@ class Experiment:
         """
         return with_fields(recipe, self.budgets.get(recipe_name, _AS_IT_IS).fields)
 
-    def chosen(self, recipe_name: str) -> tuple[str, ...]:
-        """The variants that run under a recipe, the baseline first."""
-        only = self.budgets.get(recipe_name, _AS_IT_IS).only
+    def chosen(self, recipe_name: str, only: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The variants that run under a recipe, the baseline first.
+
+        Args:
+            recipe_name: Its budget may choose some.
+            only: Chosen instead, where any are named.
+
+        Raises:
+            AblaxError: One that is named is no variant.
+        """
+        for name in only:
+            _refuse_unknown("--only", name, self.names)
+        only = only or self.budgets.get(recipe_name, _AS_IT_IS).only
         return tuple(n for n in self.names if not only or n in (*only, self.baseline))
 
     def recipe_of(self, name: str, recipe: Recipe) -> Recipe:

@@ -29,6 +29,25 @@ def test_a_scanned_program_does_not_grow_with_depth():
     assert all(row["compile_seconds"] > 0 < row["trace_seconds"] for row in scanned.values())
 
 
+def test_the_compiler_works_though_its_answer_was_cached(tmp_path):
+    compiled = []
+
+    def count(event: str, **_: object) -> None:
+        if event == "/jax/compilation_cache/cache_hits":
+            compiled.append(event)
+
+    jax.monitoring.register_event_listener(count)
+    before = jax.config.values["jax_compilation_cache_dir"]
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    try:
+        measure(made_subject(deep(1)))
+        measure(made_subject(deep(1)))
+        assert not compiled
+        assert not list(tmp_path.iterdir())
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+
+
 def test_a_network_without_equal_neighbors_is_unrolled_alone_and_the_cache_stays_on():
     before = jax.config.values["jax_enable_compilation_cache"]
     rows = measure(made_subject(deep(1)))

@@ -88,7 +88,7 @@ def test_markdown_links_pictures_that_exist(report):
 def test_equal_studies_give_equal_files(report, study, tmp_path):
     again = write_report(study, tmp_path).parent
     names = sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
-    assert len(names) == 11
+    assert len(names) == 12
     for name in names:
         assert (again / name).read_bytes() == (report.parent / name).read_bytes()
 

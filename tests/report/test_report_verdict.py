@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from ablax.report.answer import answer
+from ablax.report.answer import answer, answer_json
 from ablax.report.quantity import Quantity
 from ablax.report.results import Claim
 from ablax.report.statistics import paired_values
@@ -278,3 +279,14 @@ def test_answer_may_be_decided_by_our_own_prediction(study):
 def test_no_claim_gives_no_verdict(study):
     found = verdict(replace(study, claims=()))
     assert found.reasons == ("the source states no order to test",)
+
+
+def test_the_answer_as_a_file_says_what_the_report_says(study):
+    changed = replace(study, decides=study.claims[1])
+    told, facts = answer(changed), json.loads(answer_json(changed, "plots"))
+    assert told.measured is not None
+    assert facts["answer"] == told.sentence
+    assert facts["difference"] == told.measured.difference
+    assert (facts["n"], facts["unit"], facts["outcome"]) == (5, "points", "reproduced")
+    assert facts["picture"] == "plots/errors.png"
+    assert facts["low"] < facts["difference"] < facts["high"]

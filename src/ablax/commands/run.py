@@ -8,11 +8,13 @@ from pathlib import Path
 
 from ablax.errors import AblaxError, nearest
 
-_HELP = """usage: ablax run NAME [--config RECIPE] [--results FOLDER] [fields of the recipe]
+_HELP = """usage: ablax run NAME [--config RECIPE] [--results FOLDER] [--only A,B]
+                      [fields of the recipe]
 
 NAME      an experiment (ablax list names them), or the path of a file that defines one
 RECIPE    a recipe (ablax list), or the path of one; digits by default
 FOLDER    where the results go; results/NAME/RECIPE by default
+A,B       the variants to run beside the baseline; more may be added later
 """
 
 
@@ -21,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?")
     parser.add_argument("--config", default="digits")
     parser.add_argument("--results", type=Path)
+    parser.add_argument("--only", default="")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -55,5 +58,6 @@ def run(options: argparse.Namespace) -> None:
 
     set_up()
     command = shlex.join(["ablax", *words])
-    order = Order(name, question, recipe_name, resolved, ResultsFolder(folder), command)
+    only = tuple(part.strip() for part in options.only.split(",") if part.strip())
+    order = Order(name, question, recipe_name, resolved, ResultsFolder(folder), command, only)
     run_experiment(order, Console())

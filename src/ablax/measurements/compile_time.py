@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.experimental.compilation_cache import compilation_cache
 
 from ablax.core import Network, abstract_variables
 from ablax.core.edits import EditError
@@ -93,11 +94,14 @@ def compile_seconds(network: Network, images: tuple[int, ...]) -> dict[str, floa
 def _uncached() -> Iterator[None]:
     """Without the compilation cache, which would answer in place of the compiler."""
     was = jax.config.values["jax_enable_compilation_cache"]
+    # JAX asks once whether there is a cache, and remembers the answer until it is told to forget
     jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
     try:
         yield
     finally:
         jax.config.update("jax_enable_compilation_cache", was)
+        compilation_cache.reset_cache()
 
 
 def _seconds(form: str) -> Quantity:

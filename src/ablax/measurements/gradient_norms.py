@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from ablax.core import Network, leaves_by_path, output_gradients, paths
-from ablax.measurements.gradient_pictures import SECTION
+from ablax.measurements.gradient_pictures import NAME, Panels, section
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
 from ablax.report.quantity import Quantity, Row
@@ -81,26 +81,17 @@ def measure(subject: Subject, images: int = IMAGES) -> list[Row]:
     outputs, slopes = found
     weights = jax.device_get(subject.variables["params"])
     kernels = kernel_norms(subject.network, weights, slopes)
-    names = _outer_layers(subject.network)
-    return [
-        # of the mean loss: N times it is the gradient of an image's own
-        {
-            "of": "output",
-            "layer": layer,
-            "place": place,
-            "gradient": math.sqrt(len(batch)) * float(np.linalg.norm(np.ravel(outputs[layer]))),
-        }
-        for place, layer in enumerate(names, start=1)
-    ] + [
-        {
-            "of": "kernel",
-            "layer": layer,
-            "place": place,
-            "gradient": gradient,
-            "pull": gradient * size,
-        }
-        for place, (layer, gradient, size) in enumerate(kernels, start=1)
+    places = enumerate(_outer_layers(subject.network), start=1)
+    return [_output_row(place, layer, outputs[layer]) for place, layer in places] + [
+        {"of": "kernel", "layer": layer, "place": place, "gradient": norm, "pull": norm * size}
+        for place, (layer, norm, size) in enumerate(kernels, start=1)
     ]
+
+
+def _output_row(place: int, layer: str, gradient: Float[np.ndarray, "N *rest"]) -> Row:
+    """Of the mean loss over N images; N times it is the gradient of an image's own loss."""
+    size = math.sqrt(len(gradient)) * float(np.linalg.norm(np.ravel(gradient)))
+    return {"of": "output", "layer": layer, "place": place, "gradient": size}
 
 
 def _outer_layers(network: Network) -> tuple[str, ...]:
@@ -167,23 +158,29 @@ def pull(rows: tuple[Row, ...]) -> float:
     return math.log10(middle) if 0 < middle < math.inf else math.nan
 
 
-GRADIENT_NORMS = Measurement(
-    name="gradient_norms",
-    measure=measure,
-    section=SECTION,
-    moments=("start", "training", "end"),
-    quantities={
-        "gradient_at_start": Quantity(
-            "gradient at the first layer over that at the last, before training, log10",
-            decades,
-            "decades",
-        ),
-        "gradient_at_end": Quantity(
-            "gradient at the first layer over that at the last, after training, log10",
-            partial(decades, moment=max),
-            "decades",
-        ),
-        "pull_at_start": Quantity("|W| |dL/dW| before training, log10", pull, "decades"),
-    },
-)
-"""The gradient by layer before, during and after training."""
+def gradient_norms(panels: Panels) -> Measurement:
+    """The gradient by layer before, during and after training.
+
+    Args:
+        panels: Title to groups of variants, for the picture of the start: a panel for each title;
+            the variants of a group share a color and differ in their line.
+    """
+    return Measurement(
+        name=NAME,
+        measure=measure,
+        section=section(panels),
+        moments=("start", "training", "end"),
+        quantities={
+            "gradient_at_start": Quantity(
+                "gradient at the first block over that at the last, before training, log10",
+                decades,
+                "decades",
+            ),
+            "gradient_at_end": Quantity(
+                "gradient at the first block over that at the last, after training, log10",
+                partial(decades, moment=max),
+                "decades",
+            ),
+            "pull_at_start": Quantity("|W| |dL/dW| before training, log10", pull, "decades"),
+        },
+    )

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablax.report.drawing import COLORS, WIDTH, blank, look, settings, where, wrapped, write_caption
+from ablax.report.drawing import (
+    COLORS,
+    WIDTH,
+    blank,
+    logarithmic,
+    settings,
+    where,
+    wrapped,
+    write_caption,
+)
 from ablax.report.forms import Column, Table, number, signed
 from ablax.report.quantity import Row
 from ablax.report.results import Study
@@ -20,37 +31,62 @@ if TYPE_CHECKING:
 
 NAME = "gradient_norms"
 PANEL = 4
-"""Variants in one panel of the second picture, in a row."""
+"""Panels in a row of the second picture."""
+
+Groups = Sequence[Sequence[str]]
+Panels = Mapping[str, Groups]
 
 
-def start_figure(study: Study) -> Figure:
+def start_figure(study: Study, panels: Panels) -> Figure:
     """Before training: the gradient by the outputs, and by the kernels, against the place."""
     with settings():
-        figure = blank(WIDTH, 9.5 + 0.2 * max(0, len(study.variants) - 14))
-        panels = figure.subplots(2, 1)
-        for axes, of in zip(panels, ("output", "kernel"), strict=True):
-            for place, variant in enumerate(study.variants):
-                rows = study.rows(NAME, variant=variant.name, of=of, step=0)
-                if rows:
-                    _draw_line(axes, list(rows), wrapped(variant.label, 30), look(place))
-            axes.set_yscale("log")
-            axes.grid(color="#E4E4E4")
-        panels[0].set_title("By the output of each block, before training")
-        panels[0].set_xlabel("block, counted from the images")
-        panels[0].set_ylabel("|dl/dy| of an image")
-        panels[1].set_title("By the kernel of each layer, before training")
-        panels[1].set_xlabel("layer with weights, counted from the images")
-        panels[1].set_ylabel("|dL/dW| of the mean loss")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right upper", fontsize=12, frameon=False)
+        present = {title: _present(study, groups) for title, groups in panels.items()}
+        # a panel of one group compares nothing that the others do not
+        shown = {title: groups for title, groups in present.items() if len(groups) > 1} or present
+        figure = blank(WIDTH + 2, 10.5)
+        axes = figure.subplots(2, max(1, len(shown)), sharey="row", squeeze=False)
+        for column, (title, groups) in enumerate(shown.items()):
+            for row, of in enumerate(("output", "kernel")):
+                _draw_groups(axes[row, column], study, groups, of)
+            axes[0, column].set_title(title)
+            axes[0, column].set_xlabel("block, counted from the images")
+            axes[1, column].set_xlabel("layer with weights, counted from the images")
+            axes[0, column].legend(
+                loc="lower left", bbox_to_anchor=(0, 1.1), ncols=2, fontsize=11, frameon=False
+            )
+        axes[0, 0].set_ylabel("by the block's output: |dl/dy|")
+        axes[1, 0].set_ylabel("by the kernel: |dL/dW|")
+        for row in axes:
+            logarithmic(row[0], "y")
         write_caption(
             figure,
-            "Above: root mean square over images of the norm of the loss's gradient by the output "
-            "of each outer layer; a line that falls to the left vanishes, one that rises to the "
-            "left explodes. Below: norm of its gradient by each kernel. Both logarithmic. Lines: "
-            "geometric mean over seeds; bands: lowest to highest. " + where(study),
+            "Gradient before training, logarithmic. Above: root mean square over images of the "
+            "norm of the gradient of an image's loss by the output of each outer layer; a line "
+            "that falls to the left vanishes, one that rises to the left explodes. Below: norm of "
+            "the mean loss's gradient by each kernel. Lines: geometric mean over seeds; bands: "
+            f"lowest to highest. {where(study)}",
         )
         return figure
+
+
+def _present(study: Study, groups: Groups) -> list[list[str]]:
+    """The groups without the variants that were not measured, and without empty ones."""
+    kept = [[name for name in group if study.rows(NAME, variant=name)] for group in groups]
+    return [group for group in kept if group]
+
+
+def _draw_groups(axes: Axes, study: Study, groups: list[list[str]], of: str) -> None:
+    for color, group in enumerate(groups):
+        for line, name in enumerate(group):
+            style: dict[str, object] = {
+                "color": COLORS[color % len(COLORS)],
+                "linestyle": ("-", "--", ":")[line % 3],
+                "marker": "o^s"[line % 3],
+            }
+            rows = study.rows(NAME, variant=name, of=of, step=0)
+            _draw_line(axes, rows, wrapped(study.variant(name).label, 34), style)
+    axes.set_yscale("log")
+    axes.grid(color="#E4E4E4")
 
 
 def training_figure(study: Study) -> Figure:
@@ -64,18 +100,20 @@ def training_figure(study: Study) -> Figure:
             panel.set_axis_off()
         for at, variant in enumerate(names):
             _draw_moments(panels[at], study, variant.name)
-            panels[at].set_title(wrapped(variant.label, 22), fontsize=12)
+            panels[at].set_title(wrapped(variant.label, 24), fontsize=12)
             if at % PANEL == 0:
                 panels[at].set_ylabel("|dl/dy|")
             if at + PANEL >= len(names):
                 panels[at].set_xlabel("block")
+        if names:
+            logarithmic(panels[0], "y")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False)
         write_caption(
             figure,
             "Root mean square over images of the norm of the loss's gradient by the output of each "
             "block, counted from the images, at the moments of the legend; geometric mean over "
-            f"seeds. {where(study)}",
+            f"seeds. No line: the gradient is 0 or not finite. {where(study)}",
         )
         return figure
 
@@ -86,10 +124,22 @@ def _draw_moments(axes: Axes, study: Study, variant: str) -> None:
     for at, epoch in enumerate(epochs):
         own = [row for row in rows if row["epoch"] == epoch]
         shade = at / max(1, len(epochs) - 1)
-        style = {"color": _between(COLORS[1], COLORS[5], shade), "linestyle": "-", "marker": ""}
+        style: dict[str, object] = {
+            "color": _between(COLORS[1], COLORS[5], shade),
+            "linestyle": "-",
+            "marker": "",
+        }
         _draw_line(axes, own, "start" if epoch == 0 else f"epoch {epoch:g}", style, band=False)
+    _whole_places(axes)
     axes.set_yscale("log")
     axes.grid(color="#E4E4E4")
+
+
+def _whole_places(axes: Axes) -> None:
+    """Ticks at whole numbers: there is no half of a layer."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
 def _between(first: str, second: str, share: float) -> tuple[float, ...]:
@@ -100,7 +150,7 @@ def _between(first: str, second: str, share: float) -> tuple[float, ...]:
 
 
 def _draw_line(
-    axes: Axes, rows: list[Row], label: str, style: dict[str, object], band: bool = True
+    axes: Axes, rows: Sequence[Row], label: str, style: dict[str, object], band: bool = True
 ) -> None:
     """The geometric mean over seeds of the gradient, and its range."""
     places = sorted({int(row["place"]) for row in rows})
@@ -153,26 +203,29 @@ def decades_table(study: Study) -> Table:
     )
 
 
-SECTION = Section(
-    title="The gradient by layer",
-    text="The gradient of the loss of 128 training images, without distortions and dropout, batch "
-    "normalization as in training: by the output of each block, which is what travels down, and by "
-    "each kernel, which is that times the layer's input.",
-    pictures=(
-        Picture(
-            "gradient_at_start",
-            "Gradient by layer before training",
-            "Gradient of the loss by the output of each block and by each kernel, before training, "
-            "against the place of block and layer; a line for each variant, logarithmic.",
-            start_figure,
+def section(panels: Panels) -> Section:
+    """Both pictures and the table; `panels` as for `gradient_norms`."""
+    return Section(
+        title="The gradient by layer",
+        text="The gradient of the loss of 128 training images, without distortions and dropout, "
+        "batch normalization as in training: by the output of each block, which is what travels "
+        "down, and by each kernel, which is that times the layer's input.",
+        pictures=(
+            Picture(
+                "gradient_at_start",
+                "Gradient by layer before training",
+                "Gradient of the loss by the output of each block and by each kernel, before "
+                "training, against the place of block and layer; a line for each variant, "
+                "logarithmic.",
+                partial(start_figure, panels=panels),
+            ),
+            Picture(
+                "gradient_in_training",
+                "Gradient by layer during training",
+                "Gradient of the loss by the output of each block at several epochs, a panel for "
+                "each variant, logarithmic.",
+                training_figure,
+            ),
         ),
-        Picture(
-            "gradient_in_training",
-            "Gradient by layer during training",
-            "Gradient of the loss by the output of each block at several epochs, a panel for each "
-            "variant, logarithmic.",
-            training_figure,
-        ),
-    ),
-    tables=(decades_table,),
-)
+        tables=(decades_table,),
+    )

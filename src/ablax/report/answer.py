@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from ablax.report.forms import sentence
-from ablax.report.results import Claim, Study
+from ablax.report.results import Claim, Study, operand
 from ablax.report.statistics import Comparison
 from ablax.report.verdict import Outcome, difference_words, judge
 
@@ -66,3 +67,39 @@ def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, to
     if outcome == "contradicted":
         return f"No, the contrary of this holds: {claim.text}, {figure}."
     return sentence(f"it cannot be told whether {claim.text}: {figure}")
+
+
+def answer_json(study: Study, plots: str) -> str:
+    """The answer as a file that an overview of all experiments is written from.
+
+    Args:
+        study: The study.
+        plots: The folder of the pictures, beside the report.
+
+    Returns:
+        JSON: experiment, recipe, answer, outcome, n, difference and interval in a unit, seconds of
+        training of all runs, device, date, commit, command, and the picture that shows it best:
+        the first of the experiment's own, or that of the errors.
+    """
+    told = answer(study)
+    measured = told.measured
+    interval = measured.interval if measured else None
+    own = [picture.name for section in study.sections for picture in section.pictures]
+    name = "" if told.claim is None else operand(told.claim.worse)[1]
+    facts = {
+        "experiment": study.name,
+        "recipe": study.recipe_name,
+        "answer": told.sentence,
+        "outcome": told.outcome,
+        "n": measured.n if measured else 0,
+        "difference": measured.difference if measured else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "unit": study.quantity(name).unit if name else "",
+        "training_seconds": round(sum(run.seconds for run in study.runs)),
+        "runs": len(study.runs),
+        "picture": f"{plots}/{(own or ['errors'])[0]}.png",
+        "command": study.command,
+        **{key: study.environment.get(key, "") for key in ("device", "date", "commit")},
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"

@@ -7,6 +7,7 @@ import html
 from collections.abc import Mapping
 from pathlib import Path
 
+from ablax.report.answer import answer_json
 from ablax.report.content import Block, Code, Facts, Heading, Items, Paragraph, blocks, title
 from ablax.report.csvfile import summary_csv
 from ablax.report.files import write_atomically
@@ -18,6 +19,9 @@ from ablax.report.verdict import Forecast, Verdict
 
 PLOTS = "plots"
 """Folder of the pictures, beside the report."""
+
+ANSWER = "answer.json"
+"""What an overview of all experiments is written from."""
 
 _CSS = """
 :root { color-scheme: light; }
@@ -82,6 +86,7 @@ def write_report(study: Study, folder: Path) -> Path:
     drawn = write_pictures(study, folder / PLOTS)
     found = blocks(study)
     write_atomically(folder / "summary.csv", summary_csv(study))
+    write_atomically(folder / ANSWER, answer_json(study, PLOTS))
     write_atomically(folder / "report.md", markdown_page(title(study), found))
     vectors = {name: svg.read_bytes() for name, (_, svg) in drawn.items()}
     return write_atomically(folder / "report.html", html_page(title(study), found, vectors))

@@ -179,13 +179,15 @@ def _draw_published(axes: Axes, study: Study, names: list[str]) -> None:
 def curves_figure(study: Study) -> Figure:
     """Training loss (logarithmic) and test error by epoch: mean over seeds and their range."""
     with settings():
-        figure = blank(WIDTH, 9.5 + 0.3 * max(0, len(study.variants) - 8))
+        flatness = {name: variant_flatness(study, name) for name in study.names}
+        legend = {v.name: f"{wrapped(v.label)}\n{_moved(flatness[v.name])}" for v in study.variants}
+        lines = sum(label.count("\n") + 1 for label in legend.values())
+        figure = blank(WIDTH, max(9.5, 2.0 + 0.21 * lines + 0.1 * len(legend)))
         losses, errors = figure.subplots(2, 1, sharex=True)
         for place, variant in enumerate(study.variants):
             style = look(place)
             runs = study.runs_of(variant.name)
-            flat = variant_flatness(study, variant.name)
-            label = f"{wrapped(variant.label)}\n{_moved(flat)}"
+            flat, label = flatness[variant.name], legend[variant.name]
             _draw_band(losses, [_losses(run) for run in runs], style, label)
             _draw_band(errors, [_test_errors(run) for run in runs], style, label)
             if math.isfinite(flat.mean.start) and runs:
@@ -291,7 +293,8 @@ def costs_figure(study: Study) -> Figure:
         panels[0].set_ylabel("test error, %")
         low, high = panels[0].get_ylim()
         short = max(0.0, 0.5 - (high - low)) / 2
-        panels[0].set_ylim(low - short, high + short)
+        # no error lies below 0
+        panels[0].set_ylim(max(low - short, -0.02 * high), high + short)
         figure.legend(
             *panels[0].get_legend_handles_labels(),
             loc="outside upper center",

@@ -66,16 +66,18 @@ def main_table(study: Study) -> Table:
     """A row a variant: what it costs, what it errs, how far it is from the baseline."""
     base = study.variant(study.baseline)
     compared = comparisons_with_baseline(study)
+    cut = any(variant.removed_layers for variant in study.variants)
     rows = []
     for variant in study.variants:
         line = summary(study, variant.name)
         against = compared.get(variant.name)
+        removed = _removed(base.parameters, variant.parameters, variant.name == base.name)
         rows.append(
             (
                 variant.label,
                 number(variant.parameters, 0),
                 scaled(variant.macs),
-                _removed(base.parameters, variant.parameters, variant.name == base.name),
+                *([removed] if cut else []),
                 spread(line.error, line.error_sd),
                 runs_text(line),
                 difference_text(against),
@@ -86,7 +88,7 @@ def main_table(study: Study) -> Table:
         )
     lost = any(not run.counts for run in study.runs)
     headings = (
-        *("Parameters", "MACs", "Parameters removed", "Test error, %", "n"),
+        *("Parameters", "MACs", *(["Parameters removed"] if cut else []), "Test error, %", "n"),
         *(f"Increase over {base.label}, points", "r", "Training loss", "Seconds a run"),
     )
     return Table(
@@ -234,7 +236,8 @@ def _removed(before: int, after: int, baseline: bool = False) -> str:
 def terminal_table(study: Study) -> rich.table.Table:
     """The main figures in 80 columns: a row a variant."""
     full = main_table(study)
-    keep = [0, 1, 4, 5, 6, 9]
+    left_out = ("MACs", "Parameters removed", "r", "Training loss")
+    keep = [at for at, column in enumerate(full.columns) if column.heading not in left_out]
     narrow = Table(
         title=f"{study.name}, {study.recipe_name}",
         columns=tuple(full.columns[at] for at in keep),

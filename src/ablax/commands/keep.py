@@ -1,0 +1,88 @@
+"""`ablax keep FOLDER`: put a finished run's tables, plots and report into the checkout."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from ablax.errors import AblaxError
+
+KEPT = (
+    *("answer.json", "environment.json", "recipe.json", "report.html", "report.md"),
+    *("results.csv", "summary.csv", "plots", "measurements"),
+)
+"""What is kept of a results folder: not checkpoints, predictions and logs."""
+LARGEST = 400_000
+"""Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("folder", type=Path, help="of a finished run, such as results/NAME/RECIPE")
+    parser.add_argument("--experiments", type=Path, default=Path("experiments"))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Copy the folder to `experiments/results/NAME/RECIPE-DEVICE` and write the overview anew.
+
+    Raises:
+        AblaxError: The folder holds no report, or cannot be copied.
+    """
+    from ablax.report.files import write_atomically
+
+    source = options.folder
+    missing = [name for name in ("answer.json", "report.md") if not (source / name).exists()]
+    if missing:
+        raise AblaxError(
+            f"{source} has no {missing[0]}: give the folder of a finished run, such as "
+            "results/depth_sweep/digits"
+        )
+    facts = json.loads((source / "answer.json").read_text(encoding="utf-8"))
+    target = place(options.experiments, facts)
+    _copy(source, target)
+    write_atomically(options.experiments / "README.md", overview(options.experiments))
+    print(f"kept: {target}\nwritten: {options.experiments / 'README.md'}")
+
+
+def place(experiments: Path, facts: dict[str, str]) -> Path:
+    """Where a run is kept: by experiment, recipe and kind of device."""
+    kind = "cpu" if "CPU" in facts["device"] else "tpu" if "TPU" in facts["device"] else "gpu"
+    return experiments / "results" / facts["experiment"] / f"{facts['recipe']}-{kind}"
+
+
+def overview(experiments: Path) -> str:
+    """The text of `experiments/README.md`."""
+    from ablax.discovery import experiment
+    from ablax.overview import answers, page
+
+    names = sorted(path.stem for path in experiments.glob("[!_]*.py"))
+    questions = [(name, experiment(str(experiments / f"{name}.py"))[1]) for name in names]
+    return page(questions, answers(experiments / "results"))
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for name in KEPT:
+            if (source / name).is_dir():
+                shutil.copytree(source / name, target / name, ignore=_large_or_log)
+            elif (source / name).exists():
+                shutil.copy2(source / name, target / name)
+    except OSError as error:
+        raise AblaxError(
+            f"{target} cannot be written ({error.strerror or error}): free some space, then give "
+            "the same command again"
+        ) from error
+
+
+def _large_or_log(folder: str, names: list[str]) -> set[str]:
+    """Lines of logs, and tables too large to commit."""
+
+    def left(name: str) -> bool:
+        path = Path(folder) / name
+        return name.endswith(".jsonl") or (path.is_file() and path.stat().st_size > LARGEST)
+
+    return {name for name in names if left(name)}

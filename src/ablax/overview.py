@@ -1,0 +1,92 @@
+"""`experiments/README.md`: every question, its answers so far, what they cost, and a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ablax.errors import AblaxError
+from ablax.experiment import Experiment
+from ablax.report.forms import escape_markdown
+from ablax.report.page import ANSWER
+
+_HEAD = """# Experiments
+
+Written by `ablax keep`; a test fails when it is stale. Each question is a file in this folder, each
+answer comes from the measured results in `results/`, with the hardware and the date. Run one with
+
+    make experiment NAME=depth_sweep CONFIG=digits
+
+and all of them with `make experiments CONFIG=smoke`. `ablax keep results/NAME/RECIPE` puts a
+finished run's tables, plots and report here.
+"""
+
+
+def answers(results: Path) -> list[dict[str, Any]]:
+    """What the kept results answer, by experiment and recipe; `folder` says where each stands.
+
+    Args:
+        results: The folder of kept results.
+
+    Raises:
+        AblaxError: A file of answers cannot be read.
+    """
+    found = []
+    for path in sorted(results.glob(f"*/*/{ANSWER}")):
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            found.append({**facts, "folder": path.parent.relative_to(results).as_posix()})
+        except (OSError, ValueError, TypeError) as error:
+            raise AblaxError(
+                f"{path} cannot be read ({error}): keep the run again with `ablax keep`"
+            ) from error
+    return found
+
+
+def page(questions: Iterable[tuple[str, Experiment]], answered: list[dict[str, Any]]) -> str:
+    """The overview as Markdown.
+
+    Args:
+        questions: Name and value of every experiment, in order.
+        answered: What `answers` gives.
+    """
+    parts = [_HEAD]
+    for name, question in questions:
+        own = [facts for facts in answered if facts["experiment"] == name]
+        parts.append(_section(name, question, own))
+    return "\n".join(parts)
+
+
+def _section(name: str, question: Experiment, answered: list[dict[str, Any]]) -> str:
+    lines = [
+        f"## [{name}]({name}.py)",
+        "",
+        escape_markdown(question.question),
+        "",
+    ]
+    if question.cost:
+        lines += [f"Cost: {escape_markdown(question.cost)}", ""]
+    if not answered:
+        lines += ["Nobody has kept a run yet.", ""]
+    for facts in answered:
+        lines += _answer(facts)
+    return "\n".join(lines)
+
+
+def _answer(facts: dict[str, Any]) -> list[str]:
+    folder = f"results/{facts['folder']}"
+    where = (
+        f"{facts['runs']} runs, {facts['training_seconds']:,} s of training on {facts['device']}, "
+        f"{facts['date']}"
+    )
+    return [
+        f"**{escape_markdown(facts['answer'])}**",
+        "",
+        f"([{facts['recipe']}]({folder}/report.md): {escape_markdown(where)}.)",
+        "",
+        f"[![{facts['experiment']}, {facts['recipe']}]({folder}/{facts['picture']})]"
+        f"({folder}/report.md)",
+        "",
+    ]

@@ -1,0 +1,93 @@
+"""The overview of the experiments: what was kept, and not stale."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ablax.cli import main
+from ablax.commands.keep import overview, place
+from ablax.errors import AblaxError
+from ablax.overview import answers
+
+ROOT = Path(__file__).parents[1]
+FACTS = {
+    "experiment": "mine",
+    "recipe": "digits",
+    "answer": "Yes: it matters, +1.00 points (n = 3).",
+    "outcome": "reproduced",
+    "training_seconds": 1234,
+    "runs": 6,
+    "picture": "plots/errors.png",
+    "device": "2 CPU cores (A)",
+    "date": "2026-01-02",
+}
+
+
+def test_the_committed_overview_is_what_the_kept_results_give():
+    assert (ROOT / "experiments" / "README.md").read_text() == overview(ROOT / "experiments"), (
+        "experiments/README.md is stale: `ablax keep FOLDER` writes it"
+    )
+
+
+def test_every_experiment_has_a_kept_digits_run_of_its_own_question():
+    found = answers(ROOT / "experiments" / "results")
+    names = {path.stem for path in (ROOT / "experiments").glob("[!_]*.py")}
+    assert {facts["experiment"] for facts in found if facts["recipe"] == "digits"} == names
+    for facts in found:
+        folder = ROOT / "experiments" / "results" / facts["folder"]
+        report = (folder / "report.md").read_text().splitlines()
+        assert report[2].replace("\\", "") == facts["answer"].replace("\\", "")
+        assert (folder / facts["picture"]).exists()
+
+
+def made(tmp_path: Path) -> Path:
+    folder = tmp_path / "results" / "mine" / "digits"
+    (folder / "plots").mkdir(parents=True)
+    (folder / "checkpoints").mkdir()
+    (folder / "measurements" / "sizes").mkdir(parents=True)
+    for name in ("report.md", "plots/errors.png", "measurements/sizes/metrics.csv"):
+        (folder / name).write_text(name)
+    (folder / "measurements" / "sizes" / "metrics.jsonl").write_text("log")
+    (folder / "answer.json").write_text(json.dumps(FACTS))
+    return folder
+
+
+def test_keeping_a_run_copies_what_is_read_and_writes_the_overview(tmp_path, capsys):
+    experiments = tmp_path / "experiments"
+    experiments.mkdir()
+    (experiments / "mine.py").write_text((ROOT / "experiments" / "alexnet_ablation.py").read_text())
+    main(["keep", str(made(tmp_path)), "--experiments", str(experiments)])
+    kept = experiments / "results" / "mine" / "digits-cpu"
+    assert f"kept: {kept}" in capsys.readouterr().out
+    assert (kept / "measurements" / "sizes" / "metrics.csv").exists()
+    assert not (kept / "measurements" / "sizes" / "metrics.jsonl").exists()
+    assert not (kept / "checkpoints").exists()
+    text = (experiments / "README.md").read_text()
+    assert "**Yes: it matters, +1.00 points (n = 3).**" in text
+    assert "6 runs, 1,234 s of training on 2 CPU cores (A), 2026-01-02" in text
+    assert "results/mine/digits-cpu/plots/errors.png" in text
+    (experiments / "other.py").write_text((experiments / "mine.py").read_text())
+    assert "Nobody has kept a run yet." in overview(experiments)
+
+
+def test_keeping_what_is_no_finished_run_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["keep", str(tmp_path)])
+    assert "has no answer.json: give the folder of a finished run" in capsys.readouterr().err
+
+
+def test_a_damaged_answer_is_named(tmp_path):
+    (made(tmp_path) / "answer.json").write_text("{")
+    with pytest.raises(AblaxError, match=r"answer.json cannot be read"):
+        answers(tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    ("device", "kind"),
+    [("2 CPU cores (A)", "cpu"), ("1 x NVIDIA H200", "gpu"), ("8 x TPU v4", "tpu")],
+)
+def test_runs_on_other_devices_are_kept_apart(device, kind):
+    assert place(Path("e"), {**FACTS, "device": device}).name == f"digits-{kind}"
