@@ -14,7 +14,7 @@ apart.
 
 Command: make experiment NAME=alexnet_ablation [CONFIG=smoke|digits|fashion_mnist|cifar10|imagenet]
 
-Cost: see the README.
+Cost: 6 minutes for digits on 2 CPU cores, 20 seconds for smoke.
 """
 
 from ablax.ablations import without_3_4, without_3_4_6_7, without_6_7, without_7

@@ -111,7 +111,10 @@ def published_table(study: Study) -> Table:
     base = study.variant(study.baseline)
     compared = comparisons_with_baseline(study)
     full = study.full_size_parameters
-    columns = [Column("Variant", "left"), Column("Removed here"), Column("Removed at full size")]
+    cut = any(variant.removed_layers for variant in study.variants)
+    columns = [Column("Variant", "left")]
+    if cut:
+        columns += [Column("Removed here"), Column("Removed at full size")]
     columns += [Column(f"Removed, {p.name}") for p in study.published if p.parameters_removed]
     columns += [Column("Increase, points, here")]
     columns += [Column(f"Increase, {p.unit}, {p.name}") for p in study.published]
@@ -121,8 +124,10 @@ def published_table(study: Study) -> Table:
             continue
         name = variant.name
         known = name in full and base.name in full
-        cells = [variant.label, _removed(base.parameters, variant.parameters)]
-        cells += [_removed(full[base.name], full[name]) if known else NOTHING]
+        cells = [variant.label]
+        if cut:
+            cells += [_removed(base.parameters, variant.parameters)]
+            cells += [_removed(full[base.name], full[name]) if known else NOTHING]
         cells += [
             scaled(p.parameters_removed.get(name, math.nan))
             for p in study.published
