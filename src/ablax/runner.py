@@ -66,10 +66,15 @@ def run_experiment(order: Order, console: Console) -> Study:
 def _headline(bench: Bench) -> str:
     order, epochs = bench.order, bench.order.recipe.train.epochs
     return (
-        f"{order.experiment.title}, recipe {order.recipe_name}: {len(bench.networks)} variants x "
-        f"{order.recipe.seeds} seeds x {epochs} epochs on {bench.environment['device']}\n"
+        f"{order.experiment.title}, recipe {order.recipe_name}: "
+        f"{_count(len(bench.networks), 'variant')} x {_count(order.recipe.seeds, 'seed')} x "
+        f"{_count(epochs, 'epoch')} on {bench.environment['device']}\n"
         f"{bench.feed.note}\nresults: {order.folder.path}"
     )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
 
 
 def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:

@@ -14,7 +14,7 @@ KEPT = (
     *("results.csv", "summary.csv", "plots", "measurements"),
 )
 """What is kept of a results folder: not checkpoints, predictions and logs."""
-LARGEST = 400_000
+LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
 

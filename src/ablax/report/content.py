@@ -85,8 +85,8 @@ def blocks(study: Study) -> tuple[Block, ...]:
         shown["errors"],
         Heading("What each variant costs and errs"),
         main_table(study),
-        shown["costs"],
     ]
+    found += [shown["costs"]] if "costs" in shown else []
     for section in study.sections:
         found += _section(study, section)
     if "drops" in shown:

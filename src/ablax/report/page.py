@@ -32,7 +32,7 @@ body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 72rem;
 h1 { font-size: 1.9rem; line-height: 1.2; margin: .5rem 0 .3rem; }
 h2 { font-size: 1.35rem; margin: 2.6rem 0 .6rem; padding-top: .8rem;
   border-top: 1px solid #ddd; }
-.lead { font-size: 1.2rem; color: #333; margin: 0 0 .5rem; }
+.lead { font-size: 1.2rem; font-weight: 600; margin: 0 0 .5rem; }
 .verdict { margin: 1.4rem 0; padding: 1rem 1.2rem; background: #f5f5f5;
   border-left: .45rem solid #666; }
 .verdict.reproduced { border-color: #009e73; }

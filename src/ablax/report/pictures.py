@@ -51,14 +51,18 @@ PICTURES = (
 """The pictures of a report, in its order."""
 
 
+_OF_SEVERAL = ("drops", "costs")
+
+
 def pictures(study: Study) -> tuple[Picture, ...]:
-    """The pictures that this study can fill: no drops without a variant to compare.
+    """The pictures that this study can fill: none of comparison for a single variant.
 
     Raises:
         ReportError: When two of them would be written to one file.
     """
     own = [picture for section in study.sections for picture in section.pictures]
-    found = [p for p in PICTURES if p.name != "drops" or len(study.variants) > 1] + own
+    several = len(study.variants) > 1
+    found = [p for p in PICTURES if several or p.name not in _OF_SEVERAL] + own
     names = [picture.name for picture in found]
     for name in names:
         if names.count(name) > 1:

@@ -67,6 +67,7 @@ def main_table(study: Study) -> Table:
     base = study.variant(study.baseline)
     compared = comparisons_with_baseline(study)
     cut = any(variant.removed_layers for variant in study.variants)
+    several = len(study.variants) > 1
     rows = []
     for variant in study.variants:
         line = summary(study, variant.name)
@@ -80,8 +81,8 @@ def main_table(study: Study) -> Table:
                 *([removed] if cut else []),
                 spread(line.error, line.error_sd),
                 runs_text(line),
-                difference_text(against),
-                number(against.correlation) if against else NOTHING,
+                *([difference_text(against)] if several else []),
+                *([number(against.correlation) if against else NOTHING] if several else []),
                 number(line.train_loss, 3),
                 number(line.seconds, 1),
             )
@@ -89,8 +90,10 @@ def main_table(study: Study) -> Table:
     lost = any(not run.counts for run in study.runs)
     headings = (
         *("Parameters", "MACs", *(["Parameters removed"] if cut else []), "Test error, %", "n"),
-        *(f"Increase over {base.label}, points", "r", "Training loss", "Seconds a run"),
+        *([f"Increase over {base.label}, points", "r"] if several else []),
+        *("Training loss", "Seconds a run"),
     )
+    again = f"r: measured correlation of the errors with those of {base.label}, seed by seed. "
     return Table(
         title="What each variant costs and errs",
         columns=(Column("Variant", "left"), *(Column(heading) for heading in headings)),
@@ -99,8 +102,7 @@ def main_table(study: Study) -> Table:
             "Test error: last epoch, mean ± standard deviation over n seeds."
             + (" Diverged runs are left out, which flatters their variant." if lost else ""),
             interval_note(study),
-            f"r: measured correlation of the errors with those of {base.label}, seed by seed. "
-            "MACs: multiply-accumulates of one image forward.",
+            f"{again if several else ''}MACs: multiply-accumulates of one image forward.",
             TRAINING_NOTE,
         ),
     )
