@@ -1,0 +1,266 @@
+"""Robustness of a trained network: its error on shifted images and on images of other sizes.
+
+Neither is trained for here: the network stays as it is and gets other images. Shifted by s pixels,
+every image is moved in one of the four directions, in turn: down, right, up, left. Of another size,
+every image is interpolated bilinearly; a network that cannot take it refuses, which is a finding
+and not an error of 100 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ablax.core import LayerError
+from ablax.errors import AblaxError
+from ablax.measurements.measurement import Measurement
+from ablax.measurements.robustness_pictures import (
+    shift_picture,
+    shift_table,
+    size_picture,
+    size_table,
+)
+from ablax.measurements.subject import Subject
+from ablax.measurements.transformations import Border, Levels, translate
+from ablax.report.quantity import Quantity, Row
+from ablax.report.section import Section
+
+Pixels = Float[np.ndarray, "N H W C"]
+
+DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1))
+"""Down and right, in pixels: the directions that the images take in turn."""
+
+PORTION = 1024
+"""Images resized at once: large ones need much memory."""
+
+
+def shift_error(
+    pixels: Sequence[int] = (1, 2, 4, 6, 8), border: Border = "black", name: str = "shift_error"
+) -> Measurement:
+    """The test error at each shift; quantities `shift_1`, `shift_2`, ...
+
+    Args:
+        pixels: The shifts; 0, the error on the images as they are, is always measured.
+        border: What enters from outside.
+        name: Of the measurement.
+
+    Raises:
+        AblaxError: A shift below 0.
+    """
+    for shift in pixels:
+        if shift < 0:
+            raise AblaxError(
+                f"a shift is {shift}, and a number of pixels of at least 0 is expected"
+            )
+    shifts = tuple(sorted({0, *pixels}))
+    return Measurement(
+        name=name,
+        measure=partial(errors_when_shifted, pixels=shifts, border=border),
+        section=Section(
+            title="Shifted images",
+            text=(
+                "Test error of the trained networks on shifted test images. Each image is moved "
+                "in one of four directions, in turn: down, right, up, left; every network gets "
+                f"the same images. {_BORDERS[border]} Shifts are in pixels of the images that the "
+                "network is given."
+            ),
+            pictures=(shift_picture(name),),
+            tables=(partial(shift_table, name=name),),
+        ),
+        quantities={
+            f"shift_{shift}": Quantity(
+                label=f"test error on images shifted by {shift} pixel" + "s" * (shift != 1),
+                of=partial(_error_where, column="shift", value=float(shift)),
+                unit="points",
+            )
+            for shift in shifts
+            if shift
+        },
+    )
+
+
+_BORDERS = {
+    "black": "What leaves the image is lost, and black enters on the other side.",
+    "edge": "What leaves the image is lost, and the pixels of the edge go on on the other side.",
+}
+
+
+def size_error(
+    factors: Sequence[float] = (0.75, 1.25, 1.5, 2.0), name: str = "size_error"
+) -> Measurement:
+    """The test error at each image size; quantities `size_0_75`, `size_1_5`, `size_2`, ...
+
+    Args:
+        factors: On the size of the images; 1 is always measured.
+        name: Of the measurement.
+
+    Raises:
+        AblaxError: A factor that is not above 0.
+    """
+    for factor in factors:
+        if not (math.isfinite(factor) and factor > 0):
+            raise AblaxError(f"a factor on the image size is {factor}, and more than 0 is expected")
+    wanted = tuple(sorted({1.0, *map(float, factors)}))
+    return Measurement(
+        name=name,
+        measure=partial(errors_when_resized, factors=wanted),
+        section=Section(
+            title="Images of another size",
+            text=(
+                "Test error of the trained networks on test images that were made smaller or "
+                "larger by bilinear interpolation. The network is not trained again: what it shows "
+                "in the image has another size too. A head with a weight for each place refuses."
+            ),
+            pictures=(size_picture(name),),
+            tables=(partial(size_table, name=name),),
+        ),
+        quantities={
+            f"size_{factor:g}".replace(".", "_"): Quantity(
+                label=f"test error on images of {factor:g} times the size",
+                of=partial(_error_where, column="factor", value=factor),
+                unit="points",
+            )
+            for factor in wanted
+            if factor != 1
+        },
+    )
+
+
+def errors_when_shifted(
+    subject: Subject, pixels: Sequence[int], border: Border = "black"
+) -> list[Row]:
+    """A row a shift: `shift` in pixels, `error` in percent.
+
+    Args:
+        subject: Whose error.
+        pixels: The shifts.
+        border: What enters from outside.
+
+    Raises:
+        AblaxError: A shift that leaves nothing of the image.
+    """
+    rows: list[Row] = []
+    for shift in pixels:
+        moved = shifted_in_turn(subject.test.images, shift, border)
+        error = subject.error(moved, subject.test.labels)
+        rows.append({"shift": float(shift), "error": error})
+    return rows
+
+
+def shifted_in_turn(images: Levels, shift: int, border: Border = "black") -> Pixels:
+    """Image i moved by `shift` pixels in direction i mod 4: down, right, up, left.
+
+    Args:
+        images: Raw images.
+        shift: In pixels.
+        border: What enters from outside.
+
+    Returns:
+        Images of the same size; by 0 pixels those given.
+
+    Raises:
+        AblaxError: A shift that leaves nothing of the image.
+
+    Example:
+        >>> image = np.array([[1, 2], [3, 4]], np.uint8).reshape(1, 2, 2, 1)
+        >>> shifted_in_turn(np.repeat(image, 2, axis=0), 1)[:, :, :, 0].tolist()
+        [[[0.0, 0.0], [1.0, 2.0]], [[0.0, 1.0], [0.0, 3.0]]]
+    """
+    size = min(images.shape[1:3])
+    if not 0 <= shift < size:
+        raise AblaxError(
+            f"the shift is {shift} pixels and the images have {size}: expected at least 0 and "
+            f"fewer than {size}"
+        )
+    moved = np.array(images, np.float32)
+    if shift:
+        for turn, (down, right) in enumerate(DIRECTIONS):
+            part = images[turn :: len(DIRECTIONS)]
+            if len(part):
+                moved[turn :: len(DIRECTIONS)] = translate(
+                    part, shift * down, shift * right, border
+                )
+    return moved
+
+
+def errors_when_resized(subject: Subject, factors: Sequence[float]) -> list[Row]:
+    """A row a factor: `factor`, `image_size` in pixels, `error` in percent, `refused` (0 or 1).
+
+    Where the network refuses images of that size, `refused` is 1 and the error is nan.
+
+    Args:
+        subject: Whose error.
+        factors: On the height and width of the images.
+    """
+    rows: list[Row] = []
+    height, width = subject.test.images.shape[1:3]
+    for factor in factors:
+        size = max(1, round(factor * height)), max(1, round(factor * width))
+        error = _error_at(subject, size)
+        rows.append(
+            {
+                "factor": float(factor),
+                "image_size": float(size[0]),
+                "error": math.nan if error is None else error,
+                "refused": float(error is None),
+            }
+        )
+    return rows
+
+
+def _error_at(subject: Subject, size: tuple[int, int]) -> float | None:
+    """Percent; None where the network refuses."""
+    wrong = 0.0
+    try:
+        for images, labels in _portions(subject):
+            wrong += subject.error(resized(images, size), labels) * len(labels)
+    except LayerError:
+        return None
+    return wrong / len(subject.test.labels)
+
+
+def _portions(subject: Subject) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    images, labels = subject.test.images, subject.test.labels
+    for first in range(0, len(labels), PORTION):
+        yield images[first : first + PORTION], labels[first : first + PORTION]
+
+
+def resized(images: Levels, size: tuple[int, int]) -> Float[np.ndarray, "N h w C"]:
+    """Images of another height and width, interpolated bilinearly; a smaller size averages.
+
+    Corners stay corners: row p of H stands at (p + 1/2) / H of the height. At their own size the
+    images are what they were.
+
+    Args:
+        images: Raw images.
+        size: Height and width in pixels.
+
+    Returns:
+        Levels that need not be whole.
+
+    Example:
+        >>> row = np.array([0, 4], np.uint8).reshape(1, 1, 2, 1)
+        >>> resized(row, (1, 4))[0, 0, :, 0].tolist()
+        [0.0, 1.0, 3.0, 4.0]
+    """
+    levels = np.asarray(images, np.float32)
+    if levels.shape[1:3] == size:
+        return levels
+    shape = (len(levels), *size, levels.shape[3])
+    return np.asarray(_resize(jnp.asarray(levels), shape))
+
+
+@partial(jax.jit, static_argnums=1)
+def _resize(images: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return jax.image.resize(images, shape, method="linear")
+
+
+def _error_where(rows: tuple[Row, ...], column: str, value: float) -> float:
+    """The error in the row whose column has that value; nan where there is none."""
+    return next((float(row["error"]) for row in rows if float(row[column]) == value), math.nan)

@@ -1,0 +1,201 @@
+"""What a head has learned of place: the weight of every pixel of the last maps.
+
+Two layers weigh by place. `SpatialWeights` multiplies a pixel by 1 + v; `PixelMixture` gives it the
+share softmax(location) of the whole, here times the number of pixels. Both start at 1 everywhere,
+so that 1 says "as at the start, and as in an average".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import softmax
+
+from ablax.core import Network, leaves_by_path
+from ablax.errors import AblaxError
+from ablax.layers.spatial_weights import SpatialWeights
+from ablax.layers.voting import PixelMixture
+from ablax.measurements.measurement import Measurement
+from ablax.measurements.subject import Subject
+from ablax.report.drawing import WIDTH, blank, settings, where, wrapped, write_caption
+from ablax.report.quantity import Quantity, Row
+from ablax.report.results import Study
+from ablax.report.section import Picture, Section
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+NAME = "place_weights"
+SEEDS_SHOWN = 3
+NUMBERED = 8
+"""Pixels in a row up to which each has its number written on it."""
+
+Weights = Float[np.ndarray, "H W"]
+
+
+def place_weights(only: tuple[str, ...] = ()) -> Measurement:
+    """The learned weights by place; quantities `center_weight` and `edge_weight`.
+
+    Args:
+        only: The variants whose heads weigh by place.
+    """
+    return Measurement(
+        name=NAME,
+        measure=measure_place_weights,
+        section=Section(
+            title="Which places count",
+            text=(
+                "What the pixels of the last maps count after training, by their place. 1 is where "
+                "every pixel started: the weight of a plain average. Spatial weights are factors "
+                "on the features; a learned combination has shares of the vote, times the number "
+                "of pixels."
+            ),
+            pictures=(
+                Picture(
+                    name=NAME,
+                    title="Learned weights by place",
+                    caption="Weights of the pixels of the last maps, mean over seeds and by seed.",
+                    draw=place_figure,
+                ),
+            ),
+        ),
+        quantities={
+            "center_weight": Quantity("mean weight off the edge", partial(_mean, edge=False)),
+            "edge_weight": Quantity("mean weight of the edge", partial(_mean, edge=True)),
+        },
+        only=only,
+    )
+
+
+def measure_place_weights(subject: Subject) -> list[Row]:
+    """A row a pixel of the last maps: `row`, `column`, `weight`, and whether it is of the `edge`.
+
+    Raises:
+        AblaxError: No layer of the network weighs by place.
+    """
+    weights = learned_weights(subject.network, subject.variables["params"])
+    height, width = weights.shape
+    return [
+        {
+            "row": r,
+            "column": c,
+            "weight": float(weights[r, c]),
+            "edge": float(r in (0, height - 1) or c in (0, width - 1)),
+        }
+        for r in range(height)
+        for c in range(width)
+    ]
+
+
+def learned_weights(network: Network, params: Any) -> Weights:
+    """What each pixel counts in the head: 1 + v, or the number of pixels times softmax(location).
+
+    Args:
+        network: A network whose head has a layer `SpatialWeights` or `PixelMixture`.
+        params: Its parameters.
+
+    Raises:
+        AblaxError: It has neither.
+
+    Example:
+        >>> from ablax.core import with_head
+        >>> from ablax.zoo import heads, lenet5
+        >>> network = with_head(heads.spatial_weights(10))(lenet5())
+        >>> learned_weights(network, {"weights": {"deviation": np.array([[0.5, -0.25]])}})
+        array([[1.5 , 0.75]])
+    """
+    leaves = leaves_by_path(params)
+    for name, layer in network.head.items():
+        if isinstance(layer, SpatialWeights):
+            return 1 + np.asarray(leaves[f"{name}/deviation"], float)
+        if isinstance(layer, PixelMixture):
+            location = np.asarray(leaves[f"{name}/location"], float)
+            return location.size * softmax(location)
+    raise AblaxError(
+        f"no layer of the head ({', '.join(network.head)}) weighs by place: measure only variants "
+        "whose head has SpatialWeights or PixelMixture"
+    )
+
+
+def place_figure(study: Study) -> Figure:
+    """A row a variant: the mean over seeds, then single seeds; one scale a row."""
+    found = by_variant_and_seed(study)
+    with settings():
+        figure = blank(WIDTH, 1.2 + 3.1 * max(1, len(found)))
+        columns = max((len(_panels(seeds)) for seeds in found.values()), default=1)
+        grid = figure.subplots(max(1, len(found)), columns, squeeze=False)
+        for axes in grid.flat:
+            axes.axis("off")
+        if not found:
+            grid[0, 0].text(0.5, 0.5, "nothing was measured", ha="center", va="center")
+        for line, (variant, seeds) in zip(grid, found.items(), strict=False):
+            _draw_row(figure, line, study.variant(variant).label, seeds)
+        write_caption(
+            figure,
+            "Weights of the pixels of the last maps, as the image lies; 1, white, is the weight of "
+            f"a plain average. Left: mean over the seeds; beside it single seeds. {where(study)}",
+        )
+        return figure
+
+
+def _draw_row(figure: Figure, line: Any, label: str, seeds: dict[int, Weights]) -> None:
+    shown = _panels(seeds)
+    furthest = max(float(np.max(np.abs(weights - 1))) for weights in shown.values()) or 1.0
+    for axes, (title, weights) in zip(line, shown.items(), strict=False):
+        image = _draw(axes, weights, furthest)
+        axes.set_title(title, loc="center", fontsize=13)
+    line[0].annotate(
+        wrapped(label, 16),
+        (-0.12, 0.5),
+        xycoords="axes fraction",
+        ha="right",
+        va="center",
+        fontweight="bold",
+    )
+    bar = figure.colorbar(image, ax=list(line), shrink=0.85, pad=0.02)
+    bar.set_label("weight")
+
+
+def _panels(seeds: dict[int, Weights]) -> dict[str, Weights]:
+    """The mean and some seeds, by title; of a single seed that one."""
+    single = {f"seed {seed}": weights for seed, weights in list(seeds.items())[:SEEDS_SHOWN]}
+    mean = np.mean(list(seeds.values()), axis=0)
+    return {f"mean, n = {len(seeds)}": mean, **single} if len(seeds) > 1 else single
+
+
+def _draw(axes: Axes, weights: Weights, furthest: float) -> AxesImage:
+    axes.axis("on")
+    axes.set(xticks=[], yticks=[])
+    image = axes.imshow(weights, cmap="PuOr", vmin=1 - furthest, vmax=1 + furthest)
+    if max(weights.shape) <= NUMBERED:
+        for (r, c), weight in np.ndenumerate(weights):
+            dark = abs(weight - 1) > 0.6 * furthest
+            color = "white" if dark else "black"
+            axes.text(c, r, f"{weight:.2f}", ha="center", va="center", color=color, fontsize=9)
+    return image
+
+
+def by_variant_and_seed(study: Study) -> dict[str, dict[int, Weights]]:
+    """The measured weights as maps."""
+    cells: dict[tuple[str, int], dict[tuple[int, int], float]] = defaultdict(dict)
+    for row in study.rows(NAME):
+        place = int(row["row"]), int(row["column"])
+        cells[row["variant"], int(row["seed"])][place] = float(row["weight"])
+    found: dict[str, dict[int, Weights]] = {}
+    for (variant, seed), weights in sorted(cells.items(), key=lambda item: item[0][1]):
+        shape = tuple(int(size) for size in np.max(list(weights), axis=0) + 1)
+        pixels = np.array([weights[place] for place in np.ndindex(shape)]).reshape(shape)
+        found.setdefault(variant, {})[seed] = pixels
+    return {name: found[name] for name in study.names if name in found}
+
+
+def _mean(rows: tuple[Row, ...], edge: bool) -> float:
+    """Over the outermost pixels, or over the others."""
+    wanted = [float(row["weight"]) for row in rows if bool(row["edge"]) == edge]
+    return float(np.mean(wanted)) if wanted else float("nan")

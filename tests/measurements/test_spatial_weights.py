@@ -1,0 +1,137 @@
+"""Learned weights by place: what they are at the start, what they say, how they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ablax.config import Recipe
+from ablax.core import Layers, Network, initialize
+from ablax.data.images import Split
+from ablax.errors import AblaxError
+from ablax.layers import Convolution
+from ablax.measurements.spatial_weights import (
+    by_variant_and_seed,
+    learned_weights,
+    measure_place_weights,
+    place_figure,
+    place_weights,
+)
+from ablax.measurements.subject import Subject
+from ablax.report.results import Curve, Run, Study, Variant
+from ablax.zoo import heads
+
+SHAPE = (4, 5, 1)
+RANDOM = np.random.default_rng(0)
+DEVIATION = RANDOM.normal(size=SHAPE[:2]).astype(np.float32)
+
+
+def network(head: Layers) -> Network:
+    return Network(Layers(conv=Convolution(3, 3)), Layers(), head)
+
+
+def subject(head: Layers, leaf: str = "", value: np.ndarray = DEVIATION) -> Subject:
+    """A convolution and a head, one of whose parameters has a value of ours."""
+    built = network(head)
+    params = initialize(built, 0, SHAPE)["params"]
+    if leaf:
+        layer, name = leaf.split("/")
+        params = {**params, layer: {**params[layer], name: jnp.asarray(value)}}
+    split = Split(np.zeros((2, *SHAPE), np.uint8), np.zeros(2, np.int32))
+    return Subject(
+        variant="x", seed=0, step=1, epoch=1.0, network=built, variables={"params": params},
+        recipe=Recipe(), train=split, test=split, classes=2, mean=(0.0,), std=(1.0,),
+    )  # fmt: skip
+
+
+WEIGHED = subject(heads.spatial_weights(2), "weights/deviation")
+LEARNED = subject(heads.pixel_learned(2), "mixture/location")
+
+
+@pytest.mark.parametrize("head", [heads.spatial_weights(2), heads.pixel_learned(2)])
+def test_weights_start_at_one_everywhere(head):
+    start = subject(head)
+    weights = learned_weights(start.network, start.variables["params"])
+    np.testing.assert_allclose(weights, np.ones(SHAPE[:2]), rtol=1e-6)
+
+
+def test_weights_are_the_factors_by_which_the_layer_multiplies():
+    weights = learned_weights(WEIGHED.network, WEIGHED.variables["params"])
+    maps = jnp.asarray(RANDOM.normal(size=(2, *SHAPE[:2], 3)), jnp.float32)
+    layer = WEIGHED.network.head["weights"]
+    given = layer.apply({"params": WEIGHED.variables["params"]["weights"]}, maps)
+    np.testing.assert_allclose(given, maps * weights[None, :, :, None], rtol=1e-6)
+
+
+def test_shares_of_a_learned_combination_are_one_on_average():
+    weights = learned_weights(LEARNED.network, LEARNED.variables["params"])
+    assert weights.mean() == pytest.approx(1.0)
+    np.testing.assert_allclose(weights / weights[0, 0], np.exp(DEVIATION - DEVIATION[0, 0]), 1e-5)
+
+
+def test_a_head_without_weights_by_place_is_refused_with_its_layers():
+    plain = subject(heads.global_average_pool(2))
+    with pytest.raises(AblaxError, match=r"no layer of the head \(average, classifier\)"):
+        measure_place_weights(plain)
+
+
+def test_center_and_edge_are_the_means_of_disjoint_pixels():
+    rows = tuple(measure_place_weights(WEIGHED))
+    quantities = place_weights().quantities
+    inside = 1 + DEVIATION[1:-1, 1:-1]
+    edge = (1 + DEVIATION).sum() - inside.sum()
+    assert quantities["center_weight"].of(rows) == pytest.approx(inside.mean(), rel=1e-5)
+    assert quantities["edge_weight"].of(rows) == pytest.approx(edge / (20 - 6), rel=1e-4)
+
+
+def shown(seeds: int) -> Study:
+    """Two heads, measured."""
+    rows = [
+        {"variant": name, "seed": seed, "step": 1, "epoch": 1.0, **row}
+        for name, of in (("weighed", WEIGHED), ("learned", LEARNED))
+        for seed in range(seeds)
+        for row in measure_place_weights(of)
+    ]
+    return study_of("place_weights", ("learned", "weighed"), seeds, rows)
+
+
+def study_of(name: str, names: tuple[str, ...], seeds: int, rows: Iterable[dict]) -> Study:
+    """Variants that were run with as many seeds, and the rows of one measurement."""
+    curve = Curve((1.0,), (1.0,), (1.0,), (1.0,), (1.0,))
+    runs = [Run(n, seed, 1.0, 1.0, 1.0, 1.0, curve) for n in names for seed in range(seeds)]
+    return Study(
+        name="made", recipe_name="made", question="q", source="s", prediction="p",
+        baseline=names[0], runs=tuple(runs), environment={}, recipe={},
+        variants=tuple(Variant(n, n.capitalize(), 1, 1) for n in names), published=(), claims=(),
+        command="", verdict_wanted=False, data_note="", full_size_parameters={},
+        measured={name: tuple(rows)},
+    )  # fmt: skip
+
+
+def test_rows_become_the_maps_they_came_from_in_the_order_of_the_study():
+    found = by_variant_and_seed(shown(2))
+    assert list(found) == ["learned", "weighed"]
+    assert list(found["weighed"]) == [0, 1]
+    np.testing.assert_allclose(found["weighed"][1], 1 + DEVIATION, rtol=1e-6)
+
+
+def test_the_picture_has_the_mean_the_seeds_and_a_scale_a_row():
+    figure = place_figure(shown(2))
+    titles = [axes.get_title(loc="center") for axes in figure.axes[:6]]
+    assert titles == ["mean, n = 2", "seed 0", "seed 1"] * 2
+    assert [axes.get_ylabel() for axes in figure.axes[6:]] == ["weight", "weight"]
+    written = float(figure.axes[3].texts[0].get_text())
+    assert written == pytest.approx(1 + DEVIATION[0, 0], abs=0.006)
+
+
+def test_a_picture_of_nothing_says_so():
+    figure = place_figure(shown(0))
+    assert "nothing was measured" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_of_a_single_seed_there_is_no_mean():
+    figure = place_figure(shown(1))
+    assert [axes.get_title(loc="center") for axes in figure.axes[:2]] == ["seed 0", "seed 0"]
