@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablax.measurements.amounts import Transformation, values_of
+from ablax.measurements.distortions import distortions
 from ablax.report.drawing import COLORS, LINES, blank, settings, where, write_caption
 from ablax.report.forms import Column, Table, spread
 from ablax.report.results import Study
@@ -80,26 +81,6 @@ def curves_figure(
             f"{distortions(study.recipe)} {where(study)}",
         )
         return figure
-
-
-def distortions(recipe: Mapping[str, object]) -> str:
-    """Which of these transformations the training images got by lot, if any.
-
-    Example:
-        >>> distortions({"augment.rotate": 15.0, "augment.translate": 2.0})
-        'Distorted training images are turned by up to 15 degrees and moved by up to 2 pixels.'
-    """
-    words = {
-        "augment.rotate": "turned by up to {:g} degrees",
-        "augment.scale": "scaled by up to {:g} of their size",
-        "augment.translate": "moved by up to {:g} pixels",
-        "augment.crop_padding": "cut after padding by {:g} pixels",
-    }
-    said = [text.format(recipe[name]) for name, text in words.items() if recipe.get(name)]
-    if not said:
-        return ""
-    listed = " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
-    return f"Distorted training images are {listed}."
 
 
 def _distances(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ablax.measurements.invariance_plots import distortions
+from ablax.measurements.distortions import distortions
 from ablax.report.drawing import (
     WIDTH,
     blank,

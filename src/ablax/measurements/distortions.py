@@ -1,0 +1,25 @@
+"""What training images were distorted by, in words, beside errors on distorted test images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def distortions(recipe: Mapping[str, object]) -> str:
+    """Which of these transformations the training images got by lot, if any.
+
+    Example:
+        >>> distortions({"augment.rotate": 15.0, "augment.translate": 2.0})
+        'Distorted training images are turned by up to 15 degrees and moved by up to 2 pixels.'
+    """
+    words = {
+        "augment.rotate": "turned by up to {:g} degrees",
+        "augment.scale": "scaled by up to {:g} of their size",
+        "augment.translate": "moved by up to {:g} pixels",
+        "augment.crop_padding": "cut after padding by {:g} pixels",
+    }
+    said = [text.format(recipe[name]) for name, text in words.items() if recipe.get(name)]
+    if not said:
+        return ""
+    listed = " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+    return f"Distorted training images are {listed}."
