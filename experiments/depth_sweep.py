@@ -208,10 +208,10 @@ EXPERIMENT = Experiment(
                 ).picture,
                 Trend(
                     "compile_by_depth",
-                    "Seconds to trace and compile the training step, by depth",
+                    "Time to trace and compile the training step, by depth",
                     "layers with weights",
                     SERIES,
-                    (("compile_unrolled",), ("compile_scanned",)),
+                    (("compile_unrolled", "compile_scanned"),),
                 ).picture,
             ),
         ),

@@ -109,7 +109,7 @@ def _seconds(form: str) -> Quantity:
         own = [row for row in rows if row["form"] == form]
         return own[0]["trace_seconds"] + own[0]["compile_seconds"] if own else float("nan")
 
-    return Quantity(f"tracing and compiling the training step, {form}", of, "s", 1)
+    return Quantity(f"time to trace and compile the training step, {form}", of, "s", 1)
 
 
 def seconds_table(study: Study) -> Table:

@@ -85,6 +85,7 @@ def _draw_groups(axes: Axes, study: Study, groups: list[list[str]], of: str) -> 
             }
             rows = study.rows(NAME, variant=name, of=of, step=0)
             _draw_line(axes, rows, wrapped(study.variant(name).label, 34), style)
+    _whole_places(axes)
     axes.set_yscale("log")
     axes.grid(color="#E4E4E4")
 

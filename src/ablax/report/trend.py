@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+LONGEST = 28
+"""Letters of a title that fit beside an axis too."""
+
+
 @dataclass(frozen=True)
 class Trend:
     """One picture: panels side by side, each with a line for every series.
@@ -63,7 +67,8 @@ class Trend:
         place = 0
         for label, variants in self.series.items():
             for quantity in quantities:
-                more = f", {study.quantity(quantity).label}" if len(quantities) > 1 else ""
+                kind = study.quantity(quantity).label.split(", ")[-1]
+                more = f", {kind}" if len(quantities) > 1 else ""
                 points = _points(study, variants, quantity)
                 _draw_series(axes, points, label + more, look(place))
                 place += 1
@@ -71,10 +76,11 @@ class Trend:
         unit = {"points": "%"}.get(chosen.unit, chosen.unit)
         title = chosen.label.split(",")[0]
         axes.set_title(title[:1].upper() + title[1:])
-        axes.set_ylabel(f"{title}, {unit}" if unit else title)
+        short = {"s": "seconds"}.get(unit, unit) or title
+        axes.set_ylabel(short if len(title) > LONGEST else f"{title}, {unit}" if unit else title)
         axes.set_xlabel(self.x_label)
         axes.grid(color="#E4E4E4")
-        if all(study.quantity(name).unit == "points" for name in quantities):
+        if axes.dataLim.ymin >= 0:
             axes.set_ylim(bottom=0)
         shown = sorted({at for variants in self.series.values() for at in variants})
         if self.logarithmic_x:
