@@ -19,7 +19,7 @@ and from 24.6 to 71.7 %, with layer 5 already at 86.2 on Caltech-101.
 
 Command: make experiment NAME=intermediate_features [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 5 minutes for digits on 2 CPU cores, half a minute for smoke.
+Cost: about 3 minutes for digits on 2 CPU cores, half a minute for smoke.
 """
 
 from ablax.core import Network

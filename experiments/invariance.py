@@ -24,7 +24,7 @@ scalings, but in general not to rotation.
 
 Command: make experiment NAME=invariance [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 8 minutes for digits on 2 CPU cores, half a minute for smoke.
+Cost: about 6 minutes for digits on 2 CPU cores, half a minute for smoke.
 """
 
 from ablax.core import Network, compose, replace

@@ -51,6 +51,7 @@ def made(tmp_path: Path) -> Path:
     for name in ("report.md", "plots/errors.png", "measurements/sizes/metrics.csv"):
         (folder / name).write_text(name)
     (folder / "measurements" / "sizes" / "metrics.jsonl").write_text("log")
+    (folder / "plots" / "errors.svg").write_text("<svg/>")
     (folder / "answer.json").write_text(json.dumps(FACTS))
     return folder
 
@@ -64,6 +65,7 @@ def test_keeping_a_run_copies_what_is_read_and_writes_the_overview(tmp_path, cap
     assert f"kept: {kept}" in capsys.readouterr().out
     assert (kept / "measurements" / "sizes" / "metrics.csv").exists()
     assert not (kept / "measurements" / "sizes" / "metrics.jsonl").exists()
+    assert not (kept / "plots" / "errors.svg").exists()
     assert not (kept / "checkpoints").exists()
     text = (experiments / "README.md").read_text()
     assert "**Yes: it matters, +1.00 points (n = 3).**" in text

@@ -14,6 +14,8 @@ KEPT = (
     *("results.csv", "summary.csv", "plots", "measurements"),
 )
 """What is kept of a results folder: not checkpoints, predictions and logs."""
+NOT_KEPT = (".jsonl", ".svg")
+"""Logs, and drawings that `report.html` holds already."""
 LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
@@ -79,10 +81,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _large_or_log(folder: str, names: list[str]) -> set[str]:
-    """Lines of logs, and tables too large to commit."""
+    """What is not kept of a folder."""
 
     def left(name: str) -> bool:
         path = Path(folder) / name
-        return name.endswith(".jsonl") or (path.is_file() and path.stat().st_size > LARGEST)
+        return path.suffix in NOT_KEPT or (path.is_file() and path.stat().st_size > LARGEST)
 
     return {name for name in names if left(name)}
