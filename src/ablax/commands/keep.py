@@ -10,12 +10,12 @@ from pathlib import Path
 from ablax.errors import AblaxError
 
 KEPT = (
-    *("answer.json", "environment.json", "recipe.json", "report.html", "report.md"),
+    *("answer.json", "environment.json", "recipe.json", "report.md"),
     *("results.csv", "summary.csv", "plots", "measurements"),
 )
-"""What is kept of a results folder: not checkpoints, predictions and logs."""
+"""What is kept of a results folder: not checkpoints, predictions, logs, and nothing twice."""
 NOT_KEPT = (".jsonl", ".svg")
-"""Logs, and drawings that `report.html` holds already."""
+"""Logs, and pictures that are there as PNG already."""
 LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
