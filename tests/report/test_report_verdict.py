@@ -246,8 +246,8 @@ def test_answer_is_the_finding_of_the_deciding_claim_with_its_adjusted_interval(
     assert told.outcome == among.outcome == "reproduced"
     assert told.measured == among.measured
     assert told.sentence.startswith("Yes: Without 3, 4, 6, 7 errs more than without 3, 4, +1.")
-    assert "95 % interval together with 2 others from +" in told.sentence
-    assert told.sentence.endswith("n = 5).")
+    assert "points (95 % interval +" in told.sentence
+    assert told.sentence.endswith(", 3 claims at once, n = 5).")
 
 
 def test_answer_says_no_and_says_that_it_cannot_be_told(study):
@@ -273,7 +273,8 @@ def test_answer_may_be_decided_by_our_own_prediction(study):
     expected = (Claim("all four matter", "without_3467", "full"),)
     told = answer(replace(study, expectations=expected, decides=expected[0]))
     assert told.sentence.startswith("Yes: all four matter, +")
-    assert "95 % interval from" in told.sentence
+    assert "(95 % interval +" in told.sentence
+    assert "at once" not in told.sentence
 
 
 def test_no_claim_gives_no_verdict(study):

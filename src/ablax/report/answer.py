@@ -59,8 +59,8 @@ def answer(study: Study) -> Answer:
 
 def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, together: int) -> str:
     difference, ends = difference_words(study, measured)
-    among = f" together with {together - 1} other{'s' * (together > 2)}" if together > 1 else ""
-    interval = f"95 % interval{among} {ends}" if measured.interval else ends
+    among = f", {together} claims at once" if together > 1 else ""
+    interval = f"95 % interval {ends.removeprefix('from ')}{among}" if measured.interval else ends
     figure = f"{difference} ({interval}, n = {measured.n})"
     if outcome == "reproduced":
         return f"Yes: {claim.text}, {figure}."
