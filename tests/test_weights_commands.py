@@ -142,6 +142,7 @@ def test_the_last_batch_may_be_smaller_and_counts_no_more_than_it_has():
         evaluate(as_scores, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

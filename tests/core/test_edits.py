@@ -138,6 +138,7 @@ def test_check_refuses_scores_that_are_not_one_a_class():
 REMOVABLE = ["norm1", "norm2", "conv2", "conv3", "conv4", "conv5", "pool5", "fc6", "fc7"]
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(st.sets(st.sampled_from(REMOVABLE), min_size=1, max_size=4))
 def test_an_ablated_network_starts_bit_equal_to_its_parent_where_name_and_shape_agree(names):

@@ -141,6 +141,7 @@ def test_gradients_by_outputs_are_what_a_change_of_the_output_does_to_the_loss()
     np.testing.assert_allclose(found["fc1/dense"], inner, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_gradients_by_the_output_of_no_layer_name_the_nearest():
     with pytest.raises(AblaxError, match=r"no layer 'f66'.*did you mean 'f6'"):
         output_gradients(

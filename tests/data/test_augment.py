@@ -229,7 +229,9 @@ def test_saturation_keeps_the_gray_of_each_pixel_and_all_pictures_of_one_channel
     assert np.array_equal(color(KEY, gray, saturation=0.5), gray)
 
 
-@pytest.mark.parametrize("augmentation", [*ONE_AT_A_TIME, EVERYTHING])
+@pytest.mark.parametrize(
+    "augmentation", [*ONE_AT_A_TIME, pytest.param(EVERYTHING, marks=pytest.mark.slow)]
+)
 def test_augment_keeps_shape_type_and_range(augmentation):
     images = jnp.round(pictures())  # only 0 and 1: the ends of the range
     result = augment(KEY, images, augmentation)

@@ -84,6 +84,7 @@ def test_max_pool_takes_the_first_row_before_the_first_column():
     assert dx[0, :, :, 0].tolist() == [[0, 1], [0, 0]]
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     size=st.tuples(st.integers(3, 7), st.integers(3, 7)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from ablax.report.statistics import summary
 from ablax.report.trend import Trend
@@ -33,6 +34,7 @@ def test_quantities_that_share_a_panel_are_told_apart_in_the_legend(study):
     assert {"one, test error", "one, training error", "other, test error"} <= labels
 
 
+@pytest.mark.slow
 def test_a_report_holds_the_picture_of_a_section(study, tmp_path):
     from dataclasses import replace
 

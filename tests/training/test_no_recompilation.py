@@ -53,6 +53,7 @@ def trainer_of(recipe: Recipe) -> Trainer:
     return Trainer(tiny_network(), recipe, Resident(tiny_images(), 8, mesh), mesh)
 
 
+@pytest.mark.slow
 def test_a_second_seed_compiles_nothing(tmp_path):
     trainer = trainer_of(RECIPE)
     assert run(trainer, 0, tmp_path / "first") > 0
