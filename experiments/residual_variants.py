@@ -18,7 +18,7 @@ open) to more than 13, and full pre-activation best of all orders, by 0.24 point
 
 Command: make experiment NAME=residual_variants [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 10 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
+Cost: about 12 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
 were set by the training losses of a first try with 12 epochs, most of which were still falling.
 """
 
