@@ -131,7 +131,7 @@ EXPERIMENT = Experiment(
     budgets={
         "smoke": Budget(
             {"data.image_size": 16, "width": 0.25},
-            only=("plain_8", "residual_8", "plain_8_bare_tanh"),
+            only=("plain_8",),
         ),
         "digits": Budget(
             {

@@ -16,7 +16,7 @@ from ablax.core.edits import (
     with_head,
     without,
 )
-from ablax.core.features import features, layer_shapes, output_gradients
+from ablax.core.features import features, gradients, layer_shapes, output_gradients
 from ablax.core.layers import Chain, LayerError, Layers, chain, run, run_one
 from ablax.core.network import (
     ImageShape,
@@ -47,6 +47,7 @@ __all__ = [
     "describe",
     "edit",
     "features",
+    "gradients",
     "initialize",
     "inner_layers",
     "insert_after",

@@ -78,7 +78,29 @@ def output_gradients(
     loss: Callable[[Float[Array, "N classes"]], Float[Array, ""]],
     at: Sequence[str],
 ) -> dict[str, Array]:
-    """The derivative of a loss by the outputs of the named layers, as in a training step.
+    """The derivative of a loss by the outputs of the named layers: the first of `gradients`.
+
+    Example:
+        >>> import jax
+        >>> from ablax.core import initialize
+        >>> from ablax.zoo import lenet5
+        >>> images = jax.numpy.ones((2, 32, 32, 1))
+        >>> variables = initialize(lenet5(), 0, (32, 32, 1))
+        >>> found = output_gradients(lenet5(), variables, images, lambda s: s.sum(), ["f6"])
+        >>> found["f6"].shape
+        (2, 84)
+    """
+    return gradients(network, variables, images, loss, at)[0]
+
+
+def gradients(
+    network: Network,
+    variables: Mapping[str, Any],
+    images: Float[Array, "N H W C"],
+    loss: Callable[[Float[Array, "N classes"]], Float[Array, ""]],
+    at: Sequence[str],
+) -> tuple[dict[str, Array], Any]:
+    """The derivatives of a loss by outputs and by parameters, in one pass, as in a training step.
 
     Batch normalization uses the batch's own statistics; no dropout. Something small is added to
     each output and the loss differentiated by it, at 0.
@@ -91,20 +113,11 @@ def output_gradients(
         at: Paths of layers at any depth.
 
     Returns:
-        From each path, in the order asked for, to dL/dy, of the shape of the layer's output y.
+        From each path, in the order asked for, to dL/dy, of the shape of the layer's output y; and
+        dL/dW of every parameter W, as the parameters lie.
 
     Raises:
         AblaxError: A name that no layer has, or a layer inside a `Repeat`.
-
-    Example:
-        >>> import jax
-        >>> from ablax.core import initialize
-        >>> from ablax.zoo import lenet5
-        >>> images = jax.numpy.ones((2, 32, 32, 1))
-        >>> variables = initialize(lenet5(), 0, (32, 32, 1))
-        >>> found = output_gradients(lenet5(), variables, images, lambda s: s.sum(), ["f6"])
-        >>> found["f6"].shape
-        (2, 84)
     """
     shapes = layer_shapes(network, (images.shape[1], images.shape[2], images.shape[3]))
     for name in at:
@@ -112,18 +125,19 @@ def output_gradients(
             raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(shapes))}")
     nothing = {name: jnp.zeros((len(images), *shapes[name]), images.dtype) for name in at}
 
-    def moved(added: dict[str, Array]) -> Float[Array, ""]:
+    def moved(added: dict[str, Array], params: Any) -> Float[Array, ""]:
         def add(call: Any, given: Any, named: Any, context: Any) -> Any:
             y = call(*given, **named)
             path = "/".join(context.module.path)
             here = context.method_name == "__call__" and path in added
             return y + added[path] if here else y
 
+        held = {**variables, "params": params}
         with nn.intercept_methods(add):
-            scores, _ = network.apply(variables, images, mutable=["batch_stats", "auxiliary"])
+            scores, _ = network.apply(held, images, mutable=["batch_stats", "auxiliary"])
         return loss(scores)
 
-    return jax.grad(moved)(nothing)
+    return jax.grad(moved, argnums=(0, 1))(nothing, variables.get("params", {}))
 
 
 def layer_shapes(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:

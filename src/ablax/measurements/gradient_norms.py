@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from ablax.core import Network, leaves_by_path, output_gradients, paths
+from ablax.core import Network, gradients, leaves_by_path, paths
 from ablax.measurements.gradient_pictures import NAME, Panels, section
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
@@ -111,12 +111,7 @@ def _gradients(
     def loss_of(scores: Float[Array, "N classes"]) -> Float[Array, ""]:
         return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
 
-    def loss(params: Any) -> Float[Array, ""]:
-        held = {"params": params, "batch_stats": variables["batch_stats"]}
-        return loss_of(network.apply(held, images, mutable=["batch_stats", "auxiliary"])[0])
-
-    outputs = output_gradients(network, variables, images, loss_of, _outer_layers(network))
-    return outputs, jax.grad(loss)(variables["params"])
+    return gradients(network, variables, images, loss_of, _outer_layers(network))
 
 
 def decades(rows: tuple[Row, ...], moment: Callable[[list[float]], float] = min) -> float:
