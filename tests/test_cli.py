@@ -44,6 +44,7 @@ def fails(capsys, *words):
         (("run", "alexnet_ablation", "--augment.rotate", "400"), "rotate is 400"),
         (("run", "--seeds", "1", "alexnet_ablation"), "name first"),
         (("run", "alexnet_ablation", "--width", "1e9"), "at most 64"),
+        (("run", "alexnet_ablation", "--only", "without_77"), "--only names 'without_77'"),
         (("list", "--format", "yaml"), "yaml"),
         (("list", "--all"), "--all"),
         (("show", "resnet21"), "no network 'resnet21': did you mean 'resnet"),

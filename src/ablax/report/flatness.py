@@ -86,7 +86,8 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = N
     """
     count = len(curve.epochs)
     if count < FEWEST_EPOCHS:
-        return _unknown(f"cannot be told: {count} epochs, at least {FEWEST_EPOCHS} are needed")
+        epochs_run = f"{count} epoch{'s' * (count != 1)}"
+        return _unknown(f"cannot be told: {epochs_run}, at least {FEWEST_EPOCHS} are needed")
     last = round(count / 5)
     epochs = np.asarray(curve.epochs[-last - 1 :])
     losses = np.asarray(curve.train_loss[-last - 1 :])
