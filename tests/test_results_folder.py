@@ -11,7 +11,7 @@ from ablax.config import Recipe
 from ablax.core import remove
 from ablax.core import replace as exchange
 from ablax.layers import Dense
-from ablax.results_folder import ResultsError, ResultsFolder, fingerprint
+from ablax.results_folder import ResultsError, ResultsFolder, changes, fingerprint
 from ablax.zoo import alexnet_small
 
 RECIPE = Recipe()
@@ -95,3 +95,11 @@ def test_a_fingerprint_tells_networks_apart_and_equal_ones_together():
         fingerprint(alexnet_small(10, 1 / 16), SHAPE),
     ]
     assert len({one, *others}) == 4
+
+
+def test_a_variant_that_changes_the_recipe_is_another_one_under_the_same_network():
+    recipe, network = Recipe(), alexnet_small(10, 1 / 32)
+    changed = changes(replace(recipe, width=0.5), recipe)
+    plain = fingerprint(network, (28, 28, 1))
+    assert fingerprint(network, (28, 28, 1), changed) == f"{plain}; width: 0.5"
+    assert fingerprint(network, (28, 28, 1), changes(recipe, recipe)) == plain

@@ -23,7 +23,7 @@ from ablax.measurements.log import RUN_COLUMNS, MeasurementLog
 from ablax.measurements.subject import Subject
 from ablax.report.csvfile import write_results
 from ablax.report.results import Run, Study, Variant
-from ablax.results_folder import ResultsFolder, fingerprint, flat
+from ablax.results_folder import ResultsFolder, changes, fingerprint, flat
 from ablax.training.feed import Feed
 from ablax.training.metrics import read_metrics, seconds_by_run, write_csv
 from ablax.training.moment import Moment
@@ -100,11 +100,10 @@ class Bench:
     @cached_property
     def fingerprints(self) -> dict[str, str]:
         """What each network is, and what its recipe changes, to know it again."""
-        found = {}
-        for name, network in self.networks.items():
-            changes = "".join(f"; {change}" for change in self._changes(name))
-            found[name] = fingerprint(network, self.trainers[name].feed.image_shape) + changes
-        return found
+        return {
+            name: fingerprint(network, self.trainers[name].feed.image_shape, self._changes(name))
+            for name, network in self.networks.items()
+        }
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -135,8 +134,7 @@ class Bench:
 
     def _changes(self, name: str) -> tuple[str, ...]:
         """The fields of the recipe that a variant changes, in words."""
-        ours, all_of = flat(self.trainers[name].recipe), flat(self.order.recipe)
-        return tuple(f"{key}: {ours[key]}" for key in ours if ours[key] != all_of[key])
+        return changes(self.trainers[name].recipe, self.order.recipe)
 
     def work(self, name: str) -> float:
         """The multiply-accumulates of one run's forward passes over the training images."""

@@ -156,14 +156,31 @@ class ResultsFolder:
         return self.path / "runs" / f"{variant}-seed-{seed}.json"
 
 
-def fingerprint(network: Network, image_shape: ImageShape) -> str:
+def changes(recipe: Recipe, base: Recipe) -> tuple[str, ...]:
+    """The fields in which a variant's recipe differs from the experiment's, in words.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> changes(replace(Recipe(), width=0.5), Recipe())
+        ('width: 0.5',)
+    """
+    ours, others = flat(recipe), flat(base)
+    return tuple(f"{name}: {ours[name]}" for name in ours if ours[name] != others[name])
+
+
+def fingerprint(network: Network, image_shape: ImageShape, changed: tuple[str, ...] = ()) -> str:
     """A short name of what a network is: its layers' paths, classes and fields, and its shapes.
 
     Two networks that differ only in a function of their own under one name are not told apart.
+
+    Args:
+        network: Any network.
+        image_shape: (H, W, C).
+        changed: What `changes` gives, which is told in words.
     """
     layers = re.sub(r" at 0x[0-9a-f]+", "", repr(network))
     told = f"{paths(network)} {layers} {parameter_shapes(network, image_shape)}"
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return "; ".join([hashlib.sha256(told.encode()).hexdigest()[:16], *changed])
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", default="digits", help="the recipe of an experiment; digits by default"
     )
-    parser.add_argument("--variant", default="full", help="which network; full, the baseline")
+    parser.add_argument("--variant", default="", help="which network; the baseline by default")
     parser.add_argument("--seed", type=int, default=0, help="of the weights, or of the run; 0")
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="write doctor.md, doctor.html and the pictures"

@@ -14,7 +14,7 @@ from ablax.doctor.history import History, history, stored
 from ablax.doctor.patient import SAMPLE, Patient
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment, Inputs
-from ablax.results_folder import ResultsFolder, fingerprint
+from ablax.results_folder import ResultsFolder, changes, fingerprint
 from ablax.training.open_feed import open_feed
 from ablax.training.sample import training_images
 from ablax.training.trainer import Trainer, data_mesh
@@ -41,7 +41,7 @@ def open_patient(name: str, config: str, variant: str, seed: int, console: Conso
     Args:
         name: An experiment, the path of its file, or a folder of results.
         config: The recipe of an experiment; a folder has its own.
-        variant: Which network of the experiment.
+        variant: Which network of the experiment; the baseline when empty.
         seed: Of the initial weights, and of the run.
         console: Where data that are decoded show how far that is.
 
@@ -54,6 +54,7 @@ def open_patient(name: str, config: str, variant: str, seed: int, console: Conso
     stem, question = experiment(name)
     recipe_name, chosen = recipe(config)
     chosen = question.budgeted(recipe_name, chosen)
+    variant = variant or question.baseline
     patient, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
     return Opened(patient, None, trainer.feed.note)
 
@@ -61,9 +62,11 @@ def open_patient(name: str, config: str, variant: str, seed: int, console: Conso
 def _open_run(path: Path, variant: str, seed: int, console: Console) -> Opened:
     stem, recipe_name, chosen = stored(path)
     _, question = experiment(stem)
+    variant = variant or question.baseline
     patient, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
     folder = ResultsFolder(path)
-    networks = {variant: fingerprint(patient.network, trainer.feed.image_shape)}
+    changed = changes(trainer.recipe, chosen)
+    networks = {variant: fingerprint(patient.network, trainer.feed.image_shape, changed)}
     with folder.claim(stem, recipe_name, chosen, networks):
         found = history(folder, variant, seed, trainer)
     return Opened(patient, found, trainer.feed.note)
