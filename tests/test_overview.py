@@ -81,6 +81,27 @@ def test_keeping_what_is_no_finished_run_is_refused(tmp_path, capsys):
     assert "has no answer.json: give the folder of a finished run" in capsys.readouterr().err
 
 
+def test_keeping_what_is_kept_already_is_refused_and_loses_nothing(tmp_path, capsys):
+    experiments = tmp_path / "experiments"
+    experiments.mkdir()
+    (experiments / "mine.py").write_text((ROOT / "experiments" / "alexnet_ablation.py").read_text())
+    main(["keep", str(made(tmp_path)), "--experiments", str(experiments)])
+    kept = experiments / "results" / "mine" / "digits-cpu"
+    with pytest.raises(SystemExit):
+        main(["keep", str(kept), "--experiments", str(experiments)])
+    assert "is kept already" in capsys.readouterr().err
+    assert (kept / "report.md").exists()
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), ("{}", "lacks answer")])
+def test_keeping_a_damaged_answer_is_refused_by_its_name(content, message, tmp_path, capsys):
+    folder = made(tmp_path)
+    (folder / "answer.json").write_text(content)
+    with pytest.raises(SystemExit):
+        main(["keep", str(folder), "--experiments", str(tmp_path)])
+    assert f"answer.json {message}" in capsys.readouterr().err
+
+
 def test_a_damaged_answer_is_named(tmp_path):
     (made(tmp_path) / "answer.json").write_text("{")
     with pytest.raises(AblaxError, match=r"answer.json cannot be read"):

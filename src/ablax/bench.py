@@ -196,10 +196,10 @@ class Bench:
                 if summary is not None:
                     yield name, seed, summary
 
-    def write_tables(self) -> None:
-        """Write what is known so far: a row a run, the curves, the measurements."""
+    def write_tables(self, runs: tuple[Run, ...]) -> None:
+        """Write what is known so far: a row for each of the runs, the curves, the measurements."""
         folder = self.order.folder.path
-        write_results(folder / "results.csv", self.variants, self.runs())
+        write_results(folder / "results.csv", self.variants, runs)
         write_csv(folder, by=RUN_COLUMNS)
         self.log.write_csv()
 

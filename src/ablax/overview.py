@@ -33,16 +33,33 @@ def answers(results: Path) -> list[dict[str, Any]]:
     Raises:
         AblaxError: A file of answers cannot be read.
     """
-    found = []
-    for path in sorted(results.glob(f"*/*/{ANSWER}")):
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-            found.append({**facts, "folder": path.parent.relative_to(results).as_posix()})
-        except (OSError, ValueError, TypeError) as error:
-            raise AblaxError(
-                f"{path} cannot be read ({error}): keep the run again with `ablax keep`"
-            ) from error
-    return found
+    return [
+        {**answer_in(path.parent), "folder": path.parent.relative_to(results).as_posix()}
+        for path in sorted(results.glob(f"*/*/{ANSWER}"))
+    ]
+
+
+def answer_in(folder: Path) -> dict[str, Any]:
+    """What the run in a folder answers: the facts of its `answer.json`.
+
+    Raises:
+        AblaxError: The file cannot be read, or is not one of ours.
+    """
+    path = folder / ANSWER
+    try:
+        facts: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise AblaxError(f"{path} cannot be read ({error}): {_AGAIN}") from error
+    if missing := sorted(_FACTS - set(facts)):
+        raise AblaxError(f"{path} lacks {', '.join(missing)}: {_AGAIN}")
+    return facts
+
+
+_FACTS = {
+    *("experiment", "recipe", "answer", "device", "date"),
+    *("runs", "training_seconds", "picture"),
+}
+_AGAIN = "run the experiment again to write its report anew, then keep it with `ablax keep`"
 
 
 def page(questions: Iterable[tuple[str, Experiment]], answered: list[dict[str, Any]]) -> str:

@@ -126,7 +126,7 @@ def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress)
 def _write(bench: Bench, study: Study) -> Path:
     """Write what the folder is for, from what is finished; gives the path of the page."""
     folder = bench.order.folder.path
-    bench.write_tables()
+    bench.write_tables(study.runs)
     text = json.dumps(dict(study.environment), indent=2) + "\n"
     write_atomically(folder / "environment.json", text)
     return write_report(study, folder)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import pytest
+from studies import study_of
 
 from ablax.config import Recipe
 from ablax.core import Layers, Network, with_head
@@ -19,7 +18,6 @@ from ablax.measurements.head_memory import (
     part_costs,
 )
 from ablax.measurements.subject import Subject
-from ablax.report.results import Curve, Run, Study, Variant
 from ablax.zoo import heads, lenet5
 
 SHAPE = (6, 8, 1)
@@ -94,19 +92,6 @@ def subject(name: str, network: Network) -> Subject:
     return Subject(
         variant=name, seed=0, step=0, epoch=0.0, network=network, variables={}, recipe=Recipe(),
         train=split, test=split, classes=10, mean=(0.0,), std=(1.0,),
-    )  # fmt: skip
-
-
-def study_of(name: str, names: tuple[str, ...], seeds: int, rows: Iterable[dict]) -> Study:
-    """Variants that were run with as many seeds, and the rows of one measurement."""
-    curve = Curve((1.0,), (1.0,), (1.0,), (1.0,), (1.0,))
-    runs = [Run(n, seed, 1.0, 1.0, 1.0, 1.0, curve) for n in names for seed in range(seeds)]
-    return Study(
-        name="made", recipe_name="made", question="q", source="s", prediction="p",
-        baseline=names[0], runs=tuple(runs), environment={}, recipe={},
-        variants=tuple(Variant(n, n.capitalize(), 1, 1) for n in names), published=(), claims=(),
-        command="", verdict_wanted=False, data_note="", full_size_parameters={},
-        measured={name: tuple(rows)},
     )  # fmt: skip
 
 

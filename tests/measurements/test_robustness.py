@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
+from studies import study_of
 
 from ablax.config import Recipe
 from ablax.core import Layers, Network, initialize
@@ -30,7 +30,7 @@ from ablax.measurements.robustness_pictures import (
     size_table,
 )
 from ablax.measurements.subject import Subject
-from ablax.report.results import Curve, Run, Study, Variant
+from ablax.report.results import Study
 from ablax.zoo import heads
 
 SIZE, BLOB = 16, slice(5, 11)
@@ -181,19 +181,6 @@ def shown(name: str, measure, *arguments) -> Study:
         for row in measure(of, *arguments)
     ]
     return study_of(name, tuple(subjects), 2, rows)
-
-
-def study_of(name: str, names: tuple[str, ...], seeds: int, rows: Iterable[dict]) -> Study:
-    """Variants that were run with as many seeds, and the rows of one measurement."""
-    curve = Curve((1.0,), (1.0,), (1.0,), (1.0,), (1.0,))
-    runs = [Run(n, seed, 1.0, 1.0, 1.0, 1.0, curve) for n in names for seed in range(seeds)]
-    return Study(
-        name="made", recipe_name="made", question="q", source="s", prediction="p",
-        baseline=names[0], runs=tuple(runs), environment={}, recipe={},
-        variants=tuple(Variant(n, n.capitalize(), 1, 1) for n in names), published=(), claims=(),
-        command="", verdict_wanted=False, data_note="", full_size_parameters={},
-        measured={name: tuple(rows)},
-    )  # fmt: skip
 
 
 def test_the_table_says_who_refuses_and_the_figure_draws_only_what_was_measured():

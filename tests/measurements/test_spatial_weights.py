@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from studies import study_of
 
 from ablax.config import Recipe
 from ablax.core import Layers, Network, initialize
@@ -21,7 +20,7 @@ from ablax.measurements.spatial_weights import (
     place_weights,
 )
 from ablax.measurements.subject import Subject
-from ablax.report.results import Curve, Run, Study, Variant
+from ablax.report.results import Study
 from ablax.zoo import heads
 
 SHAPE = (4, 5, 1)
@@ -96,19 +95,6 @@ def shown(seeds: int) -> Study:
         for row in measure_place_weights(of)
     ]
     return study_of("place_weights", ("learned", "weighed"), seeds, rows)
-
-
-def study_of(name: str, names: tuple[str, ...], seeds: int, rows: Iterable[dict]) -> Study:
-    """Variants that were run with as many seeds, and the rows of one measurement."""
-    curve = Curve((1.0,), (1.0,), (1.0,), (1.0,), (1.0,))
-    runs = [Run(n, seed, 1.0, 1.0, 1.0, 1.0, curve) for n in names for seed in range(seeds)]
-    return Study(
-        name="made", recipe_name="made", question="q", source="s", prediction="p",
-        baseline=names[0], runs=tuple(runs), environment={}, recipe={},
-        variants=tuple(Variant(n, n.capitalize(), 1, 1) for n in names), published=(), claims=(),
-        command="", verdict_wanted=False, data_note="", full_size_parameters={},
-        measured={name: tuple(rows)},
-    )  # fmt: skip
 
 
 def test_rows_become_the_maps_they_came_from_in_the_order_of_the_study():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
@@ -30,8 +29,9 @@ def run(options: argparse.Namespace) -> None:
     """Copy the folder to `experiments/results/NAME/RECIPE-DEVICE` and write the overview anew.
 
     Raises:
-        AblaxError: The folder holds no report, or cannot be copied.
+        AblaxError: The folder holds no report, is kept already, or cannot be copied.
     """
+    from ablax.overview import answer_in
     from ablax.report.files import write_atomically
 
     source = options.folder
@@ -41,8 +41,9 @@ def run(options: argparse.Namespace) -> None:
             f"{source} has no {missing[0]}: give the folder of a finished run, such as "
             "results/depth_sweep/digits"
         )
-    facts = json.loads((source / "answer.json").read_text(encoding="utf-8"))
-    target = place(options.experiments, facts)
+    target = place(options.experiments, answer_in(source))
+    if target.resolve() == source.resolve():
+        raise AblaxError(f"{source} is kept already: give the folder that the run wrote")
     _copy(source, target)
     write_atomically(options.experiments / "README.md", overview(options.experiments))
     print(f"kept: {target}\nwritten: {options.experiments / 'README.md'}")

@@ -15,13 +15,12 @@ from ablax.config import Recipe
 from ablax.doctor.trained import Trained
 from ablax.errors import AblaxError
 from ablax.finished_runs import finished_run
+from ablax.measurements.log import RUN_COLUMNS
 from ablax.report.results import Curve
 from ablax.results_folder import ResultsFolder
 from ablax.training.checkpoint import Restored, close, open_checkpoints, restore
 from ablax.training.metrics import read_metrics
 from ablax.training.trainer import Judged, Trainer
-
-_BY = ("variant", "seed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +93,9 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
             "name another with --variant and --seed"
         )
     records = [
-        r for r in read_metrics(folder.path, by=_BY) if (r["variant"], r["seed"]) == (variant, seed)
+        r
+        for r in read_metrics(folder.path, by=RUN_COLUMNS)
+        if (r["variant"], r["seed"]) == (variant, seed)
     ]
     curve = finished_run(variant, seed, summary, records, 0.0, 1).curve
     status = str(summary["status"])

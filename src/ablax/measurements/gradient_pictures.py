@@ -91,7 +91,7 @@ def _draw_groups(axes: Axes, study: Study, groups: list[list[str]], of: str) -> 
 
 
 def training_figure(study: Study) -> Figure:
-    """The same at every moment it was measured, a panel a variant: dark is early, pale is late."""
+    """The same at every moment it was measured, a panel a variant: from blue to orange."""
     with settings():
         names = [v for v in study.variants if study.rows(NAME, variant=v.name)]
         down = max(1, math.ceil(len(names) / PANEL))

@@ -14,6 +14,7 @@ from ablax.report.quantity import Row
 from ablax.training.metrics import MetricsLog, read_metrics, write_csv
 
 RUN_COLUMNS = ("variant", "seed")
+"""The columns that tell runs apart, here and in the metrics."""
 _TAKEN = {"variant", "seed", "step", "epoch", "attempt"}
 
 
