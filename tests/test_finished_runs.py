@@ -45,3 +45,10 @@ def test_a_run_that_diverged_has_no_test_error():
     assert run.status == "diverged"
     assert math.isnan(run.test_error)
     assert math.isnan(run.train_loss)
+
+
+def test_the_speed_of_learning_is_the_training_error_averaged_over_the_epochs():
+    run = finished_run("full", 2, {"status": "finished", "test_error": 5.0}, CHUNKS, 7.5, 2)
+    assert run.mean_train_error == (50.0 + 20.0 + 10.0) / 3
+    never = finished_run("full", 2, {"status": "finished", "test_error": 5.0}, [], 7.5, 2)
+    assert math.isnan(never.mean_train_error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,12 +13,12 @@ import jax.numpy as jnp
 from rich.console import Console
 
 from ablax.analysis.cost import macs
-from ablax.config import DataConfig, Recipe
+from ablax.config import DataConfig, Recipe, with_fields
 from ablax.core import Network, abstract_variables, count_parameters, paths, redrawn
 from ablax.data.images import Split
 from ablax.environment import environment
 from ablax.errors import AblaxError
-from ablax.experiment import Experiment, Inputs
+from ablax.experiment import Experiment, Inputs, Pretraining
 from ablax.finished_runs import finished_run
 from ablax.measurements.log import RUN_COLUMNS, MeasurementLog
 from ablax.measurements.subject import Subject
@@ -31,6 +32,7 @@ from ablax.training.open_feed import open_feed
 from ablax.training.sample import test_images, training_images
 from ablax.training.state import State
 from ablax.training.trainer import Trainer, data_mesh
+from ablax.training.transplant import refuse_misfit
 
 TRAINING_SAMPLE = 5000
 """Training images that measurements look at, at most: a random sample, the same for every run."""
@@ -76,14 +78,30 @@ class Bench:
         self._samples: dict[int, tuple[Split, Split]] = {}
         self.networks: dict[str, Network] = {}
         self.trainers: dict[str, Trainer] = {}
+        self.pretrainers: dict[str, Trainer] = {}
         experiment = order.experiment
         for name in experiment.chosen(order.recipe_name, order.only):
             recipe = experiment.recipe_of(name, order.recipe)
             feed = self._feed(recipe)
             self.networks[name] = experiment.network_of(name, _inputs(feed, recipe.width))
             self.trainers[name] = Trainer(self.networks[name], recipe, feed, self.mesh)
+            pretraining = experiment.pretraining_of(name)
+            if pretraining is not None:
+                self.pretrainers[name] = self._pretrainer(name, recipe, pretraining)
         self.log = MeasurementLog(order.folder.path, experiment.measurements)
         self.full_size = full_size_parameters(experiment)
+
+    def _pretrainer(self, name: str, recipe: Recipe, pretraining: Pretraining) -> Trainer:
+        """What trains a variant's first weights, which must fit the variant's network."""
+        recipe = with_fields(recipe, pretraining.fields)
+        feed = self._feed(recipe)
+        network = self.order.experiment.network_of(name, _inputs(feed, recipe.width))
+        here, there = (
+            abstract_variables(net, given.image_shape)["params"]
+            for net, given in ((self.networks[name], self.trainers[name].feed), (network, feed))
+        )
+        refuse_misfit(here, there, pretraining.fresh)
+        return Trainer(network, recipe, feed, self.mesh)
 
     def _feed(self, recipe: Recipe) -> Feed:
         """The data of a recipe; variants that ask for the same ones share them."""
@@ -133,13 +151,24 @@ class Bench:
         )
 
     def _changes(self, name: str) -> tuple[str, ...]:
-        """The fields of the recipe that a variant changes, in words."""
-        return changes(self.trainers[name].recipe, self.order.recipe)
+        """What a variant changes in its training, in words."""
+        recipe = self.trainers[name].recipe
+        changed = changes(recipe, self.order.recipe)
+        if name in self.pretrainers:
+            other = ", ".join(changes(self.pretrainers[name].recipe, recipe))
+            changed += (f"first weights from a training with {other}",)
+        return changed
 
     def work(self, name: str) -> float:
         """The multiply-accumulates of one run's forward passes over the training images."""
+        return self._work(name, self.trainers[name])
+
+    def pretraining_work(self, name: str) -> float:
+        """Likewise, of its pretraining; 0 without one."""
+        return self._work(name, self.pretrainers[name]) if name in self.pretrainers else 0.0
+
+    def _work(self, name: str, trainer: Trainer) -> float:
         macs_an_image = next(v.macs for v in self.variants if v.name == name)
-        trainer = self.trainers[name]
         return float(trainer.total_steps * trainer.recipe.train.batch * macs_an_image)
 
     def observer(self, name: str, seed: int) -> Callable[[Moment, int, State], None]:
@@ -172,6 +201,7 @@ class Bench:
             classes=feed.classes,
             mean=feed.mean,
             std=feed.std,
+            held_out=feed.held_out,
         )
 
     def runs(self) -> tuple[Run, ...]:
@@ -179,11 +209,13 @@ class Bench:
         folder = self.order.folder
         records = read_metrics(folder.path, by=RUN_COLUMNS)
         seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
+        before = seconds_by_run(pretraining_log(folder.path), by=RUN_COLUMNS)
         rows = self.log.rows()
         found = []
         for name, seed, summary in self._finished():
             own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
             spent, attempts = seconds.get((name, seed), (0.0, 1))
+            spent += before.get((name, seed), (0.0, 1))[0]
             measured = self.log.quantities(rows, name, seed)
             found.append(finished_run(name, seed, summary, own, spent, attempts, measured))
         return tuple(found)
@@ -241,6 +273,11 @@ class Bench:
             full_size_parameters=self.full_size,
             classes=self.feed.classes,
         )
+
+
+def pretraining_log(results: Path) -> Path:
+    """Where the figures of the pretrainings are, in a results folder."""
+    return results / "pretraining"
 
 
 def _inputs(feed: Feed, width: float) -> Inputs:

@@ -66,6 +66,12 @@ class DataConfig:
     """Decode while training, for sets too large to keep in memory."""
     workers: int = 0
     """Processes that decode a streamed set; 0 decodes in threads."""
+    held_out: float = 0.0
+    """Share of the training images kept apart for validation; none of them is trained on."""
+    share: float = 1.0
+    """Share of the others to train on, the same ones for every seed; less is a part of more."""
+    classes: tuple[int, ...] = ()
+    """Labels of the classes to keep, in training and test images; default: all."""
 
     def __post_init__(self) -> None:
         check_types(self, "data.")
@@ -79,32 +85,48 @@ class DataConfig:
             size,
             "a size in pixels, because data.stream is on,",
         )
+        held_out, share, kept = self.held_out, self.share, self.classes
+        require(0 <= held_out < 1, "data.held-out", held_out, "0 or more, below 1,")
+        require(0 < share <= 1, "data.share", share, "above 0 and at most 1")
+        labels = len(kept) != 1 and len(set(kept)) == len(kept) and min(kept, default=0) >= 0
+        require(labels, "data.classes", kept, "two or more different labels, counted from 0,")
+        chosen = (held_out, share, kept) != (0, 1, ())
+        require(
+            not (self.stream and chosen),
+            "data.stream",
+            self.stream,
+            "False (data.held-out, data.share and data.classes choose among images in memory)",
+        )
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
     """How the weights move. Weight decay acts on kernels alone, outside the loss."""
 
-    name: Literal["sgd", "adamw"] = "sgd"
-    """Stochastic gradient descent with momentum, or Adam with decoupled weight decay."""
+    name: Literal["sgd", "adamw", "adagrad", "rmsprop", "lars"] = "sgd"
+    """Stochastic gradient descent with momentum; Adam, AdaGrad and RMSProp with decoupled weight
+    decay; or LARS, which is `sgd` with steps as long as the kernels are large."""
     rate: float = 0.05
     """Learning rate at its highest."""
     momentum: float = 0.9
-    """Of `sgd`: the share of the last step that is taken again."""
+    """Of `sgd` and `lars`: the share of the last step that is taken again."""
     nesterov: bool = False
-    """Of `sgd`: look ahead along the momentum."""
+    """Of `sgd` and `lars`: look ahead along the momentum."""
     weight_decay: float = 5e-4
     """Shrinkage of kernels a step, in units of the learning rate."""
-    schedule: Literal["constant", "step", "cosine"] = "cosine"
+    schedule: Literal["constant", "step", "cosine", "exponential", "inverse", "linear"] = "cosine"
     """How the rate falls after the warm-up."""
     warmup: float = 0.0
     """Epochs over which the rate rises linearly from 0."""
     drops: tuple[float, ...] = (0.5, 0.75)
     """Of `step`: shares of the training at which the rate is multiplied by `drop_factor`."""
     drop_factor: float = 0.1
-    """Of `step`: see `drops`."""
+    """Of `step`: see `drops`. Of `exponential` and `inverse`: the rate at the end over the highest."""
     clip: float | None = None
     """Largest norm of the gradient; longer ones are scaled down to it. None: no limit."""
+    rate_factors: tuple[tuple[str, float], ...] = ()
+    """Patterns of parameters' paths, such as `*/bias` or `conv1/*`, and the factors on the rate of
+    those that match; where several match, they multiply. 0 freezes."""
 
     def __post_init__(self) -> None:
         check_types(self, "optimizer.")

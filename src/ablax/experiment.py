@@ -43,6 +43,27 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class Pretraining:
+    """A training of the same network that runs first and hands its weights to a variant.
+
+    Attributes:
+        fields: Dotted fields of the variant's recipe and the values they have in the pretraining:
+            other classes, other data, fewer epochs.
+        fresh: Patterns of paths of parameters that are not handed on, such as `"output/*"`.
+
+    Raises:
+        AblaxError: It would be the variant's own training.
+    """
+
+    fields: Mapping[str, object]
+    fresh: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.fields:
+            raise AblaxError("a pretraining changes no field of the recipe: give it other data")
+
+
+@dataclass(frozen=True)
 class Treatment:
     """A variant that is more than an edit of the baseline.
 
@@ -50,6 +71,7 @@ class Treatment:
         edit: Of the baseline network; None leaves it as it is.
         network: Builds another network instead; not together with `edit`.
         fields: Dotted fields of the recipe and the values they have for this variant alone.
+        pretraining: Where its first weights come from; None draws them.
 
     Raises:
         AblaxError: Nothing is treated, or there is both an edit and a network.
@@ -58,12 +80,15 @@ class Treatment:
     edit: Edit | None = None
     network: Callable[[Inputs], Network] | None = None
     fields: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    pretraining: Pretraining | None = None
 
     def __post_init__(self) -> None:
         if self.edit is not None and self.network is not None:
             raise AblaxError("a treatment has an edit or a network of its own, not both")
-        if self.edit is None and self.network is None and not self.fields:
-            raise AblaxError("a treatment changes nothing: give an edit, a network or fields")
+        if not (self.edit or self.network or self.fields or self.pretraining):
+            raise AblaxError(
+                "a treatment changes nothing: give an edit, a network, fields or a pretraining"
+            )
 
 
 @dataclass(frozen=True)
@@ -219,6 +244,11 @@ class Experiment:
         treatment = self._treatment(name)
         return with_fields(recipe, treatment.fields) if treatment else recipe
 
+    def pretraining_of(self, name: str) -> Pretraining | None:
+        """Where a variant's first weights come from; None where they are drawn."""
+        treatment = self._treatment(name)
+        return treatment.pretraining if treatment else None
+
     def network_of(self, name: str, inputs: Inputs) -> Network:
         """One variant's network, built for its inputs.
 
@@ -232,7 +262,7 @@ class Experiment:
         if treatment is None or treatment.edit is None:
             return baseline
         built = _network(name, partial(treatment.edit, baseline))
-        if built == baseline and not treatment.fields:
+        if built == baseline and not (treatment.fields or treatment.pretraining):
             raise AblaxError(f"variant {name!r} is the baseline itself: its edit changes nothing")
         return built
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from ablax.bench import Bench, Order
 from ablax.errors import AblaxError
 from ablax.measurements.log import RUN_COLUMNS
+from ablax.pretraining import pretrained
 from ablax.report.answer import answer
 from ablax.report.csvfile import write_results
 from ablax.report.files import write_atomically
@@ -23,6 +24,7 @@ from ablax.training.interrupt import StopRequest, graceful_stop
 from ablax.training.loop import DivergedError, StoppedError, Tick, fit
 from ablax.training.metrics import MetricsLog
 from ablax.training.progress import Progress, progress
+from ablax.training.state import State
 
 
 def run_experiment(order: Order, console: Console) -> Study:
@@ -45,7 +47,7 @@ def run_experiment(order: Order, console: Console) -> Study:
     with order.folder.claim(order.name, order.recipe_name, order.recipe, bench.fingerprints):
         console.print(_headline(bench), highlight=False, soft_wrap=True, markup=False)
         seeds = range(order.recipe.seeds)
-        work = sum(bench.work(name) for name in bench.networks) * len(seeds)
+        work = sum(_whole_work(bench, name) for name in bench.networks) * len(seeds)
         with graceful_stop() as stop, progress(work, console=console) as shown:
             for seed in seeds:
                 for name in bench.networks:
@@ -77,11 +79,15 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
+def _whole_work(bench: Bench, name: str) -> float:
+    return bench.work(name) + bench.pretraining_work(name)
+
+
 def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:
     """One variant from one seed, unless it is done already."""
     folder, trainer = bench.order.folder, bench.trainers[name]
-    work = bench.work(name)
-    a_step = work / trainer.total_steps
+    work, before = _whole_work(bench, name), bench.pretraining_work(name)
+    a_step = bench.work(name) / trainer.total_steps
     if folder.finished(name, seed) is not None:
         shown.skip(work)
         return
@@ -89,12 +95,26 @@ def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress)
         raise StoppedError(f"stopped by {stop.requested}: the same command goes on from here")
     shown.start_run(f"{bench.order.experiment.label(name)} · seed {seed}", work)
 
-    def tick(chunk: Tick) -> None:
+    def tick(chunk: Tick, a_step: float = a_step) -> None:
         shown.advance(
             chunk.steps * a_step,
             images=chunk.images,
             loss=chunk.loss,
             error=chunk.test_error,
+        )
+
+    def begin(state: State) -> State:
+        if name not in bench.pretrainers:
+            return state
+        a_step = before / bench.pretrainers[name].total_steps
+        return pretrained(
+            bench,
+            name,
+            seed,
+            state,
+            stop,
+            on_resume=lambda step: shown.skip(step * a_step),
+            on_tick=lambda chunk: tick(chunk, a_step),
         )
 
     checkpoints = open_checkpoints(folder.checkpoints(name, seed))
@@ -107,9 +127,10 @@ def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress)
                 checkpoints,
                 stop,
                 log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
-                on_resume=lambda step: shown.skip(step * a_step),
+                on_resume=lambda step: shown.skip(before + step * a_step),
                 on_tick=tick,
                 observe=bench.observer(name, seed),
+                begin=begin,
             )
         folder.write_predictions(name, seed, fitted.judged)
         summary = {"status": "finished", "test_error": fitted.judged.error}

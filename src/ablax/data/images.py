@@ -44,6 +44,7 @@ class ImageSet:
         std: The standard deviation likewise, at least one grey level (1/255), so that dividing by
             it is safe in a channel that never changes.
         note: A sentence on what the pictures are, for whoever reads a result; may be empty.
+        held_out: Training pictures kept apart for validation; None where nobody asked for any.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ImageSet:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     note: str = ""
+    held_out: Split | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -37,6 +37,7 @@ class Subject:
         classes: How many there are.
         mean: Of each channel over all training images, in [0, 1].
         std: Deviation of each channel.
+        held_out: Training images kept apart for validation; None where the recipe asks for none.
     """
 
     variant: str
@@ -51,6 +52,7 @@ class Subject:
     classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    held_out: Split | None = None
 
     def normalized(
         self, images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]

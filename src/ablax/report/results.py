@@ -86,6 +86,16 @@ class Run:
         """Whether its error enters the statistics: finished, with a finite test error."""
         return self.status == "finished" and math.isfinite(self.test_error)
 
+    @property
+    def mean_train_error(self) -> float:
+        """Training error averaged over all epochs, percent: the lower, the faster it learned.
+
+        The area under the learning curve. Unlike the number of epochs to a given error it is there
+        for every run, whether or not it came so far.
+        """
+        errors = self.curve.train_error
+        return sum(errors) / len(errors) if errors else math.nan
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -143,8 +153,12 @@ QUANTITIES: Mapping[str, Quantity] = {
     "test_error": Quantity("test error", lambda rows: rows[-1]["test_error"], "points"),
     "train_error": Quantity("training error", lambda rows: rows[-1]["train_error"], "points"),
     "train_loss": Quantity("training loss", lambda rows: rows[-1]["train_loss"], "nats", 3),
+    "mean_train_error": Quantity(
+        "training error over all epochs", lambda rows: _mean(rows, "train_error"), "points"
+    ),
+    "seconds": Quantity("training time", lambda rows: sum(r["seconds"] for r in rows), "s", 1),
 }
-"""What every run has, each of its last epoch."""
+"""What every run has: of its last epoch, of all its epochs, and the time they took."""
 
 
 @dataclass(frozen=True)

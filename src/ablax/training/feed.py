@@ -16,7 +16,7 @@ from jax.sharding import PartitionSpec as P
 
 from ablax.config import ConfigError
 from ablax.core import ImageShape
-from ablax.data.images import ImageSet
+from ablax.data.images import ImageSet, Split
 from ablax.data.stream import ImageStream
 from ablax.training.state import State
 from ablax.training.step import StepFigures, Task, shuffle_key, train_step
@@ -40,6 +40,7 @@ class Feed(Protocol):
         steps_per_epoch: Whole batches in the training images.
         longest_chunk: Steps one program may take; None leaves it to the loop.
         note: What the data are, in a sentence.
+        held_out: Training images kept apart for validation; None where there are none.
     """
 
     image_shape: ImageShape
@@ -49,6 +50,7 @@ class Feed(Protocol):
     steps_per_epoch: int
     longest_chunk: int | None
     note: str
+    held_out: Split | None
 
     def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:
         """The arrays that the program of the `length` steps from `step` takes."""
@@ -86,6 +88,7 @@ class Resident:
         self.image_shape = data.image_shape
         self.classes = len(data.classes)
         self.mean, self.std = data.mean, data.std
+        self.held_out = data.held_out
         self.steps_per_epoch = count // batch
         self.note = _note(
             data.name, count, len(data.test), data.image_shape, self.classes, data.note
@@ -140,6 +143,7 @@ class Streamed:
     """
 
     longest_chunk: int | None = LONGEST_STREAMED_CHUNK
+    held_out: Split | None = None
 
     def __init__(self, stream: ImageStream, batch: int, workers: int, mesh: Mesh) -> None:
         check_batch(batch, stream.train_size, mesh.size)

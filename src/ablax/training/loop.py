@@ -67,6 +67,7 @@ def fit(
     on_resume: Callable[[int], None],
     on_tick: Callable[[Tick], None],
     observe: Observer | None = None,
+    begin: Callable[[State], State] | None = None,
 ) -> Fitted:
     """Train one network from one seed to the recipe's last epoch.
 
@@ -82,6 +83,8 @@ def fit(
         on_resume: Told the step from which the run goes on, where it is not 0.
         on_tick: Told about every chunk.
         observe: Shown the state, at every `Moment`; its time is not counted.
+        begin: Given the state as drawn, gives the one that the run starts from; asked only where
+            the run does not go on from a checkpoint.
 
     Returns:
         The last state, and how it judges the test images.
@@ -97,8 +100,10 @@ def fit(
     if restored is not None:
         state, step, _ = restored
         on_resume(step)
-    elif observe is not None:
-        observe("start", 0, state)
+    else:
+        state = begin(state) if begin is not None else state
+        if observe is not None:
+            observe("start", 0, state)
     saved = time.monotonic()
     train, per_epoch = trainer.recipe.train, trainer.feed.steps_per_epoch
     while step < trainer.total_steps:

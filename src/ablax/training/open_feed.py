@@ -8,6 +8,7 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from ablax.config import Recipe
+from ablax.data.selection import select
 from ablax.data.sources import load
 from ablax.data.stream import open_stream
 from ablax.training.feed import Feed, Resident, Streamed
@@ -22,7 +23,7 @@ def open_feed(recipe: Recipe, mesh: Mesh, console: Console) -> Feed:
         console: Where decoding shows how far it is.
 
     Raises:
-        DataError: The data are missing, unprepared or damaged.
+        DataError: The data are missing, unprepared or damaged, or fewer than are asked for.
         ConfigError: The batch does not fit the data or the devices.
     """
     data, batch = recipe.data, recipe.train.batch
@@ -31,7 +32,8 @@ def open_feed(recipe: Recipe, mesh: Mesh, console: Console) -> Feed:
         return Streamed(stream, batch, data.workers, mesh)
     shown = _decoding(console, data.source)
     images = load(data.source, folder=data.dir, image_size=data.image_size, progress=shown)
-    return Resident(images, batch, mesh)
+    chosen = select(images, held_out=data.held_out, share=data.share, classes=data.classes)
+    return Resident(chosen, batch, mesh)
 
 
 def _decoding(console: Console, source: str) -> Callable[[int, int], None]:

@@ -1,0 +1,110 @@
+"""First weights of a variant from another training: taken over, kept, resumable, told."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from rich.console import Console
+
+from ablax.bench import Bench, Order
+from ablax.config import OptimizerConfig, Recipe, TrainConfig, with_fields
+from ablax.core import Layers, Network, chain
+from ablax.errors import AblaxError
+from ablax.experiment import Experiment, Pretraining, Treatment
+from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
+from ablax.pretraining import pretrained
+from ablax.results_folder import ResultsFolder
+from ablax.runner import run_experiment
+from ablax.training.interrupt import StopRequest
+from ablax.training.loop import StoppedError
+
+ABOUT = """A question.
+
+Question: Do weights of other classes help?
+
+Source: me.
+
+Prediction: yes.
+"""
+RECIPE = with_fields(
+    Recipe(
+        optimizer=OptimizerConfig(rate=0.02),
+        train=TrainConfig(epochs=2, batch=32, chunk=2, checkpoint_seconds=0.0),
+        seeds=1,
+        conclusions=False,
+    ),
+    {"data.image_size": 8, "data.share": 0.2, "data.classes": (0, 1, 2, 3, 4)},
+)
+OTHERS = {"data.classes": (5, 6, 7)}
+
+
+def network(inputs):
+    return Network(
+        tail=Layers(conv1=chain(conv=Convolution(4, 3, 2), relu=ReLU())),
+        body=Layers(),
+        head=Layers(pool=GlobalAveragePool(), output=Dense(inputs.classes)),
+    )
+
+
+def order(folder, fresh=("output/*",)):
+    treatment = Treatment(pretraining=Pretraining(OTHERS, fresh))
+    question = Experiment(ABOUT, network, variants={"transferred": treatment})
+    return Order("mine", question, "small", RECIPE, ResultsFolder(folder), "the command")
+
+
+def first_state(bench, stop=None, on_tick=lambda _: None, resumed=None):
+    state = bench.trainers["transferred"].initial_state(0)
+    on_resume = (resumed if resumed is not None else []).append
+    return pretrained(bench, "transferred", 0, state, stop or StopRequest(), on_resume, on_tick)
+
+
+def test_a_pretraining_of_nothing_else_is_refused():
+    with pytest.raises(AblaxError, match="changes no field of the recipe"):
+        Pretraining({})
+
+
+def test_weights_that_do_not_fit_are_refused_before_anything_runs(tmp_path):
+    with pytest.raises(AblaxError, match=r"output/.* has shape .* let it start anew"):
+        Bench(order(tmp_path, fresh=()), Console(quiet=True))
+
+
+@pytest.mark.slow
+def test_a_stopped_pretraining_goes_on_and_hands_over_the_same_weights(tmp_path):
+    def stop_now(_):
+        stop.requested = "Ctrl-C"
+
+    straight = first_state(Bench(order(tmp_path / "straight"), Console(quiet=True)))
+    bench, stop, resumed = (
+        Bench(order(tmp_path / "stopped"), Console(quiet=True)),
+        StopRequest(),
+        [],
+    )
+    with pytest.raises(StoppedError):
+        first_state(bench, stop, stop_now)
+    again = first_state(bench, resumed=resumed)
+    assert resumed[0] > 0
+    for ours, theirs in zip(
+        jax.tree.leaves(again.params), jax.tree.leaves(straight.params), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    drawn = bench.trainers["transferred"].initial_state(0)
+    assert not np.array_equal(
+        again.params["conv1"]["conv"]["kernel"], drawn.params["conv1"]["conv"]["kernel"]
+    )
+    np.testing.assert_array_equal(
+        again.params["output"]["kernel"], drawn.params["output"]["kernel"]
+    )
+    assert int(again.step) == 0
+
+
+@pytest.mark.slow
+def test_a_whole_run_tells_of_its_pretraining(tmp_path):
+    study = run_experiment(order(tmp_path), Console(quiet=True))
+    told = "first weights from a training with data.classes: [5, 6, 7]"
+    assert study.variant("transferred").changes == (told,)
+    assert (tmp_path / "pretraining" / "metrics.jsonl").exists()
+    ours, theirs = study.runs_of("transferred")[0], study.runs_of("full")[0]
+    assert ours.curve.epochs == theirs.curve.epochs == (1.0, 2.0)
+    assert ours.train_loss != theirs.train_loss
+    assert told in json.loads((tmp_path / "recipe.json").read_text())["networks"]["transferred"]
