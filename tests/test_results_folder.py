@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ablax.config import Recipe
+from ablax.config import Recipe, with_fields
 from ablax.core import remove
 from ablax.core import replace as exchange
 from ablax.layers import Dense
@@ -29,6 +29,17 @@ def test_the_same_recipe_may_go_on_and_a_free_field_may_change(tmp_path):
     assert json.loads((tmp_path / "recipe.json").read_text())["seeds"] == 9
 
 
+def test_rate_factors_are_written_and_read_back(tmp_path):
+    factors = (("*/bias", 2.0), ("fc*", 0.5))
+    recipe = with_fields(RECIPE, {"optimizer.rate_factors": factors})
+    claim(tmp_path, recipe)
+    held = json.loads((tmp_path / "recipe.json").read_text())
+    assert held["optimizer.rate_factors"] == [["*/bias", 2.0], ["fc*", 0.5]]
+    claim(tmp_path, recipe)
+    with pytest.raises(ResultsError, match=r"optimizer\.rate_factors: .*2\.0.* there, \[\] now"):
+        claim(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -43,6 +54,17 @@ def test_another_recipe_experiment_or_network_is_refused(change, message, tmp_pa
     with pytest.raises(ResultsError, match=message):
         claim(tmp_path, **change)
     assert (tmp_path / "recipe.json").read_bytes() == before
+
+
+def test_a_run_from_before_a_field_was_added_goes_on_where_the_field_has_its_default(tmp_path):
+    claim(tmp_path)
+    path = tmp_path / "recipe.json"
+    older = {name: v for name, v in json.loads(path.read_text()).items() if name != "data.share"}
+    path.write_text(json.dumps(older))
+    claim(tmp_path)
+    path.write_text(json.dumps(older))
+    with pytest.raises(ResultsError, match=r"data\.share: 1\.0 there, 0\.5 now"):
+        claim(tmp_path, with_fields(RECIPE, {"data.share": 0.5}))
 
 
 def test_a_variant_may_be_added(tmp_path):

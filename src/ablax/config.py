@@ -57,7 +57,8 @@ class DataConfig:
     """Which images."""
 
     source: str = "digits"
-    """`digits` (embedded), or `tfds:NAME`, an image-classification set of tensorflow-datasets."""
+    """`digits` or `digits:distorted` (both embedded), or `tfds:NAME`, a set of
+    tensorflow-datasets for image classification."""
     dir: Path | None = None
     """Folder of prepared tensorflow-datasets; default: the environment's TFDS_DATA_DIR."""
     image_size: int | None = None
@@ -121,7 +122,7 @@ class OptimizerConfig:
     drops: tuple[float, ...] = (0.5, 0.75)
     """Of `step`: shares of the training at which the rate is multiplied by `drop_factor`."""
     drop_factor: float = 0.1
-    """Of `step`: see `drops`. Of `exponential` and `inverse`: the rate at the end over the highest."""
+    """Of `step`: see `drops`. Of `exponential` and `inverse`: the last rate over the highest."""
     clip: float | None = None
     """Largest norm of the gradient; longer ones are scaled down to it. None: no limit."""
     rate_factors: tuple[tuple[str, float], ...] = ()
@@ -148,6 +149,9 @@ class OptimizerConfig:
         require(
             self.clip is None or positive(self.clip), "optimizer.clip", self.clip, "above 0 or None"
         )
+        for pattern, factor in self.rate_factors:
+            name = f"optimizer.rate-factors, {pattern!r},"
+            require(0 <= factor < math.inf, name, factor, "a factor of 0 or more")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from ablax.config import Recipe, with_fields
 from ablax.core import Edit, ImageShape, Network
 from ablax.errors import AblaxError, nearest
 from ablax.measurements.measurement import Measurement
-from ablax.report.quantity import Quantity
-from ablax.report.results import QUANTITIES, Claim, Published, operand
+from ablax.report.quantity import QUANTITIES, Quantity
+from ablax.report.results import Claim, Published, operand
 from ablax.report.section import Section
 
 _SECTIONS = ("Question", "Source", "Prediction")

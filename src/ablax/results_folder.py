@@ -78,10 +78,12 @@ class ResultsFolder:
     def _refuse_another(
         self, ours: dict[str, Any], theirs: dict[str, Any], networks: Mapping[str, str]
     ) -> None:
+        # a field that was added to recipes since had its default there
+        there = flat(Recipe()) | theirs
         differing = [
-            f"{name}: {theirs.get(name)!r} there, {ours.get(name)!r} now"
-            for name in dict.fromkeys([*theirs, *ours])
-            if name not in (*FREE_FIELDS, "networks") and theirs.get(name) != ours.get(name)
+            f"{name}: {there.get(name)!r} there, {ours.get(name)!r} now"
+            for name in dict.fromkeys([*there, *ours])
+            if name not in (*FREE_FIELDS, "networks") and there.get(name) != ours.get(name)
         ]
         trained = theirs.get("networks", {})
         differing += [
@@ -199,7 +201,7 @@ def flat(recipe: Recipe) -> dict[str, Any]:
                 found |= walk(getattr(value, field.name), dotted)
             return found
         if isinstance(value, tuple):
-            return {name: list(value)}
+            return {name: [list(one) if isinstance(one, tuple) else one for one in value]}
         return {name: str(value) if isinstance(value, Path) else value}
 
     return walk(recipe, "")

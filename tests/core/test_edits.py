@@ -24,6 +24,7 @@ from ablax.core import (
     replace,
     replace_kind,
     with_head,
+    with_initializer,
     without,
 )
 from ablax.errors import AblaxError
@@ -37,8 +38,9 @@ from ablax.layers import (
     MaxPool,
     ReLU,
 )
-from ablax.layers.initializers import GAUSSIAN_001
+from ablax.layers.initializers import GAUSSIAN_001, ZEROS
 from ablax.zoo import alexnet_small, lenet5
+from ablax.zoo.resnet_cifar import resnet_cifar
 
 SMALL = alexnet_small(10, 1 / 32)
 SHAPE = (28, 28, 1)
@@ -221,3 +223,34 @@ def test_replacing_a_kind_exchanges_it_at_every_depth_and_nothing_else():
 def test_replacing_a_kind_that_is_not_there_is_refused():
     with pytest.raises(EditError, match="no AveragePool to replace"):
         replace_kind(AveragePool, lambda _: MaxPool(2, 2))(SMALL)
+
+
+def test_with_initializer_reaches_every_kernel_and_nothing_else():
+    before = leaves_by_path(initialize(SMALL, 0, SHAPE)["params"])
+    after = leaves_by_path(initialize(with_initializer(ZEROS)(SMALL), 0, SHAPE)["params"])
+    assert list(after) == list(before)
+    for path, leaf in after.items():
+        if path.endswith("/kernel"):
+            assert before[path].any()
+            assert not leaf.any()
+        else:
+            assert jnp.array_equal(leaf, before[path])
+
+
+def test_with_initializer_reaches_layers_at_any_depth():
+    starts = []
+
+    def note(_path, layer):
+        starts.extend([layer.kernel_init] if isinstance(layer, Convolution | Dense) else [])
+
+    changed = with_initializer(ZEROS)(resnet_cifar(8, features=2))
+    with pytest.raises(EditError):
+        edit(changed, note)
+    # depth counts the layers with weights
+    assert starts == [ZEROS] * 8
+
+
+def test_with_initializer_refuses_when_nothing_changes():
+    changed = with_initializer(GAUSSIAN_001)(SMALL)
+    with pytest.raises(EditError, match="changes nothing: no layer of the network has a kernel"):
+        with_initializer(GAUSSIAN_001)(changed)

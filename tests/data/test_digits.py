@@ -90,6 +90,19 @@ def test_a_distortion_keeps_the_digit_recognizable(digits):
     assert 0.6 < right.mean() < 0.98  # distorted enough to be worth learning
 
 
+def test_training_digits_distorted_once_are_other_pictures_of_the_same_scans(digits):
+    once = load_digits(distorted=True)
+    np.testing.assert_array_equal(once.test.images, digits.test.images)
+    np.testing.assert_array_equal(once.train.labels, digits.train.labels)
+    ours, upright = (each.train.images.astype(float).reshape(1437, -1) for each in (once, digits))
+    assert np.all(np.any(ours != upright, axis=1))
+    # a distorted digit is more like its own scan than like the next one
+    own = np.linalg.norm(ours - upright, axis=1)
+    other = np.linalg.norm(ours - np.roll(upright, 1, axis=0), axis=1)
+    assert np.mean(own < other) > 0.9
+    np.testing.assert_allclose(once.mean, [once.train.images.mean() / 255])
+
+
 def test_the_statistics_are_those_of_the_training_digits(digits):
     scaled = digits.train.images.astype(np.float64) / 255
     assert digits.mean == pytest.approx((scaled.mean(),), rel=1e-9)

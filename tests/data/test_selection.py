@@ -72,7 +72,9 @@ def test_the_classes_take_turns_until_one_runs_out():
 
 
 def test_a_class_that_the_set_lacks_is_refused():
-    with pytest.raises(DataError, match=r"data\.classes names 12, and digits has the labels 0 to 9"):
+    with pytest.raises(
+        DataError, match=r"data\.classes names 12, and digits has the labels 0 to 9"
+    ):
         select(load_digits(), classes=(3, 12))
 
 

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax.nn import initializers as jaxs
 
@@ -49,3 +50,25 @@ def test_orthogonal_draws_are_orthogonal_block_by_block_and_differ():
 
 def test_forget_gates_start_open_and_the_other_gates_at_zero():
     assert ours.FORGET_ONES(jax.random.key(0), (12,)).tolist() == [0] * 3 + [1] * 3 + [0] * 6
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 2, 5), (2, 7), (6, 6), (1, 1, 4, 9)])
+def test_an_orthogonal_kernel_keeps_lengths_and_angles_times_its_gain(shape):
+    kernel = ours.orthogonal(1.5)(jax.random.key(0), shape).reshape(-1, shape[-1])
+    matrix = kernel if kernel.shape[0] >= kernel.shape[1] else kernel.T
+    assert jnp.allclose(matrix.T @ matrix, 2.25 * jnp.eye(matrix.shape[1]), atol=1e-5)
+    other = ours.orthogonal(1.5)(jax.random.key(1), shape).reshape(-1, shape[-1])
+    assert not jnp.allclose(kernel, other, atol=0.1)
+
+
+def test_orthogonal_draws_are_uniform_over_rotations_and_reflections():
+    keys = jax.random.split(jax.random.key(2), 2000)
+    drawn = np.asarray(jax.jit(jax.vmap(lambda key: ours.orthogonal()(key, (2, 2))))(keys))
+    angles = np.arctan2(drawn[:, 1, 0], drawn[:, 0, 0])
+    assert np.all(np.abs(np.histogram(angles, 8, (-np.pi, np.pi))[0] - 250) < 75)
+    assert abs(np.mean(np.linalg.det(drawn))) < 0.1
+
+
+def test_all_equal_averages_the_inputs():
+    kernel = ours.ALL_EQUAL(jax.random.key(0), (3, 3, 2, 5))
+    assert jnp.allclose(kernel, 1 / 18)

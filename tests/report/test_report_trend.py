@@ -48,3 +48,14 @@ def test_a_report_holds_the_picture_of_a_section(study, tmp_path):
     assert "## Depth\n\nWhat was done.\n\n![" in text
     assert (tmp_path / "plots" / "by_depth.png").stat().st_size > 10_000
     assert "<h2>Depth</h2>" in page.read_text()
+
+
+def test_a_number_of_the_study_places_the_points(study):
+    def number(variant):
+        return float(variant.parameters)
+
+    trend = Trend("t", "T", "parameters", SERIES, (("test_error",),), number=number)
+    (axes,) = trend.draw(study).axes
+    line = next(line for line in axes.lines if line.get_label() == "one")
+    counts = [study.variant(name).parameters for name in ("full", "without_7")]
+    np.testing.assert_array_equal(line.get_xdata(), sorted(counts))

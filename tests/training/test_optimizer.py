@@ -1,11 +1,19 @@
 """Schedules and update rules, against the formulas of their papers."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from tiny import tiny_images, tiny_network
 
-from ablax.config import ConfigError, OptimizerConfig
-from ablax.training.optimizer import optimizer, schedule
+from ablax.config import ConfigError, OptimizerConfig, Recipe
+from ablax.core import parameter_shapes
+from ablax.recipe_options import override
+from ablax.training.feed import Resident
+from ablax.training.optimizer import check_rate_factors, optimizer, schedule
+from ablax.training.trainer import Trainer, data_mesh
+from ablax.zoo import lenet5
 
 
 def rates(config, epochs=4, steps_per_epoch=5):
@@ -38,6 +46,21 @@ def test_drops_that_fall_on_one_step_multiply():
 
 def test_constant_stays():
     assert np.allclose(rates(OptimizerConfig(rate=0.3, schedule="constant")), 0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("exponential", lambda t: 0.01**t),
+        ("inverse", lambda t: 1 / (1 + 99 * t)),
+        ("linear", lambda t: 1 - t),
+    ],
+)
+def test_smooth_falls_follow_their_formula_from_the_warmup_to_the_end(name, left):
+    config = OptimizerConfig(rate=2.0, schedule=name, drop_factor=0.01, warmup=1.0)
+    found = rates(config)
+    assert np.allclose(found[:5], [0.4, 0.8, 1.2, 1.6, 2.0])
+    assert np.allclose(found[5:], 2.0 * left(np.arange(16) / 15), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +110,131 @@ def test_clip_limits_the_norm_of_the_whole_gradient():
     )
     kernel, bias = updates(config, (30.0,), 0.0)
     assert np.isclose(np.hypot(kernel, bias), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["adagrad", "rmsprop"])
+def test_adaptive_rates_divide_by_the_root_of_gathered_squares_and_decay_beside(name):
+    config = OptimizerConfig(name=name, rate=0.1, weight_decay=0.01, schedule="constant")
+    kernel = bias = 2.0
+    squares = 0.0
+    for gradient in (0.5, -0.25, 3.0):
+        squares = {
+            "adagrad": squares + gradient**2,
+            "rmsprop": 0.9 * squares + 0.1 * gradient**2,
+        }[name]
+        step = gradient / np.sqrt(squares)
+        kernel, bias = kernel - 0.1 * (step + 0.01 * kernel), bias - 0.1 * step
+    assert np.allclose(updates(config, (0.5, -0.25, 3.0), 2.0), (kernel, bias), rtol=1e-5)
+
+
+def test_nesterov_looks_ahead_along_the_momentum():
+    config = OptimizerConfig(
+        rate=0.1, momentum=0.9, nesterov=True, weight_decay=0.0, schedule="constant"
+    )
+    weight, speed = 2.0, 0.0
+    for gradient in (0.5, -0.25):
+        speed = 0.9 * speed + gradient
+        weight -= 0.1 * (gradient + 0.9 * speed)
+    assert np.allclose(updates(config, (0.5, -0.25), 2.0), weight, rtol=1e-6)
+
+
+def test_lars_moves_each_kernel_by_a_share_of_its_length_and_biases_as_sgd():
+    config = OptimizerConfig(name="lars", rate=0.1, weight_decay=0.2, schedule="constant")
+    params = {
+        "a": {"kernel": jnp.array([[3.0, 4.0]]), "bias": jnp.array([1.0])},
+        "b": {"kernel": jnp.array([[0.3, -0.4]]), "bias": jnp.array([0.0])},
+    }
+    held, speed = jax.tree.map(np.asarray, params), jax.tree.map(np.zeros_like, params)
+    rule = optimizer(config, 1, 10)
+    state = rule.init(params)
+    for scale in (1.0, 1000.0):
+        slopes = jax.tree.map(lambda leaf, by=scale: by * (leaf + 1.0), params)
+        found, state = rule.update(slopes, state, params)
+        params = optax.apply_updates(params, found)
+        for layer in ("a", "b"):
+            kernel = held[layer]["kernel"]
+            pull = np.asarray(slopes[layer]["kernel"]) + 0.2 * kernel
+            pull *= np.linalg.norm(kernel) / np.linalg.norm(pull)
+            pulls = {"kernel": pull, "bias": np.asarray(slopes[layer]["bias"])}
+            for name, one in pulls.items():
+                speed[layer][name] = 0.9 * speed[layer][name] + one
+                held[layer][name] = held[layer][name] - 0.1 * speed[layer][name]
+    for layer in ("a", "b"):
+        assert np.allclose(params[layer]["kernel"], held[layer]["kernel"], rtol=1e-5)
+        assert np.allclose(params[layer]["bias"], held[layer]["bias"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw", "adagrad", "rmsprop", "lars"])
+def test_a_factor_multiplies_every_step_of_what_matches_and_zero_freezes(name):
+    factors = (("a/*", 0.5), ("*/bias", 3.0), ("frozen/*", 0.0))
+    config = OptimizerConfig(name=name, rate=0.1, schedule="constant")
+    params = {
+        layer: {"kernel": jnp.full((2, 2), 2.0), "bias": jnp.ones(2)}
+        for layer in ("a", "b", "frozen")
+    }
+    slopes = jax.tree.map(lambda leaf: leaf - 0.5, params)
+    plain, scaled = (
+        rule.update(slopes, rule.init(params), params)[0]
+        for rule in (
+            optimizer(config, 1, 10),
+            optimizer(OptimizerConfig(**{**vars(config), "rate_factors": factors}), 1, 10),
+        )
+    )
+    expected = {("a", "kernel"): 0.5, ("a", "bias"): 1.5, ("b", "kernel"): 1.0, ("b", "bias"): 3.0}
+    for (layer, kind), factor in expected.items():
+        assert np.allclose(scaled[layer][kind], factor * plain[layer][kind], rtol=1e-6)
+        assert np.all(np.asarray(plain[layer][kind]) != 0)
+    assert not np.any(np.asarray(scaled["frozen"]["kernel"]))
+    assert not np.any(np.asarray(scaled["frozen"]["bias"]))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("ouptut/*", r"did you mean 'output/\*'"),
+        ("*/biases", r"did you mean '\*/bias'"),
+        ("what", r"choose from: c1/\*, .*\*/kernel"),
+    ],
+)
+def test_a_factor_of_no_parameter_is_refused_with_patterns_that_match(pattern, hint):
+    paths = parameter_shapes(lenet5(10), (32, 32, 1))
+    check_rate_factors(OptimizerConfig(rate_factors=(("c1/*", 2.0), ("*/bias", 2.0))), paths)
+    config = OptimizerConfig(rate_factors=(("c1/*", 2.0), (pattern, 2.0)))
+    with pytest.raises(ConfigError, match=f"matches no parameter of the network: {hint}"):
+        check_rate_factors(config, paths)
+
+
+def test_a_trainer_refuses_a_factor_of_no_parameter_before_anything_compiles():
+    recipe = Recipe(optimizer=OptimizerConfig(rate_factors=(("conv9/*", 2.0),)))
+    mesh = data_mesh()
+    with pytest.raises(ConfigError, match=r"'conv9/\*', which matches no .* 'conv1/\*'"):
+        Trainer(tiny_network(), recipe, Resident(tiny_images(), 8, mesh), mesh)
+
+
+def test_factors_are_typed_as_pairs_on_the_command_line():
+    words = ["--optimizer.rate-factors", "*/bias", "2", "fc*", "0.1"]
+    found = override(Recipe(), words, "digits").optimizer.rate_factors
+    assert found == (("*/bias", 2.0), ("fc*", 0.1))
+
+
+def test_the_state_of_an_optimizer_is_what_checkpoints_hold():
+    params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
+    kinds = {
+        name: [
+            "/".join(str(getattr(key, "name", getattr(key, "idx", ""))) for key in path[:2])
+            for path, _ in jax.tree_util.tree_flatten_with_path(
+                optimizer(OptimizerConfig(name=name), 1, 10).init(params)
+            )[0]
+        ]
+        for name in ("sgd", "adamw")
+    }
+    assert kinds == {
+        "sgd": ["1/trace", "1/trace", "2/count"],
+        "adamw": ["0/count", "0/mu", "0/mu", "0/nu", "0/nu", "2/count"],
+    }
+
+
+@pytest.mark.parametrize("factor", [-1.0, float("nan"), float("inf")])
+def test_a_factor_that_no_rate_can_have_is_refused(factor):
+    with pytest.raises(ConfigError, match=r"optimizer\.rate-factors, 'fc\*', is .*of 0 or more"):
+        OptimizerConfig(rate_factors=(("fc*", factor),))

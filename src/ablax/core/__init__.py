@@ -14,6 +14,7 @@ from ablax.core.edits import (
     replace,
     replace_kind,
     with_head,
+    with_initializer,
     without,
 )
 from ablax.core.features import features, gradients, layer_shapes, output_gradients
@@ -65,5 +66,6 @@ __all__ = [
     "run",
     "run_one",
     "with_head",
+    "with_initializer",
     "without",
 ]

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable
 
 import flax.linen as nn
+from jax.nn.initializers import Initializer
 
 from ablax.core.layers import Layers
 from ablax.core.network import Network
@@ -200,6 +201,41 @@ def replace_kind(kind: type[nn.Module], instead: Callable[[Any], nn.Module]) -> 
             return edit(network, rewrite)
         except EditError:
             raise EditError(f"the network has no {kind.__name__} to replace") from None
+
+    return exchange
+
+
+def with_initializer(kernel_init: Initializer) -> Edit:
+    """The edit that gives every layer with a kernel, at any depth, another start of it.
+
+    Args:
+        kernel_init: Draws a kernel from key, shape and type: one of `ablax.layers.initializers`.
+
+    Raises:
+        EditError: When applied to a network no layer of which has a `kernel_init`, or whose layers
+            all have this one already.
+
+    Example:
+        >>> from ablax.layers.initializers import GAUSSIAN_001
+        >>> from ablax.zoo import lenet5
+        >>> with_initializer(GAUSSIAN_001)(lenet5(10)).head["output"].kernel_init is GAUSSIAN_001
+        True
+    """
+
+    def rewrite(path: str, layer: nn.Module) -> Layers | None:
+        if not hasattr(layer, "kernel_init"):
+            return None
+        inside = _edit_inside(layer, f"{path}/", rewrite)
+        return Layers({path.rpartition("/")[2]: inside.copy(kernel_init=kernel_init)})
+
+    def exchange(network: Network) -> Network:
+        try:
+            return edit(network, rewrite)
+        except EditError:
+            raise EditError(
+                "the edit changes nothing: no layer of the network has a kernel that starts "
+                "otherwise"
+            ) from None
 
     return exchange
 

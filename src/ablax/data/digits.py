@@ -5,7 +5,9 @@ by class. Each is drawn three times larger in the middle of a 32 x 32 picture, s
 pixels are left on every side to turn and move the digit in. Training pictures
 stand upright: the training step distorts them afresh for every sample
 (`ablax.data.augment.augment` with `ROTATE`, `SCALE` and `TRANSLATE`). The test pictures are four
-fixed distortions of each held-out digit, drawn from the same ranges.
+fixed distortions of each held-out digit, drawn from the same ranges. Where a question is about what
+a network learns without distortions, `digits:distorted` has training pictures that are distorted
+once and for all from the same ranges, so that they are of one kind with those of the test.
 
 Every number is a whole number or a short binary fraction, so the pictures are the same to the last
 bit with every version of NumPy and on every machine.
@@ -38,15 +40,21 @@ NOTE = (
 )
 """What a reader of a result must know about the pictures."""
 
+DISTORTED = "digits:distorted"
+_ONCE = "each training image is distorted once, in the same way as the test images"
 _ENLARGE = 3
 _FRACTION = 2.0**-12
 
 
-def load_digits() -> ImageSet:
+def load_digits(*, distorted: bool = False) -> ImageSet:
     """The set, made anew in about a second.
 
+    Args:
+        distorted: Whether each training picture is distorted too, once, as a test picture is.
+
     Returns:
-        1,437 upright training pictures and 1,440 distorted test pictures, 32 x 32 x 1.
+        1,437 training pictures, upright unless `distorted`, and 1,440 distorted test pictures, the
+        same in both cases; 32 x 32 x 1.
 
     Example:
         >>> digits = load_digits()
@@ -63,19 +71,20 @@ def load_digits() -> ImageSet:
     random = np.random.RandomState(0)
     held_out = stratified(labels.astype(np.int64), random)
     upright, test = drawings[~held_out], np.repeat(drawings[held_out], DISTORTIONS, axis=0)
-    train = Split(upright[..., None], labels[~held_out])
     turned = distort(test, random)[..., None]
+    seen = distort(upright, random) if distorted else upright
+    train = Split(seen[..., None], labels[~held_out])
 
     statistics = ChannelStatistics(channels=1)
     statistics.add(train.images)
     return ImageSet(
-        name="digits",
+        name=DISTORTED if distorted else "digits",
         train=train,
         test=Split(turned, np.repeat(labels[held_out], DISTORTIONS)),
         classes=tuple("0123456789"),
         mean=statistics.mean,
         std=statistics.std,
-        note=NOTE,
+        note=f"{_ONCE}; {NOTE}" if distorted else NOTE,
     )
 
 

@@ -1,7 +1,8 @@
 """Data sets by name, whole in memory or mapped from a file.
 
-`digits` is embedded; `tfds:NAME` is any set for image classification that tensorflow-datasets has
-prepared in the ArrayRecord format. The first call decodes it, later calls map the cache.
+`digits` and `digits:distorted` are embedded; `tfds:NAME` is any set for image classification that
+tensorflow-datasets has prepared in the ArrayRecord format. The first call decodes it, later calls
+map the cache.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from PIL import Image
 
 from ablax.data import cache as cache_folder
 from ablax.data import tfds_folder
-from ablax.data.digits import load_digits
+from ablax.data.digits import DISTORTED, load_digits
 from ablax.data.images import ChannelStatistics, DataError, ImageSet, Split
 from ablax.data.pictures import as_array, center, decode
 from ablax.errors import nearest
@@ -28,6 +29,8 @@ __all__ = ["DataError", "ImageSet", "Progress", "Split", "load"]
 Progress = Callable[[int, int], None]
 """Called with the number of pictures decoded and the number of all."""
 
+EMBEDDED = ("digits", DISTORTED)
+"""The sources that need no files."""
 _CHUNK = 500
 
 
@@ -42,7 +45,8 @@ def load(
     """The data set of this name.
 
     Args:
-        source: `digits`, or `tfds:NAME`, `tfds:NAME/config`, `tfds:NAME/config:1.0.0`.
+        source: `digits`, `digits:distorted`, or `tfds:NAME`, `tfds:NAME/config`,
+            `tfds:NAME/config:1.0.0`.
         folder: The prepared sets; by default TFDS_DATA_DIR, else `./data` if it holds the set,
             else `~/tensorflow_datasets`.
         cache: Where decoded sets are kept; by default ABLAX_CACHE, else `~/.cache/ablax`.
@@ -62,8 +66,8 @@ def load(
     """
     if image_size is not None and image_size < 1:
         raise DataError(f"image_size is {image_size}; expected at least 1 pixel")
-    if source == "digits":
-        return _resized(load_digits(), image_size)
+    if source in EMBEDDED:
+        return _resized(load_digits(distorted=source == DISTORTED), image_size)
     address = parse(source)
     prepared = tfds_folder.open_set(address, folder)
     label = f"{image_size}" if image_size else "native"
@@ -95,7 +99,7 @@ def parse(source: str) -> tfds_folder.Address:
     """
     if source.startswith("tfds:"):
         return tfds_folder.parse(source)
-    hint = nearest(source, ["digits"])
+    hint = nearest(source, EMBEDDED)
     if not hint.startswith("did you mean"):
         hint = f"did you mean 'tfds:{source}'?" if source.replace("_", "").isalnum() else ""
     raise DataError(

@@ -59,6 +59,7 @@ from ablax.layers.element import (
     maximum,
     multiply,
 )
+from ablax.layers.ensemble import Ensemble, ensemble_of
 from ablax.layers.gate import Gate, squeeze_excite
 from ablax.layers.group_normalization import GroupNormalization, group_normalization
 from ablax.layers.highway import Highway
@@ -130,6 +131,7 @@ from ablax.layers.selection import SelectChannels, select_channels
 from ablax.layers.shift import Shift, shift
 from ablax.layers.softmax import Softmax, softmax
 from ablax.layers.spatial_weights import SpatialWeights, spatial_weights
+from ablax.layers.tied import Tied
 from ablax.layers.video import VideoConvolution, video_convolution
 from ablax.layers.voting import (
     PixelAverage,
@@ -164,6 +166,7 @@ __all__ = [
     "DenselyConnected",
     "Dropout",
     "DualPath",
+    "Ensemble",
     "FieldError",
     "Gate",
     "GlobalAveragePool",
@@ -207,6 +210,7 @@ __all__ = [
     "Subsample",
     "Tanh",
     "Threshold",
+    "Tied",
     "TimeWindows",
     "Vectorize",
     "VideoConvolution",
@@ -227,6 +231,7 @@ __all__ = [
     "divide_by_local_deviation",
     "dropout",
     "ensemble",
+    "ensemble_of",
     "filter_bank",
     "filter_matrix",
     "fold",

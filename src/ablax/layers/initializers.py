@@ -74,6 +74,62 @@ def gaussian(deviation: float) -> Initializer:
     return initialize
 
 
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """A kernel as a matrix, window and inputs in its rows: `gain` times an orthogonal one.
+
+    With as many rows as columns or more K^T K = gain^2 1, else K K^T = gain^2 1: a dense layer with
+    as many features as inputs keeps every length, times the gain, and so does a chain of them. Q of
+    the QR decomposition of a normal matrix, its columns turned so that the diagonal of R is
+    positive, which makes the draw uniform.
+
+    Args:
+        gain: Length of a column, or of a row where there are fewer rows; about sqrt(2) in front of
+            a ReLU, which takes away half of the square of a length.
+
+    References:
+        Saxe, McClelland, Ganguli (2013): Exact solutions to the nonlinear dynamics of learning in
+        deep linear neural networks.
+
+    Example:
+        >>> kernel = orthogonal()(jax.random.key(0), (3, 3, 2, 4)).reshape(18, 4)
+        >>> bool(jnp.allclose(kernel.T @ kernel, jnp.eye(4), atol=1e-5))
+        True
+    """
+
+    def initialize(
+        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
+    ) -> Array:
+        del out_sharding
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        tall = (max(rows, columns), min(rows, columns))
+        normal = _in_a_row(lambda key, length: jax.random.normal(key, (length,)), key, tall)
+        q, r = jnp.linalg.qr(normal)
+        q = q * jnp.where(jnp.diagonal(r) < 0, -gain, gain)
+        return (q if rows >= columns else q.T).reshape(shape).astype(dtype)
+
+    return initialize
+
+
+def all_equal() -> Initializer:
+    """Every weight 1 / fan-in: every unit starts as the mean of its inputs, and all are the same.
+
+    Units that are the same get the same gradient and stay the same for ever, however long they are
+    trained: only a random start breaks the symmetry.
+
+    Example:
+        >>> all_equal()(jax.random.key(0), (2, 3)).tolist()
+        [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
+    """
+
+    def initialize(
+        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
+    ) -> Array:
+        del key, out_sharding
+        return jnp.full(shape, 1 / max(math.prod(shape[:-1]), 1), dtype)
+
+    return initialize
+
+
 def orthogonal_blocks() -> Initializer:
     """For a kernel (F, k F): k orthogonal matrices side by side, each drawn uniformly.
 
@@ -145,3 +201,9 @@ FORGET_ONES: Initializer = second_of_four(1.0)
 """One for the forget gate of an LSTM, zero for the others, so that it starts by remembering
 (Jozefowicz, Zaremba, Sutskever 2015, An empirical exploration of recurrent network
 architectures)."""
+
+ORTHOGONAL_RELU: Initializer = orthogonal(math.sqrt(2.0))
+"""Orthogonal kernels of gain sqrt(2), for layers followed by a ReLU (Saxe et al. 2013; He's 2)."""
+
+ALL_EQUAL: Initializer = all_equal()
+"""Every weight 1 / fan-in: the start from which nothing but one unit a layer is ever learned."""

@@ -176,9 +176,11 @@ def _draw_line(
 
 
 def decades_table(study: Study) -> Table:
-    """A row a variant: how the gradient changes from the last layers to the first."""
+    """A row a measured variant: how the gradient changes from the last layers to the first."""
     rows = []
     for variant in study.variants:
+        if not study.rows(NAME, variant=variant.name):
+            continue
         cells = [variant.label]
         for quantity in ("gradient_at_start", "gradient_at_end", "pull_at_start"):
             found = list(study.values(f"{variant.name}:{quantity}").values())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ablax.report.flatness import VariantFlatness, variant_flatness
-from ablax.report.results import QUANTITIES, Claim, Study, operand
+from ablax.report.quantity import QUANTITIES
+from ablax.report.results import Claim, Study, operand
 
 
 def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ...]:

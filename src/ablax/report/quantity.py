@@ -26,3 +26,18 @@ class Quantity:
     of: Callable[[tuple[Row, ...]], float]
     unit: str = ""
     digits: int = 2
+
+
+def _of_run(name: str, label: str, unit: str, digits: int = 2) -> dict[str, Quantity]:
+    """What `Run` itself has under that name, as a column of `results.csv`."""
+    return {name: Quantity(label, lambda rows: float(rows[-1][name]), unit, digits)}
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    **_of_run("test_error", "test error", "points"),
+    **_of_run("train_error", "training error", "points"),
+    **_of_run("train_loss", "training loss", "nats", 3),
+    **_of_run("mean_train_error", "training error over all epochs", "points"),
+    **_of_run("seconds", "training time", "s", 1),
+}
+"""What every run has: of its last epoch, of all its epochs, and the time they took."""

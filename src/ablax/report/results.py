@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from ablax.errors import AblaxError, nearest
-from ablax.report.quantity import Quantity, Row
+from ablax.report.quantity import QUANTITIES, Quantity, Row
 from ablax.report.section import Section
 
 
@@ -147,18 +147,6 @@ class Published:
     def name(self) -> str:
         """What a column or a legend calls it."""
         return self.short or self.source.split(",")[0].split("(")[0].strip()[:40]
-
-
-QUANTITIES: Mapping[str, Quantity] = {
-    "test_error": Quantity("test error", lambda rows: rows[-1]["test_error"], "points"),
-    "train_error": Quantity("training error", lambda rows: rows[-1]["train_error"], "points"),
-    "train_loss": Quantity("training loss", lambda rows: rows[-1]["train_loss"], "nats", 3),
-    "mean_train_error": Quantity(
-        "training error over all epochs", lambda rows: _mean(rows, "train_error"), "points"
-    ),
-    "seconds": Quantity("training time", lambda rows: sum(r["seconds"] for r in rows), "s", 1),
-}
-"""What every run has: of its last epoch, of all its epochs, and the time they took."""
 
 
 @dataclass(frozen=True)

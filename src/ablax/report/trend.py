@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ablax.report.drawing import WIDTH, blank, logarithmic, look, settings, where, write_caption
-from ablax.report.results import Study
+from ablax.report.results import Study, Variant
 from ablax.report.section import Picture
 from ablax.report.statistics import mean, mean_interval
 
@@ -31,6 +31,8 @@ class Trend:
         series: Label to the variants by their number; those that were not run are left out.
         panels: The quantities of each panel, drawn together where there are several.
         logarithmic_x: Whether the numbers grow by factors.
+        number: Gives the number of a variant where only the study knows it, such as its
+            parameters; those of `series` are its order then.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Trend:
     series: Mapping[str, Mapping[float, str]]
     panels: tuple[tuple[str, ...], ...]
     logarithmic_x: bool = False
+    number: Callable[[Variant], float] | None = None
 
     @property
     def picture(self) -> Picture:
@@ -65,7 +68,8 @@ class Trend:
 
     def _draw_panel(self, axes: Axes, study: Study, quantities: tuple[str, ...]) -> None:
         place = 0
-        for label, variants in self.series.items():
+        series = {label: self._numbered(study, names) for label, names in self.series.items()}
+        for label, variants in series.items():
             for quantity in quantities:
                 kind = study.quantity(quantity).label.split(", ")[-1]
                 more = f", {kind}" if len(quantities) > 1 else ""
@@ -82,11 +86,18 @@ class Trend:
         axes.grid(color="#E4E4E4")
         if axes.dataLim.ymin >= 0:
             axes.set_ylim(bottom=0)
-        shown = sorted({at for variants in self.series.values() for at in variants})
+        shown = sorted({at for variants in series.values() for at in variants})
         if self.logarithmic_x:
             logarithmic(axes, "x")
         else:
-            axes.set_xticks([at for at in shown if _ran(study, self.series, at)])
+            axes.set_xticks([at for at in shown if _ran(study, series, at)])
+
+    def _numbered(self, study: Study, variants: Mapping[float, str]) -> Mapping[float, str]:
+        """The variants by the numbers that they are drawn at."""
+        if self.number is None:
+            return variants
+        ran = [name for name in variants.values() if name in study.names]
+        return {float(self.number(study.variant(name))): name for name in ran}
 
 
 def _ran(study: Study, series: Mapping[str, Mapping[float, str]], at: float) -> bool:

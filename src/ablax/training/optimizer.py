@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+import math
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any, assert_never
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +13,18 @@ import optax
 from jaxtyping import PyTree
 
 from ablax.config import ConfigError, OptimizerConfig
+from ablax.errors import nearest
 
 
 def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> optax.Schedule:
     """The learning rate at every step: a linear warm-up from rate / steps, then the named fall.
 
-    constant: rate. step: rate * drop_factor^k after the k-th of `drops`. cosine:
-    rate * (1 + cos(pi * t)) / 2, with t from 0 after the warm-up to 1 at the end.
+    With t from 0 after the warm-up to 1 at the end, the rate is multiplied by
+
+    constant: 1. step: drop_factor^k after the k-th of `drops`. cosine: (1 + cos(pi t)) / 2.
+    exponential: drop_factor^t. linear: 1 - t (Caffe's "poly" of power 1). inverse:
+    1 / (1 + (1 / drop_factor - 1) t) (Caffe's "inv" of power 1). At their end, exponential and
+    inverse are at rate * drop_factor, cosine and linear at 0.
 
     Args:
         config: Names the schedule.
@@ -32,6 +40,7 @@ def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> opta
     References:
         Goyal et al. (2017): Accurate, large minibatch SGD, section 2.2 (warm-up).
         Loshchilov, Hutter (2017): SGDR: stochastic gradient descent with warm restarts (cosine).
+        Bottou (2012): Stochastic gradient descent tricks (inverse).
 
     Example:
         >>> rate = schedule(OptimizerConfig(rate=1.0, schedule="step", drops=(0.5,)), 2, 10)
@@ -45,17 +54,28 @@ def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> opta
             f"optimizer.warmup is {config.warmup} epochs of {epochs}: it must end before the "
             "training does, so lower it or raise train.epochs"
         )
-    if config.schedule == "constant":
-        fall = optax.constant_schedule(config.rate)
-    elif config.schedule == "cosine":
-        fall = optax.cosine_decay_schedule(config.rate, total - warmup)
-    elif config.schedule == "step":
-        fall = optax.piecewise_constant_schedule(config.rate, _drops(config, total, warmup))
-    else:
-        assert_never(config.schedule)
+    fall = _fall(config, total, warmup)
     if warmup == 0:
         return fall
     return optax.join_schedules([lambda step: config.rate * (step + 1) / warmup, fall], [warmup])
+
+
+def _fall(config: OptimizerConfig, total: int, warmup: int) -> optax.Schedule:
+    """The rate by steps since the warm-up."""
+    left, last = total - warmup, config.drop_factor
+    if config.schedule == "constant":
+        return optax.constant_schedule(config.rate)
+    if config.schedule == "cosine":
+        return optax.cosine_decay_schedule(config.rate, left)
+    if config.schedule == "step":
+        return optax.piecewise_constant_schedule(config.rate, _drops(config, total, warmup))
+    if config.schedule == "exponential":
+        return optax.exponential_decay(config.rate, left, last)
+    if config.schedule == "linear":
+        return optax.linear_schedule(config.rate, 0.0, left)
+    if config.schedule == "inverse":
+        return lambda step: config.rate / (1 + (1 / last - 1) * step / left)
+    assert_never(config.schedule)
 
 
 def _drops(config: OptimizerConfig, total: int, warmup: int) -> dict[int, float]:
@@ -75,29 +95,110 @@ def _drops(config: OptimizerConfig, total: int, warmup: int) -> dict[int, float]
 def optimizer(
     config: OptimizerConfig, epochs: int, steps_per_epoch: int
 ) -> optax.GradientTransformation:
-    """The update rule: clip, decay kernels, gather momentum, scale by the schedule.
+    """The update rule: clip, decay kernels, gather momentum, scale by the schedule and the factors.
 
-    sgd: v' = momentum * v + (g + weight_decay * w), w' = w - rate * v'. adamw: w' = w - rate *
-    (adam(g) + weight_decay * w). Weights decay outside the loss, and only kernels do: not biases,
-    and not the scales of normalization.
+    w' = w - rate * factor * step, where the factor is the product of the `rate_factors` that match
+    the parameter's path, g is the gradient, h = g + weight_decay * w, and the step is
+
+    sgd: v' = momentum * v + h; with `nesterov`, h + momentum * v'.
+    lars: as sgd, with h scaled to the length of its kernel: h |w| / |h|. The rate is then the
+    share of its length by which a kernel moves; You et al. write it as a product of two, the second
+    about 0.001. Biases and scales of normalization move as with sgd.
+    adamw: m' / (sqrt(v') + 1e-8) + weight_decay * w, with m and v the averages of g and g^2 over
+    about 10 and 1000 steps, corrected for their start at 0.
+    adagrad: g / sqrt(sum of all g^2 + 1e-10) + weight_decay * w.
+    rmsprop: g / sqrt(v' + 1e-8) + weight_decay * w, with v' = 0.9 v + 0.1 g^2 from v = 0.
+
+    Weights decay outside the loss, and only kernels do: not biases, and not the scales of
+    normalization.
 
     Raises:
         ConfigError: As `schedule`.
 
     References:
         Krizhevsky, Sutskever, Hinton (2012): ImageNet classification with deep convolutional neural
-        networks, section 5 (sgd). Loshchilov, Hutter (2019): Decoupled weight decay (adamw).
+        networks, section 5 (sgd). Sutskever, Martens, Dahl, Hinton (2013): On the importance of
+        initialization and momentum in deep learning (nesterov). Duchi, Hazan, Singer (2011):
+        Adaptive subgradient methods for online learning and stochastic optimization (adagrad).
+        Tieleman, Hinton (2012): Lecture 6.5, rmsprop. Kingma, Ba (2015): Adam: a method for
+        stochastic optimization. Loshchilov, Hutter (2019): Decoupled weight decay regularization
+        (adamw). You, Gitman, Ginsburg (2017): Large batch training of convolutional networks
+        (lars).
     """
     rate = schedule(config, epochs, steps_per_epoch)
-    decay = optax.add_decayed_weights(config.weight_decay, mask=_kernels)
-    if config.name == "sgd":
-        rule = [decay, optax.trace(config.momentum, nesterov=config.nesterov)]
-    elif config.name == "adamw":
-        rule = [optax.scale_by_adam(), decay]
-    else:
-        assert_never(config.name)
     clip = [] if config.clip is None else [optax.clip_by_global_norm(config.clip)]
-    return optax.chain(*clip, *rule, optax.scale_by_learning_rate(rate))
+    factors = [_scale_by_factors(config)] if config.rate_factors else []
+    return optax.chain(*clip, *_rule(config), *factors, optax.scale_by_learning_rate(rate))
+
+
+def _rule(config: OptimizerConfig) -> list[optax.GradientTransformation]:
+    """The step of the named optimizer, before rate and factors."""
+    decay = optax.add_decayed_weights(config.weight_decay, mask=_kernels)
+    momentum = optax.trace(config.momentum, nesterov=config.nesterov)
+    if config.name == "sgd":
+        return [decay, momentum]
+    if config.name == "lars":
+        return [decay, optax.masked(optax.scale_by_trust_ratio(), _kernels), momentum]
+    if config.name == "adamw":
+        return [optax.scale_by_adam(), decay]
+    if config.name == "adagrad":
+        return [optax.scale_by_rss(initial_accumulator_value=0.0, eps=1e-10), decay]
+    if config.name == "rmsprop":
+        return [optax.scale_by_rms(decay=0.9, eps=1e-8), decay]
+    assert_never(config.name)
+
+
+def rate_factor(config: OptimizerConfig, path: str) -> float:
+    """The factor on the rate of one parameter: the product of all whose pattern matches its path.
+
+    Patterns are those of a shell: `*` stands for anything, `/` too.
+
+    Example:
+        >>> config = OptimizerConfig(rate_factors=(("*/bias", 2.0), ("fc*", 0.1)))
+        >>> [rate_factor(config, path) for path in ("conv1/kernel", "conv1/bias", "fc8/bias")]
+        [1.0, 2.0, 0.2]
+    """
+    factors = [factor for pattern, factor in config.rate_factors if fnmatchcase(path, pattern)]
+    return math.prod(factors, start=1.0)
+
+
+def check_rate_factors(config: OptimizerConfig, paths: Iterable[str]) -> None:
+    """Refuse a factor that no parameter of the network would have.
+
+    Args:
+        config: Names patterns.
+        paths: Of all parameters, such as `conv1/conv/kernel`.
+
+    Raises:
+        ConfigError: A pattern matches none of them.
+    """
+    known = list(paths)
+    for pattern, _ in config.rate_factors:
+        if not any(fnmatchcase(path, pattern) for path in known):
+            layers = [f"{path.partition('/')[0]}/*" for path in known]
+            kinds = [f"*/{path.rpartition('/')[2]}" for path in known]
+            would_match = list(dict.fromkeys([*layers, *kinds, *known]))
+            raise ConfigError(
+                f"optimizer.rate-factors has {pattern!r}, which matches no parameter of the "
+                f"network: {nearest(pattern, would_match)}"
+            )
+
+
+def _scale_by_factors(config: OptimizerConfig) -> optax.GradientTransformation:
+    """Multiplies every step by the factor of its parameter; keeps no state."""
+
+    def scale(updates: PyTree, params: PyTree | None) -> PyTree:
+        del params
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: leaf * rate_factor(config, _joined(path)), updates
+        )
+
+    return optax.stateless(scale)
+
+
+def _joined(path: tuple[Any, ...]) -> str:
+    """The path of a leaf as `ablax.core.leaves_by_path` gives it."""
+    return "/".join(str(getattr(key, "key", key)) for key in path)
 
 
 def _kernels(params: PyTree) -> PyTree:

@@ -13,9 +13,9 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float32, Int32
 
 from ablax.config import Recipe
-from ablax.core import Network, check
+from ablax.core import Network, check, parameter_shapes
 from ablax.training.feed import Feed
-from ablax.training.optimizer import optimizer, schedule
+from ablax.training.optimizer import check_rate_factors, optimizer, schedule
 from ablax.training.state import State, initial_state
 from ablax.training.step import Judgment, StepFigures, Task, evaluation_step
 
@@ -58,11 +58,14 @@ class Trainer:
     Raises:
         LayerError: The network does not fit the images.
         AblaxError: Its scores do not fit the classes.
-        ConfigError: The schedule does not fit the training's length.
+        ConfigError: The schedule does not fit the training's length, or a rate factor is of no
+            parameter.
     """
 
     def __init__(self, network: Network, recipe: Recipe, feed: Feed, mesh: Mesh) -> None:
         check(network, feed.image_shape, feed.classes)
+        if recipe.optimizer.rate_factors:
+            check_rate_factors(recipe.optimizer, parameter_shapes(network, feed.image_shape))
         train = recipe.train
         self.recipe = recipe
         self.feed = feed

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fnmatch import fnmatch
-from typing import Any
+from fnmatch import fnmatchcase
 
 import jax
 from jaxtyping import PyTree
 
+from ablax.core import leaves_by_path
 from ablax.errors import AblaxError, nearest
 from ablax.training.state import State
 
@@ -52,11 +52,10 @@ def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
         AblaxError: As `transplant`.
     """
     ours, theirs = (
-        {_path(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
-        for tree in (here, there)
+        {name: leaf.shape for name, leaf in leaves_by_path(tree).items()} for tree in (here, there)
     )
     for pattern in fresh:
-        if not any(fnmatch(name, pattern) for name in ours):
+        if not any(fnmatchcase(name, pattern) for name in ours):
             raise AblaxError(
                 f"{pattern!r} matches no parameter of the network: {nearest(pattern, list(ours))}"
             )
@@ -68,17 +67,16 @@ def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
             )
 
 
-def _taken(here: Any, there: Any, fresh: tuple[str, ...]) -> Any:
-    found = {_path(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(there)}
-    return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: leaf if _is_fresh(_path(path), fresh) else found[_path(path)], here
-    )
+def _taken(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> PyTree:
+    """The leaves of `there`, but those of `here` that are to be fresh."""
+    names, leaves = list(leaves_by_path(here)), jax.tree.leaves(here)
+    found = leaves_by_path(there)
+    chosen = [
+        leaf if _is_fresh(name, fresh) else found[name]
+        for name, leaf in zip(names, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(here), chosen)
 
 
 def _is_fresh(name: str, fresh: tuple[str, ...]) -> bool:
-    return any(fnmatch(name, pattern) for pattern in fresh)
-
-
-def _path(path: tuple[Any, ...]) -> str:
-    """The keys of a leaf, as in `conv1/conv/kernel`."""
-    return "/".join(str(getattr(key, "key", key)) for key in path)
+    return any(fnmatchcase(name, pattern) for pattern in fresh)
