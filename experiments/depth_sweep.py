@@ -5,7 +5,7 @@ networks of 8 to 110 layers, which start from bit-equal weights wherever both ha
 gradient that reaches each of their layers; the same without batch normalization and with tanh.
 
 Source: The lectures (Risteski 2020, lecture 4, "really deep convnets do not train well", and
-lecture 2 on residual networks), after He, Zhang, Ren and Sun (2015), Deep residual learning for
+Redfern 2018 on residual networks), after He, Zhang, Ren and Sun (2015), Deep residual learning for
 image recognition, section 4.2, table 6 and figure 6.
 
 Prediction: On CIFAR-10 the deeper plain networks have the larger training error, not only the

@@ -6,15 +6,15 @@ weights, stopping early, first weights from other classes, or the mean of five n
 remedy stands alone beside the same plain network, which is trained on a third of the images that
 are not held out, all for about as many steps.
 
-Source: The lectures, L1 ("Training CNN: avoid overfitting": more data are always the best way,
-regularizations, dropout; "Alternative error functions": tie together weights), L3 ("Generalization:
-stop early, augment, drop out, transfer, weight decay"), and L0 (elastic distortions; six residual
-networks together: 3.57 %). Hinton et al. (2012), Improving neural networks by preventing
-co-adaptation of feature detectors; Simard, Steinkraus, Platt (2003), Best practices for
-convolutional neural networks; Prechelt (1998), Early stopping, but when?; Yosinski et al. (2014),
-How transferable are features in deep neural networks?; Eigen et al. (2014), Understanding deep
-architectures using a recursive convolutional network; Hansen, Salamon (1990), Neural network
-ensembles.
+Source: The lectures (Xing 2020, lecture 10, "Training CNN: avoid overfitting": more data are always
+the best way, regularizations, dropout; "Alternative error functions": tie together weights; the
+handwritten lecture, "Generalization: stop early, augment, drop out, transfer, weight decay";
+Risteski 2020, lecture 4: elastic distortions, and six residual networks together, 3.57 %). Hinton
+et al. (2012), Improving neural networks by preventing co-adaptation of feature detectors; Simard,
+Steinkraus, Platt (2003), Best practices for convolutional neural networks; Prechelt (1998), Early
+stopping, but when?; Yosinski et al. (2014), How transferable are features in deep neural networks?;
+Eigen et al. (2014), Understanding deep architectures using a recursive convolutional network;
+Hansen, Salamon (1990), Neural network ensembles.
 
 Prediction: The error falls as a power of the number of images, by about a third when they are
 tripled. Distortions by which new digits differ too (rotations, scales, moves) help more than three

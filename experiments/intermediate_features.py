@@ -4,7 +4,7 @@ Question: Do the features of a network lie apart more linearly, layer by layer, 
 more than pixels on images of another kind? A linear SVM and softmax regression are fitted to the
 features of each layer.
 
-Source: The lecture (Risteski 2020, lecture 0), slide "AlexNet: intermediate features", after R.
+Source: The lecture (Risteski 2020, lecture 4), slide "AlexNet: intermediate features", after R.
 Fergus. The experiment is that of Zeiler and Fergus (2014), Visualizing and understanding
 convolutional networks, section 5.3 and table 7: the network has learned from ImageNet, and the
 classifiers are fitted to its features of Caltech-101 and Caltech-256.
@@ -40,7 +40,7 @@ LAYERS = {1: "pool1", 2: "pool2", 3: "conv3", 4: "conv4", 5: "pool5", 6: "fc6", 
 """As the lecture counts them: 1, 2 and 5 are "Conv + Pool"."""
 
 _LECTURE = (
-    "Risteski (2020), Deep learning, lecture 0, slide 'AlexNet: intermediate features', as in "
+    "Risteski (2020), Deep learning, lecture 4, slide 'AlexNet: intermediate features', as in "
     "Zeiler and Fergus (2014), table 7; the network had learned from ImageNet"
 )
 

@@ -5,10 +5,10 @@ convolutions and two dense layers, without normalization and without dropout, tr
 descent with momentum from He's start at a falling rate; every variant changes one thing: the rule,
 how the rate falls by epoch or differs by layer, how the weights start, or the size of the batch.
 
-Source: The lectures (Risteski 2020, lecture 3, "Variants of SGD: momentum, adaptive learning rate,
-Adam; Initialization: exploding / vanishing, symmetry"; lecture 1, "Training CNN: highly nonconvex
-objective": add momentum, decrease the learning rate regularly, different layers use different
-learning rates, initialization really cares).
+Source: The lectures (Xing 2020, lecture 10, "Training CNN: highly nonconvex objective": add
+momentum, decrease the learning rate regularly, different layers use different learning rates,
+initialization really cares; the handwritten lecture, "Variants of SGD: momentum, adaptive learning
+rate, Adam; Initialization: exploding / vanishing, symmetry").
 
 Prediction: Without momentum learning is slower at any rate; adaptive rates learn about as fast as
 momentum with its rate chosen well. A constant rate ends at a larger loss than one that falls. Rates
