@@ -1,0 +1,148 @@
+"""Multi-scale features: one window, or several side by side in an inception module.
+
+Question: Is a module that looks through windows of 1x1, 3x3 and 5x5 at once better than layers of
+one window, and what do its 1x1 reductions save? One small body with three modules of equal output
+features: 1x1, 3x3 or 5x5 convolutions alone; the module as it was first thought of (figure 2a); the
+module with reductions (figure 2b), and the same with the reductions taken out.
+
+Source: The lectures (Risteski 2020, lecture 4, "GoogLeNet": larger kernels for global, smaller ones
+for local features, several at every level, and "dimensionality reduction to keep computational
+requirements down"; Redfern 2018, "Design", "Parallel"), after Szegedy et al. (2014), Going deeper
+with convolutions, section 4 and figure 2.
+
+Prediction: 1x1 convolutions, which see neighbors only through pooling and the first layer, err most
+by far. 5x5 alone errs no more than 3x3 alone, at 2.8 times its cost; the module with reductions has
+half the multiply-accumulates of 3x3 alone, a fifth of those of 5x5 alone, and errs about as much
+as 3x3. Taking its reductions out nearly doubles its cost and changes the error by less than can be
+told. The naive module hands all its input on through the pool, so half of its output costs nothing
+here, where the features double from module to module: it is not dear, but it leaves fewer learned
+features and should err more than the reduced one. The lecture states no errors of single windows;
+it says that kernels of several sizes see both global and local features, and that reductions keep
+the cost down.
+
+Command: make experiment NAME=multiscale [CONFIG=smoke|digits|fashion_mnist|cifar10]
+
+Cost: see `experiments/results/`. The epochs of the digits were set by the training losses of a
+first try with 24 epochs, in which 1x1 alone had hardly flattened.
+"""
+
+from collections.abc import Callable
+
+from ablax.core import Chain, Layers, Network, chain
+from ablax.experiment import Budget, Experiment, Inputs, Treatment
+from ablax.layers import MaxPool, Parallel
+from ablax.report.results import Claim
+from ablax.zoo import heads, tails
+from ablax.zoo.inception_modules import naive, normalized, reduced
+
+Module = Callable[[int], Chain | Parallel]
+"""From the channels of its input to what stands between two pools and gives twice as many."""
+
+
+def single(window: int) -> Module:
+    """Convolutions of one window."""
+    return lambda channels: normalized(2 * channels, window)
+
+
+def first_thought(channels: int) -> Parallel:
+    """Figure 2(a): a pool that hands all channels on; three windows share the others, 1 : 2 : 1."""
+    return naive(channels // 4, channels // 2, channels // 4, normalized)
+
+
+def with_reductions(channels: int) -> Parallel:
+    """Figure 2(b) in the proportions of GoogLeNet's first module, inception_3a."""
+    eighth = channels // 4
+    return reduced(
+        one=2 * eighth,
+        reduce3=3 * eighth,
+        three=4 * eighth,
+        reduce5=eighth // 2,
+        five=eighth,
+        projection=eighth,
+        convolve=normalized,
+    )
+
+
+def without_reductions(channels: int) -> Parallel:
+    """The same features in every branch; 3x3 and 5x5 are given all channels of the input."""
+    eighth = channels // 4
+    return Parallel(
+        Layers(
+            branch1x1=normalized(2 * eighth, 1),
+            branch3x3=normalized(4 * eighth, 3),
+            branch5x5=normalized(eighth, 5),
+            branch_pool=chain(pool=MaxPool(3, 1, padding=1), project=normalized(eighth, 1)),
+        )
+    )
+
+
+def of_modules(module: Module) -> Callable[[Inputs], Network]:
+    """A 3x3 convolution, then three modules, each of twice the features and behind a 2x2 pool."""
+
+    def network(inputs: Inputs) -> Network:
+        first = channels = 8 * max(1, round(4 * inputs.width))
+        body = Layers()
+        for number in range(1, 4):
+            if number > 1:
+                body += Layers({f"pool{number}": MaxPool(2, 2)})
+            body += Layers({f"module{number}": module(channels)})
+            channels *= 2
+        return Network(
+            tail=tails.cifar(first),
+            body=body,
+            head=heads.global_average_pool(inputs.classes),
+        )
+
+    return network
+
+
+MODULES: dict[str, Module] = {
+    "only_1x1": single(1),
+    "only_3x3": single(3),
+    "only_5x5": single(5),
+    "naive": first_thought,
+    "unreduced": without_reductions,
+}
+
+SEVERAL_WINDOWS = Claim(
+    "3x3 convolutions alone err more than the module with reductions", "only_3x3", "inception"
+)
+
+EXPERIMENT = Experiment(
+    about=__doc__,
+    network=of_modules(with_reductions),
+    baseline="inception",
+    variants={name: Treatment(network=of_modules(of)) for name, of in MODULES.items()},
+    labels={
+        "inception": "module with 1x1 reductions",
+        "only_1x1": "1x1 alone",
+        "only_3x3": "3x3 alone",
+        "only_5x5": "5x5 alone",
+        "naive": "naive module",
+        "unreduced": "module without reductions",
+    },
+    budgets={
+        "smoke": Budget({"data.image_size": 12, "width": 0.25}, only=("naive",)),
+        "digits": Budget(
+            {
+                "data.image_size": 24,
+                "train.epochs": 28,
+                "train.evaluate_every": 6,
+                "width": 0.25,
+                "seeds": 4,
+            }
+        ),
+        "fashion_mnist": Budget({"train.epochs": 20, "train.evaluate_every": 5, "width": 0.5}),
+    },
+    claims=(
+        SEVERAL_WINDOWS,
+        Claim("so do 1x1 convolutions alone", "only_1x1", "inception"),
+        Claim("so do 5x5 convolutions alone", "only_5x5", "inception"),
+    ),
+    expectations=(
+        Claim("1x1 convolutions alone err more than 3x3 alone", "only_1x1", "only_3x3"),
+        Claim("the naive module errs more than the one with reductions", "naive", "inception"),
+        Claim("5x5 alone trains longer than the module", "only_5x5:seconds", "inception:seconds"),
+    ),
+    decides=SEVERAL_WINDOWS,
+)

@@ -1,0 +1,179 @@
+"""Separable convolutions: mixing space and channels together, apart, in groups, or by shifting.
+
+Question: What is lost, and what is saved, when a 3x3 convolution over all channels is replaced by
+something with fewer weights? One small body of six 3x3 layers; depthwise separable convolutions,
+convolutions in four groups with and without a channel shuffle, and shifts with 1x1 convolutions
+stand in their place at equal width; and a standard network narrowed to the parameters of the
+depthwise separable one.
+
+Source: The lecture (Redfern 2018, "Design"): "3x3 mixes across space, 1x1 mixes across channel",
+MobileNet, ShuffleNet and ShiftNet; after Howard et al. (2017), MobileNets, section 3.1, Zhang,
+Zhou, Lin and Sun (2017), ShuffleNet, section 3.1, and Wu et al. (2017), Shift, section 3.
+
+Prediction: At equal width the standard network errs least or as little as any can tell; depthwise
+separable comes close with an eighth of the multiply-accumulates; at equal parameters it errs less
+than the standard network narrowed. A shuffle lowers the error of groups, which without it cannot
+learn of each other behind the first layer. Shifts err more than depthwise convolutions: there is
+nothing to learn in them. None of this need save time: on a CPU we expect a depthwise separable step
+to take more than a third of a standard one in spite of its eighth of the products, and groups to
+save nothing, because narrow matrices do not fill the processor. The lecture says that little is
+lost, and that there is less reuse of feature maps in the computation, hence good for a vector
+architecture and inefficient for a matrix architecture; ShuffleNet's authors find that shuffling
+lowers the error at every number of groups.
+
+Command: make experiment NAME=separable [CONFIG=smoke|digits|fashion_mnist|cifar10]
+
+Cost: see `experiments/results/`.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from functools import cache
+
+from ablax.core import Chain, Layers, Network, chain, count_parameters
+from ablax.experiment import Budget, Experiment, Inputs, Treatment
+from ablax.layers import ReLU
+from ablax.layers.normalized import normalized
+from ablax.layers.rearrangement import ChannelShuffle
+from ablax.layers.shift import Shift
+from ablax.measurements.step_time import step_time
+from ablax.report.results import Claim
+from ablax.zoo import heads, tails
+
+GROUPS = 4
+
+Unit = Callable[[int, int, int], Chain]
+"""From channels, features and stride to what mixes space and channels."""
+
+
+def standard(channels: int, features: int, stride: int) -> Chain:
+    """3x3 over all channels: 9 C F weights."""
+    del channels  # a convolution counts them itself
+    return normalized(features, 3, stride, relu=ReLU())
+
+
+def depthwise_separable(channels: int, features: int, stride: int) -> Chain:
+    """3x3 in each channel, then 1x1 over all: 9 C + C F weights."""
+    return chain(
+        space=normalized(channels, 3, stride, groups=channels, relu=ReLU()),
+        channels=normalized(features, 1, relu=ReLU()),
+    )
+
+
+def grouped(channels: int, features: int, stride: int) -> Chain:
+    """3x3 in four groups of channels, which never meet: 9 C F / 4 weights."""
+    del channels
+    return normalized(features, 3, stride, groups=GROUPS, relu=ReLU())
+
+
+def shuffled(channels: int, features: int, stride: int) -> Chain:
+    """As `grouped`, and the channels of each group are dealt out to all groups."""
+    return chain(grouped=grouped(channels, features, stride), shuffle=ChannelShuffle(GROUPS))
+
+
+def shifted(channels: int, features: int, stride: int) -> Chain:
+    """Nine parts of the channels move by a pixel each way, then 1x1 over all: C F weights."""
+    del channels
+    return chain(shift=Shift(3), channels=normalized(features, 1, stride, relu=ReLU()))
+
+
+def body(unit: Unit, features: int, inputs: Inputs) -> Network:
+    """A 3x3 convolution, then three stages of two units: maps halve, features double."""
+    layers, channels = {}, features
+    for stage in range(3):
+        for number in (1, 2):
+            stride = 2 if stage and number == 1 else 1
+            layers[f"unit{stage + 1}_{number}"] = unit(channels, features * 2**stage, stride)
+            channels = features * 2**stage
+    return Network(tails.cifar(features), Layers(layers), heads.global_average_pool(inputs.classes))
+
+
+def width(inputs: Inputs) -> int:
+    """Features of the first stage: 64 at width 1, divisible by the groups, enough to shift."""
+    return max(12, GROUPS * round(64 / GROUPS * inputs.width))
+
+
+def of_units(unit: Unit) -> Callable[[Inputs], Network]:
+    """The network made of these units."""
+    return lambda inputs: body(unit, width(inputs), inputs)
+
+
+@cache
+def narrow(inputs: Inputs) -> Network:
+    """Standard, of the features at which it has nearly the parameters of the separable network."""
+
+    def parameters(network: Network) -> int:
+        return count_parameters(network, inputs.image_shape)
+
+    def built(features: int) -> Network:
+        return body(standard, features, inputs)
+
+    wanted = parameters(of_units(depthwise_separable)(inputs))
+    above = bisect_left(range(1, width(inputs)), wanted, key=lambda f: parameters(built(f))) + 1
+    nearest = min((max(1, above - 1), above), key=lambda f: abs(parameters(built(f)) - wanted))
+    return built(nearest)
+
+
+UNITS: dict[str, Unit] = {
+    "depthwise_separable": depthwise_separable,
+    "grouped": grouped,
+    "shuffled": shuffled,
+    "shifted": shifted,
+}
+
+PER_PARAMETER = Claim(
+    "at equal parameters a standard network errs more than a depthwise separable one",
+    "standard_narrow",
+    "depthwise_separable",
+)
+
+EXPERIMENT = Experiment(
+    about=__doc__,
+    network=of_units(standard),
+    baseline="standard",
+    variants={
+        **{name: Treatment(network=of_units(unit)) for name, unit in UNITS.items()},
+        "standard_narrow": Treatment(network=narrow),
+    },
+    labels={
+        "depthwise_separable": "depthwise separable",
+        "grouped": "4 groups",
+        "shuffled": "4 groups, shuffled",
+        "shifted": "shift and 1x1",
+        "standard_narrow": "standard, narrow",
+    },
+    budgets={
+        "smoke": Budget({"data.image_size": 12, "width": 0.25}, only=("shuffled",)),
+        "digits": Budget(
+            {
+                "data.image_size": 16,
+                "augment.translate": 1.0,
+                "train.epochs": 24,
+                "train.evaluate_every": 6,
+                "width": 0.25,
+                "seeds": 4,
+            }
+        ),
+        "fashion_mnist": Budget({"train.epochs": 20, "train.evaluate_every": 5}),
+    },
+    claims=(
+        PER_PARAMETER,
+        Claim("groups err more without a shuffle than with one", "grouped", "shuffled"),
+    ),
+    expectations=(
+        Claim(
+            "at equal width depthwise separable convolutions err more than standard ones",
+            "depthwise_separable",
+            "standard",
+        ),
+        Claim("shifts err more than depthwise convolutions", "shifted", "depthwise_separable"),
+        Claim(
+            "depthwise separable convolutions train longer than standard ones of equal parameters",
+            "depthwise_separable:seconds",
+            "standard_narrow:seconds",
+            flat=False,
+        ),
+    ),
+    decides=PER_PARAMETER,
+    measurements=(step_time(),),
+)

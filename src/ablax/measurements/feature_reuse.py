@@ -1,0 +1,243 @@
+"""Which earlier layers the kernels of a densely connected network use.
+
+In a dense block each layer is given the maps of all layers before it. Whether it uses them can be
+read from its kernel: the weights of a channel that is of no use decay.
+
+References:
+    Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
+    "Feature reuse" and figure 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from ablax.core import Network, leaves_by_path
+from ablax.errors import AblaxError
+from ablax.layers.densely_connected import DenselyConnected
+from ablax.measurements.feature_reuse_pictures import NAME, reuse_figure
+from ablax.measurements.measurement import Measurement
+from ablax.measurements.subject import Subject
+from ablax.report.quantity import Quantity, Row
+from ablax.report.section import Picture, Section
+
+INPUT = "input"
+"""What a block's own input is called among the sources."""
+
+
+class Use(NamedTuple):
+    """How much one layer uses the maps of one source.
+
+    Attributes:
+        block: Number of the dense block, from 1.
+        layer: Who reads: a layer of the block, or the first layer behind it that has a kernel.
+        source: Whose maps: `"input"` or a layer of the block.
+        back: 1 for the source right in front of the reader, 2 for the one before it, and so on.
+        weight: Mean absolute weight, with the scale of the normalization in front.
+        relative: The same over the mean over all channels that the layer reads.
+    """
+
+    block: int
+    layer: str
+    source: str
+    back: int
+    weight: float
+    relative: float
+
+
+def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
+    """Use of every earlier layer; and quantities that sum it up.
+
+    Of single channels on average, each in relation to the mean of the layer that reads them:
+
+    * `reuse_transition` of the inputs of all blocks but the first, which are outputs of
+      transitions, without the first layer of a block, which reads nothing else;
+    * `reuse_inside` of layers' outputs in the same blocks;
+    * `reuse_nearest` of the layer right in front, and `reuse_distant` of layers farther back, both
+      without inputs of blocks;
+    * `classifier_early` and `classifier_late` of the first and the second half of the sources that
+      the classifier reads.
+
+    Args:
+        only: The variants that have dense blocks.
+    """
+    return Measurement(
+        name=NAME,
+        measure=measure_feature_reuse,
+        section=Section(
+            title="Which earlier features are used",
+            text=(
+                "Mean absolute weight of each layer's kernel on the maps of each earlier layer of "
+                "its block, after training, over the mean of the whole kernel. At the start all "
+                "are 1 but for chance; 0 would be a layer whose maps are not used. The scale of "
+                "the batch normalization in front is a part of the weight, because a network can "
+                "move a factor from one to the other. A weight says how much is taken, not how "
+                "much the answer depends on it."
+            ),
+            pictures=(
+                Picture(
+                    name=NAME,
+                    title="Weight on each earlier layer",
+                    caption=(
+                        "A panel a block: rows are layers that read, columns the layers they "
+                        "read from; mean absolute weight over the mean of the row's kernel."
+                    ),
+                    draw=reuse_figure,
+                ),
+            ),
+        ),
+        quantities=_QUANTITIES,
+        only=only,
+    )
+
+
+def measure_feature_reuse(subject: Subject) -> list[Row]:
+    """A row for each layer and each source that it reads: the fields of `Use`.
+
+    Raises:
+        AblaxError: The network has no dense block.
+    """
+    return [use._asdict() for use in uses(subject.network, subject.variables["params"])]
+
+
+def uses(network: Network, params: Mapping[str, Any]) -> list[Use]:
+    """How much each layer of every dense block uses the sources in front of it.
+
+    With the kernel w of the first convolution of a layer, and the scale g of the batch
+    normalization in front of it (1 without one), a channel c weighs a_c = mean |g_c w_c| over
+    the kernel's places and features. A source weighs the mean of a_c over its channels, and in
+    relation that over the mean of a_c over all channels. So relations, averaged over channels,
+    are 1, and they do not change when a factor moves from g_c to w_c.
+
+    Args:
+        network: With `DenselyConnected` layers next to each other at its top level.
+        params: Its parameters.
+
+    Raises:
+        AblaxError: It has none.
+
+    Example:
+        >>> import jax
+        >>> from ablax.core import Layers, abstract_variables
+        >>> from ablax.zoo.densenet import blocks, plain
+        >>> from ablax.zoo.heads import global_average_pool
+        >>> network = Network(Layers(), blocks((2,), 3, 1, plain), global_average_pool(2))
+        >>> shapes = abstract_variables(network, (8, 8, 1))["params"]
+        >>> found = uses(network, jax.tree.map(lambda leaf: np.ones(leaf.shape), shapes))
+        >>> [(use.layer, use.source) for use in found[:3]]
+        [('dense1_1', 'input'), ('dense1_2', 'input'), ('dense1_2', 'dense1_1')]
+        >>> [(use.layer, use.source) for use in found[3:]][-1]
+        ('classifier', 'dense1_2')
+    """
+    leaves = leaves_by_path(params)
+    names = list(network.layers)
+    found: list[Use] = []
+    for number, block in enumerate(_blocks(network), start=1):
+        readers = {name: _channel_weights(leaves, [name]) for name in block}
+        behind = names[names.index(block[-1]) + 1 :]
+        readers[_with_kernel(leaves, behind)] = _channel_weights(leaves, behind)
+        ends = [len(weights) for weights in readers.values()]
+        slices = [slice(0, ends[0]), *(slice(*pair) for pair in pairwise(ends))]
+        sources = dict(zip((INPUT, *block), slices, strict=True))
+        for place, (layer, weights) in enumerate(readers.items(), start=1):
+            for index, (source, channels) in enumerate(list(sources.items())[:place]):
+                weight = float(weights[channels].mean())
+                relative = weight / float(weights.mean())
+                found.append(Use(number, layer, source, place - index, weight, relative))
+    return found
+
+
+def _blocks(network: Network) -> list[list[str]]:
+    """The names of neighboring dense layers, block by block."""
+    found: list[list[str]] = []
+    inside = False
+    for name, layer in network.layers.items():
+        if isinstance(layer, DenselyConnected):
+            if not inside:
+                found.append([])
+            found[-1].append(name)
+        inside = isinstance(layer, DenselyConnected)
+    if not found:
+        raise AblaxError(
+            "no layer of the network is DenselyConnected: measure only variants with dense blocks"
+        )
+    return found
+
+
+def _with_kernel(leaves: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The first of the layers that has a kernel."""
+    return next(n for n in names if any(_is_leaf(path, n, "kernel") for path in leaves))
+
+
+def _channel_weights(
+    leaves: Mapping[str, Any], names: Sequence[str]
+) -> Float[np.ndarray, " channels"]:
+    """Mean |scale x kernel| of each input channel of the first kernel in these layers."""
+    scale: Any = 1.0
+    for name in names:
+        for path in sorted(leaves):
+            if _is_leaf(path, name, "scale"):
+                scale = np.abs(np.asarray(leaves[path], float))
+            if _is_leaf(path, name, "kernel"):
+                kernel = np.abs(np.asarray(leaves[path], float))
+                places = tuple(axis for axis in range(kernel.ndim) if axis != kernel.ndim - 2)
+                return np.asarray(scale * kernel.mean(axis=places))
+    raise AblaxError(f"none of the layers {', '.join(names)} has a kernel to read a block with")
+
+
+def _is_leaf(path: str, layer: str, leaf: str) -> bool:
+    return path.startswith(f"{layer}/") and path.endswith(f"/{leaf}")
+
+
+def _of(wanted: Callable[[Row], bool]) -> Callable[[tuple[Row, ...]], float]:
+    """The mean of what is relative, over the rows wanted."""
+
+    def mean(rows: tuple[Row, ...]) -> float:
+        values = [float(row["relative"]) for row in rows if wanted(row)]
+        return float(np.mean(values)) if values else float("nan")
+
+    return mean
+
+
+def _classifier_half(late: bool) -> Callable[[tuple[Row, ...]], float]:
+    """Mean of one half of the sources that the last reader reads; the middle one in neither."""
+
+    def mean(rows: tuple[Row, ...]) -> float:
+        last = [row for row in rows if row["layer"] == rows[-1]["layer"]]
+        half = len(last) // 2
+        chosen = sorted(last, key=lambda row: float(row["back"]))
+        chosen = chosen[:half] if late else chosen[len(last) - half :]
+        return float(np.mean([float(row["relative"]) for row in chosen])) if chosen else np.nan
+
+    return mean
+
+
+_QUANTITIES = {
+    "reuse_transition": Quantity(
+        "relative weight on a transition's output",
+        _of(lambda row: row["source"] == INPUT and row["block"] > 1 and row["back"] > 1),
+    ),
+    "reuse_inside": Quantity(
+        "relative weight on a layer's output",
+        _of(lambda row: row["source"] != INPUT and row["block"] > 1),
+    ),
+    "reuse_nearest": Quantity(
+        "relative weight on the layer right in front",
+        _of(lambda row: row["source"] != INPUT and row["back"] == 1),
+    ),
+    "reuse_distant": Quantity(
+        "relative weight on layers farther back",
+        _of(lambda row: row["source"] != INPUT and row["back"] > 1),
+    ),
+    "classifier_early": Quantity(
+        "relative weight of the classifier on early layers", _classifier_half(late=False)
+    ),
+    "classifier_late": Quantity(
+        "relative weight of the classifier on late layers", _classifier_half(late=True)
+    ),
+}

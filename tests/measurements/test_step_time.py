@@ -1,0 +1,100 @@
+"""Time of a training step: what is run, what a row says, and how it is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from studies import study_of
+from subjects import made_subject
+
+from ablax.core import Layers, Network
+from ablax.layers import Dense, GlobalAveragePool
+from ablax.measurements import step_time as measured
+from ablax.measurements.step_time import (
+    NAME,
+    measure_step_time,
+    nanoseconds,
+    step_seconds,
+    step_time,
+    step_time_figure,
+    step_time_table,
+)
+from ablax.report.results import Study
+
+SUBJECT = made_subject(
+    Network(Layers(), Layers(), Layers(average=GlobalAveragePool(), classifier=Dense(3))), size=4
+)
+
+
+def test_as_many_times_come_back_as_runs_and_the_first_run_is_not_among_them(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(measured.time, "perf_counter", lambda: float(next(clock)))
+    images = jnp.asarray(SUBJECT.normalized(SUBJECT.train.images[:8]))
+    labels = jnp.asarray(SUBJECT.train.labels[:8])
+    times = step_seconds(SUBJECT.network, SUBJECT.variables, images, labels, runs=4)
+    assert times == [1.0] * 4
+    assert next(clock) == 8
+
+
+def test_a_row_has_the_median_the_quartiles_and_the_batch_of_the_recipe(monkeypatch):
+    given = {}
+
+    def times(network, variables, images, labels):
+        given.update(images=images, labels=labels)
+        return [0.004, 0.001, 0.002, 0.003, 0.010]
+
+    monkeypatch.setattr(measured, "step_seconds", times)
+    small = replace(SUBJECT, train=type(SUBJECT.train)(*(a[:5] for a in _arrays(SUBJECT))))
+    (row,) = measure_step_time(small)
+    assert row == pytest.approx({"seconds": 0.003, "low": 0.002, "high": 0.004, "batch": 8.0})
+    np.testing.assert_array_equal(given["labels"], SUBJECT.train.labels[[0, 1, 2, 3, 4, 0, 1, 2]])
+    assert given["images"].shape == (8, 4, 4, 1)
+    assert step_time().quantities["step_seconds"].of((row,)) == pytest.approx(3.0)
+
+
+def _arrays(subject) -> tuple:
+    return subject.train.images, subject.train.labels
+
+
+def study(seconds: dict[str, float]) -> Study:
+    rows = [
+        {"variant": name, "seed": 0, "step": 1, "epoch": 1.0, "batch": 10.0}
+        | {"seconds": each, "low": 0.9 * each, "high": 1.2 * each}
+        for name, each in seconds.items()
+    ]
+    made = study_of(NAME, ("full", "apart", "unmeasured"), 1, rows)
+    macs = {"full": 4_000_000, "apart": 1_000_000, "unmeasured": 1}
+    return replace(made, variants=tuple(replace(v, macs=macs[v.name]) for v in made.variants))
+
+
+STUDY = study({"full": 0.08, "apart": 0.04})
+
+
+def test_a_thousand_multiply_accumulates_take_the_time_over_those_of_the_batch():
+    # 0.08 s for 10 x 4e6 are 2e-9 s each
+    (row,) = STUDY.rows(NAME, variant="full")
+    assert nanoseconds(STUDY.variant("full"), row) == pytest.approx(2_000.0)
+
+
+def test_the_table_has_a_row_for_each_variant_that_was_measured():
+    assert step_time_table(STUDY).rows == (
+        ("Full", "4.00 M", "80.0", "72.0 to 96.0", "2,000.0"),
+        ("Apart", "1.00 M", "40.0", "36.0 to 48.0", "4,000.0"),
+    )
+
+
+def test_the_dotted_line_goes_through_the_baseline_at_its_rate():
+    (axes,) = step_time_figure(STUDY).axes
+    dotted = next(line for line in axes.lines if line.get_linestyle() == ":")
+    np.testing.assert_allclose(dotted.get_xdata(), [1e6, 4e6])
+    np.testing.assert_allclose(dotted.get_ydata(), [20.0, 80.0])
+    marks = {line.get_label(): line for line in axes.lines if line.get_label() in ("Full", "Apart")}
+    assert marks["Apart"].get_ydata() == [40.0]
+
+
+def test_without_rows_the_picture_says_that_nothing_was_measured():
+    (axes,) = step_time_figure(study({})).axes
+    assert axes.texts[0].get_text() == "nothing was measured"
