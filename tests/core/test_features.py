@@ -109,7 +109,7 @@ def test_a_layer_inside_a_repeat_is_refused_and_the_repeat_itself_is_not():
     variables = initialize(folded, 0, SHAPE)
     name = "res2a_to_res2b"
     assert features(folded, variables, IMAGES, at=[name])[name].shape == (2, 6, 6, 4)
-    with pytest.raises(AblaxError, match="in the loop of a Repeat"):
+    with pytest.raises(AblaxError, match="in the loop of a Repeat or a Tied"):
         features(folded, variables, IMAGES, at=[f"{name}/block/conv"])
 
 

@@ -37,7 +37,8 @@ def features(
         From each path, in the order asked for, to an array whose first axis is the images.
 
     Raises:
-        AblaxError: A name that no layer has, or a layer inside a `Repeat`, whose blocks share it.
+        AblaxError: A name that no layer has, or a layer inside a `Repeat` or a `Tied`, which runs
+            many times.
 
     Example:
         >>> import jax
@@ -65,8 +66,8 @@ def _compiled(
     found = _outputs(network, frozenset(at), variables, images)
     if hidden := [name for name in at if name not in found]:
         raise AblaxError(
-            f"{', '.join(hidden)} runs in the loop of a Repeat, whose blocks have no outputs of "
-            "their own: ask for the Repeat, or for the layer in the network before `fold`"
+            f"{', '.join(hidden)} runs in the loop of a Repeat or a Tied, many times over: ask for "
+            "the whole loop, or for the layer in the network before `fold`"
         )
     return found
 
@@ -103,7 +104,8 @@ def gradients(
     """The derivatives of a loss by outputs and by parameters, in one pass, as in a training step.
 
     Batch normalization uses the batch's own statistics; no dropout. Something small is added to
-    each output and the loss differentiated by it, at 0.
+    each output and the loss differentiated by it, at 0. The losses of side classifiers are not part
+    of it, and an `Ensemble`, which trains by nothing else, has a gradient of 0.
 
     Args:
         network: Any network.
@@ -117,7 +119,7 @@ def gradients(
         dL/dW of every parameter W, as the parameters lie.
 
     Raises:
-        AblaxError: A name that no layer has, or a layer inside a `Repeat`.
+        AblaxError: A name that no layer has, or a layer inside a `Repeat` or a `Tied`.
     """
     shapes = layer_shapes(network, (images.shape[1], images.shape[2], images.shape[3]))
     for name in at:
@@ -149,7 +151,7 @@ def layer_shapes(network: Network, image_shape: ImageShape) -> dict[str, tuple[i
 
     Returns:
         From each path to a shape without the axis of the images, `(H, W, C)` or `(C,)`. The layers
-        inside a `Repeat` are left out.
+        inside a `Repeat` or a `Tied` are left out.
 
     Raises:
         LayerError: The network does not fit images of this shape.

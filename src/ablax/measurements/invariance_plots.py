@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablax.measurements.amounts import Transformation, values_of
-from ablax.measurements.distortions import distortions
+from ablax.measurements.distortions import distortions_of
 from ablax.report.drawing import COLORS, LINES, blank, settings, where, write_caption
 from ablax.report.forms import Column, Table, spread
 from ablax.report.results import Study
@@ -78,7 +78,7 @@ def curves_figure(
             "the features of two different test images (dotted); lines as in the legend. "
             "Lines: mean over seeds; bands: lowest to highest. Gray: the small amounts, over which "
             "the tables take means. "
-            f"{distortions(study.recipe)} {where(study)}",
+            f"{distortions_of(study)} {where(study)}",
         )
         return figure
 

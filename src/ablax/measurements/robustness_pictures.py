@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ablax.measurements.distortions import distortions
+from ablax.measurements.distortions import distortions_of
 from ablax.report.drawing import (
     WIDTH,
     blank,
@@ -63,7 +63,7 @@ def shift_figure(study: Study, name: str) -> Figure:
         figure, axes = _panel(study)
         _lines(axes, study, found)
         axes.set_xlabel("shift of the test images, pixels")
-        write_caption(figure, f"{_MARKS} {distortions(study.recipe)} {where(study)}")
+        write_caption(figure, f"{_MARKS} {distortions_of(study)} {where(study)}")
         return figure
 
 
@@ -79,7 +79,7 @@ def size_figure(study: Study, name: str) -> Figure:
         if own:
             axes.axvline(float(own[0]), color="#888888", lw=1, ls="--", zorder=0)
             text += " Dashed: the size that was trained."
-        write_caption(figure, f"{text} {distortions(study.recipe)} {where(study)}")
+        write_caption(figure, f"{text} {distortions_of(study)} {where(study)}")
         return figure
 
 

@@ -135,8 +135,14 @@ def give_room(axes: Axes) -> None:
     axes.set_xlim(low - short, high + short)
 
 
-def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
-    """A logarithmic axis with plain numbers at 1, 2 and 5; linear when it has nothing positive."""
+def logarithmic(axes: Axes, which: Literal["x", "y"], crowding: float = 1.0) -> None:
+    """A logarithmic axis with plain numbers at 1, 2 and 5; linear when it has nothing positive.
+
+    Args:
+        axes: Where.
+        which: Of its two.
+        crowding: By how much wider than usual the numbers are, so that fewer of them fit.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -145,7 +151,7 @@ def logarithmic(axes: Axes, which: Literal["x", "y"]) -> None:
     getattr(axes, f"set_{which}scale")("log", nonpositive="mask")
     low, high = sorted(getattr(axes, f"get_{which}lim")())
     # where a decade does not fit, its multiples are wanted; over many, powers are enough
-    decades = math.log10(high / low) if low > 0 else 1.0
+    decades = math.log10(high / low) * crowding if low > 0 else 1.0
     subs = range(1, 10) if decades < 0.7 else (1, 2, 5) if decades < 3.5 else (1,)
     axis.set_major_locator(LogLocator(subs=[float(sub) for sub in subs], numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: scaled_tick(float(value))))
@@ -175,7 +181,7 @@ def count_axis(axes: Axes, counts: list[int]) -> None:
 
     axes.margins(x=0.15, y=0.15)
     if counts and max(counts) > 10 * min(counts) > 0:
-        logarithmic(axes, "x")
+        logarithmic(axes, "x", crowding=1.8)
         return
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scaled_tick(float(value))))
     axes.xaxis.set_major_locator(MaxNLocator(4))

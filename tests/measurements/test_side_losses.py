@@ -1,0 +1,120 @@
+"""The gradient of the training loss against one pass through the network with its side losses."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from subjects import made_subject
+
+from ablax.config import with_fields
+from ablax.core import Chain, Layers, Network, chain, leaves_by_path, without
+from ablax.errors import AblaxError
+from ablax.layers import Auxiliary, Dense, Sigmoid
+from ablax.measurements import gradient_norms, side_losses
+from ablax.measurements.side_losses import measure, side_networks, training_gradients
+from ablax.zoo import heads
+
+
+def dense() -> Chain:
+    return chain(dense=Dense(4), act=Sigmoid())
+
+
+def supervised() -> Network:
+    """Three layers pixel by pixel, with a side classifier behind each of the first two."""
+    side = Auxiliary(heads.global_average_pool(3))
+    return Network(
+        Layers(fc1=dense(), side1=side),
+        Layers(fc2=dense(), side2=side, fc3=dense()),
+        heads.global_average_pool(3),
+    )
+
+
+def losses(network, held, batch, labels):
+    """Of the scores and of every side classifier, as a training step gets them."""
+    scores, aside = network.apply(held, batch, mutable=["batch_stats", "auxiliary"])
+    every = [scores, *jax.tree.leaves(aside.get("auxiliary", {}))]
+    return [optax.softmax_cross_entropy_with_integer_labels(s, labels).mean() for s in every]
+
+
+def test_gradients_by_parameters_are_those_of_the_training_step():
+    subject = made_subject(supervised())
+    batch = jnp.asarray(subject.normalized(subject.train.images))
+    labels = jnp.asarray(subject.train.labels)
+
+    def total(params):
+        first, *sides = losses(
+            subject.network, {**subject.variables, "params": params}, batch, labels
+        )
+        assert len(sides) == 2
+        return first + 0.3 * sum(sides)
+
+    def mean_loss(scores):
+        return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
+
+    @jax.jit
+    def weighed(weight):
+        return training_gradients(subject.network, subject.variables, batch, mean_loss, weight)
+
+    expected = leaves_by_path(jax.jit(jax.grad(total))(subject.variables["params"]))
+    outputs, slopes = weighed(0.3)
+    found = leaves_by_path(slopes)
+    assert set(found) == set(expected)
+    assert "side1/classifier/kernel" in found
+    for path, value in expected.items():
+        np.testing.assert_allclose(found[path], value, rtol=1e-4, atol=1e-6)
+    assert list(outputs) == ["fc1", "fc2", "fc3"]
+    # behind the last side classifier nothing but the scores pulls
+    alone, _ = weighed(0.0)
+    np.testing.assert_array_equal(outputs["fc3"], alone["fc3"])
+    assert not np.allclose(outputs["fc2"], alone["fc2"], rtol=0.01)
+    # by the chain rule: the bias in front of a sigmoid y gets dL/dy y (1 - y), summed
+    y = subject.features(subject.train.images, ["fc1"])["fc1"]
+    by_rule = np.sum(np.asarray(outputs["fc1"]) * y * (1 - y), axis=(0, 1, 2))
+    np.testing.assert_allclose(found["fc1/dense/bias"], by_rule, rtol=1e-3, atol=1e-7)
+
+
+def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
+    subject = made_subject(without(Auxiliary)(supervised()))
+    for found, expected in zip(measure(subject), gradient_norms.measure(subject), strict=True):
+        assert {k: found[k] for k in ("of", "layer", "place")} == {
+            k: expected[k] for k in ("of", "layer", "place")
+        }
+        assert found["gradient"] == pytest.approx(expected["gradient"], rel=1e-5)
+
+
+def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
+    subject = made_subject(supervised())
+    without_weight = with_fields(subject.recipe, {"train.auxiliary_weight": 0.0})
+    plain = measure(dataclasses.replace(subject, recipe=without_weight))
+    rows = measure(subject)
+    assert [(row["layer"], row["place"]) for row in rows] == [
+        *(("fc1", 1), ("fc2", 2), ("fc3", 3)),
+        *(("fc1/dense", 1), ("fc2/dense", 2), ("fc3/dense", 3), ("classifier", 4)),
+    ]
+    assert rows[0]["gradient"] > 2 * plain[0]["gradient"]
+    assert rows[2]["gradient"] == pytest.approx(plain[2]["gradient"])
+
+
+def test_a_side_network_ends_in_its_head_and_holds_no_other_side():
+    shorter = side_networks(supervised())
+    assert {name: list(found.layers) for name, found in shorter.items()} == {
+        "side1": ["fc1", "average", "classifier"],
+        "side2": ["fc1", "fc2", "average", "classifier"],
+    }
+
+
+def test_a_side_classifier_inside_a_chain_is_refused():
+    inside = chain(dense=Dense(4), side=Auxiliary(heads.global_average_pool(3)))
+    network = Network(Layers(fc1=inside), Layers(), heads.global_average_pool(3))
+    with pytest.raises(AblaxError, match="'side' stands inside another layer: put it behind"):
+        measure(made_subject(network))
+
+
+def test_the_section_says_that_side_losses_count():
+    section = side_losses.training_gradient_norms({"all": [("full",)]}).section
+    assert "side classifiers add theirs" in section.text
