@@ -13,7 +13,7 @@ from PIL import Image
 from ablax.data import tfds_folder
 from ablax.data.digits import load_digits
 from ablax.data.pictures import decode
-from ablax.data.sources import parse
+from ablax.data.sources import EMBEDDED, parse
 from ablax.errors import AblaxError
 from ablax.interop.foreign import Foreign
 from ablax.interop.preprocessing import Preprocessing
@@ -68,13 +68,13 @@ def open_test_images(source: str, folder: Path | None) -> EvaluationImages:
     """The test images of this set.
 
     Args:
-        source: `digits`, or `tfds:NAME`.
+        source: `digits`, `digits:distorted`, or `tfds:NAME`.
         folder: The prepared sets; by default as in `ablax.data.sources.load`.
 
     Raises:
         DataError: The set is unknown, missing or unprepared.
     """
-    if source == "digits":
+    if source in EMBEDDED:  # their test images are the same
         digits = load_digits()
 
         def gray(start: int, stop: int) -> list[tuple[Image.Image, int]]:

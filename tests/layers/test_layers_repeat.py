@@ -70,6 +70,48 @@ def test_every_repetition_draws_weights_and_masks_of_its_own():
     assert 180 < int((y == 4).sum()) < 320
 
 
+def test_what_is_computed_again_is_the_same_in_value_gradients_and_statistics():
+    network = stack()
+    kept, again = (fold(Residual, rematerialize=choice)(network) for choice in (False, True))
+    variables = initialize(kept, 0, (8, 8, 2))
+    x = jax.random.normal(jax.random.key(1), (2, 8, 8, 2))
+
+    def loss(params, folded):
+        held = {**variables, "params": params}
+        y, updated = folded.apply(held, x, mutable=["batch_stats"])
+        return (y * x).sum(), updated
+
+    ours, theirs = (
+        jax.value_and_grad(loss, has_aux=True)(variables["params"], each) for each in (kept, again)
+    )
+    for one, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_computing_again_needs_the_memory_of_one_block_more_for_ten_blocks_more():
+    def kept_for_the_way_back(blocks, rematerialize):
+        network = fold(Residual, rematerialize=rematerialize)(stack(blocks))
+        shapes = jax.eval_shape(lambda: initialize(network, 0, (32, 32, 2)))
+        images = jax.ShapeDtypeStruct((16, 32, 32, 2), jnp.float32)
+
+        def loss(params, statistics, x):
+            y, _ = network.apply(
+                {"params": params, "batch_stats": statistics}, x, mutable=["batch_stats"]
+            )
+            return y.mean()
+
+        lowered = jax.jit(jax.grad(loss)).lower(shapes["params"], shapes["batch_stats"], images)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    maps = 16 * 32 * 32 * 3 * 4
+    grown = {
+        choice: kept_for_the_way_back(12, choice) - kept_for_the_way_back(2, choice)
+        for choice in (False, True)
+    }
+    assert grown[True] < 1.5 * 10 * maps < grown[False]
+
+
 def test_a_block_that_changes_the_shape_is_refused():
     network = Network(Layers(), Layers(loop=Repeat(Layers(fc=Dense(5)), 2)), Layers())
     with pytest.raises(LayerError, match=r"\(1, 1, 1, 4\) and its block gives \(1, 1, 1, 5\)"):

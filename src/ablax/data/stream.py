@@ -18,7 +18,7 @@ from jaxtyping import Int32, UInt8
 from ablax.data import tfds_folder
 from ablax.data.images import DataError
 from ablax.data.pictures import as_array, center, decode, random_crop
-from ablax.data.sources import parse
+from ablax.data.sources import EMBEDDED, parse
 
 Batch = tuple[UInt8[np.ndarray, "B H W C"], Int32[np.ndarray, "B"]]
 
@@ -117,8 +117,8 @@ def open_stream(source: str, *, folder: Path | None = None, image_size: int) -> 
     Raises:
         DataError: The set is unknown, missing, unprepared or not for classification.
     """
-    if source == "digits":
-        raise DataError("'digits' is embedded and is not streamed: expected tfds:NAME")
+    if source in EMBEDDED:
+        raise DataError(f"{source!r} is embedded and is not streamed: expected tfds:NAME")
     if image_size < 1:
         raise DataError(f"image_size is {image_size}; expected at least 1 pixel")
     prepared = tfds_folder.open_set(parse(source), folder)

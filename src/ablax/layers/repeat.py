@@ -26,6 +26,9 @@ class Repeat(nn.Module):
     Attributes:
         layers: The block; its output has the shape of its input.
         times: How often.
+        rematerialize: Whether the way back keeps the input of each block alone and computes the
+            block again (Chen, Xu, Zhang, Guestrin 2016, Training deep nets with sublinear memory
+            cost): a third more products, and the memory of one block.
 
     Raises:
         ShapeError: The block changes the shape of its input.
@@ -40,6 +43,7 @@ class Repeat(nn.Module):
 
     layers: Layers
     times: int
+    rematerialize: bool = False
 
     def __post_init__(self) -> None:
         positive("times", self.times)
@@ -58,8 +62,9 @@ class Repeat(nn.Module):
                 )
             return y, None
 
+        # inside a scan nothing can be merged with the first computation, so nothing must forbid it
         scan = nn.scan(
-            body,
+            nn.remat(body, prevent_cse=False) if self.rematerialize else body,
             variable_axes={"params": 0, "batch_stats": 0},
             split_rngs={"params": True, "dropout": True},
             length=self.times,
@@ -67,7 +72,7 @@ class Repeat(nn.Module):
         return scan(self, x, None)[0]
 
 
-def fold(*kinds: type[nn.Module]) -> Edit:
+def fold(*kinds: type[nn.Module], rematerialize: bool = False) -> Edit:
     """The edit that turns each run of equal neighbors of these classes into one `Repeat`.
 
     `res2b`, `res2c`, `res2d` become `res2b_to_res2d`. The folded network computes the same function
@@ -75,6 +80,7 @@ def fold(*kinds: type[nn.Module]) -> Edit:
 
     Args:
         *kinds: Such as `Residual`; layers of other classes stay as they are.
+        rematerialize: See `Repeat`.
 
     Raises:
         EditError: When applied to a network without two equal neighbors of these classes.
@@ -82,7 +88,8 @@ def fold(*kinds: type[nn.Module]) -> Edit:
 
     def apply(network: Network) -> Network:
         def folded(layers: Layers) -> Layers:
-            return Layers({_joined(run): _repeated(run, layers) for run in _runs(layers, kinds)})
+            runs = _runs(layers, kinds)
+            return Layers({_joined(run): _repeated(run, layers, rematerialize) for run in runs})
 
         result = network.copy(**{part: folded(getattr(network, part)) for part in _PARTS})
         if result == network:
@@ -140,6 +147,6 @@ def _joined(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]}_to_{names[-1]}"
 
 
-def _repeated(names: tuple[str, ...], layers: Layers) -> nn.Module:
+def _repeated(names: tuple[str, ...], layers: Layers, rematerialize: bool) -> nn.Module:
     layer = layers[names[0]]
-    return layer if len(names) == 1 else Repeat(Layers(block=layer), len(names))
+    return layer if len(names) == 1 else Repeat(Layers(block=layer), len(names), rematerialize)
