@@ -66,7 +66,7 @@ def main_table(study: Study) -> Table:
     """A row a variant: what it costs, what it errs, how far it is from the baseline."""
     base = study.variant(study.baseline)
     compared = comparisons_with_baseline(study)
-    cut = any(variant.removed_layers for variant in study.variants)
+    cut = mostly_cut(study)
     several = len(study.variants) > 1
     rows = []
     for variant in study.variants:
@@ -113,7 +113,7 @@ def published_table(study: Study) -> Table:
     base = study.variant(study.baseline)
     compared = comparisons_with_baseline(study)
     full = study.full_size_parameters
-    cut = any(variant.removed_layers for variant in study.variants)
+    cut = mostly_cut(study)
     columns = [Column("Variant", "left")]
     if cut:
         columns += [Column("Removed here"), Column("Removed at full size")]
@@ -229,6 +229,12 @@ def changes_table(study: Study) -> Table:
 
 def _names(names: tuple[str, ...]) -> str:
     return ", ".join(names) if names else NOTHING
+
+
+def mostly_cut(study: Study) -> bool:
+    """Whether most variants remove layers, so that the parameters they remove are of interest."""
+    others = [variant for variant in study.variants if variant.name != study.baseline]
+    return 2 * sum(bool(variant.removed_layers) for variant in others) > len(others)
 
 
 def _removed(before: int, after: int, baseline: bool = False) -> str:
