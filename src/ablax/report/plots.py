@@ -26,14 +26,18 @@ from ablax.report.drawing import (
 )
 from ablax.report.flatness import VariantFlatness, variant_flatness
 from ablax.report.forms import number, signed
-from ablax.report.results import Run, Study
+from ablax.report.results import Run, Study, Variant
 from ablax.report.statistics import comparisons_with_baseline, mean_interval, summary
 from ablax.report.tables import TRAINING_NOTE, flatness_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Transform
 
+
+MARK, WIDEST = 9.0, 100.0
+"""Points between the marks of two variants of equal cost, and between the first and the last."""
 
 OWN_INTERVALS = (
     "Bars are each variant's own interval, not for comparing variants: see the paired differences."
@@ -269,13 +273,20 @@ def costs_figure(study: Study) -> Figure:
             style = look(place)
             interval = mean_interval(errors)
             middle = float(np.mean(errors))
-            for axes, cost in zip(panels, (variant.parameters, variant.macs), strict=True):
+            for axes, what in zip(panels, ("parameters", "macs"), strict=True):
+                cost = getattr(variant, what)
+                aside = axes.transData + _aside(figure, study, variant, what)
+                ends = [interval.low, interval.high] if interval else [middle]
+                # what is drawn through another transformation does not widen the axes by itself
+                axes.update_datalim([(cost, end) for end in ends])
+                axes.autoscale_view()
                 if interval:
-                    ends = [interval.low, interval.high]
-                    axes.plot([cost] * 2, ends, color=str(style["color"]), lw=2.5)
+                    color = str(style["color"])
+                    axes.plot([cost] * 2, ends, color=color, lw=2.5, transform=aside)
                 axes.plot(
                     [cost],
                     [middle],
+                    transform=aside,
                     linestyle="",
                     marker=str(style["marker"]),
                     color=str(style["color"]),
@@ -302,5 +313,20 @@ def costs_figure(study: Study) -> Figure:
             fontsize=12,
             frameon=False,
         )
-        write_caption(figure, f"Marks: mean; bars: its 95 % t interval. {where(study)}")
+        write_caption(
+            figure,
+            "Marks: mean; bars: its 95 % t interval. Of equal costs, marks stand side by side. "
+            f"{where(study)}",
+        )
         return figure
+
+
+def _aside(figure: Figure, study: Study, variant: Variant, what: str) -> Transform:
+    """A move by some points where several variants cost the same."""
+    from matplotlib.transforms import ScaledTranslation
+
+    cost = getattr(variant, what)
+    equal = [other.name for other in study.variants if getattr(other, what) == cost]
+    step = min(MARK, WIDEST / len(equal))
+    points = step * (equal.index(variant.name) - (len(equal) - 1) / 2)
+    return ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
