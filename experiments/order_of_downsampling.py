@@ -19,8 +19,8 @@ branches, the cheapest of all, err no more than the pool in front.
 
 Command: make experiment NAME=order_of_downsampling [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: see the end of the report. The epochs of the digits were set by the training losses of a first
-try with one seed and 30 epochs, all of which were flat.
+Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
+were set by the training losses of a first try with one seed and 30 epochs, all of which were flat.
 """
 
 from collections.abc import Callable

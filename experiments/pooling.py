@@ -23,7 +23,7 @@ of the image at once, so it errs more where nothing is shifted.
 
 Command: make experiment NAME=pooling [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. The rate, the width and
+Cost: about 5 minutes for digits on 2 CPU cores, half a minute for smoke. The rate, the width and
 the epochs of the digits were set by the training losses of three tries with one seed; full-size
 maps behind a global average were the last to flatten.
 """

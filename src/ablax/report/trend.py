@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ablax.report.drawing import WIDTH, blank, logarithmic, look, settings, where, write_caption
+from ablax.report.drawing import (
+    WIDTH,
+    blank,
+    logarithmic,
+    look,
+    scaled_tick,
+    settings,
+    where,
+    write_caption,
+)
 from ablax.report.results import Study, Variant
 from ablax.report.section import Picture
 from ablax.report.statistics import mean, mean_interval
@@ -87,10 +96,12 @@ class Trend:
         if axes.dataLim.ymin >= 0:
             axes.set_ylim(bottom=0)
         shown = sorted({at for variants in series.values() for at in variants})
+        ran = [at for at in shown if _ran(study, series, at)]
         if self.logarithmic_x:
             logarithmic(axes, "x")
-        else:
-            axes.set_xticks([at for at in shown if _ran(study, series, at)])
+        if self.number is None:
+            axes.set_xticks(ran, [scaled_tick(float(f"{at:.3g}")) for at in ran])
+            axes.set_xticks([], minor=True)
 
     def _numbered(self, study: Study, variants: Mapping[float, str]) -> Mapping[float, str]:
         """The variants by the numbers that they are drawn at."""
