@@ -125,9 +125,10 @@ EXPERIMENT = Experiment(
         "smoke": Budget({"data.image_size": 12, "width": 0.25}, only=("naive",)),
         "digits": Budget(
             {
-                "data.image_size": 24,
+                "data.image_size": 16,
+                "augment.translate": 1.0,
                 "train.epochs": 28,
-                "train.evaluate_every": 6,
+                "train.evaluate_every": 7,
                 "width": 0.25,
                 "seeds": 4,
             }
