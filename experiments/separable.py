@@ -23,7 +23,8 @@ lowers the error at every number of groups.
 
 Command: make experiment NAME=separable [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: see `experiments/results/`.
+Cost: about 5 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
+were raised from 24 because the training loss of the narrow network was still falling.
 """
 
 from bisect import bisect_left
@@ -148,8 +149,8 @@ EXPERIMENT = Experiment(
             {
                 "data.image_size": 16,
                 "augment.translate": 1.0,
-                "train.epochs": 24,
-                "train.evaluate_every": 6,
+                "train.epochs": 32,
+                "train.evaluate_every": 8,
                 "width": 0.25,
                 "seeds": 4,
             }
