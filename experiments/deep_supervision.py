@@ -5,7 +5,7 @@ trained as they are; with side classifiers on inner layers; with contrast normal
 convolution; with ReLUs; and with all three. How much of the gradient arrives at the first layer,
 and what is learned?
 
-Source: The lectures (Risteski 2020, lecture 3, "Training CNN: depth matters!"): "Gradient vanishes
+Source: The lectures (Xing 2020, lecture 10, "Training CNN: depth matters!"): "Gradient vanishes
 when the network is too deep: lazy to learn!", with three remedies: "add intermediate loss layers to
 produce error signals", "do contrast normalization after each conv layer", "use ReLU to avoid
 saturation". Side classifiers are those of Szegedy et al. (2014), Going deeper with convolutions,

@@ -5,7 +5,7 @@ normalization, five hidden layers deep, with ReLU, leaky ReLU, PReLU, tanh and s
 weights drawn by the rule that was made for it; how fast the training error falls, and how many
 responses of each layer lie where the nonlinearity is flat.
 
-Source: The lectures (Risteski 2020, lecture 3, "avoids saturation issues", "non-saturating
+Source: The lectures (Xing 2020, lecture 10, "avoids saturation issues", "non-saturating
 nonlinearity"). Krizhevsky, Sutskever and Hinton (2012), ImageNet classification, section 3.1 and
 figure 1: a four-layer network with ReLUs reaches 25 % training error on CIFAR-10 six times faster
 than one with tanh. Glorot and Bengio (2010), Understanding the difficulty of training deep
