@@ -24,8 +24,9 @@ since what is learned at one place is known at all.
 
 Command: make experiment NAME=weight_sharing [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. Epochs of the digits, and how far they are moved, were set by the
-training losses of tries with one seed: moved by 3 pixels, some were still falling after 80 epochs.
+Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. Epochs of the digits, and
+how far they are moved, were set by the training losses of tries with one seed: moved by 3 pixels,
+some were still falling after 80 epochs.
 """
 
 from dataclasses import replace

@@ -112,3 +112,14 @@ def test_labels_with_room_stay_where_they_are():
 def test_what_cannot_be_drawn_is_refused(panels, curves, message):
     with pytest.raises(ReportError, match=message):
         CurvePanels("p", "Title", panels, curves)
+
+
+def test_black_belongs_to_the_baseline_however_many_variants_there_are(study):
+    many = [replace(study.variants[1], name=f"v{i}", label=f"V{i}") for i in range(20)]
+    runs = [replace(study.runs_of("full")[0], variant=variant.name) for variant in many]
+    crowd = replace(study, variants=(*study.variants, *many), runs=(*study.runs, *runs))
+    names = ("full", *(variant.name for variant in many))
+    (axes,) = CurvePanels("p", "Title", {"all": names}).draw(crowd).axes
+    looks = [(found.get_color(), found.get_linestyle(), found.get_marker()) for found in axes.lines]
+    assert [color for color, _, _ in looks].count(looks[0][0]) == 1
+    assert len(set(looks)) == len(looks)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from ablax.errors import nearest
 from ablax.report.drawing import (
+    COLORS,
     WIDTH,
     blank,
     logarithmic,
@@ -214,7 +215,7 @@ def _draw_panel(axes: Axes, study: Study, names: Sequence[str], curve: str) -> l
     ends, lost = [], []
     others = [name for name in names if name != study.baseline]
     for name in names:
-        style = look(0 if name == study.baseline else 1 + others.index(name))
+        style = look(0 if name == study.baseline else _place(others.index(name)))
         color = str(style["color"])
         epochs, (low, middle, high) = mean_and_range(
             [_curve(run, curve) for run in study.runs_of(name)]
@@ -232,6 +233,11 @@ def _draw_panel(axes: Axes, study: Study, names: Sequence[str], curve: str) -> l
     if lost:
         axes.text(0.98, 0.98, "\n".join(lost), transform=axes.transAxes, ha="right", va="top")
     return ends
+
+
+def _place(number: int) -> int:
+    """The place of a variant's look: black comes round, and belongs to the baseline alone."""
+    return 1 + number + number // (len(COLORS) - 1)
 
 
 def _finish(axes: Axes, study: Study, curve: str) -> None:
