@@ -14,6 +14,7 @@ from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU, Vectorize
 from ablax.measurements.amounts import TRANSFORMATIONS, values_of
+from ablax.measurements.distortions import distortions
 from ablax.measurements.invariance import (
     InvarianceError,
     evenly_spaced,
@@ -28,7 +29,6 @@ from ablax.measurements.invariance_plots import (
     curves,
     curves_figure,
     distances_table,
-    distortions,
     errors_table,
 )
 from ablax.measurements.subject import Subject
