@@ -23,7 +23,7 @@ network side classifiers add nothing that four seeds can tell.
 
 Command: make experiment NAME=deep_supervision [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. Tries with one
+Cost: about 9 minutes for digits on 2 CPU cores, half a minute for smoke. Tries with one
 seed and a rate of 0.03 killed the ReLU network with side losses; with 0.01 its training loss was
 far from flat. Hence 0.02, and long gradients are cut to a norm of 1.
 """

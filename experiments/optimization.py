@@ -29,7 +29,7 @@ the starts beside He's are closer to it.
 
 Command: make experiment NAME=optimization [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 6 minutes for digits on 2 CPU cores, half a minute for smoke.
+Cost: about 7 minutes for digits on 2 CPU cores, half a minute for smoke.
 """
 
 from dataclasses import replace
