@@ -52,7 +52,7 @@ def test_a_row_has_the_median_the_quartiles_and_the_batch_of_the_recipe(monkeypa
     assert row == pytest.approx({"seconds": 0.003, "low": 0.002, "high": 0.004, "batch": 8.0})
     np.testing.assert_array_equal(given["labels"], SUBJECT.train.labels[[0, 1, 2, 3, 4, 0, 1, 2]])
     assert given["images"].shape == (8, 4, 4, 1)
-    assert step_time().quantities["step_seconds"].of((row,)) == pytest.approx(3.0)
+    assert step_time().quantities["step_milliseconds"].of((row,)) == pytest.approx(3.0)
 
 
 def _arrays(subject) -> tuple:

@@ -31,7 +31,7 @@ RUNS = 15
 
 
 def step_time() -> Measurement:
-    """Milliseconds of a training step, quantity `step_seconds`; of seed 0 alone."""
+    """Milliseconds of a training step, quantity `step_milliseconds`; of seed 0 alone."""
     return Measurement(
         name=NAME,
         measure=measure_step_time,
@@ -58,7 +58,7 @@ def step_time() -> Measurement:
             tables=(step_time_table,),
         ),
         quantities={
-            "step_seconds": Quantity(
+            "step_milliseconds": Quantity(
                 "time of a training step",
                 lambda rows: 1000 * float(rows[-1]["seconds"]) if rows else float("nan"),
                 "ms",
