@@ -21,7 +21,7 @@ outputs of transitions least, and a classifier that leans on the last features.
 
 Command: make experiment NAME=dense_connections [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 11 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
+Cost: about 8 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
 were set by the training losses of a first try with 24 epochs, one of which, that of the small
 residual network, was still falling.
 """
