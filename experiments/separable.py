@@ -23,7 +23,7 @@ lowers the error at every number of groups.
 
 Command: make experiment NAME=separable [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 5 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
+Cost: about 6 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
 were raised from 24 because the training loss of the narrow network was still falling.
 """
 
