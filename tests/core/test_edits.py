@@ -154,6 +154,7 @@ def test_an_ablated_network_starts_bit_equal_to_its_parent_where_name_and_shape_
         assert not same or jnp.array_equal(leaf, theirs[path]), path
 
 
+@pytest.mark.slow
 def test_redrawn_names_the_layer_behind_the_cut_alone():
     assert redrawn(SMALL, remove("fc6", "fc7")(SMALL), SHAPE) == ("fc8/kernel",)
     assert redrawn(SMALL, remove("conv3", "conv4")(SMALL), SHAPE) == ("conv5/conv/kernel",)
@@ -200,6 +201,7 @@ def test_dropout_masks_of_a_kept_layer_are_those_of_the_parent():
     assert jnp.array_equal(dropped(with_dropout), dropped(cut))
 
 
+@pytest.mark.slow
 def test_parameter_shapes_are_those_of_the_initial_values():
     drawn = leaves_by_path(initialize(SMALL, 0, SHAPE)["params"])
     assert parameter_shapes(SMALL, SHAPE) == {path: leaf.shape for path, leaf in drawn.items()}

@@ -70,6 +70,7 @@ def test_every_repetition_draws_weights_and_masks_of_its_own():
     assert 180 < int((y == 4).sum()) < 320
 
 
+@pytest.mark.slow
 def test_what_is_computed_again_is_the_same_in_value_gradients_and_statistics():
     network = stack()
     kept, again = (fold(Residual, rematerialize=choice)(network) for choice in (False, True))

@@ -57,6 +57,7 @@ def test_tied_by_hand_in_value_and_gradients():
     assert in_params["params"]["scale"]["scale"].tolist() == [84]
 
 
+@pytest.mark.slow
 def test_tied_is_the_untied_chain_with_copies_and_its_gradient_the_sum_of_theirs():
     x = jax.random.normal(jax.random.key(1), (2, 2, 2, 3))
     tied, untied = Tied(BLOCK, 3), chain(a=chain(**dict(BLOCK.items())), b=Repeat(BLOCK, 2))

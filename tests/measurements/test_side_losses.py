@@ -41,6 +41,7 @@ def losses(network, held, batch, labels):
     return [optax.softmax_cross_entropy_with_integer_labels(s, labels).mean() for s in every]
 
 
+@pytest.mark.slow
 def test_gradients_by_parameters_are_those_of_the_training_step():
     subject = made_subject(supervised())
     batch = jnp.asarray(subject.normalized(subject.train.images))

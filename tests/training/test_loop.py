@@ -95,6 +95,7 @@ def test_a_resumed_run_equals_the_straight_one_bit_for_bit(trainer, tmp_path):
     assert np.array_equal(found.judged.losses, expected.judged.losses)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_at_its_end_is_judged_again_and_not_trained(trainer, tmp_path):
     first = Attempt(tmp_path)
     expected = first.fit(trainer)
@@ -166,6 +167,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_try(tmp_path):
         attempt.fit(make_trainer(wild))
 
 
+@pytest.mark.slow
 def test_a_state_that_is_no_number_is_never_saved(tmp_path):
     """One step a training: its loss is finite, and what it leaves is not."""
     recipe = replace(
