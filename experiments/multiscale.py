@@ -123,7 +123,7 @@ EXPERIMENT = Experiment(
         "unreduced": "module without reductions",
     },
     budgets={
-        "smoke": Budget({"data.image_size": 12, "width": 0.25}, only=("naive",)),
+        "smoke": Budget({"data.image_size": 12, "width": 0.25}, only=("only_3x3",)),
         "digits": Budget(
             {
                 "data.image_size": 16,
