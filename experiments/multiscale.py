@@ -78,12 +78,15 @@ def without_reductions(channels: int) -> Parallel:
 
 
 def of_modules(module: Module) -> Callable[[Inputs], Network]:
-    """A 3x3 convolution, then three modules, each of twice the features and behind a 2x2 pool."""
+    """A 3x3 convolution, then modules, each of twice the features and behind a 2x2 pool.
+
+    Three modules; two for images that are smaller than 16 pixels.
+    """
 
     def network(inputs: Inputs) -> Network:
         first = channels = 8 * max(1, round(4 * inputs.width))
         body = Layers()
-        for number in range(1, 4):
+        for number in range(1, 4 if inputs.image_size >= 16 else 3):
             if number > 1:
                 body += Layers({f"pool{number}": MaxPool(2, 2)})
             body += Layers({f"module{number}": module(channels)})
