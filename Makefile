@@ -29,7 +29,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-slow check format bench parity clean distclean
+.PHONY: help setup experiment experiments list data test test-slow check format bench bench-depth bench-input parity clean distclean
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -102,6 +102,12 @@ format: $(DEV) ## put the code in order
 bench: $(DEV) ## time four networks and the layers on this machine (FULL=1: twelve, compiled PyTorch, Flax)
 	@$(BIN)/python benchmarks/networks.py $(if $(FULL),--full)
 	@$(BIN)/python benchmarks/layers.py
+
+bench-depth: $(DEV) ## compile time and memory of residual networks against depth, as loops and computed again
+	@$(BIN)/python benchmarks/depth.py $(ARGS)
+
+bench-input: $(DEV) ## images a second of augmentations and of the stream, beside training
+	@$(BIN)/python benchmarks/input_path.py $(ARGS)
 
 parity: $(PARITY) ## compare our networks with torchvision's and timm's: same weights, same numbers
 	@$(BIN)/python tests/parity/write_reference.py $(ARGS)

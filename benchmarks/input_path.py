@@ -45,12 +45,14 @@ def augmenting(augmentation: Augmentation) -> Callable[[], float]:
     """Seconds a batch."""
     random = np.random.default_rng(0)
     images = jnp.asarray(random.random((BATCH, 32, 32, 3)), jnp.float32)
+    weights = jnp.asarray(random.random((BATCH, 32, 32, 3)), jnp.float32)
 
     @jax.jit
     def loop(images: jax.Array) -> jax.Array:
         def body(total: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
-            # what was drawn is summed up, so that nothing of it can be left out
-            return total + augment(jax.random.key(step), images, augmentation).sum(), None
+            # every pixel counts differently, so that none of them need not be put in its place
+            drawn = augment(jax.random.key(step), images, augmentation)
+            return total + jnp.vdot(drawn, weights), None
 
         return jax.lax.scan(body, jnp.float32(0), jnp.arange(STEPS))[0]
 
