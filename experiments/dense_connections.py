@@ -26,11 +26,13 @@ were set by the training losses of a first try with 24 epochs, one of which, tha
 residual network, was still falling.
 """
 
+from operator import attrgetter
+
 from ablax.core import Layers, Network, chain
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.measurements.feature_reuse import feature_reuse
 from ablax.report.results import Claim
-from ablax.report.section import Section
+from ablax.report.section import Picture, Section
 from ablax.report.trend import Trend
 from ablax.zoo import heads
 from ablax.zoo.densenet import blocks, plain
@@ -80,6 +82,20 @@ SERIES = {
     family: {float(SIZES[size]): name for name, (own, size) in NAMES.items() if own == family}
     for family in FAMILIES
 }
+
+
+def error_by(cost: str, of_one: str, x_label: str) -> Picture:
+    """Test error against what a variant costs, a line for each family."""
+    return Trend(
+        f"error_by_{cost}",
+        f"Error per {of_one}",
+        x_label,
+        SERIES,
+        (("test_error",),),
+        logarithmic_x=True,
+        number=attrgetter(cost),
+    ).picture
+
 
 PER_PARAMETER = Claim(
     "at equal parameters residual networks err more than dense ones, middle size",
@@ -143,24 +159,8 @@ EXPERIMENT = Experiment(
             "Pairs have the same parameters within 6 %; the dense network of a pair takes twice "
             "the multiply-accumulates of the residual one.",
             (
-                Trend(
-                    "error_by_parameters",
-                    "Error per parameter",
-                    "parameters",
-                    SERIES,
-                    (("test_error",),),
-                    logarithmic_x=True,
-                    number=lambda variant: variant.parameters,
-                ).picture,
-                Trend(
-                    "error_by_macs",
-                    "Error per multiply-accumulate",
-                    "multiply-accumulates of one image",
-                    SERIES,
-                    (("test_error",),),
-                    logarithmic_x=True,
-                    number=lambda variant: variant.macs,
-                ).picture,
+                error_by("parameters", "parameter", "parameters"),
+                error_by("macs", "multiply-accumulate", "multiply-accumulates of one image"),
             ),
         ),
     ),

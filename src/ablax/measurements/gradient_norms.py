@@ -82,14 +82,20 @@ def measure(subject: Subject, images: int = IMAGES) -> list[Row]:
     weights = jax.device_get(subject.variables["params"])
     kernels = kernel_norms(subject.network, weights, slopes)
     places = enumerate(_outer_layers(subject.network), start=1)
-    return [_output_row(place, layer, outputs[layer]) for place, layer in places] + [
+    return [output_row(place, layer, outputs[layer]) for place, layer in places] + [
         {"of": "kernel", "layer": layer, "place": place, "gradient": norm, "pull": norm * size}
         for place, (layer, norm, size) in enumerate(kernels, start=1)
     ]
 
 
-def _output_row(place: int, layer: str, gradient: Float[np.ndarray, "N *rest"]) -> Row:
-    """Of the mean loss over N images; N times it is the gradient of an image's own loss."""
+def output_row(place: int, layer: str, gradient: Float[np.ndarray, "N *rest"]) -> Row:
+    """The row of one layer's output: root mean square over images of their own losses' gradients.
+
+    Args:
+        place: Of the layer, from 1.
+        layer: Its name.
+        gradient: Of the mean loss over N images; N times it is that of an image's own loss.
+    """
     size = math.sqrt(len(gradient)) * float(np.linalg.norm(np.ravel(gradient)))
     return {"of": "output", "layer": layer, "place": place, "gradient": size}
 

@@ -12,21 +12,19 @@ takes that of L(scores), which side classifiers do not change before training.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
 from ablax.core import Layers, Network, gradients, inner_layers
 from ablax.errors import AblaxError
 from ablax.layers import Auxiliary
-from ablax.measurements.gradient_norms import gradient_norms, kernel_norms
+from ablax.measurements.gradient_norms import gradient_norms, kernel_norms, output_row
 from ablax.measurements.gradient_pictures import Panels
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
@@ -176,18 +174,12 @@ def measure(subject: Subject, images: int = IMAGES) -> list[Row]:
         if kernel[0].split("/")[0] not in sides
     ]
     return [
-        _output_row(place, layer, outputs[layer])
+        output_row(place, layer, outputs[layer])
         for place, layer in enumerate(outer_layers(subject.network), start=1)
     ] + [
         {"of": "kernel", "layer": layer, "place": place, "gradient": norm, "pull": norm * size}
         for place, (layer, norm, size) in enumerate(kernels, start=1)
     ]
-
-
-def _output_row(place: int, layer: str, gradient: Float[np.ndarray, "N *rest"]) -> Row:
-    """Of the mean loss over N images; N times it is the gradient of an image's own loss."""
-    size = math.sqrt(len(gradient)) * float(np.linalg.norm(np.ravel(gradient)))
-    return {"of": "output", "layer": layer, "place": place, "gradient": size}
 
 
 def training_gradient_norms(panels: Panels) -> Measurement:
