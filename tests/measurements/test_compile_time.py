@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 from subjects import made_subject
 
 from ablax.core import Layers, Network, chain
@@ -30,22 +31,25 @@ def test_a_scanned_program_does_not_grow_with_depth():
 
 
 def test_the_compiler_works_though_its_answer_was_cached(tmp_path):
-    compiled = []
-
-    def count(event: str, **_: object) -> None:
-        if event == "/jax/compilation_cache/cache_hits":
-            compiled.append(event)
-
-    jax.monitoring.register_event_listener(count)
-    before = jax.config.values["jax_compilation_cache_dir"]
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path))
+    subjects = [made_subject(deep(1)) for _ in range(2)]
+    fields = {
+        "jax_compilation_cache_dir": str(tmp_path),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: jax.config.values[name] for name in fields}
+    for name, value in fields.items():
+        jax.config.update(name, value)
     try:
-        measure(made_subject(deep(1)))
-        measure(made_subject(deep(1)))
-        assert not compiled
-        assert not list(tmp_path.iterdir())
+        for subject in subjects:
+            measure(subject)
+        assert not list(tmp_path.iterdir())  # nothing kept, so nothing to answer with
+        jax.jit(lambda x: x + 1)(1.0)
+        assert list(tmp_path.iterdir())  # though the cache keeps what others compile
     finally:
-        jax.config.update("jax_compilation_cache_dir", before)
+        for name, value in before.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()
 
 
 def test_a_network_without_equal_neighbors_is_unrolled_alone_and_the_cache_stays_on():
