@@ -24,7 +24,7 @@ from jax import Array, lax
 
 from ablax.layers.forms import Bilinear, Form
 from ablax.layers.pointwise import POINTWISE
-from ablax.layers.turned import TURNED
+from ablax.layers.widened import WIDENED
 from ablax.layers.windows import Windows
 
 WIDE = 16
@@ -114,5 +114,5 @@ def _grouped(form: Form) -> Form:
     return Form(*(functools.partial(by_blocks, one) for one in form))
 
 
-GROUPED = _grouped(TURNED)
+GROUPED = _grouped(WIDENED)
 GROUPED_POINTWISE = _grouped(POINTWISE)
