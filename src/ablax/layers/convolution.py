@@ -18,7 +18,7 @@ from ablax.layers.forms import Bilinear, Form, plain
 from ablax.layers.grouped import GROUPED, GROUPED_POINTWISE
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
 from ablax.layers.pointwise import POINTWISE
-from ablax.layers.widened import WIDENED
+from ablax.layers.widened import LARGE_WINDOW, WIDENED
 from ablax.layers.windows import (
     FieldError,
     Padding,
@@ -131,7 +131,10 @@ def _form(x: Array, kernel: Array, windows: Windows) -> Form:
         return DEPTHWISE
     if windows.window == (1, 1):
         return POINTWISE if inputs == channels else GROUPED_POINTWISE
-    return WIDENED if inputs == channels else GROUPED
+    if inputs < channels:
+        return GROUPED
+    height, width = windows.window
+    return LARGE_WINDOW if height > x.shape[1] and width > x.shape[2] else WIDENED
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), inline=True)

@@ -81,7 +81,8 @@ def _along(x: Array, dx: Array, axis: int, windows: Windows) -> tuple[Array, Arr
     dy = jnp.zeros_like(y)
     for number, candidate in enumerate(taps(dx, axis, *where, fill=0.0)):
         dy = dy + jnp.where(tap == number, candidate, jnp.zeros((), dy.dtype))
-    return y, dy
+    # On the way back what comes from behind is computed once, not for every tap.
+    return y, lax.optimization_barrier(dy)
 
 
 def strided(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:

@@ -105,6 +105,8 @@ def _sums(x: Array, windows: Windows) -> Array:
         for axis in (2, 1):
             where = (windows.window[axis - 1], windows.stride[axis - 1], windows.padding[axis - 1])
             x = functools.reduce(lax.add, taps(x, axis, *where, fill=0.0))
+            # On the way back what comes from behind is computed once, not for every tap.
+            x = lax.optimization_barrier(x)
         return x
 
     def elsewhere(x: Array) -> Array:
