@@ -29,7 +29,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-slow check format bench bench-depth bench-input parity clean distclean
+.PHONY: help setup experiment experiments list data test test-slow test-deep check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-gpu parity clean distclean
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -90,24 +90,41 @@ check: $(DEV) ## format, lint and types
 	@$(BIN)/mypy --no-error-summary
 
 test: check ## check, then the fast tests
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not deep"
 
 # Without the check of every shape and type at run time, which the fast tests make: a fifth faster.
 test-slow: $(DEV) ## the slow tests
 	@$(BIN)/python -m pytest -q -n 2 -m slow -o addopts="--strict-markers --strict-config"
 
+test-deep: $(DEV) ## what CI leaves out: the deepest networks, compared and counted again
+	@$(BIN)/python -m pytest -q -n 2 -m deep -o addopts="--strict-markers --strict-config"
+
 format: $(DEV) ## put the code in order
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .
 
-bench: $(DEV) ## time four networks and the layers on this machine (FULL=1: twelve, compiled PyTorch, Flax)
-	@$(BIN)/python benchmarks/networks.py $(if $(FULL),--full)
-	@$(BIN)/python benchmarks/layers.py
+bench: $(DEV) ## time four networks on this machine (FULL=1: twelve, compiled PyTorch, Flax)
+	@$(BIN)/python benchmarks/networks.py $(if $(FULL),--full) $(ARGS)
+
+bench-layers: $(DEV) ## time single layers against plain XLA and PyTorch
+	@$(BIN)/python benchmarks/layers.py $(ARGS)
 
 bench-depth: $(DEV) ## compile time and memory of residual networks against depth, as loops and computed again
 	@$(BIN)/python benchmarks/depth.py $(ARGS)
 
 bench-input: $(DEV) ## images a second of augmentations and of the stream, beside training
 	@$(BIN)/python benchmarks/input_path.py $(ARGS)
+
+bench-result: $(DEV) ## a fresh clone to its first report: install, import, compile, train, report
+	@$(BIN)/python benchmarks/time_to_result.py $(ARGS)
+
+bench-scaling: $(DEV) ## the same training on 1, 2, 4, 8 forced devices and in two processes
+	@$(BIN)/python benchmarks/scaling.py
+
+bench-gpu: $(DEV) ## on a GPU (EXTRA=gpu): networks in bfloat16, seeds at once, time to 94 % on CIFAR-10
+	@$(BIN)/python benchmarks/networks.py --gpu
+	@$(BIN)/python benchmarks/seeds_at_once.py
+	@$(BIN)/python benchmarks/time_to_accuracy.py
+	@$(BIN)/ablax run alexnet_ablation --config cifar10 --seeds 5
 
 parity: $(PARITY) ## compare our networks with torchvision's and timm's: same weights, same numbers
 	@$(BIN)/python tests/parity/write_reference.py $(ARGS)

@@ -1,40 +1,41 @@
-"""Each fast formulation of a layer against the plain lax or Flax form, as ratios.
+"""Each layer against the plain lax or Flax form and against PyTorch, as ratios.
 
-`python benchmarks/layers.py` prints one table and writes it to `benchmarks/results/cpu-layers.csv`
-(another path as first argument). Plain and ours run in turn, A B A B; the ratio is the median of
-plain / ours over the pairs, so above 1 ours is faster. A formulation whose ratios are 1 or less may
-be deleted: its docstring names its row.
+`python benchmarks/layers.py` prints one table and writes it to `benchmarks/results/cpu-layers.csv`.
+Plain, ours and PyTorch (channels_last, eager) run in turn, A B C A B C; a ratio is the median of
+theirs / ours over the rounds, so above 1 ours is faster. `top` is a program of the layer alone;
+`scan` has it in a loop whose steps need each other, as training has it. A formulation whose
+`ratio_to_plain` is 1 or less may be deleted: its docstring names its row.
 """
 
 from __future__ import annotations
 
-import csv
-import datetime
-import platform
+import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from other_python import TORCH_PYTHON, Timed, in_another_python, torch_version
+from result_table import write
 
-from ablax.environment import available_cores, processor
 from ablax.layers import (
     BatchNormalization,
     average_pool,
+    channel_shuffle,
     convolution,
     local_response_normalization,
     max_pool,
+    shift,
 )
 
-PAIRS = 5
-STEPS = 2
-COLUMNS = ("layer", "part", "where", "plain_ms", "ours_ms", "ratio")
+ROUNDS = 5
+STEPS = 8
+"""In a loop; a plain convolution's gradient there takes seconds, so it has `SLOW_STEPS`."""
+SLOW_STEPS = 1
 
 Form = Callable[..., Array]
 
@@ -72,6 +73,18 @@ def plain_response(x: Array) -> Array:
     return x * (2.0 + 1e-4 * total) ** -0.75
 
 
+def plain_shuffle(x: Array) -> Array:
+    """Channel shuffle as its definition reads: cut, exchange, join."""
+    return jnp.swapaxes(x.reshape(*x.shape[:3], 4, -1), 3, 4).reshape(x.shape)
+
+
+def plain_shift(x: Array) -> Array:
+    """A shift as a depthwise convolution with kernels of one 1."""
+    part = x.shape[3] // 9
+    kernel = jnp.repeat(jnp.eye(9).reshape(3, 3, 1, 9), part, axis=3)
+    return plain_convolution(groups=x.shape[3])(x, kernel)
+
+
 def batch_normalization(layer: nn.Module) -> Form:
     """A batch normalization that trains."""
 
@@ -97,10 +110,25 @@ def cases() -> dict[str, tuple[Form, Form, tuple[Array, ...]]]:
             convolution,
             (normal(128, 32, 32, 16), normal(3, 3, 16, 16)),
         ),
+        "convolution, 3x3, 64 -> 64, 8x8, 128": (
+            plain_convolution(),
+            convolution,
+            (normal(128, 8, 8, 64), normal(3, 3, 64, 64)),
+        ),
         "convolution, 5x5, 24 -> 64, 16x16, 64": (
             plain_convolution(),
             convolution,
             (normal(64, 16, 16, 24), normal(5, 5, 24, 64)),
+        ),
+        "convolution, 3x3/2, 32 -> 64, 16x16, 128": (
+            plain_convolution(stride=2),
+            our_convolution(stride=2),
+            (normal(128, 16, 16, 32), normal(3, 3, 32, 64)),
+        ),
+        "convolution, 1x1, 64 -> 128, 16x16, 64": (
+            plain_convolution(),
+            convolution,
+            (normal(64, 16, 16, 64), normal(1, 1, 64, 128)),
         ),
         "convolution, 2 groups, 3x3, 96 -> 96, 8x8, 64": (
             plain_convolution(groups=2),
@@ -157,6 +185,16 @@ def cases() -> dict[str, tuple[Form, Form, tuple[Array, ...]]]:
             batch_normalization(BatchNormalization()),
             (normal(128, 16, 16, 64), jnp.ones(64), jnp.zeros(64)),
         ),
+        "channel shuffle, 4 groups, 16x16x64, 128": (
+            plain_shuffle,
+            lambda x: channel_shuffle(x, 4),
+            (normal(128, 16, 16, 64),),
+        ),
+        "shift, 3x3, 16x16x72, 128": (
+            plain_shift,
+            lambda x: shift(x, 3),
+            (normal(128, 16, 16, 72),),
+        ),
     }
 
 
@@ -172,69 +210,80 @@ def gradient(form: Form) -> Form:
     return apply
 
 
-def in_scan(form: Form) -> Form:
-    """`STEPS` steps in one loop, each of which needs the one before."""
+def in_scan(form: Form, steps: int) -> Form:
+    """`steps` steps in one loop, each of which needs the one before."""
 
     def apply(*arguments: Array) -> Array:
-        def step(shift: Array, _: None) -> tuple[Array, None]:
-            results = form(*[argument + shift for argument in arguments])
+        def step(change: Array, _: None) -> tuple[Array, None]:
+            results = form(*[argument + change for argument in arguments])
             total = sum((jnp.sum(leaf) for leaf in jax.tree.leaves(results)), jnp.float32(0))
             return 1e-20 * total, None
 
-        return lax.scan(step, jnp.float32(0), None, length=STEPS)[0]
+        return lax.scan(step, jnp.float32(0), None, length=steps)[0]
 
     return apply
 
 
-def measure(plain: Form, ours: Form, arguments: tuple[Array, ...]) -> tuple[float, float, float]:
-    """Median milliseconds of both, and the median of the pair ratios."""
-    compiled = [jax.jit(form).lower(*arguments).compile() for form in (plain, ours)]
-    for function in compiled:
+def timed(form: Form, arguments: tuple[Array, ...], steps: int) -> Timed:
+    """Seconds of one of `steps` in the compiled form."""
+    function = jax.jit(form).lower(*arguments).compile()
+    jax.block_until_ready(function(*arguments))
+
+    def one_round() -> float:
+        started = time.perf_counter()
         jax.block_until_ready(function(*arguments))
-    pairs = []
-    for _ in range(PAIRS):
-        pair = []
-        for function in compiled:
-            start = time.perf_counter()
-            jax.block_until_ready(function(*arguments))
-            pair.append(1000 * (time.perf_counter() - start))
-        pairs.append(pair)
-    return (
-        statistics.median(pair[0] for pair in pairs),
-        statistics.median(pair[1] for pair in pairs),
-        statistics.median(pair[0] / pair[1] for pair in pairs),
-    )
+        return (time.perf_counter() - started) / steps
+
+    return one_round
+
+
+def measure(sides: dict[str, Timed]) -> dict[str, str]:
+    """Median milliseconds of every side, and the median of theirs / ours over the rounds."""
+    rounds = [{name: side() for name, side in sides.items()} for _ in range(ROUNDS + 1)][1:]
+    line = {
+        f"{name}_ms": f"{1000 * statistics.median(one[name] for one in rounds):.2f}"
+        for name in sides
+    }
+    for name in sides:
+        if name != "ours":
+            ratio = statistics.median(one[name] / one["ours"] for one in rounds)
+            line[f"ratio_to_{name}"] = f"{ratio:.2f}"
+    return line
+
+
+def sides(
+    layer: str, part: str, where: str, plain: Form, ours: Form, arguments: tuple[Array, ...]
+) -> dict[str, Timed]:
+    """What is timed in turn for one line."""
+    plain, ours = (gradient(form) if part == "gradient" else form for form in (plain, ours))
+    if where == "top":
+        found = {"plain": timed(plain, arguments, 1), "ours": timed(ours, arguments, 1)}
+    else:
+        found = {
+            "plain": timed(in_scan(plain, SLOW_STEPS), arguments, SLOW_STEPS),
+            "ours": timed(in_scan(ours, STEPS), arguments, STEPS),
+        }
+    if TORCH_PYTHON:
+        script = str(Path(__file__).with_name("torch_layers.py"))
+        found["torch"] = in_another_python(script, layer, part)
+    return found
 
 
 def main() -> None:
     """Measure, print and write."""
-    here = Path(__file__).parent / "results" / "cpu-layers.csv"
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else here
-    about = {
-        "machine": f"{processor()}, {available_cores()} cores",
-        "device": jax.devices()[0].platform,
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-        "flax": flax.__version__,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
-    print(", ".join(f"{name} {value}" for name, value in about.items()))
-    print(f"{'layer':48} {'part':9} {'where':5} {'plain ms':>9} {'ours ms':>9} {'ratio':>7}")
-    rows = []
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="parts of names; all by default")
+    names = parser.parse_args().names
+    lines = []
     for layer, (plain, ours, arguments) in cases().items():
-        for part, change in (("forward", lambda form: form), ("gradient", gradient)):
-            for where, place in (("top", lambda form: form), ("scan", in_scan)):
-                forms = place(change(plain)), place(change(ours))
-                steps = STEPS if where == "scan" else 1
-                first, second, ratio = measure(*forms, arguments)
-                row = (layer, part, where, f"{first / steps:.2f}", f"{second / steps:.2f}")
-                rows.append((*row, f"{ratio:.2f}"))
-                print("{:48} {:9} {:5} {:>9} {:>9} {:>7}".format(*rows[-1]), flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *about])
-        writer.writerows([*row, *about.values()] for row in rows)
+        if names and not any(name in layer for name in names):
+            continue
+        for part in ("forward", "gradient"):
+            for where in ("top", "scan"):
+                found = measure(sides(layer, part, where, plain, ours, arguments))
+                lines.append({"layer": layer, "part": part, "where": where, **found})
+                print(" ".join(lines[-1].values()), flush=True)
+    write("layers" if not names else "layers-some", lines, torch=torch_version())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ ablax runs its steps in one compiled loop with its own training step; PyTorch ru
 (`torch_twin`) in channels_last, eager and, with --full, compiled; plain Flax (`plain_flax`) has one
 dispatch a step. Same shapes, batch and optimizer (SGD with momentum and weight decay); images lie
 on the device. Rounds are alternated, ratios are the medians of the rounds' ratios, compile time is
-apart. By hand: `make bench`, or `python benchmarks/networks.py NAME ... --full`.
+apart. By hand: `make bench`, or `python benchmarks/networks.py NAME ... --full`; on a GPU
+`make bench-gpu`, in bfloat16, against PyTorch with AMP.
 
 PyTorch may live in another Python than the newest JAX: `TORCH_PYTHON=/path/to/python`, which has
 torch and ablax, then times its side in a process of its own, round by round as well.
@@ -15,26 +16,28 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime
+import functools
 import math
-import os
 import platform
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from other_python import TORCH_PYTHON, Timed, in_another_python, serve, torch_version
 from plain_flax import plain_flax
 
+from ablax.analysis.conventions import USUAL
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import Network, initialize
+from ablax.costs.network import Case, network_cost
 from ablax.data.images import ImageSet, Split
 from ablax.environment import available_cores, processor
 from ablax.training.feed import Resident
@@ -44,10 +47,6 @@ from ablax.zoo import find
 
 CLASSES = 10
 RESULT = Path(__file__).parent / "results"
-
-TORCH_PYTHON = os.environ.get("TORCH_PYTHON", "")
-
-Timed = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,10 @@ class Row:
         build: The network.
         size: Pixels along each side.
         batch: Images a step.
-        steps: In one round; enough that a round takes about a second.
+        steps: In one round, and in one dispatch of the compiled loop: several, because a dispatch
+            takes its memory afresh, which an epoch does once.
         quick: Whether it is one of the four that `make bench` times.
+        precision: Of the computation; parameters are float32.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Row:
     batch: int
     steps: int
     quick: bool = False
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 def _zoo(name: str, **options: float) -> Callable[[], Network]:
@@ -76,22 +78,38 @@ def _zoo(name: str, **options: float) -> Callable[[], Network]:
 
 
 ROWS = (
-    Row("small AlexNet, width 1/4", _zoo("alexnet_small", width=0.25), 32, 128, 4, quick=True),
-    Row("VGG small", _zoo("vgg_small"), 32, 32, 1),
-    Row("ResNet-20", _zoo("resnet20"), 32, 128, 2, quick=True),
-    Row("ResNet-50", _zoo("resnet50"), 224, 4, 1),
-    Row("DenseNet-40", _zoo("densenet40_12"), 32, 32, 1),
-    Row("GoogLeNet (BN)", _zoo("googlenet_bn"), 224, 8, 1),
-    Row("MobileNet V1, 32 px", _zoo("mobilenet_v1_small"), 32, 64, 2, quick=True),
-    Row("SqueezeNet 1.1", _zoo("squeezenet_1_1"), 224, 16, 1),
-    Row("ResNeXt-29 8x64d", _zoo("resnext29_8x64d"), 32, 4, 1, quick=True),
-    Row("ShuffleNet V2 1.0", _zoo("shufflenet_v2_1_0"), 224, 16, 1),
-    Row("Xception", _zoo("xception"), 299, 2, 1),
-    Row("SE-ResNet-50", _zoo("se_resnet50"), 224, 4, 1),
+    Row("small AlexNet, width 1/4", _zoo("alexnet_small", width=0.25), 32, 128, 8, quick=True),
+    Row("VGG small", _zoo("vgg_small"), 32, 32, 4),
+    Row("ResNet-20", _zoo("resnet20"), 32, 128, 4, quick=True),
+    Row("ResNet-50", _zoo("resnet50"), 224, 4, 4),
+    Row("DenseNet-40", _zoo("densenet40_12"), 32, 32, 4),
+    Row("GoogLeNet (BN)", _zoo("googlenet_bn"), 224, 8, 4),
+    Row("MobileNet V1, 32 px", _zoo("mobilenet_v1_small"), 32, 64, 6, quick=True),
+    Row("SqueezeNet 1.1", _zoo("squeezenet_1_1"), 224, 16, 4),
+    Row("ResNeXt-29 8x64d", _zoo("resnext29_8x64d"), 32, 4, 4, quick=True),
+    Row("ShuffleNet V2 1.0", _zoo("shufflenet_v2_1_0"), 224, 16, 4),
+    Row("Xception", _zoo("xception"), 299, 2, 3),
+    Row("SE-ResNet-50", _zoo("se_resnet50"), 224, 4, 4),
 )
 
 
-def _trainer(row: Row, network: Network) -> Trainer:
+GPU_ROWS = tuple(
+    Row(name, build, size, batch, steps, precision="bfloat16")
+    for name, build, size, batch, steps in (
+        ("ResNet-50", _zoo("resnet50"), 224, 256, 8),
+        ("small AlexNet", _zoo("alexnet_small"), 32, 512, 50),
+        ("ResNet-20", _zoo("resnet20"), 32, 512, 50),
+        ("ResNet-56", _zoo("resnet56"), 32, 512, 20),
+        ("DenseNet-40", _zoo("densenet40_12"), 32, 256, 20),
+        ("MobileNet V1, 32 px", _zoo("mobilenet_v1_small"), 32, 512, 50),
+        ("ResNeXt-29 8x64d", _zoo("resnext29_8x64d"), 32, 128, 10),
+    )
+)
+"""What `make bench-gpu` times: bfloat16, against PyTorch with AMP, channels_last and compiled."""
+
+
+def trainer_of(row: Row, network: Network) -> Trainer:
+    """A trainer of the network on random images, `row.steps` of its batches an epoch."""
     random = np.random.default_rng(0)
     shape = (row.batch * row.steps, row.size, row.size, 3)
     images = random.integers(0, 256, shape, dtype=np.uint8)
@@ -101,7 +119,9 @@ def _trainer(row: Row, network: Network) -> Trainer:
     data = ImageSet("random", split, split, tuple("0123456789"), grays, grays)
     recipe = Recipe(
         optimizer=OptimizerConfig(rate=0.001, schedule="constant"),
-        train=TrainConfig(epochs=100_000, batch=row.batch, chunk=row.steps),
+        train=TrainConfig(
+            epochs=100_000, batch=row.batch, chunk=row.steps, precision=row.precision
+        ),
     )
     mesh = data_mesh()
     return Trainer(network, recipe, Resident(data, row.batch, mesh), mesh)
@@ -109,7 +129,7 @@ def _trainer(row: Row, network: Network) -> Trainer:
 
 def ablax_training(row: Row) -> Timed:
     """Seconds a step, in one compiled loop."""
-    trainer = _trainer(row, row.build())
+    trainer = trainer_of(row, row.build())
     state, step = trainer.initial_state(0), 0
 
     def timed() -> float:
@@ -124,7 +144,7 @@ def ablax_training(row: Row) -> Timed:
 
 def ablax_inference(row: Row) -> Timed:
     """Seconds a batch of the evaluation step."""
-    trainer = _trainer(row, row.build())
+    trainer = trainer_of(row, row.build())
     state = trainer.initial_state(0)
     images, labels, _ = next(trainer.feed.test_batches())
     judge = jax.jit(lambda state, x, y: evaluation_step(trainer.task, state, x, y))
@@ -145,7 +165,7 @@ def _images(row: Row) -> np.ndarray:
 
 
 def flax_training(row: Row) -> Timed:
-    """Seconds a step, one dispatch each."""
+    """Seconds of one step, one dispatch."""
     network = plain_flax(row.build())
     rule = optax.chain(optax.add_decayed_weights(5e-4), optax.sgd(0.001, momentum=0.9))
     x, y = jnp.asarray(_images(row)), jnp.arange(row.batch) % CLASSES
@@ -170,33 +190,57 @@ def flax_training(row: Row) -> Timed:
     def timed() -> float:
         nonlocal params, kept, state
         started = time.perf_counter()
-        for i in range(row.steps):
-            params, kept, state, value = step(params, kept, state, jax.random.key(i))
-        jax.block_until_ready(value)
-        return (time.perf_counter() - started) / row.steps
+        params, kept, state, value = step(params, kept, state, jax.random.key(0))
+        jax.block_until_ready((params, value))
+        return time.perf_counter() - started
 
     return timed
+
+
+def _torch_side(row: Row, *, compiled: bool) -> tuple[Any, Any, Any, Callable[[], Any]]:
+    """The network, a callable of it, a batch (N C H W as channels_last), and autocast.
+
+    Rows in bfloat16 run on CUDA where there is a device.
+    """
+    import torch
+    from torch_twin import torch_twin
+
+    torch.manual_seed(0)
+    half = row.precision == "bfloat16"
+    device = "cuda" if half and torch.cuda.is_available() else "cpu"
+    network = torch_twin(row.build(), (row.size, row.size, 3)).to(device)
+    network = network.to(memory_format=torch.channels_last)
+    images = torch.from_numpy(_images(row)).to(device).permute(0, 3, 1, 2)
+    run = torch.compile(network) if compiled else network
+    return network, run, images, lambda: torch.autocast(device, torch.bfloat16, enabled=half)
+
+
+def _torch_wait(images: Any) -> None:
+    import torch
+
+    if images.is_cuda:
+        torch.cuda.synchronize()
 
 
 def torch_training(row: Row, *, compiled: bool) -> Timed:
     """Seconds a step of PyTorch."""
     import torch
     from torch.nn import functional
-    from torch_twin import torch_twin
 
-    torch.manual_seed(0)
-    network = torch_twin(row.build(), (row.size, row.size, 3)).train()
-    run = torch.compile(network) if compiled else network
+    network, run, images, autocast = _torch_side(row, compiled=compiled)
+    network.train()
     rule = torch.optim.SGD(network.parameters(), 0.001, momentum=0.9, weight_decay=5e-4)
-    x = torch.from_numpy(_images(row)).permute(0, 3, 1, 2)  # channels_last as it lies
-    y = torch.arange(row.batch) % CLASSES
+    labels = (torch.arange(row.batch) % CLASSES).to(images.device)
 
     def timed() -> float:
         started = time.perf_counter()
         for _ in range(row.steps):
             rule.zero_grad()
-            functional.cross_entropy(run(x), y).backward()
+            with autocast():
+                loss = functional.cross_entropy(run(images), labels)
+            loss.backward()
             rule.step()
+        _torch_wait(images)
         return (time.perf_counter() - started) / row.steps
 
     return timed
@@ -205,53 +249,56 @@ def torch_training(row: Row, *, compiled: bool) -> Timed:
 def torch_inference(row: Row, *, compiled: bool) -> Timed:
     """Seconds a batch of PyTorch."""
     import torch
-    from torch_twin import torch_twin
 
-    torch.manual_seed(0)
-    network = torch_twin(row.build(), (row.size, row.size, 3)).eval()
-    run = torch.compile(network) if compiled else network
-    x = torch.from_numpy(_images(row)).permute(0, 3, 1, 2)
+    network, run, images, autocast = _torch_side(row, compiled=compiled)
+    network.eval()
 
     def timed() -> float:
         started = time.perf_counter()
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast():
             for _ in range(row.steps):
-                run(x)
+                run(images)
+        _torch_wait(images)
         return (time.perf_counter() - started) / row.steps
 
     return timed
 
 
-def in_another_python(python: str, row: Row, part: str, *, compiled: bool) -> Timed:
-    """Seconds that PyTorch measures in a process of its own; it rests between two rounds."""
-    words = [python, __file__, row.name, "--serve", part, *(["--compiled"] * compiled)]
-    child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def matrix_share(row: Row, part: str, images_per_second: float) -> float:
+    """The share of the measured rate of matrix products, in the row's precision.
 
-    def timed() -> float:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write("round\n")
-        child.stdin.flush()
-        for line in child.stdout:
-            if line.startswith("seconds "):
-                return float(line.split()[1])
-        raise SystemExit(f"{python} stopped: does it have torch and ablax?")
-
-    return timed
+    Multiply-accumulates are those of the cost table; a training step counts as three inferences.
+    """
+    case = Case(row.name, row.build(), (row.size, row.size, 3), 1)
+    products = sum(line.macs for line in network_cost(case, USUAL))
+    products *= 3 if part == "training" else 1
+    return products * images_per_second / _matrix_rate(row.precision)
 
 
-def serve(row: Row, part: str, *, compiled: bool) -> None:
-    """The other side of `in_another_python`: a round for every line, until there is none."""
-    timed = (torch_training if part == "training" else torch_inference)(row, compiled=compiled)
-    for _ in sys.stdin:
-        print(f"seconds {timed()}", flush=True)
+@functools.cache
+def _matrix_rate(precision: str, size: int = 4096, repeats: int = 10) -> float:
+    """Multiply-accumulates a second of a product of two large matrices, the fastest of several."""
+    square = jnp.full((size, size), 0.5, precision)
+    product = jax.jit(lambda a: a @ a)
+    product(square).block_until_ready()
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        product(square).block_until_ready()
+        seconds.append(time.perf_counter() - started)
+    return size**3 / min(seconds)
 
 
 def compare(sides: dict[str, Timed], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every side in every round, alternated; two rounds to warm up are left out."""
+    """Seconds of every side in every round, alternated; a round to warm up is left out.
+
+    In every round each side runs twice, and the second time counts: the memory of a side that
+    rests goes back to the system, and fetching it anew took a third of the time of ResNet-20.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(-2, rounds):
+    for number in range(-1, rounds):
         for name, timed in sides.items():
+            timed()
             spent = timed()
             if number >= 0:
                 seconds[name].append(spent)
@@ -263,17 +310,16 @@ def _ratio(theirs: list[float], ours: list[float]) -> float:
     return statistics.median(other / own for other, own in pairs)
 
 
-def _sides(row: Row, part: str, *, full: bool) -> dict[str, Timed]:
+def _sides(row: Row, part: str, *, full: bool, compile_torch: bool) -> dict[str, Timed]:
     training = part == "training"
     sides: dict[str, Timed] = {"ablax": (ablax_training if training else ablax_inference)(row)}
-    for compiled in (False, True) if full else (False,):
+    for compiled in (False, True) if full and compile_torch else (False,):
         name = "torch compiled" if compiled else "torch"
         if TORCH_PYTHON:
-            sides[name] = in_another_python(TORCH_PYTHON, row, part, compiled=compiled)
-        elif util.find_spec("torch"):
-            make = torch_training if training else torch_inference
-            sides[name] = make(row, compiled=compiled)
-    if full and training:
+            half = row.precision == "bfloat16"
+            words = (row.name, "--serve", part, *["--compiled"] * compiled, *["--gpu"] * half)
+            sides[name] = in_another_python(__file__, *words)
+    if full and training and row.precision == "float32":
         sides["flax"] = flax_training(row)
     return sides
 
@@ -281,13 +327,14 @@ def _sides(row: Row, part: str, *, full: bool) -> dict[str, Timed]:
 COLUMNS = (
     *("network", "part", "pixels", "batch", "ablax_images_per_s", "torch_images_per_s"),
     *("torch_compiled_images_per_s", "flax_images_per_s", "ratio_to_torch", "ratio_to_flax"),
+    *("matrix_share", "precision"),
     *("machine", "device", "python", "jax", "torch", "date"),
 )
 
 
-def measure(row: Row, part: str, rounds: int, *, full: bool) -> dict[str, str]:
+def measure(row: Row, part: str, rounds: int, *, full: bool, compile_torch: bool) -> dict[str, str]:
     """One line of the table."""
-    seconds = compare(_sides(row, part, full=full), rounds)
+    seconds = compare(_sides(row, part, full=full, compile_torch=compile_torch), rounds)
     rate = {name: f"{row.batch / statistics.median(s):.1f}" for name, s in seconds.items()}
     torch_sides = [name for name in seconds if name.startswith("torch")]
     best = min(torch_sides, key=lambda name: statistics.median(seconds[name]), default=None)
@@ -304,6 +351,8 @@ def measure(row: Row, part: str, rounds: int, *, full: bool) -> dict[str, str]:
         "flax_images_per_s": rate.get("flax", ""),
         "ratio_to_torch": ratio["torch"],
         "ratio_to_flax": ratio["flax"],
+        "matrix_share": f"{matrix_share(row, part, float(rate['ablax'])):.3f}",
+        "precision": row.precision,
         "machine": f"{processor()}, {available_cores()} cores",
         "device": jax.devices()[0].device_kind,
         "python": platform.python_version(),
@@ -311,15 +360,6 @@ def measure(row: Row, part: str, rounds: int, *, full: bool) -> dict[str, str]:
         "torch": torch_version(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
-
-
-def torch_version() -> str:
-    """Of the PyTorch that was timed; empty where there is none."""
-    code = "from importlib.metadata import version; print(version('torch'))"
-    found = subprocess.run(
-        [TORCH_PYTHON or sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip()
 
 
 def geometric_mean(lines: list[dict[str, str]], column: str) -> str:
@@ -333,17 +373,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="parts of names; the four quick ones by default")
     parser.add_argument("--full", action="store_true", help="all, compiled PyTorch and plain Flax")
+    parser.add_argument("--no-compiled", action="store_true", help="PyTorch eager alone")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--parts", nargs="+", default=["training", "inference"])
     parser.add_argument("--out", type=Path, help="the CSV; none when networks are named")
+    parser.add_argument("--gpu", action="store_true", help="the rows for a GPU, in bfloat16")
     parser.add_argument("--serve", choices=("training", "inference"), help=argparse.SUPPRESS)
     parser.add_argument("--compiled", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        (row,) = (row for row in ROWS if row.name == options.names[0])
-        serve(row, options.serve, compiled=options.compiled)
+        (row,) = (
+            row for row in (GPU_ROWS if options.gpu else ROWS) if row.name == options.names[0]
+        )
+        make = torch_training if options.serve == "training" else torch_inference
+        serve(make(row, compiled=options.compiled))
         return
     rows = [row for row in ROWS if row.quick or options.full or options.names]
+    if options.gpu:
+        rows = list(GPU_ROWS)
     if options.names:
         rows = [row for row in rows if any(name in row.name for name in options.names)]
     lines: list[dict[str, str]] = []
@@ -351,7 +398,10 @@ def main() -> None:
     print(f"{head}   images a second;  ratio to torch  to flax")
     for part in options.parts:
         for row in rows:
-            line = measure(row, part, options.rounds, full=options.full)
+            full = options.full or options.gpu
+            line = measure(
+                row, part, options.rounds, full=full, compile_torch=not options.no_compiled
+            )
             lines.append(line)
             rates = "".join(f"{line[column]:>9}" for column in COLUMNS[4:8])
             ratios = f"{line['ratio_to_torch']:>34}{line['ratio_to_flax']:>9}"
@@ -361,7 +411,9 @@ def main() -> None:
         print(f"{'geometric mean':<26}{part:<10}{'':36}{means[0]:>34}{means[1]:>9}", flush=True)
     print(f"{lines[0]['machine']}; JAX {lines[0]['jax']}; torch {lines[0]['torch']}")
     name = "networks-full" if options.full else "networks"
-    path = options.out or (None if options.names else RESULT / f"cpu-{name}.csv")
+    path = options.out or (
+        None if options.names else RESULT / f"{jax.default_backend()}-{name}.csv"
+    )
     if path is not None:
         path.parent.mkdir(exist_ok=True)
         with path.open("w", newline="") as file:

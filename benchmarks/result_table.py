@@ -27,19 +27,26 @@ def facts() -> dict[str, str]:
     }
 
 
-def write(name: str, lines: Sequence[dict[str, str]]) -> None:
-    """Print the lines and write them to `results/<platform>-<name>.csv`."""
+def write(name: str, lines: Sequence[dict[str, str]], **more: str) -> None:
+    """Print the lines and write them to `results/<platform>-<name>.csv`.
+
+    Args:
+        name: Of the table.
+        lines: Column -> cell.
+        more: Facts beside machine, versions and date.
+    """
     path = RESULTS / f"{jax.default_backend()}-{name}.csv"
-    rows = [{**line, **facts()} for line in lines]
+    about = {**facts(), **more}
+    rows = [{**line, **about} for line in lines]
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with path.open("w", newline="") as file:
         table = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
-    shown = [column for column in columns if column not in facts()]
+    shown = [column for column in columns if column not in about]
     widths = {c: max(len(c), *(len(line.get(c, "")) for line in lines)) for c in shown}
     print("  ".join(c.ljust(widths[c]) for c in shown))
     for line in lines:
         print("  ".join(line.get(c, "").ljust(widths[c]) for c in shown))
-    print(" · ".join(facts().values()))
+    print(" · ".join(f"{name} {value}" for name, value in about.items()))
     print(path)

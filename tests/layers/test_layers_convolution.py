@@ -311,3 +311,18 @@ def test_convolution_module_computes_in_the_type_of_its_input():
 def test_convolution_refuses_a_kernel_of_other_channels_and_other_ranks():
     with pytest.raises(ShapeError, match="the kernel takes 3 channels, the image has 4"):
         convolution(jnp.ones((1, 5, 5, 4)), jnp.ones((3, 3, 3, 2)))
+
+
+def test_convolution_of_a_window_larger_than_the_image_is_a_product_on_a_cpu():
+    x, kernel = numbers(3, 2, 3, 4), numbers(4, 5, 4, 3)
+    assert count(convolution, x, kernel) == 1
+    text = jax.jit(convolution).lower(x, kernel).as_text()
+    assert "stablehlo.convolution" not in text
+
+    def gradients(form):
+        return jax.grad(lambda *pieces: jnp.sum(jnp.sin(form(*pieces))), (0, 1))(x, kernel)
+
+    with jax.enable_x64(True):
+        x, kernel = numbers(3, 2, 3, 4), numbers(4, 5, 4, 3)
+        close(convolution(x, kernel), plain(x, kernel))
+        close(gradients(convolution), gradients(plain))

@@ -55,3 +55,15 @@ def test_layers_that_shrink_the_maps_are_refused_with_the_path_and_both_shapes()
     network = Network(Layers(), Layers(dense1_1=DenselyConnected(Layers(p=MaxPool(2)))), Layers())
     with pytest.raises(LayerError, match=r"'dense1_1' .*\(1, 8, 8, 3\), \(1, 4, 4, 3\)"):
         parameter_shapes(network, (8, 8, 3))
+
+
+def test_the_barrier_is_for_a_cpu_alone():
+    layer, x = DenselyConnected(Layers(double=Scale(2.0))), jnp.ones((1, 2))
+
+    def barriers(platform):
+        traced = jax.jit(jax.grad(lambda x: layer.apply({}, x).sum())).trace(x)
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        return text.count("optimization_barrier")
+
+    assert barriers("cpu") == 2
+    assert barriers("cuda") == barriers("tpu") == 0

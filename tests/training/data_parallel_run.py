@@ -1,4 +1,4 @@
-"""Run by test_data_parallel.py in a process of its own: trains on all visible devices."""
+"""Run by test_data_parallel.py: trains on all visible devices, alone or as one of two processes."""
 
 import json
 import sys
@@ -14,7 +14,12 @@ from ablax.training.feed import Resident
 from ablax.training.trainer import Trainer, data_mesh
 
 if __name__ == "__main__":
-    folder, mesh = Path(sys.argv[1]), data_mesh()
+    folder = Path(sys.argv[1])
+    if sys.argv[2:]:
+        address, number = sys.argv[2:]
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+        jax.distributed.initialize(address, 2, int(number))
+    mesh = data_mesh()
     recipe = Recipe(
         augment=Augmentation(flip=True, translate=1.0),
         optimizer=OptimizerConfig(rate=0.05),
@@ -38,4 +43,4 @@ if __name__ == "__main__":
         "test_losses": judged.losses.tolist(),
         "predictions": judged.predictions.tolist(),
     }
-    (folder / "found.json").write_text(json.dumps(found))
+    (folder / f"found{jax.process_index()}.json").write_text(json.dumps(found))

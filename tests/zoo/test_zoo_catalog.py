@@ -31,11 +31,16 @@ SMALL = [entry for entry in CATALOG if entry.macs < 2e8 and "1202" not in entry.
 
 # Their blocks are counted as loops in the tests of their families, in a tenth of the time.
 FOLDED = ("resnet1202", "preactivation1001")
-COUNTED = [entry for entry in CATALOG if entry.name not in FOLDED]
+# Deeper forms of networks that are counted at less depth.
+DEEPER = ("msdnet_imagenet_k6", "msdnet_imagenet_k7", "densenet_bc_250_24")
+COUNTED = [
+    pytest.param(entry, marks=pytest.mark.deep if entry.name in DEEPER else pytest.mark.slow)
+    for entry in CATALOG
+    if entry.name not in FOLDED
+]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("entry", COUNTED, ids=named)
+@pytest.mark.parametrize("entry", COUNTED, ids=lambda entry: entry.name)
 def test_counts_of_the_catalog_are_those_of_the_network(entry):
     assert counted(entry) == (entry.parameters, entry.macs)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ablax.errors import AblaxError
 from ablax.training import checkpoint
+from ablax.training.background_save import BackgroundSave
 from ablax.training.interrupt import StopRequest
 from ablax.training.moment import Moment
 from ablax.training.state import State
@@ -72,7 +73,8 @@ def fit(
     """Train one network from one seed to the recipe's last epoch.
 
     Starts from the newest good checkpoint where there is one. After every chunk the figures are
-    logged before the state is saved, so a log is never behind its checkpoint.
+    logged before the state is saved, so a log is never behind its checkpoint. States are saved
+    while the next chunk runs.
 
     Args:
         trainer: The compiled network.
@@ -106,42 +108,44 @@ def fit(
             observe("start", 0, state)
     saved = time.monotonic()
     train, per_epoch = trainer.recipe.train, trainer.feed.steps_per_epoch
-    while step < trainer.total_steps:
-        started, compiling = time.perf_counter(), trainer.compile_seconds
-        length = trainer.chunk_end(step) - step
-        state, figures = trainer.advance(state, seed, step, length)
-        _refuse_divergence(np.asarray(figures.loss), step, loss, trainer)
-        step, loss = step + length, float(np.mean(figures.loss, dtype=np.float64))
-        if not trainer.is_finite(state):
-            raise _diverged("a parameter", step, [loss], trainer)
-        judged = trainer.judge(state) if _evaluates(step, trainer) else None
-        values = {
-            "epoch": step / per_epoch,
-            "steps": length,
-            "train_loss": loss,
-            "train_error": 100 - 100 * float(np.sum(figures.correct)) / (length * train.batch),
-            "rate": trainer.rate(step - 1),
-        }
-        if judged is not None:
-            values["test_error"] = judged.error
-            values["test_loss"] = float(np.mean(judged.losses, dtype=np.float64))
-        compile_seconds = trainer.compile_seconds - compiling
-        seconds = time.perf_counter() - started - compile_seconds
-        log(step, values | {"seconds": seconds, "compile_seconds": compile_seconds})
-        on_tick(Tick(length, length * train.batch, loss, values.get("test_error")))
-        if observe is not None and judged is not None and step < trainer.total_steps:
-            observe("training", step, state)
-        due = time.monotonic() - saved >= train.checkpoint_seconds
-        if due or stop.requested or step == trainer.total_steps:
-            checkpoint.save(checkpoints, step, state)
-            saved = time.monotonic()
-        if stop.requested and step < trainer.total_steps:
-            raise StoppedError(
-                f"stopped by {stop.requested} after step {step} of {trainer.total_steps}; "
-                "the state is saved: the same command goes on from here"
-            )
-    if observe is not None:
-        observe("end", step, state)
+    with BackgroundSave(checkpoints) as saver:
+        while step < trainer.total_steps:
+            started, compiling = time.perf_counter(), trainer.compile_seconds
+            length = trainer.chunk_end(step) - step
+            state, figures = trainer.advance(state, seed, step, length)
+            _refuse_divergence(np.asarray(figures.loss), step, loss, trainer)
+            step, loss = step + length, float(np.mean(figures.loss, dtype=np.float64))
+            if not trainer.is_finite(state):
+                raise _diverged("a parameter", step, [loss], trainer)
+            judged = trainer.judge(state) if _evaluates(step, trainer) else None
+            values = {
+                "epoch": step / per_epoch,
+                "steps": length,
+                "train_loss": loss,
+                "train_error": 100 - 100 * float(np.sum(figures.correct)) / (length * train.batch),
+                "rate": trainer.rate(step - 1),
+            }
+            if judged is not None:
+                values["test_error"] = judged.error
+                values["test_loss"] = float(np.mean(judged.losses, dtype=np.float64))
+            compile_seconds = trainer.compile_seconds - compiling
+            seconds = time.perf_counter() - started - compile_seconds
+            log(step, values | {"seconds": seconds, "compile_seconds": compile_seconds})
+            on_tick(Tick(length, length * train.batch, loss, values.get("test_error")))
+            if observe is not None and judged is not None and step < trainer.total_steps:
+                observe("training", step, state)
+            due = time.monotonic() - saved >= train.checkpoint_seconds
+            if due or stop.requested or step == trainer.total_steps:
+                saver.save(step, state)
+                saved = time.monotonic()
+            if stop.requested and step < trainer.total_steps:
+                saver.wait()
+                raise StoppedError(
+                    f"stopped by {stop.requested} after step {step} of {trainer.total_steps}; "
+                    "the state is saved: the same command goes on from here"
+                )
+        if observe is not None:
+            observe("end", step, state)
     return Fitted(state, judged if judged is not None else trainer.judge(state))
 
 

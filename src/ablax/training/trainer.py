@@ -17,7 +17,7 @@ from ablax.core import Network, check, parameter_shapes
 from ablax.training.feed import Feed
 from ablax.training.optimizer import check_rate_factors, optimizer, schedule
 from ablax.training.state import State, initial_state
-from ablax.training.step import Judgment, StepFigures, Task, evaluation_step
+from ablax.training.step import StepFigures, Task, evaluation_step
 
 LONGEST_CPU_CHUNK = 50
 """Steps in one compiled loop on a CPU: seconds, so that progress shows and Ctrl-C is heard."""
@@ -130,13 +130,17 @@ class Trainer:
         """Predictions and losses of every test image, each counted once, in the data's order."""
         parts = []
         for images, labels, count in self.feed.test_batches():
-            program = self._compile("judge", self._evaluation, state, images, labels)
-            judgment = program(state, images, labels)
-            parts.append((labels[:count], judgment.predictions[:count], judgment.losses[:count]))
-        return Judged(*(np.concatenate(part) for part in zip(*jax.device_get(parts), strict=True)))
+            arguments = (state, images, labels)
+            program = self._compile(
+                "judge", self._evaluation, *arguments, out_shardings=self._replicated
+            )
+            parts.append((program(*arguments), count))
+        counted = [[whole[:count] for whole in part] for part, count in jax.device_get(parts)]
+        return Judged(*(np.concatenate(part) for part in zip(*counted, strict=True)))
 
-    def _evaluation(self, state: State, images: Any, labels: Any) -> Judgment:
-        return evaluation_step(self.task, state, images, labels)
+    def _evaluation(self, state: State, images: Any, labels: Any) -> tuple[Any, Any, Any]:
+        judgment = evaluation_step(self.task, state, images, labels)
+        return labels, judgment.predictions, judgment.losses
 
     def rate(self, step: int) -> float:
         """The learning rate of one step."""
