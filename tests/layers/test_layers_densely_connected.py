@@ -65,5 +65,5 @@ def test_the_barrier_is_for_a_cpu_alone():
         text = traced.lower(lowering_platforms=(platform,)).as_text()
         return text.count("optimization_barrier")
 
-    assert barriers("cpu") == 2
+    assert barriers("cpu") == 1
     assert barriers("cuda") == barriers("tpu") == 0

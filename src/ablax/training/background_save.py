@@ -7,9 +7,9 @@ from types import TracebackType
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from ablax.training import checkpoint
-from ablax.training.state import State
 
 
 class BackgroundSave:
@@ -30,7 +30,7 @@ class BackgroundSave:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._under_way: Future[None] | None = None
 
-    def save(self, step: int, state: State) -> None:
+    def save(self, step: int, state: PyTree) -> None:
         """Begin to save `state`, once the save before it is done.
 
         Raises:
