@@ -94,9 +94,9 @@ test: check ## check, then the fast tests
 
 # Without the check of every shape and type at run time, which the fast tests make: a fifth faster.
 test-slow: $(DEV) ## the slow tests
-	@$(BIN)/python -m pytest -q -n 2 -m slow -o addopts="--strict-markers --strict-config"
+	@$(BIN)/python -m pytest -q -n 2 -m "slow and not deep" -o addopts="--strict-markers --strict-config"
 
-test-deep: $(DEV) ## what CI leaves out: the deepest networks, compared and counted again
+test-deep: $(DEV) ## what CI leaves out: deeper networks compared and counted, runs killed at other times
 	@$(BIN)/python -m pytest -q -n 2 -m deep -o addopts="--strict-markers --strict-config"
 
 format: $(DEV) ## put the code in order

@@ -32,7 +32,7 @@ from ablax.layers import (
     shift,
 )
 
-ROUNDS = 5
+ROUNDS = 3
 STEPS = 8
 """In a loop; a plain convolution's gradient there takes seconds, so it has `SLOW_STEPS`."""
 SLOW_STEPS = 1
@@ -251,22 +251,20 @@ def measure(sides: dict[str, Timed]) -> dict[str, str]:
     return line
 
 
-def sides(
-    layer: str, part: str, where: str, plain: Form, ours: Form, arguments: tuple[Array, ...]
-) -> dict[str, Timed]:
-    """What is timed in turn for one line."""
-    plain, ours = (gradient(form) if part == "gradient" else form for form in (plain, ours))
+def sides(where: str, plain: Form, ours: Form, arguments: tuple[Array, ...]) -> dict[str, Timed]:
+    """What is timed in turn for one line, but PyTorch."""
     if where == "top":
-        found = {"plain": timed(plain, arguments, 1), "ours": timed(ours, arguments, 1)}
-    else:
-        found = {
-            "plain": timed(in_scan(plain, SLOW_STEPS), arguments, SLOW_STEPS),
-            "ours": timed(in_scan(ours, STEPS), arguments, STEPS),
-        }
-    if TORCH_PYTHON:
-        script = str(Path(__file__).with_name("torch_layers.py"))
-        found["torch"] = in_another_python(script, layer, part)
-    return found
+        return {"plain": timed(plain, arguments, 1), "ours": timed(ours, arguments, 1)}
+    return {
+        "plain": timed(in_scan(plain, SLOW_STEPS), arguments, SLOW_STEPS),
+        "ours": timed(in_scan(ours, STEPS), arguments, STEPS),
+    }
+
+
+def torch_side(layer: str, part: str) -> dict[str, Timed]:
+    """PyTorch, where there is one."""
+    script = str(Path(__file__).with_name("torch_layers.py"))
+    return {"torch": in_another_python(script, layer, part)} if TORCH_PYTHON else {}
 
 
 def main() -> None:
@@ -279,8 +277,10 @@ def main() -> None:
         if names and not any(name in layer for name in names):
             continue
         for part in ("forward", "gradient"):
+            torch = torch_side(layer, part)
+            forms = (gradient(plain), gradient(ours)) if part == "gradient" else (plain, ours)
             for where in ("top", "scan"):
-                found = measure(sides(layer, part, where, plain, ours, arguments))
+                found = measure({**sides(where, *forms, arguments), **torch})
                 lines.append({"layer": layer, "part": part, "where": where, **found})
                 print(" ".join(lines[-1].values()), flush=True)
     write("layers" if not names else "layers-some", lines, torch=torch_version())

@@ -147,7 +147,7 @@ def test_the_test_error_is_that_of_the_predictions_file(straight):
             assert float(row["test_error"]) == error
 
 
-@pytest.mark.parametrize("after", [3, 27])
+@pytest.mark.parametrize("after", [pytest.param(3, marks=pytest.mark.deep), 27])
 def test_a_run_killed_at_any_time_resumes_to_the_identical_results(place, straight, after):
     results = f"killed-{after}"
     assert interrupted(place, results, signal.SIGKILL, after) == -signal.SIGKILL
@@ -155,7 +155,9 @@ def test_a_run_killed_at_any_time_resumes_to_the_identical_results(place, straig
     assert rows(place / results) == rows(straight[0])
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [pytest.param(signal.SIGINT, marks=pytest.mark.deep), signal.SIGTERM]
+)
 def test_a_signal_saves_says_so_and_the_run_resumes_to_the_identical_results(place, straight, sent):
     results = f"stopped-{sent.name}"
     assert interrupted(place, results, sent, 8) == 2

@@ -15,7 +15,9 @@ REFERENCE = Path(__file__).parent / "reference"
 
 DEEPER = {
     *("densenet161", "densenet169", "densenet201", "resnet101", "resnet152", "resnet152_v1"),
+    *("resnet101_v1", "resnet101_preactivation", "resnext101_32x8d", "resnext101_64x4d"),
     *("se_resnet101", "se_resnet152", "se_resnext101_32x4d", "senet154", "inception_resnet_v2"),
+    *("dpn92", "dpn98", "dpn131", "vgg_b", "vgg_e", "shufflenet_v2_1_5", "shufflenet_v2_2_0"),
 }
 """Deeper forms of networks that are compared at less depth."""
 LONG_GRADIENTS = {"densenet121"}
