@@ -298,6 +298,7 @@ def count_pictures(book):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_notebook_for_colab_leaves_three_reports_and_shows_their_plots(tmp_path, monkeypatch):
     flags = f"--xla_force_host_platform_device_count={DEVICES}"
     book, work = executed(COLAB, tmp_path, monkeypatch, flags)
