@@ -29,7 +29,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-slow test-deep check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-gpu parity clean distclean
+.PHONY: help setup experiment experiments list data test test-slow test-deep check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -119,6 +119,9 @@ bench-result: $(DEV) ## a fresh clone to its first report: install, import, comp
 
 bench-scaling: $(DEV) ## the same training on 1, 2, 4, 8 forced devices and in two processes
 	@$(BIN)/python benchmarks/scaling.py
+
+bench-stalls: $(DEV) ## a trace of the training loop: does the device wait for checkpoints and evaluation?
+	@$(BIN)/python benchmarks/stalls.py $(ARGS)
 
 bench-gpu: $(DEV) ## on a GPU (EXTRA=gpu): networks in bfloat16, seeds at once, time to 94 % on CIFAR-10
 	@$(BIN)/python benchmarks/networks.py --gpu

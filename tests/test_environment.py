@@ -3,6 +3,7 @@
 import jax
 
 from ablax.environment import available_cores, environment
+from ablax.native import SWITCH
 
 
 def test_the_environment_names_versions_hardware_commit_and_date():
@@ -12,6 +13,11 @@ def test_the_environment_names_versions_hardware_commit_and_date():
     assert f"{available_cores()} CPU cores (" in found["device"]
     assert len(found["date"].split("-")) == 3
     assert found["commit"]
+
+
+def test_the_environment_says_who_computes_the_convolutions(monkeypatch):
+    monkeypatch.setenv(SWITCH, "0")
+    assert environment()["convolutions"] == f"by XLA ({SWITCH}=0)"
 
 
 def test_without_a_checkout_the_commit_is_unknown(monkeypatch):

@@ -14,7 +14,7 @@ LINES = 350
 
 # core <- layers <- zoo <- ablations <- configs <- experiments
 CORE = {"ablax.core", "ablax.errors"}
-LAYERS = CORE | {"ablax.layers"}
+LAYERS = CORE | {"ablax.layers", "ablax.native"}
 ZOO = LAYERS | {"ablax.zoo"}
 ABLATIONS = ZOO | {"ablax.ablations"}
 CONFIGS = ABLATIONS | {"ablax.config", "ablax.data", "ablax.training"}
@@ -38,6 +38,7 @@ OURS: dict[str, set[str]] = {
     "ablax": set(),
     "ablax.errors": set(),
     "ablax.core": CORE,
+    "ablax.native": set(),
     "ablax.layers": LAYERS,
     "ablax.losses": {"ablax.errors"},
     "ablax.zoo": ZOO,
@@ -53,7 +54,7 @@ OURS: dict[str, set[str]] = {
     "ablax.interop": ZOO,
     "ablax.draw_layers": {"ablax.data", "ablax.layers", "ablax.report"},
     "ablax.experiment": EXPERIMENTS,
-    "ablax.environment": {"ablax.errors"},
+    "ablax.environment": {"ablax.errors", "ablax.native"},
     "ablax.finished_runs": {"ablax.report", "ablax.errors"},
     "ablax.results_folder": {
         *("ablax.config", "ablax.core", "ablax.training", "ablax.report", "ablax.errors"),

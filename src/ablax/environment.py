@@ -11,6 +11,8 @@ from pathlib import Path
 
 import jax
 
+from ablax.native import why_not
+
 _PACKAGES = ("ablax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -18,13 +20,15 @@ def environment() -> dict[str, str]:
     """What has to stand beside a figure so that somebody else can judge it.
 
     Returns:
-        Versions, device, processor, cores, commit (with a mark if files were changed) and date.
+        Versions, device, processor, cores, who computes the convolutions, commit (with a mark if
+        files were changed) and date.
     """
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "device": device(),
         "processor": processor(),
         "cores": str(available_cores()),
+        "convolutions": _convolutions(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
         "commit": _commit(),
@@ -37,6 +41,12 @@ def device() -> str:
     if devices[0].platform == "cpu":
         return f"{available_cores()} CPU cores ({processor()})"
     return f"{len(devices)} x {devices[0].device_kind}"
+
+
+def _convolutions() -> str:
+    """Who computes them, which explains a difference in the last digits and in speed."""
+    reason = why_not()
+    return f"by XLA ({reason})" if reason else "by loops in C++ (ablax.native)"
 
 
 def processor() -> str:

@@ -134,7 +134,7 @@ def test_the_first_features_do_not_see_the_channels_of_other_groups(name):
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_a_cpus_program_holds_no_convolution_in_groups_and_a_gpus_the_plain_one(name):
+def test_a_cpus_program_holds_no_convolution_in_groups_and_a_gpus_the_plain_one(name, computed_by):
     x, kernel, options = pieces(name)
     gradient = jax.grad(lambda x, kernel: jnp.sum(convolution(x, kernel, **options) ** 2), (0, 1))
 

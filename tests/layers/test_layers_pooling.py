@@ -22,6 +22,8 @@ from ablax.layers import (
 from ablax.layers.pooling import MinPool, min_pool
 from ablax.layers.windows import ShapeError, place
 
+pytestmark = pytest.mark.usefixtures("computed_by")
+
 
 def ties(*shape, seed=0):
     """Few different numbers, so that most windows hold a tie."""

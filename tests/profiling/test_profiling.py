@@ -7,7 +7,7 @@ import pytest
 from ablax.cli import main
 from ablax.costs.machine import Machine
 from ablax.costs.network import case
-from ablax.profiling.device_trace import Operation, operations, traced_seconds
+from ablax.profiling.device_trace import Operation, events, operations, traced_seconds
 from ablax.profiling.layer_times import REST, layer_of, times_by_layer
 from ablax.profiling.profile import profile, profile_table
 
@@ -63,6 +63,20 @@ def test_the_trace_of_a_loop_counts_its_body_and_not_the_loop():
     seconds = traced_seconds(lambda: compiled(x).block_until_ready(), compiled.as_text())
     assert all(operation.opcode != "while" for operation in seconds)
     assert all(spent > 0 for spent in seconds.values())
+
+
+def test_a_trace_has_the_operations_inside_the_span_of_the_host_that_ran_them(tmp_path):
+    run = jax.jit(lambda x: jnp.sin(x @ x)).lower(jnp.ones((256, 256))).compile()
+    with jax.profiler.trace(tmp_path), jax.profiler.TraceAnnotation("the host waits"):
+        jax.block_until_ready(run(jnp.ones((256, 256))))
+    found = events(tmp_path)
+    (span,) = [event for event in found if event.name == "the host waits"]
+    inside = [event for event in found if event.operation in operations(run.as_text())]
+    assert span.operation is None
+    assert inside
+    for event in inside:
+        assert span.start <= event.start
+        assert event.start + event.seconds <= span.start + span.seconds
 
 
 @pytest.mark.slow

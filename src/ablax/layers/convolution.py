@@ -17,6 +17,7 @@ from ablax.layers.depthwise import DEPTHWISE, MOST_TAPS
 from ablax.layers.forms import Bilinear, Form, plain
 from ablax.layers.grouped import GROUPED, GROUPED_POINTWISE
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
+from ablax.layers.native_convolution import native_form, usable
 from ablax.layers.pointwise import POINTWISE
 from ablax.layers.widened import LARGE_WINDOW, WIDENED
 from ablax.layers.windows import (
@@ -127,10 +128,12 @@ def _convolve_jvp(
 def _form(x: Array, kernel: Array, windows: Windows) -> Form:
     """How a CPU computes it; each form says in its file why, and what it gains."""
     inputs, channels = kernel.shape[2], x.shape[3]
-    if inputs == 1 < channels and math.prod(windows.window) <= MOST_TAPS:
-        return DEPTHWISE
+    if usable(x, kernel):
+        return native_form(x, kernel, windows)
     if windows.window == (1, 1):
         return POINTWISE if inputs == channels else GROUPED_POINTWISE
+    if inputs == 1 < channels and math.prod(windows.window) <= MOST_TAPS:
+        return DEPTHWISE
     if inputs < channels:
         return GROUPED
     height, width = windows.window

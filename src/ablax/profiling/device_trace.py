@@ -34,6 +34,23 @@ class Operation:
     scope: str
 
 
+@dataclass(frozen=True)
+class Event:
+    """Something that a trace saw.
+
+    Attributes:
+        name: The operation's, or the span's of the host (`jax.profiler.TraceAnnotation`).
+        operation: The instruction of a compiled program; None where the host did something.
+        start: Seconds; all events of a trace share a clock.
+        seconds: How long it took.
+    """
+
+    name: str
+    operation: str | None
+    start: float
+    seconds: float
+
+
 def operations(text: str) -> dict[str, Operation]:
     """The instructions of a compiled program by their names.
 
@@ -72,10 +89,10 @@ def traced_seconds(run: Callable[[], Any], text: str) -> dict[Operation, float]:
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
             run()
-        for name, duration in _events(Path(folder)):
-            operation = known.get(name)
+        for event in events(Path(folder)):
+            operation = known.get(event.operation or "")
             if operation is not None and operation.opcode not in _CONTAINERS:
-                seconds[operation] += duration
+                seconds[operation] += event.seconds
     if not seconds:
         raise AblaxError(
             "the trace of the device holds no operation of the program: this JAX or this device "
@@ -84,8 +101,12 @@ def traced_seconds(run: Callable[[], Any], text: str) -> dict[Operation, float]:
     return dict(seconds)
 
 
-def _events(folder: Path) -> list[tuple[str, float]]:
-    """Name of the instruction and seconds of every event of the device."""
+def events(folder: Path) -> list[Event]:
+    """Every event of a trace: operations of the device, and what the host did meanwhile.
+
+    Args:
+        folder: What `jax.profiler.trace` was given.
+    """
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of jaxlib's own types
@@ -94,7 +115,13 @@ def _events(folder: Path) -> list[tuple[str, float]]:
             for plane in data.planes:
                 for line in plane.lines:
                     for event in line.events:
-                        name = dict(event.stats).get("hlo_op")
-                        if name is not None:
-                            found.append((str(name), event.duration_ns / 1e9))
+                        operation = dict(event.stats).get("hlo_op")
+                        found.append(
+                            Event(
+                                event.name,
+                                None if operation is None else str(operation),
+                                event.start_ns / 1e9,
+                                event.duration_ns / 1e9,
+                            )
+                        )
     return found

@@ -1,0 +1,60 @@
+// Which numbers along one axis a sliding sum reads and writes.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace ablax {
+
+// y[first + out_step t] = sum over the taps of x[in_step t + offset] times the tap's weight,
+// for t = 0 ... count - 1.
+struct Axis {
+  int64_t count, first, out_step, in_step;
+  std::vector<int64_t> taps, offsets;
+
+  int64_t lowest() const { return *std::min_element(offsets.begin(), offsets.end()); }
+  int64_t highest() const { return *std::max_element(offsets.begin(), offsets.end()); }
+};
+
+// How a window lies along one axis.
+struct Window {
+  int64_t taps, stride, padding, dilation;
+};
+
+// The convolution itself: y[t] = sum over a of x[S t + D a - P] k[a].
+inline Axis along(const Window& window, int64_t outputs) {
+  Axis axis{outputs, 0, 1, window.stride, {}, {}};
+  for (int64_t tap = 0; tap < window.taps; ++tap) {
+    axis.taps.push_back(tap);
+    axis.offsets.push_back(window.dilation * tap - window.padding);
+  }
+  return axis;
+}
+
+// Its transpose, as a convolution for each of the S phases of x: x'[p + S t] = sum over those a for
+// which p + P - D a is a multiple of S of y'[t + (p + P - D a) / S] k[a].
+inline std::vector<Axis> back_along(const Window& window, int64_t inputs) {
+  std::vector<Axis> phases;
+  for (int64_t phase = 0; phase < std::min(window.stride, inputs); ++phase) {
+    Axis axis{(inputs - phase + window.stride - 1) / window.stride, phase, window.stride, 1, {}, {}};
+    for (int64_t tap = 0; tap < window.taps; ++tap) {
+      const int64_t place = phase + window.padding - window.dilation * tap;
+      if (place % window.stride) continue;
+      axis.taps.push_back(tap);
+      axis.offsets.push_back(place / window.stride);
+    }
+    phases.push_back(axis);
+  }
+  return phases;
+}
+
+// Those t for which `in_step t + offset` lies in 0 ... size - 1: first, and one past the last.
+inline std::pair<int64_t, int64_t> inside(const Axis& axis, int64_t offset, int64_t size) {
+  const int64_t step = axis.in_step;
+  const int64_t first = offset >= 0 ? 0 : (-offset + step - 1) / step;
+  const int64_t last = size - 1 < offset ? -1 : (size - 1 - offset) / step;
+  return {std::min(first, axis.count), std::max(std::min(last + 1, axis.count), int64_t{0})};
+}
+
+}  // namespace ablax

@@ -1,0 +1,232 @@
+// The gradient of a dense kernel: k'[a, b, i, f] = sum over pixels of x[...] y'[...], tap by tap.
+//
+// A tile of k', some channels by one or two vectors of features, stays in registers while the pixels of a
+// block that fits into the cache are added to it. Nothing is laid out: images and gradient are read
+// where they are, and rows and columns that a tap sees outside the image are left out.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "axis.h"
+#include "dense.h"
+#include "parallel.h"
+#include "vectors.h"
+
+namespace ablax {
+
+constexpr int64_t BLOCK = 64 * 1024;          // numbers of images and gradient, to stay in a core's cache
+constexpr int64_t SHARED_BLOCK = 512 * 1024;  // the same, of all cores together
+constexpr int64_t LARGE_KERNEL = 128 * 1024;  // numbers; from here on cores share one sum
+constexpr int64_t SLICE = 32;                 // channels that a core takes of a large kernel
+
+// What one tile reads and adds to.
+struct OuterTile {
+  const float* x;
+  const float* gradient;
+  int64_t images, rows, columns;
+  int64_t x_image, x_row, x_column, gradient_image, gradient_row, gradient_column;
+  float* sums;
+  int64_t next_channel;
+};
+
+template <int C, int V>
+void outer(const OuterTile& t) {
+  Vector sums[C][V];
+  for (int c = 0; c < C; ++c)
+    for (int v = 0; v < V; ++v) sums[c][v] = load(t.sums + c * t.next_channel + v * LANES);
+  for (int64_t image = 0; image < t.images; ++image)
+    for (int64_t row = 0; row < t.rows; ++row) {
+      const float* x = t.x + image * t.x_image + row * t.x_row;
+      const float* gradient = t.gradient + image * t.gradient_image + row * t.gradient_row;
+      for (int64_t column = 0; column < t.columns; ++column) {
+        Vector g[V];
+        for (int v = 0; v < V; ++v) g[v] = load(gradient + v * LANES);
+#pragma GCC unroll 16
+        for (int c = 0; c < C; ++c)
+          for (int v = 0; v < V; ++v) sums[c][v] += x[c] * g[v];
+        x += t.x_column;
+        gradient += t.gradient_column;
+      }
+    }
+  for (int c = 0; c < C; ++c)
+    for (int v = 0; v < V; ++v) store(t.sums + c * t.next_channel + v * LANES, sums[c][v]);
+}
+
+template <int V>
+void outer_of(int64_t channels, const OuterTile& t) {
+  channels == 8   ? outer<8, V>(t)
+  : channels == 4 ? outer<4, V>(t)
+  : channels == 3 ? outer<3, V>(t)
+  : channels == 2 ? outer<2, V>(t)
+                  : outer<1, V>(t);
+}
+
+// A run of channels that a tile takes: eight while there are as many, then what is left.
+inline int64_t channels_of_tile(int64_t left) { return left >= 8 ? 8 : left >= 4 ? 4 : left; }
+
+// Images first ... last - 1 and, of each, rows top ... bottom - 1 of the gradient.
+struct Block {
+  int64_t first, last, top, bottom;
+};
+
+// A gradient's kernel as it is summed up: (group, tap, channel, feature), features padded to whole
+// vectors. The last vector of a group begins where it ends with the last feature, so that it reads
+// no number beyond; a feature may be there twice.
+struct Sums {
+  int64_t groups, taps, channels, features;
+
+  int64_t padded_features() const { return padded(features, LANES); }
+  int64_t size() const { return groups * taps * channels * padded_features(); }
+  int64_t at(int64_t group, int64_t tap, int64_t channel) const {
+    return ((group * taps + tap) * channels + channel) * padded_features();
+  }
+  // Where in the gradient's features the vectors that begin at `first` are read.
+  int64_t read_at(const Run& run) const {
+    return std::min(run.first, features - run.vectors * LANES);
+  }
+};
+
+class KernelGradient {
+ public:
+  KernelGradient(const float* x, const Maps& from, const float* gradient, const Maps& to,
+                 const Axis& rows, const Axis& columns, const Sums& sums)
+      : x_(x), from_(from), gradient_(gradient), to_(to), rows_(rows), columns_(columns),
+        sums_(sums), runs_(runs(sums.features)) {}
+
+  // Adds what a block gives to channels first ... last - 1 of one tap of one group.
+  void add(float* sums, const Block& block, int64_t group, int64_t row, int64_t column, int64_t first,
+           int64_t last) const {
+    auto [top, bottom] = inside(rows_, rows_.offsets[row], from_.height);
+    const auto [left, right] = inside(columns_, columns_.offsets[column], from_.width);
+    top = std::max(top, block.top);
+    bottom = std::min(bottom, block.bottom);
+    if (top >= bottom || left >= right) return;
+    const int64_t down = top * rows_.in_step + rows_.offsets[row];
+    const int64_t across = left * columns_.in_step + columns_.offsets[column];
+    const int64_t x_row = from_.width * from_.channels, y_row = to_.width * to_.channels;
+    OuterTile tile;
+    tile.images = block.last - block.first;
+    tile.rows = bottom - top;
+    tile.columns = right - left;
+    tile.x_image = from_.height * x_row;
+    tile.x_row = rows_.in_step * x_row;
+    tile.x_column = columns_.in_step * from_.channels;
+    tile.gradient_image = to_.height * y_row;
+    tile.gradient_row = y_row;
+    tile.gradient_column = to_.channels;
+    tile.next_channel = sums_.padded_features();
+    const float* x = x_ + block.first * tile.x_image + down * x_row + across * from_.channels +
+                     group * sums_.channels;
+    const float* gradient = gradient_ + block.first * tile.gradient_image + top * y_row +
+                            left * to_.channels + group * sums_.features;
+    const int64_t tap = row * columns_.taps.size() + column;
+    for (int64_t channel = first, some; channel < last; channel += some) {
+      some = channels_of_tile(last - channel);
+      tile.x = x + channel;
+      for (const Run& run : runs_) {
+        tile.gradient = gradient + sums_.read_at(run);
+        tile.sums = sums + sums_.at(group, tap, channel) + run.first;
+        run.vectors == 1 ? outer_of<1>(some, tile) : outer_of<WIDE>(some, tile);
+      }
+    }
+  }
+
+  // The batch in blocks of about so many numbers: whole images, or some rows of one.
+  std::vector<Block> blocks(int64_t numbers) const {
+    const int64_t row = to_.width * to_.channels +
+                        from_.height * from_.width * from_.channels / std::max<int64_t>(1, to_.height);
+    const int64_t height = std::clamp<int64_t>(numbers / row, 1, to_.height);
+    const int64_t images = std::max<int64_t>(1, numbers / (row * to_.height));
+    std::vector<Block> found;
+    for (int64_t image = 0; image < to_.images; image += images)
+      for (int64_t top = 0; top < to_.height; top += height)
+        found.push_back({image, std::min(image + images, to_.images), top,
+                         std::min(top + height, to_.height)});
+    return found;
+  }
+
+  // Each part of the batch summed for itself, then the parts in order: the same sum at every run.
+  std::unique_ptr<float[]> by_parts(xla::ffi::ThreadPool& pool) const {
+    const std::vector<Block> all = blocks(BLOCK);
+    const int64_t count = all.size(), size = sums_.size();
+    const int64_t parts = std::clamp<int64_t>(count, 1, 2 * std::max<int64_t>(1, pool.num_threads()));
+    std::unique_ptr<float[]> sums(new float[parts * size]());
+    parallel(pool, parts, [&](int64_t part) {
+      for (int64_t number = count * part / parts; number < count * (part + 1) / parts; ++number)
+        for (int64_t group = 0; group < sums_.groups; ++group)
+          for (size_t row = 0; row < rows_.taps.size(); ++row)
+            for (size_t column = 0; column < columns_.taps.size(); ++column)
+              add(sums.get() + part * size, all[number], group, row, column, 0, sums_.channels);
+    });
+    for (int64_t part = 1; part < parts; ++part)
+      for (int64_t number = 0; number < size; ++number) sums[number] += sums[part * size + number];
+    return sums;
+  }
+
+  // Each core takes taps and channels of one sum.
+  std::unique_ptr<float[]> by_taps(xla::ffi::ThreadPool& pool) const {
+    std::unique_ptr<float[]> sums(new float[sums_.size()]());
+    const int64_t down = rows_.taps.size(), across = columns_.taps.size();
+    const int64_t slices = (sums_.channels + SLICE - 1) / SLICE;
+    for (const Block& block : blocks(SHARED_BLOCK))
+      parallel(pool, sums_.groups * down * across * slices, [&](int64_t number) {
+        const int64_t first = number % slices * SLICE, tap = number / slices % (down * across);
+        add(sums.get(), block, number / (slices * down * across), tap / across, tap % across, first,
+            std::min(first + SLICE, sums_.channels));
+      });
+    return sums;
+  }
+
+  // Sums as (group, tap, channel, feature), features padded, to a kernel (tap, channel, feature).
+  void write(float* kernel, const float* sums, int64_t features) const {
+    for (int64_t group = 0; group < sums_.groups; ++group)
+      for (int64_t line = 0; line < sums_.taps * sums_.channels; ++line) {
+        const float* from = sums + sums_.at(group, 0, line);
+        float* to = kernel + (line * sums_.groups + group) * features;
+        for (const Run& run : runs_) {
+          const int64_t count = std::min(run.vectors * LANES, features - run.first);
+          std::memcpy(to + run.first, from + run.first + run.first - sums_.read_at(run),
+                      count * sizeof(float));
+        }
+      }
+  }
+
+ private:
+  const float* x_;
+  Maps from_;
+  const float* gradient_;
+  Maps to_;
+  const Axis &rows_, &columns_;
+  Sums sums_;
+  std::vector<Run> runs_;
+};
+
+// The maps with the channels of each group padded with zeros to so many.
+inline std::unique_ptr<float[]> with_room(const float* maps, const Maps& size, int64_t groups,
+                                          int64_t room) {
+  const int64_t runs = size.images * size.height * size.width * groups, own = size.channels / groups;
+  std::unique_ptr<float[]> wide(new float[runs * room]());
+  for (int64_t run = 0; run < runs; ++run)
+    std::memcpy(wide.get() + run * room, maps + run * own, own * sizeof(float));
+  return wide;
+}
+
+// kernel[a, b, i, f] = sum over n, r, c of x[n, ...] gradient[n, r, c, f]
+inline void kernel_gradient(xla::ffi::ThreadPool& pool, const float* x, const Maps& from,
+                            const float* gradient, const Maps& to, float* kernel, int64_t groups,
+                            const Axis& rows, const Axis& columns) {
+  const int64_t own = to.channels / groups, taps = rows.taps.size() * columns.taps.size();
+  const Sums sums{groups, taps, from.channels / groups, std::max<int64_t>(own, LANES)};
+  std::unique_ptr<float[]> wide;  // where a vector would read beyond a group's features
+  if (own < LANES) wide = with_room(gradient, to, groups, LANES);
+  const Maps read{to.images, to.height, to.width, groups * sums.features};
+  const KernelGradient work(x, from, wide ? wide.get() : gradient, read, rows, columns, sums);
+  const auto found = sums.size() >= LARGE_KERNEL ? work.by_taps(pool) : work.by_parts(pool);
+  work.write(kernel, found.get(), own);
+}
+
+}  // namespace ablax

@@ -1,0 +1,31 @@
+"""Who computes a convolution on a CPU: the loops in C++, or XLA alone."""
+
+import pytest
+
+from ablax.native import SWITCH, why_not
+
+
+@pytest.fixture(scope="module", params=["native", "xla"])
+def computed_by(request):
+    """Both ways, one after the other, for all tests of a module."""
+    if request.param == "native":
+        if why_not():
+            pytest.skip(why_not())
+        yield request.param
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SWITCH, "0")
+        yield request.param
+
+
+@pytest.fixture
+def by_xla(monkeypatch):
+    """Without the loops in C++."""
+    monkeypatch.setenv(SWITCH, "0")
+
+
+@pytest.fixture
+def native():
+    """With the loops in C++."""
+    if why_not():
+        pytest.skip(why_not())

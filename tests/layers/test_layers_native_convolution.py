@@ -1,0 +1,191 @@
+"""The convolution that is a loop in C++: against XLA's, and the laws of a trilinear form."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from ablax.layers import convolution
+from ablax.layers.forms import plain
+from ablax.layers.native_convolution import NATIVE, convolve, native_form, usable
+from ablax.layers.pointwise import POINTWISE
+from ablax.layers.windows import place
+
+pytestmark = pytest.mark.usefixtures("native")
+
+# channels, features, groups: below a vector, whole vectors, a rest, groups, channels alone
+CHANNELS = (
+    *((1, 1, 1), (3, 5, 1), (16, 16, 1), (17, 24, 1), (20, 50, 1), (130, 40, 1)),
+    *((32, 16, 2), (64, 40, 8), (6, 12, 6), (5, 5, 5), (24, 24, 24)),
+)
+# height, width, window, stride, padding, dilation
+PLACES = {
+    "3x3": (7, 9, (3, 3), 1, "SAME", 1),
+    "wider than a tile": (3, 33, (3, 3), 1, "SAME", 1),
+    "one row": (1, 5, (1, 3), 1, ((0, 0), (1, 1)), 1),
+    "tiny maps": (2, 2, (3, 3), 1, "SAME", 1),
+    "one result": (3, 3, (3, 3), 1, "VALID", 1),
+    "stride 2": (9, 8, (3, 3), 2, "SAME", 1),
+    "a stride longer than the window": (9, 9, (2, 2), 3, "VALID", 1),
+    "uneven strides, dilated": (11, 10, (3, 2), (3, 1), ((0, 2), (3, 1)), (1, 2)),
+    "padding only": (2, 3, (3, 3), 2, ((5, 4), (6, 3)), 2),
+}
+QUICK = [
+    *zip(PLACES, itertools.cycle(CHANNELS), strict=False),
+    *zip(["3x3", "stride 2"] * 6, CHANNELS, strict=False),
+]
+
+
+def pieces(where, channels, features, groups, images=3):
+    height, width, window, *slide = where
+    random = np.random.default_rng(0)
+    shape = (images, height, width, channels)
+    x = jnp.asarray(random.normal(size=shape), jnp.float32)
+    kernel = jnp.asarray(random.normal(size=(*window, channels // groups, features)), jnp.float32)
+    windows = place("test", shape, window, *slide)
+    y = jnp.asarray(random.normal(size=(images, *windows.output, features)), jnp.float32)
+    return x, kernel, y, windows
+
+
+def close(ours, theirs):
+    scale = float(jnp.abs(theirs).max()) or 1.0
+    np.testing.assert_allclose(ours / scale, theirs / scale, atol=5e-6)
+
+
+def equals_xla(name, sizes):
+    x, kernel, gradient, windows = pieces(PLACES[name], *sizes)
+    y, back = jax.vjp(lambda x, kernel: convolve(x, kernel, windows), x, kernel)
+    expected, expected_back = jax.vjp(lambda x, kernel: plain(x, kernel, windows), x, kernel)
+    close(y, expected)
+    for ours, theirs in zip(back(gradient), expected_back(gradient), strict=True):
+        close(ours, theirs)
+
+
+@pytest.mark.parametrize(("name", "sizes"), sorted(set(QUICK)))
+def test_value_and_gradients_equal_xlas(name, sizes):
+    equals_xla(name, sizes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("sizes", CHANNELS)
+def test_value_and_gradients_equal_xlas_for_all_sizes_everywhere(name, sizes):
+    if (name, sizes) not in QUICK:
+        equals_xla(name, sizes)
+
+
+@pytest.mark.parametrize("sizes", [(20, 50, 1), (130, 40, 1), (24, 24, 24), (64, 40, 8)])
+def test_a_batch_cut_into_many_parts_gives_the_same_sums_as_one_image_after_the_other(sizes):
+    x, kernel, gradient, windows = pieces((40, 40, (3, 3), 1, "SAME"), *sizes, images=5)
+    y, back = jax.vjp(lambda x, kernel: convolve(x, kernel, windows), x, kernel)
+    dx, dkernel = back(gradient)
+    alone = []
+    for image in range(len(x)):
+        one = slice(image, image + 1)
+        y1, back1 = jax.vjp(lambda x, kernel: convolve(x, kernel, windows), x[one], kernel)
+        dx1, dkernel1 = back1(gradient[one])
+        np.testing.assert_array_equal(y[one], y1)
+        np.testing.assert_array_equal(dx[one], dx1)
+        alone.append(dkernel1)
+    close(dkernel, sum(alone))
+
+
+def test_a_kernel_so_large_that_cores_share_its_gradient_equals_xlas():
+    x, kernel, gradient, windows = pieces((5, 6, (3, 3), 1, "SAME"), 130, 136, 1)
+    assert kernel.size > 2**17
+    ours, theirs = (
+        jax.vjp(lambda kernel, form=form: form(x, kernel, windows), kernel)[1](gradient)[0]
+        for form in (convolve, plain)
+    )
+    close(ours, theirs)
+
+
+@pytest.mark.parametrize("sizes", [(3, 5, 1), (6, 12, 6), (5, 5, 5)])
+def test_the_three_are_transposes_of_each_other(sizes):
+    x, kernel, gradient, windows = pieces(PLACES["uneven strides, dilated"], *sizes)
+    y, back = jax.vjp(lambda x, kernel: convolve(x, kernel, windows), x, kernel)
+    dx, dkernel = back(gradient)
+    # <y', x * k> = <x', x> = <k', k>
+    forms = [jnp.vdot(gradient, y), jnp.vdot(dx, x), jnp.vdot(dkernel, kernel)]
+    np.testing.assert_allclose(forms, [forms[0]] * 3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(3, 5, 1), (4, 4, 2), (5, 5, 5)])
+def test_derivatives_forward_backward_and_of_second_order_are_those_of_the_differences(sizes):
+    x, kernel, _, windows = pieces((4, 5, (3, 2), (2, 1), "SAME"), *sizes, images=2)
+
+    def form(x, kernel):
+        return convolve(jnp.asarray(x), jnp.asarray(kernel), windows)
+
+    check_grads(form, (x, kernel), 2, rtol=2e-2, atol=2e-2)
+
+
+def test_it_is_mapped_over_either_argument_or_both():
+    x, kernel, _, windows = pieces(PLACES["3x3"], 6, 12, 6)
+    xs, kernels = jnp.stack([x, 2 * x + 1]), jnp.stack([kernel, 1 - kernel])
+    gradient = jax.grad(lambda x, kernel: jnp.sum(convolve(x, kernel, windows) ** 2), (0, 1))
+    for axes in ((0, None), (None, 0), (0, 0)):
+        given = xs if axes[0] == 0 else x, kernels if axes[1] == 0 else kernel
+        mapped = jax.vmap(gradient, axes)(*given)
+        for number in range(2):
+            one = xs[number] if axes[0] == 0 else x, kernels[number] if axes[1] == 0 else kernel
+            for ours, theirs in zip(mapped, gradient(*one), strict=True):
+                np.testing.assert_array_equal(ours[number], theirs)
+
+
+def test_the_same_arguments_give_the_same_bits():
+    x, kernel, gradient, windows = pieces((32, 32, (3, 3), 1, "SAME"), 16, 24, 1, images=16)
+    back = jax.jit(lambda g: jax.vjp(lambda k: convolve(x, k, windows), kernel)[1](g)[0])
+    first = back(gradient)
+    for _ in range(20):
+        np.testing.assert_array_equal(back(gradient), first)
+
+
+def test_infinities_and_nans_reach_what_sees_them_alone():
+    x, kernel, _, windows = pieces(PLACES["3x3"], 3, 5, 1)
+    y = convolve(x.at[0, 3, 4, 1].set(jnp.nan), kernel, windows)
+    seen = np.zeros(y.shape, bool)
+    seen[0, 2:5, 3:6] = True
+    np.testing.assert_array_equal(np.isnan(y), seen)
+
+
+def test_no_images_give_no_results_and_a_gradient_of_zeros():
+    x, kernel, _, windows = pieces(PLACES["3x3"], 3, 5, 1)
+    y, back = jax.vjp(lambda kernel: convolve(x[:0], kernel, windows), kernel)
+    assert y.shape == (0, 7, 9, 5)
+    assert not back(y)[0].any()
+
+
+def test_a_layer_takes_the_loops_for_float32_alone():
+    x, kernel, _, _ = pieces(PLACES["3x3"], 4, 4, 1)
+    text = jax.jit(jax.grad(lambda k: jnp.sum(convolution(x, k) ** 2))).lower(kernel).as_text()
+    assert "ablax_convolution" in text
+    assert "ablax_kernel_gradient" in text
+    assert "ablax_image_gradient" not in text
+    half = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
+    assert usable(x, kernel)
+    assert not usable(*half)
+    assert "ablax" not in jax.jit(convolution).lower(*half).as_text()
+
+
+def test_on_an_accelerator_nothing_of_ours_is_called():
+    x, kernel, _, _ = pieces(PLACES["3x3"], 6, 6, 6)
+    gradient = jax.jit(jax.grad(lambda k: jnp.sum(convolution(x, k, groups=6) ** 2)))
+    for platform in ("cuda", "tpu"):
+        text = gradient.trace(kernel).lower(lowering_platforms=(platform,)).as_text()
+        assert "ablax" not in text
+        assert text.count("stablehlo.convolution") == 2
+
+
+def test_a_window_of_one_pixel_is_a_product_but_for_the_gradient_of_a_small_kernel():
+    x, kernel, _, windows = pieces((8, 8, (1, 1), 1, "SAME"), 16, 32, 1)
+    form = native_form(x, kernel, windows)
+    assert (form.value, form.along_images) == (POINTWISE.value, POINTWISE.along_images)
+    assert form.along_kernel is convolve
+    large = jnp.zeros((1, 1, 512, 512))
+    assert native_form(jnp.zeros((1, 8, 8, 512)), large, windows) is POINTWISE
+    grouped = pieces((8, 8, (1, 1), 1, "SAME"), 16, 32, 4)
+    assert native_form(grouped[0], grouped[1], grouped[3]) is NATIVE

@@ -1,0 +1,121 @@
+"""The library in C++: compiled once, found again, and done without where it cannot be had."""
+
+import functools
+import logging
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from ablax.native import SWITCH, NativeError, library, operation, why_not
+
+
+@pytest.fixture
+def anew(monkeypatch, tmp_path):
+    """As in a process that has not looked for the library yet, with a cache of its own."""
+    monkeypatch.setenv("ABLAX_CACHE", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(library, "_loaded", functools.cache(library._loaded.__wrapped__))
+    return tmp_path
+
+
+@pytest.fixture
+def native_compiler():
+    compiler = library._compiler()
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    return compiler
+
+
+def in_a_process():
+    """Why a new process does without the library."""
+    command = [sys.executable, "-c", "from ablax.native import why_not; print(why_not())"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_switch_leaves_everything_to_xla(monkeypatch):
+    monkeypatch.setenv(SWITCH, "0")
+    assert why_not() == f"{SWITCH}=0"
+
+
+def test_several_devices_are_left_to_xla(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 8)
+    assert why_not() == "the CPU is 8 devices"
+
+
+def test_an_accelerator_is_left_to_xla(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert why_not() == "the device is a gpu"
+
+
+def test_without_a_compiler_it_is_said_once_and_all_works(anew, monkeypatch, caplog):
+    monkeypatch.setenv("PATH", "")
+    with caplog.at_level(logging.WARNING, "ablax"):
+        assert "no C++ compiler was found" in why_not()
+        why_not()
+    assert len(caplog.records) == 1
+    assert "half as fast" in caplog.text
+
+
+def test_a_compiler_that_fails_is_named_with_its_error(anew, monkeypatch, caplog):
+    compiler = anew / "broken"
+    compiler.write_text(
+        "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho 'x.h:1: error: no' >&2; exit 1\n"
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    assert why_not() == f"{compiler} failed: x.h:1: error: no"
+    assert not list((anew / "native").glob("*.so"))
+
+
+@pytest.mark.slow
+def test_a_second_process_finds_what_the_first_compiled_and_mends_what_is_broken(
+    anew, native_compiler
+):
+    assert in_a_process() == ""
+    (made,) = (anew / "native").iterdir()
+    assert made.name == f"{library._fingerprint(native_compiler)}.so"
+    before = made.stat().st_mtime_ns
+    assert in_a_process() == ""
+    assert made.stat().st_mtime_ns == before
+    for left in ("not a library", ""):
+        made.write_text(left)
+        assert in_a_process() == ""
+        assert made.stat().st_size > 1000
+
+
+def test_the_fingerprint_follows_the_processor(native_compiler, monkeypatch):
+    before = library._fingerprint(native_compiler)
+    monkeypatch.setattr(library, "_features", lambda: "flags: none")
+    assert library._fingerprint(native_compiler) != before
+
+
+def test_a_call_where_the_library_cannot_be_had_says_why(monkeypatch):
+    monkeypatch.setenv(SWITCH, "0")
+    call = operation("ablax_convolution", lambda x: x, dict)
+    with pytest.raises(NativeError, match=f"ablax_convolution cannot be called here: {SWITCH}=0"):
+        call.bind(jnp.ones(3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [("-mno-avx512f",), ("-mno-avx",)])
+def test_narrower_vectors_give_the_same_numbers(flags, tmp_path):
+    """The same source for a processor with fewer and narrower registers."""
+    if library._compiler() is None or why_not():
+        pytest.skip("no C++ compiler")
+    script = f"""
+import os
+os.environ["ABLAX_CACHE"] = {str(tmp_path)!r}
+from ablax.native import library
+own = library._run
+library._run = lambda command: own([*command, *{flags!r}] if "-o" in command else command)
+import pytest
+raise SystemExit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-m", "not slow",
+    "tests/layers/test_layers_native_convolution.py", "tests/layers/test_layers_native_pool.py"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
