@@ -22,8 +22,6 @@ from ablax.layers import (
 from ablax.layers.pooling import MinPool, min_pool
 from ablax.layers.windows import ShapeError, place
 
-pytestmark = pytest.mark.usefixtures("computed_by")
-
 
 def ties(*shape, seed=0):
     """Few different numbers, so that most windows hold a tie."""
@@ -66,6 +64,7 @@ def close(one, other):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.usefixtures("computed_by")
 def test_max_pool_by_hand_in_value_and_gradient():
     x = jnp.array([[1.0, 5, 2, 0], [3, 4, 7, 7], [0, 0, 1, 1], [0, 0, 1, 9]]).reshape(1, 4, 4, 1)
     value, gradient = jax.value_and_grad(lambda x: max_pool(x, 2).sum())(x)
@@ -73,6 +72,7 @@ def test_max_pool_by_hand_in_value_and_gradient():
     assert gradient[0, :, :, 0].tolist() == [[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
 
 
+@pytest.mark.usefixtures("computed_by")
 def test_max_pool_gives_nine_equal_inputs_gradient_at_the_first_alone():
     x = jnp.ones((1, 3, 3, 1))
     for gradient in (jax.grad, lambda f: jax.jit(jax.grad(f))):
@@ -80,12 +80,14 @@ def test_max_pool_gives_nine_equal_inputs_gradient_at_the_first_alone():
         assert dx[0, :, :, 0].tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
+@pytest.mark.usefixtures("computed_by")
 def test_max_pool_takes_the_first_row_before_the_first_column():
     x = jnp.array([[0.0, 2], [2, 0]]).reshape(1, 2, 2, 1)
     dx = jax.grad(lambda x: max_pool(x, 2).sum())(x)
     assert dx[0, :, :, 0].tolist() == [[0, 1], [0, 0]]
 
 
+@pytest.mark.usefixtures("computed_by")
 @pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
@@ -140,6 +142,7 @@ def test_max_pool_derivatives_of_every_kind_equal_those_of_the_plain_form(window
         close(ours, theirs)
 
 
+@pytest.mark.usefixtures("computed_by")
 def test_max_pool_jacobians_forward_and_reverse_agree_on_ties():
     x = ties(1, 5, 5, 2)
 
@@ -149,6 +152,7 @@ def test_max_pool_jacobians_forward_and_reverse_agree_on_ties():
     close(jax.jit(jax.jacfwd(pool))(x), jax.jit(jax.jacrev(pool))(x))
 
 
+@pytest.mark.usefixtures("computed_by")
 def test_max_pool_and_its_gradient_can_be_mapped():
     x = ties(3, 2, 5, 5, 2)
     for function in (
@@ -161,6 +165,7 @@ def test_max_pool_and_its_gradient_can_be_mapped():
         close(jax.jit(jax.vmap(function))(x), jnp.stack([compiled(one) for one in x]))
 
 
+@pytest.mark.usefixtures("computed_by")
 def test_max_pool_passes_a_nan_on_with_its_gradient():
     x = jnp.array([[1.0, jnp.nan], [3, 2]]).reshape(1, 2, 2, 1)
     y, back = jax.vjp(lambda x: max_pool(x, 2), x)
@@ -194,6 +199,7 @@ def test_max_pool_rounded_up_hangs_a_window_over_the_end():
     assert max_pool(x, 3, 2, rounding="ceil")[0, :, :, 0].tolist() == [[10, 11], [14, 15]]
 
 
+@pytest.mark.usefixtures("computed_by")
 def test_min_pool_by_hand_in_value_and_gradient_with_ties():
     x = jnp.array([[1.0, 5, 2, 0], [3, 4, 0, 7], [0, 0, 1, 1], [0, 0, 1, 9]]).reshape(1, 4, 4, 1)
     y, back = jax.vjp(lambda x: min_pool(x, 2), x)

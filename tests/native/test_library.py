@@ -4,12 +4,15 @@ import functools
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from ablax.native import SWITCH, NativeError, library, operation, why_not
+
+LAYERS = Path(__file__).parents[1] / "layers"
 
 
 @pytest.fixture
@@ -112,8 +115,9 @@ from ablax.native import library
 own = library._run
 library._run = lambda command: own([*command, *{flags!r}] if "-o" in command else command)
 import pytest
-raise SystemExit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-m", "not slow",
-    "tests/layers/test_layers_native_convolution.py", "tests/layers/test_layers_native_pool.py"]))
+raise SystemExit(pytest.main(["-q", "-x", "-o", "addopts=", "-p", "no:cacheprovider",
+    "-m", "not slow", {str(LAYERS / "test_layers_native_convolution.py")!r},
+    {str(LAYERS / "test_layers_native_pool.py")!r}]))
 """
     done = subprocess.run(
         [sys.executable, "-c", script], check=False, capture_output=True, text=True

@@ -9,10 +9,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "axis.h"
+#include "memory.h"
 #include "parallel.h"
 #include "vectors.h"
 
@@ -67,21 +67,21 @@ class Packed {
       : channels_(padded(weights.from(), PACK)),
         taps_(rows.taps.size() * columns.taps.size()),
         features_(padded(weights.to(), LANES)),
-        data_(new float[weights.groups * taps_ * channels_ * features_]) {
+        data_(working_memory<Use::weights>(weights.groups * taps_ * channels_ * features_)) {
     const std::vector<Run> all = runs(weights.to());
     const int64_t across = columns.taps.size(), down = rows.taps.size();
     parallel(pool, weights.groups * all.size() * down, [&](int64_t number) {
       const int64_t group = number / (all.size() * down);
       const Run& run = all[number / down % all.size()];
       const int64_t row = number % down, size = channels_ * run.vectors * LANES;
-      float* to = data_.get() + taps_ * channels_ * (group * features_ + run.first) + row * across * size;
+      float* to = data_ + taps_ * channels_ * (group * features_ + run.first) + row * across * size;
       for (int64_t column = 0; column < across; ++column)
         fill(to + column * size, weights.of(rows.taps[row], columns.taps[column], group), weights, run);
     });
   }
 
   const float* of(int64_t group, int64_t first_feature) const {
-    return data_.get() + taps_ * channels_ * (group * features_ + first_feature);
+    return data_ + taps_ * channels_ * (group * features_ + first_feature);
   }
 
  private:
@@ -102,7 +102,7 @@ class Packed {
   }
 
   int64_t channels_, taps_, features_;
-  std::unique_ptr<float[]> data_;
+  float* data_;
 };
 
 // What one tile reads and writes.
@@ -262,7 +262,7 @@ inline void slide(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, 
     const int64_t count = std::min(cut.rows, rows.count - first);
     const int64_t seen = (count - 1) * rows.in_step + band.reach() + 1;
     const int64_t copy_image = seen * band.row_step(), copy_row = rows.in_step * band.row_step();
-    const std::unique_ptr<float[]> copy(new float[images * copy_image]);
+    float* const copy = working_memory<Use::band>(images * copy_image);
 
     // Some columns of `high` rows from `row` on, or of that row of `high` images from `number` on.
     auto compute = [&](int64_t group, const Run& run, int64_t number, int64_t row, int64_t high) {
@@ -274,7 +274,7 @@ inline void slide(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, 
                      (columns.first + left * columns.out_step) * to.channels +
                      group * weights.to() + run.first;
         tile_of(high, right - left, run.vectors,
-                {copy.get() + number * copy_image + row * copy_row + left * PACK, band.taps().data(),
+                {copy + number * copy_image + row * copy_row + left * PACK, band.taps().data(),
                  static_cast<int64_t>(band.taps().size()), band.packs(), band.pack_step(),
                  cut.across_images ? copy_image : copy_row, packed.of(group, run.first), out,
                  cut.across_images ? y_image : rows.out_step * y_row,
@@ -284,7 +284,7 @@ inline void slide(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, 
 
     for (int64_t group = 0; group < weights.groups; ++group) {
       for (int64_t number = 0; number < images; ++number)
-        band.fill(copy.get() + number * copy_image, x + (image + number) * x_image, from, group,
+        band.fill(copy + number * copy_image, x + (image + number) * x_image, from, group,
                   first * rows.in_step, seen);
       for (const Run& run : features) {
         const int64_t outer = cut.across_images ? count : images;

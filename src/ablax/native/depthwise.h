@@ -7,11 +7,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
+#include <cstring>
 #include <vector>
 
 #include "axis.h"
 #include "dense.h"
+#include "memory.h"
 #include "parallel.h"
 #include "vectors.h"
 
@@ -147,7 +148,7 @@ inline void channels_kernel_gradient(xla::ffi::ThreadPool& pool, const float* x,
   const int64_t across = columns.taps.size(), size = rows.taps.size() * across * channels;
   const int64_t lines = to.images * to.height;
   const int64_t parts = std::min<int64_t>(lines, 4 * std::max<int64_t>(1, pool.num_threads()));
-  std::unique_ptr<float[]> sums(new float[parts * size]());
+  float* const sums = working_memory<Use::sums>(parts * size);
 
   // One row of the gradient with one row of taps: where all of some taps lie inside, side by side.
   auto add_row = [&](float* own, const float* x_row, const float* line) {
@@ -173,7 +174,8 @@ inline void channels_kernel_gradient(xla::ffi::ThreadPool& pool, const float* x,
     }
   };
   parallel(pool, parts, [&](int64_t part) {
-    float* own = sums.get() + part * size;
+    float* const own = sums + part * size;
+    std::memset(own, 0, size * sizeof(float));
     for (int64_t number = lines * part / parts; number < lines * (part + 1) / parts; ++number) {
       const int64_t image = number / to.height, row = number % to.height;
       for (size_t a = 0; a < rows.taps.size(); ++a) {

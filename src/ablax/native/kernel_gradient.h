@@ -8,11 +8,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "axis.h"
 #include "dense.h"
+#include "memory.h"
 #include "parallel.h"
 #include "vectors.h"
 
@@ -150,37 +150,46 @@ class KernelGradient {
   }
 
   // Each part of the batch summed for itself, then the parts in order: the same sum at every run.
-  std::unique_ptr<float[]> by_parts(xla::ffi::ThreadPool& pool) const {
+  void by_parts(xla::ffi::ThreadPool& pool, float* kernel, int64_t features) const {
     const std::vector<Block> all = blocks(BLOCK);
     const int64_t count = all.size(), size = sums_.size();
     const int64_t parts = std::clamp<int64_t>(count, 1, 2 * std::max<int64_t>(1, pool.num_threads()));
-    std::unique_ptr<float[]> sums(new float[parts * size]());
+    float* const sums = working_memory<Use::sums>(parts * size);
     parallel(pool, parts, [&](int64_t part) {
+      float* const own = sums + part * size;
+      std::memset(own, 0, size * sizeof(float));
       for (int64_t number = count * part / parts; number < count * (part + 1) / parts; ++number)
         for (int64_t group = 0; group < sums_.groups; ++group)
           for (size_t row = 0; row < rows_.taps.size(); ++row)
             for (size_t column = 0; column < columns_.taps.size(); ++column)
-              add(sums.get() + part * size, all[number], group, row, column, 0, sums_.channels);
+              add(own, all[number], group, row, column, 0, sums_.channels);
     });
     for (int64_t part = 1; part < parts; ++part)
       for (int64_t number = 0; number < size; ++number) sums[number] += sums[part * size + number];
-    return sums;
+    write(kernel, sums, features);
   }
 
   // Each core takes taps and channels of one sum.
-  std::unique_ptr<float[]> by_taps(xla::ffi::ThreadPool& pool) const {
-    std::unique_ptr<float[]> sums(new float[sums_.size()]());
+  void by_taps(xla::ffi::ThreadPool& pool, float* kernel, int64_t features) const {
+    const bool as_it_is = sums_.groups == 1 && features % LANES == 0;
+    float* const sums = as_it_is ? kernel : working_memory<Use::sums>(sums_.size());
     const int64_t down = rows_.taps.size(), across = columns_.taps.size();
     const int64_t slices = (sums_.channels + SLICE - 1) / SLICE;
-    for (const Block& block : blocks(SHARED_BLOCK))
-      parallel(pool, sums_.groups * down * across * slices, [&](int64_t number) {
-        const int64_t first = number % slices * SLICE, tap = number / slices % (down * across);
-        add(sums.get(), block, number / (slices * down * across), tap / across, tap % across, first,
-            std::min(first + SLICE, sums_.channels));
+    const std::vector<Block> all = blocks(SHARED_BLOCK);
+    for (size_t number = 0; number < std::max<size_t>(1, all.size()); ++number)
+      parallel(pool, sums_.groups * down * across * slices, [&](int64_t part) {
+        const int64_t group = part / (slices * down * across), tap = part / slices % (down * across);
+        const int64_t first = part % slices * SLICE, last = std::min(first + SLICE, sums_.channels);
+        if (number == 0)
+          std::memset(sums + sums_.at(group, tap, first), 0,
+                      (last - first) * sums_.padded_features() * sizeof(float));
+        if (number < all.size())
+          add(sums, all[number], group, tap / across, tap % across, first, last);
       });
-    return sums;
+    if (!as_it_is) write(kernel, sums, features);
   }
 
+ private:
   // Sums as (group, tap, channel, feature), features padded, to a kernel (tap, channel, feature).
   void write(float* kernel, const float* sums, int64_t features) const {
     for (int64_t group = 0; group < sums_.groups; ++group)
@@ -195,7 +204,6 @@ class KernelGradient {
       }
   }
 
- private:
   const float* x_;
   Maps from_;
   const float* gradient_;
@@ -206,12 +214,13 @@ class KernelGradient {
 };
 
 // The maps with the channels of each group padded with zeros to so many.
-inline std::unique_ptr<float[]> with_room(const float* maps, const Maps& size, int64_t groups,
-                                          int64_t room) {
+inline const float* with_room(const float* maps, const Maps& size, int64_t groups, int64_t room) {
   const int64_t runs = size.images * size.height * size.width * groups, own = size.channels / groups;
-  std::unique_ptr<float[]> wide(new float[runs * room]());
-  for (int64_t run = 0; run < runs; ++run)
-    std::memcpy(wide.get() + run * room, maps + run * own, own * sizeof(float));
+  float* const wide = working_memory<Use::room>(runs * room);
+  for (int64_t run = 0; run < runs; ++run) {
+    std::memcpy(wide + run * room, maps + run * own, own * sizeof(float));
+    std::memset(wide + run * room + own, 0, (room - own) * sizeof(float));
+  }
   return wide;
 }
 
@@ -221,12 +230,11 @@ inline void kernel_gradient(xla::ffi::ThreadPool& pool, const float* x, const Ma
                             const Axis& rows, const Axis& columns) {
   const int64_t own = to.channels / groups, taps = rows.taps.size() * columns.taps.size();
   const Sums sums{groups, taps, from.channels / groups, std::max<int64_t>(own, LANES)};
-  std::unique_ptr<float[]> wide;  // where a vector would read beyond a group's features
-  if (own < LANES) wide = with_room(gradient, to, groups, LANES);
+  // A vector would read beyond a group's features.
+  if (own < LANES) gradient = with_room(gradient, to, groups, LANES);
   const Maps read{to.images, to.height, to.width, groups * sums.features};
-  const KernelGradient work(x, from, wide ? wide.get() : gradient, read, rows, columns, sums);
-  const auto found = sums.size() >= LARGE_KERNEL ? work.by_taps(pool) : work.by_parts(pool);
-  work.write(kernel, found.get(), own);
+  const KernelGradient work(x, from, gradient, read, rows, columns, sums);
+  sums.size() >= LARGE_KERNEL ? work.by_taps(pool, kernel, own) : work.by_parts(pool, kernel, own);
 }
 
 }  // namespace ablax
