@@ -4,6 +4,7 @@ import functools
 import logging
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jax
@@ -87,6 +88,19 @@ def test_a_second_process_finds_what_the_first_compiled_and_mends_what_is_broken
         made.write_text(left)
         assert in_a_process() == ""
         assert made.stat().st_size > 1000
+
+
+def test_without_a_home_the_library_lies_where_nobody_else_can_write(monkeypatch, tmp_path):
+    monkeypatch.delenv("ABLAX_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "~nobody-of-this-name/cache")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(
+        library, "_private_folder", functools.cache(library._private_folder.__wrapped__)
+    )
+    folder = library._cache()
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert library._cache() == folder
 
 
 def test_the_fingerprint_follows_the_processor(native_compiler, monkeypatch):

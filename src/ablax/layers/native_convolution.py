@@ -33,7 +33,7 @@ from ablax.layers.widened import LARGE_WINDOW
 from ablax.layers.windows import Pair, Windows
 from ablax.native import operation, why_not
 
-FEW_PLACES = 9
+FEW_PLACES = 4
 """With fewer pixels than this in a map of results, a product of all that windows see is as fast and
 copies no weights: those of a dense layer written as a convolution are hundreds of megabytes."""
 

@@ -241,7 +241,8 @@ struct Cut {
     rows = down.count;
     const int64_t image = band.row_step() * ((rows - 1) * down.in_step + band.reach() + 1);
     const int64_t fit = std::max<int64_t>(1, 2 * BAND / image / high) * high;
-    images = std::clamp<int64_t>((from.images + threads - 1) / threads, 1, fit);
+    const int64_t parts = padded((from.images + fit - 1) / fit, threads);  // as many for each core
+    images = std::max<int64_t>(1, (from.images + parts - 1) / std::max<int64_t>(1, parts));
   }
 };
 

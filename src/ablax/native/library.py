@@ -155,7 +155,13 @@ def _cache() -> Path:
     try:
         return root.expanduser() / "native"
     except RuntimeError:  # a user without a home, as in some containers
-        return Path(tempfile.gettempdir()) / "ablax" / "native"
+        return _private_folder()
+
+
+@functools.cache
+def _private_folder() -> Path:
+    """A new folder that nobody else can write to: what lies there is loaded into this process."""
+    return Path(tempfile.mkdtemp(prefix="ablax-"))
 
 
 def _first_error(error: Exception) -> str:
