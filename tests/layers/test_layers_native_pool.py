@@ -56,6 +56,7 @@ def test_tangent_and_gradient_are_transposes_and_of_no_second_order(name):
     assert not through_both(x).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_gradient_of_a_gradient_equals_xlas_without_ties(name):
     x, _, windows = pieces(name)
