@@ -196,8 +196,11 @@ def _read(grain: Any, batches: Any, workers: int) -> Iterator[Batch]:
     atexit.register(iterator.close)
     try:
         for images, labels in iterator:
-            # A worker's arrays lie in memory it shares and takes back: they are copied.
-            yield (np.array(images), np.array(labels)) if workers else (images, labels)
+            # A worker's arrays lie in memory it shares and takes back: they are copied, and let go
+            # at once: held until the next batch, they would be there when Python ends.
+            batch = (np.array(images), np.array(labels)) if workers else (images, labels)
+            del images, labels
+            yield batch
     finally:
         atexit.unregister(iterator.close)
         iterator.close()
