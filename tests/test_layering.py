@@ -38,7 +38,7 @@ OURS: dict[str, set[str]] = {
     "ablax": set(),
     "ablax.errors": set(),
     "ablax.core": CORE,
-    "ablax.native": set(),
+    "ablax.native": {"ablax.data.cache", "ablax.errors"},
     "ablax.layers": LAYERS,
     "ablax.losses": {"ablax.errors"},
     "ablax.zoo": ZOO,

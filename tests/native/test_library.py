@@ -74,6 +74,15 @@ def test_a_compiler_that_fails_is_named_with_its_error(anew, monkeypatch, caplog
     assert not list((anew / "native").glob("*.so"))
 
 
+def test_a_cache_that_cannot_be_written_is_named_and_all_works(
+    anew, native_compiler, monkeypatch, caplog
+):
+    (anew / "a file").write_text("")
+    monkeypatch.setenv("ABLAX_CACHE", str(anew / "a file"))
+    assert "cannot be kept or loaded ([Errno 20] Not a directory" in why_not()
+    assert "ABLAX_CACHE" in caplog.text
+
+
 @pytest.mark.slow
 def test_a_second_process_finds_what_the_first_compiled_and_mends_what_is_broken(
     anew, native_compiler
@@ -130,6 +139,7 @@ own = library._run
 library._run = lambda command: own([*command, *{flags!r}] if "-o" in command else command)
 import pytest
 raise SystemExit(pytest.main(["-q", "-x", "-o", "addopts=", "-p", "no:cacheprovider",
+    "-W", "ignore::pytest.PytestAssertRewriteWarning",  # of what ablax imports before pytest
     "-k", "not everywhere", {str(LAYERS / "test_layers_native_convolution.py")!r},
     {str(LAYERS / "test_layers_native_pool.py")!r}]))
 """

@@ -12,7 +12,8 @@ write the same in XLA's words.
 Measured 2026-11-28 on 2 cores of an AMD EPYC (Zen 4), JAX 0.12.0.1, in a `lax.scan`, in ms, before
 and after: kernel gradient of a 3x3 convolution of images (128, 32, 32), 16 -> 16 features, 9.1 and
 3.3; (128, 16, 16), 32 -> 32, 5.8 and 3.1; (128, 8, 8), 64 -> 64, 6.5 and 2.7. That is 90 to 110
-G multiply-accumulates a second, of the 105 that a large product of matrices reaches.
+G multiply-accumulates a second, zeros of the padding counted, beside the 100 to 107 of a large
+product of matrices.
 
 `benchmarks/layers.py`, rows `convolution`, says when this may be deleted: when ABLAX_NATIVE=0 does
 not change them.
@@ -36,7 +37,6 @@ from ablax.native import operation, why_not
 FEW_PLACES = 4
 """With fewer pixels than this in a map of results, a product of all that windows see is as fast and
 copies no weights: those of a dense layer written as a convolution are hundreds of megabytes."""
-
 
 SMALL_KERNEL = 2**17
 """From so many weights on, XLA's product is as fast for the gradient of a 1x1 kernel."""

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "axis.h"
+#include "maps.h"
 #include "memory.h"
 #include "parallel.h"
 #include "vectors.h"
@@ -22,10 +23,6 @@ constexpr int PACK = 4;
 constexpr int WIDE = 2;                                 // vectors of features in a tile
 constexpr int PIXELS = (REGISTERS - 8) / WIDE;          // 12, or 4 where registers are few
 constexpr int64_t BAND = 192 * 1024 / sizeof(float);    // numbers of a band, to stay in the cache
-
-struct Maps {
-  int64_t images, height, width, channels;
-};
 
 // Where a convolution's weights are: k[a, b, i, f] of group g, or with i and f exchanged.
 struct Weights {

@@ -8,10 +8,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <vector>
+#include <type_traits>
+#include <utility>
 
 #include "axis.h"
-#include "dense.h"
+#include "maps.h"
 #include "memory.h"
 #include "parallel.h"
 #include "vectors.h"
@@ -21,33 +22,16 @@ namespace ablax {
 constexpr int RESULTS = 4;  // of a row in one tile
 constexpr int CHAINS = 4;   // columns of taps whose sums run side by side
 
-// Calls vector(first) for runs of LANES channels that cover all: the last may overlap the one before.
-// With fewer channels than lanes, calls single(channel) for each.
-template <typename WholeVector, typename Single>
-void over_channels(int64_t channels, const WholeVector& vector, const Single& single) {
-  if (channels < LANES) {
-    for (int64_t channel = 0; channel < channels; ++channel) single(channel);
-    return;
-  }
-  for (int64_t first = 0; first < channels; first += LANES) vector(std::min(first, channels - LANES));
-}
-
-// A tap of a row of results: where it reads, from the result's first number on, and its weights.
-struct Tap {
-  int64_t offset;
-  const float* weights;
-};
-
 template <int COUNT>
-void weighted_sum(const float* x, int64_t step, const Tap* taps, int64_t tap_count, int64_t channels,
-                  float* y, int64_t out_step) {
+void weighted_sum(const float* x, int64_t step, const Sight& sight, const float* kernel,
+                  int64_t channels, float* y, int64_t out_step) {
   over_channels(
       channels,
       [&](int64_t channel) {
         Vector sums[COUNT] = {};
-        for (const Tap* tap = taps; tap < taps + tap_count; ++tap) {
-          const Vector weight = load(tap->weights + channel);
-          const float* from = x + tap->offset + channel;
+        for (const Seen& seen : sight) {
+          const Vector weight = load(kernel + seen.weights + channel);
+          const float* from = x + seen.at + channel;
 #pragma GCC unroll 8
           for (int number = 0; number < COUNT; ++number) sums[number] += load(from + number * step) * weight;
         }
@@ -56,8 +40,8 @@ void weighted_sum(const float* x, int64_t step, const Tap* taps, int64_t tap_cou
       [&](int64_t channel) {
         for (int number = 0; number < COUNT; ++number) {
           float sum = 0;
-          for (const Tap* tap = taps; tap < taps + tap_count; ++tap)
-            sum += x[tap->offset + number * step + channel] * tap->weights[channel];
+          for (const Seen& seen : sight)
+            sum += x[seen.at + number * step + channel] * kernel[seen.weights + channel];
           y[number * out_step + channel] = sum;
         }
       });
@@ -80,30 +64,18 @@ inline void slide_channels(xla::ffi::ThreadPool& pool, const float* x, const Map
     const int64_t image = number / rows.count, row = number % rows.count;
     float* line = y + (image * to.height + rows.first + row * rows.out_step) * to.width * channels +
                   columns.first * channels;
-    std::vector<Tap> taps(rows.taps.size() * columns.taps.size());
-    // The taps that results from `column` on see; those outside the image are left out.
-    auto seen = [&](int64_t column) {
-      int64_t count = 0;
-      for (size_t a = 0; a < rows.taps.size(); ++a) {
-        const int64_t down = row * rows.in_step + rows.offsets[a];
-        if (down < 0 || down >= from.height) continue;
-        for (size_t b = 0; b < columns.taps.size(); ++b) {
-          const int64_t across = column * columns.in_step + columns.offsets[b];
-          if (across < 0 || across >= from.width) continue;
-          taps[count++] = {((image * from.height + down) * from.width + across) * channels,
-                           kernel + (rows.taps[a] * kernel_width + columns.taps[b]) * channels};
-        }
-      }
-      return count;
+    Sight sight(from, kernel_width, rows, columns);
+    auto results = [&](auto count, int64_t column) {
+      sight.look(image, row, column);
+      weighted_sum<decltype(count)::value>(x, step, sight, kernel, channels, line + column * out_step,
+                                           out_step);
     };
-    auto one = [&](int64_t column) {
-      weighted_sum<1>(x, step, taps.data(), seen(column), channels, line + column * out_step, out_step);
-    };
+    constexpr std::integral_constant<int, 1> one;
+    constexpr std::integral_constant<int, RESULTS> several;
     int64_t column = 0;
-    for (; column < std::min(left, columns.count); ++column) one(column);
-    for (; column + RESULTS <= right; column += RESULTS)
-      weighted_sum<RESULTS>(x, step, taps.data(), seen(column), channels, line + column * out_step, out_step);
-    for (; column < columns.count; ++column) one(column);
+    for (; column < std::min(left, columns.count); ++column) results(one, column);
+    for (; column + RESULTS <= right; column += RESULTS) results(several, column);
+    for (; column < columns.count; ++column) results(one, column);
   });
 }
 

@@ -12,6 +12,7 @@
 
 #include "axis.h"
 #include "dense.h"
+#include "maps.h"
 #include "memory.h"
 #include "parallel.h"
 #include "vectors.h"

@@ -21,6 +21,8 @@ from pathlib import Path
 import jax
 import jax.ffi
 
+from ablax.data.cache import default_root
+
 SWITCH = "ABLAX_NATIVE"
 """Set to 0 in the environment, nothing is compiled and XLA does everything."""
 
@@ -65,8 +67,12 @@ def _loaded() -> str:
     else:
         try:
             _register(_opened(compiler))
-        except (OSError, subprocess.SubprocessError) as error:
+        except subprocess.SubprocessError as error:
             reason = f"{compiler} failed: {_first_error(error)}"
+        except OSError as error:  # no room, no right to write, or a library that does not load
+            reason = (
+                f"the loops in C++ cannot be kept or loaded ({error}); ABLAX_CACHE names a folder"
+            )
         else:
             return ""
     _LOG.warning("%s: convolutions are left to XLA, which is about half as fast", reason)
@@ -110,10 +116,11 @@ def _run(command: list[str]) -> str:
 
 def _opened(compiler: str) -> ctypes.CDLL:
     """The library; one that a crash or a full disk left broken is compiled again."""
+    library = _compiled(compiler)
     try:
-        return ctypes.CDLL(str(_compiled(compiler)))
+        return ctypes.CDLL(str(library))
     except OSError:
-        _compiled(compiler).unlink()
+        library.unlink()
         return ctypes.CDLL(str(_compiled(compiler)))
 
 
@@ -149,11 +156,9 @@ def _features() -> str:
 
 
 def _cache() -> Path:
-    """The folder `native` in ABLAX_CACHE, or in `ablax` under the user's cache folder."""
-    own = os.environ.get("ABLAX_CACHE")
-    root = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "ablax"
+    """The folder `native` in the user's cache."""
     try:
-        return root.expanduser() / "native"
+        return default_root().expanduser() / "native"
     except RuntimeError:  # a user without a home, as in some containers
         return _private_folder()
 

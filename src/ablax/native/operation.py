@@ -15,10 +15,11 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 from jax.typing import ArrayLike
 
+from ablax.errors import AblaxError
 from ablax.native.library import why_not
 
 
-class NativeError(RuntimeError):
+class NativeError(AblaxError):
     """A function of the library was asked for where it cannot be had."""
 
 

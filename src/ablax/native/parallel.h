@@ -1,6 +1,7 @@
 // Work divided among the threads of XLA's CPU client.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>

@@ -1,6 +1,7 @@
 // Runs of floats that the processor multiplies and adds at once.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -34,6 +35,17 @@ inline void store(float* to, Vector v) { std::memcpy(to, &v, sizeof v); }
 inline void store_some(float* to, Vector v, int64_t count) {
   if (count >= LANES) return store(to, v);
   for (int64_t lane = 0; lane < count; ++lane) to[lane] = v[lane];
+}
+
+// Calls vector(first) for runs of LANES channels that cover all: the last may overlap the one before.
+// With fewer channels than lanes, calls single(channel) for each.
+template <typename WholeVector, typename Single>
+void over_channels(int64_t channels, const WholeVector& vector, const Single& single) {
+  if (channels < LANES) {
+    for (int64_t channel = 0; channel < channels; ++channel) single(channel);
+    return;
+  }
+  for (int64_t first = 0; first < channels; first += LANES) vector(std::min(first, channels - LANES));
 }
 
 }  // namespace ablax

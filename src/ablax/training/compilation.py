@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
 import jax
 
+from ablax.data.cache import default_root
+
 
 def cache_folder() -> Path:
-    """The folder `xla` in ABLAX_CACHE, or in `ablax` under the user's cache folder."""
-    own = os.environ.get("ABLAX_CACHE")
-    root = Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "ablax"
+    """The folder `xla` in the user's cache."""
     try:
-        return root.expanduser() / "xla"
+        return default_root().expanduser() / "xla"
     except RuntimeError:  # a user without a home, as in some containers
         return Path(tempfile.gettempdir()) / "ablax" / "xla"
 
