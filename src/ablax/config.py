@@ -57,8 +57,7 @@ class DataConfig:
     """Which images."""
 
     source: str = "digits"
-    """`digits` or `digits:distorted` (both embedded), or `tfds:NAME`, a set of
-    tensorflow-datasets for image classification."""
+    """digits or digits:distorted (both embedded), or tfds:NAME, of tensorflow-datasets."""
     dir: Path | None = None
     """Folder of prepared tensorflow-datasets; default: the environment's TFDS_DATA_DIR."""
     image_size: int | None = None
@@ -68,9 +67,9 @@ class DataConfig:
     workers: int = 0
     """Processes that decode a streamed set; 0 decodes in threads."""
     held_out: float = 0.0
-    """Share of the training images kept apart for validation; none of them is trained on."""
+    """Fraction of the training images held out for validation."""
     share: float = 1.0
-    """Share of the others to train on, the same ones for every seed; less is a part of more."""
+    """Fraction of the remaining training images, the same for every seed; nested."""
     classes: tuple[int, ...] = ()
     """Labels of the classes to keep, in training and test images; default: all."""
 
@@ -78,8 +77,9 @@ class DataConfig:
         check_types(self, "data.")
         require(bool(self.source), "data.source", self.source, "a name such as 'digits'")
         size = self.image_size
-        require(size is None or size > 0, "data.image-size", size, "at least 1 pixel")
-        require(self.workers >= 0, "data.workers", self.workers, "0 or more processes")
+        fits = size is None or 0 < size <= 10_000
+        require(fits, "data.image-size", size, "at least 1 pixel and at most 10000")
+        require(0 <= self.workers <= 1024, "data.workers", self.workers, "0 to 1024 processes")
         require(
             not self.stream or size is not None,
             "data.image-size",
@@ -105,29 +105,28 @@ class OptimizerConfig:
     """How the weights move. Weight decay acts on kernels alone, outside the loss."""
 
     name: Literal["sgd", "adamw", "adagrad", "rmsprop", "lars"] = "sgd"
-    """Stochastic gradient descent with momentum; Adam, AdaGrad and RMSProp with decoupled weight
-    decay; or LARS, which is `sgd` with steps as long as the kernels are large."""
+    """Optimizer: SGD with momentum; Adam, AdaGrad and RMSProp with decoupled weight decay; or LARS."""
     rate: float = 0.05
-    """Learning rate at its highest."""
+    """Peak learning rate."""
     momentum: float = 0.9
-    """Of `sgd` and `lars`: the share of the last step that is taken again."""
+    """Momentum coefficient, of sgd and lars."""
     nesterov: bool = False
-    """Of `sgd` and `lars`: look ahead along the momentum."""
+    """Nesterov momentum, of sgd and lars."""
     weight_decay: float = 5e-4
-    """Shrinkage of kernels a step, in units of the learning rate."""
+    """Decoupled weight decay, kernels only."""
     schedule: Literal["constant", "step", "cosine", "exponential", "inverse", "linear"] = "cosine"
-    """How the rate falls after the warm-up."""
+    """Learning-rate schedule after the warm-up."""
     warmup: float = 0.0
-    """Epochs over which the rate rises linearly from 0."""
+    """Epochs of linear warm-up from 0."""
     drops: tuple[float, ...] = (0.5, 0.75)
-    """Of `step`: shares of the training at which the rate is multiplied by `drop_factor`."""
+    """Step schedule: fractions of training at which the rate is multiplied by the drop factor."""
     drop_factor: float = 0.1
-    """Of `step`: see `drops`. Of `exponential` and `inverse`: the last rate over the highest."""
+    """Step schedule: factor at each drop; exponential and inverse: final over peak rate."""
     clip: float | None = None
-    """Largest norm of the gradient; longer ones are scaled down to it. None: no limit."""
+    """Clip gradients to this global norm; None: no clipping."""
     rate_factors: tuple[tuple[str, float], ...] = ()
     """Patterns of parameters' paths, such as `*/bias` or `conv1/*`, and the factors on the rate of
-    those that match; where several match, they multiply. 0 freezes."""
+    those that match; where several match, they multiply. A factor of 0 freezes."""
 
     def __post_init__(self) -> None:
         check_types(self, "optimizer.")
@@ -161,31 +160,33 @@ class TrainConfig:
     epochs: int = 20
     """Passes over the training images."""
     batch: int = 128
-    """Images a step, over all devices together."""
+    """Images per step, over all devices together."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the computation; parameters, statistics and the loss stay in float32."""
+    """Precision of the computation; parameters, statistics and loss stay in float32."""
     label_smoothing: float = 0.0
-    """Share of the target spread evenly over all classes."""
+    """Label smoothing: fraction of the target spread evenly over all classes."""
     auxiliary_weight: float = 0.3
-    """Of the loss of each side classifier, in networks that have any; GoogLeNet's is 0.3."""
+    """Weight of each auxiliary classifier's loss, in networks that have any; GoogLeNet: 0.3."""
     evaluate_every: int = 1
-    """Epochs between two evaluations on the test images; the last epoch is always evaluated."""
+    """Epochs between evaluations on the test images; the last epoch is always evaluated."""
     checkpoint_seconds: float = 30.0
-    """Least time between two checkpoints, in seconds; the end of a run always writes one."""
+    """Minimum seconds between checkpoints; the end of a run always writes one."""
     chunk: int = 0
-    """Steps in one compiled loop; 0 chooses: an epoch, or about 50 steps on a CPU."""
+    """Steps per compiled loop; 0 chooses: an epoch, or about 50 steps on a CPU."""
 
     def __post_init__(self) -> None:
         check_types(self, "train.")
         for name in ("epochs", "batch", "evaluate_every"):
             value = getattr(self, name)
-            require(value >= 1, f"train.{name.replace('_', '-')}", value, "at least 1")
+            dotted = f"train.{name.replace('_', '-')}"
+            require(value >= 1, dotted, value, "at least 1")
+            require(value <= 1_000_000, dotted, value, "at most 1000000")
         smoothing, seconds = self.label_smoothing, self.checkpoint_seconds
         require(0 <= smoothing < 1, "train.label-smoothing", smoothing, "0 or more, below 1,")
         weight = self.auxiliary_weight
         require(0 <= weight < math.inf, "train.auxiliary-weight", weight, "a number of 0 or more")
         require(seconds >= 0, "train.checkpoint-seconds", seconds, "0 or more seconds")
-        require(self.chunk >= 0, "train.chunk", self.chunk, "0 or more steps")
+        require(0 <= self.chunk <= 1_000_000, "train.chunk", self.chunk, "0 to 1000000 steps")
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     """For how long."""
     width: float = 1.0
-    """Factor on the features of the network's layers."""
+    """Width multiplier: factor on the features of the network's layers."""
     seeds: int = 3
     """Runs of every variant, from seeds 0, 1, 2, ..."""
     conclusions: bool = True
@@ -212,6 +213,7 @@ class Recipe:
         check_types(self.augment, "augment.")
         require(0 < self.width <= 64, "width", self.width, "above 0 and at most 64")
         require(self.seeds >= 1, "seeds", self.seeds, "at least 1")
+        require(self.seeds <= 10_000, "seeds", self.seeds, "at most 10000")
 
 
 def with_fields(recipe: Recipe, fields: Mapping[str, Any]) -> Recipe:

@@ -317,11 +317,11 @@ def test_augment_is_the_same_compiled_mapped_and_scanned():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("crop_padding", -1, "crop_padding is -1; expected a number of 0 or more"),
-        ("rotate", 181.0, "rotate is 181.0; expected a number from 0 to 180"),
-        ("scale", 1.0, "scale is 1.0; expected a number from 0 to 0.99"),
-        ("noise", float("nan"), "noise is nan; expected a number from 0 to 1"),
-        ("elastic_smoothness", 0.0, "elastic_smoothness is 0; expected a positive number"),
+        ("crop_padding", -1, "augment.crop-padding is -1, and a number from 0 to 256 is expected"),
+        ("rotate", 181.0, "augment.rotate is 181.0, and a number from 0 to 180 is expected"),
+        ("scale", 1.0, "augment.scale is 1.0, and a number from 0 to 0.99 is expected"),
+        ("noise", float("nan"), "augment.noise is nan, and a number from 0 to 1 is expected"),
+        ("elastic_smoothness", 0.0, "augment.elastic-smoothness is 0, and a positive number"),
     ],
 )
 def test_augmentation_refuses_amounts_out_of_range(field, value, message):

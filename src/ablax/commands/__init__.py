@@ -1,4 +1,6 @@
-"""The commands, one a file: `arguments` says what a command takes, `run` does it.
+"""The commands, one a file with one public function of the file's name.
 
-`ablax.cli` names them and imports a file only when its command is given.
+A function's docstring is the command's help, its parameters are the command's options, and their
+types (`options`) refuse what cannot be. `ablax.__main__` imports a file only when its command is
+given, and the functions import what they compute with when they are called.
 """

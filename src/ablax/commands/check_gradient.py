@@ -2,64 +2,98 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
+
+from tyro.conf import Positional
+
+from ablax.commands.options import (
+    AtLeastTwo,
+    Images,
+    NetworkName,
+    NonNegativeInt,
+    Pixels,
+    Positive,
+    Seed,
+    TableFormat,
+)
 
 if TYPE_CHECKING:
     from ablax.analysis.gradient_check import GradientCheck
     from ablax.costs.tables import Table
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("network", help="a network of the zoo (ablax list)")
-    parser.add_argument("--image-size", type=int, help="pixels; the paper's by default")
-    parser.add_argument("--images", type=int, default=2, help="of noise, in the batch")
-    parser.add_argument("--classes", type=int, help="the paper's by default")
-    parser.add_argument("--directions", type=int, default=2, help="random directions a leaf")
-    parser.add_argument("--entries", type=int, default=0, help="single numbers a leaf besides")
-    parser.add_argument("--tolerance", type=float, default=1e-5, help="of the relative error")
-    parser.add_argument("--training", action="store_true", help="with the statistics of the batch")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, images and directions")
-    parser.add_argument("--format", choices=("text", "csv", "markdown", "json"), default="text")
+def check_gradient(
+    network: Positional[NetworkName],
+    image_size: Pixels | None = None,
+    images: Images = 2,
+    classes: AtLeastTwo | None = None,
+    directions: NonNegativeInt = 2,
+    entries: NonNegativeInt = 0,
+    tolerance: Positive = 1e-5,
+    training: bool = False,
+    seed: Seed = 0,
+    format: TableFormat = "text",
+) -> None:
+    """Compare the gradient of a network's loss with finite differences in float64, leaf by leaf.
 
+    Args:
+        network: A network of the zoo (ablax list).
+        image_size: Height and width of the images; the paper's by default.
+        images: Images of noise in the batch.
+        classes: Number of classes; the paper's by default.
+        directions: Random directions per leaf.
+        entries: Single entries per leaf, beside the directions.
+        tolerance: Largest relative error that agrees.
+        training: Normalize by the statistics of the batch, as in training.
+        seed: Of weights, images and directions.
+        format: How the table is printed.
 
-def run(options: argparse.Namespace) -> None:
-    """Print a row a leaf and the verdict; fail where a gradient is wrong."""
+    Raises:
+        AblaxError: A gradient is wrong.
+    """
     from ablax.analysis.gradient_check import check_gradient
     from ablax.costs.tables import written
     from ablax.errors import AblaxError
     from ablax.training.compilation import set_up
 
-    for name, least in (("images", 1), ("image_size", 1), ("directions", 0), ("entries", 0)):
-        given = getattr(options, name)
-        if given is not None and given < least:
-            option = "--" + name.replace("_", "-")
-            raise AblaxError(f"{option} {given}: expected at least {least}")
-    if options.directions + options.entries < 1:
+    if directions + entries < 1:
         raise AblaxError("--directions 0 --entries 0: expected at least one of either")
     set_up()
-    loss, parameters, statistics, images, labels = _loss(options)
+    loss, parameters, statistics, batch, labels = _loss(
+        network, image_size, images, classes, training, seed
+    )
     found = check_gradient(
         loss,
         parameters,
         statistics,
-        images,
+        batch,
         labels,
-        directions=options.directions,
-        entries=options.entries,
-        tolerance=options.tolerance,
-        seed=options.seed,
+        directions=directions,
+        entries=entries,
+        tolerance=tolerance,
+        seed=seed,
     )
-    print(written(_table(options, found), options.format))
+    mode = "in training" if training else "as in a test"
+    title = (
+        f"Gradient of the mean cross-entropy of {network}, {images} images of noise, {mode}, "
+        f"seed {seed}"
+    )
+    print(written(_table(title, found), format))
     if found.verdict == "disagrees":
         raise AblaxError(
-            f"the gradient of {options.network} disagrees with its differences: look at the layers "
+            f"the gradient of {network} disagrees with its differences: look at the layers "
             "whose leaves disagree, and at those behind them"
         )
 
 
-def _loss(options: argparse.Namespace) -> tuple[Any, ...]:
+def _loss(
+    name: str,
+    image_size: int | None,
+    count: int,
+    classes: int | None,
+    training: bool,
+    seed: int,
+) -> tuple[Any, ...]:
     """The mean cross-entropy of a batch of noise, and its arguments."""
     import jax
     import jax.numpy as jnp
@@ -68,29 +102,29 @@ def _loss(options: argparse.Namespace) -> tuple[Any, ...]:
     from ablax.losses import softmax_cross_entropy
     from ablax.zoo import find
 
-    entry = find(options.network)
-    size = entry.image_size if options.image_size is None else options.image_size
-    network = entry.build() if options.classes is None else entry.build(options.classes)
+    entry = find(name)
+    size = entry.image_size if image_size is None else image_size
+    network = entry.build() if classes is None else entry.build(classes)
     shape = (size, size, entry.channels)
-    variables = initialize(network, options.seed, shape)
+    variables = initialize(network, seed, shape)
     statistics = {name: tree for name, tree in variables.items() if name != "params"}
-    kept, labelled = jax.random.split(jax.random.key(options.seed))
-    images = jax.random.normal(kept, (options.images, *shape))
+    kept, labelled = jax.random.split(jax.random.key(seed))
+    images = jax.random.normal(kept, (count, *shape))
 
     def loss(params: Any, statistics: Any, images: Any, labels: Any) -> Any:
         given = {"params": params, **statistics}
-        if options.training and statistics:
+        if training and statistics:
             scores, _ = network.apply(given, images, mutable=list(statistics))
         else:
             scores = network.apply(given, images)
         return jnp.mean(softmax_cross_entropy(scores, labels))
 
     scores = jax.eval_shape(network.apply, variables, images)
-    labels = jax.random.randint(labelled, (options.images,), 0, scores.shape[-1])
+    labels = jax.random.randint(labelled, (count,), 0, scores.shape[-1])
     return loss, variables["params"], statistics, images, labels
 
 
-def _table(options: argparse.Namespace, found: GradientCheck) -> Table:
+def _table(title: str, found: GradientCheck) -> Table:
     from ablax.costs.tables import Table
 
     rows = []
@@ -111,10 +145,8 @@ def _table(options: argparse.Namespace, found: GradientCheck) -> Table:
     count = dict.fromkeys(("agrees", "disagrees", "cannot be told"), 0)
     for leaf in found.leaves:
         count[leaf.verdict] += 1
-    mode = "in training" if options.training else "as in a test"
     return Table(
-        f"Gradient of the mean cross-entropy of {options.network}, {options.images} images of "
-        f"noise, {mode}, seed {options.seed}",
+        title,
         ("leaf", "shape", "gradient", "difference", "error", "noise", "kink", "verdict"),
         tuple(rows),
         (

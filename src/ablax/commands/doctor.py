@@ -1,33 +1,35 @@
-"""`ablax doctor EXPERIMENT|RUN`: what ails a network that does not learn, with the measurement."""
+"""`ablax doctor EXPERIMENT|RUN`: diagnose the training of a network, with the measurement."""
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from ablax.commands.options import OutFolder, Seed, Word
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument(
-        "name",
-        metavar="EXPERIMENT|RUN",
-        help="an experiment (ablax list), the path of its file, or a folder of results",
-    )
-    parser.add_argument(
-        "--config", default="digits", help="the recipe of an experiment; digits by default"
-    )
-    parser.add_argument("--variant", default="", help="which network; the baseline by default")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights, or of the run; 0")
-    parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="write doctor.md, doctor.html and the pictures"
-    )
+def doctor(
+    name: Annotated[Positional[Word], tyro.conf.arg(metavar="EXPERIMENT|RUN")],
+    config: Annotated[Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
+    variant: Word | None = None,
+    seed: Seed = 0,
+    out: OutFolder | None = None,
+) -> None:
+    """Diagnose training: ten checks of a network that does not learn, each with its measurement.
 
+    The exit status is 1 if a problem was found.
 
-def run(options: argparse.Namespace) -> None:
-    """Examine, print the table, write the page where asked.
+    Args:
+        name: An experiment (ablax list), the path of its file, or a folder of results.
+        config: The recipe of an experiment.
+        variant: Which network of the experiment; the baseline by default.
+        seed: Of the weights, or of the run.
+        out: Write doctor.md, doctor.html and the pictures into this folder.
 
     Raises:
-        SystemExit: With status 1 if a sickness was found.
+        SystemExit: With status 1 if a problem was found.
     """
     import time
 
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
 
     set_up()
     console = Console()
-    opened = open_patient(options.name, options.config, options.variant, options.seed, console)
+    opened = open_patient(name, config, variant or "", seed, console)
     console.print(f"{opened.patient.name}\n{opened.note}", markup=False, highlight=False)
     started = time.monotonic()
 
@@ -60,8 +62,8 @@ def run(options: argparse.Namespace) -> None:
     for line in advice(findings):
         console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(summary(findings), markup=False, highlight=False, soft_wrap=True)
-    if options.out is not None:
-        page = write_page(opened.patient.name, opened.note, findings, options.out)
+    if out is not None:
+        page = write_page(opened.patient.name, opened.note, findings, out)
         console.print(f"page: {page}", markup=False, soft_wrap=True)
     if any(found.sick for found in findings):
         raise SystemExit(1)

@@ -2,72 +2,70 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from ablax.commands.options import NetworkName, PageOut, Pixels, Word
 
 if TYPE_CHECKING:
     from ablax.core import Edit, Network
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("network", help="a network of the zoo: ablax list")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="the page")
-    parser.add_argument("--image-size", type=int, help="pixels; the paper's by default")
-    parser.add_argument(
-        "--ablation",
-        metavar="NAME",
-        help="draw the network after it too: a name of ablax.ablations, or module:name",
-    )
-    parser.add_argument(
-        "--remove",
-        action="append",
-        metavar="LAYER",
-        help="draw the network without this layer too; may be given again",
-    )
+def draw(
+    network: Positional[NetworkName],
+    *,
+    out: PageOut,
+    image_size: Pixels | None = None,
+    ablation: Word | None = None,
+    remove: Annotated[
+        tyro.conf.UseAppendAction[tuple[Word, ...]], tyro.conf.arg(metavar="LAYER")
+    ] = (),
+) -> None:
+    """Draw a network's data-flow graph as a page for a browser: fold, hover, search.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Write the page."""
+    Args:
+        network: A network of the zoo (ablax list).
+        out: The page to write.
+        image_size: Height and width of the images; the paper's by default.
+        ablation: Draw the network after this ablation beside it: a name of ablax.ablations, or
+            module:name.
+        remove: Draw the network without this layer beside it; may be given again.
+    """
+    from ablax.atomic import write_atomic
     from ablax.errors import AblaxError
-    from ablax.report.picture_file import check_file
     from ablax.zoo import find
 
-    entry = find(options.network)
-    size = entry.image_size if options.image_size is None else options.image_size
-    if size < 1:
-        raise AblaxError(f"--image-size {size}: expected at least 1")
-    check_file(options.out, (".html",))
-    chosen = _ablation(options)
-    network, shape = entry.build(), (size, size, entry.channels)
-    ablated = None if chosen is None else (f"{entry.name}, {chosen[0]}", _applied(*chosen, network))
+    entry = find(network)
+    size = entry.image_size if image_size is None else image_size
+    chosen = _ablation(ablation, remove)
+    whole, shape = entry.build(), (size, size, entry.channels)
+    ablated = None if chosen is None else (f"{entry.name}, {chosen[0]}", _applied(*chosen, whole))
 
-    from ablax.atomic import write_atomic
     from ablax.drawing.graph import network_graph
     from ablax.drawing.page import page
 
-    parent = network_graph(entry.name, network, shape)
-    child = None
-    if ablated is not None:
-        child = network_graph(*ablated, shape)
+    parent = network_graph(entry.name, whole, shape)
+    child = None if ablated is None else network_graph(*ablated, shape)
     text = page(parent, child, f"1 image of {size}x{size}x{entry.channels}")
     try:
-        write_atomic(options.out, text)
+        write_atomic(out, text)
     except OSError as error:
-        raise AblaxError(f"cannot write {options.out}: {error.strerror}") from error
-    print(f"{options.out}: {len(text.encode()) / 1e6:.1f} MB; open it in a browser")
+        raise AblaxError(f"cannot write {out}: {error.strerror}") from error
+    print(f"{out}: {len(text.encode()) / 1e6:.1f} MB; open it in a browser")
 
 
-def _ablation(options: argparse.Namespace) -> tuple[str, Edit] | None:
+def _ablation(ablation: str | None, removed: Sequence[str]) -> tuple[str, Edit] | None:
     """What was asked to be done to the network, with its title."""
     from ablax.core import compose, remove
 
     edits: list[tuple[str, Edit]] = []
-    if options.ablation is not None:
-        edits.append((options.ablation.rpartition(":")[2], _named(options.ablation)))
-    if options.remove:
-        edits.append(("without " + ", ".join(options.remove), remove(*options.remove)))
+    if ablation is not None:
+        edits.append((ablation.rpartition(":")[2], _named(ablation)))
+    if removed:
+        edits.append(("without " + ", ".join(removed), remove(*removed)))
     if not edits:
         return None
     return ", ".join(name for name, _ in edits), compose(*(edit for _, edit in edits))
@@ -83,7 +81,15 @@ def _applied(name: str, edit: Edit, network: Network) -> Network:
     from ablax.core import Network
     from ablax.errors import AblaxError
 
-    found = edit(network)
+    try:
+        found = edit(network)
+    except AblaxError:
+        raise
+    except Exception as error:
+        raise AblaxError(
+            f"{name} is no ablation: it fails with {type(error).__name__}: {error}; "
+            "ablax.ablations has some"
+        ) from error
     if not isinstance(found, Network):
         raise AblaxError(f"{name} is no ablation: it gave no network; ablax.ablations has some")
     return found
@@ -102,7 +108,7 @@ def _named(written: str) -> Edit:
     module_name, _, name = written.rpartition(":")
     try:
         module = importlib.import_module(module_name or "ablax.ablations")
-    except (ModuleNotFoundError, TypeError) as error:  # TypeError: a name that begins with a dot
+    except Exception as error:  # whatever the module does
         raise AblaxError(f"--ablation {written}: cannot import {module_name}: {error}") from error
     known = [each for each, value in vars(module).items() if _is_edit(each, value)]
     if name not in known:
@@ -117,5 +123,8 @@ def _is_edit(name: str, value: object) -> bool:
 
     if not callable(value) or isinstance(value, type) or not name[0].islower():
         return False
-    taken = list(inspect.signature(value).parameters.values())
+    try:
+        taken = list(inspect.signature(value).parameters.values())
+    except (TypeError, ValueError):  # of C, without a signature
+        return False
     return len(taken) == 1 and taken[0].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from tyro.conf import Positional
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    from ablax.preprocessing_options import add_preprocessing_arguments
-
-    parser.add_argument("network", help="a network of the zoo (ablax list shows whose it takes)")
-    parser.add_argument(
-        "file", type=Path, nargs="?", help=".pth, .safetensors, .caffemodel or .h5; none: where"
-    )
-    parser.add_argument("--out", type=Path, help="the folder; weights/NETWORK by default")
-    parser.add_argument("--from", dest="library", help="whose file it is, if its names fit several")
-    add_preprocessing_arguments(parser)
+from ablax.commands.options import (
+    ExistingFile,
+    Library,
+    NetworkName,
+    OutFolder,
+    Preprocessing,
+    PreprocessingFields,
+)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Import the file, and say what became of it; without a file, say where there are some."""
+def import_weights(
+    network: Positional[NetworkName],
+    file: Positional[ExistingFile | None] = None,
+    out: OutFolder | None = None,
+    library: Library = None,
+    preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
+) -> None:
+    """Import pretrained weights of another library; without a file, print where there are some.
+
+    Args:
+        network: A network of the zoo (ablax list shows whose weights it takes).
+        file: The weights: .pth, .safetensors, .caffemodel or .h5.
+        out: The folder to write; weights/NETWORK by default.
+        library: Whose file it is, if its names fit several.
+    """
     from ablax.interop.foreign import load_foreign
-    from ablax.preprocessing_options import with_options
     from ablax.weights_folder import write_weights
 
-    if options.file is None:
-        print(_whose(options.network))
+    if file is None:
+        print(_whose(network))
         return
-    foreign = with_options(load_foreign(options.network, options.file, options.library), options)
-    folder = options.out or Path("weights") / options.network
-    write_weights(folder, foreign, options.file)
+    foreign = preprocessing.applied(load_foreign(network, file, library))
+    folder = out or Path("weights") / network
+    write_weights(folder, foreign, file)
     numbers = _count(foreign.variables["params"])
-    print(f"{options.network}: {numbers:,} parameters of {foreign.origin.title} in {folder}")
+    print(f"{network}: {numbers:,} parameters of {foreign.origin.title} in {folder}")
     for name in foreign.left_out[:3]:
         print(f"  left out: {name}")
     if len(foreign.left_out) > 3:
-        print(f"  left out: {len(foreign.left_out) - 3} more of the side classifiers")
-    print(f"next: ablax predict {options.network} --weights {folder} PICTURE ...")
+        print(f"  left out: {len(foreign.left_out) - 3} more of the auxiliary classifiers")
+    print(f"next: ablax predict {network} --weights {folder} PICTURE ...")
 
 
 def _count(tree: object) -> int:
@@ -49,9 +58,7 @@ def _count(tree: object) -> int:
 def _whose(network: str) -> str:
     """Whose weights the network takes, and where their files are."""
     from ablax.interop.origins import origins_of
-    from ablax.zoo import find
 
-    find(network)
     origins = origins_of(network)
     if not origins:
         return f"{network}: nobody publishes weights that it takes"

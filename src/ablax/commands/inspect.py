@@ -1,18 +1,36 @@
-"""`ablax inspect NETWORK --out FOLDER PICTURE...`: filters, features and likings, as pictures."""
+"""`ablax inspect NETWORK --out FOLDER PICTURE...`: filters, feature maps and what activates."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import tyro
+from tyro.conf import Positional
+
+from ablax.commands.options import (
+    AtLeastOne,
+    DataFolder,
+    DataSource,
+    ExistingFile,
+    Library,
+    NetworkName,
+    OutFolder,
+    Pixels,
+    Preprocessing,
+    PreprocessingFields,
+    Seed,
+    WeightsPath,
+    Word,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ablax.inside.subject import Subject
 
-KINDS = (
+Kind = Literal[
     "filters",
     "features",
     "statistics",
@@ -21,105 +39,114 @@ KINDS = (
     "deconvolution",
     "maximization",
     "dream",
-)
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FEWEST_SAMPLES = 16
 """Statistics of fewer pictures would call units constant that are not."""
 
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    from ablax.preprocessing_options import add_preprocessing_arguments
-
-    parser.add_argument("network", help="a network of the zoo (ablax list)")
-    parser.add_argument("pictures", type=Path, nargs="*", help="files; or --data")
-    parser.add_argument("--out", type=Path, required=True, help="the folder for the pictures")
-    parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS, help="not all of them")
-    parser.add_argument("--at", nargs="+", default=[], metavar="LAYER", help="layers to look at")
-    parser.add_argument("--weights", type=Path, help="as in ablax predict; drawn by default")
-    parser.add_argument("--from", dest="library", help="whose file it is, if its names fit several")
-    parser.add_argument("--data", help="digits, or tfds:NAME: its test images are the samples")
-    parser.add_argument(
-        "--data-dir", "--data.dir", dest="data_dir", type=Path, help="where the prepared sets are"
-    )
-    parser.add_argument("--samples", type=int, default=256, help="images for the statistics")
-    parser.add_argument("--show", type=int, default=6, help="pictures of --data to show")
-    parser.add_argument("--classes", nargs="+", help="names or numbers, to maximize; some 10")
-    parser.add_argument("--steps", type=int, default=256, help="of gradient ascent")
-    parser.add_argument("--window", type=int, help="side of the occluding square, in pixels")
-    parser.add_argument("--image-size", type=int, help="pixels, without --weights")
-    parser.add_argument("--seed", type=int, default=0, help="of noise, and of drawn weights")
-    add_preprocessing_arguments(parser)
+_WITHOUT_PICTURES = ("filters", "maximization")
 
 
-def run(options: argparse.Namespace) -> None:
-    """Write the pictures, and print the table of statistics."""
+def inspect(
+    network: Positional[NetworkName],
+    pictures: Positional[tuple[ExistingFile, ...]] = (),
+    *,
+    out: OutFolder,
+    only: tuple[Kind, ...] = KINDS,
+    at: Annotated[tuple[Word, ...], tyro.conf.arg(metavar="LAYER ...")] = (),
+    weights: WeightsPath | None = None,
+    library: Library = None,
+    data: DataSource | None = None,
+    data_dir: DataFolder = None,
+    samples: AtLeastOne = 256,
+    show: AtLeastOne = 6,
+    classes: tuple[Word, ...] = (),
+    steps: AtLeastOne = 256,
+    window: Pixels | None = None,
+    image_size: Pixels | None = None,
+    seed: Seed = 0,
+    preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
+) -> None:
+    """Visualize filters, feature maps and what activates a network; print their statistics.
+
+    Args:
+        network: A network of the zoo (ablax list).
+        pictures: Files of pictures to show the network; or --data.
+        out: The folder to write the figures into.
+        only: Only these figures.
+        at: Layers to look at; some from the first to the last by default.
+        weights: As in ablax predict; randomly initialized by default.
+        library: Whose file of weights it is, if its names fit several.
+        data: digits, or tfds:NAME; its test images are the samples.
+        data_dir: Folder of the prepared sets; that of TFDS_DATA_DIR by default.
+        samples: Images for the statistics.
+        show: Images of --data to show.
+        classes: Names or numbers of the classes to maximize; the first ten by default.
+        steps: Steps of gradient ascent.
+        window: Side of the occluding square in pixels.
+        image_size: Height and width of the images, without --weights.
+        seed: Of noise, and of the random initialization.
+    """
+    from ablax.analysis.maximization import Ascent
     from ablax.errors import AblaxError
     from ablax.inside.subject import chosen_layers
     from ablax.report.picture_file import save
     from ablax.training.compilation import set_up
 
-    for name in ("samples", "show", "steps"):
-        if getattr(options, name) < 1:
-            raise AblaxError(f"--{name} {getattr(options, name)}: expected at least 1")
-    if not options.pictures and options.data is None and set(options.only) - {*_WITHOUT_PICTURES}:
+    if not pictures and data is None and set(only) - {*_WITHOUT_PICTURES}:
         raise AblaxError("there is nothing to show the network: give pictures, or --data")
+    if image_size is not None and weights is not None:
+        raise AblaxError("--image-size is for random weights: those of --weights have their own")
     set_up()
-    subject = _subject(options)
-    layers = chosen_layers(subject, options.at)
-    classes = _classes(options, subject)
-    shown, samples = _samples(options, subject)
+    subject = _subject(network, weights, library, seed, image_size, preprocessing)
+    layers = chosen_layers(subject, list(at))
+    chosen = _classes(classes, subject)
+    shown, found = _samples(subject, pictures, data, data_dir, samples, show)
+    low, high = subject.range
+    makers = _makers(
+        subject, shown, layers, chosen, seed, window, Ascent(steps=steps, low=low, high=high)
+    )
     for kind in KINDS:
-        if kind not in options.only:
+        if kind not in only:
             continue
-        if kind == "statistics" and len(samples) < FEWEST_SAMPLES:
-            print(f"no statistics: {len(samples)} pictures are too few; give --data")
+        if kind == "statistics" and len(found) < FEWEST_SAMPLES:
+            print(f"no statistics: {len(found)} pictures are too few; give --data")
             continue
-        if kind == "statistics":
-            figure = _statistics(options, subject, samples, layers)
-        else:
-            figure = _figure(kind, options, subject, shown, layers, classes)()
-        path = options.out / f"{kind}.png"
+        figure = (
+            _statistics(subject, found, layers, out) if kind == "statistics" else makers[kind]()
+        )
+        path = out / f"{kind}.png"
         save(figure, path, dpi=110)
         print(path)
 
 
-_WITHOUT_PICTURES = ("filters", "maximization")
-
-
-def _figure(
-    kind: str,
-    options: argparse.Namespace,
+def _makers(
     subject: Subject,
     shown: dict[str, Any],
     layers: list[str],
     classes: list[int],
-) -> Callable[[], Figure]:
-    """How to make the picture of this kind."""
-    from ablax.analysis.maximization import Ascent
+    seed: int,
+    window: int | None,
+    ascent: Any,
+) -> dict[str, Callable[[], Figure]]:
+    """How to make the figure of each kind."""
     from ablax.inside import pictures
 
-    low, high = subject.range
-    ascent = Ascent(steps=options.steps, low=low, high=high)
-    dream_steps = max(1, options.steps // 16)
-    makers: dict[str, Callable[[], Figure]] = {
+    dream_steps = max(1, ascent.steps // 16)
+    return {
         "filters": lambda: pictures.filters_figure(subject),
         "features": lambda: pictures.features_figure(subject, shown, layers),
         "saliency": lambda: pictures.saliency_figure(subject, shown),
-        "occlusion": lambda: pictures.occlusion_figure(subject, shown, options.window),
+        "occlusion": lambda: pictures.occlusion_figure(subject, shown, window),
         "deconvolution": lambda: pictures.deconvolution_figure(subject, shown, layers),
-        "maximization": lambda: pictures.maximization_figure(
-            subject, classes, options.seed, ascent
-        ),
-        "dream": lambda: pictures.dream_figure(subject, shown, layers, options.seed, dream_steps),
+        "maximization": lambda: pictures.maximization_figure(subject, classes, seed, ascent),
+        "dream": lambda: pictures.dream_figure(subject, shown, layers, seed, dream_steps),
     }
-    return makers[kind]
 
 
-def _statistics(
-    options: argparse.Namespace, subject: Subject, samples: list[Any], layers: list[str]
-) -> Figure:
-    """The table, printed and as CSV, and the picture."""
+def _statistics(subject: Subject, samples: list[Any], layers: list[str], out: Path) -> Figure:
+    """The table, printed and as CSV, and the figure."""
     from ablax.costs.tables import written
     from ablax.inside.statistics import network_statistics, statistics_figure, statistics_table
     from ablax.inside.subject import top_layers
@@ -128,8 +155,8 @@ def _statistics(
     found = network_statistics(subject, every, _batches(samples))
     table = statistics_table(f"Features of {subject.title}", found)
     print(written(table, "text"))
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "statistics.csv").write_text(written(table, "csv") + "\n", "utf-8")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "statistics.csv").write_text(written(table, "csv") + "\n", "utf-8")
     return statistics_figure(subject, found, layers)
 
 
@@ -140,51 +167,61 @@ def _batches(samples: list[Any], size: int = 32) -> Iterator[Any]:
         yield as_batch(samples[start : start + size])
 
 
-def _subject(options: argparse.Namespace) -> Subject:
-    """The network with its weights, or as drawn."""
-    from ablax.errors import AblaxError
+def _subject(
+    network: str,
+    weights: Path | None,
+    library: str | None,
+    seed: int,
+    image_size: int | None,
+    preprocessing: PreprocessingFields,
+) -> Subject:
+    """The network with its weights, or randomly initialized."""
     from ablax.inside.subject import trained, untrained
-    from ablax.preprocessing_options import with_options
     from ablax.weights_folder import open_weights
 
-    if options.weights is None:
-        return untrained(options.network, options.seed, options.image_size)
-    if options.image_size is not None:
-        raise AblaxError("--image-size is for drawn weights: those of --weights have their own")
-    found = open_weights(options.network, options.weights, options.library)
-    title = f"weights {options.weights.name} of {found.origin.library}"
-    return trained(with_options(found, options), title)
+    if weights is None:
+        return untrained(network, seed, image_size)
+    found = open_weights(network, weights, library)
+    title = f"weights {weights.name} of {found.origin.library}"
+    return trained(preprocessing.applied(found), title)
 
 
-def _samples(options: argparse.Namespace, subject: Subject) -> tuple[dict[str, Any], list[Any]]:
+def _samples(
+    subject: Subject,
+    pictures: Sequence[Path],
+    data: str | None,
+    data_dir: Path | None,
+    samples: int,
+    show: int,
+) -> tuple[dict[str, Any], list[Any]]:
     """The prepared pictures to show, by name, and those for the statistics."""
     from ablax.evaluation_data import open_test_images
     from ablax.interop.preprocessing import open_picture
 
     prepare = subject.preprocessing.array
-    shown = {path.stem: prepare(open_picture(path)) for path in options.pictures}
-    if options.data is None:
+    shown = {path.stem: prepare(open_picture(path)) for path in pictures}
+    if data is None:
         return shown, list(shown.values())
-    test = open_test_images(options.data, options.data_dir)
-    count = min(len(test), max(options.samples, options.show))
+    test = open_test_images(data, data_dir)
+    count = min(len(test), max(samples, show))
     found = list(test.prepared(subject.preprocessing, count))
     if not shown:
         shown = {
             f"{number}: {test.classes[label]}": image
-            for number, (image, label) in enumerate(found[: options.show])
+            for number, (image, label) in enumerate(found[:show])
         }
-    return shown, [image for image, _ in found[: options.samples]]
+    return shown, [image for image, _ in found[:samples]]
 
 
-def _classes(options: argparse.Namespace, subject: Subject) -> list[int]:
+def _classes(names: Sequence[str], subject: Subject) -> list[int]:
     """The classes asked for, or the first ten."""
     from ablax.errors import AblaxError, nearest
 
-    if options.classes is None:
+    if not names:
         return list(range(min(10, len(subject.classes))))
     found = []
-    for name in options.classes:
-        if name.isdigit() and int(name) < len(subject.classes):
+    for name in names:
+        if name.isdecimal() and int(name) < len(subject.classes):
             found.append(int(name))
         elif name in subject.classes:
             found.append(subject.classes.index(name))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
+from tyro.conf import Positional
+
+from ablax.commands.options import ExistingFolder
 from ablax.errors import AblaxError
 
 KEPT = (
@@ -19,14 +21,16 @@ LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("folder", type=Path, help="of a finished run, such as results/NAME/RECIPE")
-    parser.add_argument("--experiments", type=Path, default=Path("experiments"))
+def keep(
+    folder: Positional[ExistingFolder], experiments: ExistingFolder = Path("experiments")
+) -> None:
+    """Copy a finished run's tables, plots and report into the checkout; rewrite its overview.
 
+    The copy goes to experiments/results/NAME/RECIPE-DEVICE, the overview is experiments/README.md.
 
-def run(options: argparse.Namespace) -> None:
-    """Copy the folder to `experiments/results/NAME/RECIPE-DEVICE` and write the overview anew.
+    Args:
+        folder: Results of a finished run, such as results/NAME/RECIPE.
+        experiments: The checkout's folder of experiments.
 
     Raises:
         AblaxError: The folder holds no report, is kept already, or cannot be copied.
@@ -34,23 +38,32 @@ def run(options: argparse.Namespace) -> None:
     from ablax.overview import answer_in
     from ablax.report.files import write_atomically
 
-    source = options.folder
-    missing = [name for name in ("answer.json", "report.md") if not (source / name).exists()]
+    missing = [name for name in ("answer.json", "report.md") if not (folder / name).exists()]
     if missing:
         raise AblaxError(
-            f"{source} has no {missing[0]}: give the folder of a finished run, such as "
+            f"{folder} has no {missing[0]}: give the folder of a finished run, such as "
             "results/depth_sweep/digits"
         )
-    target = place(options.experiments, answer_in(source))
-    if target.resolve() == source.resolve():
-        raise AblaxError(f"{source} is kept already: give the folder that the run wrote")
-    _copy(source, target)
-    write_atomically(options.experiments / "README.md", overview(options.experiments))
-    print(f"kept: {target}\nwritten: {options.experiments / 'README.md'}")
+    target = place(experiments, answer_in(folder))
+    if target.resolve() == folder.resolve():
+        raise AblaxError(f"{folder} is kept already: give the folder that the run wrote")
+    _copy(folder, target)
+    write_atomically(experiments / "README.md", overview(experiments))
+    print(f"kept: {target}\nwritten: {experiments / 'README.md'}")
 
 
 def place(experiments: Path, facts: dict[str, str]) -> Path:
-    """Where a run is kept: by experiment, recipe and kind of device."""
+    """Where a run is kept: by experiment, recipe and kind of device.
+
+    Raises:
+        AblaxError: A name in the answer is a path, which would lead out of the folder.
+    """
+    for field in ("experiment", "recipe"):
+        if facts[field] in ("", ".", "..") or Path(facts[field]).name != facts[field]:
+            raise AblaxError(
+                f"answer.json says {field}: {facts[field]!r}, which is no name; give the folder of "
+                "a run as it was written"
+            )
     kind = "cpu" if "CPU" in facts["device"] else "tpu" if "TPU" in facts["device"] else "gpu"
     return experiments / "results" / facts["experiment"] / f"{facts['recipe']}-{kind}"
 

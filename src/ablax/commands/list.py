@@ -2,26 +2,114 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ablax.zoo import Entry
+    from ablax.zoo.published import Published
+
+_HEAD = """# Networks
+
+Written by `ablax list --format markdown`; a test fails when it is stale. `ablax show NAME` prints a
+network, one line per layer.
+
+Every network is counted anew by the tests: parameters (running statistics are not among them) and
+multiply-accumulates of convolutions and dense layers for one image of the size given, padded taps
+included. The figures are held against an independent count, named in the fourth column: of the
+definition in another library, or by hand from the paper's table or ours (`tests/zoo/derivations`).
+
+Errors are those that the source reports, not ours: top-1 / top-5 on ImageNet, or the error on
+CIFAR-10.
+
+`ablax import NAME FILE` takes the weights named in the last column (`ablax import NAME` says where
+they are).
+
+| network | image | parameters | MACs | counted | error, % | conventions | weights |
+|---|---|---:|---:|---|---|---|---|
+"""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+def list(format: Literal["text", "json", "markdown"] = "text") -> None:
+    """List the experiments, recipes and networks.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Print the list; `--format markdown` is the page `docs/networks.md`."""
+    Args:
+        format: How the list is printed; markdown is the page docs/networks.md.
+    """
     from ablax.discovery import names
-    from ablax.listing import networks, page, text
 
-    if options.format == "markdown":
-        print(page())
+    if format == "markdown":
+        print(_page())
         return
     found = {
         "experiments": names("experiments"),
         "recipes": names("configs"),
-        "networks": networks(),
+        "networks": _networks(),
     }
-    print(json.dumps(found, indent=2) if options.format == "json" else text(found))
+    print(json.dumps(found, indent=2) if format == "json" else _text(found))
+
+
+def _networks() -> Sequence[dict[str, Any]]:
+    """Every network of the zoo: name, image, parameters, multiply-accumulates, whose weights."""
+    from ablax.interop.origins import origins_of
+    from ablax.zoo import CATALOG
+
+    return [
+        {
+            "name": entry.name,
+            "image_size": entry.image_size,
+            "channels": entry.channels,
+            "parameters": entry.parameters,
+            "macs": entry.macs,
+            "weights": [origin.title for origin in origins_of(entry.name)],
+        }
+        for entry in CATALOG
+    ]
+
+
+def _text(found: dict[str, Any]) -> str:
+    """Experiments, recipes and networks, to be read."""
+    lines = ["experiments (ablax run NAME)", *(f"  {name}" for name in found["experiments"])]
+    lines += ["", "recipes (--config NAME)", *(f"  {name}" for name in found["recipes"])]
+    head = "networks (ablax show NAME)"
+    width = max(len(head), *(len(each["name"]) + 2 for each in found["networks"]))
+    lines += ["", f"{head:<{width}}{'image':>13}{'parameters':>14}{'MACs':>17}  weights"]
+    for each in found["networks"]:
+        size = f"{each['image_size']}x{each['image_size']}x{each['channels']}"
+        counts = f"{each['parameters']:>14,}{each['macs']:>17,}"
+        whose = ", ".join(title.split()[0] for title in each["weights"])
+        row = f"{'  ' + each['name']:<{width}}{size:>13}{counts}  {whose}"
+        lines.append(row.rstrip())
+    return "\n".join(lines)
+
+
+def _page() -> str:
+    """The page of all networks, in Markdown."""
+    from ablax.zoo import CATALOG
+
+    return _HEAD + "\n".join(_row(entry) for entry in CATALOG)
+
+
+def _row(entry: Entry) -> str:
+    from ablax.interop.origins import origins_of
+    from ablax.zoo import PUBLISHED, conventions
+    from ablax.zoo.published import Published
+
+    published = PUBLISHED.get(entry.name, Published())
+    cells = [
+        f"`{entry.name}`",
+        f"{entry.image_size}x{entry.image_size}x{entry.channels}",
+        f"{entry.parameters:,}",
+        f"{entry.macs:,}",
+        published.counted or "derived by hand",
+        _error(published),
+        "; ".join(conventions(entry.build())),
+        ", ".join(origin.title for origin in origins_of(entry.name)),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _error(published: Published) -> str:
+    errors = [f"{error:g}" for error in (published.top1, published.top5) if error is not None]
+    return f"{' / '.join(errors)} ({published.error_source})" if errors else ""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from ablax.commands.options import PictureOut
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("file", type=Path, help="the picture: .png, .svg or .pdf")
-    parser.add_argument("--data", choices=("imagenet", "cifar"), default="imagenet")
+def plot_errors(
+    file: Positional[PictureOut], data: Literal["imagenet", "cifar"] = "imagenet"
+) -> None:
+    """Plot published errors against multiply-accumulates and parameters.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Draw the picture."""
+    Args:
+        file: The picture to write: .png, .svg or .pdf.
+        data: Whose errors: of ImageNet or of CIFAR-10.
+    """
     from ablax.costs.plots import errors_figure
-    from ablax.report.picture_file import check_file, save
+    from ablax.report.picture_file import save
 
-    check_file(options.file)
-    save(errors_figure(options.data), options.file)
-    print(options.file)
+    save(errors_figure(data), file)
+    print(file)

@@ -1,44 +1,62 @@
-"""`ablax predict NETWORK --weights ... PICTURES`: the five likeliest classes of each picture."""
+"""`ablax predict NETWORK --weights ... PICTURES`: the most probable classes of each picture."""
 
 from __future__ import annotations
 
-import argparse
 import json
-from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from ablax.commands.options import (
+    AtLeastOne,
+    ExistingFile,
+    Library,
+    NetworkName,
+    Preprocessing,
+    PreprocessingFields,
+    WeightsPath,
+)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    from ablax.preprocessing_options import add_weights_arguments
+def predict(
+    network: Positional[NetworkName],
+    pictures: Positional[tuple[ExistingFile, ...]] = (),
+    *,
+    weights: WeightsPath,
+    library: Library = None,
+    top: AtLeastOne = 5,
+    format: Literal["text", "json"] = "text",
+    preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
+) -> None:
+    """Classify pictures: print the most probable classes of each, and their probabilities.
 
-    add_weights_arguments(parser)
-    parser.add_argument("pictures", type=Path, nargs="+")
-    parser.add_argument("--top", type=int, default=5, help="how many classes of each picture")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
-
-
-def run(options: argparse.Namespace) -> None:
-    """Print the classes and their probabilities, in percent."""
+    Args:
+        network: A network of the zoo (ablax list).
+        pictures: The files of one or more pictures.
+        weights: A folder that `ablax import` wrote, or a file of weights.
+        library: Whose file it is, if its names fit several.
+        top: How many classes per picture.
+        format: How the classes are printed.
+    """
     from ablax.errors import AblaxError
     from ablax.inference import predictions
     from ablax.interop.preprocessing import open_picture
-    from ablax.preprocessing_options import with_options
     from ablax.training.compilation import set_up
     from ablax.weights_folder import open_weights
 
-    if options.top < 1:
-        raise AblaxError(f"--top is {options.top}: expected at least 1")
-    pictures = [open_picture(path) for path in options.pictures]
+    if not pictures:
+        raise AblaxError(
+            f"there is no picture to classify: ablax predict {network} --weights {weights} cat.jpg"
+        )
+    opened = [open_picture(path) for path in pictures]
     set_up()
-    weights = open_weights(options.network, Path(options.weights), options.library)
-    weights = with_options(weights, options)
-    found = predictions(weights, pictures, options.top)
-    if options.format == "json":
-        named = zip(map(str, options.pictures), found, strict=True)
+    found = predictions(preprocessing.applied(open_weights(network, weights, library)), opened, top)
+    if format == "json":
+        named = zip(map(str, pictures), found, strict=True)
         rows = [{"picture": p, "classes": [each._asdict() for each in top]} for p, top in named]
         print(json.dumps(rows, indent=2))
         return
-    for path, guesses in zip(options.pictures, found, strict=True):
+    for path, guesses in zip(pictures, found, strict=True):
         print(path)
         for guess in guesses:
             print(f"  {100 * guess.probability:6.2f} %  {guess.name}")

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
+from tyro.conf import Positional
+
+from ablax.commands.options import AtLeastOne, Images, NetworkName, Pixels, TableFormat
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("network", help="a network of the zoo: ablax list")
-    parser.add_argument("--inference", action="store_true", help="instead of a step of training")
-    parser.add_argument("--batch", type=int, default=32, help="images a step; 32 by default")
-    parser.add_argument("--image-size", type=int, help="pixels; the paper's by default")
-    parser.add_argument("--steps", type=int, default=4, help="steps to trace; 4 by default")
-    parser.add_argument("--depth", type=int, default=1, help="how far to look into blocks")
-    parser.add_argument("--format", choices=("text", "csv", "markdown", "json"), default="text")
+def profile(
+    network: Positional[NetworkName],
+    inference: bool = False,
+    batch: Images = 32,
+    image_size: Pixels | None = None,
+    steps: AtLeastOne = 4,
+    depth: AtLeastOne = 1,
+    format: TableFormat = "text",
+) -> None:
+    """Time of a training step, layer by layer, beside what the machine could reach.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Measure the machine and the step, and print both."""
+    Args:
+        network: A network of the zoo (ablax list).
+        inference: Profile inference instead of a training step.
+        batch: Images per step.
+        image_size: Height and width of the images; the paper's by default.
+        steps: Steps to trace.
+        depth: How many levels of blocks to open.
+        format: How the table is printed.
+    """
     from ablax.costs.machine import measure
     from ablax.costs.network import case
     from ablax.costs.tables import written
-    from ablax.errors import AblaxError
     from ablax.profiling.profile import profile, profile_table
 
-    for name in ("steps", "depth"):
-        if getattr(options, name) < 1:
-            raise AblaxError(f"--{name} is {getattr(options, name)}: expected at least 1")
-    chosen = case(options.network, options.image_size, options.batch)
-    found = profile(
-        chosen, training=not options.inference, steps=options.steps, depth=options.depth
-    )
-    print(written(profile_table(found, measure(), options.depth), options.format))
+    chosen = case(network, image_size, batch)
+    found = profile(chosen, training=not inference, steps=steps, depth=depth)
+    print(written(profile_table(found, measure(), depth), format))

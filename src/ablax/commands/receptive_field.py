@@ -2,123 +2,163 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tyro.conf import Positional
+
+from ablax.commands.options import (
+    Images,
+    Library,
+    NetworkName,
+    NonNegativeInt,
+    PictureOut,
+    Pixels,
+    Seed,
+    TableFormat,
+    WeightsPath,
+    Word,
+)
 
 if TYPE_CHECKING:
     from ablax.analysis.receptive_field import ReceptiveField
+    from ablax.core import ImageShape, Network
     from ablax.sight.plots import Sighted
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("network", nargs="?", help="a network of the zoo: ablax list")
-    parser.add_argument("--layer", action="append", help="only this layer; may be given again")
-    parser.add_argument("--depth", type=int, default=1, help="how far to look into blocks (0: all)")
-    parser.add_argument("--format", choices=("text", "csv", "markdown", "json"), default="text")
-    parser.add_argument("--image-size", type=int, help="pixels; the paper's by default")
-    parser.add_argument("--published", action="store_true", help="published fields beside ours")
-    parser.add_argument(
-        "--effective",
-        type=Path,
-        metavar="FILE.png",
-        help="draw by gradients how much each pixel moves the unit in the middle, and print it",
-    )
-    parser.add_argument("--images", type=int, default=16, help="of noise, for --effective")
-    parser.add_argument("--seed", type=int, default=0, help="of weights and images")
-    parser.add_argument("--weights", type=Path, help="as in ablax predict; drawn by default")
-    parser.add_argument(
-        "--from",
-        "--library",
-        dest="library",
-        help="whose file of weights it is, where names fit several",
-    )
-    parser.add_argument(
-        "--measure", choices=("absolute", "squared"), default="absolute", help="of a gradient"
-    )
+def receptive_field(
+    network: Positional[NetworkName | None] = None,
+    layer: Annotated[
+        tyro.conf.UseAppendAction[tuple[Word, ...]], tyro.conf.arg(metavar="LAYER")
+    ] = (),
+    depth: NonNegativeInt = 1,
+    format: TableFormat = "text",
+    image_size: Pixels | None = None,
+    published: bool = False,
+    effective: PictureOut | None = None,
+    images: Images = 16,
+    seed: Seed = 0,
+    weights: WeightsPath | None = None,
+    library: Annotated[
+        Word | None, tyro.conf.arg(name="from", aliases=("--library",), metavar="LIBRARY")
+    ] = None,
+    measure: Literal["absolute", "squared"] = "absolute",
+) -> None:
+    """Receptive field of each layer: theoretical, or effective as measured by gradients.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Print the table; draw the picture."""
+    Args:
+        network: A network of the zoo (ablax list).
+        layer: Only this layer; may be given again.
+        depth: How many levels of blocks to open; 0 opens all.
+        format: How the table is printed.
+        image_size: Height and width of the images; the paper's by default.
+        published: Compare published receptive fields with ours; takes no network.
+        effective: Plot the gradient of the middle unit by every pixel, and print its extent: .png,
+            .svg or .pdf.
+        images: Images of noise for --effective.
+        seed: Of weights and images for --effective.
+        weights: As in ablax predict; randomly initialized by default.
+        library: Whose file of weights it is, if its names fit several.
+        measure: Which mean of the gradient --effective takes.
+    """
     from ablax.costs.tables import written
     from ablax.errors import AblaxError
     from ablax.sight.network import layers_named, network_receptive_fields
     from ablax.sight.tables import field_table
     from ablax.zoo import find
 
-    if options.published:
-        if options.network is not None:
+    if published:
+        if network is not None:
             raise AblaxError("--published compares networks of its own: give no network")
         from ablax.sight.published import published_table
 
-        print(published_table(options.format))
+        print(published_table(format))
         return
-    if options.network is None:
+    if network is None:
         raise AblaxError("which network? ablax list names them: ablax receptive-field alexnet")
-    for name, least in (("image_size", 1), ("images", 1), ("depth", 0)):
-        given = getattr(options, name)
-        if given is not None and given < least:
-            option = "--" + name.replace("_", "-")
-            raise AblaxError(f"{option} {given}: expected at least {least}")
-    entry = find(options.network)
-    size = entry.image_size if options.image_size is None else options.image_size
+    entry = find(network)
+    size = entry.image_size if image_size is None else image_size
     shape = (size, size, entry.channels)
     fields = network_receptive_fields(entry.build(), shape)
-    if options.effective is not None:
-        print(_effective(options, shape, fields))
+    if effective is None:
+        shown = layers_named(fields, list(layer)) if layer else _down_to(depth, fields)
+        title = f"Receptive fields of {entry.name}, images of {size}x{size}x{entry.channels}"
+        print(written(field_table(title, shown), format))
         return
-    if options.layer:
-        shown = layers_named(fields, options.layer)
-    else:
-        shown = {
-            path: each
-            for path, each in fields.items()
-            if not options.depth or path.count("/") < options.depth
-        }
-    title = f"Receptive fields of {entry.name}, images of {size}x{size}x{entry.channels}"
-    print(written(field_table(title, shown), options.format))
-
-
-def _effective(
-    options: argparse.Namespace,
-    shape: tuple[int, int, int],
-    fields: dict[str, ReceptiveField],
-) -> str:
-    """Draw the picture; the table of what it shows."""
-    import jax
-
-    from ablax.core import initialize
-    from ablax.costs.tables import written
-    from ablax.errors import AblaxError
-    from ablax.sight.network import layers_named, network_effective_field, spread_over_depth
-    from ablax.sight.plots import Sighted, check_picture, effective_table, save_effective
+    layers = _layers_with_maps(fields, layer)
+    from ablax.sight.plots import effective_table, save_effective
     from ablax.training.compilation import set_up
-    from ablax.zoo import find
 
-    check_picture(options.effective)
+    set_up()
+    opened = _opened(network, weights, library, seed, shape)
+    sighted = _sighted(opened, shape, fields, layers, images, seed, measure)
+    whose = "randomly initialized" if weights is None else f"weights {weights.name}"
+    title = f"{network}, {whose}, seed {seed}, {images} images of noise"
+    save_effective(sighted, title, measure, effective)
+    print(written(effective_table(sighted, title), format))
+
+
+def _down_to(depth: int, fields: Mapping[str, ReceptiveField]) -> dict[str, ReceptiveField]:
+    """The layers whose paths have at most so many names; all for 0."""
+    return {path: each for path, each in fields.items() if not depth or path.count("/") < depth}
+
+
+def _layers_with_maps(fields: Mapping[str, ReceptiveField], asked: Sequence[str]) -> Sequence[str]:
+    """The layers to draw: those asked for, or four from the first to the last.
+
+    Raises:
+        AblaxError: A layer is not there, or gives no maps.
+    """
+    from ablax.errors import AblaxError
+    from ablax.sight.network import layers_named, spread_over_depth
+
     top = {path: each for path, each in fields.items() if "/" not in path}
-    layers = options.layer or spread_over_depth(top, 4)
-    for layer, field in layers_named(fields, layers).items():
+    layers = list(asked) or spread_over_depth(top, 4)
+    for layer, field in layers_named(dict(fields), layers).items():
         if len(field.shape) != 4:
             raise AblaxError(f"{layer} gives no maps, but {field.shape}: choose a layer before it")
-    set_up()
-    if options.weights is None:
-        network = find(options.network).build()
-        variables = initialize(network, options.seed, shape)
-    else:
-        from ablax.weights_folder import open_weights
+    return layers
 
-        found = open_weights(options.network, options.weights, options.library)
-        network, variables = found.network, found.variables
-    images = jax.random.normal(jax.random.key(options.seed), (options.images, *shape))
-    sighted: list[Sighted] = []
-    for layer in layers:
-        effective = network_effective_field(
-            network, variables, images, layer, seed=options.seed, measure=options.measure
+
+def _opened(
+    name: str, weights: Path | None, library: str | None, seed: int, shape: ImageShape
+) -> tuple[Network, Mapping[str, Any]]:
+    """The network and its variables."""
+    if weights is None:
+        from ablax.core import initialize
+        from ablax.zoo import find
+
+        network = find(name).build()
+        return network, initialize(network, seed, shape)
+    from ablax.weights_folder import open_weights
+
+    found = open_weights(name, weights, library)
+    return found.network, found.variables
+
+
+def _sighted(
+    opened: tuple[Network, Mapping[str, Any]],
+    shape: ImageShape,
+    fields: Mapping[str, ReceptiveField],
+    layers: Sequence[str],
+    count: int,
+    seed: int,
+    measure: Literal["absolute", "squared"],
+) -> Sequence[Sighted]:
+    """Theory and measurement of each layer."""
+    import jax
+
+    from ablax.sight.network import network_effective_field
+    from ablax.sight.plots import Sighted
+
+    images = jax.random.normal(jax.random.key(seed), (count, *shape))
+    return [
+        Sighted(
+            layer,
+            fields[layer],
+            network_effective_field(*opened, images, layer, seed=seed, measure=measure),
         )
-        sighted.append(Sighted(layer, fields[layer], effective))
-    weights = "weights as drawn" if options.weights is None else str(options.weights.name)
-    title = f"{options.network}, {weights}, seed {options.seed}, {options.images} images of noise"
-    save_effective(sighted, title, options.measure, options.effective)
-    return written(effective_table(sighted, title), options.format)
+        for layer in layers
+    ]

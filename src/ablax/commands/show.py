@@ -1,22 +1,25 @@
-"""`ablax show NETWORK`: a network of the zoo, one line a layer."""
+"""`ablax show NETWORK`: a network of the zoo, one line per layer."""
 
 from __future__ import annotations
 
-import argparse
+from tyro.conf import Positional
+
+from ablax.commands.options import NetworkName, NonNegativeInt, Pixels
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("network")
-    parser.add_argument("--depth", type=int, default=1, help="how far to look into blocks (0: all)")
-    parser.add_argument("--image-size", type=int, help="pixels; the paper's by default")
+def show(
+    network: Positional[NetworkName], depth: NonNegativeInt = 1, image_size: Pixels | None = None
+) -> None:
+    """Print a network of the zoo, one line per layer.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Print the network."""
+    Args:
+        network: A network of the zoo (ablax list).
+        depth: How many levels of blocks to open; 0 opens all.
+        image_size: Height and width of the images; the paper's by default.
+    """
     from ablax.core import describe
     from ablax.zoo import find
 
-    entry = find(options.network)
-    size = entry.image_size if options.image_size is None else options.image_size
-    print(describe(entry.build(), (size, size, entry.channels), options.depth or None))
+    entry = find(network)
+    size = entry.image_size if image_size is None else image_size
+    print(describe(entry.build(), (size, size, entry.channels), depth or None))

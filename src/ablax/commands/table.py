@@ -2,85 +2,100 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from tyro.conf import Positional
+
+from ablax.commands.options import (
+    AtLeastOne,
+    ConventionName,
+    Images,
+    NetworkName,
+    PictureOut,
+    Pixels,
+    TableFormat,
+)
 
 if TYPE_CHECKING:
+    from ablax.analysis.conventions import Convention
+    from ablax.costs.network import Case
     from ablax.costs.tables import Table
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
-    parser.add_argument("network", nargs="?", help="a network of the zoo: ablax list")
-    parser.add_argument("--convention", default="usual", help="usual or lecture")
-    parser.add_argument("--format", choices=("text", "csv", "markdown", "json"), default="text")
-    parser.add_argument("--depth", type=int, help="names of a path that are kept; all by default")
-    parser.add_argument("--training", action="store_true", help="forward and both gradients")
-    parser.add_argument("--image-size", type=int, help="pixels; the paper's by default")
-    parser.add_argument("--batch", type=int, default=1, help="images; 1 by default")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the costs by depth too")
-    parser.add_argument(
-        "--lectures",
-        action="store_true",
-        help="the lectures' tables beside ours; with --format markdown the page docs/costs.md",
-    )
+def table(
+    network: Positional[NetworkName | None] = None,
+    convention: ConventionName = "usual",
+    format: TableFormat = "text",
+    depth: AtLeastOne | None = None,
+    training: bool = False,
+    image_size: Pixels | None = None,
+    batch: Images = 1,
+    plot: Annotated[PictureOut | None, tyro.conf.arg(metavar="FILE.png")] = None,
+    lectures: bool = False,
+) -> None:
+    """Cost of every layer: multiply-accumulates, parameters, memory.
 
-
-def run(options: argparse.Namespace) -> None:
-    """Print the table."""
+    Args:
+        network: A network of the zoo (ablax list).
+        convention: What counts as a multiply-accumulate; lecture prints the lecture's columns.
+        format: How the table is printed.
+        depth: How many names of a layer's path are kept; costs below them are summed. All by
+            default.
+        training: The forward pass and both gradients.
+        image_size: Height and width of the images; the paper's by default.
+        batch: Number of images.
+        plot: Plot the costs by depth too: .png, .svg or .pdf.
+        lectures: The lectures' tables beside ours; with --format markdown the page docs/costs.md.
+    """
     from ablax.errors import AblaxError
 
-    if options.lectures:
-        if options.network is not None:
+    if lectures:
+        if network is not None:
             raise AblaxError("--lectures prints the tables of all lectures: give no network")
         from ablax.costs.lectures.page import page
 
-        print(page(options.format))
+        print(page(format))
         return
-    if options.network is None:
+    if network is None:
         raise AblaxError("which network? ablax list names them: ablax table alexnet")
-    if options.depth is not None and options.depth < 1:
-        raise AblaxError(f"--depth {options.depth}: expected at least 1")
+    if training and convention != "usual":
+        raise AblaxError("the lecture says nothing of training: leave --convention out")
+    from ablax.costs.network import case, convention_named
     from ablax.costs.tables import written
 
-    if options.plot is not None:
-        _draw(options)
-    table, plain = _table(options)
-    print(written(table, options.format, plain))
+    chosen, counted = case(network, image_size, batch), convention_named(convention)
+    if plot is not None:
+        _draw(chosen, counted, plot)
+    printed, plain = _table(chosen, counted, training, depth)
+    print(written(printed, format, plain))
 
 
-def _draw(options: argparse.Namespace) -> None:
-    from ablax.costs.network import case, convention_named, network_cost
+def _draw(chosen: Case, convention: Convention, file: Path) -> None:
+    from ablax.costs.network import network_cost
     from ablax.costs.plots import depth_figure
-    from ablax.report.picture_file import check_file, save
+    from ablax.report.picture_file import save
 
-    check_file(options.plot)
-    convention = convention_named(options.convention)
-    chosen = case(options.network, options.image_size, options.batch)
     rows = network_cost(chosen, convention, softmax=convention.name == "lecture")
-    save(depth_figure(chosen, rows, convention), options.plot)
+    save(depth_figure(chosen, rows, convention), file)
 
 
-def _table(options: argparse.Namespace) -> tuple[Table, bool]:
+def _table(
+    chosen: Case, convention: Convention, training: bool, depth: int | None
+) -> tuple[Table, bool]:
     """The table, and whether its numbers stand without separators."""
     from ablax.analysis.cost import fold
     from ablax.analysis.training_cost import fold_training
     from ablax.costs.layouts import cost_table, lecture_table, training_table
-    from ablax.costs.network import case, convention_named, network_cost, network_training_cost
-    from ablax.errors import AblaxError
+    from ablax.costs.network import network_cost, network_training_cost
 
-    convention = convention_named(options.convention)
-    chosen = case(options.network, options.image_size, options.batch)
-    if options.training:
-        if convention.name != "usual":
-            raise AblaxError("the lecture says nothing of training: leave --convention out")
+    if training:
         steps = network_training_cost(chosen)
-        steps = fold_training(steps, options.depth) if options.depth else steps
-        return training_table(chosen, steps), False
+        return training_table(chosen, fold_training(steps, depth) if depth else steps), False
     lecture = convention.name == "lecture"
     rows = network_cost(chosen, convention, softmax=lecture)
-    if options.depth:
-        return cost_table(chosen, fold(rows, options.depth), convention), False
+    if depth:
+        return cost_table(chosen, fold(rows, depth), convention), False
     layout = lecture_table if lecture else cost_table
     return layout(chosen, rows, convention), lecture

@@ -63,16 +63,18 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         most = {"rotate": 180.0, "scale": 0.99, "brightness": 1.0, "contrast": 1.0}
-        most |= {"saturation": 1.0, "noise": 1.0}
+        most |= {"saturation": 1.0, "noise": 1.0, "crop_padding": 256.0, "translate": 10_000.0}
+        most |= {"elastic": 10_000.0, "elastic_smoothness": 1_000.0}
         for field in self.__dataclass_fields__:
             given, limit = getattr(self, field), most.get(field, math.inf)
             if not (math.isfinite(given) and 0 <= given <= limit):
                 range_ = f"from 0 to {limit:g}" if math.isfinite(limit) else "of 0 or more"
-                raise AugmentationError(f"{field} is {given}; expected a number {range_}")
+                name = "augment." + field.replace("_", "-")
+                raise AugmentationError(f"{name} is {given}, and a number {range_} is expected")
         if self.elastic_smoothness == 0:
             raise AugmentationError(
-                "elastic_smoothness is 0; expected a positive number of pixels "
-                "(elastic = 0 switches the elastic distortion off)"
+                "augment.elastic-smoothness is 0, and a positive number of pixels is expected "
+                "(augment.elastic 0 switches the elastic distortion off)"
             )
 
 

@@ -1,0 +1,119 @@
+"""The command line: `ablax COMMAND ...` or `python -m ablax COMMAND ...`.
+
+Each command is a file of `ablax.commands` with one public function of the file's name, and that
+file alone is imported. Exit statuses: 0; 1 where the doctor found a problem; 2 for whatever a
+person can mend, with one message; 130 after Ctrl-C; 141 where nobody reads the output any more.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from ablax.errors import AblaxError, nearest
+
+#: Each command and what it does, in the order of the help.
+COMMANDS = {
+    "list": "list the experiments, recipes and networks",
+    "run": "run an experiment, or resume one",
+    "keep": "copy a finished run's tables, plots and report into experiments/results",
+    "show": "print a network of the zoo, one line per layer",
+    "table": "cost of every layer: multiply-accumulates, parameters, memory",
+    "doctor": "diagnose training",
+    "inspect": "visualize filters, feature maps and what activates a network",
+    "check-gradient": "compare a network's gradient with finite differences",
+    "profile": "time of a training step, layer by layer",
+    "draw": "draw a network's data-flow graph as a page",
+    "roofline": "each layer against the compute and bandwidth limits of this machine",
+    "receptive-field": "receptive field of each layer, theoretical or effective",
+    "plot-errors": "plot published errors against multiply-accumulates and parameters",
+    "import": "import pretrained weights of another library",
+    "predict": "classify pictures: the five most probable classes of each",
+    "evaluate": "test error of weights on a data set",
+}
+
+_USAGE = "usage: ablax COMMAND ... (ablax COMMAND --help explains its options)"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave: status 0, or 2 and one message that says what to mend.
+
+    Args:
+        arguments: The words behind `ablax`; those of the process by default.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no ± still gets its table
+    try:
+        try:
+            _main(words)
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe is no traceback
+    except AblaxError as error:
+        _leave(str(error))
+    except KeyboardInterrupt:
+        _leave("stopped at once; the last checkpoint is as it was", 130)
+    except BrokenPipeError:  # as other tools: `ablax list | head` ends in silence
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        _leave(
+            "this machine's memory does not suffice for it: give a smaller --batch, --images, "
+            "--image-size, --width or --train.batch"
+        )
+
+
+def _leave(message: str, status: int = 2) -> None:
+    print(f"ablax: {message}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _main(words: Sequence[str]) -> None:
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview())
+        if words:
+            return
+        raise AblaxError("which command? ablax list, for instance")
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"ablax {version('ablax')}")
+        return
+    name, *rest = words
+    if name not in COMMANDS:
+        raise AblaxError(f"there is no command {name!r}: {nearest(name, COMMANDS)}")
+    module_name = _module(name)
+    module = importlib.import_module(f"ablax.commands.{module_name}")
+    from ablax.commands.parsing import parse
+
+    defaults = module.defaults(rest) if name == "run" else {}
+    parse(getattr(module, module_name), rest, name, defaults)()
+
+
+def _module(name: str) -> str:
+    """`import` is a word of Python's and cannot name a module that one imports."""
+    return "import_weights" if name == "import" else name.replace("-", "_")
+
+
+def _overview() -> str:
+    lines = [f"  {name:<18}{about}" for name, about in COMMANDS.items()]
+    about = "A laboratory for convolutional networks on JAX."
+    return "\n".join([_USAGE, "       ablax --version", "", about, "", "commands:", *lines])
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """JAX's error is known by its name: nothing here imports JAX."""
+    return isinstance(error, MemoryError) or (
+        type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError")
+        and ("RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error))
+    )
+
+
+if __name__ == "__main__":
+    main()
