@@ -1,6 +1,5 @@
 """`ablax draw`: a page that loads nothing, and what it refuses before any work."""
 
-import argparse
 import hashlib
 import json
 import re
@@ -11,6 +10,7 @@ from importlib import resources
 import pytest
 
 from ablax.commands import draw
+from ablax.commands.parsing import parse
 from ablax.core import Layers, Network
 from ablax.drawing.graph import network_graph
 from ablax.drawing.page import page
@@ -20,9 +20,7 @@ from ablax.layers.residual import Residual, without_shortcuts
 
 
 def run(*words):
-    parser = argparse.ArgumentParser()
-    draw.arguments(parser)
-    draw.run(parser.parse_args([str(word) for word in words]))
+    parse(draw.draw, [str(word) for word in words], "draw")()
 
 
 def data_of(text):

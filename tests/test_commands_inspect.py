@@ -1,6 +1,5 @@
 """`ablax inspect` and `ablax check-gradient`: every picture is written, and says whose weights."""
 
-import argparse
 import importlib
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablax.commands.parsing import parse
 from ablax.core import abstract_variables, features
 from ablax.errors import AblaxError
 from ablax.inside.pictures import _reached, filters_figure
@@ -20,9 +20,7 @@ from ablax.zoo import lenet5, resnet20
 
 def command(name, *words):
     module = importlib.import_module(f"ablax.commands.{name}")
-    parser = argparse.ArgumentParser()
-    module.arguments(parser)
-    module.run(parser.parse_args(list(map(str, words))))
+    parse(getattr(module, name), list(map(str, words)), name)()
 
 
 @pytest.fixture(scope="module")

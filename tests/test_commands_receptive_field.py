@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -11,13 +10,12 @@ import pytest
 from PIL import Image
 
 from ablax.commands import receptive_field
+from ablax.commands.parsing import parse
 from ablax.errors import AblaxError
 
 
 def command(*words):
-    parser = argparse.ArgumentParser()
-    receptive_field.arguments(parser)
-    receptive_field.run(parser.parse_args(list(words)))
+    parse(receptive_field.receptive_field, words, "receptive-field")()
 
 
 def test_table_names_size_stride_offset_and_share(capsys):
@@ -44,7 +42,7 @@ def test_depth_looks_into_blocks(capsys):
 
 @pytest.mark.slow
 def test_effective_field_is_drawn_and_printed(tmp_path, capsys):
-    file = tmp_path / "pictures" / "lenet.png"
+    file = tmp_path / "lenet.png"
     words = ("lenet5", "--effective", str(file), "--images", "2", "--layer", "s4")
     command(*words, "--format", "json")
     (row,) = json.loads(capsys.readouterr().out)["rows"]
@@ -64,6 +62,7 @@ def test_effective_field_is_drawn_and_printed(tmp_path, capsys):
         (("lenet5", "--images", "0"), "--images 0: expected at least 1"),
         (("lenet5", "--effective", "x.png", "--layer", "f6"), "f6.*gives no maps"),
         (("lenet5", "--effective", "x.pgn"), "x.pgn.*png"),
+        (("lenet5", "--effective", "nowhere/x.png"), "there is no folder nowhere"),
         (("lenet5", "--published"), "give no network"),
     ],
 )

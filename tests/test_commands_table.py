@@ -1,6 +1,5 @@
 """`ablax table`, `ablax plot-errors` and `ablax roofline` as one types them."""
 
-import argparse
 import csv
 import importlib
 import io
@@ -8,6 +7,7 @@ import json
 
 import pytest
 
+from ablax.commands.parsing import parse
 from ablax.errors import AblaxError
 
 LENET = ["c1", "s2", "c3", "s4", "c5", "f6", "output"]
@@ -15,9 +15,7 @@ LENET = ["c1", "s2", "c3", "s4", "c5", "f6", "output"]
 
 def run(capsys, command, *words):
     module = importlib.import_module(f"ablax.commands.{command}")
-    parser = argparse.ArgumentParser()
-    module.arguments(parser)
-    module.run(parser.parse_args(words))
+    parse(getattr(module, command), words, command)()
     return capsys.readouterr().out
 
 
@@ -69,7 +67,7 @@ def test_table_draws_a_picture(capsys, tmp_path):
         (["lenet5", "--lectures"], "give no network"),
         (["lenet5", "--training", "--convention", "lecture"], "says nothing of training"),
         (["lenet5", "--plot", "lenet5.gif"], "must end in"),
-        (["lenet5", "--image-size", "0"], "the image size is 0"),
+        (["lenet5", "--image-size", "0"], "--image-size 0: expected at least 1"),
     ],
 )
 def test_table_refuses_what_it_cannot_print(capsys, words, message):

@@ -59,7 +59,7 @@ def place(tmp_path_factory):
 
 def command(place: Path, results: str, *more: str) -> list[str]:
     words = ["run", "mine.py", "--config", "small.py", "--results", results, *more]
-    return [sys.executable, "-m", "ablax.cli", *words]
+    return [sys.executable, "-m", "ablax", *words]
 
 
 def environment(place: Path) -> dict[str, str]:

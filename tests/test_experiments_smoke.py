@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def test_an_experiment_runs_under_smoke_and_its_report_begins_with_the_answer(name, tmp_path):
     words = ["run", name, "--config", "smoke", "--results", str(tmp_path)]
     done = subprocess.run(
-        [sys.executable, "-m", "ablax.cli", *words],
+        [sys.executable, "-m", "ablax", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,

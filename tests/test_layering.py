@@ -26,9 +26,9 @@ RUNNER = EXPERIMENTS | {
     *("ablax.environment", "ablax.finished_runs", "ablax.results_folder", "ablax.bench"),
 }
 COMMANDS = RUNNER | {
-    *("ablax.runner", "ablax.discovery", "ablax.listing", "ablax.recipe_options"),
+    *("ablax.runner", "ablax.discovery"),
     *("ablax.inference", "ablax.evaluation_data", "ablax.weights_folder"),
-    *("ablax.preprocessing_options", "ablax.costs", "ablax.sight", "ablax.drawing"),
+    *("ablax.costs", "ablax.sight", "ablax.drawing"),
     *("ablax.profiling", "ablax.inside", "ablax.doctor"),
     *("ablax.atomic", "ablax.overview"),
 }
@@ -89,11 +89,8 @@ OURS: dict[str, set[str]] = {
     "ablax.weights_folder": ZOO | {"ablax.interop", "ablax.training", "ablax.atomic"},
     "ablax.inference": {"ablax.interop", "ablax.errors"},
     "ablax.evaluation_data": {"ablax.interop", "ablax.data", "ablax.errors"},
-    "ablax.preprocessing_options": {"ablax.interop", "ablax.errors"},
-    "ablax.listing": COMMANDS,
-    "ablax.recipe_options": {"ablax.config", "ablax.errors"},
     "ablax.commands": COMMANDS,
-    "ablax.cli": COMMANDS | {"ablax.commands"},
+    "ablax.__main__": {"ablax.commands", "ablax.errors"},
     "configs": CONFIGS,
     "experiments": EXPERIMENTS | {"configs"},
 }
@@ -218,15 +215,16 @@ def test_files_are_short_and_named_after_what_they_hold():
         ("src/ablax/training/loop.py", "from ablax.layers import Dense"),
         ("src/ablax/training/loop.py", "from ablax.experiment import run"),
         ("src/ablax/experiment.py", "from ablax.runner import run"),
-        ("src/ablax/runner.py", "from ablax.cli import main"),
+        ("src/ablax/runner.py", "from ablax.__main__ import main"),
         ("src/ablax/experiment.py", "from experiments import alexnet_ablation"),
-        ("src/ablax/cli.py", "import configs"),
-        ("src/ablax/cli.py", "import flax"),
+        ("src/ablax/__main__.py", "import configs"),
+        ("src/ablax/__main__.py", "from ablax import discovery"),
+        ("src/ablax/commands/run.py", "import flax"),
         ("src/ablax/errors.py", "from ablax.core import Network"),
         ("src/ablax/__init__.py", "from ablax.core import Network"),
         ("configs/digits.py", "from experiments.alexnet_ablation import EXPERIMENT"),
-        ("configs/digits.py", "from ablax.cli import main"),
-        ("experiments/depth_sweep.py", "from ablax.cli import main"),
+        ("configs/digits.py", "from ablax.__main__ import main"),
+        ("experiments/depth_sweep.py", "from ablax.__main__ import main"),
     ],
 )
 def test_import_against_the_layers_is_named(path, source):
@@ -248,7 +246,8 @@ def test_import_against_the_layers_is_named(path, source):
         ("src/ablax/analysis/cost.py", "import math\nimport jax\nfrom ablax.analysis import cost"),
         ("src/ablax/data/sources.py", "import jax, numpy\nfrom ablax.errors import AblaxError"),
         ("src/ablax/config.py", "from ablax.data import augment\nimport ablax.data.augment"),
-        ("src/ablax/cli.py", "from ablax import experiment, listing"),
+        ("src/ablax/__main__.py", "from ablax.commands.parsing import parse"),
+        ("src/ablax/commands/run.py", "from ablax import experiment, discovery"),
         ("experiments/depth_sweep.py", "import configs.digits\nfrom ablax import ablations"),
     ],
 )
@@ -277,6 +276,6 @@ def test_name_that_says_nothing_is_named(path):
 
 
 def test_file_longer_than_the_limit_is_named():
-    assert form_violations("src/ablax/cli.py", "pass\n" * LINES) == []
-    (violation,) = form_violations("src/ablax/cli.py", "pass\n" * (LINES + 1))
-    assert violation.startswith(f"src/ablax/cli.py: {LINES + 1} lines")
+    assert form_violations("src/ablax/__main__.py", "pass\n" * LINES) == []
+    (violation,) = form_violations("src/ablax/__main__.py", "pass\n" * (LINES + 1))
+    assert violation.startswith(f"src/ablax/__main__.py: {LINES + 1} lines")

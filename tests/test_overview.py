@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablax.cli import main
+from ablax.__main__ import main
 from ablax.commands.keep import overview, place
 from ablax.errors import AblaxError
 from ablax.overview import answers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablax.cli import COMMANDS, main
+from ablax.__main__ import COMMANDS, main
 from ablax.core import check, count_parameters
 from ablax.discovery import experiment, names
 from ablax.experiment import Inputs
@@ -79,7 +79,7 @@ def test_the_table_of_networks_names_networks_and_files_that_exist():
 
 
 def test_the_page_of_networks_is_what_the_command_prints():
-    command = [sys.executable, "-m", "ablax.cli", "list", "--format", "markdown"]
+    command = [sys.executable, "-m", "ablax", "list", "--format", "markdown"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert (ROOT / "docs" / "networks.md").read_text() == printed
 

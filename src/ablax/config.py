@@ -105,7 +105,7 @@ class OptimizerConfig:
     """How the weights move. Weight decay acts on kernels alone, outside the loss."""
 
     name: Literal["sgd", "adamw", "adagrad", "rmsprop", "lars"] = "sgd"
-    """Optimizer: SGD with momentum; Adam, AdaGrad and RMSProp with decoupled weight decay; or LARS."""
+    """SGD with momentum; Adam, AdaGrad and RMSProp with decoupled weight decay; or LARS."""
     rate: float = 0.05
     """Peak learning rate."""
     momentum: float = 0.9

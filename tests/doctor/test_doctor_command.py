@@ -1,14 +1,14 @@
 """The doctor as a person calls it: an experiment, a folder of results, the page, the status."""
 
-import argparse
 import json
 import math
 
 import pytest
 from rich.console import Console
 
-from ablax.commands import doctor
-from ablax.commands import run as run_command
+from ablax.__main__ import main
+from ablax.commands.doctor import doctor
+from ablax.commands.parsing import parse
 from ablax.config import OptimizerConfig, Recipe
 from ablax.discovery import recipe
 from ablax.doctor.divergence import divergence
@@ -82,9 +82,7 @@ def place(tmp_path, monkeypatch):
 
 
 def examine(*words):
-    parser = argparse.ArgumentParser()
-    doctor.arguments(parser)
-    doctor.run(parser.parse_args(words))
+    parse(doctor, words, "doctor")()
 
 
 @pytest.mark.slow
@@ -107,11 +105,7 @@ def test_doctor_finds_a_hasty_recipe_and_leaves_with_status_1(place, capsys):
 def test_doctor_calls_a_healthy_run_healthy_in_every_check_that_a_busy_machine_allows(
     place, capsys
 ):
-    parser = argparse.ArgumentParser()
-    run_command.arguments(parser)
-    options = parser.parse_args(["mine", "--config", "small", "--results", "results"])
-    options.words, options.fields = ["run", "mine"], []
-    run_command.run(options)
+    main(["run", "mine", "--config", "small", "--results", "results"])
     before = (place / "results" / "recipe.json").read_text()
     capsys.readouterr()
     examine("results", "--variant", "wide", "--out", "page")  # returns: status 0

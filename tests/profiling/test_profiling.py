@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ablax.cli import main
+from ablax.__main__ import main
 from ablax.costs.machine import Machine
 from ablax.costs.network import case
 from ablax.profiling.device_trace import Operation, events, operations, traced_seconds

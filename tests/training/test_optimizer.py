@@ -9,7 +9,8 @@ from tiny import tiny_images, tiny_network
 
 from ablax.config import ConfigError, OptimizerConfig, Recipe
 from ablax.core import parameter_shapes
-from ablax.recipe_options import override
+from ablax.commands.parsing import parse
+from ablax.commands.run import run
 from ablax.training.feed import Resident
 from ablax.training.optimizer import check_rate_factors, optimizer, schedule
 from ablax.training.trainer import Trainer, data_mesh
@@ -213,7 +214,8 @@ def test_a_trainer_refuses_a_factor_of_no_parameter_before_anything_compiles():
 
 def test_factors_are_typed_as_pairs_on_the_command_line():
     words = ["--optimizer.rate-factors", "*/bias", "2", "fc*", "0.1"]
-    found = override(Recipe(), words, "digits").optimizer.rate_factors
+    call = parse(run, ["mine", *words], "run")
+    found = call.keywords["recipe"].optimizer.rate_factors
     assert found == (("*/bias", 2.0), ("fc*", 0.1))
 
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from tiny import tiny_network
 
-from ablax.cli import main
+from ablax.__main__ import main
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.interrupt import StopRequest

@@ -44,6 +44,7 @@ def evaluate(
         batch: Images per batch.
         limit: Evaluate the first so many test images only.
         format: How the errors are printed.
+        preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
     from ablax.environment import device
     from ablax.evaluation_data import open_test_images

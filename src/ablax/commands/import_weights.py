@@ -30,6 +30,7 @@ def import_weights(
         file: The weights: .pth, .safetensors, .caffemodel or .h5.
         out: The folder to write; weights/NETWORK by default.
         library: Whose file it is, if its names fit several.
+        preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
     from ablax.interop.foreign import load_foreign
     from ablax.weights_folder import write_weights

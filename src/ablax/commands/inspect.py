@@ -87,6 +87,7 @@ def inspect(
         window: Side of the occluding square in pixels.
         image_size: Height and width of the images, without --weights.
         seed: Of noise, and of the random initialization.
+        preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
     from ablax.analysis.maximization import Ascent
     from ablax.errors import AblaxError

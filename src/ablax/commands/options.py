@@ -1,4 +1,4 @@
-"""What a word of the command line may be: one type for each kind of option, each refusal written once.
+"""What a word of the command line may be: a type for each kind of option, each refusal once.
 
 A command's parameters have these types, and `ablax.commands.parsing` has tyro make its parser of
 them. A word that a type refuses ends the command before anything is read or compiled, with the

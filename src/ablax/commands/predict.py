@@ -37,6 +37,7 @@ def predict(
         library: Whose file it is, if its names fit several.
         top: How many classes per picture.
         format: How the classes are printed.
+        preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
     from ablax.errors import AblaxError
     from ablax.inference import predictions

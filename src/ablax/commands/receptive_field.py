@@ -11,7 +11,6 @@ from tyro.conf import Positional
 
 from ablax.commands.options import (
     Images,
-    Library,
     NetworkName,
     NonNegativeInt,
     PictureOut,
