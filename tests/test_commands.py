@@ -1,12 +1,19 @@
 """The command line: what it says to a person who mistyped, and its exit status."""
 
+import importlib
+import itertools
 import json
+import os
+import shlex
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 
 import pytest
 
-from ablax.cli import main
+import ablax.commands
+from ablax.__main__ import COMMANDS, main
 from ablax.config import ConfigError, DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.discovery import experiment
 from ablax.experiment import Inputs
@@ -18,43 +25,143 @@ def fails(capsys, *words):
     said = capsys.readouterr()
     assert left.value.code == 2
     assert "Traceback" not in said.err + said.out
-    return said.err + said.out
+    assert said.err.startswith("ablax: ")
+    return said.err
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("runn",), "no command 'runn': did you mean 'run'"),
-        (("run",), "which experiment?"),
-        (("run", "alexnet_ablatoin"), "did you mean 'alexnet_ablation'"),
-        (("run", "alexnet_ablation", "--config", "digit"), "did you mean 'digits'"),
-        (("run", "nowhere.py"), "no file 'nowhere.py'"),
-        (("run", "alexnet_ablation", "--train.epoch", "3"), "train.epoch"),
-        (("run", "alexnet_ablation", "--train.epochs", "many"), "many"),
-        (("run", "alexnet_ablation", "--train.epochs", "0"), "train.epochs is 0, and at least 1"),
-        (("run", "alexnet_ablation", "--train.batch", "-4"), "train.batch is -4"),
-        (("run", "alexnet_ablation", "--width", "0"), "width is 0.0"),
-        (("run", "alexnet_ablation", "--seeds", "0"), "seeds is 0"),
-        (("run", "alexnet_ablation", "--optimizer.rate", "nan"), "optimizer.rate is nan"),
-        (("run", "alexnet_ablation", "--optimizer.name", "sgdd"), "sgdd"),
-        (("run", "alexnet_ablation", "--data.source", "cifar10"), "did you mean 'tfds:cifar10'"),
-        (("run", "alexnet_ablation", "--data.image-size", "8"), "'pool5' (MaxPool)"),
-        (("run", "alexnet_ablation", "--data.image-size", "100"), "100 pixels"),
-        (("run", "alexnet_ablation", "--train.batch", "4000"), "1437 training images"),
-        (("run", "alexnet_ablation", "--augment.rotate", "400"), "rotate is 400"),
-        (("run", "--seeds", "1", "alexnet_ablation"), "name first"),
-        (("run", "alexnet_ablation", "--width", "1e9"), "at most 64"),
-        (("run", "alexnet_ablation", "--only", "without_77"), "--only names 'without_77'"),
-        (("list", "--format", "yaml"), "yaml"),
-        (("list", "--all"), "--all"),
-        (("show", "resnet21"), "no network 'resnet21': did you mean 'resnet"),
-        (("show", "lenet5", "--image-size", "8"), "layer 'c3/conv' (Convolution) does not fit"),
-    ],
-)
-def test_a_mistake_is_named_with_what_was_expected(words, message, capsys, tmp_path, monkeypatch):
+MISTAKES = {
+    # commands
+    "": "which command? ablax list, for instance",
+    "runn": "there is no command 'runn': did you mean 'run'?",
+    "Show lenet5": "there is no command 'Show': did you mean 'show'?",
+    "''": "there is no command '': choose from: list, run, keep",
+    "-v": "there is no command '-v'",
+    "list extra": "list takes no further word, and extra is one: ablax list --help explains",
+    "list --format": "--format has no value: expected --format {text,json,markdown}",
+    "list --format yaml": "--format yaml: choose from: text, json, markdown",
+    "list --format jsn": "--format jsn: did you mean 'json'?",
+    "list --formt json": "list has no option --formt: did you mean '--format'?",
+    "list --quiet": "list has no option --quiet: ablax list --help lists those there are",
+    # networks
+    "show": "show needs NETWORK: ablax show --help explains what it takes",
+    "show resnet21": "there is no network 'resnet21': did you mean 'resnet",
+    "show lenet5 --image-size 8": "layer 'c3/conv' (Convolution) does not fit",
+    "show lenet5 --depth -1": "--depth -1: expected at least 0",
+    "show lenet5 --depth all": "--depth all: expected a whole number, such as 3",
+    "show lenet5 --image-size 0": "--image-size 0: expected at least 1",
+    "show lenet5 --image-size 100000": "--image-size 100000: expected at most 10_000",
+    "table": "which network? ablax list names them",
+    "table lenet5 --convention usal": "there is no convention 'usal': did you mean 'usual'?",
+    "table lenet5 --depth 0": "--depth 0: expected at least 1",
+    "table lenet5 --format cvs": "--format cvs: did you mean 'csv'?",
+    "table lenet5 --plot x.gif": "--plot x.gif: the name must end in .png or .svg or .pdf",
+    "table lenet5 --lectures": "give no network",
+    "table lenet5 --training --convention lecture": "leave --convention out",
+    "table lenet5 --batch 1000000000000": "--batch 1000000000000: expected at most 65_536",
+    "roofline lenet5 --batch 0": "--batch 0: expected at least 1",
+    "roofline lenet5 --repeats 0": "--repeats 0: expected at least 1",
+    "roofline lenet5 --out folder": "--out folder: the name must end in",
+    "profile lenet5 --steps 1e12": "--steps 1e12: expected a whole number",
+    "profile lenet5 --depth 0": "--depth 0: expected at least 1",
+    "plot-errors": "plot-errors needs FILE.png",
+    "plot-errors nowhere/x.png": "FILE.png nowhere/x.png: there is no folder nowhere; make it",
+    "plot-errors x.png --data imagnet": "--data imagnet: did you mean 'imagenet'?",
+    "draw lenet5": "draw needs --out",
+    "draw lenet5 --out x.png": "--out x.png: the name must end in .html",
+    "draw lenet5 --out x.html --remove": "--remove has no value",
+    "draw lenet5 --out x.html --ablation os:system": "system is no ablation: it fails with Type",
+    "check-gradient lenet5 --seed -1": "--seed -1: expected at least 0",
+    "check-gradient lenet5 --tolerance nan": "--tolerance nan: expected a number above 0",
+    "check-gradient lenet5 --tolerance -1": "--tolerance -1: expected a number above 0",
+    "check-gradient lenet5 --images 1000000000000": "expected at most 65_536",
+    "check-gradient lenet5 --classes 1": "--classes 1: expected at least 2",
+    "check-gradient lenet5 --directions 0": "expected at least one of either",
+    "receptive-field lenet5 --measure l2": "--measure l2: choose from: absolute, squared",
+    "receptive-field lenet5 --effective no/x.png": "--effective no/x.png: there is no folder no",
+    "receptive-field lenet5 --weights no": "--weights no: there are no weights; give a folder",
+    "inspect lenet5": "inspect needs --out",
+    "inspect lenet5 --out folder": "there is nothing to show the network: give pictures",
+    "inspect lenet5 --out folder --window 0": "--window 0: expected at least 1",
+    "inspect lenet5 --out folder --steps 1000000000000": "expected at most 1_000_000",
+    "inspect lenet5 --out folder --only filter": "--only filter: did you mean 'filters'?",
+    "inspect lenet5 --out text.txt": "--out text.txt: text.txt is not a folder",
+    "inspect lenet5 pipe --out folder": "FILE pipe: expected a regular file, and it is none",
+    # weights
+    "predict lenet5": "predict needs --weights",
+    "predict lenet5 --weights folder": "there is no picture to classify",
+    "predict lenet5 --weights no text.txt": "--weights no: there are no weights",
+    "predict lenet5 --weights folder no.png": "FILE no.png: there is no such file",
+    "predict lenet5 --weights folder folder": "FILE folder: expected a file, and it is a folder",
+    "predict lenet5 --weights folder pipe": "FILE pipe: expected a regular file",
+    "predict lenet5 --weights folder text.txt --top 0": "--top 0: expected at least 1",
+    "predict lenet5 --weights folder text.txt --resize 100000": "expected at most 10_000",
+    "predict lenet5 --weights folder text.txt --mean 2": "--mean 2: expected a number from 0 to 1",
+    "predict lenet5 --weights folder text.txt --channels GBR": "--channels GBR: did you mean",
+    "evaluate lenet5 --weights folder": "evaluate needs --data",
+    "evaluate lenet5 --weights folder --data ''": "--data '': expected a name",
+    "evaluate lenet5 --weights folder --data digits --limit 0": "--limit 0: expected at least 1",
+    "evaluate lenet5 --weights folder --data digits --data-dir no": "there is no such folder",
+    "evaluate lenet5 --weights folder --data digits --data.dir no": "there is no such folder",
+    "import lenet5 no.pth": "FILE no.pth: there is no such file",
+    "import lenet5 text.txt --out text.txt": "--out text.txt: text.txt is not a folder",
+    "keep": "keep needs FOLDER",
+    "keep nowhere": "FOLDER nowhere: there is no such folder",
+    "doctor": "doctor needs EXPERIMENT|RUN",
+    "doctor alexnet_ablation --seed -1": "--seed -1: expected at least 0",
+    "doctor alexnet_ablation --out text.txt": "--out text.txt: text.txt is not a folder",
+    # experiments
+    "run": "which experiment? choose from: alexnet_ablation",
+    "run alexnet_ablatoin": "did you mean 'alexnet_ablation'",
+    "run ''": "there is no experiment named ''",
+    "run alexnet_ablation depth_sweep": "run takes no further word, and depth_sweep is one",
+    "run alexnet_ablation --config digit": "did you mean 'digits'",
+    "run alexnet_ablation --config ''": "--config '': expected a name",
+    "run alexnet_ablation --config": "--config has no value: expected --config RECIPE",
+    "run alexnet_ablation --cofnig smoke": "run has no option --cofnig: did you mean '--config'?",
+    "run nowhere.py": "no file 'nowhere.py'",
+    "run --seeds 1 alexnet_ablation": "put the experiment's name first: ablax run NAME --seeds",
+    "run alexnet_ablation --results ''": "--results '': expected a folder, such as results/mine",
+    "run alexnet_ablation --results text.txt/x": "text.txt is not a folder",
+    "run alexnet_ablation --only without_77": "--only names 'without_77'",
+    "run alexnet_ablation --train.epoch 3": "--train.epoch: did you mean '--train.epochs'?",
+    "run alexnet_ablation --epochs 3": "--epochs: did you mean '--train.epochs'?",
+    "run alexnet_ablation --train.epochs many": "--train.epochs many: expected a whole number",
+    "run alexnet_ablation --train.epochs 0": "--train.epochs is 0, and at least 1 is expected",
+    "run alexnet_ablation --train.epochs 1000000000000": "at most 1000000 is expected",
+    "run alexnet_ablation --train.batch -4": "--train.batch is -4",
+    "run alexnet_ablation --train.batch 4000": "1437 training images",
+    "run alexnet_ablation --width 0": "--width is 0.0",
+    "run alexnet_ablation --width 1e9": "--width is 1000000000.0, and above 0 and at most 64",
+    "run alexnet_ablation --seeds 0": "--seeds is 0, and at least 1 is expected",
+    "run alexnet_ablation --seeds 1.5": "--seeds 1.5: expected a whole number, such as 3",
+    "run alexnet_ablation --seeds 1000000000000": "--seeds is 1000000000000, and at most 10000",
+    "run alexnet_ablation --optimizer.rate nan": "--optimizer.rate is nan",
+    "run alexnet_ablation --optimizer.rate 0,1": "--optimizer.rate 0,1: expected a number",
+    "run alexnet_ablation --optimizer.name sgdd": "--optimizer.name sgdd: did you mean 'sgd'?",
+    "run alexnet_ablation --optimizer.nesterov yes": "yes: choose from: True, False",
+    "run alexnet_ablation --optimizer.rate-factors a": "a: expected TEXT FLOAT",
+    "run alexnet_ablation --data.source cifar10": "did you mean 'tfds:cifar10'",
+    "run alexnet_ablation --data.source ''": "--data.source '': expected a name",
+    "run alexnet_ablation --data.classes a b": "--data.classes a: expected a whole number",
+    "run alexnet_ablation --data.image-size 8": "'pool5' (MaxPool)",
+    "run alexnet_ablation --data.image-size 100": "100 pixels",
+    "run alexnet_ablation --data.image-size 100000": "--data.image-size is 100000",
+    "run alexnet_ablation --augment.rotate 400": "--augment.rotate is 400.0, and a number from 0",
+    "run alexnet_ablation --augment.crop-padding 100000": "--augment.crop-padding is 100000",
+    "run alexnet_ablation --augment.translate 1e12": "--augment.translate is 1000000000000.0",
+}
+
+
+@pytest.mark.parametrize(("line", "message"), MISTAKES.items(), ids=list(MISTAKES))
+def test_a_mistake_is_named_with_what_was_expected(line, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    said = " ".join(fails(capsys, *words).replace("│", " ").split())
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.txt").write_text("no picture")
+    os.mkfifo(tmp_path / "pipe")
+    said = fails(capsys, *shlex.split(line))
     assert message in said
+    assert said.count("\n") == 1
+    assert not {*tmp_path.rglob("*")} - {tmp_path / name for name in ("folder", "text.txt", "pipe")}
 
 
 def test_a_mistake_leaves_no_results_behind(capsys, tmp_path, monkeypatch):
@@ -66,8 +173,8 @@ def test_a_mistake_leaves_no_results_behind(capsys, tmp_path, monkeypatch):
 def test_results_that_cannot_be_written_are_refused(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     said = fails(capsys, "run", "alexnet_ablation", "--results", str(tmp_path / "file" / "below"))
-    assert "cannot be written" in said
-    assert "--results FOLDER" in said
+    assert "is not a folder" in said
+    assert "--results" in said
 
 
 def test_results_of_another_recipe_are_refused_and_kept(capsys, tmp_path):
@@ -96,11 +203,68 @@ def test_list_names_experiments_recipes_and_networks(capsys):
     assert "60,965,224" in capsys.readouterr().out
 
 
-def test_help_of_run_names_the_fields_of_the_recipe(capsys):
+def module_of(name):
+    return "import_weights" if name == "import" else name.replace("-", "_")
+
+
+def test_every_command_is_a_file_and_every_file_a_command():
+    files = {path.stem for path in Path(ablax.commands.__path__[0]).glob("[!_]*.py")}
+    assert files - {"options", "parsing"} == {module_of(name) for name in COMMANDS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_explains_every_option(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as left:
-        main(["run", "--help"])
+        main([name, "--help"])
     assert left.value.code == 0
-    assert "--train.epochs" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"usage: ablax {name} ")
+    function = getattr(
+        importlib.import_module(f"ablax.commands.{module_of(name)}"), module_of(name)
+    )
+    assert function.__doc__.splitlines()[0] in said
+    rows = [line.strip("│ ") for line in said.splitlines() if line.startswith("│")]
+    for row, below in itertools.pairwise([*rows, ""]):
+        if row.startswith("--"):  # its text stands behind it, or below it
+            assert (row.partition("  ")[2].strip() or below)[:1].isalpha(), row
+
+
+def test_the_help_of_run_has_its_options_and_the_fields_of_the_recipe(capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "alexnet_ablation", "--config", "smoke", "--help"])
+    said = capsys.readouterr().out
+    for each in ("NAME", "--config", "--only", "--train.epochs INT", "--augment.crop-padding"):
+        assert each in said
+    assert "(default: 2)" in said  # the epochs of smoke
+
+
+def test_version_and_overview_are_printed(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"ablax {metadata.version('ablax')}\n"
+    main(["--help"])
+    said = capsys.readouterr().out
+    assert all(f"\n  {name} " in said for name in COMMANDS)
+
+
+def test_a_reader_that_leaves_ends_the_command_in_silence():
+    with subprocess.Popen(
+        [sys.executable, "-m", "ablax", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize("error", [MemoryError(), type("JaxRuntimeError", (Exception,), {})])
+def test_too_little_memory_is_said_without_a_traceback(error, capsys, monkeypatch):
+    raised = error if isinstance(error, Exception) else error("RESOURCE_EXHAUSTED: 8 TB")
+
+    def call(*_):
+        raise raised
+
+    monkeypatch.setattr("ablax.__main__._main", call)
+    assert "memory does not suffice" in fails(capsys, "show", "lenet5")
 
 
 @pytest.mark.parametrize(
@@ -236,10 +400,24 @@ def test_a_recipe_file_with_a_value_of_the_wrong_type_is_refused_by_name():
         assert message in said
 
 
-def test_the_command_line_starts_without_loading_what_it_does_not_need():
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["runn"], []])
+def test_the_command_line_starts_without_loading_what_it_does_not_need(words):
     """A mistyped word must be answered at once."""
     code = (
-        "import sys, ablax.cli\n"
-        "assert not {'jax', 'tensorflow_datasets', 'matplotlib', 'orbax'} & set(sys.modules)"
+        "import sys\nfrom ablax.__main__ import main\n"
+        f"try: main({words!r})\nexcept SystemExit: pass\n"
+        "heavy = {'jax', 'flax', 'tyro', 'matplotlib', 'numpy', 'orbax', 'tensorflow_datasets'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "assert not [name for name in sys.modules if name.startswith('ablax.commands')]"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_help_of_a_command_loads_no_jax():
+    code = (
+        "import sys\nfrom ablax.__main__ import COMMANDS, main\n"
+        "for name in set(COMMANDS) - {'run'}:\n"  # its recipe's fields are JAX's
+        "    try: main([name, '--help'])\n    except SystemExit: pass\n"
+        "assert not {'jax', 'flax', 'matplotlib'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -148,9 +148,18 @@ def test_the_last_batch_may_be_smaller_and_counts_no_more_than_it_has():
     [
         (("predict", "resnet32", "--weights", "FOLDER", "PICTURE"), "weights of resnet20, not of"),
         (("predict", "resnet20", "--weights", "nowhere", "PICTURE"), "there are no weights at"),
-        (("predict", "resnet20", "--weights", "FOLDER", "nowhere.png"), "FILE nowhere.png: there is no such file"),
-        (("predict", "resnet20", "--weights", "FOLDER", "PICTURE", "--top", "0"), "--top 0: expected at least 1"),
-        (("predict", "resnet20", "--weights", "FILE", "PICTURE", "--std", "0"), "--std 0: expected a number above 0"),
+        (
+            ("predict", "resnet20", "--weights", "FOLDER", "nowhere.png"),
+            "FILE nowhere.png: there is no such file",
+        ),
+        (
+            ("predict", "resnet20", "--weights", "FOLDER", "PICTURE", "--top", "0"),
+            "--top 0: expected at least 1",
+        ),
+        (
+            ("predict", "resnet20", "--weights", "FILE", "PICTURE", "--std", "0"),
+            "--std 0: expected a number above 0",
+        ),
         (("import", "resnet21", "FILE"), "no network 'resnet21'"),
         (("import", "resnet32", "FILE"), "missing: layer1.3.bn1"),
         (("import", "lenet5", "FILE"), "takes no weights of torch's form; it takes nobody's"),

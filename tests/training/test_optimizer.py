@@ -7,10 +7,10 @@ import optax
 import pytest
 from tiny import tiny_images, tiny_network
 
-from ablax.config import ConfigError, OptimizerConfig, Recipe
-from ablax.core import parameter_shapes
 from ablax.commands.parsing import parse
 from ablax.commands.run import run
+from ablax.config import ConfigError, OptimizerConfig, Recipe
+from ablax.core import parameter_shapes
 from ablax.training.feed import Resident
 from ablax.training.optimizer import check_rate_factors, optimizer, schedule
 from ablax.training.trainer import Trainer, data_mesh

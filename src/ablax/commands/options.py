@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,8 +65,8 @@ def shown(word: str) -> str:
     return shlex.quote(word) if not word or word.split() != [word] else word
 
 
-def whole(word: str, least: int, most: int | None = None) -> int:
-    """A whole number between two others.
+def whole(word: str, least: int | None = None, most: int | None = None) -> int:
+    """A whole number between two others, where there are bounds.
 
     Raises:
         ValueError: It is none; the message says what is expected.
@@ -74,14 +75,13 @@ def whole(word: str, least: int, most: int | None = None) -> int:
         >>> whole("3", 1)
         3
     """
-    try:
-        number = int(word)
-    except ValueError:
-        raise ValueError(f"expected a whole number, such as {max(least, 1)}") from None
-    if number < least:
+    if not re.fullmatch(r"[+-]?[0-9]+(_[0-9]+)*", word):
+        raise ValueError("expected a whole number, such as 3")
+    number = int(word)
+    if least is not None and number < least:
         raise ValueError(f"expected at least {least}")
     if most is not None and number > most:
-        raise ValueError(f"expected at most {most:,}".replace(",", "_"))
+        raise ValueError(f"expected at most {most:_}")
     return number
 
 

@@ -24,7 +24,7 @@ from tyro.constructors import (
     UnsupportedTypeAnnotationError,
 )
 
-from ablax.commands.options import shown, spec, word
+from ablax.commands.options import shown, spec, whole, word
 from ablax.errors import AblaxError, nearest
 
 
@@ -85,7 +85,6 @@ def _tyro(function: Callable[..., Any], words: Sequence[str], name: str) -> Any:
 
 def _bound(function: Callable[..., None], defaults: Mapping[str, Any]) -> Callable[..., Any]:
     """The function that is called by no parser, but kept with its arguments for later."""
-
     hints = get_type_hints(function, include_extras=True)
     parameters = [
         each.replace(default=defaults.get(name, each.default), annotation=hints[name])
@@ -190,16 +189,10 @@ _REGISTRY = ConstructorRegistry()
 @_REGISTRY.primitive_rule
 def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     if info.type is int:
-        return spec(_whole, "INT", int)
+        return spec(whole, "INT", int)
     if info.type is float:
         return spec(_real, "FLOAT", (int, float))
     return None
-
-
-def _whole(given: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]+", given):
-        raise ValueError("expected a whole number, such as 3")
-    return int(given)
 
 
 def _real(given: str) -> float:
