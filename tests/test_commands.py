@@ -140,6 +140,8 @@ MISTAKES = {
     "run alexnet_ablation --optimizer.name sgdd": "--optimizer.name sgdd: did you mean 'sgd'?",
     "run alexnet_ablation --optimizer.nesterov yes": "yes: choose from: True, False",
     "run alexnet_ablation --optimizer.rate-factors a": "a: expected TEXT FLOAT",
+    "run alexnet_ablation --optimizer.rate-factors": "--optimizer.rate-factors has no value",
+    "inspect lenet5 --out folder --at": "--at has no value: expected NAME ...",
     "run alexnet_ablation --data.source cifar10": "did you mean 'tfds:cifar10'",
     "run alexnet_ablation --data.source ''": "--data.source '': expected a name",
     "run alexnet_ablation --data.classes a b": "--data.classes a: expected a whole number",
@@ -269,7 +271,13 @@ def test_too_little_memory_is_said_without_a_traceback(error, capsys, monkeypatc
 
 @pytest.mark.parametrize(
     "text",
-    ["raise ValueError('no')", "EXPERIMENT = 3", "import nothing_of_this_name", "1 +"],
+    [
+        "raise ValueError('no')",
+        "EXPERIMENT = 3",
+        "import nothing_of_this_name",
+        "1 +",
+        "raise SystemExit",
+    ],
 )
 def test_a_broken_experiment_file_is_named_without_a_traceback(text, capsys, tmp_path):
     path = tmp_path / "mine.py"

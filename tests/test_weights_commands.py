@@ -147,7 +147,7 @@ def test_the_last_batch_may_be_smaller_and_counts_no_more_than_it_has():
     ("words", "message"),
     [
         (("predict", "resnet32", "--weights", "FOLDER", "PICTURE"), "weights of resnet20, not of"),
-        (("predict", "resnet20", "--weights", "nowhere", "PICTURE"), "there are no weights at"),
+        (("predict", "resnet20", "--weights", "nowhere", "PICTURE"), "nowhere: there are no"),
         (
             ("predict", "resnet20", "--weights", "FOLDER", "nowhere.png"),
             "FILE nowhere.png: there is no such file",

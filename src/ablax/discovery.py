@@ -86,6 +86,6 @@ def _run(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except AblaxError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that leaves would end us, with its status
         raise AblaxError(f"{path} fails with {type(error).__name__}: {error}") from error
     return module

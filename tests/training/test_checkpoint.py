@@ -430,7 +430,7 @@ def test_refused_state_or_note_leaves_the_folder_as_it_was(tmp_path):
 def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "results").write_text("")
     for place in (tmp_path / "results", tmp_path / "results" / "checkpoints"):
-        with pytest.raises(CheckpointError, match="Give another --results folder") as caught:
+        with pytest.raises(CheckpointError, match="Give another folder") as caught:
             open_checkpoints(place)
         assert str(place) in str(caught.value)
 

@@ -264,6 +264,8 @@ def _several(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         return None
 
     def made(words: list[str]) -> tuple[Any, ...]:
+        if not words:
+            raise ValueError(f"has no value: expected {inner.metavar} ...")
         if len(words) % size:
             typed = " ".join(map(shown, words))
             raise ValueError(f"{typed}: expected {inner.metavar}, and as much again for each more")

@@ -85,7 +85,7 @@ def open_checkpoints(folder: Path, *, keep: int = 2) -> Checkpoints:
     except OSError as error:
         raise CheckpointError(
             f"checkpoints cannot be written to {folder} ({error.strerror or error}). "
-            "Give another --results folder, or make this one a folder that can be written."
+            "Give another folder, or make this one a folder that can be written."
         ) from error
     return checkpoints
 
