@@ -71,7 +71,9 @@ def test_results_that_cannot_be_written_are_refused(capsys, tmp_path):
 
 
 def test_results_of_another_recipe_are_refused_and_kept(capsys, tmp_path):
-    (tmp_path / "recipe.json").write_text('{"experiment": "alexnet_ablation", "recipe": "digits"}')
+    (tmp_path / "recipe.json").write_text(
+        '{"format": 2, "experiment": "alexnet_ablation", "recipe": "digits"}'
+    )
     said = fails(capsys, "run", "alexnet_ablation", "--results", str(tmp_path))
     assert "holds results of another recipe" in said
     assert "train.epochs" in said

@@ -17,6 +17,7 @@ COMMANDS = {
     "list": "name the experiments, recipes and networks",
     "run": "run an experiment, or go on with one",
     "keep": "put a finished run's tables, plots and report into experiments/results",
+    "report": "make the report of a run again from its files, without training",
     "show": "print a network of the zoo, one line a layer",
     "table": "what every layer costs: multiply-accumulates, parameters, memory",
     "doctor": "say what ails a network that does not learn, with the measurement",
