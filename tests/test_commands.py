@@ -106,6 +106,8 @@ MISTAKES = {
     "import lenet5 text.txt --out text.txt": "--out text.txt: text.txt is not a folder",
     "keep": "keep needs FOLDER",
     "keep nowhere": "FOLDER nowhere: there is no such folder",
+    "report": "report needs FOLDER",
+    "report nowhere": "FOLDER nowhere: there is no such folder",
     "doctor": "doctor needs EXPERIMENT|RUN",
     "doctor alexnet_ablation --seed -1": "--seed -1: expected at least 0",
     "doctor alexnet_ablation --out text.txt": "--out text.txt: text.txt is not a folder",
@@ -180,7 +182,9 @@ def test_results_that_cannot_be_written_are_refused(capsys, tmp_path):
 
 
 def test_results_of_another_recipe_are_refused_and_kept(capsys, tmp_path):
-    (tmp_path / "recipe.json").write_text('{"experiment": "alexnet_ablation", "recipe": "digits"}')
+    (tmp_path / "recipe.json").write_text(
+        '{"format": 2, "experiment": "alexnet_ablation", "recipe": "digits"}'
+    )
     said = fails(capsys, "run", "alexnet_ablation", "--results", str(tmp_path))
     assert "holds results of another recipe" in said
     assert "train.epochs" in said

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LINES = 350
+LINES = 450
 
 # core <- layers <- zoo <- ablations <- configs <- experiments
 CORE = {"ablax.core", "ablax.errors"}
@@ -24,6 +24,7 @@ EXPERIMENTS = CONFIGS | {
 }
 RUNNER = EXPERIMENTS | {
     *("ablax.environment", "ablax.finished_runs", "ablax.results_folder", "ablax.bench"),
+    "ablax.rebuild",
 }
 COMMANDS = RUNNER | {
     *("ablax.runner", "ablax.discovery"),
@@ -55,9 +56,14 @@ OURS: dict[str, set[str]] = {
     "ablax.draw_layers": {"ablax.data", "ablax.layers", "ablax.report"},
     "ablax.experiment": EXPERIMENTS,
     "ablax.environment": {"ablax.errors", "ablax.native"},
-    "ablax.finished_runs": {"ablax.report", "ablax.errors"},
+    "ablax.finished_runs": {
+        *("ablax.measurements", "ablax.report", "ablax.results_folder", "ablax.training"),
+        "ablax.errors",
+    },
+    "ablax.rebuild": EXPERIMENTS | {"ablax.finished_runs", "ablax.results_folder"},
     "ablax.results_folder": {
         *("ablax.config", "ablax.core", "ablax.training", "ablax.report", "ablax.errors"),
+        "ablax.atomic",
     },
     "ablax.discovery": {"ablax.config", "ablax.experiment", "ablax.errors"},
     "ablax.measurements": ZOO
@@ -65,7 +71,9 @@ OURS: dict[str, set[str]] = {
         *("ablax.analysis", "ablax.config", "ablax.costs", "ablax.data", "ablax.report"),
         "ablax.training",
     },
-    "ablax.overview": {"ablax.experiment", "ablax.report", "ablax.errors"},
+    "ablax.overview": {
+        *("ablax.experiment", "ablax.report", "ablax.results_folder", "ablax.errors"),
+    },
     "ablax.bench": RUNNER,
     "ablax.pretraining": RUNNER,
     "ablax.runner": RUNNER | {"ablax.pretraining"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from ablax.__main__ import main
 from ablax.commands.keep import overview, place
+from ablax.config import Recipe, flat
 from ablax.errors import AblaxError
 from ablax.overview import answers
+from ablax.results_folder import FORMAT
 
 ROOT = Path(__file__).parents[1]
 FACTS = {
@@ -53,6 +56,8 @@ def made(tmp_path: Path) -> Path:
     (folder / "measurements" / "sizes" / "metrics.jsonl").write_text("log")
     (folder / "plots" / "errors.svg").write_text("<svg/>")
     (folder / "answer.json").write_text(json.dumps(FACTS))
+    head = {"format": FORMAT, "experiment": "mine", "recipe": "digits"}
+    (folder / "recipe.json").write_text(json.dumps({**head, **flat(Recipe())}))
     return folder
 
 
@@ -65,6 +70,8 @@ def test_keeping_a_run_copies_what_is_read_and_writes_the_overview(tmp_path, cap
     assert f"kept: {kept}" in capsys.readouterr().out
     assert (kept / "measurements" / "sizes" / "metrics.csv").exists()
     assert not (kept / "measurements" / "sizes" / "metrics.jsonl").exists()
+    log = kept / "measurements" / "sizes" / "metrics.jsonl.gz"
+    assert gzip.decompress(log.read_bytes()) == b"log"
     assert not (kept / "plots" / "errors.svg").exists()
     assert not (kept / "checkpoints").exists()
     text = (experiments / "README.md").read_text()
@@ -114,3 +121,13 @@ def test_a_damaged_answer_is_named(tmp_path):
 )
 def test_runs_on_other_devices_are_kept_apart(device, kind):
     assert place(Path("e"), {**FACTS, "device": device}).name == f"digits-{kind}"
+
+
+def test_keeping_and_listing_runs_of_another_format_is_refused(tmp_path, capsys):
+    folder = made(tmp_path)
+    (folder / "recipe.json").write_text('{"experiment": "mine", "recipe": "digits"}')
+    with pytest.raises(SystemExit):
+        main(["keep", str(folder), "--experiments", str(tmp_path)])
+    assert "holds results of format 1" in capsys.readouterr().err
+    with pytest.raises(AblaxError, match="holds results of format 1"):
+        answers(tmp_path / "results")

@@ -8,10 +8,18 @@ from dataclasses import replace
 import pytest
 
 from ablax.config import Recipe, with_fields
-from ablax.core import remove
 from ablax.core import replace as exchange
 from ablax.layers import Dense
-from ablax.results_folder import ResultsError, ResultsFolder, changes, fingerprint
+from ablax.results_folder import (
+    NETWORKS,
+    Identity,
+    ResultsError,
+    ResultsFolder,
+    changes,
+    check_format,
+    identity,
+    stored,
+)
 from ablax.zoo import alexnet_small
 
 RECIPE = Recipe()
@@ -19,7 +27,8 @@ SHAPE = (32, 32, 1)
 
 
 def claim(folder, recipe=RECIPE, networks=None, name="mine"):
-    with ResultsFolder(folder).claim(name, "digits", recipe, networks or {"full": "1"}):
+    told = {variant: Identity(text) for variant, text in (networks or {"full": "1"}).items()}
+    with ResultsFolder(folder).claim(name, "digits", recipe, told):
         pass
 
 
@@ -108,20 +117,92 @@ def test_a_finished_run_that_lacks_something_is_named(tmp_path):
         folder.finished("full", 0)
 
 
-def test_a_fingerprint_tells_networks_apart_and_equal_ones_together():
-    one = fingerprint(alexnet_small(10, 1 / 32), SHAPE)
-    assert one == fingerprint(alexnet_small(10, 1 / 32), SHAPE)
-    others = [
-        fingerprint(remove("fc7")(alexnet_small(10, 1 / 32)), SHAPE),
-        fingerprint(exchange("fc8", Dense(10, use_bias=False))(alexnet_small(10, 1 / 32)), SHAPE),
-        fingerprint(alexnet_small(10, 1 / 16), SHAPE),
-    ]
-    assert len({one, *others}) == 4
-
-
 def test_a_variant_that_changes_the_recipe_is_another_one_under_the_same_network():
     recipe, network = Recipe(), alexnet_small(10, 1 / 32)
     changed = changes(replace(recipe, width=0.5), recipe)
-    plain = fingerprint(network, (28, 28, 1))
-    assert fingerprint(network, (28, 28, 1), changed) == f"{plain}; width: 0.5"
-    assert fingerprint(network, (28, 28, 1), changes(recipe, recipe)) == plain
+    plain = identity(network, SHAPE).fingerprint
+    assert identity(network, SHAPE, changed).fingerprint == f"{plain}; width: 0.5"
+    assert identity(network, SHAPE, changes(recipe, recipe)).fingerprint == plain
+
+
+def claim_network(folder, network, changed=()):
+    told = {"full": identity(network, SHAPE, changed)}
+    with ResultsFolder(folder).claim("mine", "digits", RECIPE, told):
+        pass
+
+
+def test_the_refusal_of_another_network_names_the_first_layer_and_field_that_differ(tmp_path):
+    network = alexnet_small(10, 1 / 32)
+    claim_network(tmp_path, network)
+    claim_network(tmp_path, network)
+    other = exchange("fc8", Dense(10, use_bias=False))(network)
+    with pytest.raises(
+        ResultsError, match=r"another network .*\(fc8: use_bias true there, false now\)"
+    ):
+        claim_network(tmp_path, other)
+    with pytest.raises(ResultsError, match=r"conv1/conv: features 3 there, 6 now"):
+        claim_network(tmp_path, alexnet_small(10, 1 / 16))
+    (tmp_path / NETWORKS).write_bytes(b"no gzip")
+    with pytest.raises(ResultsError, match=r"another network than the one there\)"):
+        claim_network(tmp_path, other)
+
+
+def test_the_refusal_of_another_training_says_what_it_changes(tmp_path):
+    network = alexnet_small(10, 1 / 32)
+    claim_network(tmp_path, network, ("width: 0.5",))
+    with pytest.raises(ResultsError, match=r"full: width: 0\.5 there, its recipe unchanged now"):
+        claim_network(tmp_path, network)
+
+
+def test_the_networks_of_a_folder_are_written_in_equal_bytes(tmp_path):
+    for name in ("one", "two"):
+        claim_network(tmp_path / name, alexnet_small(10, 1 / 32))
+    one, two = ((tmp_path / name / NETWORKS).read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert len(one) < 2000
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, r"format 1, and this ablax reads and writes format 2.*migrate_results\.py"),
+        (3, r"format 3, .*read it with the ablax that wrote it"),
+        ("2", r"format 2, and"),
+    ],
+)
+def test_a_folder_of_another_format_is_refused_and_kept_as_it_is(given, message, tmp_path):
+    claim(tmp_path)
+    path = tmp_path / "recipe.json"
+    held = {name: value for name, value in json.loads(path.read_text()).items() if name != "format"}
+    path.write_text(json.dumps(held if given is None else {**held, "format": given}))
+    before = path.read_bytes()
+    for read in (claim, stored):
+        with pytest.raises(ResultsError, match=message):
+            read(tmp_path)
+    assert path.read_bytes() == before
+    check_format({"format": 2}, tmp_path)
+
+
+def test_what_a_folder_is_of_is_read_back(tmp_path):
+    recipe = with_fields(RECIPE, {"optimizer.rate_factors": (("*/bias", 2.0),), "width": 0.5})
+    claim(tmp_path, recipe)
+    held = stored(tmp_path)
+    assert (held.experiment, held.recipe_name, held.recipe) == ("mine", "digits", recipe)
+    assert held.networks == {"full": "1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train.epohcs": 3}, r"is damaged \(.*'train\.epohcs': did you mean 'train\.epochs'"),
+        ({"train.epochs": "many"}, r"is damaged \(train\.epochs is 'many', and int"),
+        ({"experiment": 3}, "it lacks experiment"),
+        ({"networks": []}, "'networks' is no mapping"),
+    ],
+)
+def test_a_damaged_recipe_is_refused_in_words(change, message, tmp_path):
+    claim(tmp_path)
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ResultsError, match=message):
+        stored(tmp_path)

@@ -20,6 +20,7 @@ COMMANDS = {
     "list": "list the experiments, recipes and networks",
     "run": "run an experiment, or resume one",
     "keep": "copy a finished run's tables, plots and report into experiments/results",
+    "report": "make a run's report again from its files, without training",
     "show": "print a network of the zoo, one line per layer",
     "table": "cost of every layer: multiply-accumulates, parameters, memory",
     "doctor": "diagnose training",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,14 +17,15 @@ from ablax.data.images import Split
 from ablax.environment import environment
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs, Pretraining
-from ablax.finished_runs import finished_run
+from ablax.finished_runs import finished_runs
 from ablax.measurements.log import RUN_COLUMNS, MeasurementLog
 from ablax.measurements.subject import Subject
+from ablax.rebuild import Facts, study_of
 from ablax.report.csvfile import write_results
 from ablax.report.results import Run, Study, Variant
-from ablax.results_folder import ResultsFolder, changes, fingerprint, flat
+from ablax.results_folder import Identity, ResultsFolder, changes, identity
 from ablax.training.feed import Feed
-from ablax.training.metrics import read_metrics, seconds_by_run, write_csv
+from ablax.training.metrics import write_csv
 from ablax.training.moment import Moment
 from ablax.training.open_feed import open_feed
 from ablax.training.sample import test_images, training_images
@@ -116,10 +115,10 @@ class Bench:
         return self.trainers[self.order.experiment.baseline].feed
 
     @cached_property
-    def fingerprints(self) -> dict[str, str]:
+    def fingerprints(self) -> dict[str, Identity]:
         """What each network is, and what its recipe changes, to know it again."""
         return {
-            name: fingerprint(network, self.trainers[name].feed.image_shape, self._changes(name))
+            name: identity(network, self.trainers[name].feed.image_shape, self._changes(name))
             for name, network in self.networks.items()
         }
 
@@ -206,27 +205,8 @@ class Bench:
 
     def runs(self) -> tuple[Run, ...]:
         """Every run that is done, from the files of the folder."""
-        folder = self.order.folder
-        records = read_metrics(folder.path, by=RUN_COLUMNS)
-        seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
-        before = seconds_by_run(pretraining_log(folder.path), by=RUN_COLUMNS)
-        rows = self.log.rows()
-        found = []
-        for name, seed, summary in self._finished():
-            own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
-            spent, attempts = seconds.get((name, seed), (0.0, 1))
-            spent += before.get((name, seed), (0.0, 1))[0]
-            measured = self.log.quantities(rows, name, seed)
-            found.append(finished_run(name, seed, summary, own, spent, attempts, measured))
-        return tuple(found)
-
-    def _finished(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
-        """Variant, seed and summary of every run that is done."""
-        for name in self.networks:
-            for seed in range(self.order.recipe.seeds):
-                summary = self.order.folder.finished(name, seed)
-                if summary is not None:
-                    yield name, seed, summary
+        order = self.order
+        return finished_runs(order.folder, self.networks, order.recipe.seeds, self.log)
 
     def write_tables(self, runs: tuple[Run, ...]) -> None:
         """Write what is known so far: a row for each of the runs, the curves, the measurements."""
@@ -235,49 +215,23 @@ class Bench:
         write_csv(folder, by=RUN_COLUMNS)
         self.log.write_csv()
 
-    def environments(self) -> dict[str, str]:
-        """Where the finished runs were made; what differs between them is listed."""
-        told: dict[str, list[str]] = {}
-        for _, _, summary in self._finished():
-            for key, value in summary["environment"].items():
-                told.setdefault(key, [])
-                told[key] += [value] * (value not in told[key])
-        return {key: "; ".join(values) for key, values in told.items()}
+    @property
+    def facts(self) -> Facts:
+        """What the report says of the data and the networks."""
+        return Facts(
+            variants=self.variants,
+            command=self.order.command,
+            data_note=self.feed.note,
+            classes=self.feed.classes,
+            full_size_parameters=self.full_size,
+        )
 
     def study(self) -> Study:
         """What was measured, beside what was published."""
-        order, experiment = self.order, self.order.experiment
-        sections = tuple(measurement.section for measurement in experiment.measurements)
-        return Study(
-            name=order.name,
-            title=experiment.title,
-            question=experiment.question,
-            prediction=experiment.prediction,
-            source=experiment.source,
-            recipe_name=order.recipe_name,
-            variants=self.variants,
-            baseline=experiment.baseline,
-            runs=self.runs(),
-            published=experiment.published,
-            claims=experiment.claims,
-            expectations=experiment.expectations,
-            decides=experiment.decides,
-            quantities=experiment.quantities,
-            measured=self.log.rows(),
-            sections=(*experiment.sections, *sections),
-            environment=self.environments(),
-            recipe=flat(order.recipe),
-            command=order.command,
-            verdict_wanted=order.recipe.conclusions,
-            data_note=self.feed.note,
-            full_size_parameters=self.full_size,
-            classes=self.feed.classes,
+        order = self.order
+        return study_of(
+            order.name, order.experiment, order.recipe_name, order.recipe, self.facts, order.folder
         )
-
-
-def pretraining_log(results: Path) -> Path:
-    """Where the figures of the pretrainings are, in a results folder."""
-    return results / "pretraining"
 
 
 def _inputs(feed: Feed, width: float) -> Inputs:

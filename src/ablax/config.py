@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from typeguard import TypeCheckError, check_type
 
@@ -30,16 +30,20 @@ def check_types(part: Any, prefix: str) -> None:
         ConfigError: With the field's dotted name, and the nearest choice where there are choices.
     """
     for name, hint in get_type_hints(type(part)).items():
-        value, dotted = getattr(part, name), f"{prefix}{name}".replace("_", "-")
-        try:
-            check_type(value, hint)
-        except TypeCheckError:
-            if get_origin(hint) is Literal:
-                raise ConfigError(
-                    f"{dotted} is {value!r}: {nearest(str(value), get_args(hint))}"
-                ) from None
-            expected = hint.__name__ if isinstance(hint, type) else str(hint)
-            raise ConfigError(f"{dotted} is {value!r}, and {expected} is expected") from None
+        _check_type(getattr(part, name), hint, f"{prefix}{name}")
+
+
+def _check_type(value: Any, hint: Any, name: str) -> None:
+    dotted = name.replace("_", "-")
+    try:
+        check_type(value, hint)
+    except TypeCheckError:
+        if get_origin(hint) is Literal:
+            raise ConfigError(
+                f"{dotted} is {value!r}: {nearest(str(value), get_args(hint))}"
+            ) from None
+        expected = hint.__name__ if isinstance(hint, type) else str(hint)
+        raise ConfigError(f"{dotted} is {value!r}, and {expected} is expected") from None
 
 
 def require(holds: bool, name: str, given: object, expected: str) -> None:
@@ -244,3 +248,74 @@ def _with_field(part: Any, path: list[str], value: Any, name: str) -> Any:
     if rest:
         value = _with_field(getattr(part, first), rest, value, name)
     return dataclasses.replace(part, **{first: value})
+
+
+def flat(recipe: Recipe) -> dict[str, Any]:
+    """A recipe's fields under their dotted names, as JSON holds them; `unflat` is the inverse.
+
+    Example:
+        >>> flat(Recipe())["train.batch"]
+        128
+    """
+    return _flat(recipe, "")
+
+
+def _flat(value: Any, name: str) -> dict[str, Any]:
+    if not dataclasses.is_dataclass(value):
+        return {name: _for_json(value)}
+    found: dict[str, Any] = {}
+    for one in dataclasses.fields(value):
+        dotted = f"{name}.{one.name}" if name else one.name
+        found |= _flat(getattr(value, one.name), dotted)
+    return found
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_for_json(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def unflat(fields: Mapping[str, Any]) -> Recipe:
+    """The recipe of which `flat` gives these fields.
+
+    Args:
+        fields: Every field of a recipe, no more and no less, as JSON gives them back.
+
+    Raises:
+        ConfigError: A field is unknown or missing, or has a value that it cannot have.
+
+    Example:
+        >>> unflat(flat(Recipe(width=0.5))) == Recipe(width=0.5)
+        True
+    """
+    known = flat(Recipe())
+    for name in fields:
+        if name not in known:
+            raise ConfigError(f"a recipe has no field {name!r}: {nearest(name, known)}")
+    for name in known:
+        if name not in fields:
+            raise ConfigError(
+                f"the recipe lacks the field {name!r}, and every field is expected: its usual "
+                f"value is {known[name]!r}"
+            )
+    return cast(Recipe, _part(Recipe, fields, ""))
+
+
+def _part(kind: type[Any], fields: Mapping[str, Any], prefix: str) -> Any:
+    values: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        dotted = f"{prefix}{name}"
+        if dataclasses.is_dataclass(hint):
+            values[name] = _part(cast("type[Any]", hint), fields, f"{dotted}.")
+        else:
+            values[name] = _from_json(fields[dotted], hint)
+            _check_type(values[name], hint, dotted)
+    return kind(**values)
+
+
+def _from_json(value: Any, hint: Any) -> Any:
+    """A value as the recipe holds it: JSON has lists for tuples, and strings for paths."""
+    if isinstance(value, list):
+        return tuple(_from_json(one, None) for one in value)
+    return Path(value) if isinstance(value, str) and Path in get_args(hint) else value

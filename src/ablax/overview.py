@@ -11,6 +11,7 @@ from ablax.errors import AblaxError
 from ablax.experiment import Experiment
 from ablax.report.forms import escape_markdown
 from ablax.report.page import ANSWER
+from ablax.results_folder import stored
 
 _HEAD = """# Experiments
 
@@ -20,7 +21,10 @@ answer comes from the measured results in `results/`, with the hardware and the 
     make experiment NAME=depth_sweep CONFIG=digits
 
 and all of them with `make experiments CONFIG=smoke`. `ablax keep results/NAME/RECIPE` puts a
-finished run's tables, plots and report here.
+finished run's tables, plots and report here, with its metrics and its prediction and loss of every
+test image, from which `ablax report` makes the report again without training. Runs that were kept
+before this was so (those without a `study.json`) have tables, plots and report alone: their metrics
+and predictions do not exist any more.
 """
 
 
@@ -33,6 +37,8 @@ def answers(results: Path) -> list[dict[str, Any]]:
     Raises:
         AblaxError: A file of answers cannot be read.
     """
+    for path in sorted(results.glob("*/*/recipe.json")):
+        stored(path.parent)  # refuses another format
     return [
         {**answer_in(path.parent), "folder": path.parent.relative_to(results).as_posix()}
         for path in sorted(results.glob(f"*/*/{ANSWER}"))

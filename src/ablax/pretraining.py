@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ablax.bench import Bench, pretraining_log
+from ablax.bench import Bench
+from ablax.finished_runs import pretraining_log
 from ablax.measurements.log import RUN_COLUMNS
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.interrupt import StopRequest

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
+import gzip
 import json
 import os
-import re
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ablax.config import Recipe
-from ablax.core import ImageShape, Network, parameter_shapes, paths
+from ablax.atomic import compressed
+from ablax.config import ConfigError, Recipe, flat, unflat
+from ablax.core import ImageShape, Network, canonical, difference, fingerprint
 from ablax.errors import AblaxError
 from ablax.report.files import write_atomically
 from ablax.training.trainer import Judged
 
+FORMAT = 2
+"""Version of what is in a folder of results; `recipe.json` has it."""
 FREE_FIELDS = ("seeds", "data.dir", "data.workers", "train.checkpoint_seconds")
 """Fields that may differ when a run goes on: they change no figure of a finished run."""
-
-
+_OWN = ("format", "experiment", "recipe", "networks")
+"""What `recipe.json` holds beside the fields of the recipe."""
+NETWORKS = "networks.json.gz"
+"""Every variant's network as `ablax.core.canonical` writes it, by name."""
 _ELSEWHERE = "give another place with --results FOLDER, or remove that folder to start anew"
 
 
@@ -43,7 +48,7 @@ class ResultsFolder:
 
     @contextmanager
     def claim(
-        self, experiment: str, recipe_name: str, recipe: Recipe, networks: Mapping[str, str]
+        self, experiment: str, recipe_name: str, recipe: Recipe, networks: Mapping[str, Identity]
     ) -> Iterator[None]:
         """Keep others out while the experiment runs, and make sure that it may go on here.
 
@@ -53,7 +58,7 @@ class ResultsFolder:
             experiment: Its name.
             recipe_name: The recipe's.
             recipe: All of its fields.
-            networks: Variant to fingerprint (`fingerprint`).
+            networks: Variant to what it is (`identity`).
 
         Raises:
             ResultsError: The folder cannot be written, is in use, is not ours, or belongs to
@@ -61,22 +66,32 @@ class ResultsFolder:
         """
         with self._alone():
             path = self.path / "recipe.json"
-            ours = {"experiment": experiment, "recipe": recipe_name, **flat(recipe)}
+            ours = {"format": FORMAT, "experiment": experiment, "recipe": recipe_name}
+            ours |= flat(recipe)
             theirs: dict[str, Any] = {}
+            trees = _trees(self.path / NETWORKS)
             if path.exists():
-                theirs = _read_json(path)
-                self._refuse_another(ours, theirs, networks)
+                theirs = _held(path)
+                self._refuse_another(ours, theirs, networks, trees)
             elif any((self.path / name).exists() for name in ("runs", "checkpoints")):
                 raise ResultsError(
                     f"{self.path} holds runs but no recipe.json, so nobody can say of which "
                     f"recipe: {_ELSEWHERE}"
                 )
-            known = {**theirs.get("networks", {}), **networks}
+            known = theirs.get("networks", {}) | {n: one.fingerprint for n, one in networks.items()}
+            told = trees | {name: one.tree for name, one in networks.items()}
+            if told != trees:
+                text = json.dumps(told, sort_keys=True, separators=(",", ":"))
+                write_atomically(self.path / NETWORKS, compressed(text.encode()))
             write_atomically(path, json.dumps({**ours, "networks": known}, indent=2) + "\n")
             yield
 
     def _refuse_another(
-        self, ours: dict[str, Any], theirs: dict[str, Any], networks: Mapping[str, str]
+        self,
+        ours: dict[str, Any],
+        theirs: dict[str, Any],
+        networks: Mapping[str, Identity],
+        trees: Mapping[str, Any],
     ) -> None:
         # a field that was added to recipes since had its default there
         there = flat(Recipe()) | theirs
@@ -87,9 +102,9 @@ class ResultsFolder:
         ]
         trained = theirs.get("networks", {})
         differing += [
-            f"variant {name}: another network than the one there"
-            for name, ours_now in networks.items()
-            if trained.get(name, ours_now) != ours_now
+            f"variant {name}: {_another(trained[name], trees.get(name), now)}"
+            for name, now in networks.items()
+            if trained.get(name, now.fingerprint) != now.fingerprint
         ]
         if differing:
             raise ResultsError(
@@ -158,6 +173,18 @@ class ResultsFolder:
         return self.path / "runs" / f"{variant}-seed-{seed}.json"
 
 
+def _another(trained: str, tree: Any, now: Identity) -> str:
+    """In what a variant is another one than that of the folder, in words."""
+    (network, *words), (network_now, *words_now) = (
+        told.split("; ") for told in (trained, now.fingerprint)
+    )
+    if network == network_now:
+        said, said_now = ("; ".join(some) or "its recipe unchanged" for some in (words, words_now))
+        return f"{said} there, {said_now} now"
+    found = difference(tree, now.tree) if tree is not None and now.tree is not None else None
+    return f"another network than the one there{f' ({found})' * bool(found)}"
+
+
 def changes(recipe: Recipe, base: Recipe) -> tuple[str, ...]:
     """The fields in which a variant's recipe differs from the experiment's, in words.
 
@@ -170,41 +197,124 @@ def changes(recipe: Recipe, base: Recipe) -> tuple[str, ...]:
     return tuple(f"{name}: {ours[name]}" for name in ours if ours[name] != others[name])
 
 
-def fingerprint(network: Network, image_shape: ImageShape, changed: tuple[str, ...] = ()) -> str:
-    """A short name of what a network is: its layers' paths, classes and fields, and its shapes.
+@dataclass(frozen=True)
+class Identity:
+    """What a variant is, to know it again.
 
-    Two networks that differ only in a function of their own under one name are not told apart.
+    Attributes:
+        fingerprint: Of its network, and what its recipe changes, in words.
+        tree: Its network (`ablax.core.canonical`), to say where another one differs.
+    """
+
+    fingerprint: str
+    tree: Any = None
+
+
+def identity(network: Network, image_shape: ImageShape, changed: tuple[str, ...] = ()) -> Identity:
+    """What a variant is.
 
     Args:
         network: Any network.
         image_shape: (H, W, C).
         changed: What `changes` gives, which is told in words.
+
+    Raises:
+        FingerprintError: The network holds something that nobody can write down.
     """
-    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(network))
-    told = f"{paths(network)} {layers} {parameter_shapes(network, image_shape)}"
-    return "; ".join([hashlib.sha256(told.encode()).hexdigest()[:16], *changed])
+    told = "; ".join([fingerprint(network, image_shape), *changed])
+    return Identity(told, canonical(network))
 
 
-def flat(recipe: Recipe) -> dict[str, Any]:
-    """A recipe's fields under their dotted names, as JSON holds them.
+@dataclass(frozen=True)
+class Stored:
+    """What `recipe.json` says of a folder of results.
 
-    Example:
-        >>> flat(Recipe())["train.batch"]
-        128
+    Attributes:
+        experiment: Its name.
+        recipe_name: The recipe's.
+        recipe: With all its fields.
+        networks: Variant to fingerprint (`Identity`).
     """
 
-    def walk(value: Any, name: str) -> dict[str, Any]:
-        if dataclasses.is_dataclass(value):
-            found: dict[str, Any] = {}
-            for field in dataclasses.fields(value):
-                dotted = f"{name}.{field.name}" if name else field.name
-                found |= walk(getattr(value, field.name), dotted)
-            return found
-        if isinstance(value, tuple):
-            return {name: [list(one) if isinstance(one, tuple) else one for one in value]}
-        return {name: str(value) if isinstance(value, Path) else value}
+    experiment: str
+    recipe_name: str
+    recipe: Recipe
+    networks: Mapping[str, str]
 
-    return walk(recipe, "")
+
+def stored(folder: Path) -> Stored:
+    """What a folder of results is of.
+
+    A field that recipes had not yet when it was made has its default.
+
+    Raises:
+        ResultsError: There is no `recipe.json`, it is of another format, or it is damaged.
+    """
+    path = folder / "recipe.json"
+    try:
+        held = _held(path)
+    except FileNotFoundError as error:
+        raise ResultsError(
+            f"{folder} is no folder of results (it has no recipe.json): expected one that "
+            "`ablax run` made, such as results/alexnet_ablation/digits"
+        ) from error
+    fields = {name: value for name, value in held.items() if name not in _OWN}
+    try:
+        recipe = unflat({**flat(Recipe()), **fields})
+    except ConfigError as error:
+        raise ResultsError(f"{path} is damaged ({error}): {_ELSEWHERE}") from error
+    return Stored(held["experiment"], held["recipe"], recipe, held.get("networks", {}))
+
+
+def check_format(held: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a folder of results that another version of the format wrote.
+
+    Args:
+        held: What its `recipe.json` holds; one without a version is of the first.
+        folder: Where it is.
+
+    Raises:
+        ResultsError: It is not of the version `FORMAT`.
+    """
+    given = held.get("format", 1)
+    if given == FORMAT:
+        return
+    instead = (
+        "; what is kept in experiments/results is brought to it by `python "
+        "docs/scripts/migrate_results.py`"
+        if given == 1
+        else ", or read it with the ablax that wrote it"
+    )
+    raise ResultsError(
+        f"{folder} holds results of format {given}, and this ablax reads and writes format "
+        f"{FORMAT}: run the experiment anew in another folder (--results FOLDER){instead}"
+    )
+
+
+def _held(path: Path) -> dict[str, Any]:
+    """What a `recipe.json` holds, when it is one of ours and of our format."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    held = _read_json(path)
+    if missing := [
+        name for name in ("experiment", "recipe") if not isinstance(held.get(name), str)
+    ]:
+        raise ResultsError(
+            f"{path} is not one of ours (it lacks {' and '.join(missing)}): {_ELSEWHERE}"
+        )
+    check_format(held, path.parent)
+    if not isinstance(held.get("networks", {}), dict):
+        raise ResultsError(f"{path} is damaged ('networks' is no mapping): {_ELSEWHERE}")
+    return held
+
+
+def _trees(path: Path) -> dict[str, Any]:
+    """The networks by variant; none where they cannot be read: only words depend on them."""
+    try:
+        found = json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, ValueError, EOFError, zlib.error):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ablax.bench import Bench, Order
 from ablax.errors import AblaxError
 from ablax.measurements.log import RUN_COLUMNS
 from ablax.pretraining import pretrained
+from ablax.rebuild import write_facts
 from ablax.report.answer import answer
 from ablax.report.csvfile import write_results
 from ablax.report.files import write_atomically
@@ -150,4 +151,5 @@ def _write(bench: Bench, study: Study) -> Path:
     bench.write_tables(study.runs)
     text = json.dumps(dict(study.environment), indent=2) + "\n"
     write_atomically(folder / "environment.json", text)
+    write_facts(folder, bench.facts)
     return write_report(study, folder)

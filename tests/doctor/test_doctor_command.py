@@ -9,16 +9,15 @@ from rich.console import Console
 from ablax.__main__ import main
 from ablax.commands.doctor import doctor
 from ablax.commands.parsing import parse
-from ablax.config import OptimizerConfig, Recipe
+from ablax.config import OptimizerConfig, Recipe, flat
 from ablax.discovery import recipe
 from ablax.doctor.divergence import divergence
 from ablax.doctor.finding import Finding
 from ablax.doctor.generalization import generalization
-from ablax.doctor.history import stored
 from ablax.doctor.opening import open_patient
 from ablax.doctor.page import summary, write_page
 from ablax.errors import AblaxError
-from ablax.results_folder import flat
+from ablax.results_folder import FORMAT, Stored, stored
 
 QUESTION = '''"""A question of somebody else's.
 
@@ -137,7 +136,13 @@ def test_doctor_says_of_a_run_without_a_checkpoint_that_it_diverged(place):
     _, hasty = recipe("hasty")
     results = place / "results"
     (results / "runs").mkdir(parents=True)
-    held = {"experiment": "mine", "recipe": "hasty", **flat(hasty), "networks": {}}
+    held = {
+        "format": FORMAT,
+        "experiment": "mine",
+        "recipe": "hasty",
+        **flat(hasty),
+        "networks": {},
+    }
     (results / "recipe.json").write_text(json.dumps(held))
     summary_of_run = {"status": "diverged", "test_error": None, "environment": {}}
     (results / "runs" / "full-seed-0.json").write_text(json.dumps(summary_of_run))
@@ -152,10 +157,19 @@ def test_doctor_says_of_a_run_without_a_checkpoint_that_it_diverged(place):
 
 
 def test_doctor_reads_back_the_recipe_that_a_run_stored(tmp_path):
-    given = Recipe(optimizer=OptimizerConfig(drops=(0.3, 0.6), clip=1.0), width=0.5)
-    held = {"experiment": "mine", "recipe": "small", **flat(given), "networks": {}}
+    given = Recipe(
+        optimizer=OptimizerConfig(drops=(0.3, 0.6), clip=1.0, rate_factors=(("*/bias", 2.0),)),
+        width=0.5,
+    )
+    held = {
+        "format": FORMAT,
+        "experiment": "mine",
+        "recipe": "small",
+        **flat(given),
+        "networks": {},
+    }
     (tmp_path / "recipe.json").write_text(json.dumps(held))
-    assert stored(tmp_path) == ("mine", "small", given)
+    assert stored(tmp_path) == Stored("mine", "small", given, {})
 
 
 def test_doctor_page_shows_each_finding_with_what_to_do(tmp_path):

@@ -11,12 +11,16 @@ from ablax.commands.options import ExistingFolder
 from ablax.errors import AblaxError
 
 KEPT = (
-    *("answer.json", "environment.json", "recipe.json", "report.md"),
-    *("results.csv", "summary.csv", "plots", "measurements"),
+    *("answer.json", "environment.json", "recipe.json", "networks.json.gz", "study.json"),
+    *("report.md", "results.csv", "summary.csv", "plots", "measurements", "metrics.jsonl"),
+    *("pretraining", "predictions", "runs"),
 )
-"""What is kept of a results folder: not checkpoints, predictions, logs, and nothing twice."""
-NOT_KEPT = (".jsonl", ".svg")
-"""Logs, and pictures that are there as PNG already."""
+"""What is kept of a results folder: all that its report can be made from again, compressed; not
+checkpoints, and nothing twice."""
+LOG = ".jsonl"
+"""Logs, which are kept compressed."""
+NOT_KEPT = (LOG, ".svg", ".partial")
+"""Logs as they are, pictures that are there as PNG already, and what a killed process left."""
 LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
@@ -37,6 +41,7 @@ def keep(
     """
     from ablax.overview import answer_in
     from ablax.report.files import write_atomically
+    from ablax.results_folder import stored
 
     missing = [name for name in ("answer.json", "report.md") if not (folder / name).exists()]
     if missing:
@@ -44,7 +49,9 @@ def keep(
             f"{folder} has no {missing[0]}: give the folder of a finished run, such as "
             "results/depth_sweep/digits"
         )
-    target = place(experiments, answer_in(folder))
+    facts = answer_in(folder)
+    stored(folder)  # refuses another format, and a folder whose recipe nobody knows
+    target = place(experiments, facts)
     if target.resolve() == folder.resolve():
         raise AblaxError(f"{folder} is kept already: give the folder that the run wrote")
     _copy(folder, target)
@@ -79,14 +86,21 @@ def overview(experiments: Path) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
+    from ablax.atomic import compressed
+
     try:
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         for name in KEPT:
             if (source / name).is_dir():
                 shutil.copytree(source / name, target / name, ignore=_large_or_log)
-            elif (source / name).exists():
+            elif (source / name).exists() and not name.endswith(LOG):
                 shutil.copy2(source / name, target / name)
+        for name in KEPT:
+            found = [source / name, *(source / name).rglob("*")]
+            for log in (path for path in found if path.suffix == LOG and path.is_file()):
+                kept = target / log.relative_to(source)
+                kept.with_name(f"{kept.name}.gz").write_bytes(compressed(log.read_bytes()))
     except OSError as error:
         raise AblaxError(
             f"{target} cannot be written ({error.strerror or error}): free some space, then give "

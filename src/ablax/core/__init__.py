@@ -18,6 +18,7 @@ from ablax.core.edits import (
     without,
 )
 from ablax.core.features import features, gradients, layer_shapes, output_gradients
+from ablax.core.fingerprint import FingerprintError, canonical, difference, fingerprint
 from ablax.core.layers import Chain, LayerError, Layers, chain, run, run_one
 from ablax.core.network import (
     ImageShape,
@@ -36,18 +37,22 @@ __all__ = [
     "Chain",
     "Edit",
     "EditError",
+    "FingerprintError",
     "ImageShape",
     "LayerError",
     "Layers",
     "Network",
     "abstract_variables",
+    "canonical",
     "chain",
     "check",
     "compose",
     "count_parameters",
     "describe",
+    "difference",
     "edit",
     "features",
+    "fingerprint",
     "gradients",
     "initialize",
     "inner_layers",

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 
-from ablax.config import Recipe
 from ablax.doctor.trained import Trained
 from ablax.errors import AblaxError
 from ablax.finished_runs import finished_run
@@ -38,39 +33,6 @@ class History:
     curve: Curve
     trained: Trained | None
     judged: Judged | None
-
-
-def stored(folder: Path) -> tuple[str, str, Recipe]:
-    """Experiment, name of the recipe, and the recipe with all its fields, from `recipe.json`.
-
-    Raises:
-        AblaxError: There is no such file, or it is not one of ours.
-    """
-    path = folder / "recipe.json"
-    try:
-        found = json.loads(path.read_text())
-        return found["experiment"], found["recipe"], _unflat(Recipe(), found, "")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AblaxError(
-            f"{folder} is no folder of results ({type(error).__name__}: {error}): expected one "
-            "that `ablax run` made, such as results/alexnet_ablation/digits"
-        ) from error
-
-
-def _unflat(part: Any, found: Mapping[str, Any], prefix: str) -> Any:
-    """The inverse of `results_folder.flat`."""
-    values: dict[str, Any] = {}
-    for field in dataclasses.fields(part):
-        dotted, default = f"{prefix}{field.name}", getattr(part, field.name)
-        if dataclasses.is_dataclass(default):
-            values[field.name] = _unflat(default, found, dotted + ".")
-        elif isinstance(found[dotted], list):
-            values[field.name] = tuple(found[dotted])
-        elif dotted == "data.dir" and found[dotted] is not None:
-            values[field.name] = Path(found[dotted])
-        else:
-            values[field.name] = found[dotted]
-    return type(part)(**values)
 
 
 def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) -> History:

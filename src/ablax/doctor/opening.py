@@ -10,11 +10,11 @@ from rich.console import Console
 
 from ablax.config import Recipe
 from ablax.discovery import experiment, names, recipe
-from ablax.doctor.history import History, history, stored
+from ablax.doctor.history import History, history
 from ablax.doctor.patient import SAMPLE, Patient
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment, Inputs
-from ablax.results_folder import ResultsFolder, changes, fingerprint
+from ablax.results_folder import ResultsFolder, changes, identity, stored
 from ablax.training.open_feed import open_feed
 from ablax.training.sample import training_images
 from ablax.training.trainer import Trainer, data_mesh
@@ -60,13 +60,14 @@ def open_patient(name: str, config: str, variant: str, seed: int, console: Conso
 
 
 def _open_run(path: Path, variant: str, seed: int, console: Console) -> Opened:
-    stem, recipe_name, chosen = stored(path)
+    held = stored(path)
+    stem, recipe_name, chosen = held.experiment, held.recipe_name, held.recipe
     _, question = experiment(stem)
     variant = variant or question.baseline
     patient, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
     folder = ResultsFolder(path)
     changed = changes(trainer.recipe, chosen)
-    networks = {variant: fingerprint(patient.network, trainer.feed.image_shape, changed)}
+    networks = {variant: identity(patient.network, trainer.feed.image_shape, changed)}
     with folder.claim(stem, recipe_name, chosen, networks):
         found = history(folder, variant, seed, trainer)
     return Opened(patient, found, trainer.feed.note)

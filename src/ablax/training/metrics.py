@@ -6,16 +6,20 @@ replaces, for the reader, what the former attempt had done from there on.
 
 JSON knows no NaN and no infinity: they are written as the strings `"NaN"`, `"Infinity"` and
 `"-Infinity"`, and read back as floats.
+
+What is kept of a run is `metrics.jsonl.gz`, which is read like the file itself and never grows.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import math
 import os
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +28,8 @@ from typing import Any
 from ablax.atomic import write_atomic
 from ablax.errors import AblaxError
 
+LOG = "metrics.jsonl"
+KEPT_LOG = f"{LOG}.gz"
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -63,10 +69,15 @@ class MetricsLog:
         attempt: int | None = None,
         by: Sequence[str] = (),
     ) -> None:
-        self._path = folder / "metrics.jsonl"
+        self._path = folder / LOG
         self._tensorboard = folder / "tensorboard" if tensorboard else None
         self._by = tuple(by)
         self._writers: dict[str, Any] = {}
+        if (folder / KEPT_LOG).exists():
+            raise MetricsError(
+                f"{folder} is what was kept of a finished run, and nothing is added to it: give "
+                "another place with --results FOLDER"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             former = max((record["attempt"] for record in _records(self._path)), default=0)
@@ -164,7 +175,7 @@ def read_metrics(folder: Path, *, by: Sequence[str] = ()) -> list[dict[str, Any]
     Raises:
         MetricsError: A line is damaged; its number is in the message.
     """
-    records = list(_records(folder / "metrics.jsonl"))
+    records = list(_records(folder / LOG))
 
     def run(record: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(record.get(name) for name in by)
@@ -218,8 +229,23 @@ def _encoded(value: float | int | str) -> float | int | str:
 
 def _whole_lines(path: Path) -> bytes:
     """The file up to its last newline: what follows was cut short by a kill."""
-    content = path.read_bytes() if path.exists() else b""
+    content = _content(path)
     return content[: content.rfind(b"\n") + 1]
+
+
+def _content(path: Path) -> bytes:
+    """The file, or what was kept of it; nothing where there is neither."""
+    if path.exists():
+        return path.read_bytes()
+    kept = path.with_name(KEPT_LOG)
+    if not kept.exists():
+        return b""
+    try:
+        return gzip.decompress(kept.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise MetricsError(
+            f"{kept} is damaged ({error}): keep the run again with `ablax keep`"
+        ) from error
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
@@ -254,7 +280,7 @@ def seconds_by_run(folder: Path, *, by: Sequence[str]) -> dict[tuple[Any, ...], 
     """
     spent: dict[tuple[Any, ...], list[float]] = {}
     attempts: dict[tuple[Any, ...], set[int]] = {}
-    for record in _records(folder / "metrics.jsonl"):
+    for record in _records(folder / LOG):
         run = tuple(record.get(name) for name in by)
         spent.setdefault(run, []).append(float(record.get("seconds", 0.0)))
         attempts.setdefault(run, set()).add(record["attempt"])

@@ -1,0 +1,128 @@
+"""Bring `experiments/results` from format 1 to format 2, and its fingerprints up to date.
+
+    python docs/scripts/migrate_results.py
+    python docs/scripts/migrate_results.py --recompute
+
+Of format 1, each network's fingerprint is held against the network as its experiment builds it now,
+by the algorithm of format 1, which is kept here alone. One that agrees is replaced by the
+fingerprint of format 2; one that does not is dropped and listed. Fields that recipes had not yet
+get their default. No figure of any run is touched.
+
+`--recompute` replaces the fingerprints of folders of format 2: for a class or a field that was
+renamed while the networks stayed what they were. Doing either again changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ablax.atomic import compressed, write_atomic
+from ablax.config import Recipe, flat, unflat
+from ablax.core import Network, parameter_shapes, paths
+from ablax.discovery import experiment
+from ablax.errors import AblaxError
+from ablax.experiment import Experiment, Inputs
+from ablax.results_folder import FORMAT, NETWORKS, Identity, identity
+
+IMAGES = {
+    **dict.fromkeys(("digits", "digits:distorted"), (32, 1, 10)),
+    "tfds:cifar10": (32, 3, 10),
+    "tfds:fashion_mnist": (28, 1, 10),
+}
+"""Source of the data to size in pixels, channels and classes, so that no data need be there."""
+HEAD = ("format", "experiment", "recipe", "networks")
+
+
+def old_fingerprint(network: Network, image_shape: tuple[int, int, int]) -> str:
+    """What format 1 called a network: a hash of its `repr`."""
+    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(network))
+    told = f"{paths(network)} {layers} {parameter_shapes(network, image_shape)}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def built(question: Experiment, variant: str, recipe: Recipe) -> tuple[Network, Inputs]:
+    """A variant's network as its experiment builds it now, and what for."""
+    recipe = question.recipe_of(variant, recipe)
+    size, channels, classes = IMAGES[recipe.data.source]
+    classes = len(recipe.data.classes) or classes
+    inputs = Inputs(recipe.data.image_size or size, channels, classes, recipe.width)
+    return question.network_of(variant, inputs), inputs
+
+
+def migrated(held: dict[str, Any], recompute: bool) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """A `recipe.json` in format 2, the networks' trees, and what became of the fingerprints."""
+    first = held.get("format", 1) == 1
+    if not first and not recompute:
+        return held, {}, f"of format {held['format']} already"
+    fields = {name: value for name, value in held.items() if name not in HEAD}
+    added = [name for name in flat(Recipe()) if name not in fields]
+    recipe = unflat({**flat(Recipe()), **fields})
+    _, question = experiment(held["experiment"])
+    networks: dict[str, str] = {}
+    trees: dict[str, Any] = {}
+    dropped = []
+    for variant, told in held.get("networks", {}).items():
+        before, *words = told.split("; ")
+        found = _identity(question, variant, recipe, before if first else None)
+        if isinstance(found, str):
+            dropped.append(f"{variant} ({found})")
+            continue
+        networks[variant] = "; ".join([found.fingerprint, *words])
+        trees[variant] = found.tree
+    head = {"format": FORMAT, "experiment": held["experiment"], "recipe": held["recipe"]}
+    said = f"{len(networks)} {'verified' if first else 'recomputed'}"
+    said += f", unverifiable and dropped: {', '.join(dropped)}" * bool(dropped)
+    said += f"; fields added: {', '.join(added)}" * bool(added)
+    return {**head, **flat(recipe), "networks": networks}, trees, said
+
+
+def _identity(
+    question: Experiment, variant: str, recipe: Recipe, before: str | None
+) -> Identity | str:
+    """What a variant is now, or why nobody can say that it is what was trained."""
+    if variant not in question.names:
+        return "the experiment has no such variant now"
+    network, inputs = built(question, variant, recipe)
+    if before is not None and old_fingerprint(network, inputs.image_shape) != before:
+        return "another network was trained, or one that was written otherwise"
+    return identity(network, inputs.image_shape)
+
+
+def migrate(results: Path, recompute: bool) -> Iterator[str]:
+    """Bring every kept folder up to date; gives a line for each."""
+    for path in sorted(results.glob("*/*/recipe.json")):
+        held = json.loads(path.read_text())
+        new, trees, said = migrated(held, recompute)
+        if trees:
+            text = json.dumps(trees, sort_keys=True, separators=(",", ":"))
+            _replace(path.with_name(NETWORKS), compressed(text.encode()))
+        _replace(path, (json.dumps(new, indent=2) + "\n").encode())
+        yield f"{path.parent.relative_to(results)}: {said}"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    if not path.exists() or path.read_bytes() != content:
+        write_atomic(path, content)
+
+
+def main() -> None:
+    """Migrate the folder that the command names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=Path("experiments/results"))
+    parser.add_argument("--recompute", action="store_true", help="of folders of format 2")
+    options = parser.parse_args()
+    try:
+        for line in migrate(options.results, options.recompute):
+            print(line)
+    except AblaxError as error:
+        raise SystemExit(f"migrate_results: {error}") from error
+
+
+if __name__ == "__main__":
+    main()
