@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -127,12 +128,14 @@ def map_slices(fn: Callable[[Any], Any], xs: Any) -> Any:
 @functools.cache
 def _transpose_every_scan() -> None:
     """Let the transpose of `scan` see for itself which of its operands are linear."""
-    rule = ad.primitive_transposes[scan_p]
-    ad.primitive_transposes[scan_p] = functools.partial(_scan_transpose, rule)
+    rules: Any = ad.primitive_transposes
+    if scan_p not in rules:  # JAX 0.8 and 0.9
+        rules = importlib.import_module("jax._src.interpreters.ad").fancy_transposes
+    rules[scan_p] = functools.partial(_scan_transpose, rules[scan_p])
 
 
 def _scan_transpose(
-    rule: Callable[..., Sequence[Any]],
+    rule: Callable[..., Sequence[Any] | None],
     cts: Sequence[Any],
     *operands: Any,
     jaxpr: ClosedJaxpr,
@@ -140,14 +143,14 @@ def _scan_transpose(
     num_consts: int,
     num_carry: int,
     **params: Any,
-) -> Sequence[Any]:
+) -> Sequence[Any] | None:
     """The transpose of a scan, by the rule of JAX, with its operands in the order it expects.
 
     The rule takes constants that are known before those that are linear, and slices that are
     linear before those that are known; and it believes `linear`, which is false for whatever
     was not derived.
     """
-    unknown = [ad.is_undefined_primal(operand) for operand in operands]
+    unknown = [_is_linear(operand) for operand in operands]
     options = {**params, "num_consts": num_consts, "num_carry": num_carry}
     if all(told for told, is_linear in zip(linear, unknown, strict=True) if is_linear):
         return rule(cts, *operands, jaxpr=jaxpr, linear=linear, **options)
@@ -165,8 +168,16 @@ def _scan_transpose(
         linear=tuple(unknown[place] for place in order),
         **options,
     )
+    if found is None:  # JAX 0.8 and 0.9 add up the results where the operands say
+        return None
     back = dict(zip(order, found, strict=True))
     return [back[place] for place in places]
+
+
+def _is_linear(operand: Any) -> bool:
+    """Whether an operand of a transpose is what it is to be transposed in, not a number."""
+    names = {kind.__name__ for kind in type(operand).__mro__}
+    return not names.isdisjoint({"UndefinedPrimal", "GradAccum"})
 
 
 def _with_arguments_in_order(closed: ClosedJaxpr, order: Sequence[int]) -> ClosedJaxpr:
