@@ -12,16 +12,19 @@ DATA ?=
 EXTRA ?=
 FULL ?=
 VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
 
 # The newest Python that works: 3.11 or newer, able to make a virtual environment. pyenv's versions
 # count, because JAX is faster on a newer Python and a shim on the PATH may point to none.
 CANDIDATES = python3.14 python3.13 python3.12 python3.11 python3 python
+OLDEST = python3.11
 WORKS = import sys, venv, ensurepip, ssl; sys.exit(sys.version_info < (3, 11))
-ifndef PYTHON
-PYTHON := $(shell for name in $(CANDIDATES); do \
+found = $(shell for name in $(1); do \
 	for python in "$$(command -v $$name)" $$(ls -d "$$HOME"/.pyenv/versions/*/bin/$$name 2>/dev/null | sort -rV); do \
 		if [ -n "$$python" ] && "$$python" -c '$(WORKS)' >/dev/null 2>&1; then echo "$$python"; exit; fi; \
 	done; done)
+ifndef PYTHON
+PYTHON := $(call found,$(CANDIDATES))
 endif
 
 BIN = $(VENV)/bin
@@ -29,7 +32,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-slow test-deep check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean
+.PHONY: help setup experiment experiments list data test test-oldest test-slow test-deep check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -50,20 +53,20 @@ $(VENV)/bin/python:
 	@echo "installing into $(VENV) with $$("$(PYTHON)" --version)"
 	@"$(PYTHON)" -m venv $(VENV)
 
-$(RUN): $(VENV)/bin/python pyproject.toml constraints.txt
+$(RUN): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".$(if $(EXTRA),[$(EXTRA)])"
+		--constraint $(CONSTRAINTS) --editable ".$(if $(EXTRA),[$(EXTRA)])"
 	@touch $@
 
 $(DEV): $(RUN)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[dev]"
+		--constraint $(CONSTRAINTS) --editable ".[dev]"
 	@touch $@
 
 # torchvision has no build for a CPU alone: beside torch's it is installed without what it asks for.
 $(PARITY): $(DEV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable ".[parity]"
+		--constraint $(CONSTRAINTS) --editable ".[parity]"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		torchvision==0.28.0 timm==1.0.31
 	@touch $@
@@ -87,10 +90,18 @@ data: $(RUN) ## download and prepare a set of tensorflow-datasets: make data DAT
 check: $(DEV) ## format, lint and types
 	@$(BIN)/ruff format --check --quiet . || { echo "make format mends this"; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/mypy --no-error-summary --cache-dir .mypy_cache/$(notdir $(VENV))
 
 test: check ## check, then the fast tests
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not deep"
+
+test-oldest: ## make test with the oldest Python and the oldest versions, in .venv-oldest
+	@python="$(call found,$(OLDEST))"; \
+	if [ -z "$$python" ]; then \
+		echo "not checked: no Python $(OLDEST:python%=%) that can make a virtual environment was found"; \
+	else \
+		$(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt; \
+	fi
 
 # Without the check of every shape and type at run time, which the fast tests make: a fifth faster.
 test-slow: $(DEV) ## the slow tests
@@ -134,7 +145,7 @@ parity: $(PARITY) ## compare our networks with torchvision's and timm's: same we
 
 clean: ## remove caches of tools; results, data and .venv stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
-	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv too
-	@rm -rf $(VENV)
+distclean: clean ## remove .venv and .venv-oldest too
+	@rm -rf $(VENV) .venv-oldest

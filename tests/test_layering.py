@@ -14,7 +14,8 @@ LINES = 450
 
 # core <- layers <- zoo <- ablations <- configs <- experiments
 CORE = {"ablax.core", "ablax.errors"}
-LAYERS = CORE | {"ablax.layers", "ablax.native"}
+JAX_VERSIONS = "ablax.analysis.jax_versions"  # what JAX calls by other names in other versions
+LAYERS = CORE | {"ablax.layers", "ablax.native", JAX_VERSIONS}
 ZOO = LAYERS | {"ablax.zoo"}
 ABLATIONS = ZOO | {"ablax.ablations"}
 CONFIGS = ABLATIONS | {"ablax.config", "ablax.data", "ablax.training"}
@@ -39,7 +40,7 @@ OURS: dict[str, set[str]] = {
     "ablax": set(),
     "ablax.errors": set(),
     "ablax.core": CORE,
-    "ablax.native": {"ablax.data.cache", "ablax.errors"},
+    "ablax.native": {"ablax.data.cache", "ablax.errors", JAX_VERSIONS},
     "ablax.layers": LAYERS,
     "ablax.losses": {"ablax.errors"},
     "ablax.zoo": ZOO,

@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 
+from ablax.analysis.jax_versions import double_precision
 from ablax.core import abstract_variables
 from ablax.errors import AblaxError
 from ablax.losses import (
@@ -174,7 +175,7 @@ def test_directional_error_along_each_axis_adds_up_to_the_slope_error():
 
 
 def test_gradient_of_both_slope_errors_in_the_weights_equals_finite_differences():
-    with jax.enable_x64(True):
+    with double_precision():
         x, directions, along = jnp.asarray(np.random.default_rng(0).normal(size=(3, 3, 2)))
         slopes = jnp.asarray(np.random.default_rng(1).normal(size=(3, 2, 2)))
 

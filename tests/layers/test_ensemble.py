@@ -9,6 +9,7 @@ import optax
 import pytest
 from scipy.special import softmax
 
+from ablax.analysis.jax_versions import double_precision
 from ablax.bench import network_macs
 from ablax.core import (
     LayerError,
@@ -114,7 +115,7 @@ def test_the_output_is_cut_from_the_gradient_exactly_where_scores_are_put_aside(
 def test_outside_training_the_gradient_flows_to_all_members():
     """By finite differences, along a direction of each member's kernel."""
     rng = np.random.default_rng(0)
-    with jax.enable_x64(True):
+    with double_precision():
         x, start = jnp.asarray(rng.normal(size=(4, 5))), rng.normal(size=(2, 5, 3))
         layer = Ensemble(Layers(one=Dense(3, use_bias=False), two=Dense(3, use_bias=False)))
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ablax.analysis.cost import macs
+from ablax.analysis.jax_versions import double_precision
 from ablax.layers import contrast
 from ablax.layers.contrast import LocalContrastNormalization
 from ablax.layers.windows import FieldError
@@ -97,7 +98,7 @@ def test_local_contrast_normalization_of_a_constant_is_0_with_a_finite_gradient(
 
 @pytest.mark.slow
 def test_local_contrast_normalization_gradient_equals_differences():
-    with jax.enable_x64(True):
+    with double_precision():
         x, v = (jnp.asarray(draw(1, 6, 6, 2, seed=s), jnp.float64) for s in (0, 1))
 
         @jax.jit

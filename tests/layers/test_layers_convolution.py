@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from jax import lax
 from scipy.signal import correlate2d
 
+from ablax.analysis.jax_versions import double_precision
 from ablax.layers import Convolution, ShapeError, convolution
 from ablax.layers.initializers import ONES, ZEROS
 from ablax.layers.windows import place
@@ -114,7 +115,7 @@ def test_convolution_equals_loops(data, size, window, stride, sides, dilation, g
     for axis in (0, 1):
         assume(size[axis] + sum(sides[axis]) > (window[axis] - 1) * dilation)
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-    with jax.enable_x64(True):
+    with double_precision():
         x = rng.normal(size=(2, *size, 2 * groups))
         kernel = rng.normal(size=(*window, 2, groups))
         ours = convolution(
@@ -159,7 +160,7 @@ def every_derivative(form, x, kernel):
 
 
 def check_every_derivative(options):
-    with jax.enable_x64(True):
+    with double_precision():
         x, kernel = pieces(options)
         close(
             jax.jit(functools.partial(every_derivative, functools.partial(convolution, **options)))(
@@ -187,14 +188,14 @@ def test_convolution_gradient_of_a_gradient_equals_that_of_the_plain_form():
         first = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(form(x, kernel))), (0, 1))
         return jax.grad(lambda *p: sum(jnp.sum(g**2) for g in first(*p)), (0, 1))
 
-    with jax.enable_x64(True):
+    with double_precision():
         x, kernel = pieces({})
         close(jax.jit(twice(convolution))(x, kernel), jax.jit(twice(plain))(x, kernel))
 
 
 @pytest.mark.parametrize("options", [CASES["stride"], CASES["2 groups"]], ids=["stride", "groups"])
 def test_convolution_jacobians_forward_and_reverse_agree(options):
-    with jax.enable_x64(True):
+    with double_precision():
         x, kernel = pieces(options)
         form = functools.partial(convolution, **options)
         for argument in (0, 1):
@@ -207,7 +208,7 @@ def test_convolution_jacobians_forward_and_reverse_agree(options):
 @pytest.mark.parametrize("options", [CASES["stride"], CASES["2 groups"]], ids=["stride", "groups"])
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)])
 def test_convolution_and_its_gradient_can_be_mapped_over_either_argument(options, axes):
-    with jax.enable_x64(True):
+    with double_precision():
         x, kernel = pieces(options)
         many = [
             one if axis is None else jnp.stack([one, one**2])
@@ -323,7 +324,7 @@ def test_convolution_of_a_window_larger_than_the_image_is_a_product_on_a_cpu(by_
     def gradients(form):
         return jax.grad(lambda *pieces: jnp.sum(jnp.sin(form(*pieces))), (0, 1))(x, kernel)
 
-    with jax.enable_x64(True):
+    with double_precision():
         x, kernel = numbers(3, 2, 3, 4), numbers(4, 5, 4, 3)
         close(convolution(x, kernel), plain(x, kernel))
         close(gradients(convolution), gradients(plain))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ablax.analysis.jax_versions import double_precision
 from ablax.layers import (
     BatchNormalization,
     FieldError,
@@ -70,7 +71,7 @@ def test_response_normalization_gradients_forward_and_reverse_equal_those_of_the
     def ours(x):
         return local_response_normalization(x, alpha=0.3)
 
-    with jax.enable_x64(True):
+    with double_precision():
         x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6)))
         for transform in (jax.jacfwd, jax.jacrev, jax.hessian):
             np.testing.assert_allclose(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
+from ablax.analysis.jax_versions import double_precision
 from ablax.layers import (
     AveragePool,
     FieldError,
@@ -134,7 +135,7 @@ def test_max_pool_derivatives_of_every_kind_equal_those_of_the_plain_form(window
             jax.grad(lambda x: jnp.sum(first(x) ** 2))(x),
         )
 
-    with jax.enable_x64(True):
+    with double_precision():
         x = jnp.asarray(np.random.default_rng(0).permutation(2 * 7 * 6 * 3) / 50.0)
         x = x.reshape(2, 7, 6, 3)
         # XLA's forward derivative of a maximum has none of its own: compare it without ties.

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ablax.analysis.jax_versions import double_precision
 from ablax.layers import widened
 from ablax.layers.forms import plain
 from ablax.layers.windows import place
@@ -32,7 +33,7 @@ TAPS = {
 def gradient(form, shape, kernel_shape, *windows):
     placed = place("test", shape, kernel_shape[:2], *windows)
     random = np.random.default_rng(0)
-    with jax.enable_x64(True):
+    with double_precision():
         x, kernel = (jnp.asarray(random.normal(size=size)) for size in (shape, kernel_shape))
         y, back = jax.vjp(lambda kernel: form(x, kernel, placed), kernel)
         return y, back(jnp.cos(jnp.arange(y.size, dtype=y.dtype)).reshape(y.shape))[0]

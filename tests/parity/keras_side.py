@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from drawn_weights import drawn, images
 
+from ablax.analysis.jax_versions import double_precision
 from ablax.interop.keras_file import read_keras
 from ablax.interop.origins.keras import numbered_in_order
 
@@ -19,10 +20,9 @@ def keras_scores(case):
     """
     os.environ["KERAS_BACKEND"] = "jax"
     import h5py
-    import jax
     import keras
 
-    with jax.enable_x64(True):
+    with double_precision():
         keras.config.set_floatx("float64")
         builder = getattr(keras.applications, case.source.removeprefix("keras:"))
         model = builder(weights=None, classifier_activation=None)

@@ -20,11 +20,17 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, jaxprs_in_params
+from jax.extend.core import Jaxpr, JaxprEqn
 from jax.extend.core import Literal as Constant
 from jaxtyping import Array, Float
 
 from ablax.analysis.equations import CALLS
+from ablax.analysis.jax_versions import (
+    bodies,
+    constants_and_carry,
+    jaxprs_in_params,
+    results_of,
+)
 
 Rule = Literal["deconvolution", "guided", "gradient"]
 """How a signal passes back through a ReLU."""
@@ -174,9 +180,7 @@ def _run(
         elif eqn.primitive.name in _FOLLOWED and _holds_rectifier(eqn):
             results = _follow(eqn, operands, rectifier)
         else:
-            params = eqn.primitive.get_bind_params(eqn.params)
-            results = eqn.primitive.bind(*operands, **params)
-            results = results if eqn.primitive.multiple_results else [results]
+            results = results_of(eqn, operands)
         held.update(zip(eqn.outvars, results, strict=True))
     return [value(var) for var in jaxpr.outvars]
 
@@ -212,13 +216,7 @@ def _zeros(jaxpr: Jaxpr) -> frozenset[Any]:
 
 def _bodies(eqn: JaxprEqn) -> list[tuple[Jaxpr, Sequence[Any]]]:
     """What an equation holds, each with its constants; of a platform choice the default."""
-    # depending on the version of JAX a function holds its constants itself or is wrapped with them
-    held = [
-        (getattr(each, "jaxpr", each), getattr(each, "consts", ()))
-        for value in eqn.params.values()
-        for each in (value if isinstance(value, (tuple, list)) else (value,))
-        if isinstance(each, (ClosedJaxpr, Jaxpr))
-    ]
+    held = bodies(eqn)
     platforms = eqn.params.get("branches_platforms") or ()
     return [held[platforms.index(None)]] if None in platforms else held
 
@@ -235,26 +233,23 @@ def _holds_rectifier(eqn: JaxprEqn) -> bool:
 
 def _follow(eqn: JaxprEqn, operands: Sequence[Any], rectifier: Rectifier) -> Sequence[Any]:
     """The results of a call, a choice or a loop that holds a ReLU."""
-    bodies = [
+    functions = [
         lambda *args, body=body, consts=consts: _run(body, consts, args, rectifier)
         for body, consts in _bodies(eqn)
     ]
     if eqn.primitive.name == "scan":
-        return _scan(eqn, operands, bodies[0])
+        return _scan(eqn, operands, functions[0])
     if eqn.primitive.name == "cond":
         index, *rest = operands
-        return bodies[0](*rest) if len(bodies) == 1 else jax.lax.switch(index, bodies, *rest)
-    return bodies[0](*operands)
+        return (
+            functions[0](*rest) if len(functions) == 1 else jax.lax.switch(index, functions, *rest)
+        )
+    return functions[0](*operands)
 
 
 def _scan(eqn: JaxprEqn, operands: Sequence[Any], body: Callable[..., list[Any]]) -> list[Any]:
     """A loop whose body has been changed."""
-    ((inner, _),) = _bodies(eqn)
-    # what is sliced or stacked has an axis more outside the body: the versions of JAX write down
-    # differently how many operands are constant and how many carried
-    sliced = _with_an_axis_more(eqn.invars, inner.invars)
-    carried = len(eqn.outvars) - _with_an_axis_more(eqn.outvars, inner.outvars)
-    consts = len(eqn.invars) - sliced - carried
+    consts, carried = constants_and_carry(eqn)
     fixed, carry, xs = operands[:consts], operands[consts:][:carried], operands[consts + carried :]
 
     def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
@@ -264,8 +259,3 @@ def _scan(eqn: JaxprEqn, operands: Sequence[Any], body: Callable[..., list[Any]]
     options = {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
     last, ys = jax.lax.scan(step, list(carry), list(xs), **options)
     return [*last, *ys]
-
-
-def _with_an_axis_more(outside: Sequence[Any], inside: Sequence[Any]) -> int:
-    pairs = zip(outside, inside, strict=True)
-    return sum(len(one.aval.shape) > len(other.aval.shape) for one, other in pairs)

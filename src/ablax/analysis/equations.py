@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-from jax.extend.core import Jaxpr, JaxprEqn, jaxprs_in_params
+from jax.extend.core import Jaxpr, JaxprEqn
 from jax.extend.source_info_util import NameStack, new_name_stack
+
+from ablax.analysis.jax_versions import jaxprs_in_params
 
 # Primitives that only call what they hold, once.
 CALLS = frozenset(

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import jax
-from jax.extend.core import Jaxpr, JaxprEqn, jaxprs_in_params
+from jax.extend.core import Jaxpr, JaxprEqn
 from jax.extend.core import Literal as Number
 
 from ablax.analysis.equations import CALLS, Equation, Weight, layer_names
+from ablax.analysis.jax_versions import constants_and_carry, jaxprs_in_params
 
 Kind = Literal["activation", "parameter", "constant"]
 
@@ -261,7 +262,7 @@ class _Walk:
     ) -> list[Value]:
         """Walk once through the body of a scan, which runs its length times."""
         (body,) = jaxprs_in_params(eqn.params)
-        constants, carried = _constants_and_carry(eqn)
+        constants, carried = constants_and_carry(eqn)
         entering = [
             *reads[:constants],
             *(_carried(value) for value in reads[constants:][:carried]),
@@ -306,14 +307,6 @@ class _Walk:
 def _carried(value: Value) -> Value:
     """What a loop carries, inside its body: it depends on the trip, whatever it began as."""
     return Value(value.shape, "activation", began=value.origin)
-
-
-def _constants_and_carry(scan: JaxprEqn) -> tuple[int, int]:
-    """How many operands of a scan every trip reads whole, and how many are handed on."""
-    if "num_consts" in scan.params:  # JAX 0.10
-        return scan.params["num_consts"], scan.params["num_carry"]
-    constants, carry, _ = scan.params["ft_in"].unpack()  # JAX 0.12
-    return len(constants), len(carry)
 
 
 def _shape(variable: Any) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ablax.analysis.equations import equations
+from ablax.analysis.jax_versions import double_precision
 from ablax.analysis.slopes import Slopes, Verdict, compare
 
 Index = tuple[int, ...]
@@ -143,7 +144,7 @@ def check_gradient(
         raise ValueError(
             f"directions={directions} and entries={entries}: expected at least one of either"
         )
-    with jax.enable_x64(True):
+    with double_precision():
         tree, others = _doubled(parameters), _doubled(args)
         paths, leaves = _floating(tree)
         if not leaves:

@@ -107,7 +107,7 @@ def _convolution(step: Step) -> Operation:
         name += f", {groups} groups"
     if any(gap > 1 for gap in params["rhs_dilation"]):
         name += f", dilation {_sizes(tuple(params['rhs_dilation']))}"
-    padding = tuple(low + high for low, high in params["padding"])
+    padding = tuple(int(low + high) for low, high in params["padding"])
     return Operation(name, "convolution", window, stride, padding, groups, features)
 
 
@@ -125,7 +125,7 @@ def _product(step: Step) -> Operation:
 def _windows(step: Step, names: set[str]) -> Operation:
     params = step.equation.params
     window, stride = tuple(params["window_dimensions"]), tuple(params["window_strides"])
-    padding = tuple(low + high for low, high in params["padding"])
+    padding = tuple(int(low + high) for low, high in params["padding"])
     if len(window) > 1 and all(size == 1 for size in window[:-1]) and names & (ROOTS | {"div"}):
         return Operation("response normalization", "response normalization", window[-1:])
     # the axes of images and channels, where the window has one place

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from jax.extend.core import Jaxpr, jaxprs_in_params
+from jax.extend.core import Jaxpr
 
 from ablax.analysis.equations import Equation
+from ablax.analysis.jax_versions import jaxprs_in_params
 
 
 def convolution_macs(equation: Equation) -> int:

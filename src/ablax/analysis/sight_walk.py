@@ -15,6 +15,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from ablax.analysis.dependence import ELEMENTWISE, dependence
 from ablax.analysis.equations import CALLS, layer_names
 from ablax.analysis.intervals import Intervals, concatenated, reduced, still, strided, union
+from ablax.analysis.jax_versions import bodies, constants_and_carry, results_of
 from ablax.analysis.laws import with_laws_found
 from ablax.analysis.operands import Operand, of_rank, unknown
 from ablax.analysis.regrouping import reshaped
@@ -24,7 +25,7 @@ Sight = tuple[Intervals | None, ...]
 
 _KNOWABLE = ELEMENTWISE | {
     *("iota", "broadcast_in_dim", "concatenate", "expand_dims", "reshape", "rev", "slice"),
-    *("reduce_sum", "squeeze", "transpose", "dot_general"),
+    *("reduce_sum", "squeeze", "transpose", "dot_general", "device_put"),
 }
 """Primitives that are worth computing when all their operands are known."""
 
@@ -126,7 +127,7 @@ class Walk:
         if name == "scan":
             return self._scan(eqn, operands, scope)
         if name in CALLS:
-            (body,) = _bodies(eqn)
+            (body,) = bodies(eqn)
             return self._run(*body, operands, scope)
         for depth in range(1, len(scope) + 1):
             self._given.setdefault(scope[:depth], None)
@@ -165,11 +166,11 @@ class Walk:
         self, eqn: JaxprEqn, operands: Sequence[Value], scope: tuple[str, ...]
     ) -> list[Value]:
         """The default branch of a platform choice; of another all branches, and what chooses."""
-        bodies = _bodies(eqn)
+        held = bodies(eqn)
         platforms = eqn.params.get("branches_platforms") or ()
         if None in platforms:
-            bodies = [bodies[platforms.index(None)]]
-        runs = [self._run(*body, operands[1:], scope) for body in bodies]
+            held = [held[platforms.index(None)]]
+        runs = [self._run(*body, operands[1:], scope) for body in held]
         if len(runs) == 1:
             return runs[0]
         return [self._joined([*results, operands[0]]) for results in zip(*runs, strict=True)]
@@ -191,8 +192,8 @@ class Walk:
         self, eqn: JaxprEqn, operands: Sequence[Value], scope: tuple[str, ...]
     ) -> list[Value]:
         """The body, run until nothing changes, or as often as the loop runs."""
-        (body,) = _bodies(eqn)
-        consts, carried = _parts_of_scan(eqn, body[0])
+        (body,) = bodies(eqn)
+        consts, carried = constants_and_carry(eqn)
         length = eqn.params["length"]
         fixed, carry = list(operands[:consts]), list(operands[consts : consts + carried])
         arrays = operands[consts + carried :]
@@ -245,33 +246,6 @@ def _shape(var: Any) -> tuple[int, ...]:
     return tuple(var.aval.shape)
 
 
-def _parts_of_scan(eqn: JaxprEqn, body: Jaxpr) -> tuple[int, int]:
-    """How many operands of a scan stay the same, and how many are carried from round to round.
-
-    The versions of JAX write this down differently. What is sliced or stacked has an axis more
-    outside the body than inside.
-    """
-
-    def with_an_axis_more(outside: Sequence[Any], inside: Sequence[Any]) -> int:
-        pairs = zip(outside, inside, strict=True)
-        return sum(len(one.aval.shape) > len(other.aval.shape) for one, other in pairs)
-
-    carried = len(eqn.outvars) - with_an_axis_more(eqn.outvars, body.outvars)
-    sliced = with_an_axis_more(eqn.invars, body.invars)
-    return len(eqn.invars) - sliced - carried, carried
-
-
-def _bodies(eqn: JaxprEqn) -> list[tuple[Jaxpr, Sequence[Any]]]:
-    """The functions that an equation holds, each with its constants."""
-    # depending on the version of JAX a function holds its constants itself or is wrapped with them
-    return [
-        (getattr(each, "jaxpr", each), getattr(each, "consts", ()))
-        for param in eqn.params.values()
-        for each in (param if isinstance(param, (tuple, list)) else (param,))
-        if isinstance(each, (ClosedJaxpr, Jaxpr))
-    ]
-
-
 def _constant(value: Any) -> Value:
     """A constant of the function: tables of indices are known, weights are not looked at."""
     shape = tuple(np.shape(value))
@@ -301,7 +275,7 @@ def _computed(
     @functools.cache
     def compute() -> Any:
         with jax.ensure_compile_time_eval():
-            return eqn.primitive.bind(*(thunk() for thunk in thunks), **eqn.params)
+            return results_of(eqn, [thunk() for thunk in thunks])[0]
 
     return compute
 

@@ -98,7 +98,8 @@ def _curve(axes: Axes, name: str, function: Nonlinearity) -> None:
     low, high = RANGES.get(name, (-8.0, 8.0))
     x = jnp.linspace(low, high, 802)  # an even number: no point stands on a kink at 0
     y, (slopes, flat) = np.asarray(function(x)), slope_and_saturation(function, x)
-    axes.fill_between(x, 0, 1, where=flat, transform=axes.get_xaxis_transform(), color=SHADE, lw=0)
+    full_height = axes.get_xaxis_transform()
+    axes.fill_between(x, 0, 1, where=flat.tolist(), transform=full_height, color=SHADE, lw=0)
     axes.axhline(0, color="#999999", lw=0.8)
     axes.axvline(0, color="#999999", lw=0.8)
     axes.plot(x, y, color=BLUE, lw=2.5, label="y")

@@ -11,7 +11,7 @@ import math
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
@@ -39,6 +39,8 @@ _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 
 Storage = Callable[[], np.ndarray]
 """A storage, read when a tensor asks for it."""
+
+ByteOrder = Literal["<", ">"]
 
 
 def read_torch(path: Path) -> dict[str, np.ndarray]:
@@ -79,7 +81,7 @@ def _read_archive(path: Path) -> Any:
             raise ValueError("its records are compressed, which PyTorch's never are")
         if "data.pkl" not in records:
             raise ValueError("the archive holds no data.pkl")
-        order = ">" if _text(archive, records.get("byteorder")) == "big" else "<"
+        order: ByteOrder = ">" if _text(archive, records.get("byteorder")) == "big" else "<"
 
         def storage(identifier: Any) -> Storage:
             dtype, key, count = _identified(identifier, order)
@@ -128,7 +130,7 @@ def _read_row(file: ByteStream) -> Any:
     return _arrays(value)
 
 
-def _identified(identifier: Any, order: str) -> tuple[np.dtype, str, int]:
+def _identified(identifier: Any, order: ByteOrder) -> tuple[np.dtype, str, int]:
     """Type, key and length of ("storage", type, key, device, length, ...)."""
     kind, storage_type, key, _, count, *_ = identifier
     name = storage_type.path.rsplit(".", 1)[-1] if isinstance(storage_type, Name) else ""

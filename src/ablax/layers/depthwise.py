@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from ablax.analysis.jax_versions import map_slices
 from ablax.layers.forms import Form
 from ablax.layers.windows import Pair, Windows
 
@@ -140,7 +141,7 @@ def _each(one: Callable[[Array], Array], x: Array, kernel: Array) -> Array:
     Of each image nothing but itself is kept for the way back.
     """
     x = jnp.repeat(x, kernel.shape[3] // x.shape[3], axis=3)
-    return lax.map(jax.checkpoint(one, prevent_cse=False), x)
+    return map_slices(jax.checkpoint(one, prevent_cse=False), x)
 
 
 def _pad(image: Array, sides: Sequence[Pair]) -> Array:

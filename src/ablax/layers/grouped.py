@@ -20,8 +20,9 @@ import functools
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
+from ablax.analysis.jax_versions import map_slices
 from ablax.layers.forms import Bilinear, Form
 from ablax.layers.pointwise import POINTWISE
 from ablax.layers.widened import WIDENED
@@ -57,7 +58,7 @@ def by_blocks(one: Bilinear, x: Array, kernel: Array, windows: Windows) -> Array
         return one(*pair, windows)
 
     each = _blocks_first(x, blocks), _blocks_first(kernel, blocks)
-    y = lax.map(jax.checkpoint(block, prevent_cse=False), each)
+    y = map_slices(jax.checkpoint(block, prevent_cse=False), each)
     return jnp.moveaxis(y, 0, 3).reshape(*y.shape[1:4], kernel.shape[3])
 
 

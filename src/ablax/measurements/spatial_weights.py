@@ -189,8 +189,8 @@ def by_variant_and_seed(study: Study) -> dict[str, dict[int, Weights]]:
         cells[row["variant"], int(row["seed"])][place] = float(row["weight"])
     found: dict[str, dict[int, Weights]] = {}
     for (variant, seed), weights in sorted(cells.items(), key=lambda item: item[0][1]):
-        shape = tuple(int(size) for size in np.max(list(weights), axis=0) + 1)
-        pixels = np.array([weights[place] for place in np.ndindex(shape)]).reshape(shape)
+        rows, columns = (range(int(last) + 1) for last in np.max(list(weights), axis=0))
+        pixels = np.array([[weights[row, column] for column in columns] for row in rows])
         found.setdefault(variant, {})[seed] = pixels
     return {name: found[name] for name in study.names if name in found}
 

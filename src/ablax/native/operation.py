@@ -10,11 +10,12 @@ import jax
 import jax.ffi
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 from jax.typing import ArrayLike
 
+from ablax.analysis.jax_versions import map_slices
 from ablax.errors import AblaxError
 from ablax.native.library import why_not
 
@@ -91,5 +92,5 @@ def _one_after_the_other(
         )
         return primitive.bind(*both, **fields)
 
-    results = lax.map(one, mapped)
+    results = map_slices(one, mapped)
     return results, [0] * len(results) if primitive.multiple_results else 0

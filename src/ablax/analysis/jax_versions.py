@@ -1,0 +1,188 @@
+"""What the supported versions of JAX write down differently, in one form."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+import jax.experimental
+from jax import lax
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
+from jax.extend.core.primitives import scan_p
+from jax.interpreters import ad
+
+__all__ = [
+    "bodies",
+    "constants_and_carry",
+    "double_precision",
+    "jaxprs_in_params",
+    "map_slices",
+    "results_of",
+]
+
+
+def double_precision() -> AbstractContextManager[None]:
+    """A context in which JAX computes with 64 bits, wherever it is asked to.
+
+    Returns:
+        The context.
+
+    Example:
+        >>> import numpy as np
+        >>> with double_precision():
+        ...     print(jax.numpy.asarray(np.ones(2)).dtype)
+        float64
+    """
+    home: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
+    return home.enable_x64(True)
+
+
+def jaxprs_in_params(params: Mapping[str, Any]) -> Iterator[Jaxpr]:
+    """The jaxprs among the parameters of an equation, in order.
+
+    Args:
+        params: The parameters.
+
+    Returns:
+        An iterator over the jaxprs, without their constants.
+    """
+    return (jaxpr for jaxpr, _ in _held(params))
+
+
+def bodies(eqn: JaxprEqn) -> list[tuple[Jaxpr, Sequence[Any]]]:
+    """The functions that an equation holds, each with its constants.
+
+    Args:
+        eqn: A call, a choice or a loop.
+
+    Returns:
+        Pairs of a jaxpr and its constants, in the order of the equation's parameters.
+    """
+    return list(_held(eqn.params))
+
+
+def _held(params: Mapping[str, Any]) -> Iterator[tuple[Jaxpr, Sequence[Any]]]:
+    for value in params.values():
+        for each in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(each, (ClosedJaxpr, Jaxpr)):
+                # A function holds its constants itself from JAX 0.10 on, or is wrapped with them.
+                either: Any = each
+                yield getattr(either, "jaxpr", either), getattr(either, "consts", ())
+
+
+def constants_and_carry(scan: JaxprEqn) -> tuple[int, int]:
+    """How many operands of a scan every trip reads whole, and how many it hands on to the next.
+
+    Args:
+        scan: An equation whose primitive is `scan`.
+
+    Returns:
+        The number of constants and the length of the carry.
+    """
+    if "num_consts" in scan.params:  # to JAX 0.10
+        return scan.params["num_consts"], scan.params["num_carry"]
+    constants, carry, _ = scan.params["ft_in"].unpack()  # JAX 0.12
+    return len(constants), len(carry)
+
+
+def results_of(eqn: JaxprEqn, operands: Sequence[Any]) -> Sequence[Any]:
+    """Compute an equation anew.
+
+    Args:
+        eqn: The equation.
+        operands: What it is given now.
+
+    Returns:
+        Its results, also of one that has only one.
+    """
+    given: Any = eqn.primitive.get_bind_params(eqn.params)
+    # In older versions functions stand apart from the parameters, before the operands.
+    functions, params = given if isinstance(given, tuple) else ((), given)
+    results = eqn.primitive.bind(*functions, *operands, **params)
+    return results if eqn.primitive.multiple_results else [results]
+
+
+def map_slices(fn: Callable[[Any], Any], xs: Any) -> Any:
+    """`jax.lax.map`, which may stand in the rule of a derivative, where it is given tangents.
+
+    JAX before 0.10 can transpose a `scan` only when it made the scan itself, as the derivative of
+    another. One that was written for tangents, as in the `jvp` rule of a linear function, fails
+    with an `AssertionError`. From the first call on, the rule of those versions takes them too.
+
+    Args:
+        fn: From a slice to a result.
+        xs: A pytree of arrays, all as long along the first axis.
+
+    Returns:
+        The results, stacked.
+    """
+    if jax.__version_info__ < (0, 10):
+        _transpose_every_scan()
+    return lax.map(fn, xs)
+
+
+@functools.cache
+def _transpose_every_scan() -> None:
+    """Let the transpose of `scan` see for itself which of its operands are linear."""
+    rules: Any = ad.primitive_transposes
+    if scan_p not in rules:  # JAX 0.8 and 0.9
+        rules = importlib.import_module("jax._src.interpreters.ad").fancy_transposes
+    rules[scan_p] = functools.partial(_scan_transpose, rules[scan_p])
+
+
+def _scan_transpose(
+    rule: Callable[..., Sequence[Any] | None],
+    cts: Sequence[Any],
+    *operands: Any,
+    jaxpr: ClosedJaxpr,
+    linear: Sequence[bool],
+    num_consts: int,
+    num_carry: int,
+    **params: Any,
+) -> Sequence[Any] | None:
+    """The transpose of a scan, by the rule of JAX, with its operands in the order it expects.
+
+    The rule takes constants that are known before those that are linear, and slices that are
+    linear before those that are known; and it believes `linear`, which is false for whatever
+    was not derived.
+    """
+    unknown = [_is_linear(operand) for operand in operands]
+    options = {**params, "num_consts": num_consts, "num_carry": num_carry}
+    if all(told for told, is_linear in zip(linear, unknown, strict=True) if is_linear):
+        return rule(cts, *operands, jaxpr=jaxpr, linear=linear, **options)
+    places = range(len(operands))
+    slices = num_consts + num_carry
+    order = [
+        *sorted(places[:num_consts], key=lambda place: unknown[place]),
+        *places[num_consts:slices],
+        *sorted(places[slices:], key=lambda place: not unknown[place]),
+    ]
+    found = rule(
+        cts,
+        *(operands[place] for place in order),
+        jaxpr=_with_arguments_in_order(jaxpr, order),
+        linear=tuple(unknown[place] for place in order),
+        **options,
+    )
+    if found is None:  # JAX 0.8 and 0.9 add up the results where the operands say
+        return None
+    back = dict(zip(order, found, strict=True))
+    return [back[place] for place in places]
+
+
+def _is_linear(operand: Any) -> bool:
+    """Whether an operand of a transpose is what it is to be transposed in, not a number."""
+    names = {kind.__name__ for kind in type(operand).__mro__}
+    return not names.isdisjoint({"UndefinedPrimal", "GradAccum"})
+
+
+def _with_arguments_in_order(closed: ClosedJaxpr, order: Sequence[int]) -> ClosedJaxpr:
+    """The same function, whose first argument is the one that was number `order[0]`, and so on."""
+    jaxpr = closed.jaxpr
+    info = jaxpr.debug_info._replace(arg_names=None)
+    variables = [jaxpr.invars[place] for place in order]
+    return ClosedJaxpr(jaxpr.replace(invars=variables, debug_info=info), closed.consts)
