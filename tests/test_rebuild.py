@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ablax.cli import main
+from ablax.__main__ import main
 from rich.console import Console
 
 from ablax.bench import Order

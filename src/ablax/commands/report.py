@@ -12,7 +12,7 @@ def report(
     experiment: Word | None = None,
     out: OutFolder | None = None,
 ) -> None:
-    """Make a run's report again from its files: the statistics are computed anew, nothing is trained.
+    """Make a run's report again from its files, without training.
 
     Args:
         folder: Results of a finished run, or of one that was kept.
