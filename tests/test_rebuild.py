@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ablax.__main__ import main
 from rich.console import Console
 
+from ablax.__main__ import main
 from ablax.bench import Order
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.discovery import experiment
