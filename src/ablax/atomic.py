@@ -63,3 +63,11 @@ def compressed(content: bytes) -> bytes:
     file = bytearray(gzip.compress(content, 9, mtime=0))
     file[9] = 255  # the system, which Python's versions write differently: unknown
     return bytes(file)
+
+
+def default_root() -> Path:
+    """`ABLAX_CACHE`, else `ablax` in the user's cache folder (`XDG_CACHE_HOME` or `~/.cache`)."""
+    if given := os.environ.get("ABLAX_CACHE"):
+        return Path(given).expanduser()
+    user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user) if user else Path.home() / ".cache") / "ablax"

@@ -14,6 +14,10 @@ class AblaxError(Exception):
     """
 
 
+class ReportError(AblaxError):
+    """A study that contradicts itself, or a file of results that cannot be read or written."""
+
+
 def nearest(given: str, names: Iterable[str]) -> str:
     """A sentence that names what `given` may have meant, or all there is to choose from.
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ablax.data.cache import MANIFEST, build_once, default_root
+from ablax.atomic import default_root
+from ablax.data.cache import MANIFEST, build_once
 from ablax.data.images import DataError
 
 

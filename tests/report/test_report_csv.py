@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from ablax import atomic
+from ablax.errors import ReportError
 from ablax.report.csvfile import COLUMNS, read_results, result_rows, summary_csv, write_results
-from ablax.report.results import ReportError, Variant
+from ablax.report.results import Variant
 from ablax.report.statistics import comparisons_with_baseline
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablax.errors import ReportError
 from ablax.report.curve_panels import CurvePanels, spread
-from ablax.report.results import Curve, ReportError
+from ablax.report.results import Curve
 
 PANELS = {
     "dense": ("full", "without_7", "never_run"),

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from ablax.errors import ReportError
 from ablax.report.flatness import flattened, mean_curve, variant_flatness
-from ablax.report.results import Curve, ReportError
+from ablax.report.results import Curve
 
 
 def curve(losses) -> Curve:

@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
+from ablax.errors import ReportError
 from ablax.report.content import Heading, blocks, limits, sources
 from ablax.report.drawing import look, wrapped
 from ablax.report.flatness import variant_flatness
@@ -28,7 +29,7 @@ from ablax.report.plots import (
     drops_figure,
     errors_figure,
 )
-from ablax.report.results import Claim, ReportError
+from ablax.report.results import Claim
 from ablax.report.statistics import comparisons_with_baseline, summary
 from ablax.report.tables import SMALL_LOSS_NOTE, TRAINING_NOTE
 from ablax.report.verdict import verdict

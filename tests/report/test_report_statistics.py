@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy import stats
 
-from ablax.report.results import Curve, ReportError
+from ablax.errors import ReportError
+from ablax.report.results import Curve
 from ablax.report.statistics import (
     comparison,
     comparisons_with_baseline,

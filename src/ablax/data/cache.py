@@ -33,14 +33,6 @@ _NO_ROOM = (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger(__name__)
 
 
-def default_root() -> Path:
-    """`ABLAX_CACHE`, else `ablax` in the user's cache folder (`XDG_CACHE_HOME` or `~/.cache`)."""
-    if given := os.environ.get("ABLAX_CACHE"):
-        return Path(given).expanduser()
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "ablax"
-
-
 def build_once(place: Path, build: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
     """What `build` returned when it filled `place`; it is called only if `place` is not whole.
 

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from ablax.atomic import default_root
 from ablax.data import cache as cache_folder
 from ablax.data import tfds_folder
 from ablax.data.digits import DISTORTED, load_digits
@@ -72,7 +73,7 @@ def load(
     prepared = tfds_folder.open_set(address, folder)
     label = f"{image_size}" if image_size else "native"
     name = f"{prepared.name.replace('/', '-')}-{label}-{prepared.fingerprint()}"
-    place = (cache_folder.default_root() if cache is None else Path(cache)) / name
+    place = (default_root() if cache is None else Path(cache)) / name
     about = cache_folder.build_once(
         place, lambda new: _decode_into(new, prepared, image_size, progress)
     )

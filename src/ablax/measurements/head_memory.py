@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 
+import jax
+import jax.numpy as jnp
+
 from ablax.analysis.conventions import USUAL
-from ablax.core import ImageShape, Network
-from ablax.costs.network import Case, network_cost
+from ablax.analysis.cost import cost
+from ablax.core import ImageShape, Network, abstract_variables
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
 from ablax.report.forms import Column, Table, number, scaled
@@ -70,7 +73,10 @@ def part_costs(network: Network, image_shape: ImageShape) -> dict[str, dict[str,
         >>> part_costs(lenet5(), (32, 32, 1))["head"]["parameters"]
         11014.0
     """
-    rows = network_cost(Case("the network", network, image_shape), USUAL)
+    variables = abstract_variables(network, image_shape)
+    kept = {name: tree for name, tree in variables.items() if name in ("params", "batch_stats")}
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    rows = cost(network.apply, kept, image, convention=USUAL)
     found = {}
     for part in (REST, HEAD):
         own = [row for row in rows if (row.path.split("/")[0] in network.head) == (part == HEAD)]

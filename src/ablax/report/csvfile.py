@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from ablax.errors import ReportError
 from ablax.report.files import write_atomically
-from ablax.report.results import ReportError, Run, Study, Variant
+from ablax.report.results import Run, Study, Variant
 from ablax.report.statistics import comparisons_with_baseline, summary
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ablax.errors import nearest
+from ablax.errors import ReportError, nearest
 from ablax.report.drawing import (
     COLORS,
     WIDTH,
@@ -23,7 +23,7 @@ from ablax.report.drawing import (
     wrapped,
     write_caption,
 )
-from ablax.report.results import ReportError, Run, Study
+from ablax.report.results import Run, Study
 from ablax.report.section import Picture
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ablax.atomic import write_atomic
-from ablax.report.results import ReportError
+from ablax.errors import ReportError
 
 
 def write_atomically(path: Path, content: str | bytes) -> Path:

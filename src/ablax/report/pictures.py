@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from ablax.errors import ReportError
 from ablax.report.drawing import settings
 from ablax.report.files import write_atomically
 from ablax.report.plots import (
@@ -14,7 +15,7 @@ from ablax.report.plots import (
     drops_figure,
     errors_figure,
 )
-from ablax.report.results import ReportError, Study
+from ablax.report.results import Study
 from ablax.report.section import Picture
 from ablax.report.tables import TRAINING_NOTE
 

@@ -13,13 +13,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from ablax.errors import AblaxError, nearest
+from ablax.errors import ReportError, nearest
 from ablax.report.quantity import QUANTITIES, Quantity, Row
 from ablax.report.section import Section
-
-
-class ReportError(AblaxError):
-    """A study that contradicts itself, or a file of results that cannot be read or written."""
 
 
 @dataclass(frozen=True)

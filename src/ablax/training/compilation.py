@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-from ablax.data.cache import default_root
+from ablax.atomic import default_root
 
 
 def cache_folder() -> Path:
