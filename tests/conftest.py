@@ -1,4 +1,4 @@
-"""Every shape and type is checked while the tests run: this makes the check cheaper, not weaker.
+"""Where compiled programs are kept, and a cheaper check of every shape and type, not a weaker one.
 
 `--jaxtyping-packages` (pyproject.toml) puts `jaxtyping.jaxtyped` on every function and dataclass.
 Its own form calls the type checker twice a call, on the arguments and then on the arguments and the
@@ -11,10 +11,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import os
 import types
 import typing
+from pathlib import Path
 
+import jax
 import jaxtyping
+
+# Compiled programs are kept between runs, beside pytest's own cache (`make clean` removes both) and
+# not in the user's, where a command run inside a test would put them. XLA's input is the key: a
+# changed program is compiled. JAX reports a program that it read as one that it compiled, so that
+# tests which count compilations see the same number.
+COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "xla"
+for name, value in {
+    "jax_compilation_cache_dir": str(COMPILED),
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)  # for the processes that tests start
 
 ORIGINAL = jaxtyping.jaxtyped
 SIZES = jaxtyping.jaxtyped("context")
