@@ -18,6 +18,7 @@ from pathlib import Path
 
 import jax
 import jaxtyping
+from beartype import BeartypeConf
 
 # Compiled programs are kept between runs, beside pytest's own cache (`make clean` removes both) and
 # not in the user's, where a command run inside a test would put them. XLA's input is the key: a
@@ -34,6 +35,7 @@ for name, value in {
 
 ORIGINAL = jaxtyping.jaxtyped
 SIZES = jaxtyping.jaxtyped("context")
+REFUSAL = BeartypeConf(violation_type=jaxtyping.TypeCheckError)  # a TypeError
 
 
 def resolved(hint, names):
@@ -96,7 +98,7 @@ def checked_initializer(fn, typechecker):
         for p in signature.parameters.values()
         if p.annotation is not inspect.Parameter.empty
     }
-    check = typechecker(stub)
+    check = typechecker(stub, conf=REFUSAL)
 
     @functools.wraps(fn)
     def initialize(*args, **kwargs):
@@ -113,7 +115,7 @@ def checked_function(fn, typechecker):
     if not fn.__annotations__ or getattr(fn, "__no_type_check__", False):
         return fn
     hints = {name: resolved(hint, fn.__globals__) for name, hint in fn.__annotations__.items()}
-    checked = typechecker(with_hints(fn, hints))
+    checked = typechecker(with_hints(fn, hints), conf=REFUSAL)
     if not any(has_sizes(hint) for hint in hints.values()):
         return functools.update_wrapper(checked, fn)
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not CHECKED, reason="run without --jaxtyping-pac
     ids=["a dataclass", "a layer", "a keyword", "a function", "another size", "another dtype"],
 )
 def test_a_wrong_type_or_shape_is_refused(wrong):
-    with pytest.raises(Exception, match="violates type hint"):
+    with pytest.raises(TypeError, match="violates type hint"):
         wrong()
 
 
