@@ -40,7 +40,7 @@ SINGLE = Network(
     Layers(v=Vectorize(), fc=Dense(3)),
 )
 TWO = ensemble_of(2)(SINGLE)
-IMAGES = jax.random.normal(jax.random.key(7), (4, *SHAPE))
+IMAGES = jnp.asarray(np.random.default_rng(7).normal(size=(4, *SHAPE)), jnp.float32)
 
 
 def of_member(variables, number):

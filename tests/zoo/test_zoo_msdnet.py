@@ -157,7 +157,7 @@ def test_scores_come_from_the_cheapest_to_the_last_whatever_the_alphabet_says():
 def test_a_truncated_network_gives_the_scores_of_its_classifier_bit_for_bit():
     network, shape = small(), (16, 16, 3)
     variables = initialize(network, 0, shape)
-    images = jax.random.normal(jax.random.key(1), (2, *shape))
+    images = jnp.asarray(np.random.default_rng(1).normal(size=(2, *shape)), jnp.float32)
     scores = anytime_scores(network, variables, images)
     np.testing.assert_array_equal(scores[-1], network.apply(variables, images))
     for number in (1, 2):
@@ -182,7 +182,10 @@ def test_a_truncated_network_has_no_cell_its_classifier_cannot_see():
 def test_every_parameter_gets_a_gradient_from_the_sum_of_all_losses():
     network, shape = small(), (16, 16, 3)
     variables = initialize(network, 0, shape)
-    images, labels = jax.random.normal(jax.random.key(1), (4, *shape)), jnp.arange(4)
+    images, labels = (
+        jnp.asarray(np.random.default_rng(1).normal(size=(4, *shape)), jnp.float32),
+        jnp.arange(4),
+    )
 
     def loss(params):
         state = {"params": params, "batch_stats": variables["batch_stats"]}

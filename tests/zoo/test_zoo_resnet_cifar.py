@@ -107,7 +107,7 @@ def test_the_folded_network_gives_the_same_scores_and_gradients():
     network, shape = resnet_cifar(14, 4, features=4), (8, 8, 3)
     folded = fold(Residual)(network)
     assert list(folded.body) == ["res2a_to_res2b", "res3a", "res3b", "res4a", "res4b"]
-    images = jax.random.normal(jax.random.key(1), (2, *shape))
+    images = jnp.asarray(np.random.default_rng(1).normal(size=(2, *shape)), jnp.float32)
     variables = initialize(network, 0, shape)
     stacked = fold_variables(network, variables, Residual)
 

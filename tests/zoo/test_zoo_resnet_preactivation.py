@@ -100,7 +100,7 @@ def test_every_kernel_starts_bit_equal_in_all_orders():
 
 def block_outputs(order):
     """Numbers of both signs, and what a block of four features makes of them."""
-    x = jax.random.normal(jax.random.key(0), (2, 4, 4, 4))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 4, 4)), jnp.float32)
     block = order(basic, option_a)(4, 4, 1)
     return x, jax.jit(lambda: block.init_with_output(jax.random.key(1), x)[0])()
 
@@ -120,7 +120,7 @@ def test_only_the_preactivated_orders_and_c_leave_the_sum_alone():
 
 def test_a_preactivated_block_with_zero_kernels_is_the_identity():
     block = full_preactivation(basic, option_a)(4, 4, 1)
-    x = jax.random.normal(jax.random.key(0), (2, 4, 4, 4))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 4, 4)), jnp.float32)
     shapes = jax.eval_shape(block.init, jax.random.key(1), x)
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     np.testing.assert_array_equal(jax.jit(block.apply)(zeros, x), x)
