@@ -34,7 +34,7 @@ import optax
 from other_python import TORCH_PYTHON, Timed, in_another_python, serve, torch_version
 from plain_flax import plain_flax
 
-from ablax.analysis.conventions import USUAL
+from ablax.analysis.cost import USUAL
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import Network, initialize
 from ablax.costs.network import Case, network_cost

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 
-from ablax.analysis.conventions import LECTURE, USUAL
-from ablax.analysis.cost import cost, fold, macs
+from ablax.analysis.cost import LECTURE, USUAL, cost, fold, macs
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from ablax.analysis.cost import cost
-from ablax.analysis.data_flow import data_flow
+from ablax.analysis.graph import data_flow
 from ablax.core import Layers, abstract_variables, chain
 from ablax.layers import Convolution, MaxPool, Parallel, ReLU
 from ablax.layers.repeat import Repeat

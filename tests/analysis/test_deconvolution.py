@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.analysis.deconvolution import backward_pictures, strongest, with_rectifier_rule
+from ablax.analysis.saliency import backward_pictures, strongest, with_rectifier_rule
 from ablax.layers.activation import relu, relu6
 from ablax.layers.pooling import max_pool
 

@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 from jax.extend.source_info_util import new_name_stack
 
-from ablax.analysis.equations import equations, layer_names
+from ablax.analysis.jaxpr import equations, layer_names
 
 SQUARE = jax.ShapeDtypeStruct((2, 2), jnp.float32)
 

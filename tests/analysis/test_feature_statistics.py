@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ablax.analysis.feature_statistics import Running, feature_statistics
+from ablax.analysis.features import Running, feature_statistics
 
 
 def of(*batches, **options):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ablax.analysis.filters import filter_mosaic, first_kernel, map_mosaic, mosaic, normalized
+from ablax.analysis.features import filter_mosaic, first_kernel, map_mosaic, mosaic, normalized
 
 
 def test_mosaic_of_three_tiles_by_hand():

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.analysis.gradient_check import check_gradient
-from ablax.analysis.slopes import compare
+from ablax.analysis.gradient_check import check_gradient, compare
 
 
 def drawn(seed, *shape):

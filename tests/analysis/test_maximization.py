@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from ablax.analysis.maximization import (
-    Ascent,
-    blurred,
-    inceptionism,
-    maximize,
-    roughness_gradient,
-)
+from ablax.analysis.maximization import Ascent, blurred, inceptionism, maximize, roughness_gradient
 
 
 def drawn(seed, *shape):

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from ablax.analysis.cost import macs
-from ablax.analysis.equations import equations
-from ablax.analysis.training_cost import fold_training, training_cost
+from ablax.analysis.cost import fold_training, macs, training_cost
+from ablax.analysis.jaxpr import equations
 
 
 def shape(*sizes):

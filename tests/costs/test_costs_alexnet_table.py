@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablax.analysis.conventions import LECTURE
+from ablax.analysis.cost import LECTURE
 from ablax.costs.layouts import lecture_table
 from ablax.costs.network import case, network_cost
 from ablax.costs.tables import written

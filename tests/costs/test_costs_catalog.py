@@ -2,8 +2,7 @@
 
 import pytest
 
-from ablax.analysis.conventions import LECTURE, USUAL
-from ablax.analysis.cost import fold
+from ablax.analysis.cost import LECTURE, USUAL, fold
 from ablax.costs.network import case, network_cost, network_training_cost
 from ablax.errors import AblaxError
 from ablax.zoo import CATALOG, find

@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from ablax.analysis.conventions import USUAL
+from ablax.analysis.cost import USUAL
 from ablax.costs.machine import Machine, measure
 from ablax.costs.network import case, network_cost
 from ablax.costs.plots import depth_figure, errors_figure, networks_with_errors, roofline_figure

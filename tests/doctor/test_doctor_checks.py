@@ -310,7 +310,7 @@ def test_divergence_of_a_run_is_a_loss_that_is_no_number_or_that_rose():
 
 
 def test_units_repeat_another_from_a_correlation_of_095():
-    from ablax.analysis.feature_statistics import Running
+    from ablax.analysis.features import Running
 
     one = np.random.default_rng(0).normal(size=(4000, 3))
     one[:, 1] = -one[:, 0] + 0.1 * one[:, 1]  # |r| = 0.995

@@ -9,7 +9,7 @@ import optax
 import pytest
 from tiny import tiny_network, tiny_split
 
-from ablax.analysis.equations import equations
+from ablax.analysis.jaxpr import equations
 from ablax.config import OptimizerConfig
 from ablax.core import Layers, Network
 from ablax.data.augment import Augmentation

@@ -1,18 +1,561 @@
-"""What a JAX function costs, counted from its jaxpr and never measured."""
+"""What a JAX function costs: multiply-accumulates, parameters and memory, layer by layer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
-from ablax.analysis.conventions import USUAL, Convention
-from ablax.analysis.equations import equations
-from ablax.analysis.flow import Flow, flow
-from ablax.analysis.layers import Layer, layers
-from ablax.analysis.operations import Operation
-from ablax.analysis.product_macs import total_macs
+import jax
+from jax.extend.core import Jaxpr
+
+from ablax.analysis.jax_versions import jaxprs_in_params
+from ablax.analysis.jaxpr import ROOTS, Equation, Flow, Step, Value, equations, flow
+
+# ------------------------------------------------------------------------------------------
+# What a few steps that belong together are called: convolution 3x3/2, max pool, softmax, ...
+
+Family = Literal[
+    "convolution",
+    "dense",
+    "product",
+    "pool",
+    "response normalization",
+    "normalization",
+    "softmax",
+    "nonlinearity",
+    "elementwise",
+    "reduction",
+    "rearrangement",
+    "block",
+    "unread",
+]
+
+PRODUCTS = frozenset({"conv_general_dilated", "dot_general"})
+# Numbers go to another place and stay what they are.
+MOVES = frozenset(
+    {
+        *("transpose", "concatenate", "pad", "slice", "split", "gather", "rev", "dynamic_slice"),
+        *("dynamic_update_slice", "select_and_gather_add", "scatter", "squeeze", "tile", "iota"),
+        *("platform_index", "copy", "reshape"),
+    }
+)
+_COMPARISONS = frozenset({"gt", "ge", "lt", "le", "eq", "ne"})
+_ARITHMETIC = {"add": "add", "add_any": "add", "sub": "subtract", "mul": "multiply", "max": "max"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a layer does.
+
+    Attributes:
+        name: For a reader, such as `"convolution 3x3/2"`.
+        family: The kind of law by which it is counted.
+        window: Height and width of the window (of the channels, for a response normalization).
+        stride: Its steps.
+        padding: Rows and columns added in total, above and below together.
+        groups: Of a convolution.
+        features: Output channels of a convolution or a dense layer.
+    """
+
+    name: str
+    family: Family
+    window: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    groups: int = 1
+    features: int = 0
+
+
+def operation(steps: Sequence[Step], outside: Sequence[Value]) -> Operation:
+    """Name what a few steps do together.
+
+    Args:
+        steps: Those of one layer, in order; at most one product among them.
+        outside: The activations that they read and have not written.
+
+    Returns:
+        The operation.
+    """
+    for step in steps:
+        if step.equation.primitive == "conv_general_dilated":
+            return _convolution(step)
+        if step.equation.primitive == "dot_general":
+            return _product(step)
+    names = {step.equation.primitive for step in steps}
+    if names <= MOVES | {"neg"}:
+        return _move(names)
+    window = next((s for s in steps if s.equation.primitive.startswith("reduce_window")), None)
+    if window is not None:
+        return _windows(window, names)
+    if "exp" in names and {"reduce_sum", "reduce_max"} & names:
+        return Operation("softmax", "softmax")
+    if names & ROOTS:
+        return Operation(_normalization(steps), "normalization")
+    return _reduction(steps) or _elementwise(steps, names, outside)
+
+
+def _convolution(step: Step) -> Operation:
+    params = step.equation.params
+    _, channels, *places = params["dimension_numbers"].rhs_spec
+    kernel = step.equation.inputs[1].shape
+    window = tuple(kernel[axis] for axis in places)
+    groups, gaps = params["feature_group_count"], tuple(params["lhs_dilation"])
+    features = kernel[params["dimension_numbers"].rhs_spec[0]]
+    stride = tuple(params["window_strides"])
+    name = "convolution"
+    if any(gap > 1 for gap in gaps):
+        name, stride = "transposed convolution", gaps
+    if groups > 1 and kernel[channels] == 1:
+        name = "depthwise" if name == "convolution" else "transposed depthwise"
+    name += _placed(window, stride)
+    if groups > 1 and kernel[channels] > 1:
+        name += f", {groups} groups"
+    if any(gap > 1 for gap in params["rhs_dilation"]):
+        name += f", dilation {_sizes(tuple(params['rhs_dilation']))}"
+    padding = tuple(int(low + high) for low, high in params["padding"])
+    return Operation(name, "convolution", window, stride, padding, groups, features)
+
+
+def _product(step: Step) -> Operation:
+    if {value.kind for value in step.reads} != {"activation", "parameter"}:
+        return Operation("matrix product", "product")
+    place = [value.kind for value in step.reads].index("parameter")
+    (contracted, batched) = step.equation.params["dimension_numbers"]
+    weights = step.equation.inputs[place].shape
+    summed = {*contracted[place], *batched[place]}
+    features = math.prod(size for axis, size in enumerate(weights) if axis not in summed)
+    return Operation("dense", "dense", features=features)
+
+
+def _windows(step: Step, names: set[str]) -> Operation:
+    params = step.equation.params
+    window, stride = tuple(params["window_dimensions"]), tuple(params["window_strides"])
+    padding = tuple(int(low + high) for low, high in params["padding"])
+    if len(window) > 1 and all(size == 1 for size in window[:-1]) and names & (ROOTS | {"div"}):
+        return Operation("response normalization", "response normalization", window[-1:])
+    # the axes of images and channels, where the window has one place
+    axes = [axis for axis in range(len(window)) if 0 < axis < len(window) - 1] or [
+        *range(len(window))
+    ]
+    window, stride, padding = (
+        tuple(sizes[axis] for axis in axes) for sizes in (window, stride, padding)
+    )
+    kind = step.equation.primitive.removeprefix("reduce_window").strip("_")
+    if kind == "max":
+        kind = "min" if "neg" in names else "max"
+    name = {"max": "max pool", "min": "min pool", "sum": "average pool"}.get(kind, "pool")
+    if name == "average pool" and not names & {"mul", "div"}:
+        name = "sum pool"
+    return Operation(name + _placed(window, stride), "pool", window, stride, padding)
+
+
+def _normalization(steps: Sequence[Step]) -> str:
+    """Batch normalization that uses kept statistics reduces nothing."""
+    sums = [step for step in steps if step.equation.primitive == "reduce_sum"]
+    rooted = any(s.equation.primitive in ROOTS and s.reads[0].kind == "activation" for s in steps)
+    if not sums and rooted:
+        return "root or power"
+    if not sums or all(0 in step.equation.params["axes"] for step in sums):
+        return "batch normalization"
+    return "normalization"
+
+
+def _reduction(steps: Sequence[Step]) -> Operation | None:
+    """The sum, mean or greatest of whole axes."""
+    found = [s for s in steps if s.equation.primitive.startswith(("reduce_", "arg", "cum"))]
+    if not found:
+        return None
+    step = found[0]
+    name, axes = step.equation.primitive, step.equation.params.get("axes", ())
+    shape = step.equation.inputs[0].shape
+    maps = len(shape) > 2 and tuple(axes) == tuple(range(1, len(shape) - 1))
+    window = tuple(shape[axis] for axis in axes)
+    divided = {"div", "mul"} & {s.equation.primitive for s in steps}
+    if maps and name == "reduce_sum" and divided:
+        zero = (0,) * len(window)
+        return Operation("global average pool", "pool", window, (1,) * len(window), zero)
+    if maps and name == "reduce_max":
+        zero = (0,) * len(window)
+        return Operation("global max pool", "pool", window, (1,) * len(window), zero)
+    mean = name == "reduce_sum" and divided
+    return Operation("mean" if mean else name.replace("_", " "), "reduction")
+
+
+def _elementwise(steps: Sequence[Step], names: set[str], outside: Sequence[Value]) -> Operation:
+    names = names - MOVES
+    if len({value.origin for value in outside}) > 1:
+        name = (
+            _ARITHMETIC.get(next(iter(names)), "elementwise") if len(names) == 1 else "elementwise"
+        )
+        return Operation(name, "elementwise")
+    if names <= {"add", "sub", "mul", "div", "neg"}:
+        if any(value.rooted for step in steps for value in step.reads):
+            return Operation("batch normalization", "normalization")
+        return Operation("scale and offset", "elementwise")
+    if "select_n" in names and not names & _COMPARISONS:
+        return Operation("mask", "elementwise")  # chosen elsewhere, as by dropout
+    limits = {value.literal for s in steps for value in s.reads if value.literal is not None}
+    if names == {"max"} and limits == {0}:
+        return Operation("ReLU", "nonlinearity")
+    if names <= {"max", "min", "clamp"} and limits == {0, 6}:
+        return Operation("ReLU6", "nonlinearity")
+    known = {"logistic": "sigmoid", "tanh": "tanh", "erf": "GELU", "exp": "exponential"}
+    if len(names) == 1:
+        (name,) = names
+        return Operation(known.get(name, name.replace("_", " ")), "nonlinearity")
+    return Operation("nonlinearity", "nonlinearity")
+
+
+def _move(names: set[str]) -> Operation:
+    for name in ("concatenate", "split", "transpose", "pad", "gather", "slice"):
+        if name in names:
+            return Operation(name, "rearrangement")
+    return Operation("negate" if names == {"neg"} else "rearrangement", "rearrangement")
+
+
+def _placed(window: tuple[int, ...], stride: tuple[int, ...]) -> str:
+    """Such as ` 3x3/2`."""
+    moved = "" if all(step == 1 for step in stride) else f"/{_sizes(stride)}"
+    return f" {'x'.join(map(str, window))}{moved}" if window else ""
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+
+
+# ------------------------------------------------------------------------------------------
+# The layers of a function: steps under one name that belong together.
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A few steps that a table shows as one row.
+
+    Attributes:
+        path: The names around it, outermost first.
+        operation: What it does.
+        steps: Its steps, in order.
+        reads: The activations that it reads and has not written, each once.
+        writes: The activations that others read, or that are results.
+        leaves: The parameters that it reads, by number.
+    """
+
+    path: tuple[str, ...]
+    operation: Operation
+    steps: tuple[Step, ...]
+    reads: tuple[Value, ...]
+    writes: tuple[Value, ...]
+    leaves: frozenset[int]
+
+    @property
+    def trips(self) -> int | None:
+        """How often it runs."""
+        return self.steps[0].equation.trips
+
+    @property
+    def main(self) -> Step:
+        """The product, or the last step."""
+        products = [step for step in self.steps if step.equation.primitive in PRODUCTS]
+        return products[0] if products else self.steps[-1]
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether a parameter is added behind a product."""
+        return bool(self.bias_leaves)
+
+    @property
+    def bias_leaves(self) -> frozenset[int]:
+        """The parameters that are added behind a product."""
+        if self.operation.family not in ("convolution", "dense", "product"):
+            return frozenset()
+        added = (step for step in self.steps if adds_parameter(step))
+        return frozenset().union(*(value.leaves for step in added for value in step.reads))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of the largest activation that it reads, as it reads it."""
+        outside = set(self.reads)
+        steps = (self.main,) if self.main.equation.primitive in PRODUCTS else self.steps
+        read = [v.shape for step in steps for v in step.reads if v.origin in outside]
+        return max(read, key=math.prod, default=())
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of what it writes last."""
+        return (self.writes or self.steps[-1].writes)[-1].shape
+
+    @property
+    def note(self) -> str:
+        """What a reader of the row has to know."""
+        words = []
+        if self.steps[0].chosen:
+            words.append("dearest branch of a cond")
+        if self.trips is not None and self.trips > 1:
+            words.append(f"runs {self.trips} times")
+        return ", ".join(words)
+
+
+def layers(traced: Flow) -> list[Layer]:
+    """The layers of a function, in the order of execution.
+
+    Steps that stand one behind the other under one name are one layer; a product or a maximum over
+    windows begins another, and keeps its bias. Where every layer has a name of its own, as in
+    Linen, that gives the layers as written; in a function without names, every product a layer and
+    what stands between two a layer. What prepares parameters or constants alone is no layer.
+
+    Args:
+        traced: What `flow` gives.
+
+    Returns:
+        The layers; one that only looks at its input in another shape is left out.
+    """
+    pieces = [piece for run in _runs(traced.steps) for piece in _pieces(run)]
+    read: dict[Value, set[int]] = {}
+    for place, piece in enumerate(pieces):
+        for step in piece:
+            for value in step.reads:
+                read.setdefault(value.origin, set()).add(place)
+    results = {value.origin for value in (*traced.outputs, *traced.escaped)}
+    return [_layer(piece, place, read, results) for place, piece in enumerate(pieces)]
+
+
+def _runs(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """Steps that work on activations, one name after another."""
+    working = [
+        step
+        for step in steps
+        if step.equation.primitive in PRODUCTS
+        or any(value.kind == "activation" for value in step.reads)
+    ]
+    for _, run in groupby(working, key=lambda step: (step.equation.scope, step.equation.trips)):
+        yield list(run)
+
+
+def _pieces(run: list[Step]) -> Iterator[list[Step]]:
+    """Cut what stands under one name where a new layer begins."""
+    piece: list[Step] = []
+    closed = False  # is the piece a product or pool that only takes its bias?
+    for step in run:
+        name = step.equation.primitive
+        begins = name in PRODUCTS or name == "reduce_window_max"
+        # a change of place or sign belongs to what follows
+        prepared = begins and all(s.equation.primitive in MOVES | {"neg"} for s in piece)
+        kept = closed and not begins and (adds_parameter(step) or name in MOVES | {"neg"})
+        if piece and not prepared and not kept and (begins or closed):
+            yield piece
+            piece, closed = [], False
+        piece.append(step)
+        closed = closed or begins
+    if piece:
+        yield piece
+
+
+def adds_parameter(step: Step) -> bool:
+    """Whether a step adds a parameter to an activation, as a bias is added."""
+    kinds = sorted(value.kind for value in step.reads)
+    return step.equation.primitive in ("add", "add_any") and kinds == ["activation", "parameter"]
+
+
+def _layer(
+    piece: list[Step], place: int, read: dict[Value, set[int]], results: set[Value]
+) -> Layer:
+    written = {value for step in piece for value in step.writes}
+    reads: dict[Value, None] = {}
+    leaves: set[int] = set()
+    for step in piece:
+        for value in step.reads:
+            leaves |= value.leaves
+            if value.kind == "activation" and value.origin not in written:
+                reads.setdefault(value.origin)
+    writes = tuple(
+        value
+        for step in piece
+        for value in step.writes
+        if value in results or read.get(value, set()) - {place}
+    )
+    outside = tuple(reads)
+    path = piece[0].equation.scope
+    return Layer(path, operation(piece, outside), tuple(piece), outside, writes, frozenset(leaves))
+
+
+# ------------------------------------------------------------------------------------------
+# The laws of products: what a convolution and a matrix product cost.
+
+
+def convolution_macs(equation: Equation) -> int:
+    """Multiply-accumulates of one `conv_general_dilated`: outputs × taps × channels a group.
+
+    macs = (N · P · Q · features) · (R · S · C / groups)
+
+    with an output of P × Q, a kernel of R × S and C input channels. Taps on padding count, as in
+    the papers' tables; stride enters through the output size; dilation costs nothing. With
+    `batch_group_count` the output has that many times fewer images, and the law is the same.
+
+    Args:
+        equation: An equation whose primitive is `conv_general_dilated`.
+
+    Returns:
+        The multiply-accumulates of one trip.
+
+    References:
+        V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
+        Survey", the equation of a convolutional layer.
+    """
+    # The zeros of an input dilation (`lhs_dilation`, of a backward or transposed convolution) count
+    # like those of the padding, outputs × taps: the law is the size of the sums as they are written
+    # and does not guess which products with zero a device leaves out.
+    kernel = equation.inputs[1].shape
+    _, *reduced = equation.params["dimension_numbers"].rhs_spec  # all but the output features
+    return math.prod(equation.outputs[0].shape) * math.prod(kernel[axis] for axis in reduced)
+
+
+def product_macs(equation: Equation) -> int:
+    """Multiply-accumulates of one `dot_general`: outputs × the length of the sums.
+
+    macs = (batch · rows · columns) · inner
+
+    Args:
+        equation: An equation whose primitive is `dot_general`.
+
+    Returns:
+        The multiply-accumulates of one trip.
+    """
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    left = equation.inputs[0].shape
+    return math.prod(equation.outputs[0].shape) * math.prod(left[axis] for axis in contracted)
+
+
+#: What one trip of a product costs.
+LAWS: Mapping[str, Callable[[Equation], int]] = MappingProxyType(
+    {"conv_general_dilated": convolution_macs, "dot_general": product_macs}
+)
+
+
+def total_macs(equation: Equation) -> int:
+    """Multiply-accumulates of all trips of one equation; 0 when it is no product.
+
+    Raises:
+        ValueError: A product stands where nobody can say how often it runs: in a `while` loop, or
+            in a primitive that we do not look into.
+    """
+    law = LAWS.get(equation.primitive)
+    where = "/".join(equation.scope) or "outside every layer"
+    if law is None:
+        if hidden := _first_product(equation.params):
+            raise ValueError(
+                f"a {hidden} stands inside `{equation.primitive}` ({where}), which is not looked "
+                "into, so its cost is unknown; give a function that calls it directly"
+            )
+        return 0
+    if equation.trips is None:
+        raise ValueError(
+            f"a {equation.primitive} stands in a `while` loop ({where}), whose number of trips is "
+            "unknown; use `jax.lax.scan`, or `fori_loop` with constant bounds"
+        )
+    return law(equation) * equation.trips
+
+
+def _first_product(params: Mapping[str, Any]) -> str | None:
+    """The first product inside the jaxprs of a leaf equation, at any depth."""
+    inner: list[Jaxpr] = list(jaxprs_in_params(dict(params)))
+    for jaxpr in inner:
+        for eqn in jaxpr.eqns:
+            name = eqn.primitive.name
+            if name in LAWS:
+                return name
+            if found := _first_product(eqn.params):
+                return found
+    return None
+
+
+# ------------------------------------------------------------------------------------------
+# What counts: the usual convention of the papers, and the one of the lecture's AlexNet table.
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A way of counting.
+
+    Attributes:
+        name: What the foot of a table calls it.
+        says: What counts, in a sentence or two for that foot.
+        macs: The multiply-accumulates of a layer, all its trips.
+        stored: The numbers that a layer stores as parameters; from the layer and the numbers of
+            each parameter (0 for one that is not learned).
+    """
+
+    name: str
+    says: str
+    macs: Callable[[Layer], int]
+    stored: Callable[[Layer, Sequence[int]], int]
+
+
+def _usual_macs(layer: Layer) -> int:
+    return sum(total_macs(step.equation) for step in layer.steps)
+
+
+def _usual_stored(layer: Layer, sizes: Sequence[int]) -> int:
+    return sum(sizes[leaf] for leaf in layer.leaves)
+
+
+def _lecture_macs(layer: Layer) -> int:
+    """One product more for every output with a bias; of the rest what an output takes."""
+    trips = 1 if layer.trips is None else layer.trips
+    out = math.prod(layer.output_shape)
+    family = layer.operation.family
+    products = _usual_macs(layer)
+    if family in ("convolution", "dense", "product"):
+        return products + (out * trips if layer.has_bias else 0)
+    if family == "pool":
+        return out * trips * math.prod(layer.operation.window)
+    if family == "response normalization":
+        return out * trips * (2 * layer.operation.window[0] - 1)
+    if family == "elementwise":
+        return out * trips * max(1, len(layer.reads) - 1)
+    if family == "reduction":
+        return math.prod(layer.input_shape) * trips
+    return 0 if family == "rearrangement" else out * trips
+
+
+def _lecture_stored(layer: Layer, sizes: Sequence[int]) -> int:
+    biases = layer.bias_leaves
+    weights = sum(sizes[leaf] for leaf in layer.leaves - biases)
+    # a bias is stored for every place of one image
+    return weights + (math.prod(layer.output_shape[1:]) if biases else 0)
+
+
+USUAL = Convention(
+    name="usual",
+    says=(
+        "multiply-accumulates of convolutions and matrix products alone, padded taps counted; "
+        "parameters are the numbers learned, without running statistics"
+    ),
+    macs=_usual_macs,
+    stored=_usual_stored,
+)
+
+LECTURE = Convention(
+    name="lecture",
+    says=(
+        "as in the AlexNet table of L2: a bias is one multiply-accumulate and one stored number "
+        "for every output; a nonlinearity and a softmax cost 1 for every number, a pool its "
+        "window (3x3: 9), response normalization over n channels 2 n - 1 (n = 5: 9). Where that "
+        "table says nothing: batch normalization and each addition or product of maps cost 1 for "
+        "every number, a sum its length, a rearrangement nothing"
+    ),
+    macs=_lecture_macs,
+    stored=_lecture_stored,
+)
+
+CONVENTIONS = {convention.name: convention for convention in (USUAL, LECTURE)}
+
+
+# ------------------------------------------------------------------------------------------
+# What a JAX function costs, counted from its jaxpr and never measured.
 
 
 @dataclass(frozen=True)
@@ -290,3 +833,216 @@ def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
             path = "/".join(equation.scope)
             by_scope[path] = by_scope.get(path, 0) + total
     return by_scope
+
+
+# ------------------------------------------------------------------------------------------
+# What a step of training costs: the forward pass, both gradients, and what is kept for them.
+#
+# Of a product y = x w the gradient by x and the gradient by w are sums over the same triples of
+# numbers as y, so each costs what y costs. Where x depends on nothing that is learned, nobody asks
+# for its gradient: the first layer has none, and training costs three times the forward pass minus
+# that gradient.
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """What one layer costs in a step of training, in the usual convention.
+
+    Attributes:
+        path: The layer's name.
+        operation: What it does.
+        output_shape: The shape of its output.
+        forward: Multiply-accumulates of the forward pass.
+        by_input: Those of the gradient by its input.
+        by_weights: Those of the gradient by its weights.
+        kept: Numbers that it leaves for the backward pass.
+        kept_bytes: The same in bytes: the mask of a ReLU has one byte a number.
+    """
+
+    path: str
+    operation: Operation
+    output_shape: tuple[int, ...]
+    forward: int
+    by_input: int
+    by_weights: int
+    kept: int
+    kept_bytes: int
+
+    @property
+    def training(self) -> int:
+        """Multiply-accumulates of all three."""
+        return self.forward + self.by_input + self.by_weights
+
+
+def training_cost(
+    fn: Callable[..., Any],
+    *args: Any,
+    parameters: int = 0,
+    statistics: Sequence[str] = ("batch_stats",),
+) -> list[TrainingRow]:
+    """What a step of training `fn` costs, a row a layer; nothing is computed.
+
+    Products alone are counted, as in the usual convention. What is kept are the residuals of
+    `jax.vjp` by the learned parameters, each counted once with the layer that made it; arguments
+    among them are not counted, for they are there anyway. A compiler may keep less and compute
+    again.
+
+    Args:
+        fn: Any function that JAX can trace and differentiate.
+        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
+        parameters: Which argument holds the parameters.
+        statistics: Names in its tree whose leaves are not learned.
+
+    Returns:
+        The rows, in the order of execution.
+
+    Raises:
+        ValueError: As for `cost`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> def two_layers(weights, x):
+        ...     with jax.named_scope("fc6"):
+        ...         x = jnp.tanh(x @ weights[0])
+        ...     with jax.named_scope("fc7"):
+        ...         return x @ weights[1]
+        >>> v, w, x = (jax.ShapeDtypeStruct(s, jnp.float32) for s in ((4, 3), (3, 2), (1, 4)))
+        >>> for row in training_cost(two_layers, (v, w), x):
+        ...     print(row.path, row.operation.name, row.forward, row.by_input, row.by_weights)
+        fc6 dense 12 0 12
+        fc6 tanh 0 0 0
+        fc7 dense 6 6 6
+    """
+    rows = cost(fn, *args, parameters=parameters, statistics=statistics)
+    traced = flow(fn, *args, parameters=parameters, weight=total_macs)
+    sizes = learned_sizes(traced, statistics)
+    trained = _trained(traced, sizes)
+    found = layers(traced)
+    kept = _kept(fn, args, parameters, statistics, found)
+    return [
+        _training_row(row, layer, trained, kept.get(place, []))
+        for place, (row, layer) in enumerate(zip(rows[: len(found)], found, strict=True))
+    ]
+
+
+def _training_row(
+    row: CostRow, layer: Layer, trained: _Trained, kept: Sequence[Value]
+) -> TrainingRow:
+    by_input = by_weights = 0
+    for step in layer.steps:
+        if step.equation.primitive not in PRODUCTS:
+            continue
+        for value in step.reads:
+            if not trained(value):
+                continue
+            if value.kind == "parameter":
+                by_weights += total_macs(step.equation)
+            else:
+                by_input += total_macs(step.equation)
+    return TrainingRow(
+        path=row.path,
+        operation=row.operation,
+        output_shape=row.output_shape,
+        forward=row.macs,
+        by_input=by_input,
+        by_weights=by_weights,
+        kept=sum(value.size for value in kept),
+        kept_bytes=sum(value.size * value.width for value in kept),
+    )
+
+
+_Trained = Callable[[Value], bool]
+
+
+def _trained(traced: Flow, sizes: Sequence[int]) -> _Trained:
+    """Whether a value depends on something that is learned."""
+    free: set[Value] = {value.origin for value in traced.inputs}
+
+    def trained(value: Value) -> bool:
+        if value.kind != "activation":
+            return any(sizes[leaf] for leaf in value.leaves)
+        # a slice is as its whole; what a loop carries may depend on all that stands in it
+        whole = value.origin if value.origin.whole is None else value.origin.whole
+        return whole not in free
+
+    for step in traced.steps:
+        if not any(trained(value) for value in step.reads):
+            free.update(step.writes)
+    return trained
+
+
+def _kept(
+    fn: Callable[..., Any],
+    args: Sequence[Any],
+    parameters: int,
+    statistics: Sequence[str],
+    found: Sequence[Layer],
+) -> dict[int, list[Value]]:
+    """What is kept for the backward pass, by the layer that makes it."""
+    leaves, tree = jax.tree.flatten(args[parameters])
+    paths = [path for path, _ in jax.tree.leaves_with_path(args[parameters])]
+    learned = [not {str(getattr(k, "key", k)) for k in path} & set(statistics) for path in paths]
+
+    def residuals(parameters_and_rest: Any, *others: Any) -> Any:
+        def of_learned(given: list[Any]) -> Any:
+            turn = iter(given)
+            whole = [
+                next(turn) if own else leaf
+                for own, leaf in zip(learned, parameters_and_rest, strict=True)
+            ]
+            filled = [*others[:parameters], jax.tree.unflatten(tree, whole), *others[parameters:]]
+            return fn(*filled)
+
+        given = [leaf for own, leaf in zip(learned, parameters_and_rest, strict=True) if own]
+        return jax.tree.leaves(jax.vjp(of_learned, given)[1])
+
+    others = [argument for place, argument in enumerate(args) if place != parameters]
+    traced = flow(residuals, leaves, *others, parameters=0, weight=total_macs)
+    kept: dict[int, list[Value]] = {}
+    for value in dict.fromkeys(output.origin for output in traced.outputs):
+        if value.kind == "activation" and value in traced.scopes:  # arguments are in none
+            kept.setdefault(_place(traced.scopes[value], found), []).append(value)
+    return kept
+
+
+def _place(scope: tuple[str, ...], found: Sequence[Layer]) -> int:
+    """The last layer of that name, or of the longest part of it that names one."""
+    for length in range(len(scope), -1, -1):
+        places = [n for n, layer in enumerate(found) if layer.path[:length] == scope[:length]]
+        if places:
+            return places[-1]
+    return len(found) - 1
+
+
+def fold_training(rows: Sequence[TrainingRow], depth: int) -> list[TrainingRow]:
+    """The rows of a table, those inside a block added up.
+
+    Args:
+        rows: What `training_cost` gives.
+        depth: How many names of a path are kept.
+
+    Raises:
+        ValueError: The depth is less than 1.
+    """
+    plain = [
+        CostRow(row.path, row.operation, (), row.output_shape, row.forward, 0, 0, 0, 0)
+        for row in rows
+    ]
+    blocks = fold(plain, depth)
+    folded = []
+    grouped = groupby(rows, key=lambda row: "/".join(row.path.split("/")[:depth]))
+    for block, (path, inside) in zip(blocks, grouped, strict=True):
+        held = list(inside)
+        folded.append(
+            replace(
+                held[-1],
+                path=path,
+                operation=block.operation,
+                forward=sum(row.forward for row in held),
+                by_input=sum(row.by_input for row in held),
+                by_weights=sum(row.by_weights for row in held),
+                kept=sum(row.kept for row in held),
+                kept_bytes=sum(row.kept_bytes for row in held),
+            )
+        )
+    return folded

@@ -1,25 +1,34 @@
-"""Intervals of one axis of an image, one for each element of an array, and how they move.
-
-An array that a network computes is described by two numbers an element: the first and the last row
-of the image that the element depends on. Operations on arrays become operations on these numbers:
-a window takes the least and the greatest of its taps, a concatenation concatenates.
-
-Theory asks what a unit would see of an image without end, so padding is not nothing: it holds the
-units that would be there. They are found from the law of an axis: `(period, advance)` says that
-`period` elements further along the intervals lie `advance` rows further down. A convolution has
-period 1, an upsampling by f has period f. On an axis without a law (`None`) padding holds nothing:
-that is how the part of the real image is found that a unit sees.
-"""
+"""Which input elements an output depends on: a rule for every operation."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import jax
 import numpy as np
+from jax.extend.core import Primitive
 from jaxtyping import Float
+
+# ------------------------------------------------------------------------------------------
+# Intervals of one axis of an image, one for each element of an array, and how they move.
+#
+# An array that a network computes is described by two numbers an element: the first and the last
+# row
+# of the image that the element depends on. Operations on arrays become operations on these
+# numbers:
+# a window takes the least and the greatest of its taps, a concatenation concatenates.
+#
+# Theory asks what a unit would see of an image without end, so padding is not nothing: it holds
+# the
+# units that would be there. They are found from the law of an axis: `(period, advance)` says that
+# `period` elements further along the intervals lie `advance` rows further down. A convolution has
+# period 1, an upsampling by f has period f. On an axis without a law (`None`) padding holds
+# nothing:
+# that is how the part of the real image is found that a unit sees.
 
 Ends = Float[np.ndarray, "..."]
 """The first or the last row that each element of an array depends on."""
@@ -300,3 +309,604 @@ def holds(law: Law, low: Ends, high: Ends, axis: int) -> bool:
         if not np.array_equal(earlier + law[1], later):
             return False
     return True
+
+
+# ------------------------------------------------------------------------------------------
+# Laws read off intervals, where an operation moves elements by a table rather than by a rule.
+
+
+def with_laws_found(x: Intervals, low: Ends, high: Ends) -> Intervals:
+    """New intervals, with the law that their middle obeys along each axis.
+
+    A resize repeats its pattern in the middle of the image and bends it at the border; of an
+    endless image the middle goes on.
+
+    Args:
+        x: What the new intervals were made of.
+        low: The new ends; the axes need not be those of `x`.
+        high: The same.
+
+    Returns:
+        The new intervals, bounded where `x` had a law and they have none.
+    """
+    for axis in range(low.ndim):
+        firsts = [np.take(side, [0], axis) for side in (low, high)]
+        if (low == firsts[0]).all() and (high == firsts[1]).all():
+            low, high = firsts
+    lawless = tuple(STILL if length == 1 else None for length in low.shape)
+    if not x.moves:
+        return changed(x, low, high, lawless, bounded=False)
+    found = replace(x, low=low, high=high, laws=lawless)
+    for axis, length in enumerate(low.shape):
+        side = length // 4
+        middle = strided(found, axis, side, length - side, 1)
+        law = _law(middle.low, middle.high, axis) if length > 1 else None
+        if law is not None:
+            laws = tuple(law if place == axis else each for place, each in enumerate(found.laws))
+            found = extended(replace(middle, laws=laws), axis, side, side)
+    irregular = not found.moves and None in found.laws
+    return changed(found, found.low, found.high, found.laws, bounded=irregular)
+
+
+def _law(low: Ends, high: Ends, axis: int) -> Law:
+    """The law of the shortest period, at most half the axis, that moves; None if there is none."""
+    length = low.shape[axis]
+    for period in range(1, length // 2 + 1):
+        earlier = np.take(low, np.arange(length - period), axis)
+        later = np.take(low, np.arange(period, length), axis)
+        there = np.isfinite(earlier) & np.isfinite(later)
+        moved = later[there] - earlier[there]
+        law = (period, int(moved[0])) if moved.size and moved[0] else None
+        if holds(law, low, high, axis):
+            return law
+    return None
+
+
+# ------------------------------------------------------------------------------------------
+# What a rule for a primitive is given and what it gives back.
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What is known of an operand of a primitive.
+
+    Attributes:
+        shape: Its shape.
+        intervals: Of one axis of the image; None if it does not depend on the image.
+        value: Computes it, where it is the same for all arguments; or None.
+    """
+
+    shape: tuple[int, ...]
+    intervals: Intervals | None
+    value: Callable[[], Any] | None = None
+
+
+Params = Mapping[str, Any]
+Operands = Sequence[Operand]
+Shapes = Sequence[tuple[int, ...]]
+Found = list[Intervals | None]
+"""Intervals of each result; None where it does not depend on the image."""
+
+Rule = Callable[[Params, Operands, Shapes], Found]
+
+
+def given(operands: Operands) -> list[Intervals]:
+    """The intervals of the operands that depend on the image."""
+    return [x.intervals for x in operands if x.intervals is not None]
+
+
+def unknown(_: Params, operands: Operands, shapes: Shapes) -> Found:
+    """All of the image, which is surely enough."""
+    rows = given(operands)[0].rows
+    return [whole(len(shape), rows, bounded=True) for shape in shapes]
+
+
+def transposed(x: Intervals, order: Sequence[int]) -> Intervals:
+    """The axes in another order."""
+    laws = tuple(x.laws[axis] for axis in order)
+    return replace(x, low=x.low.transpose(order), high=x.high.transpose(order), laws=laws)
+
+
+def of_rank(x: Intervals, rank: int) -> Intervals:
+    """A number that every element of an array depends on, as intervals of that array."""
+    if x.low.ndim == rank:
+        return x
+    shape = (1,) * rank
+    return replace(x, low=x.low.reshape(shape), high=x.high.reshape(shape), laws=(STILL,) * rank)
+
+
+# ------------------------------------------------------------------------------------------
+# Intervals through a reshape: axes split and merged, and what becomes of their laws.
+
+Group = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def reshaped(x: Intervals, old: Sequence[int], new: Sequence[int]) -> Intervals:
+    """The intervals of `lax.reshape(array, new)`.
+
+    Only axes that change are written out; those of a group that the image does not run along stay
+    of length 1.
+
+    Args:
+        x: The intervals of the array.
+        old: Its shape.
+        new: The shape it gets; as many elements.
+
+    Returns:
+        Intervals with `len(new)` axes.
+    """
+    from_shape: list[int] = []
+    to_shape: list[int] = []
+    laws: list[Law] = []
+    for before, after in groups(old, new):
+        if all(still(x, axis) for axis in before):
+            from_shape += [1] * len(before)
+            to_shape += [1] * len(after)
+            laws += [STILL] * len(after)
+            continue
+        sizes = [new[axis] for axis in after]
+        from_shape += [old[axis] for axis in before]
+        to_shape += sizes
+        if len(before) == len(after) == 1:
+            laws.append(x.laws[before[0]])
+        else:
+            merged = _merged(x.laws, before, old)
+            laws += _split(merged, sizes)
+    low = np.broadcast_to(x.low, from_shape).reshape(to_shape)
+    high = np.broadcast_to(x.high, from_shape).reshape(to_shape)
+    return replace(x, low=low, high=high, laws=tuple(laws))
+
+
+def groups(old: Sequence[int], new: Sequence[int]) -> Iterator[Group]:
+    """The smallest runs of axes, old and new, that hold equally many elements.
+
+    Example:
+        >>> list(groups((2, 6, 5), (2, 3, 2, 5)))
+        [((0,), (0,)), ((1,), (1, 2)), ((2,), (3,))]
+    """
+    i = j = 0
+    while i < len(old) and j < len(new):
+        start, begin = i, j
+        left, right = old[i], new[j]
+        i, j = i + 1, j + 1
+        while left != right:
+            if left < right and i < len(old):
+                left, i = left * old[i], i + 1
+            else:
+                right, j = right * new[j], j + 1
+        if i < len(old) and j == len(new):  # axes of length 1 that are left over
+            i = len(old)
+        if j < len(new) and i == len(old):
+            j = len(new)
+        yield tuple(range(start, i)), tuple(range(begin, j))
+    if i < len(old) or j < len(new):
+        yield tuple(range(i, len(old))), tuple(range(j, len(new)))
+
+
+def _merged(laws: Sequence[Law], axes: Sequence[int], shape: Sequence[int]) -> Law:
+    """The law of several axes laid into one, the last running fastest."""
+    whole: Law = STILL
+    length = 1
+    for axis in axes:
+        law, size = laws[axis], shape[axis]
+        whole = law if length == 1 else _behind(whole, law, size)
+        length *= size
+    return whole
+
+
+def _behind(outer: Law, inner: Law, size: int) -> Law:
+    """The law of an axis whose blocks of `size` elements are laid behind one another."""
+    if outer is None or inner is None:
+        return None
+    period, advance = inner
+    # the inner law goes on from block to block when a block moves as far as its elements do
+    if outer[0] == 1 and size % period == 0 and outer[1] * period == advance * size:
+        return inner
+    return outer[0] * size, outer[1]
+
+
+def _split(law: Law, sizes: Sequence[int]) -> list[Law]:
+    """The laws of one axis cut into several, the last running fastest."""
+    if law is None:
+        return [None] * len(sizes)
+    laws: list[Law] = []
+    for place, size in enumerate(sizes):
+        step = math.prod(sizes[place + 1 :])
+        period = math.lcm(law[0], step)
+        laws.append((period // step, law[1] * (period // law[0])) if size > 1 else STILL)
+    return laws
+
+
+# ------------------------------------------------------------------------------------------
+# Slices, pads, concatenations and gathers: which elements of the image stand where afterwards.
+
+LARGEST_TABLE = 2**22
+"""Elements of an array that is worth moving to know what a gather reads."""
+
+
+def broadcast(params: Params, operands: Operands, _: Shapes) -> Found:
+    """`broadcast_in_dim`."""
+    x, places = operands[0].intervals, params["broadcast_dimensions"]
+    assert x is not None
+    shape, laws = [1] * len(params["shape"]), [STILL] * len(params["shape"])
+    for axis, place in enumerate(places):
+        shape[place] = x.low.shape[axis]
+        if operands[0].shape[axis] == params["shape"][place]:
+            laws[place] = x.laws[axis]
+    return [changed(x, x.low.reshape(shape), x.high.reshape(shape), laws, bounded=False)]
+
+
+def reshape(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """`reshape`, `squeeze` and `expand_dims`."""
+    if params.get("dimensions") and "new_sizes" in params:
+        return unknown(params, operands, shapes)
+    x = operands[0].intervals
+    assert x is not None
+    return [reshaped(x, operands[0].shape, shapes[0])]
+
+
+def transpose(params: Params, operands: Operands, _: Shapes) -> Found:
+    """`transpose`."""
+    x = operands[0].intervals
+    assert x is not None
+    return [transposed(x, params["permutation"])]
+
+
+def reverse(params: Params, operands: Operands, _: Shapes) -> Found:
+    """`rev`: the law of an axis runs the other way."""
+    x = operands[0].intervals
+    assert x is not None
+    for axis in params["dimensions"]:
+        x = strided(x, axis, x.low.shape[axis] - 1, -1, -1)
+    return [x]
+
+
+def slices(params: Params, operands: Operands, _: Shapes) -> Found:
+    """`slice`."""
+    x = operands[0].intervals
+    assert x is not None
+    steps = params["strides"] or (1,) * len(operands[0].shape)
+    spans = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
+    for axis, span in enumerate(spans):
+        x = strided(x, axis, *map(int, span))
+    return [x]
+
+
+def pad(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """`pad`."""
+    array, filling = operands
+    if array.intervals is None or filling.intervals is not None:
+        return unknown(params, operands, shapes)
+    x = array.intervals
+    for axis, sides in enumerate(params["padding_config"]):
+        if any(sides):
+            x = padded(x, axis, *map(int, sides))
+    return [x]
+
+
+def concatenate(params: Params, operands: Operands, _: Shapes) -> Found:
+    """`concatenate`."""
+    axis = int(params["dimension"])
+    lengths = [x.shape[axis] for x in operands]
+    return [concatenated([x.intervals for x in operands], lengths, axis)]
+
+
+def split(params: Params, operands: Operands, _: Shapes) -> Found:
+    """`split`."""
+    x, axis = operands[0].intervals, params["axis"]
+    assert x is not None
+    ends = np.cumsum(params["sizes"]).tolist()
+    return [
+        strided(x, axis, end - size, end, 1)
+        for end, size in zip(ends, params["sizes"], strict=True)
+    ]
+
+
+def sort(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """`sort`: every element depends on all along the axis, of all operands."""
+    x = hull_along(union(given(operands)), params["dimension"])
+    return [x] * len(shapes)
+
+
+def top(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """`top_k`: the same."""
+    x = operands[0].intervals
+    assert x is not None
+    return [hull_along(x, params.get("axis", -1) % x.low.ndim)] * len(shapes)
+
+
+def dynamic_slice(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """`dynamic_slice`: along a sliced axis anything may be read."""
+    x = operands[0].intervals
+    if x is None or any(index.intervals is not None for index in operands[1:]):
+        return unknown(params, operands, shapes)
+    return [_anywhere(x, operands[0].shape, shapes[0])]
+
+
+def _anywhere(x: Intervals, shape: tuple[int, ...], part: tuple[int, ...]) -> Intervals:
+    """The hull along each axis of which a part is taken or changed, nobody knows where."""
+    for axis, (length, size) in enumerate(zip(shape, part, strict=True)):
+        if length != size and not still(x, axis):
+            x = hull_along(x, axis, bounded=True)
+    return x
+
+
+def dynamic_update_slice(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """`dynamic_update_slice`: both arrays, along a changed axis anywhere."""
+    array, update = operands[:2]
+    if any(index.intervals is not None for index in operands[2:]):
+        return unknown(params, operands, shapes)
+    found = []
+    for x in (array.intervals, update.intervals):
+        if x is not None:
+            found.append(_anywhere(x, array.shape, update.shape))
+    return [union(found)]
+
+
+def gather(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """`gather`: along an axis that is indexed anything may be read; others stay as they are."""
+    x = operands[0].intervals
+    if x is None or operands[1].intervals is not None:
+        return unknown(params, operands, shapes)
+    numbers = params["dimension_numbers"]
+    kept = [
+        axis
+        for axis in range(len(operands[0].shape))
+        if axis not in (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
+    ]
+    x = _anywhere(x, operands[0].shape, params["slice_sizes"])
+    shape, laws = [1] * len(shapes[0]), [STILL] * len(shapes[0])
+    for axis, place in zip(kept, numbers.offset_dims, strict=True):
+        shape[place], laws[place] = x.low.shape[axis], x.laws[axis]
+    return [changed(x, x.low.reshape(shape), x.high.reshape(shape), laws, bounded=False)]
+
+
+def table_known(operands: Operands) -> bool:
+    """Whether it is known before the run which elements are read, and worth finding out."""
+    array, *indices = operands
+    fixed = all(index.value is not None for index in indices)
+    return fixed and array.intervals is not None and int(np.prod(array.shape)) <= LARGEST_TABLE
+
+
+def by_table(primitive: Any, params: Params, operands: Operands) -> Found:
+    """A gather or dynamic slice with known indices: the same, of the intervals."""
+    array, *indices = operands
+    x = array.intervals
+    assert x is not None
+    where = [index.value() for index in indices if index.value is not None]
+    sides = []
+    for side, nothing in ((x.low, np.inf), (x.high, -np.inf)):
+        full = jax.numpy.asarray(np.broadcast_to(side, array.shape), np.float32)
+        taken = np.asarray(primitive.bind(full, *where, **params), float)
+        sides.append(np.where(np.isnan(taken), nothing, taken))
+    return [with_laws_found(x, *sides)]
+
+
+# ------------------------------------------------------------------------------------------
+# Convolutions and matrix products: which elements of the image a weighted sum depends on.
+
+
+def convolution(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """`conv_general_dilated`; exact where the kernel does not depend on the image."""
+    images, kernel = operands
+    if images.intervals is None or kernel.intervals is not None or params["batch_group_count"] > 1:
+        return unknown(params, operands, shapes)
+    numbers = params["dimension_numbers"]
+    x = transposed(images.intervals, numbers.lhs_spec)
+    channels, features = images.shape[numbers.lhs_spec[1]], kernel.shape[numbers.rhs_spec[0]]
+    x = _grouped(x, params["feature_group_count"], channels, features)
+    for place, axis in enumerate(numbers.rhs_spec[2:]):
+        x = windowed(
+            x,
+            2 + place,
+            kernel.shape[axis],
+            int(params["window_strides"][place]),
+            (int(params["padding"][place][0]), int(params["padding"][place][1])),
+            int(params["lhs_dilation"][place]),
+            int(params["rhs_dilation"][place]),
+        )
+    return [transposed(x, np.argsort(numbers.out_spec).tolist())]
+
+
+def _grouped(x: Intervals, groups: int, channels: int, features: int) -> Intervals:
+    """Each feature depends on the channels (axis 1) of its group."""
+    if groups == 1 or x.low.shape[1] == 1:
+        return hull_along(x, 1)
+    shape = x.low.shape
+    cut = (shape[0], groups, channels // groups, *shape[2:])
+    low, high = x.low.reshape(cut).min(axis=2), x.high.reshape(cut).max(axis=2)
+    low, high = (np.repeat(side, features // groups, axis=1) for side in (low, high))
+    return changed(x, low, high, (x.laws[0], None, *x.laws[2:]), bounded=False)
+
+
+def dot(params: Params, operands: Operands, _: Shapes) -> Found:
+    """`dot_general`: all along the contracted axes, but for where a known matrix is 0."""
+    contracted, batch = params["dimension_numbers"]
+    free = [
+        [axis for axis in range(len(x.shape)) if axis not in (*contracted[side], *batch[side])]
+        for side, x in enumerate(operands)
+    ]
+    found = []
+    for side, x in enumerate(operands):
+        if x.intervals is None:
+            continue
+        other = 1 - side
+        y, axes = x.intervals, contracted[side]
+        matrix = _matrix(operands[other], contracted[other], batch[other])
+        if matrix is not None and y.low.shape[axes[0]] > 1:
+            y = _through(y, axes[0], matrix)
+            order = [*free[side], axes[0]] if side == 0 else [axes[0], *free[side]]
+            found.append(transposed(y, order))
+            continue
+        y = reduced(transposed(y, [*batch[side], *free[side], *axes]), _last(y, len(axes)))
+        # the free axes of the left operand come first
+        place = len(batch[side]) + (len(free[side]) if side == 0 else 0)
+        found.append(_with_axes(y, place, len(free[other])))
+    return [union(found)]
+
+
+def _last(x: Intervals, count: int) -> range:
+    return range(x.low.ndim - count, x.low.ndim)
+
+
+def _with_axes(x: Intervals, place: int, count: int) -> Intervals:
+    """Axes put in along which nothing changes."""
+    axes = tuple(range(place, place + count))
+    low, high = np.expand_dims(x.low, axes), np.expand_dims(x.high, axes)
+    laws = (*x.laws[:place], *[STILL] * count, *x.laws[place:])
+    return replace(x, low=low, high=high, laws=laws)
+
+
+def _matrix(x: Operand, contracted: Sequence[int], batch: Sequence[int]) -> Any:
+    """A known matrix as (what is contracted, what is free); None where there is none."""
+    if x.value is None or len(x.shape) != 2 or len(contracted) != 1 or batch:
+        return None
+    value = np.asarray(x.value())
+    return value if contracted[0] == 0 else value.T
+
+
+def _through(x: Intervals, axis: int, matrix: Any) -> Intervals:
+    """Along one axis each new place depends on the old ones whose weight is not 0."""
+    low, high = (np.moveaxis(side, axis, 0) for side in (x.low, x.high))
+    chosen = [np.flatnonzero(column) for column in matrix.T]
+    low = np.stack([low[each].min(axis=0, initial=np.inf) for each in chosen])
+    high = np.stack([high[each].max(axis=0, initial=-np.inf) for each in chosen])
+    return with_laws_found(x, np.moveaxis(low, 0, axis), np.moveaxis(high, 0, axis))
+
+
+# ------------------------------------------------------------------------------------------
+# What each primitive of JAX does to the intervals of an image that its operands depend on.
+#
+# Structure alone counts: a unit depends on all that an operation reads for it, whatever the
+# values,
+# except where they are known before the function runs (the weights of a resize, the indices of a
+# gather). What is not known here is answered by all of the image, and marked as bounded.
+
+_ELEMENTWISE = """
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp
+    clz complex conj convert_element_type copy copy_p cos cosh digamma div eq eq_to erf erf_inv erfc
+    exp exp2 expm1 floor ge gt igamma igammac imag integer_pow is_finite le le_to lgamma log log1p
+    logistic lt lt_to max min mul name ne neg nextafter not or polygamma population_count pow
+    real reduce_precision regularized_incomplete_beta rem round rsqrt select_n shift_left
+    shift_right_arithmetic shift_right_logical sign sin sinh sqrt square stop_gradient sub tan tanh
+    xor zeta
+"""
+ELEMENTWISE = frozenset(_ELEMENTWISE.split())
+"""Primitives whose result at a place depends on the operands at that place alone."""
+
+EACH_ALONE = frozenset({"optimization_barrier", "device_put", "sharding_constraint", "mesh_cast"})
+"""Primitives that hand each operand on to the result of the same number."""
+
+REDUCTIONS = frozenset(
+    {"argmax", "argmin", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or"}
+    | {"reduce_prod", "reduce_sum", "reduce_xor"}
+)
+CUMULATIVE = frozenset({"cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"})
+
+
+def dependence(primitive: Primitive, params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """The intervals of what a primitive gives.
+
+    Args:
+        primitive: Any primitive that calls no function.
+        params: Its parameters.
+        operands: What it is given.
+        shapes: Of its results.
+
+    Returns:
+        Intervals for each result, or None where it does not depend on the image.
+    """
+    if not given(operands):
+        return [None] * len(shapes)
+    name = primitive.name
+    if name in ("gather", "dynamic_slice") and table_known(operands):
+        return by_table(primitive, params, operands)
+    rule = RULES.get(name)
+    if rule is None:
+        rule = elementwise if name in ELEMENTWISE else unknown
+    return rule(params, operands, shapes)
+
+
+def elementwise(_: Params, operands: Operands, shapes: Shapes) -> Found:
+    """The union of the operands, place by place; numbers go with every place."""
+    return [union([of_rank(x, len(shapes[0])) for x in given(operands)])] * len(shapes)
+
+
+def each_alone(_: Params, operands: Operands, __: Shapes) -> Found:
+    """Each operand is handed on."""
+    return [x.intervals for x in operands]
+
+
+def reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """All along some axes; what a reduction starts from is a number."""
+    axes = [int(axis) for axis in params.get("axes", params.get("dimensions"))]
+    rank = len(shapes[0])
+    found = [
+        reduced(x, axes) if x.low.ndim == rank + len(axes) else of_rank(x, rank)
+        for x in given(operands)
+    ]
+    return [union(found)] * len(shapes)
+
+
+def cumulative(params: Params, operands: Operands, _: Shapes) -> Found:
+    """Each element depends on all before it, itself included."""
+    (x,), axis = given(operands), params["axis"]
+    if x.low.shape[axis] == 1:
+        return [x]
+    low, high = (np.flip(side, axis) if params["reverse"] else side for side in (x.low, x.high))
+    low, high = np.minimum.accumulate(low, axis), np.maximum.accumulate(high, axis)
+    low, high = (np.flip(side, axis) if params["reverse"] else side for side in (low, high))
+    law = x.laws[axis]
+    laws = [None if place == axis else each for place, each in enumerate(x.laws)]
+    return [changed(x, low, high, laws, bounded=law is not None and law[1] != 0)]
+
+
+def window_reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """A window slides over every axis."""
+    return [union([_windowed(params, x) for x in given(operands)])] * len(shapes)
+
+
+def _windowed(params: Params, x: Intervals) -> Intervals:
+    windows = params["window_dimensions"]
+    if x.low.ndim != len(windows):  # what the reduction starts from
+        return of_rank(x, len(windows))
+    for axis, window in enumerate(windows):
+        x = windowed(
+            x,
+            axis,
+            int(window),
+            int(params["window_strides"][axis]),
+            (int(params["padding"][axis][0]), int(params["padding"][axis][1])),
+            int(params["base_dilation"][axis]),
+            int(params["window_dilation"][axis]),
+        )
+    return x
+
+
+RULES: dict[str, Rule] = {
+    "broadcast_in_dim": broadcast,
+    "concatenate": concatenate,
+    "conv_general_dilated": convolution,
+    "dot_general": dot,
+    "dynamic_slice": dynamic_slice,
+    "dynamic_update_slice": dynamic_update_slice,
+    "expand_dims": reshape,
+    "gather": gather,
+    "pad": pad,
+    "reshape": reshape,
+    "rev": reverse,
+    "slice": slices,
+    "sort": sort,
+    "split": split,
+    "squeeze": reshape,
+    "top_k": top,
+    "transpose": transpose,
+    **dict.fromkeys(EACH_ALONE, each_alone),
+    **dict.fromkeys(REDUCTIONS, reduction),
+    **dict.fromkeys(CUMULATIVE, cumulative),
+    **dict.fromkeys(
+        ("reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum"),
+        window_reduction,
+    ),
+}
+"""Every other primitive is elementwise, or unknown."""

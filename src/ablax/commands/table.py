@@ -19,7 +19,7 @@ from ablax.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from ablax.analysis.conventions import Convention
+    from ablax.analysis.cost import Convention
     from ablax.costs.network import Case
     from ablax.costs.tables import Table
 
@@ -85,8 +85,7 @@ def _table(
     chosen: Case, convention: Convention, training: bool, depth: int | None
 ) -> tuple[Table, bool]:
     """The table, and whether its numbers stand without separators."""
-    from ablax.analysis.cost import fold
-    from ablax.analysis.training_cost import fold_training
+    from ablax.analysis.cost import fold, fold_training
     from ablax.costs.layouts import cost_table, lecture_table, training_table
     from ablax.costs.network import network_cost, network_training_cost
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ablax.analysis.conventions import Convention
-from ablax.analysis.cost import CostRow
-from ablax.analysis.training_cost import TrainingRow
+from ablax.analysis.cost import Convention, CostRow, TrainingRow
 from ablax.costs.network import Case
 from ablax.costs.tables import Cell, Table
 

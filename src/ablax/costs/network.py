@@ -10,9 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ablax.analysis.conventions import CONVENTIONS, Convention
-from ablax.analysis.cost import CostRow, cost
-from ablax.analysis.training_cost import TrainingRow, training_cost
+from ablax.analysis.cost import CONVENTIONS, Convention, CostRow, TrainingRow, cost, training_cost
 from ablax.core import ImageShape, Network, abstract_variables
 from ablax.errors import AblaxError, nearest
 from ablax.zoo import find

@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ablax.analysis.conventions import Convention
-from ablax.analysis.cost import CostRow, fold
+from ablax.analysis.cost import Convention, CostRow, fold
 from ablax.costs.labels import write_labels
 from ablax.costs.machine import Machine
 from ablax.costs.network import Case

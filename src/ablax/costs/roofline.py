@@ -9,8 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ablax.analysis.conventions import USUAL
-from ablax.analysis.cost import CostRow, fold
+from ablax.analysis.cost import USUAL, CostRow, fold
 from ablax.core import abstract_variables, layer_shapes
 from ablax.costs.machine import Machine, timings, typical
 from ablax.costs.network import Case, network_cost

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from ablax.analysis.feature_statistics import FeatureStatistics, feature_statistics
+from ablax.analysis.features import FeatureStatistics, feature_statistics
 from ablax.core import Layers, Network, features, inner_layers, layer_shapes
 from ablax.doctor.finding import Finding, listed
 from ablax.doctor.patient import Patient, Variables

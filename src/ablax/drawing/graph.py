@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax.extend.core import jaxpr_as_fun
 
 from ablax.analysis.cost import CostRow, cost
-from ablax.analysis.data_flow import DataFlow, data_flow
+from ablax.analysis.graph import DataFlow, data_flow
 from ablax.analysis.receptive_field import receptive_fields
 from ablax.core import ImageShape, Network, abstract_variables
 from ablax.errors import AblaxError

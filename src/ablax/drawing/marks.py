@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from ablax.analysis.data_flow import DataFlow, Node
+from ablax.analysis.graph import DataFlow, Node
 
 Mark = Literal["", "removed", "added", "changed"]
 _Key = tuple[tuple[str, ...], str, int]

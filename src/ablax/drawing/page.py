@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from ablax.analysis.conventions import USUAL
+from ablax.analysis.cost import USUAL
 from ablax.drawing.blocks import with_stages
 from ablax.drawing.graph import Graph, Sight
 from ablax.drawing.marks import Mark, marks

@@ -10,10 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ablax.analysis.deconvolution import Rule, backward_pictures, strongest
-from ablax.analysis.filters import filter_mosaic, first_kernel, map_mosaic
+from ablax.analysis.features import filter_mosaic, first_kernel, map_mosaic
 from ablax.analysis.maximization import Ascent, inceptionism, maximize, noise
-from ablax.analysis.saliency import occlusion_map, saliency_map, spread
+from ablax.analysis.saliency import (
+    Rule,
+    backward_pictures,
+    occlusion_map,
+    saliency_map,
+    spread,
+    strongest,
+)
 from ablax.core import LayerError
 from ablax.inside.drawing import Box, Draw, heat, image, panels, signed
 from ablax.inside.subject import Subject

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ablax.analysis.feature_statistics import FeatureStatistics, feature_statistics
+from ablax.analysis.features import FeatureStatistics, feature_statistics
 from ablax.core import features
 from ablax.costs.tables import Table
 from ablax.inside.drawing import SIGNED, bare

@@ -11,8 +11,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from ablax.analysis.conventions import USUAL
-from ablax.analysis.cost import cost
+from ablax.analysis.cost import USUAL, cost
 from ablax.core import ImageShape, Network, abstract_variables
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject

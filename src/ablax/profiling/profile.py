@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from ablax.analysis.conventions import USUAL
-from ablax.analysis.cost import CostRow, fold
+from ablax.analysis.cost import USUAL, CostRow, fold
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import layer_shapes
 from ablax.costs.machine import Machine

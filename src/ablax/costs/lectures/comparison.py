@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablax.analysis.conventions import USUAL
-from ablax.analysis.cost import CostRow
+from ablax.analysis.cost import USUAL, CostRow
 from ablax.costs.network import case, network_cost
 from ablax.costs.tables import Cell, Table
 

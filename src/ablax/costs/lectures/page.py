@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ablax.analysis.conventions import LECTURE, USUAL
+from ablax.analysis.cost import LECTURE, USUAL
 from ablax.costs.layouts import lecture_table
 from ablax.costs.lectures import densenet, googlenet, mobilenet_v1, resnet, squeezenet
 from ablax.costs.lectures.comparison import Comparison, comparison_table

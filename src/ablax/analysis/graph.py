@@ -15,9 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablax.analysis.flow import Flow, Value, flow
-from ablax.analysis.layers import Layer, layers
-from ablax.analysis.product_macs import total_macs
+from ablax.analysis.cost import Layer, layers, total_macs
+from ablax.analysis.jaxpr import Flow, Value, flow
 
 
 @dataclass(frozen=True)
