@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from ablax.core import LayerError, Layers, Network, chain, leaves_by_path, run
-from ablax.core.layers import _check_entry
+from ablax.core.network import _check_entry
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, Dropout, MaxPool, ReLU, Vectorize
 

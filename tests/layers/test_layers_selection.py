@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from ablax.core import chain, count_parameters
-from ablax.core.layers import Layers
-from ablax.core.network import Network
+from ablax.core.network import Layers, Network
 from ablax.layers import Convolution, FieldError, ShapeError
 from ablax.layers.selection import SelectChannels, select_channels
 

@@ -21,7 +21,7 @@ from ablax.core import (
     redrawn,
 )
 from ablax.core.edits import EditError
-from ablax.core.layers import Layers
+from ablax.core.network import Layers
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, MaxPool
 from ablax.zoo.alexnet import (

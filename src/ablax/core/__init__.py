@@ -19,11 +19,14 @@ from ablax.core.edits import (
 )
 from ablax.core.features import features, gradients, layer_shapes, output_gradients
 from ablax.core.fingerprint import FingerprintError, canonical, difference, fingerprint
-from ablax.core.layers import Chain, LayerError, Layers, chain, run, run_one
 from ablax.core.network import (
+    Chain,
     ImageShape,
+    LayerError,
+    Layers,
     Network,
     abstract_variables,
+    chain,
     check,
     count_parameters,
     initialize,
@@ -31,6 +34,8 @@ from ablax.core.network import (
     parameter_shapes,
     parameter_sizes,
     redrawn,
+    run,
+    run_one,
 )
 
 __all__ = [

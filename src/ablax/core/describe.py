@@ -9,8 +9,7 @@ import flax.linen as nn
 
 from ablax.core.edits import inner_layers
 from ablax.core.features import layer_shapes
-from ablax.core.layers import Layers
-from ablax.core.network import ImageShape, Network, parameter_sizes
+from ablax.core.network import ImageShape, Layers, Network, parameter_sizes
 
 _WIDEST = 88
 """Characters of a layer's description; a longer one names its inner layers only."""

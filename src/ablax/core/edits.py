@@ -12,8 +12,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from jax.nn.initializers import Initializer
 
-from ablax.core.layers import Layers
-from ablax.core.network import Network
+from ablax.core.network import Layers, Network
 from ablax.errors import AblaxError, nearest
 
 Edit = Callable[[Network], Network]

@@ -21,8 +21,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from ablax.core.layers import Layers
-from ablax.core.network import ImageShape, Network, parameter_shapes
+from ablax.core.network import ImageShape, Layers, Network, parameter_shapes
 from ablax.errors import AblaxError
 
 Tree = Any

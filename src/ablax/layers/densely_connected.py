@@ -6,7 +6,7 @@ import flax.linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from ablax.core.layers import Layers, run
+from ablax.core.network import Layers, run
 from ablax.layers.rearrangement import concatenate
 
 

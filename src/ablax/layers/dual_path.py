@@ -5,7 +5,7 @@ from __future__ import annotations
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from ablax.core.layers import Layers, run
+from ablax.core.network import Layers, run
 from ablax.layers.rearrangement import concatenate
 from ablax.layers.windows import FieldError, ShapeError, whole
 

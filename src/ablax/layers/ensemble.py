@@ -7,8 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 from ablax.core.edits import Edit
-from ablax.core.layers import Chain, Layers, run_one
-from ablax.core.network import Network
+from ablax.core.network import Chain, Layers, Network, run_one
 from ablax.errors import AblaxError
 from ablax.layers.scores import ensemble
 from ablax.layers.windows import ShapeError, positive

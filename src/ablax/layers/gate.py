@@ -5,7 +5,7 @@ from __future__ import annotations
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from ablax.core.layers import Layers, run
+from ablax.core.network import Layers, run
 from ablax.layers.activation import ReLU, Sigmoid
 from ablax.layers.dense import Dense
 from ablax.layers.pooling import GlobalAveragePool

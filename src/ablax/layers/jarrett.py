@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import flax.linen as nn
 
-from ablax.core.layers import Chain, chain
+from ablax.core.network import Chain, chain
 from ablax.layers.activation import Absolute, Tanh
 from ablax.layers.contrast import LocalContrastNormalization
 from ablax.layers.convolution import Convolution

@@ -21,7 +21,7 @@ from __future__ import annotations
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from ablax.core.layers import Layers, run, run_one
+from ablax.core.network import Layers, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.rearrangement import concatenate
 from ablax.layers.windows import FieldError, ShapeError, positive

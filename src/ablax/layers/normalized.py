@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import flax.linen as nn
 
-from ablax.core.layers import Chain, Layers
+from ablax.core.network import Chain, Layers
 from ablax.layers.convolution import Convolution
 from ablax.layers.normalization import BatchNormalization
 

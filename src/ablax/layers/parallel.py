@@ -7,7 +7,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from ablax.core.layers import Layers, run_one
+from ablax.core.network import Layers, run_one
 from ablax.errors import AblaxError
 from ablax.layers.rearrangement import concatenate
 

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ablax.core.edits import Edit, EditError
-from ablax.core.layers import Layers, run
-from ablax.core.network import Network
+from ablax.core.network import Layers, Network, run
 from ablax.layers.windows import ShapeError, positive
 
 

@@ -10,8 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ablax.core.edits import EditError, edit
-from ablax.core.layers import Chain, Layers, run
-from ablax.core.network import Network
+from ablax.core.network import Chain, Layers, Network, run
 from ablax.layers.windows import Pair, ShapeError, pair, positive, takes
 
 

@@ -6,7 +6,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from ablax.core.edits import inner_layers
-from ablax.core.layers import Layers, run
+from ablax.core.network import Layers, run
 from ablax.layers.auxiliary import Auxiliary
 from ablax.layers.ensemble import Ensemble
 from ablax.layers.normalization import BatchNormalization

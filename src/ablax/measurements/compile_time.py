@@ -14,7 +14,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from ablax.core import Network, abstract_variables
 from ablax.core.edits import EditError
-from ablax.core.layers import Chain
+from ablax.core.network import Chain
 from ablax.layers import Residual
 from ablax.layers.repeat import fold
 from ablax.measurements.measurement import Measurement
