@@ -22,12 +22,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ablax.atomic import compressed, write_atomic
 from ablax.config import Recipe, flat, unflat
 from ablax.core import Network, parameter_shapes, paths
 from ablax.discovery import experiment
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs
+from ablax.files import compressed, write_atomic
 from ablax.results_folder import FORMAT, NETWORKS, Identity, identity
 
 IMAGES = {

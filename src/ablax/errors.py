@@ -39,3 +39,11 @@ def nearest(given: str, names: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return "choose from: " + ", ".join(known) if known else "there is none to choose from"
+
+
+# ------------------------------------------------------------------------------------------
+# The one error of weights that come from elsewhere.
+
+
+class WeightsError(AblaxError):
+    """Weights that cannot be read, or do not belong to the network, listed by name."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ablax.atomic import compressed
 from ablax.config import ConfigError, Recipe, flat, unflat
 from ablax.core import ImageShape, Network, canonical, difference, fingerprint
 from ablax.errors import AblaxError
+from ablax.files import compressed
 from ablax.report.files import write_atomically
 from ablax.training.trainer import Judged
 

@@ -11,14 +11,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ablax.atomic import write_atomic
 from ablax.core import abstract_variables
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, WeightsError
+from ablax.files import write_atomic
 from ablax.interop.class_names import class_names
 from ablax.interop.foreign import Foreign, load_foreign
 from ablax.interop.origins import find_origin
 from ablax.interop.preprocessing import Preprocessing, from_json
-from ablax.interop.weights_error import WeightsError
 from ablax.training import checkpoint
 from ablax.zoo import find
 

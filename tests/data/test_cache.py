@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ablax.atomic import default_root
 from ablax.data.cache import MANIFEST, build_once
 from ablax.data.images import DataError
+from ablax.files import default_root
 
 
 class Builder:

@@ -7,11 +7,11 @@ import pytest
 from drawn_weights import drawn
 
 from ablax.core import Layers, abstract_variables, edit, inner_layers
+from ablax.errors import WeightsError
 from ablax.interop.class_names import imagenet_synsets
 from ablax.interop.origins import ORIGINS, cifar, find_origin, origins_of
 from ablax.interop.tensorflow_conventions import tensorflow_conventions
 from ablax.interop.torch_weights import from_torch, tensor_shapes
-from ablax.interop.weights_error import WeightsError
 from ablax.layers import BatchNormalization, Convolution, MaxPool, PadChannels
 from ablax.zoo import CATALOG, find
 from ablax.zoo.mobilenet_v1 import mobilenet_v1

@@ -7,8 +7,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from ablax.errors import WeightsError
 from ablax.interop.torch_file import read_torch
-from ablax.interop.weights_error import WeightsError
 
 FILES = Path(__file__).parent / "files"
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from ablax.errors import WeightsError
 from ablax.interop.caffe_file import read_caffe
 from ablax.interop.keras_file import read_keras
 from ablax.interop.weight_files import read_weights
-from ablax.interop.weights_error import WeightsError
 
 FILES = Path(__file__).parent / "files"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from ablax import atomic
+from ablax import files as atomic
 from ablax.errors import ReportError
 from ablax.report.csvfile import COLUMNS, read_results, result_rows, summary_csv, write_results
 from ablax.report.results import Variant

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ablax.atomic import write_atomic
 from ablax.errors import AblaxError
+from ablax.files import write_atomic
 from ablax.training.metrics import (
     MetricsError,
     MetricsLog,

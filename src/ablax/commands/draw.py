@@ -34,8 +34,8 @@ def draw(
             module:name.
         remove: Draw the network without this layer beside it; may be given again.
     """
-    from ablax.atomic import write_atomic
     from ablax.errors import AblaxError
+    from ablax.files import write_atomic
     from ablax.zoo import find
 
     entry = find(network)

@@ -86,7 +86,7 @@ def overview(experiments: Path) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
-    from ablax.atomic import compressed
+    from ablax.files import compressed
 
     try:
         shutil.rmtree(target, ignore_errors=True)

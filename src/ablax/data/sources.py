@@ -17,13 +17,13 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ablax.atomic import default_root
 from ablax.data import cache as cache_folder
 from ablax.data import tfds_folder
 from ablax.data.digits import DISTORTED, load_digits
 from ablax.data.images import ChannelStatistics, DataError, ImageSet, Split
 from ablax.data.pictures import as_array, center, decode
 from ablax.errors import nearest
+from ablax.files import default_root
 
 __all__ = ["DataError", "ImageSet", "Progress", "Split", "load"]
 

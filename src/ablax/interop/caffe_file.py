@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ablax.interop.weights_error import WeightsError
+from ablax.errors import WeightsError
 
 # The messages of caffe.proto as far as weights need them: name -> (number, type, repeated).
 _MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {

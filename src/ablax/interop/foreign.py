@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablax.core import ImageShape, Network, parameter_shapes
+from ablax.errors import WeightsError
 from ablax.interop.class_names import class_names
 from ablax.interop.folded_biases import fold_biases
 from ablax.interop.origins import Origin, find_origin, origins_of
@@ -15,7 +16,6 @@ from ablax.interop.origins.origin import Tensors
 from ablax.interop.preprocessing import Preprocessing
 from ablax.interop.torch_weights import from_torch, leaf_paths, tensor_shapes
 from ablax.interop.weight_files import read_weights
-from ablax.interop.weights_error import WeightsError
 from ablax.zoo import find
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ablax.interop.weights_error import WeightsError
+from ablax.errors import WeightsError
 
 _LEAVES = {
     "kernel": "weight",

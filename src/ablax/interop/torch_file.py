@@ -16,8 +16,8 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 
+from ablax.errors import WeightsError
 from ablax.interop.pickled_data import ByteStream, CodeError, Name, read_pickle
-from ablax.interop.weights_error import WeightsError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001

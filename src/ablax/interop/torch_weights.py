@@ -23,7 +23,7 @@ from ablax.core import (
     layer_shapes,
     leaves_by_path,
 )
-from ablax.interop.weights_error import WeightsError
+from ablax.errors import WeightsError
 from ablax.layers import Dense, Vectorize
 
 ModuleName = Callable[[str], str]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ablax.interop.weights_error import WeightsError
+from ablax.errors import WeightsError
 
 _HASHED = re.compile(r".*-([0-9a-f]{8,64})\.(?:pth|pt|bin|safetensors)")
 

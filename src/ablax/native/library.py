@@ -21,7 +21,7 @@ from pathlib import Path
 import jax
 import jax.ffi
 
-from ablax.atomic import default_root
+from ablax.files import default_root
 
 SWITCH = "ABLAX_NATIVE"
 """Set to 0 in the environment, nothing is compiled and XLA does everything."""

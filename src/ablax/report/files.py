@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablax.atomic import write_atomic
 from ablax.errors import ReportError
+from ablax.files import write_atomic
 
 
 def write_atomically(path: Path, content: str | bytes) -> Path:

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import PyTree
 
-from ablax.atomic import sync_folder
 from ablax.errors import AblaxError
+from ablax.files import sync_folder
 from ablax.training.checksums import find_damage, write_checksums
 from ablax.training.step_folders import folder_of, prune, set_aside, steps_in, tidy, withdraw
 from ablax.training.structure import describe, differences

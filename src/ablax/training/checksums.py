@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from ablax.atomic import write_atomic
+from ablax.files import write_atomic
 
 LIST_NAME = "checksums.sha256"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-from ablax.atomic import default_root
+from ablax.files import default_root
 
 
 def cache_folder() -> Path:

@@ -25,8 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ablax.atomic import write_atomic
 from ablax.errors import AblaxError
+from ablax.files import write_atomic
 
 LOG = "metrics.jsonl"
 KEPT_LOG = f"{LOG}.gz"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ablax.errors import nearest
+from ablax.errors import WeightsError, nearest
 from ablax.interop.origins import caffe, cifar, keras, timm, torchvision
 from ablax.interop.origins.origin import KnownFile, Origin
-from ablax.interop.weights_error import WeightsError
 
 __all__ = ["ORIGINS", "KnownFile", "Origin", "find_origin", "origins_of"]
 

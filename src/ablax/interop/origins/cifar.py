@@ -18,10 +18,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ablax.errors import WeightsError
 from ablax.interop.origins.origin import Origin, Origins, Tensors
 from ablax.interop.preprocessing import Preprocessing
 from ablax.interop.torch_names.resnet import resnet
-from ablax.interop.weights_error import WeightsError
 
 _BLOCK = re.compile(r"layer([123])\.(\d+)\.(conv1|conv2|bn2)\.(\w+)")
 

@@ -1,4 +1,4 @@
-"""Write a whole file or none of it."""
+"""Files that are whole or not there, and the folder of the user's cache."""
 
 from __future__ import annotations
 
