@@ -34,9 +34,9 @@ from functools import cache
 from ablax.core import Chain, Layers, Network, chain, count_parameters
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import ReLU
-from ablax.layers.normalized import normalized
-from ablax.layers.rearrangement import ChannelShuffle
-from ablax.layers.shift import Shift
+from ablax.layers.convolution import Shift
+from ablax.layers.normalization import normalized
+from ablax.layers.shape import ChannelShuffle
 from ablax.measurements.step_time import step_time
 from ablax.report.results import Claim
 from ablax.zoo import heads, tails

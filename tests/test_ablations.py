@@ -16,7 +16,7 @@ from ablax.core import (
     paths,
 )
 from ablax.layers import Dense, ReLU, Residual
-from ablax.layers.element import Scale
+from ablax.layers.dense import Scale
 from ablax.zoo import lenet5
 
 

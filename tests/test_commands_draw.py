@@ -16,7 +16,7 @@ from ablax.drawing.graph import network_graph
 from ablax.drawing.page import page
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, ReLU
-from ablax.layers.residual import Residual, without_shortcuts
+from ablax.layers.blocks import Residual, without_shortcuts
 
 
 def run(*words):

@@ -17,9 +17,8 @@ from ablax.draw_layers.nonlinearities import FLAT, nonlinearities, slope_and_sat
 from ablax.draw_layers.translation import POOLS, movement, movements
 from ablax.layers import activation
 from ablax.layers.activation import shifted_sigmoid
-from ablax.layers.convolution import Convolution
+from ablax.layers.convolution import Convolution, LocallyConnected
 from ablax.layers.dense import Dense, Vectorize
-from ablax.layers.local import LocallyConnected
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "layers.md").read_text("utf-8")

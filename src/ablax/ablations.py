@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ablax.core import Edit, remove
-from ablax.layers.residual import without_shortcuts as without_shortcuts  # residual -> plain
 
 without_7: Edit = remove("fc7")
 """AlexNet without its upper fully connected layer (L0: ~16 million parameters)."""

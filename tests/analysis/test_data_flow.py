@@ -8,8 +8,8 @@ from ablax.analysis.cost import cost
 from ablax.analysis.graph import data_flow
 from ablax.core import Layers, abstract_variables, chain
 from ablax.layers import Convolution, MaxPool, Parallel, ReLU
-from ablax.layers.repeat import Repeat
-from ablax.layers.residual import Residual
+from ablax.layers.blocks import Residual
+from ablax.layers.loops import Repeat
 from ablax.zoo import find
 
 SHAPE = (8, 8, 4)

@@ -28,7 +28,7 @@ from ablax.data.augment import Augmentation
 from ablax.drawing.graph import network_graph
 from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, Dense, FieldError, ReLU, Vectorize
-from ablax.layers.ensemble import Ensemble, ensemble_of
+from ablax.layers.loops import Ensemble, ensemble_of
 from ablax.sight.network import network_receptive_fields
 from ablax.training.state import initial_state
 from ablax.training.step import Task, train_step

@@ -7,7 +7,7 @@ import pytest
 
 from ablax import layers
 from ablax.layers import FieldError, ShapeError, activation
-from ablax.layers.softmax import Softmax, softmax
+from ablax.layers.activation import Softmax, softmax
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ablax.layers import FieldError, ShapeError, average_pool, global_average_pool
-from ablax.layers.adaptive_pool import AdaptiveAveragePool, adaptive_average_pool
+from ablax.layers.pooling import AdaptiveAveragePool, adaptive_average_pool
 
 
 def maps(height, width):

@@ -17,7 +17,7 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Dense, Dropout, GlobalAveragePool
-from ablax.layers.auxiliary import Auxiliary
+from ablax.layers.blocks import Auxiliary
 
 SIDE = Auxiliary(Layers(classifier=Dense(1, use_bias=False)))
 X = jnp.array([[1.0, 2.0], [3.0, 4.0]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ablax.layers import FieldError, ShapeError
-from ablax.layers.codes import Codes, CodeScores, code_scores
+from ablax.layers.heads import Codes, CodeScores, code_scores
 
 CODES = jnp.array([[1.0, 1.0, -1.0], [1.0, -1.0, -1.0]])
 

@@ -7,8 +7,8 @@ import pytest
 
 from ablax.analysis.cost import macs
 from ablax.analysis.jax_versions import double_precision
-from ablax.layers import contrast
-from ablax.layers.contrast import LocalContrastNormalization
+from ablax.layers import normalization as contrast
+from ablax.layers.normalization import LocalContrastNormalization
 from ablax.layers.windows import FieldError
 
 subtract_local_mean = jax.jit(contrast.subtract_local_mean, static_argnums=(1, 2))

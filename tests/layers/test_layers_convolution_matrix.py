@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 
 from ablax.layers.convolution import convolution
-from ablax.layers.convolution_matrix import (
+from ablax.layers.textbook import (
     convolution_by_product,
     convolution_matrix,
     filter_matrix,

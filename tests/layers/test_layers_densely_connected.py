@@ -7,8 +7,8 @@ import pytest
 
 from ablax.core import Chain, LayerError, Layers, Network, chain, parameter_shapes
 from ablax.layers import Convolution, Dense, MaxPool, Parallel, ReLU
-from ablax.layers.densely_connected import DenselyConnected
-from ablax.layers.element import Scale
+from ablax.layers.blocks import DenselyConnected
+from ablax.layers.dense import Scale
 
 
 def test_a_densely_connected_layer_by_hand_in_value_and_gradient():

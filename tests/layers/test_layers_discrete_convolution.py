@@ -7,11 +7,7 @@ import pytest
 import scipy.signal
 
 from ablax.layers.convolution import convolution
-from ablax.layers.discrete_convolution import (
-    cross_correlation,
-    discrete_convolution,
-    moving_average,
-)
+from ablax.layers.textbook import cross_correlation, discrete_convolution, moving_average
 from ablax.layers.windows import FieldError, ShapeError
 
 LECTURE = jnp.array([[0.0, 80, 40], [20, 40, 0], [0, 0, 40]])

@@ -8,9 +8,8 @@ import pytest
 from ablax.core import LayerError, Layers, Network, parameter_shapes
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, FieldError, MaxPool, Residual, ShapeError
-from ablax.layers.densely_connected import DenselyConnected
-from ablax.layers.dual_path import DualPath
-from ablax.layers.element import Scale
+from ablax.layers.blocks import DenselyConnected, DualPath
+from ablax.layers.dense import Scale
 
 X = jnp.asarray(np.random.default_rng(0).normal(0, 1, (2, 5)), jnp.float32)
 

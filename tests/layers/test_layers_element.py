@@ -7,7 +7,7 @@ import pytest
 
 from ablax.core import Layers, chain
 from ablax.layers import FieldError, Parallel, ReLU, ShapeError
-from ablax.layers.element import Offset, Scale, add, average, maximum, multiply
+from ablax.layers.dense import Offset, Scale, add, average, maximum, multiply
 
 X, Y, Z = jnp.array([1.0, -2, 3]), jnp.array([4.0, 5, 3]), jnp.array([0.5, 7, 3])
 

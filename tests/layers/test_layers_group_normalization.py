@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablax.layers import FieldError, ShapeError
-from ablax.layers.group_normalization import GroupNormalization, group_normalization
+from ablax.layers.normalization import GroupNormalization, group_normalization
 
 
 def numbers(*shape, seed=0):

@@ -7,8 +7,8 @@ import pytest
 from ablax.core import Layers, chain
 from ablax.errors import AblaxError
 from ablax.layers import Dense, MaxPool, ReLU, Sigmoid
-from ablax.layers.element import Offset, Scale
-from ablax.layers.highway import Highway
+from ablax.layers.blocks import Highway
+from ablax.layers.dense import Offset, Scale
 from ablax.layers.windows import ShapeError
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from ablax.core import Layers, Network, chain, count_parameters, layer_shapes, remove
 from ablax.layers.activation import Absolute
-from ablax.layers.contrast import local_contrast_normalization
-from ablax.layers.discrete_convolution import discrete_convolution
-from ablax.layers.jarrett import filter_bank, jarrett_stage
+from ablax.layers.normalization import local_contrast_normalization
 from ablax.layers.pooling import AveragePool, MaxPool, average_pool
+from ablax.layers.textbook import discrete_convolution, filter_bank, jarrett_stage
 from ablax.layers.windows import FieldError
 
 

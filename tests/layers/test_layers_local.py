@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from ablax.core import Layers, Network, count_parameters
-from ablax.layers.convolution import Convolution, convolution
+from ablax.layers.convolution import Convolution, LocallyConnected, convolution, locally_connected
 from ablax.layers.dense import Dense, Vectorize
-from ablax.layers.local import LocallyConnected, locally_connected
 from ablax.layers.windows import FieldError, ShapeError, place
 
 

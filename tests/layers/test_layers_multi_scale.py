@@ -17,7 +17,7 @@ from ablax.layers import (
     ReLU,
     ShapeError,
 )
-from ablax.layers.multi_scale import Cell, DenseCell, MultiScale, needed
+from ablax.layers.blocks import Cell, DenseCell, MultiScale, needed
 
 HALF, SAME = Layers(down=MaxPool(2)), Layers(same=ReLU())
 FIRST = Layers(first_scale2=Cell(2, down=Layers(average=AveragePool(2))))

@@ -9,10 +9,9 @@ import pytest
 from jax.test_util import check_grads
 
 from ablax.layers import convolution
-from ablax.layers.forms import plain
-from ablax.layers.native_convolution import NATIVE, convolve, native_form, usable
-from ablax.layers.pointwise import POINTWISE
+from ablax.layers.convolution import NATIVE, convolve, native_form, native_usable
 from ablax.layers.windows import place
+from ablax.layers.xla_convolution import POINTWISE, plain
 
 pytestmark = pytest.mark.usefixtures("native")
 
@@ -165,8 +164,8 @@ def test_a_layer_takes_the_loops_for_float32_alone():
     assert "ablax_kernel_gradient" in text
     assert "ablax_image_gradient" not in text
     half = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
-    assert usable(x, kernel)
-    assert not usable(*half)
+    assert native_usable(x, kernel)
+    assert not native_usable(*half)
     assert "ablax" not in jax.jit(convolution).lower(*half).as_text()
 
 

@@ -7,8 +7,7 @@ import pytest
 from jax import lax
 
 from ablax.layers import max_pool
-from ablax.layers.first_maximum import plain
-from ablax.layers.native_pool import maximum, maximum_and_tangent, usable
+from ablax.layers.pooling import maximum, maximum_and_tangent, native_pool_usable, plain_maximum
 from ablax.layers.windows import place
 
 pytestmark = pytest.mark.usefixtures("native")
@@ -37,7 +36,7 @@ def pieces(name):
 def test_value_and_gradient_equal_xlas_select_and_scatter_on_ties(name):
     x, gradient, windows = pieces(name)
     y, back = jax.vjp(lambda x: maximum(x, windows), x)
-    expected, expected_back = jax.vjp(lambda x: plain(x, windows), x)
+    expected, expected_back = jax.vjp(lambda x: plain_maximum(x, windows), x)
     np.testing.assert_array_equal(y, expected)
     np.testing.assert_allclose(back(gradient)[0], expected_back(gradient)[0], atol=1e-6)
 
@@ -68,7 +67,7 @@ def test_the_gradient_of_a_gradient_equals_xlas_without_ties(name):
         gradient = jax.grad(lambda x: jnp.sum(form(x, windows) ** 3))
         return jax.grad(lambda x: jnp.vdot(gradient(x), dx))(x)
 
-    np.testing.assert_allclose(second(maximum), second(plain), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(second(maximum), second(plain_maximum), rtol=1e-4, atol=1e-5)
 
 
 def test_a_nan_wins_wherever_a_window_sees_it():
@@ -94,10 +93,10 @@ def test_it_is_mapped_in_value_and_gradient():
 def test_a_layer_takes_the_loops_for_float32_and_as_many_taps_as_a_byte_tells_apart():
     x, _, windows = pieces("2x2")
     assert "ablax_maximum" in jax.jit(lambda x: max_pool(x, 2)).lower(x).as_text()
-    assert usable(x, windows)
-    assert not usable(x.astype(jnp.bfloat16), windows)
+    assert native_pool_usable(x, windows)
+    assert not native_pool_usable(x.astype(jnp.bfloat16), windows)
     wide = jnp.zeros((1, 20, 20, 1))
-    assert not usable(wide, place("test", wide.shape, 17, 1, "VALID"))
+    assert not native_pool_usable(wide, place("test", wide.shape, 17, 1, "VALID"))
     text = jax.jit(lambda x: max_pool(x, 17)).lower(wide).as_text()
     assert "ablax" not in text
 

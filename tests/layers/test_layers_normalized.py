@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ablax.layers import BatchNormalization, Convolution, FieldError, ReLU
-from ablax.layers.normalized import normalized
+from ablax.layers.normalization import normalized
 
 
 def variables(weight):

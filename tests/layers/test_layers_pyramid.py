@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablax.layers.pooling import max_pool
-from ablax.layers.pyramid import (
+from ablax.layers.pooling import (
     GlobalMaxPool,
     SpatialPyramidPool,
     bins_along,
     global_max_pool,
+    max_pool,
     spatial_pyramid_pool,
 )
 from ablax.layers.windows import FieldError, ShapeError

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablax.layers import FieldError, ShapeError
-from ablax.layers.rearrangement import (
+from ablax.layers.shape import (
     ChannelShuffle,
     ChannelToSpace,
     Part,

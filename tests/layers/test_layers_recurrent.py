@@ -13,7 +13,7 @@ from scipy import signal
 from ablax.core import chain
 from ablax.layers import Dense, FieldError, ReLU, ShapeError
 from ablax.layers.initializers import ORTHOGONAL
-from ablax.layers.recurrent import (
+from ablax.layers.loops import (
     LSTM,
     LastMoment,
     Memory,

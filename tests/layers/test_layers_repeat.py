@@ -28,7 +28,7 @@ from ablax.layers import (
     fold,
     fold_variables,
 )
-from ablax.layers.element import Scale
+from ablax.layers.dense import Scale
 
 
 def block(features=3):

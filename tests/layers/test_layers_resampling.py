@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablax.layers import FieldError, average_pool
-from ablax.layers.resampling import Bilinear, Nearest, resize_bilinear, resize_nearest
+from ablax.layers.shape import Bilinear, Nearest, resize_bilinear, resize_nearest
 
 
 def numbers(*shape, seed=0):

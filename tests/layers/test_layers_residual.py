@@ -8,8 +8,8 @@ import pytest
 from ablax.core import LayerError, Layers, Network, chain, parameter_shapes, paths
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, FieldError, MaxPool, PadChannels, ReLU, Residual
-from ablax.layers.element import Scale
-from ablax.layers.residual import Subsample
+from ablax.layers.blocks import Subsample
+from ablax.layers.dense import Scale
 from ablax.layers.windows import ShapeError
 
 

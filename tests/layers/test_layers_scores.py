@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.layers.scores import ensemble, stack
+from ablax.layers.heads import ensemble, stack
 from ablax.layers.windows import ShapeError
 
 

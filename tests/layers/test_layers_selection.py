@@ -8,7 +8,7 @@ import pytest
 from ablax.core import chain, count_parameters
 from ablax.core.network import Layers, Network
 from ablax.layers import Convolution, FieldError, ShapeError
-from ablax.layers.selection import SelectChannels, select_channels
+from ablax.layers.shape import SelectChannels, select_channels
 
 
 def test_selection_by_hand_in_value_and_gradient():

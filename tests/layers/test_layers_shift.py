@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablax.layers import FieldError, ShapeError, convolution
-from ablax.layers.shift import Shift, shift
+from ablax.layers.convolution import Shift, shift
 
 
 def numbers(*shape, seed=0):

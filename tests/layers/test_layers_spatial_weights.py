@@ -7,7 +7,7 @@ import pytest
 
 from ablax.core import LayerError, Layers, Network
 from ablax.layers import GlobalAveragePool
-from ablax.layers.spatial_weights import SpatialWeights, resized, spatial_weights
+from ablax.layers.heads import SpatialWeights, resized, spatial_weights
 from ablax.layers.windows import ShapeError
 
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from ablax.layers.convolution import convolution
-from ablax.layers.video import VideoConvolution, video_convolution
+from ablax.layers.convolution import VideoConvolution, convolution, video_convolution
 from ablax.layers.windows import FieldError, ShapeError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from ablax.layers.voting import PixelMixture, pixel_average, pixel_mixture, pixel_vote
+from ablax.layers.heads import PixelMixture, pixel_average, pixel_mixture, pixel_vote
 from ablax.layers.windows import ShapeError
 
 average, vote = jax.jit(pixel_average), jax.jit(pixel_vote)

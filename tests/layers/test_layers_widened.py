@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ablax.analysis.jax_versions import double_precision
-from ablax.layers import widened
-from ablax.layers.forms import plain
+from ablax.layers import xla_convolution as widened
 from ablax.layers.windows import place
+from ablax.layers.xla_convolution import plain
 
 # images, kernel, stride, padding, dilation
 ROWS = {
@@ -48,7 +48,7 @@ def gradient(form, shape, kernel_shape, *windows):
 def test_value_and_gradient_equal_those_of_the_primitive(case):
     case = {**ROWS, **RESULTS, **TAPS}[case]
     for ours, theirs in zip(
-        gradient(widened.along_kernel, *case), gradient(plain, *case), strict=True
+        gradient(widened.widened_along_kernel, *case), gradient(plain, *case), strict=True
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
 
@@ -68,7 +68,7 @@ def test_the_way_that_lays_out_fewer_numbers_is_taken(cases, ways, monkeypatch):
     for name, way in names.items():
         monkeypatch.setattr(widened, name, told(way, getattr(widened, name)))
     for case in cases.values():
-        gradient(widened.along_kernel, *case)
+        gradient(widened.widened_along_kernel, *case)
     assert set(taken) == {ways}
 
 
@@ -78,7 +78,7 @@ def test_the_gradient_is_one_product_of_images_and_gradient():
     x, kernel = jnp.ones(shape), jnp.ones(kernel_shape)
 
     def back(y):
-        return jax.linear_transpose(lambda k: widened.along_kernel(x, k, placed), kernel)(y)
+        return jax.linear_transpose(lambda k: widened.widened_along_kernel(x, k, placed), kernel)(y)
 
     text = jax.jit(back).lower(plain(x, kernel, placed)).as_text()
     assert text.count("stablehlo.dot_general") == 1

@@ -33,7 +33,7 @@ from ablax.layers import (
     Repeat,
     Tied,
 )
-from ablax.layers.element import Scale
+from ablax.layers.dense import Scale
 from ablax.sight.network import network_receptive_fields
 
 BLOCK = Layers(fc=Dense(3), norm=GroupNormalization(1), relu=ReLU())

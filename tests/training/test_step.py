@@ -14,7 +14,7 @@ from ablax.config import OptimizerConfig
 from ablax.core import Layers, Network
 from ablax.data.augment import Augmentation
 from ablax.layers import Dense, Vectorize
-from ablax.layers.auxiliary import Auxiliary
+from ablax.layers.blocks import Auxiliary
 from ablax.training.optimizer import optimizer
 from ablax.training.state import initial_state
 from ablax.training.step import Task, evaluation_step, shuffle_key, step_key, train_step

@@ -8,7 +8,7 @@ from every_head import heads_that_do_not_fit
 from memorizing import leaves_without_gradient, wrong_after_training
 
 from ablax.core import LayerError, Layers, check, count_parameters, layer_shapes, paths, remove
-from ablax.layers.dual_path import DualPath
+from ablax.layers.blocks import DualPath
 from ablax.zoo.dpn import ENTRIES, block, dpn68, dpn92, dpn131, dpn_small, stages
 
 NAMED = {entry.name: entry.build for entry in ENTRIES}

@@ -22,7 +22,7 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError
 from ablax.layers import LocalResponseNormalization, ReLU
-from ablax.layers.auxiliary import Auxiliary
+from ablax.layers.blocks import Auxiliary
 from ablax.zoo import heads
 from ablax.zoo.googlenet import (
     auxiliary_head,

@@ -21,8 +21,8 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError
 from ablax.layers import Convolution
-from ablax.layers.rearrangement import split
-from ablax.layers.scores import ensemble, stack
+from ablax.layers.heads import ensemble, stack
+from ablax.layers.shape import split
 from ablax.zoo import heads
 from ablax.zoo.alexnet import alexnet_small
 from ablax.zoo.lenet import lenet5

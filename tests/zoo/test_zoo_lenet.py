@@ -16,7 +16,7 @@ from ablax.core import (
     with_head,
 )
 from ablax.errors import AblaxError
-from ablax.layers.codes import CodeScores
+from ablax.layers.heads import CodeScores
 from ablax.zoo.alexnet import alexnet_small
 from ablax.zoo.lenet import DIGITS, code_head, lenet5, lenet5_codes
 

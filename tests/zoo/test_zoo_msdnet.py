@@ -26,7 +26,7 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError
 from ablax.layers import Auxiliary, Convolution, GlobalAveragePool, PadChannels
-from ablax.layers.multi_scale import needed
+from ablax.layers.blocks import needed
 from ablax.zoo import heads
 from ablax.zoo.msdnet import (
     ENTRIES,

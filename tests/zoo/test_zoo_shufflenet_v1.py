@@ -11,7 +11,7 @@ from memorizing import leaves_without_gradient, wrong_after_training
 from ablax.core import Chain, Layers, layer_shapes, paths
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, Residual
-from ablax.layers.rearrangement import ChannelShuffle
+from ablax.layers.shape import ChannelShuffle
 from ablax.zoo import tails
 from ablax.zoo.shufflenet_v1 import (
     shufflenet_v1,

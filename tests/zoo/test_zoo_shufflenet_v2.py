@@ -10,7 +10,7 @@ from memorizing import leaves_without_gradient, wrong_after_training
 
 from ablax.core import Layers, layer_shapes
 from ablax.errors import AblaxError
-from ablax.layers.rearrangement import ChannelShuffle, channel_shuffle
+from ablax.layers.shape import ChannelShuffle, channel_shuffle
 from ablax.zoo import tails
 from ablax.zoo.shufflenet_v2 import (
     shufflenet_v2,

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from ablax.data.digits import load_digits
 from ablax.draw_layers.sheet import pixels
-from ablax.layers.contrast import (
+from ablax.layers.convolution import convolution
+from ablax.layers.normalization import (
     divide_by_local_deviation,
     local_contrast_normalization,
     subtract_local_mean,
 )
-from ablax.layers.convolution import convolution
 from ablax.layers.pooling import average_pool
 from ablax.report.drawing import WIDTH, blank, write_caption
 

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from ablax.data.digits import load_digits
 from ablax.draw_layers.sheet import BLUE, GREEN, ORANGE, numbers, pixels
 from ablax.layers.activation import relu, shifted_sigmoid
-from ablax.layers.convolution_matrix import convolution_matrix
-from ablax.layers.discrete_convolution import (
+from ablax.layers.textbook import (
     Mode,
+    convolution_matrix,
     cross_correlation,
     discrete_convolution,
     moving_average,

@@ -15,8 +15,7 @@ from ablax.data.digits import load_digits
 from ablax.draw_layers.sheet import BLUE, GREEN, ORANGE, numbers, pixels
 from ablax.layers.activation import relu
 from ablax.layers.convolution import convolution
-from ablax.layers.pooling import average_pool, max_pool, min_pool
-from ablax.layers.pyramid import bins_along
+from ablax.layers.pooling import average_pool, bins_along, max_pool, min_pool
 from ablax.report.drawing import COLORS, WIDTH, blank, write_caption
 
 Images = Float[Array, "N H W C"]

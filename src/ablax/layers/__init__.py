@@ -2,6 +2,7 @@
 
 from ablax.layers.activation import (
     Absolute,
+    Dropout,
     LeakyReLU,
     PReLU,
     ReLU,
@@ -9,9 +10,11 @@ from ablax.layers.activation import (
     ScaledTanh,
     ShiftedSigmoid,
     Sigmoid,
+    Softmax,
     Tanh,
     Threshold,
     absolute,
+    dropout,
     leaky_relu,
     prelu,
     relu,
@@ -19,127 +22,122 @@ from ablax.layers.activation import (
     scaled_tanh,
     shifted_sigmoid,
     sigmoid,
+    softmax,
     tanh,
     threshold,
 )
-from ablax.layers.adaptive_pool import AdaptiveAveragePool, adaptive_average_pool
-from ablax.layers.auxiliary import Auxiliary
-from ablax.layers.codes import (
+from ablax.layers.blocks import (
+    Auxiliary,
+    Cell,
+    DenseCell,
+    DenselyConnected,
+    DualPath,
+    Gate,
+    Highway,
+    MultiScale,
+    PadChannels,
+    Parallel,
+    Residual,
+    Subsample,
+    squeeze_excite,
+    without_shortcuts,
+)
+from ablax.layers.convolution import (
+    Convolution,
+    LocallyConnected,
+    Shift,
+    VideoConvolution,
+    convolution,
+    locally_connected,
+    shift,
+    video_convolution,
+)
+from ablax.layers.dense import Dense, Offset, Scale, Vectorize, add, average, maximum, multiply
+from ablax.layers.heads import (
     Codes,
     CodeScores,
+    PixelAverage,
+    PixelMixture,
+    PixelVote,
+    SpatialWeights,
     code_scores,
+    ensemble,
+    pixel_average,
+    pixel_mixture,
+    pixel_vote,
+    spatial_weights,
+    stack,
 )
-from ablax.layers.contrast import (
-    LocalContrastNormalization,
-    divide_by_local_deviation,
-    local_contrast_normalization,
-    subtract_local_mean,
-)
-from ablax.layers.convolution import Convolution, convolution
-from ablax.layers.convolution_matrix import (
-    convolution_by_product,
-    convolution_matrix,
-    filter_matrix,
-    input_matrix,
-)
-from ablax.layers.dense import Dense, Vectorize
-from ablax.layers.densely_connected import DenselyConnected
-from ablax.layers.discrete_convolution import (
-    cross_correlation,
-    discrete_convolution,
-    moving_average,
-)
-from ablax.layers.dropout import Dropout, dropout
-from ablax.layers.dual_path import DualPath
-from ablax.layers.element import (
-    Offset,
-    Scale,
-    add,
-    average,
-    maximum,
-    multiply,
-)
-from ablax.layers.ensemble import Ensemble, ensemble_of
-from ablax.layers.gate import Gate, squeeze_excite
-from ablax.layers.group_normalization import GroupNormalization, group_normalization
-from ablax.layers.highway import Highway
-from ablax.layers.jarrett import filter_bank, jarrett_stage
-from ablax.layers.local import LocallyConnected, locally_connected
-from ablax.layers.multi_scale import Cell, DenseCell, MultiScale
-from ablax.layers.normalization import (
-    BatchNormalization,
-    LocalResponseNormalization,
-    local_response_normalization,
-)
-from ablax.layers.parallel import Parallel
-from ablax.layers.pooling import (
-    AveragePool,
-    GlobalAveragePool,
-    MaxPool,
-    MinPool,
-    average_pool,
-    global_average_pool,
-    max_pool,
-    min_pool,
-)
-from ablax.layers.pyramid import (
-    GlobalMaxPool,
-    SpatialPyramidPool,
-    global_max_pool,
-    spatial_pyramid_pool,
-)
-from ablax.layers.rearrangement import (
-    ChannelShuffle,
-    ChannelToSpace,
-    Part,
-    SpaceToChannel,
-    channel_shuffle,
-    channel_to_space,
-    concatenate,
-    space_to_channel,
-    split,
-)
-from ablax.layers.recurrent import (
+from ablax.layers.loops import (
     LSTM,
+    Ensemble,
     LastMoment,
     Memory,
     Recurrent,
+    Repeat,
+    Tied,
     TimeWindows,
+    ensemble_of,
+    fold,
+    fold_variables,
     lstm,
     recurrent,
     time_windows,
 )
-from ablax.layers.repeat import (
-    Repeat,
-    fold,
-    fold_variables,
+from ablax.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LocalContrastNormalization,
+    LocalResponseNormalization,
+    divide_by_local_deviation,
+    group_normalization,
+    local_contrast_normalization,
+    local_response_normalization,
+    subtract_local_mean,
 )
-from ablax.layers.resampling import (
+from ablax.layers.pooling import (
+    AdaptiveAveragePool,
+    AveragePool,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    MaxPool,
+    MinPool,
+    SpatialPyramidPool,
+    adaptive_average_pool,
+    average_pool,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+    min_pool,
+    spatial_pyramid_pool,
+)
+from ablax.layers.shape import (
     Bilinear,
+    ChannelShuffle,
+    ChannelToSpace,
     Nearest,
+    Part,
+    SelectChannels,
+    SpaceToChannel,
+    channel_shuffle,
+    channel_to_space,
+    concatenate,
     resize_bilinear,
     resize_nearest,
+    select_channels,
+    space_to_channel,
+    split,
 )
-from ablax.layers.residual import (
-    PadChannels,
-    Residual,
-    Subsample,
-    without_shortcuts,
-)
-from ablax.layers.scores import ensemble, stack
-from ablax.layers.selection import SelectChannels, select_channels
-from ablax.layers.shift import Shift, shift
-from ablax.layers.softmax import Softmax, softmax
-from ablax.layers.spatial_weights import SpatialWeights, spatial_weights
-from ablax.layers.tied import Tied
-from ablax.layers.video import VideoConvolution, video_convolution
-from ablax.layers.voting import (
-    PixelAverage,
-    PixelMixture,
-    PixelVote,
-    pixel_average,
-    pixel_mixture,
-    pixel_vote,
+from ablax.layers.textbook import (
+    convolution_by_product,
+    convolution_matrix,
+    cross_correlation,
+    discrete_convolution,
+    filter_bank,
+    filter_matrix,
+    input_matrix,
+    jarrett_stage,
+    moving_average,
 )
 from ablax.layers.windows import (
     FieldError,

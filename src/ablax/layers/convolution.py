@@ -1,4 +1,4 @@
-"""Convolution as networks mean it: a window of weights slides over an image, unflipped."""
+"""Convolution: plain, grouped, locally connected, by shifts, over time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import lax
+from jax.core import ShapedArray
 from jax.custom_derivatives import SymbolicZero
-from jaxtyping import Float
+from jax.interpreters import ad
+from jaxtyping import Array, Float
 
-from ablax.layers.depthwise import DEPTHWISE, MOST_TAPS
-from ablax.layers.forms import Bilinear, Form, plain
-from ablax.layers.grouped import GROUPED, GROUPED_POINTWISE
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
-from ablax.layers.native_convolution import native_form, usable
-from ablax.layers.pointwise import POINTWISE
-from ablax.layers.widened import LARGE_WINDOW, WIDENED
 from ablax.layers.windows import (
     FieldError,
     Padding,
@@ -27,11 +23,163 @@ from ablax.layers.windows import (
     ShapeError,
     Windows,
     check_padding,
+    output_size,
     pair,
     place,
     positive,
     takes,
+    whole,
 )
+from ablax.layers.xla_convolution import (
+    DEPTHWISE,
+    GROUPED,
+    GROUPED_POINTWISE,
+    LARGE_WINDOW,
+    MOST_TAPS,
+    POINTWISE,
+    WIDENED,
+    Bilinear,
+    Form,
+    patches,
+    plain,
+)
+from ablax.native import operation, why_not
+
+# ------------------------------------------------------------------------------------------
+# Convolution and its two transposes as loops in C++, for a CPU.
+#
+# y = x * k is linear in x and in k. With its transposes, x' from y' and k, and k' from x and y',
+# it
+# closes: each of the three is linear in both of its arguments, and the transpose of each in either
+# is
+# one of the other two. So derivatives of any order, forward and backward, are these three again.
+#
+# XLA's CPU compiler has no loop for the gradient of a kernel that reads images where they are, a
+# slow
+# one for few channels, and a naive one for channels alone or in groups. `ablax/native` says what
+# its
+# loops do; where they cannot be had (`ablax.native.why_not`), `widened`, `grouped` and `depthwise`
+# write the same in XLA's words.
+#
+# Measured 2026-11-28 on 2 cores of an AMD EPYC (Zen 4), JAX 0.12.0.1, in a `lax.scan`, in ms,
+# before
+# and after: kernel gradient of a 3x3 convolution of images (128, 32, 32), 16 -> 16 features, 9.1
+# and
+# 3.3; (128, 16, 16), 32 -> 32, 5.8 and 3.1; (128, 8, 8), 64 -> 64, 6.5 and 2.7. That is 90 to 110
+# G multiply-accumulates a second, zeros of the padding counted, beside the 100 to 107 of a large
+# product of matrices.
+#
+# `benchmarks/layers.py`, rows `convolution`, says when this may be deleted: when ABLAX_NATIVE=0
+# does
+# not change them.
+
+FEW_PLACES = 4
+"""With fewer pixels than this in a map of results, a product of all that windows see is as fast and
+copies no weights: those of a dense layer written as a convolution are hundreds of megabytes."""
+
+SMALL_KERNEL = 2**17
+"""From so many weights on, XLA's product is as fast for the gradient of a 1x1 kernel."""
+
+
+def native_usable(x: Array, kernel: Array) -> bool:
+    """Whether the loops can be had in this process, and take these arguments: float32 alone."""
+    return x.dtype == kernel.dtype == jnp.float32 and not why_not()
+
+
+def convolve(x: Array, kernel: Array, windows: Windows) -> Array:
+    """The convolution, whose derivatives of any order are loops in C++.
+
+    Args:
+        x: Images (N H W C), float32.
+        kernel: Weights (h w C/G F) with G groups, float32.
+        windows: Where the windows lie.
+
+    Returns:
+        (N H2 W2 F).
+    """
+    size = x.shape[1], x.shape[2]
+    groups = x.shape[3] // kernel.shape[2]
+    return _convolution.bind(x, kernel, windows=windows, size=size, groups=groups)
+
+
+NATIVE = Form(convolve, convolve, convolve)
+
+NATIVE_KERNEL = Form(LARGE_WINDOW.value, LARGE_WINDOW.along_images, convolve)
+"""For few places, where a loop gains in the gradient of the kernel alone."""
+
+NATIVE_POINTWISE = Form(POINTWISE.value, POINTWISE.along_images, convolve)
+"""XLA's products of matrices are fast, but not with a long sum and a small result."""
+
+
+def native_form(x: Array, kernel: Array, windows: Windows) -> Form:
+    """Which of three values and tangents is a loop in C++; the others are products of matrices.
+
+    Args:
+        x: Images (N H W C).
+        kernel: Weights (h w C/G F).
+        windows: Where the windows lie.
+
+    Returns:
+        The fastest that was measured.
+    """
+    if kernel.shape[2] < x.shape[3]:
+        return NATIVE
+    if windows.window == (1, 1):
+        return NATIVE_POINTWISE if kernel.size < SMALL_KERNEL else POINTWISE
+    return NATIVE_KERNEL if math.prod(windows.output) < FEW_PLACES else NATIVE
+
+
+def _shape_of_results(
+    x: ShapedArray, kernel: ShapedArray, *, windows: Windows, size: Pair, groups: int
+) -> ShapedArray:
+    del size, groups
+    return x.update(shape=(x.shape[0], *windows.output, kernel.shape[3]))
+
+
+def _shape_of_images(
+    gradient: ShapedArray, kernel: ShapedArray, *, windows: Windows, size: Pair, groups: int
+) -> ShapedArray:
+    del windows
+    return gradient.update(shape=(gradient.shape[0], *size, kernel.shape[2] * groups))
+
+
+def _shape_of_kernel(
+    x: ShapedArray, gradient: ShapedArray, *, windows: Windows, size: Pair, groups: int
+) -> ShapedArray:
+    del size
+    return x.update(shape=(*windows.window, x.shape[3] // groups, gradient.shape[3]))
+
+
+def _attributes(*, windows: Windows, size: Pair, groups: int) -> dict[str, Pair]:
+    del size, groups  # they follow from the shapes
+    (above, _), (left, _) = windows.padding
+    return {"stride": windows.stride, "padding": (above, left), "dilation": windows.dilation}
+
+
+_convolution = operation("ablax_convolution", _shape_of_results, _attributes)
+_image_gradient = operation("ablax_image_gradient", _shape_of_images, _attributes)
+_kernel_gradient = operation("ablax_kernel_gradient", _shape_of_kernel, _attributes)
+
+# Each rule is given the cotangent, then both arguments, of which one is unknown.
+ad.defbilinear(
+    _convolution,
+    lambda y, _, kernel, **fields: _image_gradient.bind(y, kernel, **fields),
+    lambda y, x, _, **fields: _kernel_gradient.bind(x, y, **fields),
+)
+ad.defbilinear(
+    _image_gradient,
+    lambda x, _, kernel, **fields: _convolution.bind(x, kernel, **fields),
+    lambda x, y, _, **fields: _kernel_gradient.bind(x, y, **fields),
+)
+ad.defbilinear(
+    _kernel_gradient,
+    lambda kernel, _, y, **fields: _image_gradient.bind(y, kernel, **fields),
+    lambda kernel, x, _, **fields: _convolution.bind(x, kernel, **fields),
+)
+
+
+# ------------------------------------------------------------------------------------------
+# Convolution as networks mean it: a window of weights slides over an image, unflipped.
 
 
 @takes("N H W C")
@@ -128,7 +276,7 @@ def _convolve_jvp(
 def _form(x: Array, kernel: Array, windows: Windows) -> Form:
     """How a CPU computes it; each form says in its file why, and what it gains."""
     inputs, channels = kernel.shape[2], x.shape[3]
-    if usable(x, kernel):
+    if native_usable(x, kernel):
         return native_form(x, kernel, windows)
     if windows.window == (1, 1):
         return POINTWISE if inputs == channels else GROUPED_POINTWISE
@@ -255,3 +403,374 @@ def _check_groups(layer: str, shape: tuple[int, ...], features: int, groups: int
             f"{layer} was given {shape}: {shape[3]} channels and {features} features in {groups} "
             "groups; expected numbers that the groups divide"
         )
+
+
+# ------------------------------------------------------------------------------------------
+# Locally connected layers: the windows of a convolution, with weights of each position's own.
+
+
+@takes("N H W C")
+def locally_connected(
+    x: Float[Array, "N H W C"],
+    kernels: Float[Array, "H2 W2 h w i F"],
+    *,
+    stride: int | Pair = 1,
+    padding: Padding = "SAME",
+) -> Float[Array, "N H2 W2 F"]:
+    """Sum the products of each window of an image with the weights of its own position.
+
+    y[n, r, c, f] = sum over a, b, i of kernels[r, c, a, b, i, f] x[n, S r + a - P, S c + b - P, i]
+
+    with stride S and padding P: a convolution whose kernel may differ from position to position,
+    and that convolution where all kernels are the same. The sum is computed in the type of `x`.
+
+    It is written as one product of patches with weights a position. Measured 2026-11-21 on 2 cores
+    of an AMD EPYC, gradient of 3x3, 16 -> 32 features, images of (128, 16, 16): 34 ms so and 183 ms
+    by `lax.conv_general_dilated_local` on JAX 0.12.0.1, 29 and 412 on 0.10.2.
+
+    Args:
+        x: Images.
+        kernels: Weights, a kernel a position.
+        stride: Steps down and to the right.
+        padding: As in `convolution`.
+
+    Returns:
+        One map a feature.
+
+    Raises:
+        FieldError: A stride or padding that no window can have.
+        ShapeError: The kernels are larger than the padded image, fit other channels, or are made
+            for another number of positions.
+
+    References:
+        L0, "Local Connectivity"; LeCun 1989, Generalization and network design strategies.
+
+    Example:
+        >>> x, kernels = jnp.ones((1, 1, 3, 1)), jnp.arange(3.0).reshape(1, 3, 1, 1, 1, 1)
+        >>> locally_connected(x, kernels)[0, 0, :, 0]
+        Array([0., 1., 2.], dtype=float32)
+    """
+    if kernels.ndim != 6 or kernels.shape[4] != x.shape[3]:
+        raise ShapeError(
+            f"locally_connected was given {x.shape} and kernels of shape {kernels.shape}: expected "
+            f"(H2 W2 h w i F) with i = {x.shape[3]} channels"
+        )
+    down, right, h, w, _, features = kernels.shape
+    windows = place("locally_connected", x.shape, (h, w), stride, padding)
+    if windows.output != (down, right):
+        raise ShapeError(
+            f"locally_connected was given {x.shape}, where the window has {windows.output} "
+            f"positions, and kernels for {(down, right)}: a layer without weight sharing fits one "
+            "image size alone"
+        )
+    seen = patches(x, windows)
+    own = kernels.reshape(down, right, -1, features).astype(x.dtype)
+    return (seen @ own).transpose(2, 0, 1, 3)
+
+
+class LocallyConnected(nn.Module):
+    """A convolution without weight sharing, for images of one size.
+
+    With H2 W2 positions it has H2 W2 (h w C F + F) parameters, where the convolution has
+    h w C F + F. Each position's kernel is drawn as the kernel of a convolution is.
+
+    Attributes:
+        features: Number of features F at each position.
+        window: Height and width of the window.
+        stride: Steps down and to the right.
+        padding: As in `convolution`.
+        use_bias: Whether to add a bias to each unit.
+        kernel_init: How each kernel starts.
+        bias_init: How the biases start.
+
+    References:
+        L0, "Decrease in # of parameters"; L1, "Convolution: Problem".
+
+    Example:
+        >>> layer = LocallyConnected(features=30, window=5, padding=1, use_bias=False)
+        >>> x = jnp.ones((1, 32, 32, 3))
+        >>> kernels = jax.eval_shape(layer.init, jax.random.key(0), x)["params"]["kernel"]
+        >>> kernels.shape, kernels.size
+        ((30, 30, 5, 5, 3, 30), 2025000)
+    """
+
+    features: int
+    window: int | Pair
+    stride: int | Pair = 1
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    kernel_init: Initializer = HE_NORMAL
+    bias_init: Initializer = ZEROS
+
+    def __post_init__(self) -> None:
+        positive("features", self.features)
+        pair("window", self.window)
+        pair("stride", self.stride)
+        check_padding(self.padding)
+        super().__post_init__()
+
+    @takes("N H W C")
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
+        """Apply `locally_connected`, and add the bias."""
+        window = pair("window", self.window)
+        windows = place("LocallyConnected", x.shape, window, self.stride, self.padding)
+        shape = (*windows.output, *window, x.shape[3], self.features)
+        if self.has_variable("params", "kernel"):
+            kept = self.get_variable("params", "kernel").shape
+            if kept != shape:
+                raise ShapeError(
+                    f"LocallyConnected was given {x.shape}, which asks for kernels of shape "
+                    f"{shape}: its kernels have shape {kept}; a layer without weight sharing fits "
+                    "one image size alone: initialize it again or feed it that size"
+                )
+        kernels = self.param("kernel", self._draw, shape, jnp.float32)
+        y = locally_connected(x, kernels, stride=self.stride, padding=self.padding)
+        if self.use_bias:
+            bias = self.param("bias", self.bias_init, y.shape[1:], jnp.float32)
+            y = y + bias.astype(y.dtype)
+        return y
+
+    def _draw(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Each position's kernel with its own key: an initializer reads the fan from one kernel."""
+        keys = jax.random.split(key, shape[:2])
+        return jax.vmap(jax.vmap(lambda key: self.kernel_init(key, shape[2:], dtype)))(keys)
+
+
+# ------------------------------------------------------------------------------------------
+# Shift: channels that move as a whole, a convolution over space without weights or products.
+
+
+@takes("N H W C")
+def shift(
+    x: Float[Array, "N H W C"], window: int = 3, dilation: int = 1
+) -> Float[Array, "N H W C"]:
+    """Move each group of channels by a displacement of its own; zeros come in behind.
+
+    y[n, r, c, m] = x[n, r + D (a - R), c + D (b - R), m] for the channels m of group a k + b, with
+    a window of k, R = (k - 1) / 2 and dilation D: a depthwise convolution whose kernels hold a
+    single one.
+
+    There are k^2 groups of floor(C / k^2) channels, runs behind one another in the order of the
+    window, row by row; the middle group does not move, and neither do the channels left over, which
+    are the last ones (the paper gives them to the middle group). The authors' CUDA code deals the
+    channels out instead, channel m to group m mod k^2: the same function between two 1x1
+    convolutions, which can permute the channels (section 3.2), and slower where channels lie side
+    by side.
+
+    It has no parameters and no multiplication.
+
+    Args:
+        x: Maps of at least k^2 channels.
+        window: Height and width of the window of displacements, k; odd.
+        dilation: Pixels between neighboring displacements, D.
+
+    Returns:
+        An array like `x`.
+
+    Raises:
+        FieldError: A window that is even, or no positive integer.
+        ShapeError: There are fewer than k^2 channels, so that nothing would move.
+
+    References:
+        Wu, Wan, Yue, Jin, Zhao, Golmant, Gholaminejad, Gonzalez, Keutzer 2017, Shift: a zero FLOP,
+        zero parameter alternative to spatial convolutions, section 3.
+
+    Example:
+        >>> x = jnp.ones((1, 3, 3, 9))
+        >>> shift(x)[0, :, :, 0]  # the first group sees what is above and to the left
+        Array([[0., 0., 0.],
+               [0., 1., 1.],
+               [0., 1., 1.]], dtype=float32)
+    """
+    _check(window, dilation)
+    places, channels = window**2, x.shape[3]
+    each, rest = divmod(channels, places)
+    if not each:
+        raise ShapeError(
+            f"shift was given {x.shape} and window={window}: expected at least {places} channels, "
+            "one for each displacement"
+        )
+    # Split and pad, since the transpose of each is one copy; the transpose of slices adds k^2 maps
+    # up. Measured 2026-11-21 on 2 busy cores of an AMD EPYC, gradient for (128, 32, 32, 64),
+    # (128, 16, 16, 144) and, with a 5x5 window, (64, 14, 14, 256): slices take 1.4, 2.6 and 4.1
+    # times as long on JAX 0.12.0.1 (0.7, 2.8 and 5.3 on 0.10.2), a depthwise convolution 10, 13
+    # and 25 times.
+    sizes = (each,) * places + ((rest,) if rest else ())
+    groups = list(lax.split(x, sizes, axis=3))
+    for number in range(places):
+        down, right = (dilation * (tap - window // 2) for tap in divmod(number, window))
+        groups[number] = _moved(groups[number], down, right)
+    return jnp.concatenate(groups, axis=3)
+
+
+def _moved(x: Array, down: int, right: int) -> Array:
+    """What lies `down` rows below and `right` columns to the right of each pixel."""
+    config = ((0, 0, 0), (-down, down, 0), (-right, right, 0), (0, 0, 0))
+    return lax.pad(x, jnp.zeros((), x.dtype), config)
+
+
+class Shift(nn.Module):
+    """The module of `shift`.
+
+    Attributes:
+        window: Height and width of the window of displacements; odd.
+        dilation: Pixels between neighboring displacements.
+    """
+
+    window: int = 3
+    dilation: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self.window, self.dilation)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
+        """Apply `shift`."""
+        return shift(x, self.window, self.dilation)
+
+
+def _check(window: int, dilation: int) -> None:
+    positive("window", window)
+    positive("dilation", dilation)
+    if not window % 2:
+        raise FieldError(f"window={window}: expected an odd number, so that there is a middle")
+
+
+# ------------------------------------------------------------------------------------------
+# Convolution of video: the window slides over frames, rows and columns.
+
+Triple = tuple[int, int, int]
+
+
+@takes("N D H W C")
+def video_convolution(
+    x: Float[Array, "N D H W C"],
+    kernel: Float[Array, "d h w i F"],
+    *,
+    stride: int | Triple = 1,
+    padding: str | int | Triple = "SAME",
+) -> Float[Array, "N D2 H2 W2 F"]:
+    """Slide a kernel over the frames, rows and columns of videos and sum the products.
+
+    y[n, t, r, c, f] = sum over e, a, b, i of
+        kernel[e, a, b, i, f] x[n, S t + e - P, S r + a - P, S c + b - P, i]
+
+    with stride S and padding P along each axis; the kernel is not flipped. Along each axis
+    D2 = (D - d + 2 P) / S + 1, rounded down. The sum is computed in the type of `x`.
+
+    Args:
+        x: Videos of D frames.
+        kernel: Weights.
+        stride: Steps in time, down and to the right.
+        padding: "SAME", "VALID", an integer for all sides, or (time, vertical, horizontal).
+
+    Returns:
+        One video a feature.
+
+    Raises:
+        FieldError: A stride or padding that no convolution can have.
+        ShapeError: The kernel is larger than the padded video, or does not fit the channels.
+
+    References:
+        L0, "Desiderata for networks for vision": 3D for video data.
+
+    Example:
+        >>> x = jnp.ones((1, 8, 16, 16, 3))
+        >>> video_convolution(x, jnp.ones((3, 5, 5, 3, 2)), padding="VALID").shape
+        (1, 6, 12, 12, 2)
+    """
+    if kernel.ndim != 5 or kernel.shape[3] != x.shape[4]:
+        raise ShapeError(
+            f"video_convolution was given {x.shape} and a kernel of shape {kernel.shape}: expected "
+            f"(d h w i F) with i = {x.shape[4]} channels"
+        )
+    strides, sides = _triple("stride", stride), _sides(padding)
+    if isinstance(sides, list):
+        length = zip(x.shape[1:4], kernel.shape[:3], strides, sides, strict=True)
+        if min(output_size(*along) for along in length) < 1:
+            raise ShapeError(
+                f"video_convolution was given {x.shape}: a window of {kernel.shape[:3]} with "
+                f"padding {padding!r} is larger than the padded video; enlarge the one or shrink "
+                "the other"
+            )
+    axes = ("NDHWC", "DHWIO", "NDHWC")
+    return lax.conv_general_dilated(
+        x, kernel.astype(x.dtype), strides, sides, dimension_numbers=axes
+    )
+
+
+class VideoConvolution(nn.Module):
+    """The module of `video_convolution`, with a bias: d h w C F + F parameters.
+
+    Attributes:
+        features: Number of features F.
+        window: Frames, rows and columns of the window.
+        stride: Steps in time, down and to the right.
+        padding: As in `video_convolution`.
+        use_bias: Whether to add a bias to each feature.
+        kernel_init: How the kernel starts.
+        bias_init: How the bias starts.
+
+    Example:
+        >>> import jax
+        >>> layer = VideoConvolution(features=4, window=(3, 5, 5), stride=(1, 2, 2))
+        >>> x = jnp.ones((1, 8, 16, 16, 3))
+        >>> jax.eval_shape(layer.init_with_output, jax.random.key(0), x)[0].shape
+        (1, 8, 8, 8, 4)
+    """
+
+    features: int
+    window: int | Triple
+    stride: int | Triple = 1
+    padding: str | int | Triple = "SAME"
+    use_bias: bool = True
+    kernel_init: Initializer = HE_NORMAL
+    bias_init: Initializer = ZEROS
+
+    def __post_init__(self) -> None:
+        positive("features", self.features)
+        _triple("window", self.window)
+        _triple("stride", self.stride)
+        _sides(self.padding)
+        super().__post_init__()
+
+    @takes("N D H W C")
+    @nn.compact
+    def __call__(self, x: Float[Array, "N D H W C"]) -> Float[Array, "N D2 H2 W2 F"]:
+        """Apply `video_convolution`, and add the bias."""
+        shape = (*_triple("window", self.window), x.shape[4], self.features)
+        if self.has_variable("params", "kernel"):
+            kept = self.get_variable("params", "kernel").shape
+            if kept != shape:
+                raise ShapeError(
+                    f"VideoConvolution was given {x.shape}: its kernel, of shape {kept}, takes "
+                    f"{kept[3]} channels; initialize it again or feed it those"
+                )
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        y = video_convolution(x, kernel, stride=self.stride, padding=self.padding)
+        if self.use_bias:
+            bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
+            y = y + bias.astype(y.dtype)
+        return y
+
+
+def _triple(name: str, value: object, smallest: int = 1) -> Triple:
+    """The same number three times, or the three numbers given."""
+    three = value if isinstance(value, tuple) else (value, value, value)
+    if len(three) != 3 or not all(whole(number) and number >= smallest for number in three):
+        raise FieldError(
+            f"{name}={value!r}: expected an integer of at least {smallest}, or three of them: "
+            "time, vertical, horizontal"
+        )
+    return three[0], three[1], three[2]
+
+
+def _sides(padding: object) -> str | list[tuple[int, int]]:
+    """The padding as lax takes it."""
+    if isinstance(padding, str):
+        if padding not in ("SAME", "VALID"):
+            raise FieldError(f'padding={padding!r}: expected "SAME", "VALID" or integers')
+        return padding if padding == "SAME" else [(0, 0)] * 3
+    return [(side, side) for side in _triple("padding", padding, smallest=0)]

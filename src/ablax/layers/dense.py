@@ -1,16 +1,19 @@
-"""Fully connected layers, and the step from maps to one vector."""
+"""Dense layers, and weights for every element: scale and bias."""
 
 from __future__ import annotations
 
+import functools
 import math
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jax import Array
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
-from ablax.layers.windows import ShapeError, positive, takes
+from ablax.layers.initializers import HE_NORMAL, ONES, ZEROS, Initializer
+from ablax.layers.windows import FieldError, ShapeError, positive, takes
+
+# ------------------------------------------------------------------------------------------
+# Fully connected layers, and the step from maps to one vector.
 
 
 class Dense(nn.Module):
@@ -93,3 +96,196 @@ class Vectorize(nn.Module):
         """
         # Not -1, which cannot be worked out for a batch of none.
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
+# ------------------------------------------------------------------------------------------
+# Arithmetic number by number: a linear function of one map, or a combination of several.
+#
+# `add`, `multiply`, `maximum` and `average` take any number of maps of one shape, so each can be
+# the
+# `merge` of a `Parallel`.
+
+Constant = float | tuple[float, ...]
+
+
+def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
+    """x_1 + x_2 + ..., number by number.
+
+    Args:
+        *maps: At least one; all of one shape.
+
+    Returns:
+        An array of that shape.
+
+    Raises:
+        ShapeError: There is no map, or the shapes differ.
+
+    Example:
+        >>> add(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
+        Array([4., 6.], dtype=float32)
+    """
+    _check_shapes("add", maps)
+    return functools.reduce(jnp.add, maps)
+
+
+def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
+    """x_1 x_2 ..., number by number.
+
+    Args:
+        *maps: At least one; all of one shape.
+
+    Returns:
+        An array of that shape.
+
+    Raises:
+        ShapeError: There is no map, or the shapes differ.
+
+    Example:
+        >>> multiply(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
+        Array([3., 8.], dtype=float32)
+    """
+    _check_shapes("multiply", maps)
+    return functools.reduce(jnp.multiply, maps)
+
+
+def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
+    """max(x_1, x_2, ...), number by number.
+
+    The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
+    branches that are affine it is a maxout unit.
+
+    Args:
+        *maps: At least one; all of one shape.
+
+    Returns:
+        An array of that shape; not a number wherever one of them is not.
+
+    Raises:
+        ShapeError: There is no map, or the shapes differ.
+
+    References:
+        Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3.
+
+    Example:
+        >>> maximum(jnp.array([1.0, 4.0]), jnp.array([3.0, 2.0]))
+        Array([3., 4.], dtype=float32)
+    """
+    _check_shapes("maximum", maps)
+    return functools.reduce(_first_maximum, maps)
+
+
+def _first_maximum(x: Array, y: Array) -> Array:
+    """The maximum of two; `jnp.maximum` would halve the gradient of a tie."""
+    return jnp.where((y > x) | (jnp.isnan(y) & ~jnp.isnan(x)), y, x)
+
+
+def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
+    """(x_1 + ... + x_n) / n, number by number.
+
+    Args:
+        *maps: At least one; all of one shape.
+
+    Returns:
+        An array of that shape.
+
+    Raises:
+        ShapeError: There is no map, or the shapes differ.
+
+    Example:
+        >>> average(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
+        Array([2., 3.], dtype=float32)
+    """
+    _check_shapes("average", maps)
+    return functools.reduce(jnp.add, maps) / len(maps)
+
+
+class Scale(nn.Module):
+    """y = s x, with a factor s that is learned, one a channel, unless a constant is given.
+
+    Attributes:
+        factor: A constant for all channels, or one for each; None for a learned `scale`.
+        scale_init: How a learned factor starts.
+
+    Example:
+        >>> Scale(0.5).apply({}, jnp.array([[2.0, 6.0]]))
+        Array([[1., 3.]], dtype=float32)
+    """
+
+    factor: Constant | None = None
+    scale_init: Initializer = ONES
+
+    def __post_init__(self) -> None:
+        _check_constant("factor", self.factor)
+        super().__post_init__()
+
+    @takes("... C")
+    @nn.compact
+    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
+        """Scale `x`."""
+        return x * _per_channel(self, "scale", self.factor, self.scale_init, x)
+
+
+class Offset(nn.Module):
+    """y = x + b, with a summand b that is learned, one a channel, unless a constant is given.
+
+    Attributes:
+        amount: A constant for all channels, or one for each; None for a learned `bias`.
+        bias_init: How a learned summand starts.
+
+    Example:
+        >>> Offset((1.0, -1.0)).apply({}, jnp.array([[2.0, 6.0]]))
+        Array([[3., 5.]], dtype=float32)
+    """
+
+    amount: Constant | None = None
+    bias_init: Initializer = ZEROS
+
+    def __post_init__(self) -> None:
+        _check_constant("amount", self.amount)
+        super().__post_init__()
+
+    @takes("... C")
+    @nn.compact
+    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
+        """Shift `x`."""
+        return x + _per_channel(self, "bias", self.amount, self.bias_init, x)
+
+
+def _per_channel(
+    layer: nn.Module, name: str, constant: Constant | None, init: Initializer, x: Array
+) -> Array:
+    """The constant, or the parameter of that name, in the type of `x`."""
+    channels = x.shape[-1]
+    if constant is not None:
+        if isinstance(constant, tuple) and len(constant) != channels:
+            raise ShapeError(
+                f"{type(layer).__name__} was given {x.shape}: it has constants for "
+                f"{len(constant)} channels"
+            )
+        return jnp.asarray(constant, x.dtype)
+    if layer.has_variable("params", name):
+        expected = layer.get_variable("params", name).shape[0]
+        if channels != expected:
+            raise ShapeError(
+                f"{type(layer).__name__} was given {x.shape}: its {name} has {expected} channels"
+            )
+    return layer.param(name, init, (channels,), jnp.float32).astype(x.dtype)
+
+
+def _check_constant(name: str, constant: object) -> None:
+    numbers = constant if isinstance(constant, tuple) else (constant,)
+    finite = all(
+        isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+        for number in numbers
+    )
+    if constant is not None and not (numbers and finite):
+        raise FieldError(
+            f"{name}={constant!r}: expected a finite number, a tuple of one a channel, or None to "
+            "learn it"
+        )
+
+
+def _check_shapes(who: str, maps: tuple[Array, ...]) -> None:
+    if len({each.shape for each in maps}) != 1:
+        given = ", ".join(str(each.shape) for each in maps)
+        raise ShapeError(f"{who} was given ({given}): expected at least one map, all of one shape")

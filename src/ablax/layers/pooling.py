@@ -1,29 +1,287 @@
-"""Pooling: each window of a map becomes one number, its maximum, minimum or mean."""
+"""Pooling over windows, over a fixed number of windows, over a pyramid."""
 
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
-from jaxtyping import Float
+from jax import lax
+from jax.core import ShapedArray
+from jax.interpreters import ad
+from jaxtyping import Array, Float
 
-from ablax.layers.first_maximum import first_maximum, taps
 from ablax.layers.windows import (
     FieldError,
     Padding,
     Pair,
     Rounding,
+    ShapeError,
     Windows,
     check_padding,
     check_rounding,
     explicit_padding,
     pair,
     place,
+    positive,
     takes,
 )
+from ablax.native import operation, why_not
+
+# ------------------------------------------------------------------------------------------
+# The largest number of each window, and its derivative, as loops in C++ for a CPU.
+#
+# Each result comes with a byte: the number of the tap it took, the first of equal ones. The
+# tangent
+# picks what was taken, and its transpose hands it back; each is the transpose of the other.
+#
+# `benchmarks/layers.py`, rows `max pool`, says when this may be deleted: when ABLAX_NATIVE=0 does
+# not
+# change them.
+
+MOST_TAPS = 256
+"""As many as a byte can tell apart."""
+
+
+def native_pool_usable(x: Array, windows: Windows) -> bool:
+    """Whether the loops can be had in this process, and take these arguments."""
+    few = math.prod(windows.window) <= MOST_TAPS
+    return x.dtype == jnp.float32 and few and not why_not()
+
+
+def maximum(x: Array, windows: Windows) -> Array:
+    """The maximum over windows.
+
+    Args:
+        x: (N H W C), float32.
+        windows: Where the windows lie.
+
+    Returns:
+        (N H2 W2 C).
+    """
+    return _maximum.bind(x, windows=windows)[0]
+
+
+def maximum_and_tangent(x: Array, dx: Array, windows: Windows) -> tuple[Array, Array]:
+    """The maximum over windows, and of a tangent what lies where the maxima are.
+
+    Args:
+        x: (N H W C), float32.
+        dx: The same.
+        windows: Where the windows lie.
+
+    Returns:
+        Twice (N H2 W2 C).
+    """
+    y, taken = _maximum.bind(x, windows=windows)
+    return y, _tangent.bind(dx, taken, windows=windows, size=(x.shape[1], x.shape[2]))
+
+
+def _shapes_of_maximum(x: ShapedArray, *, windows: Windows) -> tuple[ShapedArray, ShapedArray]:
+    y = x.update(shape=(x.shape[0], *windows.output, x.shape[3]))
+    return y, y.update(dtype=jnp.dtype(jnp.uint8), weak_type=False)
+
+
+def _shape_of_tangent(
+    dx: ShapedArray, taken: ShapedArray, *, windows: Windows, size: Pair
+) -> ShapedArray:
+    del windows, size
+    return dx.update(shape=taken.shape)
+
+
+def _shape_of_gradient(
+    dy: ShapedArray, taken: ShapedArray, *, windows: Windows, size: Pair
+) -> ShapedArray:
+    del windows
+    return dy.update(shape=(taken.shape[0], *size, taken.shape[3]))
+
+
+def _attributes(*, windows: Windows, size: Pair | None = None) -> dict[str, Pair]:
+    del size  # it follows from the shapes
+    (above, _), (left, _) = windows.padding
+    return {"window": windows.window, "stride": windows.stride, "padding": (above, left)}
+
+
+_maximum = operation("ablax_maximum", _shapes_of_maximum, _attributes, several=True)
+_tangent = operation("ablax_taken_tangent", _shape_of_tangent, _attributes)
+_gradient = operation("ablax_taken_gradient", _shape_of_gradient, _attributes)
+
+
+def _maximum_jvp(primals: tuple[Array], tangents: tuple[Any], *, windows: Windows) -> Any:
+    (x,), (dx,) = primals, tangents
+    y, taken = _maximum.bind(x, windows=windows)
+    dy = _tangent.bind(dx, taken, windows=windows, size=(x.shape[1], x.shape[2]))
+    return (y, taken), (dy, ad.Zero(jax.typeof(taken).to_tangent_aval()))
+
+
+ad.primitive_jvps[_maximum] = _maximum_jvp
+# The taps taken do not move with x, so both are linear in what they pick alone.
+ad.defjvp(_tangent, lambda dx, _, taken, **fields: _tangent.bind(dx, taken, **fields), None)
+ad.defjvp(_gradient, lambda dy, _, taken, **fields: _gradient.bind(dy, taken, **fields), None)
+ad.primitive_transposes[_tangent] = lambda dy, _, taken, **fields: (
+    _gradient.bind(dy, taken, **fields),
+    None,
+)
+ad.primitive_transposes[_gradient] = lambda dx, _, taken, **fields: (
+    _tangent.bind(dx, taken, **fields),
+    None,
+)
+
+
+# ------------------------------------------------------------------------------------------
+# The largest number of each window, with a gradient that goes to the first of several.
+#
+# XLA's derivative of a maximum over windows, select-and-scatter, obeys this rule everywhere but is
+# slow on a CPU. There it is a loop in C++ (`native_pool`) or, where that cannot be had, two passes
+# of
+# strided slices, along the rows and then down the columns: the first maximum of a window, row by
+# row,
+# is the first column of the first row that holds it. Each pass keeps the index of the tap it took,
+# and its derivative picks that tap. On other platforms XLA's own primitive runs.
+#
+# The passes were measured 2026-11-21 on 2 cores of an AMD EPYC, value and gradient of a 3x3/2 pool
+# of
+# (128, 32, 32, 32): 160 ms plain and 16 ms so on JAX 0.12.0.1, 88 and 11 ms on 0.10.2 (the machine
+# was busy: 47 and 4.7 ms on 0.12.0.1 in a quieter hour); in a `lax.scan` 9.5 and 5.5 times faster.
+# `benchmarks/layers.py`, rows `max pool`, says when this file may be deleted: when the ratio in
+# the
+# scan is 1 or less.
+
+
+def plain_maximum(x: Array, windows: Windows) -> Array:
+    """The maximum over windows as one XLA primitive."""
+    return lax.reduce_window(
+        x,
+        -jnp.inf,
+        lax.max,
+        (1, *windows.window, 1),
+        (1, *windows.stride, 1),
+        ((0, 0), *windows.padding, (0, 0)),
+    )
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def first_maximum(x: Array, windows: Windows) -> Array:
+    """The maximum over windows; its derivative is that of the first maximum, row by row.
+
+    Args:
+        x: (N, H, W, C).
+        windows: Where the windows lie.
+
+    Returns:
+        (N, H2, W2, C).
+    """
+    if native_pool_usable(x, windows):
+        on_cpu = functools.partial(maximum, windows=windows)
+        elsewhere = functools.partial(plain_maximum, windows=windows)
+        return lax.platform_dependent(x, cpu=on_cpu, default=elsewhere)
+    return plain_maximum(x, windows)
+
+
+@first_maximum.defjvp
+def _first_maximum_jvp(
+    windows: Windows, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    def on_cpu(x: Array, dx: Array) -> tuple[Array, Array]:
+        if native_pool_usable(x, windows):
+            return maximum_and_tangent(x, dx, windows)
+        for axis in (2, 1):
+            x, dx = _along(x, dx, axis, windows)
+        return x, dx
+
+    def elsewhere(x: Array, dx: Array) -> tuple[Array, Array]:
+        return jax.jvp(lambda x: plain_maximum(x, windows), (x,), (dx,))
+
+    return lax.platform_dependent(*primals, *tangents, cpu=on_cpu, default=elsewhere)
+
+
+def _along(x: Array, dx: Array, axis: int, windows: Windows) -> tuple[Array, Array]:
+    """One pass: the maximum along one axis, and the tangent of the tap that is the first one."""
+    where = (windows.window[axis - 1], windows.stride[axis - 1], windows.padding[axis - 1])
+    xs = strided(x, axis, *where, fill=-jnp.inf)
+    y, tap = xs[0], jnp.zeros(xs[0].shape, jnp.int32 if len(xs) > 127 else jnp.int8)
+    for number, candidate in enumerate(xs[1:], 1):
+        # A NaN wins and stays, as it does in lax.max.
+        wins = (candidate > y) | (jnp.isnan(candidate) & ~jnp.isnan(y))
+        y = jnp.where(wins, candidate, y)
+        tap = jnp.where(wins, jnp.asarray(number, tap.dtype), tap)
+    # Without the barrier XLA looks for the maximum again for every tap of the gradient.
+    y, tap = lax.optimization_barrier((y, tap))
+    dy = jnp.zeros_like(y)
+    for number, candidate in enumerate(taps(dx, axis, *where, fill=0.0)):
+        dy = dy + jnp.where(tap == number, candidate, jnp.zeros((), dy.dtype))
+    # On the way back what comes from behind is computed once, not for every tap.
+    return y, lax.optimization_barrier(dy)
+
+
+def strided(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:
+    """What each tap of a window sees along one axis, as strided slices: fast as a value.
+
+    Args:
+        x: (N, H, W, C).
+        axis: 1 for rows, 2 for columns.
+        window: Number of taps.
+        stride: Step of the window.
+        sides: Padding before and behind; negative behind cuts off.
+        fill: What the padding holds.
+
+    Returns:
+        One array a tap.
+    """
+    padded = _pad(x, axis, sides, fill)
+    reach = (padded.shape[axis] - window) // stride * stride + 1
+    return [lax.slice_in_dim(padded, tap, tap + reach, stride, axis=axis) for tap in range(window)]
+
+
+def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:
+    """What `strided` gives, by splitting the axis into `stride` phases: fast as a gradient.
+
+    The transpose of a strided slice is a pad with holes, which XLA evaluates element by element;
+    that of a split is a concatenation, which it copies.
+
+    Args:
+        x: (N, H, W, C).
+        axis: 1 for rows, 2 for columns.
+        window: Number of taps.
+        stride: Step of the window.
+        sides: Padding before and behind; negative behind cuts off.
+        fill: What the padding holds.
+
+    Returns:
+        One array a tap.
+    """
+    size, channels = x.shape[axis], x.shape[3]
+    positions = (size + sum(sides) - window) // stride + 1
+    length = positions + (window - 1) // stride
+    x = _pad(x, axis, (sides[0], length * stride - size - sides[0]), fill)
+    n, h, w, _ = x.shape
+    if stride == 1:
+        phases: Sequence[Array] = [x]
+    elif axis == 2:
+        # Beside each other in the channels, so that whole runs are copied.
+        phases = lax.split(x.reshape(n, h, length, stride * channels), (channels,) * stride, axis=3)
+    else:
+        rows = lax.split(x.reshape(n, length, stride, w, channels), (1,) * stride, axis=2)
+        phases = [row.reshape(n, length, w, channels) for row in rows]
+    return [
+        lax.slice_in_dim(phases[tap % stride], tap // stride, tap // stride + positions, axis=axis)
+        for tap in range(window)
+    ]
+
+
+def _pad(x: Array, axis: int, sides: Pair, fill: float) -> Array:
+    config = [(0, 0, 0)] * x.ndim
+    config[axis] = (*sides, 0)
+    return lax.pad(x, jnp.asarray(fill, x.dtype), config)
+
+
+# ------------------------------------------------------------------------------------------
+# Pooling: each window of a map becomes one number, its maximum, minimum or mean.
 
 
 @takes("N H W C")
@@ -324,3 +582,218 @@ def _place(
     _check(window, stride, padding, rounding)
     step = window if stride is None else stride
     return place(layer, shape, window, step, padding, rounding=rounding, strict=strict)
+
+
+# ------------------------------------------------------------------------------------------
+# Spatial pyramid pooling: maps of any size become one vector of a fixed length.
+
+
+@takes("N H W C")
+def spatial_pyramid_pool(
+    x: Float[Array, "N H W C"], levels: tuple[int, ...] = (6, 3, 2, 1)
+) -> Float[Array, "N L"]:
+    """The largest number of each bin, for several grids of bins over the whole image.
+
+    A level of n cuts the image into n x n bins. Bin i of 0 .. n - 1 along an axis of W pixels holds
+    floor(i W / n) to ceil((i + 1) W / n) - 1: every pixel is in a bin, whatever W is, and bins
+    share pixels where n does not divide W. The vector has L = C sum of n^2 numbers, level by level,
+    bin by bin in rows, channels last. The gradient of a bin goes to its first maximum, row by row.
+
+    For images of one size the paper slides a window of ceil(W / n) by steps of floor(W / n)
+    (section 2.3): the same bins for its 13 pixels, but others for 10, where 6 such windows end
+    before the last 3 pixels.
+
+    Args:
+        x: Maps of any size.
+        levels: Bins along each axis, a number a level.
+
+    Returns:
+        A vector for each image.
+
+    Raises:
+        FieldError: No level, or one below 1.
+        ShapeError: Maps without a pixel.
+
+    References:
+        He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks for visual
+        recognition, section 2.2; the bins as in appendix A. L2, "Space".
+
+    Example:
+        >>> spatial_pyramid_pool(jnp.arange(9.0).reshape(1, 3, 3, 1), levels=(2, 1))
+        Array([[4., 5., 7., 8., 8.]], dtype=float32)
+        >>> jax.eval_shape(spatial_pyramid_pool, jnp.ones((1, 13, 13, 256))).shape
+        (1, 12800)
+    """
+    _pyramid_check(levels)
+    if not min(x.shape[1:3]):
+        raise ShapeError(f"spatial_pyramid_pool was given {x.shape}: expected at least one pixel")
+    grids = [_pool_along(_pool_along(x, 2, bins), 1, bins) for bins in levels]
+    return jnp.concatenate([grid.reshape(x.shape[0], -1) for grid in grids], axis=1)
+
+
+def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
+    """The largest number of each map: the pyramid's level of one bin.
+
+    Args:
+        x: Maps of any size.
+
+    Returns:
+        One number a channel.
+
+    Raises:
+        ShapeError: Maps without a pixel.
+
+    Example:
+        >>> global_max_pool(jnp.arange(8.0).reshape(1, 2, 2, 2))
+        Array([[6., 7.]], dtype=float32)
+    """
+    return spatial_pyramid_pool(x, levels=(1,))
+
+
+def bins_along(size: int, bins: int) -> tuple[tuple[int, int], ...]:
+    """First pixel and first pixel behind of each bin along an axis.
+
+    Args:
+        size: Pixels along the axis.
+        bins: Number of bins.
+
+    Returns:
+        A pair a bin.
+
+    Example:
+        >>> bins_along(13, 3)
+        ((0, 5), (4, 9), (8, 13))
+    """
+    return tuple((i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins))
+
+
+class SpatialPyramidPool(nn.Module):
+    """The module of `spatial_pyramid_pool`.
+
+    Attributes:
+        levels: Bins along each axis, a number a level.
+
+    Example:
+        >>> pool = SpatialPyramidPool(levels=(4, 2, 1))
+        >>> jax.eval_shape(lambda x: pool.apply({}, x), jnp.ones((1, 13, 9, 256))).shape
+        (1, 5376)
+    """
+
+    levels: tuple[int, ...] = (6, 3, 2, 1)
+
+    def __post_init__(self) -> None:
+        _pyramid_check(self.levels)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N L"]:
+        """Apply `spatial_pyramid_pool`."""
+        return spatial_pyramid_pool(x, self.levels)
+
+
+class GlobalMaxPool(nn.Module):
+    """The module of `global_max_pool`: (N, H, W, C) -> (N, C)."""
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
+        """Apply `global_max_pool`."""
+        return global_max_pool(x)
+
+
+def _pool_along(x: Array, axis: int, bins: int) -> Array:
+    """Along the columns first: the first maximum of a bin is in the first row that holds one."""
+    spans = bins_along(x.shape[axis], bins)
+    pooled = [_first_maximum(lax.slice_in_dim(x, *span, axis=axis), axis) for span in spans]
+    return jnp.concatenate(pooled, axis=axis)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _first_maximum(x: Array, axis: int) -> Array:
+    """The maximum along an axis, whose derivative is that of the first one.
+
+    `ablax.layers.pooling` unrolls the taps of a window, which suits the small ones of a pool.
+    For one bin over 56 x 56 pixels, 64 channels, a batch of 16, on 2 busy cores of an AMD EPYC
+    (2026-11-21), its gradient compiles in 6.4 s on JAX 0.12.0.1 and 53 s on 0.10.2, this one's in
+    0.2 and 0.3 s, and runs in 2 and 3 ms.
+    """
+    return x.max(axis, keepdims=True)
+
+
+@_first_maximum.defjvp
+def _pyramid_first_maximum_jvp(
+    axis: int, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    y = x.max(axis, keepdims=True)
+    place = lax.broadcasted_iota(jnp.int32, x.shape, axis)
+    largest = (x == y) | jnp.isnan(x)  # a NaN is the maximum, and equals nothing
+    first = jnp.where(largest, place, x.shape[axis]).min(axis, keepdims=True)
+    return y, jnp.where(place == first, dx, jnp.zeros((), dx.dtype)).sum(axis, keepdims=True)
+
+
+def _pyramid_check(levels: object) -> None:
+    if not isinstance(levels, tuple) or not levels:
+        raise FieldError(f"levels={levels!r}: expected a tuple of integers such as (6, 3, 2, 1)")
+    for bins in levels:
+        positive("levels", bins)
+
+
+# ------------------------------------------------------------------------------------------
+# An average over a fixed number of bins, whatever the size of the maps.
+
+
+@takes("N H W C")
+def adaptive_average_pool(x: Float[Array, "N H W C"], bins: int) -> Float[Array, "N B B C"]:
+    """The mean of each of B x B bins that cover the image.
+
+    Bin i of 0 .. B - 1 along an axis of W pixels holds floor(i W / B) to ceil((i + 1) W / B) - 1,
+    so that bins share pixels where B does not divide W. One bin is `global_average_pool`; with a
+    size that B divides it is `average_pool` with a window of W / B.
+
+    Args:
+        x: Maps of any size.
+        bins: Along each axis, B.
+
+    Returns:
+        Maps of B x B pixels.
+
+    Raises:
+        FieldError: Fewer than one bin.
+        ShapeError: Maps without a pixel.
+
+    Example:
+        >>> adaptive_average_pool(jnp.arange(9.0).reshape(1, 3, 3, 1), bins=2)[0, :, :, 0]
+        Array([[2., 3.],
+               [5., 6.]], dtype=float32)
+    """
+    positive("bins", bins)
+    if not min(x.shape[1:3]):
+        raise ShapeError(f"adaptive_average_pool was given {x.shape}: expected at least one pixel")
+    for axis in (1, 2):
+        spans = bins_along(x.shape[axis], bins)
+        cuts = [lax.slice_in_dim(x, *span, axis=axis) for span in spans]
+        x = jnp.concatenate([cut.mean(axis, keepdims=True) for cut in cuts], axis=axis)
+    return x
+
+
+class AdaptiveAveragePool(nn.Module):
+    """The module of `adaptive_average_pool`: (N, H, W, C) -> (N, B, B, C).
+
+    Attributes:
+        bins: Along each axis, B.
+
+    Example:
+        >>> AdaptiveAveragePool(4).apply({}, jnp.ones((1, 14, 14, 512))).shape
+        (1, 4, 4, 512)
+    """
+
+    bins: int
+
+    def __post_init__(self) -> None:
+        positive("bins", self.bins)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N B B C"]:
+        """Apply `adaptive_average_pool`."""
+        return adaptive_average_pool(x, self.bins)

@@ -16,7 +16,7 @@ from ablax.core import Network, abstract_variables
 from ablax.core.edits import EditError
 from ablax.core.network import Chain
 from ablax.layers import Residual
-from ablax.layers.repeat import fold
+from ablax.layers.loops import fold
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
 from ablax.report.forms import Column, Table, number
@@ -33,7 +33,7 @@ def measure(subject: Subject) -> list[Row]:
     """Seconds to trace and to compile loss and gradient of one batch, unrolled and scanned.
 
     The compilation cache is off meanwhile. Scanned: each run of equal neighboring blocks is one
-    `ablax.layers.repeat.Repeat`; a network without equal neighbors has no such row.
+    `ablax.layers.loops.Repeat`; a network without equal neighbors has no such row.
 
     Returns:
         A row a form: `form` ("unrolled" or "scanned"), `trace_seconds`, `compile_seconds` and
@@ -135,7 +135,7 @@ def seconds_table(study: Study) -> Table:
         notes=(
             "Loss and gradient of one batch, once, without the compilation cache, on one machine "
             "whatever else it was doing. Scanned: each run of equal neighboring blocks is one loop "
-            "(ablax.layers.repeat.fold); a dash where a network has no equal neighbors. Program: "
+            "(ablax.layers.loops.fold); a dash where a network has no equal neighbors. Program: "
             "the text that XLA is given.",
         ),
     )

@@ -19,7 +19,7 @@ from jaxtyping import Float
 
 from ablax.core import Network, leaves_by_path
 from ablax.errors import AblaxError
-from ablax.layers.densely_connected import DenselyConnected
+from ablax.layers.blocks import DenselyConnected
 from ablax.measurements.feature_reuse_pictures import NAME, reuse_figure
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject

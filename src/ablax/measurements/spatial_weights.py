@@ -17,8 +17,7 @@ from scipy.special import softmax
 
 from ablax.core import Network, leaves_by_path
 from ablax.errors import AblaxError
-from ablax.layers.spatial_weights import SpatialWeights
-from ablax.layers.voting import PixelMixture
+from ablax.layers.heads import PixelMixture, SpatialWeights
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
 from ablax.report.drawing import WIDTH, blank, settings, where, wrapped, write_caption

@@ -36,7 +36,7 @@ from collections.abc import Callable
 from ablax.core import Chain, Layers, Network, chain
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, Dropout, ReLU
-from ablax.layers.densely_connected import DenselyConnected
+from ablax.layers.blocks import DenselyConnected
 from ablax.zoo import heads, tails
 from ablax.zoo.entry import Entry
 from ablax.zoo.resnet_blocks import weights

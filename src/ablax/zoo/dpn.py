@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from ablax.core import Chain, Layers, Network, chain
 from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU
-from ablax.layers.dual_path import DualPath
+from ablax.layers.blocks import DualPath
 from ablax.zoo import heads
 from ablax.zoo.entry import Entry
 

@@ -36,8 +36,8 @@ from ablax.layers import (
     ReLU,
     Vectorize,
 )
-from ablax.layers.adaptive_pool import AdaptiveAveragePool
-from ablax.layers.auxiliary import Auxiliary
+from ablax.layers.blocks import Auxiliary
+from ablax.layers.pooling import AdaptiveAveragePool
 from ablax.zoo import heads, tails
 from ablax.zoo.alexnet import check_width, scaled
 from ablax.zoo.entry import Entry

@@ -30,11 +30,10 @@ from ablax.layers import (
     Vectorize,
     concatenate,
 )
+from ablax.layers.blocks import Merge
+from ablax.layers.heads import PixelAverage, PixelMixture, PixelVote, SpatialWeights
 from ablax.layers.initializers import GAUSSIAN_001, ZEROS
-from ablax.layers.parallel import Merge
-from ablax.layers.pyramid import SpatialPyramidPool
-from ablax.layers.spatial_weights import SpatialWeights
-from ablax.layers.voting import PixelAverage, PixelMixture, PixelVote
+from ablax.layers.pooling import SpatialPyramidPool
 
 
 def vectorize(classes: int, hidden: tuple[int, ...] = (4096, 4096), dropout: float = 0.5) -> Layers:
@@ -115,7 +114,7 @@ def pixel_vote(classes: int) -> Layers:
 
     C K + K parameters. A vote cannot be differentiated: the scores are those of the vote, in
     training and after it, and their derivative is that of `pixel_average`, whose votes are soft
-    (`ablax.layers.voting.pixel_vote`).
+    (`ablax.layers.heads.pixel_vote`).
 
     Args:
         classes: Scores an image.
@@ -183,9 +182,9 @@ def several(merge: Merge = concatenate, /, **heads: Layers) -> Layers:
 
     A network gives one array, so the heads' scores are merged. By default they are concatenated,
     in the order written: heads may then have different numbers of classes, as several tasks do,
-    and `ablax.layers.rearrangement.split(scores, (10, 3))` takes them apart for the losses. Heads
-    of equally many classes may be stacked (`ablax.layers.scores.stack`: one row a head), or
-    averaged as an ensemble (`ablax.layers.scores.ensemble`).
+    and `ablax.layers.shape.split(scores, (10, 3))` takes them apart for the losses. Heads
+    of equally many classes may be stacked (`ablax.layers.heads.stack`: one row a head), or
+    averaged as an ensemble (`ablax.layers.heads.ensemble`).
 
     Args:
         merge: From the scores of the heads to one array.

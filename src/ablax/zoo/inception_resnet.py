@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from ablax.core import Chain, Layers, Network, chain
 from ablax.layers import AveragePool, Convolution, MaxPool, Parallel, ReLU, Residual
-from ablax.layers.element import Scale
+from ablax.layers.dense import Scale
 from ablax.zoo import inception_v3, inception_v4
 from ablax.zoo.entry import Entry
 from ablax.zoo.inception_modules import normalized

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from ablax.core import Edit, Layers, Network, chain, insert_after
 from ablax.layers import AveragePool, Dense, Dropout, GlobalAveragePool, MaxPool, Parallel
-from ablax.layers.auxiliary import Auxiliary
+from ablax.layers.blocks import Auxiliary
 from ablax.zoo.entry import Entry
 from ablax.zoo.inception_modules import normalized
 

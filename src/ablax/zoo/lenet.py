@@ -12,10 +12,10 @@ from ablax.core import Chain, Layers, Network, chain
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, Convolution, Dense, Parallel, Tanh, Vectorize
 from ablax.layers.activation import ScaledTanh
-from ablax.layers.codes import Codes, CodeScores
-from ablax.layers.element import Offset, Scale
+from ablax.layers.dense import Offset, Scale
+from ablax.layers.heads import Codes, CodeScores
 from ablax.layers.initializers import LECUN_NORMAL
-from ablax.layers.selection import SelectChannels
+from ablax.layers.shape import SelectChannels
 from ablax.zoo.entry import Entry
 
 

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from ablax.core import Chain, Layers, Network, chain
 from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU6, Residual
-from ablax.layers.normalized import normalized
+from ablax.layers.normalization import normalized
 from ablax.zoo.alexnet import check_width
 from ablax.zoo.entry import Entry
 

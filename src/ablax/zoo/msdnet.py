@@ -47,8 +47,8 @@ from jaxtyping import Array, Float
 from ablax.core import Chain, Edit, EditError, Layers, Network, leaves_by_path, paths
 from ablax.errors import nearest
 from ablax.layers import Auxiliary, MaxPool, ReLU
-from ablax.layers.multi_scale import MultiScale, needed
-from ablax.layers.normalized import normalized
+from ablax.layers.blocks import MultiScale, needed
+from ablax.layers.normalization import normalized
 from ablax.zoo.entry import Entry
 from ablax.zoo.msdnet_grid import GRID, Design, msdnet
 
@@ -202,7 +202,7 @@ def truncated(classifier: int) -> Edit:
     """The edit that ends the network in one of its early classifiers, so that its cost shows.
 
     The classifier becomes the head, and everything behind it goes; so do the cells in front of it
-    that it cannot see (`ablax.layers.multi_scale.needed`), as under the paper's lazy evaluation.
+    that it cannot see (`ablax.layers.blocks.needed`), as under the paper's lazy evaluation.
     The scores are those of `anytime_scores`. The grid starts from bit-equal weights; the
     classifier's path is shorter than in the grid, so it draws other ones (`truncated_variables`
     moves trained weights).

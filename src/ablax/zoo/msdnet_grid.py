@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from ablax.core import Chain, Layers, Network, chain
 from ablax.errors import AblaxError
 from ablax.layers import Auxiliary, Dense, GlobalAveragePool, ReLU
-from ablax.layers.multi_scale import Cell, DenseCell, MultiScale, needed
-from ablax.layers.normalized import normalized
+from ablax.layers.blocks import Cell, DenseCell, MultiScale, needed
+from ablax.layers.normalization import normalized
 
 GRID = "scales"
 """The body's one layer."""

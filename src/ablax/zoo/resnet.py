@@ -31,7 +31,7 @@ from channels, features and stride to `Layers`.
 from __future__ import annotations
 
 from ablax.core import Network
-from ablax.layers.residual import without_shortcuts
+from ablax.layers.blocks import without_shortcuts
 from ablax.zoo import heads, tails
 from ablax.zoo.entry import Entry
 from ablax.zoo.resnet_blocks import (

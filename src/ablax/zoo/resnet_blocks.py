@@ -24,7 +24,7 @@ from ablax.layers import (
     Residual,
     Subsample,
 )
-from ablax.layers.highway import Highway
+from ablax.layers.blocks import Highway
 
 WeightLayers = Callable[[int, int], tuple[tuple[int, int, int], ...]]
 """From a block's features and stride to features, window and stride of each convolution."""

@@ -28,8 +28,8 @@ from jax.nn.initializers import constant
 
 from ablax.core import Layers, Network, chain
 from ablax.layers import Convolution, Dropout, Gate, ReLU, Residual, Sigmoid
-from ablax.layers.element import Scale
-from ablax.layers.highway import Highway
+from ablax.layers.blocks import Highway
+from ablax.layers.dense import Scale
 from ablax.layers.initializers import Initializer
 from ablax.zoo.entry import Entry
 from ablax.zoo.resnet_blocks import (

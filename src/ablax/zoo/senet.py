@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from ablax.core import Layers, Network, chain
 from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU, Residual, squeeze_excite
-from ablax.layers.highway import Highway
+from ablax.layers.blocks import Highway
 from ablax.zoo import heads, tails
 from ablax.zoo.entry import Entry
 from ablax.zoo.resnet_blocks import (

@@ -29,8 +29,8 @@ from collections.abc import Callable
 from ablax.core import Chain, Layers, Network, chain
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, MaxPool, Parallel, ReLU, Residual
-from ablax.layers.normalized import normalized
-from ablax.layers.rearrangement import ChannelShuffle
+from ablax.layers.normalization import normalized
+from ablax.layers.shape import ChannelShuffle
 from ablax.zoo import heads, tails
 from ablax.zoo.alexnet import check_width
 from ablax.zoo.entry import Entry

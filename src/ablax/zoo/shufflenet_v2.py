@@ -27,8 +27,8 @@ from __future__ import annotations
 from ablax.core import Chain, Layers, Network, chain
 from ablax.errors import AblaxError
 from ablax.layers import Parallel, ReLU
-from ablax.layers.normalized import normalized
-from ablax.layers.rearrangement import ChannelShuffle, Part
+from ablax.layers.normalization import normalized
+from ablax.layers.shape import ChannelShuffle, Part
 from ablax.zoo import heads, tails
 from ablax.zoo.entry import Entry
 from ablax.zoo.shufflenet_v1 import stages, tail

@@ -30,7 +30,7 @@ from ablax.layers import (
     ReLU,
     Residual,
 )
-from ablax.layers.normalized import normalized
+from ablax.layers.normalization import normalized
 from ablax.zoo.alexnet import check_width, scaled
 from ablax.zoo.entry import Entry
 

@@ -1,13 +1,18 @@
-"""Rearrangement: the same numbers in other places."""
+"""Layers without weights that move, select or resample elements."""
 
 from __future__ import annotations
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from ablax.layers.windows import FieldError, ShapeError, positive, takes, whole
+from ablax.layers.windows import FieldError, Pair, ShapeError, pair, positive, takes, whole
+
+# ------------------------------------------------------------------------------------------
+# Rearrangement: the same numbers in other places.
 
 
 def concatenate(*maps: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
@@ -270,3 +275,203 @@ class ChannelToSpace(nn.Module):
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
         """Apply `channel_to_space`."""
         return channel_to_space(x, self.block)
+
+
+# ------------------------------------------------------------------------------------------
+# Resampling: an image of another size, interpolated between pixels.
+#
+# A pixel is a square and its number stands at its middle: pixel i lies at i + 1/2 of an axis whose
+# length is the number of pixels. So pixel o of a result lies at (o + 1/2) H / H2 - 1/2 between the
+# pixels of the image; the corners of the images coincide, not the middles of the corner pixels
+# (PyTorch's `align_corners=False`, which is also what `jax.image.resize` and TensorFlow 2 do).
+# Beyond
+# the outermost middles the outermost pixels go on.
+#
+# Nothing is smoothed before an image is made smaller (`antialias=False`).
+
+
+@takes("N H W C")
+def resize_nearest(
+    x: Float[Array, "N H W C"], factor: int | Pair | None = None, size: int | Pair | None = None
+) -> Float[Array, "N H2 W2 C"]:
+    """Each pixel takes the number of the pixel that lies nearest.
+
+    y[o] = x[floor((o + 1/2) H / H2)] along each axis: PyTorch's "nearest-exact". By a whole factor
+    every pixel becomes a block, and PyTorch's "nearest", which floors o H / H2, is the same.
+
+    Args:
+        x: Maps.
+        factor: H2 / H and W2 / W, at least 1; either this or `size`.
+        size: H2 and W2 in pixels.
+
+    Returns:
+        Maps of the new size.
+
+    Raises:
+        FieldError: Both or neither of `factor` and `size`, or not positive integers.
+
+    Example:
+        >>> resize_nearest(jnp.array([[1.0, 2.0]]).reshape(1, 1, 2, 1), factor=2)[0, :, :, 0]
+        Array([[1., 1., 2., 2.],
+               [1., 1., 2., 2.]], dtype=float32)
+    """
+    n, height, width, channels = x.shape
+    rows, columns = _target(height, width, factor, size)
+    if rows % height or columns % width:
+        return jax.image.resize(x, (n, rows, columns, channels), "nearest")
+    # A broadcast rather than a gather, whose transpose adds number by number. Measured 2026-11-21
+    # on 2 busy cores of an AMD EPYC, gradient of (32, 28, 28, 64) times 2: 3.2 against 61 ms on
+    # JAX 0.12.0.1, 2.6 against 35 on 0.10.2.
+    blocks = (n, height, rows // height, width, columns // width, channels)
+    return jnp.broadcast_to(x[:, :, None, :, None, :], blocks).reshape(n, rows, columns, channels)
+
+
+@takes("N H W C")
+def resize_bilinear(
+    x: Float[Array, "N H W C"], factor: int | Pair | None = None, size: int | Pair | None = None
+) -> Float[Array, "N H2 W2 C"]:
+    """Each pixel takes a mean of the four around it, weighted linearly by nearness on both axes.
+
+    y[o] = (1 - d) x[i] + d x[i + 1] with i + d = (o + 1/2) H / H2 - 1/2 along each axis; i and
+    i + 1 beyond the ends are the ends. Computed in float32 at least.
+
+    Args:
+        x: Maps.
+        factor: H2 / H and W2 / W, at least 1; either this or `size`.
+        size: H2 and W2 in pixels.
+
+    Returns:
+        Maps of the new size.
+
+    Raises:
+        FieldError: Both or neither of `factor` and `size`, or not positive integers.
+
+    Example:
+        >>> resize_bilinear(jnp.array([0.0, 4.0]).reshape(1, 1, 2, 1), factor=(1, 2))[0, 0, :, 0]
+        Array([0., 1., 3., 4.], dtype=float32)
+    """
+    n, height, width, channels = x.shape
+    rows, columns = _target(height, width, factor, size)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    y = jax.image.resize(wide, (n, rows, columns, channels), "linear", antialias=False)
+    return y.astype(x.dtype)
+
+
+class Nearest(nn.Module):
+    """The module of `resize_nearest`.
+
+    Attributes:
+        factor: New over old height and width, at least 1; either this or `size`.
+        size: New height and width in pixels.
+    """
+
+    factor: int | Pair | None = None
+    size: int | Pair | None = None
+
+    def __post_init__(self) -> None:
+        _target(1, 1, self.factor, self.size)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
+        """Apply `resize_nearest`."""
+        return resize_nearest(x, self.factor, self.size)
+
+
+class Bilinear(nn.Module):
+    """The module of `resize_bilinear`.
+
+    Attributes:
+        factor: New over old height and width, at least 1; either this or `size`.
+        size: New height and width in pixels.
+    """
+
+    factor: int | Pair | None = None
+    size: int | Pair | None = None
+
+    def __post_init__(self) -> None:
+        _target(1, 1, self.factor, self.size)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
+        """Apply `resize_bilinear`."""
+        return resize_bilinear(x, self.factor, self.size)
+
+
+def _target(height: int, width: int, factor: object, size: object) -> Pair:
+    """Height and width of the result."""
+    if (factor is None) == (size is None):
+        raise FieldError(
+            f"factor={factor!r} and size={size!r}: expected one of them, an integer or a pair"
+        )
+    if size is not None:
+        return pair("size", size)
+    down, right = pair("factor", factor)
+    return height * down, width * right
+
+
+# ------------------------------------------------------------------------------------------
+# Selection: some of the channels, in any order and as often as wanted.
+
+
+@takes("... C")
+def select_channels(
+    x: Float[Array, "... C"], channels: tuple[int, ...]
+) -> Float[Array, "... selected"]:
+    """y[..., i] = x[..., channels[i]].
+
+    In front of a convolution in groups it says which channels each feature sees: selecting
+    (0, 1, 1, 2) for two groups of two gives one feature of the channels 0 and 1 and one of 1 and 2,
+    with weights for these connections alone.
+
+    Args:
+        x: Maps, channels last.
+        channels: Which, counted from 0; a channel may stand several times.
+
+    Returns:
+        As many channels as were named. The gradient of a channel is the sum over its copies.
+
+    Raises:
+        FieldError: No channel, or what is no index.
+        ShapeError: `x` lacks one of them.
+
+    Example:
+        >>> select_channels(jnp.array([5.0, 6.0, 7.0]), (2, 0, 2))
+        Array([7., 5., 7.], dtype=float32)
+    """
+    _check(channels)
+    if max(channels) >= x.shape[-1]:
+        raise ShapeError(
+            f"select_channels was given {x.shape} and channels={channels}: channel {max(channels)} "
+            f"is not among 0 to {x.shape[-1] - 1}"
+        )
+    return jnp.take(x, np.array(channels), axis=-1)
+
+
+class SelectChannels(nn.Module):
+    """The module of `select_channels`.
+
+    Attributes:
+        channels: Which, counted from 0; a channel may stand several times.
+    """
+
+    channels: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check(self.channels)
+        super().__post_init__()
+
+    @takes("... C")
+    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... selected"]:
+        """Apply `select_channels`."""
+        return select_channels(x, self.channels)
+
+
+def _check(channels: object) -> None:
+    indices = isinstance(channels, tuple) and all(whole(c) and c >= 0 for c in channels)
+    if not indices or not channels:
+        raise FieldError(
+            f"channels={channels!r}: expected a tuple of at least one index, each an integer of at "
+            "least 0"
+        )

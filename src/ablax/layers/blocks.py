@@ -1,0 +1,735 @@
+"""Blocks of layers: residual, dense, dual-path, parallel, gated, multi-scale, auxiliary."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from ablax.core.edits import EditError, edit
+from ablax.core.network import Chain, Layers, Network, run, run_one
+from ablax.errors import AblaxError
+from ablax.layers.activation import ReLU, Sigmoid
+from ablax.layers.dense import Dense
+from ablax.layers.pooling import GlobalAveragePool
+from ablax.layers.shape import concatenate
+from ablax.layers.windows import FieldError, Pair, ShapeError, pair, positive, takes, whole
+
+# ------------------------------------------------------------------------------------------
+# Residual connections: the layers learn what to add to their input.
+
+
+class Residual(nn.Module):
+    """y = after(shortcut(u) + residual(u)), u = before(x).
+
+    The four share one name space, so a parameter path is `res2a/conv1/kernel`, whichever part
+    holds it, and a network without its shortcuts starts from bit-equal weights.
+
+    Attributes:
+        before: The layers in front of the fork; given by name only, as a rule there are none.
+        residual: The layers that learn the residual.
+        shortcut: The layers on the way round; none is the identity.
+        after: The layers behind the sum; a ReLU in the first paper, none in the second.
+
+    Raises:
+        AblaxError: Two parts hold a layer of the same name.
+        ShapeError: The two summands differ in shape.
+
+    References:
+        He, Zhang, Ren, Sun 2015, Deep residual learning for image recognition, section 3.1; and
+        2016, Identity mappings in deep residual networks, appendix, for what stands before.
+
+    Example:
+        >>> import jax
+        >>> from ablax.layers import Convolution, ReLU
+        >>> block = Residual(
+        ...     residual=Layers(conv1=Convolution(8, 3), relu=ReLU(), conv2=Convolution(8, 3)))
+        >>> x = jnp.ones((1, 4, 4, 8))
+        >>> jax.eval_shape(block.init_with_output, jax.random.key(0), x)[0].shape
+        (1, 4, 4, 8)
+    """
+
+    before: Layers = dataclasses.field(default=Layers(), kw_only=True)
+    residual: Layers
+    shortcut: Layers = Layers()
+    after: Layers = Layers()
+
+    def __post_init__(self) -> None:
+        # Refuses a name that stands twice.
+        _ = self.before + self.residual + self.shortcut + self.after
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+        """Apply both ways, what is in front of them and what is behind the sum."""
+        x = run(self.before, x)
+        residual = run(self.residual, x)
+        shortcut = run(self.shortcut, x)
+        if residual.shape != shortcut.shape:
+            raise ShapeError(
+                f"Residual was given {x.shape}: its residual has shape {residual.shape} and its "
+                f"shortcut {shortcut.shape}; expected equal shapes: put a 1x1 convolution with the "
+                "stride and the features of the residual on the shortcut"
+            )
+        return run(self.after, shortcut + residual)
+
+
+class Subsample(nn.Module):
+    """Keep every `stride`-th pixel, from the first: (N, H, W, C) -> (N, ceil(H/S), ceil(W/S), C).
+
+    Attributes:
+        stride: Steps down and to the right.
+
+    References:
+        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, shortcut option A.
+
+    Example:
+        >>> Subsample(2).apply({}, jnp.arange(9.0).reshape(1, 3, 3, 1))[0, :, :, 0]
+        Array([[0., 2.],
+               [6., 8.]], dtype=float32)
+    """
+
+    stride: int | Pair
+
+    def __post_init__(self) -> None:
+        pair("stride", self.stride)
+        super().__post_init__()
+
+    @takes("N H W C")
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
+        """Apply the layer."""
+        down, right = pair("stride", self.stride)
+        return x[:, ::down, ::right, :]
+
+
+class PadChannels(nn.Module):
+    """Add channels of zeros behind the others: (..., C) -> (..., F).
+
+    Attributes:
+        features: Channels of the result, F.
+
+    Raises:
+        ShapeError: The input has more channels than that.
+
+    References:
+        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, shortcut option A.
+
+    Example:
+        >>> PadChannels(3).apply({}, jnp.ones((1, 2)))
+        Array([[1., 1., 0.]], dtype=float32)
+    """
+
+    features: int
+
+    def __post_init__(self) -> None:
+        positive("features", self.features)
+        super().__post_init__()
+
+    @takes("... C")
+    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
+        """Apply the layer."""
+        missing = self.features - x.shape[-1]
+        if missing < 0:
+            raise ShapeError(
+                f"PadChannels was given {x.shape}: expected at most {self.features} channels"
+            )
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)])
+
+
+def without_shortcuts(network: Network) -> Network:
+    """The plain network: every `Residual`, at any depth, keeps its layers and loses its shortcut.
+
+    A block becomes the chain of what stands before the fork, the residual and what stands behind
+    the sum, under the same name. The weights left start bit-equal; projections go.
+
+    Args:
+        network: One with a `Residual`.
+
+    Returns:
+        The network with the shapes of the first, if a block without its shortcut has them.
+
+    Raises:
+        EditError: There is no `Residual`.
+
+    References:
+        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, "plain network".
+
+    Example:
+        >>> from ablax.layers import Dense, ReLU
+        >>> block = Residual(Layers(fc=Dense(4)), after=Layers(relu=ReLU()))
+        >>> deep = Network(Layers(), Layers(block=block), Layers())
+        >>> without_shortcuts(deep).body["block"] == Chain(Layers(fc=Dense(4), relu=ReLU()))
+        True
+    """
+
+    def plain(path: str, layer: nn.Module) -> Layers | None:
+        if not isinstance(layer, Residual):
+            return None
+        inside = Network(Layers(), layer.before + layer.residual + layer.after, Layers())
+        with contextlib.suppress(EditError):  # no block within the block
+            inside = edit(inside, plain)
+        return Layers({path.rsplit("/", 1)[-1]: Chain(inside.body)})
+
+    try:
+        return edit(network, plain)
+    except EditError:
+        raise EditError("the network has no Residual whose shortcut could be removed") from None
+
+
+# ------------------------------------------------------------------------------------------
+# Dense connections: the layers' new features stand behind all that came before them.
+
+
+class DenselyConnected(nn.Module):
+    """y = concatenate(x, f(x)): C channels become C + K, and x is handed on unchanged.
+
+    In a chain of them every layer sees the outputs of all before it: with x_0 in front,
+
+    x_l = f_l(concatenate(x_0, x_1, ..., x_{l-1})).
+
+    It is a `Parallel` of the identity and f, with f's layers right under its own name.
+
+    Each output is an array of its own: a chain of L such layers holds L C + K L (L + 1) / 2
+    channels, which is what its gradient keeps. On a CPU a barrier stands behind each: otherwise XLA
+    makes one concatenation of the chain, whose gradient gathers the K channels of every layer from
+    all that come after it, number by number. A training step of DenseNet-40 with batch 32 takes 906
+    ms so and 1,200 without (2026-11-22, 2 cores of an Intel Xeon, JAX 0.12.0.1).
+
+    Attributes:
+        layers: f, which keeps rows and columns; its K features are the *growth*.
+
+    References:
+        Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
+        section 3, equation 2.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from ablax.layers import Convolution
+        >>> layer = DenselyConnected(Layers(conv=Convolution(12, 3)))
+        >>> x = jnp.ones((1, 8, 8, 16))
+        >>> jax.eval_shape(layer.init_with_output, jax.random.key(0), x)[0].shape
+        (1, 8, 8, 28)
+    """
+
+    layers: Layers
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+        """Apply the layers, and put what they give behind `x`."""
+        y = concatenate(x, run(self.layers, x))
+        return lax.platform_dependent(y, cpu=lax.optimization_barrier, default=lambda y: y)
+
+
+# ------------------------------------------------------------------------------------------
+# Dual paths: some of the layers' features are added to what there is, the others stand behind.
+
+
+class DualPath(nn.Module):
+    """y = concatenate(s[:F] + h[:F], s[F:], h[F:]), s = shortcut(x), h = layers(x), over channels.
+
+    The first F channels are the *residual* path, the others the *dense* path, which each block
+    makes longer by the K channels that h has beyond F. With all channels of h in the sum the block
+    is a `Residual`, with F = 0 it is `DenselyConnected`. The two ways share one name space.
+
+    Attributes:
+        features: Channels of the residual path, F.
+        layers: The layers of h, of F + K features.
+        shortcut: The layers on the way round; none is the identity.
+
+    Raises:
+        FieldError: `features` is negative or no integer.
+        AblaxError: Both ways hold a layer of the same name.
+        ShapeError: A way has fewer than F channels, or the two differ in another axis.
+
+    References:
+        Chen, Li, Xiao, Jin, Yan, Feng 2017, Dual path networks, section 4.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from ablax.layers import Convolution
+        >>> block = DualPath(8, Layers(conv=Convolution(8 + 4, 3)))
+        >>> x = jnp.ones((1, 6, 6, 8 + 16))
+        >>> jax.eval_shape(block.init_with_output, jax.random.key(0), x)[0].shape
+        (1, 6, 6, 28)
+    """
+
+    features: int
+    layers: Layers
+    shortcut: Layers = Layers()
+
+    def __post_init__(self) -> None:
+        if not whole(self.features) or self.features < 0:
+            raise FieldError(
+                f"features={self.features!r}: expected how many channels are added, an integer of "
+                "at least 0"
+            )
+        # Refuses a name that stands twice.
+        _ = self.layers + self.shortcut
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+        """Apply both ways, add the residual parts and lay the dense parts behind them."""
+        new = run(self.layers, x)
+        kept = run(self.shortcut, x)
+        f = self.features
+        if new.shape[:-1] != kept.shape[:-1] or min(new.shape[-1], kept.shape[-1]) < f:
+            raise ShapeError(
+                f"DualPath was given {x.shape}: its layers give {new.shape} and its shortcut "
+                f"{kept.shape}; expected at least {f} channels from both, and all other axes "
+                "equal: put a 1x1 convolution with the stride of the layers on the shortcut"
+            )
+        return concatenate(kept[..., :f] + new[..., :f], kept[..., f:], new[..., f:])
+
+
+# ------------------------------------------------------------------------------------------
+# Gates: a map scaled by what a small network says of it.
+
+
+class Gate(nn.Module):
+    """y = x gate(x), number by number.
+
+    The gate gives a factor for each number (N, H, W, C), for each pixel (N, H, W, 1), or for each
+    channel (N, C).
+
+    Attributes:
+        gate: The layers that compute the factors, ending in a sigmoid as a rule.
+
+    Raises:
+        ShapeError: The factors have another shape than these.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> x = jnp.ones((2, 3, 3, 4))
+        >>> Gate(Layers(squeeze=GlobalAveragePool(), sigmoid=Sigmoid())).apply({}, x).shape
+        (2, 3, 3, 4)
+    """
+
+    gate: Layers
+
+    @takes("N H W C")
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
+        """Scale `x`."""
+        factors = run(self.gate, x)
+        if factors.shape == (x.shape[0], x.shape[3]):
+            return x * factors[:, None, None, :]
+        if factors.shape in (x.shape, (*x.shape[:3], 1)):
+            return x * factors
+        raise ShapeError(
+            f"Gate was given {x.shape} and its layers gave factors of shape {factors.shape}: "
+            f"expected {x.shape}, {(*x.shape[:3], 1)} or {(x.shape[0], x.shape[3])}"
+        )
+
+
+def squeeze_excite(features: int, reduction: int = 16) -> Gate:
+    """The gate of a squeeze-and-excitation network: one factor a channel, from the whole image.
+
+    y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2), with C / r units in the middle: it has
+    2 C^2 / r + C / r + C parameters.
+
+    Args:
+        features: Channels C of what is gated.
+        reduction: r; C / r is rounded down.
+
+    Raises:
+        FieldError: The reduction leaves no unit.
+
+    References:
+        Hu, Shen, Sun 2017, Squeeze-and-excitation networks, section 3 (biases as in the authors'
+        published networks; the paper's equation 3 omits them).
+    """
+    positive("features", features)
+    positive("reduction", reduction)
+    if features < reduction:
+        raise FieldError(f"features={features} with reduction={reduction}: no unit would be left")
+    return Gate(
+        Layers(
+            squeeze=GlobalAveragePool(),
+            reduce=Dense(features // reduction),
+            relu=ReLU(),
+            excite=Dense(features),
+            sigmoid=Sigmoid(),
+        )
+    )
+
+
+# ------------------------------------------------------------------------------------------
+# Highways: a learned gate divides each number between the shortcut and what the layers add.
+
+
+class Highway(nn.Module):
+    """y = after((1 - g(s)) s + g(s) residual(x)), s = shortcut(x).
+
+    An *exclusive* gate: what one way gains the other loses. With a gate that starts near 0, so
+    does the layers' part, and the block starts as its shortcut. The four share one name space, as
+    those of a `Residual`.
+
+    Attributes:
+        residual: The layers that learn the residual.
+        gate: The layers that compute g, ending in a sigmoid; they see the shortcut's numbers.
+        shortcut: The layers on the way round; none is the identity.
+        after: The layers behind the sum.
+
+    Raises:
+        AblaxError: Two parts hold a layer of the same name.
+        ShapeError: The two ways and the gate differ in shape.
+
+    References:
+        Srivastava, Greff, Schmidhuber 2015, Highway networks, section 2;
+        He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 3.1.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from ablax.layers import Dense, Sigmoid
+        >>> block = Highway(Layers(fc=Dense(4)), Layers(says=Dense(4), sigmoid=Sigmoid()))
+        >>> jax.eval_shape(block.init_with_output, jax.random.key(0), jnp.ones((1, 4)))[0].shape
+        (1, 4)
+    """
+
+    residual: Layers
+    gate: Layers
+    shortcut: Layers = Layers()
+    after: Layers = Layers()
+
+    def __post_init__(self) -> None:
+        # Refuses a name that stands twice.
+        _ = self.residual + self.gate + self.shortcut + self.after
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+        """Apply both ways, weigh them, and apply what is behind the sum."""
+        residual = run(self.residual, x)
+        shortcut = run(self.shortcut, x)
+        gate = run(self.gate, shortcut)
+        if not residual.shape == shortcut.shape == gate.shape:
+            raise ShapeError(
+                f"Highway was given {x.shape}: its residual has shape {residual.shape}, its "
+                f"shortcut {shortcut.shape} and its gate {gate.shape}; expected equal shapes"
+            )
+        return run(self.after, (1 - gate) * shortcut + gate * residual)
+
+
+# ------------------------------------------------------------------------------------------
+# A grid of layers and scales: what a multi-scale network needs.
+#
+# Huang, Chen, Li, Wu, van der Maaten, Weinberger (2018): Multi-scale dense networks for resource
+# efficient image classification. arXiv 1703.09844, section 4 and figure 2.
+#
+# A multi-scale network carries several maps, one a scale, each half as high and wide as the one
+# before. Layers here take one array and give one array, and so do tables, listings and edits; so
+# the
+# whole grid is one module, `MultiScale`, that keeps the maps to itself: it takes the finest map
+# and
+# gives the coarsest. Inside, the grid is a flat list of cells with the paper's two indices as
+# their
+# names (`layer3_scale2`). Each cell says its scale, reads maps of that scale and of the next finer
+# one, and gives one array, the new map of its scale. So every convolution has a path
+# (`scales/layer3_scale2/down/conv`), and a removed cell hands its map on.
+#
+# A cell reads the maps as they stand. So the cells of one layer stand from coarse to fine: each
+# then
+# reads what the layer before left, since its finer neighbor has not run yet. A scale that no cell
+# reads any more has left the network; nothing says so but the list (the paper's network
+# reduction).
+
+
+class Cell(nn.Module):
+    """The map of one scale made anew: y_s = [down(x_{s-1}), same(x_s)].
+
+    A part without layers is left out: with `down` alone the cell makes a scale out of the finer
+    one, with `same` alone it changes a scale by itself.
+
+    Attributes:
+        scale: Which map it makes, s; 1 is the finest.
+        down: Layers from the next finer map, which halve it.
+        same: Layers from the map of this scale, which keep its size.
+
+    Raises:
+        AblaxError: There is no layer at all, or two of one name.
+        FieldError: The scale is no positive integer, or is 1 and has layers from a finer one.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from ablax.layers import Convolution
+        >>> cell = Cell(2, down=Layers(conv=Convolution(8, 3, 2, padding=1)))
+        >>> finer = jnp.ones((1, 8, 8, 3))
+        >>> jax.eval_shape(cell.init_with_output, jax.random.key(0), None, finer)[0].shape
+        (1, 4, 4, 8)
+    """
+
+    scale: int
+    down: Layers = Layers()
+    same: Layers = Layers()
+
+    def __post_init__(self) -> None:
+        self._check()
+        if not len(self.down) and not len(self.same):
+            raise AblaxError(f"a Cell of scale {self.scale} has no layer: give it `down` or `same`")
+        super().__post_init__()
+
+    def _check(self) -> None:
+        positive("scale", self.scale)
+        _ = self.down + self.same  # refuses a name that stands twice
+        if self.scale == 1 and len(self.down):
+            raise FieldError("scale=1: expected no layers `down`, since no scale is finer than 1")
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """The scales whose maps the cell needs."""
+        finer = {self.scale - 1} if len(self.down) else set()
+        return frozenset(finer | ({self.scale} if len(self.same) else set()))
+
+    @nn.compact
+    def __call__(
+        self, own: Float[Array, "N H W C"] | None, finer: Float[Array, "N H1 W1 C1"] | None
+    ) -> Float[Array, "N H W F"]:
+        """Make the map out of the one that stands there and the next finer one."""
+        return concatenate(*_parts(self, own, finer))
+
+
+class DenseCell(Cell):
+    """The map of one scale, and behind it what is new: y_s = [x_s, down(x_{s-1}), same(x_s)].
+
+    Since x_s holds what all layers before have made at this scale, and x_{s-1} what they made at
+    the finer one, the cell is densely connected to all of them. Without layers it hands x_s on.
+
+    Attributes:
+        scale: Which map it adds to, s; 1 is the finest.
+        down: Layers from the next finer map, which halve it; none at scale 1.
+        same: Layers from the map of this scale, which keep its size.
+
+    Raises:
+        AblaxError: Two layers have one name.
+        FieldError: The scale is no positive integer, or is 1 and has layers from a finer one.
+        ShapeError: The parts differ in height or width.
+
+    References:
+        Huang et al. 2018, Multi-scale dense networks, section 4, figure 2: x_l^s.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from ablax.layers import Convolution
+        >>> down, same = Convolution(6, 3, 2, padding=1), Convolution(6, 3)
+        >>> cell = DenseCell(2, Layers(down=down), Layers(same=same))
+        >>> own, finer = jnp.ones((1, 4, 4, 32)), jnp.ones((1, 8, 8, 16))
+        >>> jax.eval_shape(cell.init_with_output, jax.random.key(0), own, finer)[0].shape
+        (1, 4, 4, 44)
+    """
+
+    def __post_init__(self) -> None:
+        self._check()
+        nn.Module.__post_init__(self)
+
+    @property
+    def reads(self) -> frozenset[int]:
+        """The scales whose maps the cell needs: always its own."""
+        return frozenset({self.scale, self.scale - 1} if len(self.down) else {self.scale})
+
+    @nn.compact
+    def __call__(
+        self, own: Float[Array, "N H W C"], finer: Float[Array, "N H1 W1 C1"] | None
+    ) -> Float[Array, "N H W F"]:
+        """Lay what is new behind the map that stands there."""
+        return concatenate(own, *_parts(self, own, finer))
+
+
+def _parts(cell: Cell, own: Array | None, finer: Array | None) -> list[Array]:
+    """What a cell makes of its two maps, in its `nn.compact` method."""
+    sides = ((cell.down, finer), (cell.same, own))
+    return [run(layers, x) for layers, x in sides if len(layers) and x is not None]
+
+
+class MultiScale(nn.Module):
+    """A grid of cells: from the finest map to the coarsest, with all scales in between kept.
+
+    x_1 is the input. Entry by entry, a `Cell` of scale s puts a new map in the place of x_s; any
+    other layer is applied to the coarsest map there is, such as an `Auxiliary`, the classifier of
+    an early exit. The result is the coarsest map.
+
+    Attributes:
+        layers: Cells, by names such as `layer3_scale2`, and layers of the coarsest map.
+
+    Raises:
+        ShapeError: A cell reads a scale that no cell has made.
+
+    References:
+        Huang et al. 2018, Multi-scale dense networks, section 4, figure 2.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from ablax.layers import Convolution
+        >>> grid = MultiScale(Layers(
+        ...     first_scale2=Cell(2, down=Layers(conv=Convolution(8, 3, 2, padding=1))),
+        ...     layer1_scale2=DenseCell(2, same=Layers(conv=Convolution(4, 3)))))
+        >>> x = jnp.ones((1, 6, 6, 3))
+        >>> jax.eval_shape(grid.init_with_output, jax.random.key(0), x)[0].shape
+        (1, 3, 3, 12)
+    """
+
+    layers: Layers
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N *out"]:
+        """Apply the grid."""
+        maps: dict[int, Array] = {1: x}
+        for name, layer in self.layers.items():
+            if isinstance(layer, Cell):
+                _check_made(name, layer, maps)
+                scale = layer.scale
+                maps[scale] = layer.copy(name=name)(maps.get(scale), maps.get(scale - 1))
+            else:
+                maps[max(maps)] = run_one(name, layer, maps[max(maps)])
+        return maps[max(maps)]
+
+
+def _check_made(name: str, cell: Cell, maps: dict[int, Array]) -> None:
+    missing = sorted(cell.reads - set(maps))
+    if missing:
+        raise ShapeError(
+            f"{name} reads scale {missing[0]}, and only scales {sorted(maps)} are there: put a "
+            f"Cell in front that makes scale {missing[0]}"
+        )
+
+
+def needed(layers: Layers) -> Layers:
+    """The entries of a grid that its last map depends on, and the layers of the coarsest map.
+
+    Going back from the end, an entry is kept if its scale is read behind it. What is dropped is
+    what the paper's lazy evaluation does not compute: at the last layer of L only the coarsest of
+    S scales is read, at layer L - 1 the two coarsest, and so on.
+
+    Args:
+        layers: Of a `MultiScale`.
+
+    Returns:
+        Some of them, in order; all, if nothing is superfluous.
+
+    References:
+        Huang et al. 2018, Multi-scale dense networks, section 4, "Network reduction and lazy
+        evaluation".
+
+    Example:
+        >>> from ablax.layers import Convolution
+        >>> half, conv = Layers(half=Convolution(8, 3, 2)), Layers(conv=Convolution(8, 3))
+        >>> first = Layers(first_scale2=Cell(2, down=half))
+        >>> coarse, fine = DenseCell(2, half, conv), DenseCell(1, same=conv)
+        >>> list(needed(first + Layers(layer1_scale2=coarse, layer1_scale1=fine)))
+        ['first_scale2', 'layer1_scale2']
+    """
+    cells = [layer for _, layer in layers.items() if isinstance(layer, Cell)]
+    coarsest = max([1, *(cell.scale for cell in cells)])
+    read, kept = {coarsest}, []
+    for name, layer in reversed(list(layers.items())):
+        if isinstance(layer, Cell):
+            if layer.scale not in read:
+                continue
+            read = (read - {layer.scale}) | layer.reads
+        kept.append((name, layer))
+    return Layers(dict(reversed(kept)))
+
+
+# ------------------------------------------------------------------------------------------
+# Branches side by side on one input, and a merge of what they give.
+
+Merge = Callable[..., Array]
+
+
+class Parallel(nn.Module):
+    """y = merge(branch_1(x), ..., branch_n(x)).
+
+    A branch that hands its input on is an empty chain, `chain()`.
+
+    Attributes:
+        branches: Modules that all see the same input; at least one.
+        merge: From their outputs, in order, to one array: `concatenate` (the default), `add`,
+            `multiply`, `maximum`, or any function at module level.
+
+    Raises:
+        AblaxError: There is no branch.
+
+    References:
+        Szegedy et al. 2014, Going deeper with convolutions, figure 2.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from ablax.layers import Convolution
+        >>> two = Parallel(Layers(narrow=Convolution(8, 1), wide=Convolution(4, 5)))
+        >>> x = jnp.ones((1, 6, 6, 3))
+        >>> jax.eval_shape(two.init_with_output, jax.random.key(0), x)[0].shape
+        (1, 6, 6, 12)
+    """
+
+    branches: Layers
+    merge: Merge = concatenate
+
+    def __post_init__(self) -> None:
+        if not len(self.branches):
+            raise AblaxError("a Parallel has no branch: give it at least one, `chain()` for x")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+        """Apply every branch to `x`, and merge."""
+        return self.merge(*(run_one(name, branch, x) for name, branch in self.branches.items()))
+
+
+# ------------------------------------------------------------------------------------------
+# A side classifier on an inner layer, for training alone.
+
+
+class Auxiliary(nn.Module):
+    """y = x; in training, the scores that `head` gives x are put aside for a loss of their own.
+
+    There is no mode. Exactly when the caller makes the collection `auxiliary` mutable, the head
+    runs, and its scores stand there under the layer's path and `scores`; otherwise it costs
+    nothing. The loss of the training is then
+
+    loss(scores) + weight (loss(side scores 1) + loss(side scores 2) + ...),
+
+    with a weight of 0.3 in GoogLeNet, so that layers far from the output get a gradient.
+
+    Attributes:
+        head: The layers from the maps here to class scores.
+
+    Raises:
+        AblaxError: The head has no layer.
+
+    References:
+        Szegedy et al. 2014, Going deeper with convolutions, section 5; Lee, Xie, Gallagher, Zhang,
+        Tu 2014, Deeply-supervised nets.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> from ablax.layers import Dense, GlobalAveragePool
+        >>> side = Auxiliary(Layers(average=GlobalAveragePool(), classifier=Dense(10)))
+        >>> x = jnp.ones((2, 4, 4, 3))
+        >>> variables = side.init(jax.random.key(0), x)
+        >>> side.apply(variables, x).shape
+        (2, 4, 4, 3)
+        >>> y, aside = side.apply(variables, x, mutable=["auxiliary"])
+        >>> [scores.shape for scores in jax.tree.leaves(aside)]
+        [(2, 10)]
+    """
+
+    head: Layers
+
+    def __post_init__(self) -> None:
+        if not len(self.head):
+            raise AblaxError("an Auxiliary has no head: give it layers that end in class scores")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
+        """Pass `x` on, and put the scores aside where they are asked for."""
+        if self.is_initializing():
+            run(self.head, x)
+        elif self.is_mutable_collection("auxiliary"):
+            self.sow("auxiliary", "scores", run(self.head, x))
+        return x
