@@ -22,7 +22,7 @@ from result_table import write
 
 from ablax.core import Network, abstract_variables
 from ablax.layers import Residual, fold
-from ablax.zoo.resnet_cifar import resnet_cifar
+from ablax.zoo.resnet import resnet_cifar
 
 BATCH = 32
 DEPTHS = (20, 56, 110, 1202)

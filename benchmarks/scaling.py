@@ -54,7 +54,7 @@ def train() -> dict[str, object]:
     from ablax.data.images import ImageSet, Split
     from ablax.training.feed import Resident
     from ablax.training.trainer import Trainer, data_mesh
-    from ablax.zoo.resnet_cifar import resnet_cifar
+    from ablax.zoo.resnet import resnet_cifar
 
     random = np.random.default_rng(0)
     labels = np.arange(BATCH * STEPS, dtype=np.int32) % 10

@@ -22,7 +22,7 @@ from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.data.augment import Augmentation
 from ablax.training.open_feed import open_feed
 from ablax.training.trainer import Trainer, data_mesh
-from ablax.zoo.resnet_cifar import resnet_cifar
+from ablax.zoo.resnet import resnet_cifar
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:

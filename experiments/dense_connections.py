@@ -36,7 +36,7 @@ from ablax.report.section import Picture, Section
 from ablax.report.trend import Trend
 from ablax.zoo import heads
 from ablax.zoo.densenet import blocks, plain
-from ablax.zoo.resnet_blocks import weights
+from ablax.zoo.resnet import weights
 from ablax.zoo.resnet_preactivation import preactivation_cifar
 
 SIZES = {"small": 8, "medium": 16, "large": 24}

@@ -30,8 +30,8 @@ from ablax.measurements.gradient_norms import gradient_norms
 from ablax.report.results import Claim, Published
 from ablax.report.section import Section
 from ablax.report.trend import Trend
-from ablax.zoo.published import PUBLISHED
-from ablax.zoo.resnet_cifar import plain_cifar, resnet_cifar
+from ablax.zoo.register import PUBLISHED
+from ablax.zoo.resnet import plain_cifar, resnet_cifar
 
 EDITED = (8, 20, 56)
 DEPTHS = (8, 20, 32, 44, 56, 110)

@@ -32,7 +32,7 @@ from ablax.measurements.robustness import shift_error, size_error
 from ablax.measurements.spatial_weights import place_weights
 from ablax.report.results import Claim
 from ablax.zoo import heads
-from ablax.zoo.resnet_cifar import resnet_cifar
+from ablax.zoo.resnet import resnet_cifar
 
 
 def network(inputs: Inputs) -> Network:

@@ -34,7 +34,7 @@ from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import MaxPool, Parallel
 from ablax.report.results import Claim
 from ablax.zoo import heads, tails
-from ablax.zoo.inception_modules import naive, normalized, reduced
+from ablax.zoo.googlenet import naive, normalized, reduced
 
 Module = Callable[[int], Chain | Parallel]
 """From the channels of its input to what stands between two pools and gives twice as many."""

@@ -27,21 +27,25 @@ from collections.abc import Callable
 from ablax.core import Network
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.report.results import Claim, Published
-from ablax.zoo.published import PUBLISHED
-from ablax.zoo.resnet_blocks import Block, basic, option_a, option_c
-from ablax.zoo.resnet_cifar import BASIC, resnet_cifar
-from ablax.zoo.resnet_orders import (
+from ablax.zoo.register import PUBLISHED
+from ablax.zoo.resnet import (
+    BASIC,
+    Block,
     activate_ends,
+    basic,
     bn_after_addition,
+    option_a,
+    option_c,
     original,
     relu_before_addition,
     relu_preactivation,
+    resnet_cifar,
 )
-from ablax.zoo.resnet_preactivation import preactivation_cifar
-from ablax.zoo.resnet_shortcuts import (
+from ablax.zoo.resnet_preactivation import (
     constant_scaling,
     dropout_shortcut,
     exclusive_gating,
+    preactivation_cifar,
     shortcut_gating,
 )
 

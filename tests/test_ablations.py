@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ablax.ablations import without_shortcuts
 from ablax.core import (
     Chain,
     EditError,
@@ -18,6 +17,7 @@ from ablax.core import (
 from ablax.layers import Dense, ReLU, Residual
 from ablax.layers.dense import Scale
 from ablax.zoo import lenet5
+from ablax.zoo.alexnet import without_shortcuts
 
 
 def test_without_shortcuts_by_hand():

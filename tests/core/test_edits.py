@@ -40,7 +40,7 @@ from ablax.layers import (
 )
 from ablax.layers.initializers import GAUSSIAN_001, ZEROS
 from ablax.zoo import alexnet_small, lenet5
-from ablax.zoo.resnet_cifar import resnet_cifar
+from ablax.zoo.resnet import resnet_cifar
 
 SMALL = alexnet_small(10, 1 / 32)
 SHAPE = (28, 28, 1)

@@ -15,7 +15,7 @@ from ablax.interop.torch_weights import from_torch, tensor_shapes
 from ablax.layers import BatchNormalization, Convolution, MaxPool, PadChannels
 from ablax.zoo import CATALOG, find
 from ablax.zoo.mobilenet_v1 import mobilenet_v1
-from ablax.zoo.resnet_cifar import resnet_cifar
+from ablax.zoo.resnet import resnet_cifar
 from ablax.zoo.xception import xception
 
 SMALL = ("resnet20", "squeezenet_1_1", "alexnet")

@@ -2,7 +2,7 @@
 
 from ablax.core import Layers, edit
 from ablax.layers import Convolution, Dense
-from ablax.zoo.inception_modules import normalized
+from ablax.zoo.googlenet import normalized
 
 
 def narrowed(network, divisor, classes=4):

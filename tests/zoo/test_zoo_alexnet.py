@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from memorizing import leaves_without_gradient, wrong_after_training
 
-from ablax import ablations
 from ablax.analysis.cost import macs, macs_by_scope
 from ablax.core import (
     abstract_variables,
@@ -24,14 +23,17 @@ from ablax.core.edits import EditError
 from ablax.core.network import Layers
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, MaxPool
+from ablax.zoo import alexnet as ablations
 from ablax.zoo.alexnet import (
     alexnet,
     alexnet_for,
     alexnet_one_weird_trick,
     alexnet_small,
     alexnet_ungrouped,
+    caffenet,
+    caffenet_ungrouped,
+    without_groups,
 )
-from ablax.zoo.caffenet import caffenet, caffenet_ungrouped, without_groups
 
 PAPER = (227, 227, 3)
 

@@ -10,7 +10,7 @@ from ablax.core import Layers, Network, abstract_variables, chain, check
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, Convolution, MaxPool
 from ablax.zoo import CATALOG, PUBLISHED, conventions, find
-from ablax.zoo.published import Published
+from ablax.zoo.register import Published
 
 
 def named(entry):

@@ -21,15 +21,7 @@ from ablax.core import (
 from ablax.errors import AblaxError
 from ablax.layers import convolution
 from ablax.zoo import heads, tails
-from ablax.zoo.densenet import (
-    ENTRIES,
-    blocks,
-    bottleneck,
-    densenet,
-    densenet264,
-    plain,
-    transition,
-)
+from ablax.zoo.densenet import ENTRIES, blocks, bottleneck, densenet, densenet264, plain, transition
 
 NAMED = {entry.name: entry.build for entry in ENTRIES}
 

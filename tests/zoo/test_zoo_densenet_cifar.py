@@ -8,10 +8,10 @@ from memorizing import leaves_without_gradient, wrong_after_training
 from ablax.core import check, count_parameters, layer_shapes, paths, remove
 from ablax.errors import AblaxError
 from ablax.layers import Dropout
-from ablax.zoo.densenet_cifar import ENTRIES, densenet_bc_cifar, densenet_cifar
+from ablax.zoo.densenet import DENSENET_CIFAR_ENTRIES, densenet_bc_cifar, densenet_cifar
 
 SHAPE = (32, 32, 3)
-NAMED = {entry.name: entry.build for entry in ENTRIES}
+NAMED = {entry.name: entry.build for entry in DENSENET_CIFAR_ENTRIES}
 
 
 @pytest.mark.parametrize(

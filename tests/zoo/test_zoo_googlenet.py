@@ -30,9 +30,11 @@ from ablax.zoo.googlenet import (
     googlenet,
     googlenet_bn,
     googlenet_small,
+    naive,
+    plain,
+    reduced,
     with_auxiliary,
 )
-from ablax.zoo.inception_modules import naive, plain, reduced
 
 IMAGENET = (224, 224, 3)
 TABLE_1 = {

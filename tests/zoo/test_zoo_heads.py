@@ -26,7 +26,7 @@ from ablax.layers.shape import split
 from ablax.zoo import heads
 from ablax.zoo.alexnet import alexnet_small
 from ablax.zoo.lenet import lenet5
-from ablax.zoo.resnet_cifar import BASIC, resnet_cifar
+from ablax.zoo.resnet import BASIC, resnet_cifar
 from ablax.zoo.resnext import resnext_cifar
 from ablax.zoo.senet import gated
 

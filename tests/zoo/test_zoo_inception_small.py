@@ -7,7 +7,7 @@ from narrowing import shortened
 
 from ablax.core import count_parameters, layer_shapes
 from ablax.errors import AblaxError
-from ablax.zoo.inception_small import inception_small
+from ablax.zoo.googlenet import inception_small
 
 SMALL = shortened(inception_small(4, 1 / 4), "inception_1a", "downsample1", "inception_2a")
 

@@ -30,6 +30,7 @@ from ablax.layers.blocks import needed
 from ablax.zoo import heads
 from ablax.zoo.msdnet import (
     ENTRIES,
+    Design,
     anytime_scores,
     msdnet_cifar,
     msdnet_cifar10,
@@ -39,7 +40,6 @@ from ablax.zoo.msdnet import (
     truncated,
     truncated_variables,
 )
-from ablax.zoo.msdnet_grid import Design
 
 CIFAR = (32, 32, 3)
 

@@ -4,10 +4,19 @@ import jax.numpy as jnp
 import pytest
 from memorizing import leaves_without_gradient
 
-from ablax.ablations import without_shortcuts
 from ablax.core import Layers, layer_shapes, parameter_shapes, paths
 from ablax.layers import AveragePool, ReLU, Residual
+from ablax.zoo.alexnet import without_shortcuts
 from ablax.zoo.resnet import (
+    basic,
+    block_names,
+    bottleneck,
+    bottleneck_v1,
+    linear,
+    option_a,
+    option_b,
+    option_c,
+    original,
     plain18,
     plain34,
     resnet,
@@ -20,17 +29,6 @@ from ablax.zoo.resnet import (
     resnet101,
     resnet152,
 )
-from ablax.zoo.resnet_blocks import (
-    basic,
-    block_names,
-    bottleneck,
-    bottleneck_v1,
-    linear,
-    option_a,
-    option_b,
-    option_c,
-)
-from ablax.zoo.resnet_orders import original
 
 SHAPE = (224, 224, 3)
 NETWORKS = {

@@ -19,10 +19,15 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError
 from ablax.layers import Residual, fold, fold_variables
-from ablax.zoo.resnet_cifar import ENTRIES, plain_cifar, resnet_cifar, resnet_cifar_bottleneck
+from ablax.zoo.resnet import (
+    RESNET_CIFAR_ENTRIES,
+    plain_cifar,
+    resnet_cifar,
+    resnet_cifar_bottleneck,
+)
 
 SHAPE = (32, 32, 3)
-NAMED = {entry.name: entry.build for entry in ENTRIES}
+NAMED = {entry.name: entry.build for entry in RESNET_CIFAR_ENTRIES}
 
 
 @pytest.mark.parametrize(

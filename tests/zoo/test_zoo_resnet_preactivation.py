@@ -23,15 +23,17 @@ from ablax.core import (
 from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, ReLU, Residual, fold
 from ablax.zoo import resnet_preactivation as zoo
-from ablax.zoo.resnet_blocks import basic, option_a
-from ablax.zoo.resnet_cifar import resnet110, resnet_cifar
-from ablax.zoo.resnet_orders import (
+from ablax.zoo.resnet import (
     activate_ends,
+    basic,
     bn_after_addition,
     full_preactivation,
+    option_a,
     original,
     relu_before_addition,
     relu_preactivation,
+    resnet110,
+    resnet_cifar,
 )
 
 SHAPE = (32, 32, 3)

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from memorizing import leaves_without_gradient
 
-from ablax.ablations import without_shortcuts
 from ablax.core import Layers, Network, count_parameters
 from ablax.layers import FieldError
-from ablax.zoo import resnet_shortcuts as zoo
-from ablax.zoo.resnet_blocks import basic, option_a, option_c
-from ablax.zoo.resnet_cifar import resnet_cifar
-from ablax.zoo.resnet_orders import original
+from ablax.zoo import resnet_preactivation as zoo
+from ablax.zoo.alexnet import without_shortcuts
+from ablax.zoo.resnet import basic, option_a, option_c, original, resnet_cifar
 
 BLOCKS = {
     "original": original(basic, option_a),

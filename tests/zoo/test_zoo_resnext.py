@@ -10,7 +10,7 @@ from ablax.core import Layers, Network, count_parameters, layer_shapes, paramete
 from ablax.errors import AblaxError
 from ablax.layers import Residual, convolution
 from ablax.zoo import heads, tails
-from ablax.zoo.resnet_blocks import stages
+from ablax.zoo.resnet import stages
 from ablax.zoo.resnext import (
     aggregate,
     resnext,

@@ -6,8 +6,7 @@ from memorizing import leaves_without_gradient, wrong_after_training
 from ablax.core import Layers, Network, layer_shapes, paths, without
 from ablax.layers import Dropout, FieldError, Gate
 from ablax.zoo import heads, tails
-from ablax.zoo.resnet import resnet50_v1
-from ablax.zoo.resnet_cifar import BASIC, BOTTLENECK, resnet20, resnet_cifar
+from ablax.zoo.resnet import BASIC, BOTTLENECK, resnet20, resnet50_v1, resnet_cifar
 from ablax.zoo.resnext import aggregate, resnext50_32x4d
 from ablax.zoo.senet import (
     gated,

@@ -30,7 +30,7 @@ def draw(
         network: A network of the zoo (ablax list).
         out: The page to write.
         image_size: Height and width of the images; the paper's by default.
-        ablation: Draw the network after this ablation beside it: a name of ablax.ablations, or
+        ablation: Draw the network after this ablation beside it: a name of ablax.zoo.alexnet, or
             module:name.
         remove: Draw the network without this layer beside it; may be given again.
     """
@@ -88,10 +88,10 @@ def _applied(name: str, edit: Edit, network: Network) -> Network:
     except Exception as error:
         raise AblaxError(
             f"{name} is no ablation: it fails with {type(error).__name__}: {error}; "
-            "ablax.ablations has some"
+            "ablax.zoo.alexnet has some"
         ) from error
     if not isinstance(found, Network):
-        raise AblaxError(f"{name} is no ablation: it gave no network; ablax.ablations has some")
+        raise AblaxError(f"{name} is no ablation: it gave no network; ablax.zoo.alexnet has some")
     return found
 
 
@@ -107,7 +107,7 @@ def _named(written: str) -> Edit:
 
     module_name, _, name = written.rpartition(":")
     try:
-        module = importlib.import_module(module_name or "ablax.ablations")
+        module = importlib.import_module(module_name or "ablax.zoo.alexnet")
     except Exception as error:  # whatever the module does
         raise AblaxError(f"--ablation {written}: cannot import {module_name}: {error}") from error
     known = [each for each, value in vars(module).items() if _is_edit(each, value)]

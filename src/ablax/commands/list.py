@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ablax.zoo import Entry
-    from ablax.zoo.published import Published
+    from ablax.zoo.register import Published
 
 _HEAD = """# Networks
 
@@ -94,7 +94,7 @@ def _page() -> str:
 def _row(entry: Entry) -> str:
     from ablax.interop.origins import origins_of
     from ablax.zoo import PUBLISHED, conventions
-    from ablax.zoo.published import Published
+    from ablax.zoo.register import Published
 
     published = PUBLISHED.get(entry.name, Published())
     cells = [

@@ -7,19 +7,17 @@ from ablax.zoo.alexnet import (
     alexnet_one_weird_trick,
     alexnet_small,
     alexnet_ungrouped,
+    caffenet,
+    caffenet_ungrouped,
 )
-from ablax.zoo.caffenet import caffenet, caffenet_ungrouped
 from ablax.zoo.catalog import CATALOG, find
-from ablax.zoo.conventions import conventions
 from ablax.zoo.densenet import (
+    densenet40_12,
     densenet121,
     densenet161,
     densenet169,
     densenet201,
     densenet264,
-)
-from ablax.zoo.densenet_cifar import (
-    densenet40_12,
     densenet_bc_100_12,
     densenet_bc_190_40,
     densenet_bc_250_24,
@@ -33,17 +31,15 @@ from ablax.zoo.dpn import (
     dpn131,
     dpn_small,
 )
-from ablax.zoo.entry import Entry
-from ablax.zoo.googlenet import googlenet, googlenet_bn, googlenet_small
-from ablax.zoo.inception_resnet import (
+from ablax.zoo.googlenet import googlenet, googlenet_bn, googlenet_small, inception_small
+from ablax.zoo.inception_v2 import inception_v2, inception_v2_factorized
+from ablax.zoo.inception_v3 import inception_v3
+from ablax.zoo.inception_v4 import (
     inception_resnet_v1,
     inception_resnet_v2,
     inception_resnet_v2_paper,
+    inception_v4,
 )
-from ablax.zoo.inception_small import inception_small
-from ablax.zoo.inception_v2 import inception_v2, inception_v2_factorized
-from ablax.zoo.inception_v3 import inception_v3
-from ablax.zoo.inception_v4 import inception_v4
 from ablax.zoo.lenet import code_head, lenet5, lenet5_codes
 from ablax.zoo.mobilenet_v1 import mobilenet_v1, mobilenet_v1_small
 from ablax.zoo.mobilenet_v2 import mobilenet_v2, mobilenet_v2_small
@@ -59,34 +55,34 @@ from ablax.zoo.msdnet import (
     truncated,
     truncated_variables,
 )
-from ablax.zoo.published import PUBLISHED, Published
+from ablax.zoo.register import PUBLISHED, Entry, Published, conventions
 from ablax.zoo.resnet import (
+    option_a,
+    option_b,
+    option_c,
     plain18,
-    plain34,
-    resnet18,
-    resnet34,
-    resnet34_a,
-    resnet34_c,
-    resnet50,
-    resnet50_v1,
-    resnet101,
-    resnet101_v1,
-    resnet152,
-    resnet152_v1,
-)
-from ablax.zoo.resnet_blocks import option_a, option_b, option_c
-from ablax.zoo.resnet_cifar import (
     plain20,
     plain32,
+    plain34,
     plain44,
     plain56,
     plain110,
     plain_cifar,
+    resnet18,
     resnet20,
     resnet32,
+    resnet34,
+    resnet34_a,
+    resnet34_c,
     resnet44,
+    resnet50,
+    resnet50_v1,
     resnet56,
+    resnet101,
+    resnet101_v1,
     resnet110,
+    resnet152,
+    resnet152_v1,
     resnet164,
     resnet1202,
     resnet_cifar,
@@ -99,17 +95,15 @@ from ablax.zoo.resnet_preactivation import (
     resnet50_preactivation,
     resnet101_preactivation,
     resnet110_bn_after_addition,
-    resnet110_relu_before_addition,
-    resnet110_relu_preactivation,
-    resnet152_preactivation,
-    resnet200_preactivation,
-)
-from ablax.zoo.resnet_shortcuts import (
     resnet110_constant_scaling,
     resnet110_convolution_shortcut,
     resnet110_dropout_shortcut,
     resnet110_exclusive_gating,
+    resnet110_relu_before_addition,
+    resnet110_relu_preactivation,
     resnet110_shortcut_gating,
+    resnet152_preactivation,
+    resnet200_preactivation,
 )
 from ablax.zoo.resnext import (
     resnext29_8x64d,

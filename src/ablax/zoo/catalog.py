@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from ablax.errors import AblaxError, nearest
+from ablax.zoo.alexnet import CAFFENET_ENTRIES as CAFFENET
 from ablax.zoo.alexnet import ENTRIES as ALEXNET
-from ablax.zoo.caffenet import ENTRIES as CAFFENET
+from ablax.zoo.densenet import DENSENET_CIFAR_ENTRIES as DENSENET_CIFAR
 from ablax.zoo.densenet import ENTRIES as DENSENET
-from ablax.zoo.densenet_cifar import ENTRIES as DENSENET_CIFAR
 from ablax.zoo.dpn import ENTRIES as DPN
-from ablax.zoo.entry import Entry
 from ablax.zoo.googlenet import ENTRIES as GOOGLENET
-from ablax.zoo.inception_resnet import ENTRIES as INCEPTION_RESNET
-from ablax.zoo.inception_small import ENTRIES as INCEPTION_SMALL
+from ablax.zoo.googlenet import INCEPTION_SMALL_ENTRIES as INCEPTION_SMALL
 from ablax.zoo.inception_v2 import ENTRIES as INCEPTION_V2
 from ablax.zoo.inception_v3 import ENTRIES as INCEPTION_V3
 from ablax.zoo.inception_v4 import ENTRIES as INCEPTION_V4
+from ablax.zoo.inception_v4 import INCEPTION_RESNET_ENTRIES as INCEPTION_RESNET
 from ablax.zoo.lenet import ENTRIES as LENET
 from ablax.zoo.mobilenet_v1 import ENTRIES as MOBILENET_V1
 from ablax.zoo.mobilenet_v2 import ENTRIES as MOBILENET_V2
 from ablax.zoo.msdnet import ENTRIES as MSDNET
+from ablax.zoo.register import Entry
 from ablax.zoo.resnet import ENTRIES as RESNET
-from ablax.zoo.resnet_cifar import ENTRIES as RESNET_CIFAR
+from ablax.zoo.resnet import RESNET_CIFAR_ENTRIES as RESNET_CIFAR
 from ablax.zoo.resnet_preactivation import ENTRIES as RESNET_PREACTIVATION
-from ablax.zoo.resnet_shortcuts import ENTRIES as RESNET_SHORTCUTS
+from ablax.zoo.resnet_preactivation import RESNET_SHORTCUTS_ENTRIES as RESNET_SHORTCUTS
 from ablax.zoo.resnext import ENTRIES as RESNEXT
 from ablax.zoo.senet import ENTRIES as SENET
 from ablax.zoo.shiftnet import ENTRIES as SHIFTNET

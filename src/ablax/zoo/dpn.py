@@ -35,7 +35,7 @@ from ablax.core import Chain, Layers, Network, chain
 from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU
 from ablax.layers.blocks import DualPath
 from ablax.zoo import heads
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 
 EPSILON = 1e-3
 """Of batch normalization, in the authors' code."""

@@ -3,7 +3,7 @@
 Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper with
 convolutions. arXiv 1409.4842, table 1, figure 3 and section 5.
 
-Nine inception modules (`ablax.zoo.inception_modules`) behind a short chain, a global average
+Nine inception modules (`ablax.zoo.googlenet`) behind a short chain, a global average
 instead of dense layers, and in training two side classifiers on inner modules.
 
 Two definitions go by the name. `googlenet` is the paper's and the lecture's: 5x5 windows, biases,
@@ -21,12 +21,14 @@ cost nothing and count for nothing once the network is trained.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ablax.core import Chain, Edit, Layers, Network, chain, compose, insert_after
 from ablax.layers import (
     AveragePool,
+    BatchNormalization,
+    Convolution,
     Dense,
     Dropout,
     GlobalAveragePool,
@@ -38,10 +40,124 @@ from ablax.layers import (
 )
 from ablax.layers.blocks import Auxiliary
 from ablax.layers.pooling import AdaptiveAveragePool
+from ablax.layers.windows import Padding, Pair
 from ablax.zoo import heads, tails
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.entry import Entry
-from ablax.zoo.inception_modules import Convolve, normalized, plain, reduced
+from ablax.zoo.register import Entry
+
+# ------------------------------------------------------------------------------------------
+# What the Inception networks are made of: their convolutions, and the modules of figure 2.
+#
+# Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper
+# with
+# convolutions. arXiv 1409.4842, section 4 and figure 2.
+#
+# A module looks at its input through windows of several sizes at once and lays the answers behind
+# one
+# another. `naive` is figure 2(a): each branch sees all channels, and the pool hands all of them
+# on,
+# so the features can only grow from module to module. `reduced` is figure 2(b): a 1x1 convolution
+# in
+# front of the large windows, and behind the pool, sets how much each branch costs and gives.
+
+Convolve = Callable[[int, int], Chain]
+"""From features and window to a convolution that keeps the size, with what belongs to it."""
+
+EPSILON = 1e-3
+"""Of batch normalization, in the authors' code of all Inception networks (TF-Slim)."""
+
+
+def plain(features: int, window: int | Pair) -> Chain:
+    """A convolution with a bias, and ReLU: GoogLeNet's, of 2014.
+
+    Args:
+        features: Output channels.
+        window: Height and width of the kernel.
+    """
+    return chain(conv=Convolution(features, window), relu=ReLU())
+
+
+def normalized(
+    features: int, window: int | Pair, stride: int = 1, padding: Padding = "SAME"
+) -> Chain:
+    """A convolution without a bias, batch normalization with epsilon 1e-3, and ReLU: all later.
+
+    Args:
+        features: Output channels.
+        window: Height and width of the kernel.
+        stride: Steps down and to the right.
+        padding: As in `Convolution`; "SAME" pads by half a window where the stride is 1.
+    """
+    return chain(
+        conv=Convolution(features, window, stride, padding, use_bias=False),
+        bn=BatchNormalization(epsilon=EPSILON),
+        relu=ReLU(),
+    )
+
+
+def naive(one: int, three: int, five: int, convolve: Convolve = plain) -> Parallel:
+    """Figure 2(a): 1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side.
+
+    (N, H, W, C) -> (N, H, W, one + three + five + C), with (one + 9 three + 25 five) C weights.
+
+    Args:
+        one: Features of the 1x1.
+        three: Features of the 3x3.
+        five: Features of the 5x5.
+        convolve: Which convolutions.
+    """
+    return Parallel(
+        Layers(
+            branch1x1=convolve(one, 1),
+            branch3x3=convolve(three, 3),
+            branch5x5=convolve(five, 5),
+            branch_pool=MaxPool(3, 1, padding=1),
+        )
+    )
+
+
+def reduced(
+    one: int,
+    reduce3: int,
+    three: int,
+    reduce5: int,
+    five: int,
+    projection: int,
+    convolve: Convolve = plain,
+    largest: int = 5,
+) -> Parallel:
+    """Figure 2(b): as `naive`, with a 1x1 in front of the 3x3 and the 5x5 and behind the pool.
+
+    The arguments stand in the order of the paper's table 1, so that a row of it builds a module.
+    (N, H, W, C) -> (N, H, W, one + three + five + projection), with
+    (one + reduce3 + reduce5 + projection) C + 9 reduce3 three + 25 reduce5 five weights.
+
+    Args:
+        one: Features of the 1x1.
+        reduce3: Features of the 1x1 in front of the 3x3.
+        three: Features of the 3x3.
+        reduce5: Features of the 1x1 in front of the 5x5.
+        five: Features of the 5x5.
+        projection: Features of the 1x1 behind the max pool.
+        convolve: Which convolutions.
+        largest: Window of the third branch; 3 in torchvision's GoogLeNet.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> inception_3a = reduced(64, 96, 128, 16, 32, 32)
+        >>> x = jnp.ones((1, 28, 28, 192))
+        >>> jax.eval_shape(inception_3a.init_with_output, jax.random.key(0), x)[0].shape
+        (1, 28, 28, 256)
+    """
+    return Parallel(
+        Layers(
+            branch1x1=convolve(one, 1),
+            branch3x3=chain(reduce=convolve(reduce3, 1), large=convolve(three, 3)),
+            branch5x5=chain(reduce=convolve(reduce5, 1), large=convolve(five, largest)),
+            branch_pool=chain(pool=MaxPool(3, 1, padding=1), project=convolve(projection, 1)),
+        )
+    )
+
 
 # Table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 MODULES: Mapping[str, tuple[int, int, int, int, int, int]] = MappingProxyType(
@@ -109,7 +225,7 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
     The layout of kuangliu/pytorch-cifar: one 3x3 convolution instead of all layers in front of the
     modules, which then work at 32, 16 and 8 pixels. Theirs has two 3x3 convolutions for each 5x5;
     ours has the 5x5, so that its modules are the paper's. The papers have no form for CIFAR; for
-    one of the literature see `ablax.zoo.inception_small`.
+    one of the literature see `ablax.zoo.googlenet`.
 
     Args:
         classes: Scores an image.
@@ -227,3 +343,79 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(googlenet_bn, 224, 6_624_904, 1_498_376_192),
     Entry(googlenet_small, 32, 5_871_914, 1_447_241_728),
 )
+
+
+# ------------------------------------------------------------------------------------------
+# A small Inception for CIFAR-10, of the paper that trained networks on random labels.
+#
+# Zhang, Bengio, Hardt, Recht, Vinyals (2017): Understanding deep learning requires rethinking
+# generalization. arXiv 1611.03530, appendix A, figure 3 and table 1.
+#
+# A module is a 1x1 and a 3x3 convolution side by side; one that halves the grid is a 3x3
+# convolution
+# and a 3x3 max pool with stride 2 side by side.
+#
+# Conventions: 28 pixels, which the paper cuts out of the middle of CIFAR's 32 (at 32 the last maps
+# have 8x8 pixels instead of 7x7, and nothing else changes); convolutions and pools with stride 2
+# are
+# padded so that 28 pixels give 14 and 14 give 7, 0 before and 1 behind as in TensorFlow; batch-
+# norm
+# epsilon 1e-3. Batch normalization has a bias and no scale: so the 1,649,402 parameters of the
+# paper's table 1 come out.
+
+
+def inception_small(classes: int = 10, width: float = 1.0) -> Network:
+    """The small Inception, for images of 28 or 32 pixels.
+
+    At width 1, with 10 classes and 3 channels, 1,649,402 parameters, as the paper's table 1 prints,
+    and 204,219,680 multiply-accumulates at 28 pixels.
+
+    Args:
+        classes: Scores an image.
+        width: Factor on the features of every layer but the last, more than 0.
+
+    Raises:
+        AblaxError: The width is not positive.
+    """
+    check_width(width)
+
+    def convolution(features: int, window: int, stride: int = 1) -> Chain:
+        return _convolution(scaled(features, width), window, stride)
+
+    def inception(one: int, three: int) -> Parallel:
+        return Parallel(
+            Layers(branch1x1=convolution(one, 1), branch3x3=convolution(three, 3)),
+        )
+
+    def downsample(three: int) -> Parallel:
+        return Parallel(
+            Layers(branch3x3=convolution(three, 3, 2), branch_pool=MaxPool(3, 2, "SAME"))
+        )
+
+    return Network(
+        tail=Layers(conv1=convolution(96, 3)),
+        body=Layers(
+            inception_1a=inception(32, 32),
+            inception_1b=inception(32, 48),
+            downsample1=downsample(80),
+            inception_2a=inception(112, 48),
+            inception_2b=inception(96, 64),
+            inception_2c=inception(80, 80),
+            inception_2d=inception(48, 96),
+            downsample2=downsample(96),
+            inception_3a=inception(176, 160),
+            inception_3b=inception(176, 160),
+        ),
+        head=heads.global_average_pool(classes),
+    )
+
+
+def _convolution(features: int, window: int, stride: int) -> Chain:
+    return chain(
+        conv=Convolution(features, window, stride, use_bias=False),
+        bn=BatchNormalization(epsilon=EPSILON, use_scale=False),
+        relu=ReLU(),
+    )
+
+
+INCEPTION_SMALL_ENTRIES: tuple[Entry, ...] = (Entry(inception_small, 28, 1_649_402, 204_219_680),)

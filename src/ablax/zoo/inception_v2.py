@@ -19,8 +19,7 @@ from __future__ import annotations
 from ablax.core import Layers, Network, chain
 from ablax.layers import AveragePool, MaxPool, Parallel
 from ablax.zoo import heads
-from ablax.zoo.entry import Entry
-from ablax.zoo.inception_modules import normalized
+from ablax.zoo.googlenet import normalized
 from ablax.zoo.inception_v3 import (
     AVERAGE,
     factorized,
@@ -28,6 +27,7 @@ from ablax.zoo.inception_v3 import (
     grid_reduction7,
     widened,
 )
+from ablax.zoo.register import Entry
 
 MAXIMUM = MaxPool(3, 1, padding=1)
 

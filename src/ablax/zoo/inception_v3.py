@@ -21,8 +21,8 @@ from __future__ import annotations
 from ablax.core import Edit, Layers, Network, chain, insert_after
 from ablax.layers import AveragePool, Dense, Dropout, GlobalAveragePool, MaxPool, Parallel
 from ablax.layers.blocks import Auxiliary
-from ablax.zoo.entry import Entry
-from ablax.zoo.inception_modules import normalized
+from ablax.zoo.googlenet import normalized
+from ablax.zoo.register import Entry
 
 ROW, COLUMN = (1, 7), (7, 1)
 """Windows of 7 pixels along a row, and down a column."""

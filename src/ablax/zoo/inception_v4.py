@@ -10,11 +10,23 @@ and do not count their padding; batch-norm epsilon 1e-3; dropout 0.2 (the paper 
 
 from __future__ import annotations
 
-from ablax.core import Layers, Network, chain
-from ablax.layers import AveragePool, Dense, Dropout, GlobalAveragePool, MaxPool, Parallel
-from ablax.zoo.entry import Entry
-from ablax.zoo.inception_modules import normalized
+from ablax.core import Chain, Layers, Network, chain
+from ablax.layers import (
+    AveragePool,
+    Convolution,
+    Dense,
+    Dropout,
+    GlobalAveragePool,
+    MaxPool,
+    Parallel,
+    ReLU,
+    Residual,
+)
+from ablax.layers.dense import Scale
+from ablax.zoo import inception_v3
+from ablax.zoo.googlenet import normalized
 from ablax.zoo.inception_v3 import COLUMN, ROW, crossed
+from ablax.zoo.register import Entry
 
 AVERAGE = AveragePool(3, 1, padding=1)
 """Of the pool branches."""
@@ -166,3 +178,195 @@ def _inception_c() -> Parallel:
 
 
 ENTRIES: tuple[Entry, ...] = (Entry(inception_v4, 299, 42_679_816, 12_253_974_624),)
+
+
+# ------------------------------------------------------------------------------------------
+# Inception-ResNet: inception modules whose answers are added to their input.
+#
+# Szegedy, Ioffe, Vanhoucke, Alemi (2016): Inception-v4, Inception-ResNet and the impact of
+# residual
+# connections on learning. arXiv 1602.07261, sections 3.2 and 3.3, figures 7 and 10 to 20, table 1.
+#
+# A block runs a cheap inception module, brings it to the features of its input by a 1x1
+# convolution
+# without nonlinearity, and adds it, scaled down: without the factor, says section 3.3, networks
+# with
+# more than 1000 filters die early in training. The paper gives 0.1 to 0.3 for it; 0.17, 0.10 and
+# 0.20
+# at 35, 17 and 8 pixels are those of the authors' code.
+#
+# V2 means two networks: that of the paper's figures, and the one the authors published (TF-Slim,
+# timm), which has V3's tail and twice the blocks. `inception_resnet_v2` is the published one,
+# whose
+# weights exist; `inception_resnet_v2_paper` is the figures'.
+#
+# Conventions, as in TF-Slim and timm: layers with a stride, and what the figures mark V, are not
+# padded and fit exactly at 299 pixels; the average pool of `mixed_5b` is padded by 1 and does not
+# count its padding; batch-norm epsilon 1e-3; the 1x1 in front of a sum has a bias and no batch
+# normalization, which section 3.2 leaves out "on top of the summations"; dropout 0.2.
+
+
+def inception_resnet_v1(classes: int = 1000) -> Network:
+    """Inception-ResNet V1, for images of 299 pixels: figures 10 to 15, about the cost of V3.
+
+    22,756,328 parameters and 6,206,361,696 multiply-accumulates.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=Layers(
+            conv_1a=normalized(32, 3, 2, "VALID"),
+            conv_2a=normalized(32, 3, 1, "VALID"),
+            conv_2b=normalized(64, 3),
+            pool_3a=MaxPool(3, 2),
+            conv_3b=normalized(80, 1),
+            conv_4a=normalized(192, 3, 1, "VALID"),
+            conv_4b=normalized(256, 3, 2, "VALID"),
+        ),
+        body=_repeated("a", 5, _block_a((32, 32, 32), 256))
+        + Layers(reduction_a=reduction_a(192, 192, 256, 384))
+        + _repeated("b", 10, _block_b(128, (128, 128, 128), 896))
+        + Layers(reduction_b=_inception_resnet_reduction_b(256, 256, 256))
+        + _repeated("c", 5, _block_c((192, 192, 192), 1792)),
+        head=kept_head(classes),
+    )
+
+
+def inception_resnet_v2(classes: int = 1000) -> Network:
+    """Inception-ResNet V2 as its authors published it, for images of 299 pixels.
+
+    55,843,464 parameters and 13,155,794,016 multiply-accumulates, as in timm; its weights err on
+    19.6 / 4.7 % (top-1 / top-5). The last block has factor 1 and no ReLU behind its sum, and a 1x1
+    convolution to 1536 features follows. Images have at least 75 pixels.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=inception_v3.stem(),
+        body=Layers(mixed_5b=_mixed_5b())
+        + _repeated("a", 10, _block_a((32, 48, 64), 320))
+        + Layers(reduction_a=reduction_a(256, 256, 384, 384))
+        + _repeated("b", 20, _block_b(192, (128, 160, 192), 1088))
+        + Layers(reduction_b=_inception_resnet_reduction_b(288, 288, 320))
+        + _repeated("c", 9, _block_c((192, 224, 256), 2080))
+        + Layers(
+            inception_resnet_c10=_block_c((192, 224, 256), 2080, scale=1.0).copy(after=Layers()),
+            conv_7b=normalized(1536, 1),
+        ),
+        head=kept_head(classes),
+    )
+
+
+def inception_resnet_v2_paper(classes: int = 1000) -> Network:
+    """Inception-ResNet V2 of the paper's figures 15 to 20, with the tail of Inception V4.
+
+    32,433,928 parameters and 9,257,953,632 multiply-accumulates at 299 pixels. Figures 17
+    and 19 print 1154 and 2048 features in front of the sums, whose other summands have
+    384 + 384 + 384 = 1152 and 1152 + 384 + 288 + 320 = 2144; these are built.
+
+    Args:
+        classes: Scores an image.
+    """
+    return Network(
+        tail=stem(),
+        body=_repeated("a", 5, _block_a((32, 48, 64), 384))
+        + Layers(reduction_a=reduction_a(256, 256, 384, 384))
+        + _repeated("b", 10, _block_b(192, (128, 160, 192), 1152))
+        + Layers(reduction_b=_inception_resnet_reduction_b(288, 288, 320))
+        + _repeated("c", 5, _block_c((192, 224, 256), 2144)),
+        head=kept_head(classes),
+    )
+
+
+def _repeated(kind: str, count: int, block: Residual) -> Layers:
+    return Layers({f"inception_resnet_{kind}{number}": block for number in range(1, count + 1)})
+
+
+def _added(module: Parallel, features: int, scale: float) -> Residual:
+    """relu(x + scale linear(module(x)))."""
+    return Residual(
+        residual=Layers(module=module, linear=Convolution(features, 1), scale=Scale(scale)),
+        after=Layers(relu=ReLU()),
+    )
+
+
+def _block_a(widths: tuple[int, int, int], features: int) -> Residual:
+    """Figures 10 and 16, at 35 pixels; the widths are those of the longest branch."""
+    first, second, third = widths
+    module = Parallel(
+        Layers(
+            branch1x1=normalized(32, 1),
+            branch3x3=chain(conv1=normalized(32, 1), conv2=normalized(32, 3)),
+            branch_double=chain(
+                conv1=normalized(first, 1), conv2=normalized(second, 3), conv3=normalized(third, 3)
+            ),
+        )
+    )
+    return _added(module, features, 0.17)
+
+
+def _block_b(one: int, widths: tuple[int, int, int], features: int) -> Residual:
+    """Figures 11 and 17, at 17 pixels."""
+    module = Parallel(
+        Layers(branch1x1=normalized(one, 1), branch7x7=_factorized(widths, ROW, COLUMN))
+    )
+    return _added(module, features, 0.10)
+
+
+def _block_c(widths: tuple[int, int, int], features: int, scale: float = 0.20) -> Residual:
+    """Figures 13 and 19, at 8 pixels."""
+    module = Parallel(
+        Layers(branch1x1=normalized(192, 1), branch3x3=_factorized(widths, (1, 3), (3, 1)))
+    )
+    return _added(module, features, scale)
+
+
+def _factorized(
+    widths: tuple[int, int, int], row: tuple[int, int], column: tuple[int, int]
+) -> Chain:
+    first, second, third = widths
+    return chain(
+        conv1=normalized(first, 1), conv2=normalized(second, row), conv3=normalized(third, column)
+    )
+
+
+def _inception_resnet_reduction_b(second: int, between: int, third: int) -> Parallel:
+    """Figures 12 and 18, from 17 to 8 pixels: adds 384 + second + third features."""
+    return Parallel(
+        Layers(
+            branch3x3=chain(conv1=normalized(256, 1), conv2=normalized(384, 3, 2, "VALID")),
+            branch_second=chain(conv1=normalized(256, 1), conv2=normalized(second, 3, 2, "VALID")),
+            branch_double=chain(
+                conv1=normalized(256, 1),
+                conv2=normalized(between, 3),
+                conv3=normalized(third, 3, 2, "VALID"),
+            ),
+            branch_pool=MaxPool(3, 2),
+        )
+    )
+
+
+def _mixed_5b() -> Parallel:
+    """Of the published V2 alone: from V3's 192 features to 320."""
+    return Parallel(
+        Layers(
+            branch1x1=normalized(96, 1),
+            branch5x5=chain(conv1=normalized(48, 1), conv2=normalized(64, 5)),
+            branch_double=chain(
+                conv1=normalized(64, 1), conv2=normalized(96, 3), conv3=normalized(96, 3)
+            ),
+            branch_pool=chain(
+                pool=AveragePool(3, 1, padding=1),
+                project=normalized(64, 1),
+            ),
+        )
+    )
+
+
+INCEPTION_RESNET_ENTRIES: tuple[Entry, ...] = (
+    Entry(inception_resnet_v1, 299, 22_756_328, 6_206_361_696),
+    Entry(inception_resnet_v2, 299, 55_843_464, 13_155_794_016),
+    Entry(inception_resnet_v2_paper, 299, 32_433_928, 9_257_953_632),
+)

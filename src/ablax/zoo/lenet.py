@@ -16,7 +16,7 @@ from ablax.layers.dense import Offset, Scale
 from ablax.layers.heads import Codes, CodeScores
 from ablax.layers.initializers import LECUN_NORMAL
 from ablax.layers.shape import SelectChannels
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 
 
 def lenet5(classes: int = 10, image_size: int = 32) -> Network:

@@ -29,7 +29,7 @@ from ablax.layers import (
     ReLU6,
 )
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 
 # Table 1: the features of each 1x1 convolution, and the stride of the depthwise one before it.
 SEPARABLE = (

@@ -28,7 +28,7 @@ from ablax.core import Chain, Layers, Network, chain
 from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU6, Residual
 from ablax.layers.normalization import normalized
 from ablax.zoo.alexnet import check_width
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 
 
 class Line(NamedTuple):

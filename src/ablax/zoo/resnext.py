@@ -19,10 +19,8 @@ from __future__ import annotations
 from ablax.core import Chain, Layers, Network, chain
 from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, ReLU, Residual
-from ablax.zoo.entry import Entry
-from ablax.zoo.resnet import resnet
-from ablax.zoo.resnet_blocks import Block, convolution, linear, option_b
-from ablax.zoo.resnet_cifar import resnet_cifar_bottleneck
+from ablax.zoo.register import Entry
+from ablax.zoo.resnet import Block, convolution, linear, option_b, resnet, resnet_cifar_bottleneck
 
 
 def resnext50_32x4d(classes: int = 1000) -> Network:

@@ -23,15 +23,17 @@ from ablax.core import Layers, Network, chain
 from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU, Residual, squeeze_excite
 from ablax.layers.blocks import Highway
 from ablax.zoo import heads, tails
-from ablax.zoo.entry import Entry
-from ablax.zoo.resnet_blocks import (
+from ablax.zoo.register import Entry
+from ablax.zoo.resnet import (
+    BASIC,
+    BOTTLENECK,
     Block,
     convolution,
     linear,
     option_b,
+    resnet_cifar,
     stages,
 )
-from ablax.zoo.resnet_cifar import BASIC, BOTTLENECK, resnet_cifar
 from ablax.zoo.resnext import aggregate, grouped
 
 
@@ -134,7 +136,7 @@ def gated(block: Block, reduction: int = 16) -> Block:
     y = after(shortcut(x) + se(residual(x))); so any residual network becomes one of these.
 
     Args:
-        block: Any of `ablax.zoo.resnet_orders` or `ablax.zoo.resnext`.
+        block: Any of `ablax.zoo.resnet` or `ablax.zoo.resnext`.
         reduction: Features of a block over units of its gate.
 
     Raises:

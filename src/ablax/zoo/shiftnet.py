@@ -6,7 +6,7 @@ module), section 4.1 (CIFAR), section 4.2 (ShiftNet). Authors' code, of the netw
 alvinwan/shiftresnet-cifar.
 
 A *conv-shift-conv* module (CSC) is a 1x1 convolution to E times the channels, a shift, which moves
-each of k x k groups of channels by a displacement of its own (`ablax.layers.convolution`), and a 1x1
+each of k x k groups of channels by a displacement of its own (`ablax.layers.Shift`), and a 1x1
 back; batch normalization and ReLU stand in front of each 1x1. Modules that keep the shape add their
 input; those that halve rows and columns have the stride in their second 1x1 and concatenate the
 3x3/2 average pool of their input, following ShuffleNet. A window of 5 costs nothing more than one
@@ -41,8 +41,8 @@ from ablax.layers import (
 from ablax.layers.convolution import Shift
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
-from ablax.zoo.entry import Entry
-from ablax.zoo.resnet_blocks import option_b, stages
+from ablax.zoo.register import Entry
+from ablax.zoo.resnet import option_b, stages
 
 
 class Group(NamedTuple):

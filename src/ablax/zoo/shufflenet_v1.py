@@ -33,7 +33,7 @@ from ablax.layers.normalization import normalized
 from ablax.layers.shape import ChannelShuffle
 from ablax.zoo import heads, tails
 from ablax.zoo.alexnet import check_width
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 
 FEATURES = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 """Table 1: features of stage 2 by the number of groups, which keep the complexity about equal."""

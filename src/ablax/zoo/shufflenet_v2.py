@@ -30,7 +30,7 @@ from ablax.layers import Parallel, ReLU
 from ablax.layers.normalization import normalized
 from ablax.layers.shape import ChannelShuffle, Part
 from ablax.zoo import heads, tails
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 from ablax.zoo.shufflenet_v1 import stages, tail
 
 Features = tuple[int, int, int]

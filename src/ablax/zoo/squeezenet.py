@@ -25,7 +25,7 @@ from ablax.errors import AblaxError
 from ablax.layers import Convolution, MaxPool, Parallel, ReLU, Residual
 from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 
 BYPASSED = ("fire3", "fire5", "fire7", "fire9")
 """The fire modules whose input and output have equally many features."""

@@ -34,7 +34,7 @@ from ablax.layers import (
     Vectorize,
 )
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 
 Stages = tuple[tuple[int, ...], ...]
 """The windows of the convolutions of each stage."""

@@ -32,7 +32,7 @@ from ablax.layers import (
 )
 from ablax.layers.normalization import normalized
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.entry import Entry
+from ablax.zoo.register import Entry
 
 ENTRY = (128, 256, 728)
 """Features of the three residual blocks of the entry flow."""

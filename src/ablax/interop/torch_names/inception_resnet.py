@@ -16,7 +16,7 @@ _BRANCHES = {"1x1": 0, "3x3": 1, "5x5": 1, "7x7": 1, "_second": 1, "_double": 2,
 
 
 def inception_resnet(path: str) -> str:
-    """The name in timm of a layer of `ablax.zoo.inception_resnet.inception_resnet_v2`.
+    """The name in timm of a layer of `ablax.zoo.inception_v4.inception_resnet_v2`.
 
     The blocks are `repeat`, `repeat_1` and `repeat_2`, the last of all `block8`, each with branches
     `branch0` to `branch2` and the convolution in front of the sum `conv2d`.

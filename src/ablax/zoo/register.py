@@ -1,20 +1,111 @@
-"""What others report of the networks: counts of independent definitions, errors of the papers.
-
-A count is the number of parameters (the scale and bias of batch normalization among them, running
-statistics not) and of multiply-accumulates of convolutions and dense layers for one image at the
-catalog's size, padded taps counted, of the named library's definition. An error is in percent, of
-ImageNet's validation images or CIFAR-10's test images, as the source reports it for one network and
-one view of the image unless it says otherwise; ours are not among them.
-
-Networks of which nobody publishes an exact count are derived by hand from their papers' tables in
-`tests/zoo/derivations`.
-"""
+"""What the zoo knows of each network: image size, conventions, published errors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+
+from ablax.core import ImageShape, Layers, Network, inner_layers
+from ablax.layers import AveragePool, BatchNormalization, LocalResponseNormalization, MaxPool
+
+# ------------------------------------------------------------------------------------------
+# What the catalog says of a network of the zoo.
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network of the zoo, the images it was made for, and its counts.
+
+    The counts are written here so that a list of all networks costs nothing; the tests count every
+    network anew, and hold the figures against the published ones or a derivation from the paper.
+
+    Attributes:
+        build: The zoo's function; its defaults are the paper's, and its argument `classes` says how
+            many scores an image gets.
+        image_size: Height and width in pixels.
+        parameters: Numbers it learns; running statistics are not among them.
+        macs: Multiply-accumulates of convolutions and dense layers for one image; padded taps
+            count.
+        channels: 3 for color, 1 for gray.
+    """
+
+    build: Callable[..., Network]
+    image_size: int
+    parameters: int
+    macs: int
+    channels: int = 3
+
+    @property
+    def name(self) -> str:
+        """The name of the zoo's function."""
+        return self.build.__name__
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """(H, W, C)."""
+        return (self.image_size, self.image_size, self.channels)
+
+
+# ------------------------------------------------------------------------------------------
+# The choices that papers leave open and libraries make differently, read off a network.
+
+
+def conventions(network: Network) -> tuple[str, ...]:
+    """What the network rounds, counts and adds, one remark a convention, each once.
+
+    How a pool rounds the number of its windows; whether an average counts its padding; the epsilon
+    of batch normalization; what multiplies the sum of squares in local response normalization, as
+    here, and as PyTorch and Caffe write it, who divide by the number of channels first.
+
+    Args:
+        network: Any network.
+
+    Example:
+        >>> from ablax.zoo import alexnet
+        >>> conventions(alexnet())
+        ('LRN alpha 0.0001 on the sum (0.0005 on the mean), k 2.0', 'max pool rounds to floor')
+    """
+    return tuple(sorted(set(_found(network.layers))))
+
+
+def _found(layers: Layers) -> Iterator[str]:
+    for _, layer in layers.items():
+        yield from _remarks(layer)
+        for inner in inner_layers(layer).values():
+            yield from _found(inner)
+
+
+def _remarks(layer: object) -> Iterator[str]:
+    if isinstance(layer, MaxPool):
+        yield f"max pool rounds to {layer.rounding}"
+    elif isinstance(layer, AveragePool):
+        yield f"average pool rounds to {layer.rounding}"
+        if layer.padding not in ("VALID", 0):
+            counts = "counts" if layer.count_padding else "leaves out"
+            yield f"average pool {counts} its padding"
+    elif isinstance(layer, BatchNormalization):
+        yield f"batch-norm epsilon {layer.epsilon:g}"
+    elif isinstance(layer, LocalResponseNormalization):
+        mean = layer.alpha * layer.size
+        yield f"LRN alpha {layer.alpha:.3g} on the sum ({mean:.3g} on the mean), k {layer.k}"
+
+
+# ------------------------------------------------------------------------------------------
+# What others report of the networks: counts of independent definitions, errors of the papers.
+#
+# A count is the number of parameters (the scale and bias of batch normalization among them,
+# running
+# statistics not) and of multiply-accumulates of convolutions and dense layers for one image at the
+# catalog's size, padded taps counted, of the named library's definition. An error is in percent,
+# of
+# ImageNet's validation images or CIFAR-10's test images, as the source reports it for one network
+# and
+# one view of the image unless it says otherwise; ours are not among them.
+#
+# Networks of which nobody publishes an exact count are derived by hand from their papers' tables
+# in
+# `tests/zoo/derivations`.
 
 
 @dataclass(frozen=True)
