@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ablax.data import tfds_folder
+from ablax.data import tfds as tfds_folder
 from ablax.data.digits import load_digits
-from ablax.data.pictures import decode
 from ablax.data.sources import EMBEDDED, parse
+from ablax.data.tfds import decode
 from ablax.errors import AblaxError
 from ablax.interop.foreign import Foreign
 from ablax.interop.preprocessing import Preprocessing

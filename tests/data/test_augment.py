@@ -16,14 +16,16 @@ from ablax.data.augment import (
     Augmentation,
     AugmentationError,
     affine,
+    affine_field,
     augment,
     color,
+    displacement_field,
     elastic,
     flip,
     noise,
     pad_and_crop,
+    resample,
 )
-from ablax.data.fields import affine_field, displacement_field, resample
 
 KEY = jax.random.key(0)
 EVERYTHING = Augmentation(

@@ -251,7 +251,7 @@ def test_a_set_that_may_not_be_read_is_refused_with_the_file(folder, cache, monk
     def forbidden(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("ablax.data.tfds_folder.Path.iterdir", forbidden)
+    monkeypatch.setattr("ablax.data.tfds.Path.iterdir", forbidden)
     with pytest.raises(DataError, match=r"cannot be read: .*Permission denied.*made_up/1\.0\.0"):
         load("tfds:made_up", folder=folder, cache=cache)
 

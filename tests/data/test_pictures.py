@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ablax.data.images import DataError
-from ablax.data.pictures import decode
+from ablax.data.tfds import decode
 
 
 def png(size=8):

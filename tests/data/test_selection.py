@@ -5,8 +5,7 @@ import pytest
 
 from ablax.config import ConfigError, DataConfig
 from ablax.data.digits import load_digits
-from ablax.data.images import DataError
-from ablax.data.selection import balanced_order, select
+from ablax.data.images import DataError, balanced_order, select
 
 
 def test_nothing_asked_for_is_the_set_itself():

@@ -14,8 +14,8 @@ from PIL import Image
 from real_sets import REAL, real
 
 from ablax.data.images import DataError
-from ablax.data.pictures import center, decode, random_crop
 from ablax.data.stream import open_stream
+from ablax.data.tfds import center, decode, random_crop
 
 SIZES = [(60, 80), (45, 33), (100, 40), (32, 32)]
 

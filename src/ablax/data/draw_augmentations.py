@@ -19,9 +19,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ablax.data.augment import Augmentation, augment
+from ablax.data.augment import Augmentation, PRNGKey, augment, displacement_field, resample
 from ablax.data.digits import load_digits
-from ablax.data.fields import PRNGKey, displacement_field, resample
 
 DRAWN = {
     "crop": ("crop_padding = 4", Augmentation(crop_padding=4)),

@@ -18,10 +18,10 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ablax.data import cache as cache_folder
-from ablax.data import tfds_folder
+from ablax.data import tfds as tfds_folder
 from ablax.data.digits import DISTORTED, load_digits
 from ablax.data.images import ChannelStatistics, DataError, ImageSet, Split
-from ablax.data.pictures import as_array, center, decode
+from ablax.data.tfds import as_array, center, decode
 from ablax.errors import nearest
 from ablax.files import default_root
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from ablax.data import tfds_folder
+from ablax.data import tfds as tfds_folder
 from ablax.data.images import DataError
-from ablax.data.pictures import as_array, center, decode, random_crop
 from ablax.data.sources import EMBEDDED, parse
+from ablax.data.tfds import as_array, center, decode, random_crop
 
 Batch = tuple[UInt8[np.ndarray, "B H W C"], Int32[np.ndarray, "B"]]
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 from ablax.core import ImageShape
 from ablax.data.images import DataError, Split
-from ablax.data.pictures import as_array, center
 from ablax.data.sources import load
+from ablax.data.tfds import as_array, center
 from ablax.errors import AblaxError
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.probe_classifiers import probe

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Float64, UInt8
 
-from ablax.data.fields import resample
+from ablax.data.augment import resample
 from ablax.errors import AblaxError, nearest
 
 Levels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]

@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from rich.console import Console
 
 from ablax.config import Recipe
-from ablax.data.selection import select
+from ablax.data.images import select
 from ablax.data.sources import load
 from ablax.data.stream import open_stream
 from ablax.training.feed import Feed, Resident, Streamed
