@@ -41,8 +41,8 @@ from ablax.costs.network import Case, network_cost
 from ablax.data.images import ImageSet, Split
 from ablax.environment import available_cores, processor
 from ablax.training.feed import Resident
+from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step
-from ablax.training.trainer import Trainer, data_mesh
 from ablax.zoo import find
 
 CLASSES = 10

@@ -53,7 +53,7 @@ def train() -> dict[str, object]:
     from ablax.config import OptimizerConfig, Recipe, TrainConfig
     from ablax.data.images import ImageSet, Split
     from ablax.training.feed import Resident
-    from ablax.training.trainer import Trainer, data_mesh
+    from ablax.training.loop import Trainer, data_mesh
     from ablax.zoo.resnet import resnet_cifar
 
     random = np.random.default_rng(0)

@@ -32,13 +32,10 @@ from stalls_timeline import Span, Timeline, draw
 from ablax.discovery import recipe
 from ablax.profiling.device_trace import events
 from ablax.training import checkpoint
-from ablax.training.background_save import BackgroundSave
-from ablax.training.compilation import set_up
-from ablax.training.interrupt import StopRequest
-from ablax.training.loop import fit
+from ablax.training.checkpoint import BackgroundSave
+from ablax.training.feed import open_feed
+from ablax.training.loop import StopRequest, Trainer, data_mesh, fit, set_up
 from ablax.training.metrics import MetricsLog
-from ablax.training.open_feed import open_feed
-from ablax.training.trainer import Trainer, data_mesh
 from ablax.zoo.alexnet import alexnet_for
 
 EPOCHS, CHUNK = 6, 11

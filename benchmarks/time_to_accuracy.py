@@ -20,8 +20,8 @@ from rich.console import Console
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.data.augment import Augmentation
-from ablax.training.open_feed import open_feed
-from ablax.training.trainer import Trainer, data_mesh
+from ablax.training.feed import open_feed
+from ablax.training.loop import Trainer, data_mesh
 from ablax.zoo.resnet import resnet_cifar
 
 

@@ -197,7 +197,7 @@ def test_a_source_without_a_project_is_refused(tools, tmp_path):
 def lab(monkeypatch, tmp_path):
     """From the first cell to the one that defines `run`, for a budget, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ablax.training.compilation.set_up", lambda: None)
+    monkeypatch.setattr("ablax.training.loop.set_up", lambda: None)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "data"))
 
     def made(budget, data=True):

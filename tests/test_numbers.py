@@ -23,8 +23,8 @@ from ablax.data.sources import load
 from ablax.discovery import recipe
 from ablax.layers import BatchNormalization, Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.training.feed import Resident
+from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import shuffle_key, step_key
-from ablax.training.trainer import Trainer, data_mesh
 from ablax.zoo import (
     CATALOG,
     alexnet_small,

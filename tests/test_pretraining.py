@@ -16,8 +16,7 @@ from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.pretraining import pretrained
 from ablax.results_folder import ResultsFolder
 from ablax.runner import run_experiment
-from ablax.training.interrupt import StopRequest
-from ablax.training.loop import StoppedError
+from ablax.training.loop import StoppedError, StopRequest
 
 ABOUT = """A question.
 

@@ -24,14 +24,10 @@ from ablax.rebuild import Facts, study_of
 from ablax.report.csvfile import write_results
 from ablax.report.results import Run, Study, Variant
 from ablax.results_folder import Identity, ResultsFolder, changes, identity
-from ablax.training.feed import Feed
+from ablax.training.feed import Feed, open_feed, test_images, training_images
+from ablax.training.loop import Moment, Trainer, data_mesh
 from ablax.training.metrics import write_csv
-from ablax.training.moment import Moment
-from ablax.training.open_feed import open_feed
-from ablax.training.sample import test_images, training_images
-from ablax.training.state import State
-from ablax.training.trainer import Trainer, data_mesh
-from ablax.training.transplant import refuse_misfit
+from ablax.training.step import State, refuse_misfit
 
 TRAINING_SAMPLE = 5000
 """Training images that measurements look at, at most: a random sample, the same for every run."""

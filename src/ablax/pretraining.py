@@ -8,11 +8,9 @@ from ablax.bench import Bench
 from ablax.finished_runs import pretraining_log
 from ablax.measurements.log import RUN_COLUMNS
 from ablax.training.checkpoint import close, open_checkpoints
-from ablax.training.interrupt import StopRequest
-from ablax.training.loop import Tick, fit
+from ablax.training.loop import StopRequest, Tick, fit
 from ablax.training.metrics import MetricsLog
-from ablax.training.state import State
-from ablax.training.transplant import transplant
+from ablax.training.step import State, transplant
 
 
 def pretrained(

@@ -19,7 +19,7 @@ from ablax.core import ImageShape, Network, canonical, difference, fingerprint
 from ablax.errors import AblaxError
 from ablax.files import compressed
 from ablax.report.files import write_atomically
-from ablax.training.trainer import Judged
+from ablax.training.loop import Judged
 
 FORMAT = 2
 """Version of what is in a folder of results; `recipe.json` has it."""

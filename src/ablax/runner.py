@@ -21,11 +21,10 @@ from ablax.report.results import Study
 from ablax.report.tables import terminal_table
 from ablax.report.verdict import verdict
 from ablax.training.checkpoint import close, open_checkpoints
-from ablax.training.interrupt import StopRequest, graceful_stop
-from ablax.training.loop import DivergedError, StoppedError, Tick, fit
+from ablax.training.loop import DivergedError, StoppedError, StopRequest, Tick, fit, graceful_stop
 from ablax.training.metrics import MetricsLog
 from ablax.training.progress import Progress, progress
-from ablax.training.state import State
+from ablax.training.step import State
 
 
 def run_experiment(order: Order, console: Console) -> Study:

@@ -33,7 +33,7 @@ from ablax.doctor.units import repeated, units
 from ablax.errors import AblaxError
 from ablax.layers import Sigmoid
 from ablax.report.results import Curve
-from ablax.training.trainer import Judged
+from ablax.training.loop import Judged
 
 
 @pytest.fixture(scope="module")

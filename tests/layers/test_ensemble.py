@@ -30,8 +30,7 @@ from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, Dense, FieldError, ReLU, Vectorize
 from ablax.layers.loops import Ensemble, ensemble_of
 from ablax.sight.network import network_receptive_fields
-from ablax.training.state import initial_state
-from ablax.training.step import Task, train_step
+from ablax.training.step import Task, initial_state, train_step
 
 SHAPE = (5, 5, 1)
 SINGLE = Network(

@@ -11,7 +11,7 @@ from tiny import tiny_images, tiny_network
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.data.augment import Augmentation
 from ablax.training.feed import Resident
-from ablax.training.trainer import Trainer, data_mesh
+from ablax.training.loop import Trainer, data_mesh
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

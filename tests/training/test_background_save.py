@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from ablax.training import checkpoint
-from ablax.training.background_save import BackgroundSave
-from ablax.training.checkpoint import CheckpointError, close, open_checkpoints, restore
+from ablax.training.checkpoint import (
+    BackgroundSave,
+    CheckpointError,
+    close,
+    open_checkpoints,
+    restore,
+)
 
 
 @pytest.fixture

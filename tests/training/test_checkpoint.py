@@ -23,9 +23,18 @@ from hypothesis import strategies as st
 
 from ablax.errors import AblaxError
 from ablax.training import checkpoint
-from ablax.training.checkpoint import CheckpointError, close, open_checkpoints, restore, save
-from ablax.training.checksums import LIST_NAME, find_damage, write_checksums
-from ablax.training.structure import describe, differences
+from ablax.training.checkpoint import (
+    LIST_NAME,
+    CheckpointError,
+    close,
+    describe,
+    differences,
+    find_damage,
+    open_checkpoints,
+    restore,
+    save,
+    write_checksums,
+)
 
 
 class Momentum(NamedTuple):

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from ablax.training.interrupt import graceful_stop
+from ablax.training.loop import graceful_stop
 
 
 def send(number):
@@ -101,7 +101,7 @@ def test_other_threads_get_a_flag_that_never_rises():
 def test_a_process_that_is_asked_to_stop_finishes_its_chunk():
     script = textwrap.dedent("""
         import time
-        from ablax.training.interrupt import graceful_stop
+        from ablax.training.loop import graceful_stop
         with graceful_stop() as stop:
             print("ready", flush=True)
             while not stop.requested:

@@ -16,9 +16,15 @@ from ablax.errors import AblaxError
 from ablax.layers import Dense, MaxPool
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.feed import Resident
-from ablax.training.interrupt import StopRequest
-from ablax.training.loop import DivergedError, Fitted, StoppedError, fit
-from ablax.training.trainer import Trainer, data_mesh
+from ablax.training.loop import (
+    DivergedError,
+    Fitted,
+    StoppedError,
+    StopRequest,
+    Trainer,
+    data_mesh,
+    fit,
+)
 
 RECIPE = Recipe(
     augment=Augmentation(flip=True, translate=1.0),

@@ -11,9 +11,7 @@ from tiny import tiny_images, tiny_network
 from ablax.config import Recipe, TrainConfig
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.feed import Resident
-from ablax.training.interrupt import StopRequest
-from ablax.training.loop import fit
-from ablax.training.trainer import Trainer, data_mesh
+from ablax.training.loop import StopRequest, Trainer, data_mesh, fit
 
 RECIPE = Recipe(train=TrainConfig(epochs=3, batch=8, checkpoint_seconds=0.0, chunk=4))
 COMPILED: list[str] = []

@@ -12,8 +12,8 @@ from ablax.commands.run import run
 from ablax.config import ConfigError, OptimizerConfig, Recipe
 from ablax.core import parameter_shapes
 from ablax.training.feed import Resident
+from ablax.training.loop import Trainer, data_mesh
 from ablax.training.optimizer import check_rate_factors, optimizer, schedule
-from ablax.training.trainer import Trainer, data_mesh
 from ablax.zoo import lenet5
 
 

@@ -16,8 +16,14 @@ from ablax.data.augment import Augmentation
 from ablax.layers import Dense, Vectorize
 from ablax.layers.blocks import Auxiliary
 from ablax.training.optimizer import optimizer
-from ablax.training.state import initial_state
-from ablax.training.step import Task, evaluation_step, shuffle_key, step_key, train_step
+from ablax.training.step import (
+    Task,
+    evaluation_step,
+    initial_state,
+    shuffle_key,
+    step_key,
+    train_step,
+)
 
 PLAIN = OptimizerConfig(rate=0.1, momentum=0.0, weight_decay=0.0, schedule="constant")
 

@@ -14,10 +14,8 @@ from tiny import tiny_network
 from ablax.__main__ import main
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.training.checkpoint import close, open_checkpoints
-from ablax.training.interrupt import StopRequest
-from ablax.training.loop import StoppedError, fit
-from ablax.training.open_feed import open_feed
-from ablax.training.trainer import Trainer, data_mesh
+from ablax.training.feed import open_feed
+from ablax.training.loop import StoppedError, StopRequest, Trainer, data_mesh, fit
 
 
 @pytest.fixture(scope="module")

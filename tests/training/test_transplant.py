@@ -7,8 +7,7 @@ import pytest
 from tiny import tiny_network
 
 from ablax.errors import AblaxError
-from ablax.training.state import initial_state
-from ablax.training.transplant import transplant
+from ablax.training.step import initial_state, transplant
 
 
 def _state(seed):

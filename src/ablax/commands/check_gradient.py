@@ -54,7 +54,7 @@ def check_gradient(
     from ablax.analysis.gradient_check import check_gradient
     from ablax.costs.tables import written
     from ablax.errors import AblaxError
-    from ablax.training.compilation import set_up
+    from ablax.training.loop import set_up
 
     if directions + entries < 1:
         raise AblaxError("--directions 0 --entries 0: expected at least one of either")

@@ -49,7 +49,7 @@ def evaluate(
     from ablax.environment import device
     from ablax.evaluation_data import open_test_images
     from ablax.inference import batches_of, evaluate, scorer
-    from ablax.training.compilation import set_up
+    from ablax.training.loop import set_up
     from ablax.weights_folder import open_weights
 
     test = open_test_images(data, data_dir)

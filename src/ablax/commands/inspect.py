@@ -93,7 +93,7 @@ def inspect(
     from ablax.errors import AblaxError
     from ablax.inside.subject import chosen_layers
     from ablax.report.picture_file import save
-    from ablax.training.compilation import set_up
+    from ablax.training.loop import set_up
 
     if not pictures and data is None and set(only) - {*_WITHOUT_PICTURES}:
         raise AblaxError("there is nothing to show the network: give pictures, or --data")

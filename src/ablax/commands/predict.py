@@ -42,7 +42,7 @@ def predict(
     from ablax.errors import AblaxError
     from ablax.inference import predictions
     from ablax.interop.preprocessing import open_picture
-    from ablax.training.compilation import set_up
+    from ablax.training.loop import set_up
     from ablax.weights_folder import open_weights
 
     if not pictures:

@@ -88,7 +88,7 @@ def receptive_field(
         return
     layers = _layers_with_maps(fields, layer)
     from ablax.sight.plots import effective_table, save_effective
-    from ablax.training.compilation import set_up
+    from ablax.training.loop import set_up
 
     set_up()
     opened = _opened(network, weights, library, seed, shape)

@@ -42,7 +42,7 @@ def run(
     from ablax.discovery import recipe as recipe_named
     from ablax.results_folder import ResultsFolder
     from ablax.runner import run_experiment
-    from ablax.training.compilation import set_up
+    from ablax.training.loop import set_up
 
     stem, question = experiment(name)
     recipe_name, _ = recipe_named(config)

@@ -14,8 +14,8 @@ from ablax.measurements.log import RUN_COLUMNS
 from ablax.report.results import Curve
 from ablax.results_folder import ResultsFolder
 from ablax.training.checkpoint import Restored, close, open_checkpoints, restore
+from ablax.training.loop import Judged, Trainer
 from ablax.training.metrics import read_metrics
-from ablax.training.trainer import Judged, Trainer
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,8 @@ from ablax.doctor.patient import SAMPLE, Patient
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment, Inputs
 from ablax.results_folder import ResultsFolder, changes, identity, stored
-from ablax.training.open_feed import open_feed
-from ablax.training.sample import training_images
-from ablax.training.trainer import Trainer, data_mesh
+from ablax.training.feed import open_feed, training_images
+from ablax.training.loop import Trainer, data_mesh
 
 
 @dataclass(frozen=True, eq=False)

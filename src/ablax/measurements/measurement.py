@@ -10,7 +10,7 @@ from ablax.errors import AblaxError
 from ablax.measurements.subject import Subject
 from ablax.report.quantity import Quantity, Row
 from ablax.report.section import Section
-from ablax.training.moment import Moment
+from ablax.training.loop import Moment
 
 
 @dataclass(frozen=True)

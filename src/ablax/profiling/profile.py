@@ -19,8 +19,8 @@ from ablax.data.images import ImageSet, Split
 from ablax.profiling.device_trace import traced_seconds
 from ablax.profiling.layer_times import REST, Times, times_by_layer
 from ablax.training.feed import Resident
+from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step
-from ablax.training.trainer import Trainer, data_mesh
 
 _WIDTH = 4  # bytes of a float32
 

@@ -9,24 +9,256 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from jaxtyping import PyTree
 
 from ablax.errors import AblaxError
-from ablax.files import sync_folder
-from ablax.training.checksums import find_damage, write_checksums
-from ablax.training.step_folders import folder_of, prune, set_aside, steps_in, tidy, withdraw
-from ablax.training.structure import describe, differences
+from ablax.files import sync_folder, write_atomic
+
+# ------------------------------------------------------------------------------------------
+# SHA-256 of every file in a folder, written beside them, so that a flipped bit is noticed.
+#
+# The list has the format of the command `sha256sum`: `sha256sum --check checksums.sha256` inside
+# the
+# folder verifies it without ablax.
+
+LIST_NAME = "checksums.sha256"
+
+
+def write_checksums(folder: Path) -> None:
+    """List the SHA-256 of every file under `folder` in `folder/checksums.sha256`, atomically.
+
+    Args:
+        folder: A folder that nobody writes to any more.
+
+    Raises:
+        OSError: A file cannot be read, or the list cannot be written.
+    """
+    write_atomic(folder / LIST_NAME, "".join(_line(folder, name) for name in _names(folder)))
+
+
+def find_damage(folder: Path) -> str | None:
+    """What differs between `folder` and its list of checksums; `None` when every bit agrees.
+
+    The list itself is covered: it must be, character for character, what the files it names would
+    give today. Hidden files that are not listed (a desktop's `.DS_Store`) do not count.
+
+    Args:
+        folder: A folder that `write_checksums` has seen.
+
+    Returns:
+        A sentence that names the first file at fault, or `None`.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "weights").write_bytes(b"1234")
+        >>> write_checksums(folder)
+        >>> find_damage(folder) is None
+        True
+        >>> _ = (folder / "weights").write_bytes(b"1235")
+        >>> find_damage(folder)
+        'weights does not match its checksum'
+    """
+    try:
+        text = (folder / LIST_NAME).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return f"{LIST_NAME} is missing (it was not written to the end)"
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{LIST_NAME} cannot be read ({error})"
+    listed = [line[66:] for line in text.split("\n")[:-1]]
+    unlisted = [name for name in _names(folder) if name not in listed]
+    for name in unlisted:
+        if not Path(name).name.startswith("."):
+            return f"{name} is not in {LIST_NAME}"
+    for name, line in zip(listed, text.split("\n")[:-1], strict=True):
+        try:
+            now = _line(folder, name)
+        except (OSError, ValueError) as error:
+            missing = isinstance(error, FileNotFoundError)
+            return f"{name} is missing" if missing else f"{name} cannot be read ({error})"
+        if now != line + "\n":
+            return f"{name} does not match its checksum"
+    return None if listed and text.endswith("\n") else f"{LIST_NAME} is damaged"
+
+
+def _names(folder: Path) -> list[str]:
+    """Every file under `folder` but the list itself, sorted, with forward slashes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    names = sorted(path.relative_to(folder).as_posix() for path in files)
+    return [name for name in names if name != LIST_NAME]
+
+
+def _line(folder: Path, name: str) -> str:
+    with (folder / name).open("rb") as file:
+        return f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n"
+
+
+# ------------------------------------------------------------------------------------------
+# The folders of checkpoints, one a step: which there are, and how they come and go.
+#
+# At every moment of every function here a kill leaves at least one complete step where there was
+# one.
+# A step is *listed* when its checksums were written, which is the last thing that happens to it.
+
+_ASIDE = "replaced-"  # a step that is being saved anew keeps its old files under this name
+
+
+def folder_of(folder: Path, step: int) -> Path:
+    """Where orbax puts `step`."""
+    return folder / str(step)
+
+
+def steps_in(folder: Path) -> list[int]:
+    """The steps on the disk, good or not, ascending.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in ("10", "9", "11.orbax-checkpoint-tmp"):
+        ...     (folder / name).mkdir()
+        >>> steps_in(folder)
+        [9, 10]
+    """
+    names = (path.name for path in folder.iterdir() if path.is_dir())
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def set_aside(folder: Path, step: int) -> None:
+    """Move an existing `step` away; `tidy` removes it once there is a new one, or puts it back."""
+    old = folder_of(folder, step)
+    if old.exists():
+        old.rename(folder / f"{_ASIDE}{step}")
+
+
+def prune(folder: Path, newest: int, keep: int) -> None:
+    """Remove all steps but the last `keep` listed ones up to `newest`, and tidy up."""
+    steps = steps_in(folder)
+    listed = [step for step in steps if step <= newest and _is_listed(folder_of(folder, step))]
+    for step in steps:
+        if step not in listed[-keep:]:
+            _remove(folder_of(folder, step))
+    tidy(folder)
+
+
+def withdraw(folder: Path, step: int) -> None:
+    """Remove a `step` that failed on its way; what it was to replace comes back."""
+    if not _is_listed(folder_of(folder, step)):
+        shutil.rmtree(folder_of(folder, step), ignore_errors=True)
+    tidy(folder)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what was left half-done; put back a step that was set aside and never replaced."""
+    for path in folder.glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(path)
+    for path in folder.glob(f"{_ASIDE}*"):
+        successor = folder / path.name.removeprefix(_ASIDE)
+        if _is_listed(successor):
+            _remove(path)
+        else:
+            shutil.rmtree(successor, ignore_errors=True)
+            path.rename(successor)
+
+
+def _is_listed(step_folder: Path) -> bool:
+    return (step_folder / LIST_NAME).exists()
+
+
+def _remove(step_folder: Path) -> None:
+    """Remove a step, its checksums first: after a kill half-way it is plainly not good."""
+    (step_folder / LIST_NAME).unlink(missing_ok=True)
+    shutil.rmtree(step_folder)
+
+
+# ------------------------------------------------------------------------------------------
+# What a saved state is made of: the path and type of every leaf, compared before it is read.
+
+
+def describe(tree: PyTree) -> dict[str, str]:
+    """The dotted path and the type of every leaf.
+
+    Args:
+        tree: Arrays, `jax.ShapeDtypeStruct` and Python numbers, in any containers.
+
+    Returns:
+        Path -> type, in the order of the leaves.
+
+    Raises:
+        TypeError: A leaf is a PRNG key, or no array and no number.
+        ValueError: Two leaves have the same dotted path, as in `{"a.b": 1, "a": {"b": 2}}`.
+
+    Example:
+        >>> describe({"bias": np.zeros(64, np.float32), "step": 3})
+        {'bias': 'float32[64]', 'step': 'int'}
+    """
+    described: dict[str, str] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        if name in described:
+            raise ValueError(f"two leaves of the state have the path {name}: rename one of them")
+        described[name] = _leaf_type(name, leaf)
+    return described
+
+
+def differences(found: Mapping[str, str], expected: Mapping[str, str], *, most: int = 5) -> str:
+    """Where two descriptions differ, a line each; empty when they agree.
+
+    Args:
+        found: What is there.
+        expected: What should be.
+        most: How many lines to give before `... and 7 more`.
+
+    Example:
+        >>> print(differences({"w": "float32[3]"}, {"w": "float32[4]", "b": "float32[4]"}))
+        2 of 2 leaves differ:
+          w: found float32[3], expected float32[4]
+          b: found nothing, expected float32[4]
+    """
+    both = {**expected, **found}
+    names = [name for name in both if found.get(name) != expected.get(name)]
+    if not names:
+        return ""
+    lines = [f"{len(names)} of {len(both)} leaves differ:"]
+    for name in names[:most]:
+        there, wanted = found.get(name, "nothing"), expected.get(name, "nothing")
+        lines.append(f"  {name}: found {there}, expected {wanted}")
+    if len(names) > most:
+        lines.append(f"  ... and {len(names) - most} more")
+    return "\n".join(lines)
+
+
+def _leaf_type(name: str, leaf: Any) -> str:
+    if isinstance(leaf, (bool, int, float)) and not isinstance(leaf, np.generic):
+        return type(leaf).__name__
+    if not isinstance(leaf, (jax.Array, jax.ShapeDtypeStruct, np.ndarray, np.generic)):
+        raise TypeError(f"{name} is a {type(leaf).__name__}: a state holds arrays and numbers")
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        raise TypeError(f"{name} is a PRNG key: save jax.random.key_data of it")
+    return f"{leaf.dtype}[{','.join(str(size) for size in leaf.shape)}]"
+
+
+# ------------------------------------------------------------------------------------------
+# Checkpoints that survive a kill, a full disk and a flipped bit: orbax behind four functions.
+#
+# A step is *good* when orbax has committed it and every bit of it agrees with the checksums
+# written
+# afterwards (orbax itself does not notice a flipped bit). Older steps go only when the new one is
+# good. Orbax is imported at the first save or restore: it costs a third of a second.
 
 _LOG = logging.getLogger(__name__)
 
@@ -295,3 +527,65 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+# ------------------------------------------------------------------------------------------
+# Checkpoints written beside the training: the device goes on while the disk is busy.
+
+
+class BackgroundSave:
+    """Saves states in a thread, one after another; used with `with`.
+
+    The state is copied to the host before `save` returns, because the next steps use up its memory.
+    What fails is told where it can be heard: by the next `save`, by `wait`, or at the end of the
+    `with` block, unless that ends with an error of its own.
+
+    A group of processes (`jax.distributed`) saves in the foreground: all have to take part.
+
+    Args:
+        checkpoints: Where states are kept.
+    """
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._under_way: Future[None] | None = None
+
+    def save(self, step: int, state: PyTree) -> None:
+        """Begin to save `state`, once the save before it is done.
+
+        Raises:
+            CheckpointError: The save before this one failed.
+        """
+        self.wait()
+        if jax.process_count() > 1:
+            save(self._checkpoints, step, state)
+            return
+        # A copy: on a CPU an array of NumPy may be the device's own memory.
+        copy = jax.tree.map(lambda leaf: np.array(leaf, copy=True), state)
+        self._under_way = self._thread.submit(save, self._checkpoints, step, copy)
+
+    def wait(self) -> None:
+        """Return when the last state is saved.
+
+        Raises:
+            CheckpointError: It could not be.
+        """
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.result()
+
+    def __enter__(self) -> BackgroundSave:
+        """Nothing is begun yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for what is under way; an error of the block goes before one of the disk."""
+        self._thread.shutdown(wait=True)
+        if error is None:
+            self.wait()

@@ -1,8 +1,4 @@
-"""Where the batches of a training loop come from: arrays on the device, or a stream.
-
-A feed gives the loop a program for a chunk of steps. `Resident` keeps all images on the device as
-uint8 and shuffles there; `Streamed` is handed the chunk's batches, decoded by the host.
-"""
+"""Batches for the compiled loop: in memory or streamed, and samples of them."""
 
 from __future__ import annotations
 
@@ -13,13 +9,23 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jaxtyping import Int32, UInt8
+from rich.console import Console
 
-from ablax.config import ConfigError
+from ablax.config import ConfigError, Recipe
 from ablax.core import ImageShape
-from ablax.data.images import ImageSet, Split
-from ablax.data.stream import ImageStream
-from ablax.training.state import State
-from ablax.training.step import StepFigures, Task, shuffle_key, train_step
+from ablax.data.images import ImageSet, Split, select
+from ablax.data.sources import load
+from ablax.data.stream import ImageStream, open_stream
+from ablax.errors import AblaxError
+from ablax.training.step import State, StepFigures, Task, shuffle_key, train_step
+
+# ------------------------------------------------------------------------------------------
+# Where the batches of a training loop come from: arrays on the device, or a stream.
+#
+# A feed gives the loop a program for a chunk of steps. `Resident` keeps all images on the device
+# as
+# uint8 and shuffles there; `Streamed` is handed the chunk's batches, decoded by the host.
 
 Program = Callable[..., tuple[State, StepFigures]]
 Batch = tuple[Any, Any, int]
@@ -235,3 +241,89 @@ def _note(name: str, train: int, test: int, shape: ImageShape, classes: int, mor
         f"{channels} channel{'s' * (channels > 1)}, {classes} classes"
     )
     return f"{sizes}; {more}" if more else sizes
+
+
+# ------------------------------------------------------------------------------------------
+# From a recipe's data to a feed, with progress while a set is decoded for the first time.
+
+
+def open_feed(recipe: Recipe, mesh: Mesh, console: Console) -> Feed:
+    """The recipe's data, on the devices or streamed; decoded and cached the first time.
+
+    Args:
+        recipe: Names the data and the batch.
+        mesh: The devices.
+        console: Where decoding shows how far it is.
+
+    Raises:
+        DataError: The data are missing, unprepared or damaged, or fewer than are asked for.
+        ConfigError: The batch does not fit the data or the devices.
+    """
+    data, batch = recipe.data, recipe.train.batch
+    if data.stream and data.image_size is not None:
+        stream = open_stream(data.source, folder=data.dir, image_size=data.image_size)
+        return Streamed(stream, batch, data.workers, mesh)
+    shown = _decoding(console, data.source)
+    images = load(data.source, folder=data.dir, image_size=data.image_size, progress=shown)
+    chosen = select(images, held_out=data.held_out, share=data.share, classes=data.classes)
+    return Resident(chosen, batch, mesh)
+
+
+def _decoding(console: Console, source: str) -> Callable[[int, int], None]:
+    """Say at every tenth how far decoding is; nothing where the cache is used."""
+    tenth = -1
+
+    def show(done: int, total: int) -> None:
+        nonlocal tenth
+        if done * 10 // total > tenth:
+            tenth = done * 10 // total
+            console.print(f"decoding {source}: {done:,} of {total:,} images", highlight=False)
+
+    return show
+
+
+# ------------------------------------------------------------------------------------------
+# Some of a feed's images, for what looks at them outside training.
+
+
+def training_images(
+    feed: Feed, count: int, seed: int = 0
+) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
+    """A random sample of the training images of a feed, in random order.
+
+    Args:
+        feed: Of images that lie on the device, or of a stream.
+        count: How many; all where there are fewer.
+        seed: Of the draw.
+
+    Raises:
+        AblaxError: The feed gives something else than images and labels.
+    """
+    length = feed.longest_chunk or 1
+    given = jax.device_get(feed.arguments(seed, 0, length))
+    if len(given) != 2:
+        raise AblaxError(f"the feed gives {len(given)} arrays: expected images and labels")
+    images, labels = np.asarray(given[0]), np.asarray(given[1])
+    if images.ndim == 5:  # steps x batch
+        images, labels = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
+    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
+    return images[chosen], labels[chosen].astype(np.int32)
+
+
+def test_images(
+    feed: Feed, count: int
+) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
+    """The first test images of a feed, in the data's order.
+
+    Args:
+        feed: Of images that lie on the device, or of a stream.
+        count: How many; all where there are fewer.
+    """
+    images, labels, found = [], [], 0
+    for some, classes, counting in feed.test_batches():
+        images.append(np.asarray(some)[:counting])
+        labels.append(np.asarray(classes)[:counting])
+        found += counting
+        if found >= count:
+            break
+    return np.concatenate(images)[:count], np.concatenate(labels)[:count].astype(np.int32)

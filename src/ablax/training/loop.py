@@ -1,20 +1,262 @@
-"""One run: from a seed, or from its last checkpoint, to the last epoch."""
+"""The training loop: compiled chunks of steps, evaluation, checkpoints, and a stop that saves."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Bool, Float32, Int32
 
+from ablax.config import Recipe
+from ablax.core import Network, check, parameter_shapes
 from ablax.errors import AblaxError
+from ablax.files import default_root
 from ablax.training import checkpoint
-from ablax.training.background_save import BackgroundSave
-from ablax.training.interrupt import StopRequest
-from ablax.training.moment import Moment
-from ablax.training.state import State
-from ablax.training.trainer import Judged, Trainer
+from ablax.training.checkpoint import BackgroundSave
+from ablax.training.feed import Feed
+from ablax.training.optimizer import check_rate_factors, optimizer, schedule
+from ablax.training.step import State, StepFigures, Task, evaluation_step, initial_state
+
+# ------------------------------------------------------------------------------------------
+# A network under a recipe on a data set, compiled once and shared by all seeds.
+
+LONGEST_CPU_CHUNK = 50
+"""Steps in one compiled loop on a CPU: seconds, so that progress shows and Ctrl-C is heard."""
+
+
+def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
+    """All devices in a row: every batch is split over them, everything else is on each."""
+    return jax.make_mesh(
+        (len(devices or jax.devices()),),
+        ("data",),
+        axis_types=(jax.sharding.AxisType.Auto,),
+        devices=devices,
+    )
+
+
+class Judged(NamedTuple):
+    """Every test image once, in the data's order: its class, the predicted class, the loss."""
+
+    labels: Int32[np.ndarray, " N"]
+    predictions: Int32[np.ndarray, " N"]
+    losses: Float32[np.ndarray, " N"]
+
+    @property
+    def error(self) -> float:
+        """Share of the images whose highest score is not that of their class, in percent."""
+        return 100 * float(np.mean(self.predictions != self.labels))
+
+
+class Trainer:
+    """Advances and judges the states of one network, whatever their seed.
+
+    Args:
+        network: What is trained.
+        recipe: How, and for how long.
+        feed: Where its batches come from.
+        mesh: The devices.
+
+    Raises:
+        LayerError: The network does not fit the images.
+        AblaxError: Its scores do not fit the classes.
+        ConfigError: The schedule does not fit the training's length, or a rate factor is of no
+            parameter.
+    """
+
+    def __init__(self, network: Network, recipe: Recipe, feed: Feed, mesh: Mesh) -> None:
+        check(network, feed.image_shape, feed.classes)
+        if recipe.optimizer.rate_factors:
+            check_rate_factors(recipe.optimizer, parameter_shapes(network, feed.image_shape))
+        train = recipe.train
+        self.recipe = recipe
+        self.feed = feed
+        self._replicated = NamedSharding(mesh, P())
+        self.task = Task(
+            network,
+            optimizer(recipe.optimizer, train.epochs, feed.steps_per_epoch),
+            recipe.augment,
+            feed.mean,
+            feed.std,
+            train.precision,
+            train.label_smoothing,
+            train.auxiliary_weight,
+        )
+        self._schedule = schedule(recipe.optimizer, train.epochs, feed.steps_per_epoch)
+        self.total_steps = train.epochs * feed.steps_per_epoch
+        self.compile_seconds = 0.0
+        self._programs: dict[Any, Any] = {}
+
+    def initial_state(self, seed: int) -> State:
+        """The state before the first step, on every device."""
+        state = initial_state(self.task.network, self.task.optimizer, seed, self.feed.image_shape)
+        return jax.device_put(state, self._replicated)
+
+    def chunk_end(self, step: int) -> int:
+        """Where the loop that starts at `step` ends: in its epoch, at a place the recipe fixes.
+
+        An epoch of S steps is cut in the fewest portions of at most `chunk` steps, whose lengths
+        differ by one at most, so that no more than two programs are compiled.
+        """
+        per_epoch = self.feed.steps_per_epoch
+        longest = self.recipe.train.chunk or self.feed.longest_chunk or _longest_chunk(per_epoch)
+        portions = -(-per_epoch // longest)
+        epoch, within = divmod(step, per_epoch)
+        ends = (per_epoch * (i + 1) // portions for i in range(portions))
+        return epoch * per_epoch + next(end for end in ends if end > within)
+
+    def advance(self, state: State, seed: int, step: int, length: int) -> tuple[State, StepFigures]:
+        """Take `length` steps from `step` in one compiled loop; the given state is used up.
+
+        Returns:
+            The state after them, and loss and correct images of every step, on the host.
+        """
+        arguments = self.feed.arguments(seed, step, length)
+        program = self._compile(
+            length,
+            self.feed.program(self.task, length),
+            state,
+            *arguments,
+            donate_argnums=0,
+            out_shardings=self._replicated,
+        )
+        state, figures = program(state, *arguments)
+        return state, StepFigures(*jax.device_get(tuple(figures)))
+
+    def is_finite(self, state: State) -> bool:
+        """Whether every parameter and statistic is a number: a loss tells only a step later."""
+        program = self._compile("finite", _all_finite, state)
+        return bool(program(state))
+
+    def judge(self, state: State) -> Judged:
+        """Predictions and losses of every test image, each counted once, in the data's order."""
+        parts = []
+        for images, labels, count in self.feed.test_batches():
+            arguments = (state, images, labels)
+            program = self._compile(
+                "judge", self._evaluation, *arguments, out_shardings=self._replicated
+            )
+            parts.append((program(*arguments), count))
+        counted = [[whole[:count] for whole in part] for part, count in jax.device_get(parts)]
+        return Judged(*(np.concatenate(part) for part in zip(*counted, strict=True)))
+
+    def _evaluation(self, state: State, images: Any, labels: Any) -> tuple[Any, Any, Any]:
+        judgment = evaluation_step(self.task, state, images, labels)
+        return labels, judgment.predictions, judgment.losses
+
+    def rate(self, step: int) -> float:
+        """The learning rate of one step."""
+        return float(self._schedule(step))
+
+    def _compile(self, name: Any, function: Any, *arguments: Any, **options: Any) -> Any:
+        """The compiled function of that name; the time it takes is counted apart."""
+        if name not in self._programs:
+            started = time.perf_counter()
+            self._programs[name] = jax.jit(function, **options).lower(*arguments).compile()
+            self.compile_seconds += time.perf_counter() - started
+        return self._programs[name]
+
+
+def _all_finite(state: State) -> Bool[Array, ""]:
+    leaves = jax.tree.leaves((state.params, state.batch_stats))
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
+
+
+def _longest_chunk(steps_per_epoch: int) -> int:
+    return LONGEST_CPU_CHUNK if jax.default_backend() == "cpu" else steps_per_epoch
+
+
+# ------------------------------------------------------------------------------------------
+# Stop between two steps, not inside one: Ctrl-C and SIGTERM become a flag.
+
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+@dataclass
+class StopRequest:
+    """Whether somebody asked the run to stop.
+
+    Attributes:
+        requested: `None`, `"Ctrl-C"` or `"SIGTERM"`: the first signal that came.
+    """
+
+    requested: str | None = None
+
+
+@contextlib.contextmanager
+def graceful_stop() -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C or SIGTERM into a flag that the training loop reads between chunks.
+
+    A Ctrl-C when a stop is already asked for raises `KeyboardInterrupt` at once; a repeated SIGTERM
+    changes nothing. The former handlers return at the end. A signal that was ignored before (as
+    `nohup` and background jobs do) stays ignored. Outside the main thread, where Python can set no
+    handler, the flag never rises.
+
+    Yields:
+        The flag.
+
+    Raises:
+        KeyboardInterrupt: At the second Ctrl-C.
+
+    Example:
+        >>> with graceful_stop() as stop:
+        ...     signal.raise_signal(signal.SIGTERM)
+        ...     print(stop.requested)
+        SIGTERM
+    """
+    stop = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        del frame
+        if stop.requested is None:
+            stop.requested = _NAMES[signal.Signals(number)]
+            _say(f"{stop.requested}: saving, then stopping. Ctrl-C again stops at once.")
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    former = {number: signal.getsignal(number) for number in _NAMES}
+    # None: set by something other than Python; we could not put it back.
+    ours = [number for number, old in former.items() if old not in (signal.SIG_IGN, None)]
+    try:
+        for number in ours:
+            signal.signal(number, note)
+        yield stop
+    finally:
+        for number in ours:
+            signal.signal(number, former[number])
+
+
+def _say(text: str) -> None:
+    """Write to the standard error without its buffer: a signal may arrive inside a `print`."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"\n{text}\n".encode())
+
+
+# ------------------------------------------------------------------------------------------
+# When the state of a run is shown to whoever measures it.
+
+Moment = Literal["start", "training", "end"]
+"""Before the first step; at every evaluation but the last; after the last step."""
+
+
+# ------------------------------------------------------------------------------------------
+# One run: from a seed, or from its last checkpoint, to the last epoch.
 
 Observer = Callable[[Moment, int, State], None]
 """Is shown the state at a moment, after so many steps. It may be shown one twice, when a run is
@@ -171,3 +413,22 @@ def _diverged(what: str, step: int, losses: Sequence[float], trainer: Trainer) -
         f"(--optimizer.rate {rate / 3:.2g}), a warm-up (--optimizer.warmup 1) or a limit on the "
         "gradient (--optimizer.clip 1)"
     )
+
+
+# ------------------------------------------------------------------------------------------
+# Where compiled programs are kept, so that a second start does not compile again.
+
+
+def cache_folder() -> Path:
+    """The folder `xla` in the user's cache."""
+    try:
+        return default_root().expanduser() / "xla"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / "ablax" / "xla"
+
+
+def set_up() -> None:
+    """Keep every compiled program on disk, where the user has not chosen a place already."""
+    if jax.config.values["jax_compilation_cache_dir"] is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

@@ -1,22 +1,72 @@
-"""One training step and one evaluation step, as pure functions.
-
-These two alone call `Network.apply`. A mode is not a flag: the training step grants what training
-needs (the `dropout` key, and `batch_stats` to write), the evaluation step grants neither.
-"""
+"""One step of training: state, loss, gradient, update; and first weights from another state."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
-from ablax.core import Network
+from ablax.core import ImageShape, Network, initialize, leaves_by_path
 from ablax.data.augment import Augmentation, augment
-from ablax.training.state import State
+from ablax.errors import AblaxError, nearest
+
+# ------------------------------------------------------------------------------------------
+# Everything that training changes, as one value.
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint holds: with the recipe, it determines every later step bit for bit.
+
+    Attributes:
+        step: Steps taken; an int32 array of no axes.
+        seed: Likewise; shuffling, augmentation and dropout draw from it and the step.
+        params: The network's parameters.
+        batch_stats: Running statistics of batch normalization; empty without it.
+        opt_state: The optimizer's own.
+    """
+
+    step: Any  # typed Any, as the others: JAX also builds states of shapes and of shardings
+    seed: Any
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+
+def initial_state(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    image_shape: ImageShape,
+) -> State:
+    """The state before the first step.
+
+    Raises:
+        LayerError: The network does not fit images of this shape.
+    """
+    variables = initialize(network, seed, image_shape)
+    params = variables.get("params", {})
+    return State(
+        step=jnp.zeros((), jnp.int32),
+        seed=jnp.asarray(seed, jnp.int32),
+        params=params,
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=jax.jit(optimizer.init)(params),
+    )
+
+
+# ------------------------------------------------------------------------------------------
+# One training step and one evaluation step, as pure functions.
+#
+# These two alone call `Network.apply`. A mode is not a flag: the training step grants what
+# training
+# needs (the `dropout` key, and `batch_stats` to write), the evaluation step grants neither.
 
 
 @dataclass(frozen=True)
@@ -153,3 +203,76 @@ def _cross_entropy(
 ) -> Float[Array, " N"]:
     targets = optax.smooth_labels(jax.nn.one_hot(labels, scores.shape[1]), smoothing)
     return optax.softmax_cross_entropy(scores, targets)
+
+
+# ------------------------------------------------------------------------------------------
+# First weights from another training: what fits is taken over, the rest stays as drawn.
+
+
+def transplant(state: State, trained: State, fresh: tuple[str, ...] = ()) -> State:
+    """A state before its first step, with the weights and statistics of another training.
+
+    The optimizer starts anew: the momentum of another task says nothing about this one.
+
+    Args:
+        state: Before the first step.
+        trained: What another training of the same network ended with.
+        fresh: Patterns of paths of parameters that stay as drawn, such as `"output/*"`: the scores
+            of other classes.
+
+    Raises:
+        AblaxError: A pattern matches no parameter, or a parameter that is taken over has another
+            shape there.
+
+    References:
+        Yosinski, Clune, Bengio, Lipson (2014): How transferable are features in deep neural
+        networks?
+    """
+    refuse_misfit(state.params, trained.params, fresh)
+    return replace(
+        state,
+        params=_taken(state.params, trained.params, fresh),
+        batch_stats=_taken(state.batch_stats, trained.batch_stats, fresh),
+    )
+
+
+def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
+    """Refuse parameters that cannot be taken over.
+
+    Args:
+        here: Parameters, or their shapes.
+        there: Those of the other training.
+        fresh: See `transplant`.
+
+    Raises:
+        AblaxError: As `transplant`.
+    """
+    ours, theirs = (
+        {name: leaf.shape for name, leaf in leaves_by_path(tree).items()} for tree in (here, there)
+    )
+    for pattern in fresh:
+        if not any(fnmatchcase(name, pattern) for name in ours):
+            raise AblaxError(
+                f"{pattern!r} matches no parameter of the network: {nearest(pattern, list(ours))}"
+            )
+    for name, shape in ours.items():
+        if theirs.get(name) != shape and not _is_fresh(name, fresh):
+            raise AblaxError(
+                f"{name} has shape {shape} here and {theirs.get(name)} in the training that the "
+                f"first weights come from: let it start anew with fresh=({name!r},)"
+            )
+
+
+def _taken(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> PyTree:
+    """The leaves of `there`, but those of `here` that are to be fresh."""
+    names, leaves = list(leaves_by_path(here)), jax.tree.leaves(here)
+    found = leaves_by_path(there)
+    chosen = [
+        leaf if _is_fresh(name, fresh) else found[name]
+        for name, leaf in zip(names, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(here), chosen)
+
+
+def _is_fresh(name: str, fresh: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in fresh)
