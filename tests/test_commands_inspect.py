@@ -14,7 +14,7 @@ from ablax.errors import AblaxError
 from ablax.inside.pictures import _reached, filters_figure
 from ablax.inside.statistics import network_statistics, statistics_figure, statistics_table
 from ablax.inside.subject import Subject, chosen_layers, top_layers, untrained
-from ablax.interop.preprocessing import Preprocessing
+from ablax.weights.preprocessing import Preprocessing
 from ablax.zoo import lenet5, resnet20
 
 

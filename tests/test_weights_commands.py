@@ -15,12 +15,11 @@ from safetensors.numpy import save_file
 
 from ablax.__main__ import main
 from ablax.errors import AblaxError
-from ablax.evaluation_data import open_test_images
-from ablax.inference import batches_of, evaluate, wilson
-from ablax.interop.foreign import take_over
-from ablax.interop.origins import cifar, find_origin
-from ablax.interop.torch_weights import tensor_shapes
-from ablax.weights_folder import open_weights
+from ablax.weights import origins as cifar
+from ablax.weights.conversion import tensor_shapes
+from ablax.weights.evaluation import batches_of, evaluate, open_test_images, wilson
+from ablax.weights.load import open_weights, take_over
+from ablax.weights.origins import find_origin
 from ablax.zoo import resnet20, squeezenet_1_1
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from drawn_weights import drawn, images
 
 from ablax.analysis.jax_versions import double_precision
-from ablax.interop.keras_file import read_keras
-from ablax.interop.origins.keras import numbered_in_order
+from ablax.weights.files import read_keras
+from ablax.weights.origins import numbered_in_order
 
 
 def keras_scores(case):

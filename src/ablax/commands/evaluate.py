@@ -47,10 +47,9 @@ def evaluate(
         preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
     from ablax.environment import device
-    from ablax.evaluation_data import open_test_images
-    from ablax.inference import batches_of, evaluate, scorer
     from ablax.training.loop import set_up
-    from ablax.weights_folder import open_weights
+    from ablax.weights.evaluation import batches_of, evaluate, open_test_images, scorer
+    from ablax.weights.load import open_weights
 
     test = open_test_images(data, data_dir)
     set_up()

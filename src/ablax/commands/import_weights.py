@@ -32,8 +32,7 @@ def import_weights(
         library: Whose file it is, if its names fit several.
         preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
-    from ablax.interop.foreign import load_foreign
-    from ablax.weights_folder import write_weights
+    from ablax.weights.load import load_foreign, write_weights
 
     if file is None:
         print(_whose(network))
@@ -58,7 +57,7 @@ def _count(tree: object) -> int:
 
 def _whose(network: str) -> str:
     """Whose weights the network takes, and where their files are."""
-    from ablax.interop.origins import origins_of
+    from ablax.weights.origins import origins_of
 
     origins = origins_of(network)
     if not origins:

@@ -178,7 +178,7 @@ def _subject(
 ) -> Subject:
     """The network with its weights, or randomly initialized."""
     from ablax.inside.subject import trained, untrained
-    from ablax.weights_folder import open_weights
+    from ablax.weights.load import open_weights
 
     if weights is None:
         return untrained(network, seed, image_size)
@@ -196,8 +196,8 @@ def _samples(
     show: int,
 ) -> tuple[dict[str, Any], list[Any]]:
     """The prepared pictures to show, by name, and those for the statistics."""
-    from ablax.evaluation_data import open_test_images
-    from ablax.interop.preprocessing import open_picture
+    from ablax.weights.evaluation import open_test_images
+    from ablax.weights.preprocessing import open_picture
 
     prepare = subject.preprocessing.array
     shown = {path.stem: prepare(open_picture(path)) for path in pictures}

@@ -52,7 +52,7 @@ def list(format: Literal["text", "json", "markdown"] = "text") -> None:
 
 def _networks() -> Sequence[dict[str, Any]]:
     """Every network of the zoo: name, image, parameters, multiply-accumulates, whose weights."""
-    from ablax.interop.origins import origins_of
+    from ablax.weights.origins import origins_of
     from ablax.zoo import CATALOG
 
     return [
@@ -92,7 +92,7 @@ def _page() -> str:
 
 
 def _row(entry: Entry) -> str:
-    from ablax.interop.origins import origins_of
+    from ablax.weights.origins import origins_of
     from ablax.zoo import PUBLISHED, conventions
     from ablax.zoo.register import Published
 

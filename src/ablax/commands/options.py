@@ -20,7 +20,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 if TYPE_CHECKING:
-    from ablax.interop.foreign import Foreign
+    from ablax.weights.load import Foreign
 
 T = TypeVar("T")
 

@@ -40,10 +40,10 @@ def predict(
         preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
     from ablax.errors import AblaxError
-    from ablax.inference import predictions
-    from ablax.interop.preprocessing import open_picture
     from ablax.training.loop import set_up
-    from ablax.weights_folder import open_weights
+    from ablax.weights.evaluation import predictions
+    from ablax.weights.load import open_weights
+    from ablax.weights.preprocessing import open_picture
 
     if not pictures:
         raise AblaxError(

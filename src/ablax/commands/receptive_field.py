@@ -131,7 +131,7 @@ def _opened(
 
         network = find(name).build()
         return network, initialize(network, seed, shape)
-    from ablax.weights_folder import open_weights
+    from ablax.weights.load import open_weights
 
     found = open_weights(name, weights, library)
     return found.network, found.variables

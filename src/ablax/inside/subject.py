@@ -12,8 +12,8 @@ from jaxtyping import Array, Float
 
 from ablax.core import Layers, Network, features, initialize, layer_shapes, leaves_by_path, paths
 from ablax.errors import AblaxError, nearest
-from ablax.interop.foreign import Foreign
-from ablax.interop.preprocessing import Preprocessing
+from ablax.weights.load import Foreign
+from ablax.weights.preprocessing import Preprocessing
 from ablax.zoo import find
 
 

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.alexnet import alexnet
+from ablax.weights.names import alexnet
 from ablax.zoo.alexnet import alexnet_one_weird_trick
 
 CASES = (

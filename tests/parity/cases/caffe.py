@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.origins import find_origin
+from ablax.weights.origins import find_origin
 from ablax.zoo.alexnet import alexnet
 from ablax.zoo.googlenet import googlenet
 

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.densenet import densenet
+from ablax.weights.names import densenet
 from ablax.zoo.densenet import densenet121, densenet161, densenet169, densenet201
 
 CASES = tuple(

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.dpn import dpn
+from ablax.weights.names import dpn
 from ablax.zoo.dpn import dpn68, dpn92, dpn98, dpn131
 
 CASES = tuple(

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.googlenet import googlenet
+from ablax.weights.names import googlenet
 from ablax.zoo.googlenet import googlenet_bn
 
 

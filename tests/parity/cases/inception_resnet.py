@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.inception_resnet import inception_resnet
+from ablax.weights.names import inception_resnet
 from ablax.zoo.inception_v4 import inception_resnet_v2
 
 CASES = (

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.inception_v3 import inception_v3 as name
+from ablax.weights.names import inception_v3 as name
 from ablax.zoo.inception_v3 import inception_v3
 
 

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.inception_v4 import inception_v4 as name
+from ablax.weights.names import inception_v4 as name
 from ablax.zoo.inception_v4 import inception_v4
 
 CASES = (

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.origins import find_origin
+from ablax.weights.origins import find_origin
 from ablax.zoo.mobilenet_v1 import mobilenet_v1
 from ablax.zoo.xception import xception
 

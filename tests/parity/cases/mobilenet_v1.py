@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.mobilenet_v1 import mobilenet_v1 as names
+from ablax.weights.names import mobilenet_v1 as names
 from ablax.zoo.mobilenet_v1 import clipped, mobilenet_v1
 
 

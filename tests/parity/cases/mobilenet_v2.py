@@ -3,8 +3,8 @@
 from parity_case import Case
 
 from ablax.core import Layers, edit
-from ablax.interop.torch_names.mobilenet_v2 import mobilenet_v2 as names
 from ablax.layers import ReLU, ReLU6
+from ablax.weights.names import mobilenet_v2 as names
 from ablax.zoo.mobilenet_v2 import mobilenet_v2
 
 

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.resnet import resnet
+from ablax.weights.names import resnet
 from ablax.zoo.resnet import (
     resnet18,
     resnet34,

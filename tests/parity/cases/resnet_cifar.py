@@ -5,7 +5,7 @@ Its shortcuts put half of the zeros in front; the import reorders the channels.
 
 from parity_case import Case
 
-from ablax.interop.origins.cifar import names, zeros_behind
+from ablax.weights.origins import names, zeros_behind
 from ablax.zoo.resnet import resnet20
 
 CASES = (

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.resnet_preactivation import resnet_preactivation
+from ablax.weights.names import resnet_preactivation
 from ablax.zoo.resnet_preactivation import resnet50_preactivation, resnet101_preactivation
 
 CASES = (

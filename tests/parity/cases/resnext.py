@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.resnet import resnet
+from ablax.weights.names import resnet
 from ablax.zoo.resnext import resnext50_32x4d, resnext101_32x8d, resnext101_64x4d
 
 CASES = tuple(

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.senet import senet
+from ablax.weights.names import senet
 from ablax.zoo.senet import (
     se_resnet50,
     se_resnet101,

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.shufflenet_v2 import shufflenet_v2 as names
+from ablax.weights.names import shufflenet_v2 as names
 from ablax.zoo.shufflenet_v2 import (
     shufflenet_v2_0_5,
     shufflenet_v2_1_0,

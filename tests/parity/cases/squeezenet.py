@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names import squeezenet as names
+from ablax.weights import names
 from ablax.zoo.squeezenet import squeezenet_1_0, squeezenet_1_1
 
 CASES = (

@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.vgg import vgg
+from ablax.weights.names import vgg
 from ablax.zoo.vgg import A, B, D, E, vgg_a, vgg_b, vgg_d, vgg_e
 
 CASES = tuple(

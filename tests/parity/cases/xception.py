@@ -2,7 +2,7 @@
 
 from parity_case import Case
 
-from ablax.interop.torch_names.xception import xception as names
+from ablax.weights.names import xception as names
 from ablax.zoo.xception import xception
 
 CASES = (

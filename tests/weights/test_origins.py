@@ -8,11 +8,11 @@ from drawn_weights import drawn
 
 from ablax.core import Layers, abstract_variables, edit, inner_layers
 from ablax.errors import WeightsError
-from ablax.interop.class_names import imagenet_synsets
-from ablax.interop.origins import ORIGINS, cifar, find_origin, origins_of
-from ablax.interop.tensorflow_conventions import tensorflow_conventions
-from ablax.interop.torch_weights import from_torch, tensor_shapes
 from ablax.layers import BatchNormalization, Convolution, MaxPool, PadChannels
+from ablax.weights import origins as cifar
+from ablax.weights.conversion import from_torch, tensor_shapes
+from ablax.weights.origins import ORIGINS, find_origin, origins_of, tensorflow_conventions
+from ablax.weights.preprocessing import imagenet_synsets
 from ablax.zoo import CATALOG, find
 from ablax.zoo.mobilenet_v1 import mobilenet_v1
 from ablax.zoo.resnet import resnet_cifar

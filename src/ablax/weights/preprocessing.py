@@ -1,14 +1,11 @@
-"""From a picture to what a network was trained on: size, order of channels, mean and deviation.
-
-Weights are worth little without the preparation of the images they saw. It belongs to the weights,
-not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network want
-different ones.
-"""
+"""How images are prepared for somebody's weights, and what the classes are called."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,14 @@ from jaxtyping import Float32
 from PIL import Image
 
 from ablax.errors import AblaxError
+
+# ------------------------------------------------------------------------------------------
+# From a picture to what a network was trained on: size, order of channels, mean and deviation.
+#
+# Weights are worth little without the preparation of the images they saw. It belongs to the
+# weights,
+# not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network want
+# different ones.
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -141,3 +146,50 @@ def _middle(picture: Image.Image, side: int) -> Image.Image:
     # Halves go to the even number, as Python's round and so torchvision has it.
     left, top = round((width - side) / 2), round((height - side) / 2)
     return picture.crop((left, top, left + side, top + side))
+
+
+# ------------------------------------------------------------------------------------------
+# Names of the classes that published weights tell apart.
+
+CIFAR10 = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+
+
+def class_names(data: str, classes: int) -> tuple[str, ...]:
+    """The name of each class, in the order of the labels.
+
+    Args:
+        data: What the weights were trained on, `imagenet` or `cifar10`; others have no names here.
+        classes: How many scores the network gives; where it is another number, it was trained on
+            something else.
+
+    Returns:
+        As many names; `class 0`, `class 1`, ... where they are not known.
+
+    Example:
+        >>> class_names("cifar10", 10)[3]
+        'cat'
+        >>> class_names("imagenet", 1000)[0], class_names("imagenet", 3)
+        ('tench, Tinca tinca', ('class 0', 'class 1', 'class 2'))
+    """
+    known = imagenet() if data == "imagenet" else CIFAR10 if data == "cifar10" else ()
+    return known if len(known) == classes else tuple(f"class {each}" for each in range(classes))
+
+
+@functools.cache
+def imagenet() -> tuple[str, ...]:
+    """The lemmas of WordNet of the 1000 classes of ImageNet's challenge."""
+    return tuple(lemmas for _, lemmas in _imagenet_rows())
+
+
+def imagenet_synsets() -> tuple[str, ...]:
+    """The synsets of WordNet of the 1000 classes, `n01440764` for the first."""
+    return tuple(synset for synset, _ in _imagenet_rows())
+
+
+def _imagenet_rows() -> list[tuple[str, str]]:
+    text = resources.files("ablax.weights").joinpath("imagenet_classes.txt").read_text("utf-8")
+    rows = [line.partition("\t") for line in text.splitlines() if not line.startswith("#")]
+    return [(synset, lemmas) for synset, _, lemmas in rows]

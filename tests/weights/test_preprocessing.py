@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from ablax.errors import AblaxError
-from ablax.interop.preprocessing import Preprocessing, from_json, open_picture
+from ablax.weights.preprocessing import Preprocessing, from_json, open_picture
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255,) * 3}
 

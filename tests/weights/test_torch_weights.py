@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from ablax.core import Layers, Network, chain, leaves_by_path
-from ablax.interop.torch_weights import WeightsError, from_torch, tensor_name, tensor_shapes
 from ablax.layers import BatchNormalization, Convolution, Dense, Gate, Vectorize
 from ablax.layers import GlobalAveragePool as Squeeze
+from ablax.weights.conversion import WeightsError, from_torch, tensor_name, tensor_shapes
 
 SHAPE = (4, 5, 2)
 NAMES = {"conv1/conv": "features.0", "conv1/bn": "features.1", "fc6": "classifier"}

@@ -1,13 +1,8 @@
-"""PyTorch's tensors as our variables: names, axes, and the order in which a vector is read.
-
-PyTorch keeps a convolution as (features, channels, height, width) and a dense layer as (outputs,
-inputs); ours are (height, width, channels, features) and (inputs, outputs). A dense layer behind
-`Vectorize` also reads another order: PyTorch lays maps out channel by channel, we pixel by pixel.
-"""
+"""Tensors of other libraries as variables of ours: layouts and folded biases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -25,6 +20,14 @@ from ablax.core import (
 )
 from ablax.errors import WeightsError
 from ablax.layers import Dense, Vectorize
+
+# ------------------------------------------------------------------------------------------
+# PyTorch's tensors as our variables: names, axes, and the order in which a vector is read.
+#
+# PyTorch keeps a convolution as (features, channels, height, width) and a dense layer as (outputs,
+# inputs); ours are (height, width, channels, features) and (inputs, outputs). A dense layer behind
+# `Vectorize` also reads another order: PyTorch lays maps out channel by channel, we pixel by
+# pixel.
 
 ModuleName = Callable[[str], str]
 """From the path of a layer (`res2a/conv1/conv`) to PyTorch's module (`layer1.0.conv1`)."""
@@ -196,3 +199,43 @@ def _filled(variables: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str
     return {
         name: fill(variables[name], name) for name in ("params", "batch_stats") if name in variables
     }
+
+
+# ------------------------------------------------------------------------------------------
+# Biases in front of batch normalization, which our networks do not have and do not need.
+
+
+def fold_biases(
+    tensors: Mapping[str, np.ndarray], paths: Iterable[str], names: ModuleName
+) -> dict[str, np.ndarray]:
+    """Take the bias of a convolution into the running mean behind it: BN(x + b) is BN'(x).
+
+    (x + b - mean) / sqrt(var + e) = (x - (mean - b)) / sqrt(var + e).
+
+    Args:
+        tensors: By the names of the library.
+        paths: Of our leaves, such as `conv1/conv/kernel`.
+        names: From our paths to the library's names.
+
+    Returns:
+        The tensors without those biases.
+
+    Example:
+        >>> theirs = {"c.bias": np.array([1.0]), "n.running_mean": np.array([3.0])}
+        >>> names = {"conv1/conv": "c", "conv1/bn": "n"}.get
+        >>> fold_biases(theirs, ["conv1/conv/kernel", "conv1/bn/mean"], names)
+        {'n.running_mean': array([2.])}
+    """
+    ours = set(paths)
+    folded = dict(tensors)
+    for path in ours:
+        layer, _, leaf = path.rpartition("/")
+        block, _, kind = layer.rpartition("/")
+        if leaf != "kernel" or f"{layer}/bias" in ours or f"{block}/bn/mean" not in ours:
+            continue
+        if kind not in ("conv", "pointwise"):
+            continue
+        bias, mean = f"{names(layer)}.bias", f"{names(f'{block}/bn')}.running_mean"
+        if bias in folded and mean in folded:
+            folded[mean] = folded[mean] - folded.pop(bias)
+    return folded

@@ -10,9 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from ablax.errors import WeightsError
-from ablax.interop.caffe_file import read_caffe
-from ablax.interop.keras_file import read_keras
-from ablax.interop.weight_files import read_weights
+from ablax.weights.files import read_caffe, read_keras, read_weights
 
 FILES = Path(__file__).parent / "files"
 

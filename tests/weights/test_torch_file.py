@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ablax.errors import WeightsError
-from ablax.interop.torch_file import read_torch
+from ablax.weights.files import read_torch
 
 FILES = Path(__file__).parent / "files"
 

@@ -1,1 +1,0 @@
-"""Weights of other libraries, by the names they have there."""

@@ -1,1 +1,0 @@
-"""What torchvision and timm call our layers: one function a family, from path to module name."""

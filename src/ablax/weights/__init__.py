@@ -1,0 +1,1 @@
+"""Weights of other libraries: their files, names, layouts, and preparation of images."""
