@@ -30,7 +30,7 @@ from rich.console import Console
 from stalls_timeline import Span, Timeline, draw
 
 from ablax.discovery import recipe
-from ablax.profiling.device_trace import events
+from ablax.inspection.profile import events
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
 from ablax.training.feed import open_feed

@@ -12,9 +12,8 @@ import pytest
 from ablax.commands import draw
 from ablax.commands.parsing import parse
 from ablax.core import Layers, Network
-from ablax.drawing.graph import network_graph
-from ablax.drawing.page import page
 from ablax.errors import AblaxError
+from ablax.inspection.page import network_graph, page
 from ablax.layers import Convolution, ReLU
 from ablax.layers.blocks import Residual, without_shortcuts
 
@@ -114,7 +113,7 @@ def test_refusals_name_what_to_mend_before_anything_is_traced(
     tmp_path, monkeypatch, words, message
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ablax.drawing.graph.network_graph", None)
+    monkeypatch.setattr("ablax.inspection.page.network_graph", None)
     with pytest.raises(AblaxError, match=re.escape(message)):
         run(*words)
     assert not list(tmp_path.iterdir())

@@ -11,9 +11,17 @@ from PIL import Image
 from ablax.commands.parsing import parse
 from ablax.core import abstract_variables, features
 from ablax.errors import AblaxError
-from ablax.inside.pictures import _reached, filters_figure
-from ablax.inside.statistics import network_statistics, statistics_figure, statistics_table
-from ablax.inside.subject import Subject, chosen_layers, top_layers, untrained
+from ablax.inspection.pictures import (
+    Subject,
+    _reached,
+    chosen_layers,
+    filters_figure,
+    network_statistics,
+    statistics_figure,
+    statistics_table,
+    top_layers,
+    untrained,
+)
 from ablax.weights.preprocessing import Preprocessing
 from ablax.zoo import lenet5, resnet20
 

@@ -13,6 +13,13 @@ import pytest
 
 from ablax.analysis.receptive_field import chain_receptive_field
 from ablax.core import Layers, Network
+from ablax.inspection.fields import (
+    PUBLISHED_FIELDS,
+    maps,
+    network_receptive_fields,
+    published_table,
+    spread_over_depth,
+)
 from ablax.layers import (
     BatchNormalization,
     Convolution,
@@ -22,8 +29,6 @@ from ablax.layers import (
     Shift,
     Subsample,
 )
-from ablax.sight.network import maps, network_receptive_fields, spread_over_depth
-from ablax.sight.published import PUBLISHED_FIELDS, published_table
 from ablax.zoo import find
 
 FAST = {"alexnet"}

@@ -20,7 +20,6 @@ from made_patients import (
     thirtyfold,
 )
 
-from ablax.costs.machine import Machine
 from ablax.doctor import capacity, collapse, divergence, generalization, learning_rate
 from ablax.doctor.gradient import gradient
 from ablax.doctor.gradient_flow import gradient_flow
@@ -31,6 +30,7 @@ from ablax.doctor.speed import speed
 from ablax.doctor.trained import Trained, briefly_trained
 from ablax.doctor.units import repeated, units
 from ablax.errors import AblaxError
+from ablax.inspection.machine import Machine
 from ablax.layers import Sigmoid
 from ablax.report.results import Curve
 from ablax.training.loop import Judged

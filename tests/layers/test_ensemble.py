@@ -25,11 +25,11 @@ from ablax.core import (
     remove,
 )
 from ablax.data.augment import Augmentation
-from ablax.drawing.graph import network_graph
 from ablax.errors import AblaxError
+from ablax.inspection.fields import network_receptive_fields
+from ablax.inspection.page import network_graph
 from ablax.layers import BatchNormalization, Convolution, Dense, FieldError, ReLU, Vectorize
 from ablax.layers.loops import Ensemble, ensemble_of
-from ablax.sight.network import network_receptive_fields
 from ablax.training.step import Task, initial_state, train_step
 
 SHAPE = (5, 5, 1)

@@ -18,8 +18,9 @@ from ablax.core import (
     initialize,
     paths,
 )
-from ablax.drawing.graph import network_graph
 from ablax.errors import AblaxError
+from ablax.inspection.fields import network_receptive_fields
+from ablax.inspection.page import network_graph
 from ablax.layers import (
     Auxiliary,
     BatchNormalization,
@@ -34,7 +35,6 @@ from ablax.layers import (
     Tied,
 )
 from ablax.layers.dense import Scale
-from ablax.sight.network import network_receptive_fields
 
 BLOCK = Layers(fc=Dense(3), norm=GroupNormalization(1), relu=ReLU())
 SHAPE = (6, 6, 2)

@@ -19,7 +19,7 @@ from ablax.commands.options import (
 
 if TYPE_CHECKING:
     from ablax.analysis.gradient_check import GradientCheck
-    from ablax.costs.tables import Table
+    from ablax.inspection.tables import Table
 
 
 def check_gradient(
@@ -52,8 +52,8 @@ def check_gradient(
         AblaxError: A gradient is wrong.
     """
     from ablax.analysis.gradient_check import check_gradient
-    from ablax.costs.tables import written
     from ablax.errors import AblaxError
+    from ablax.inspection.tables import written
     from ablax.training.loop import set_up
 
     if directions + entries < 1:
@@ -125,7 +125,7 @@ def _loss(
 
 
 def _table(title: str, found: GradientCheck) -> Table:
-    from ablax.costs.tables import Table
+    from ablax.inspection.tables import Table
 
     rows = []
     for leaf in found.leaves:

@@ -44,8 +44,7 @@ def draw(
     whole, shape = entry.build(), (size, size, entry.channels)
     ablated = None if chosen is None else (f"{entry.name}, {chosen[0]}", _applied(*chosen, whole))
 
-    from ablax.drawing.graph import network_graph
-    from ablax.drawing.page import page
+    from ablax.inspection.page import network_graph, page
 
     parent = network_graph(entry.name, whole, shape)
     child = None if ablated is None else network_graph(*ablated, shape)

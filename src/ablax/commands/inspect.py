@@ -28,7 +28,7 @@ from ablax.commands.options import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ablax.inside.subject import Subject
+    from ablax.inspection.pictures import Subject
 
 Kind = Literal[
     "filters",
@@ -91,7 +91,7 @@ def inspect(
     """
     from ablax.analysis.maximization import Ascent
     from ablax.errors import AblaxError
-    from ablax.inside.subject import chosen_layers
+    from ablax.inspection.pictures import chosen_layers
     from ablax.report.picture_file import save
     from ablax.training.loop import set_up
 
@@ -132,7 +132,7 @@ def _makers(
     ascent: Any,
 ) -> dict[str, Callable[[], Figure]]:
     """How to make the figure of each kind."""
-    from ablax.inside import pictures
+    from ablax.inspection import pictures
 
     dream_steps = max(1, ascent.steps // 16)
     return {
@@ -148,9 +148,13 @@ def _makers(
 
 def _statistics(subject: Subject, samples: list[Any], layers: list[str], out: Path) -> Figure:
     """The table, printed and as CSV, and the figure."""
-    from ablax.costs.tables import written
-    from ablax.inside.statistics import network_statistics, statistics_figure, statistics_table
-    from ablax.inside.subject import top_layers
+    from ablax.inspection.pictures import (
+        network_statistics,
+        statistics_figure,
+        statistics_table,
+        top_layers,
+    )
+    from ablax.inspection.tables import written
 
     every = list(dict.fromkeys([*top_layers(subject), *layers]))
     found = network_statistics(subject, every, _batches(samples))
@@ -162,7 +166,7 @@ def _statistics(subject: Subject, samples: list[Any], layers: list[str], out: Pa
 
 
 def _batches(samples: list[Any], size: int = 32) -> Iterator[Any]:
-    from ablax.inside.subject import as_batch
+    from ablax.inspection.pictures import as_batch
 
     for start in range(0, len(samples), size):
         yield as_batch(samples[start : start + size])
@@ -177,7 +181,7 @@ def _subject(
     preprocessing: PreprocessingFields,
 ) -> Subject:
     """The network with its weights, or randomly initialized."""
-    from ablax.inside.subject import trained, untrained
+    from ablax.inspection.pictures import trained, untrained
     from ablax.weights.load import open_weights
 
     if weights is None:

@@ -158,7 +158,7 @@ def convention_name(given: str) -> str:
     Raises:
         AblaxError: There is none; the message has the nearest.
     """
-    from ablax.costs.network import convention_named
+    from ablax.inspection.cost import convention_named
 
     return convention_named(given).name
 

@@ -18,7 +18,7 @@ def plot_errors(
         file: The picture to write: .png, .svg or .pdf.
         data: Whose errors: of ImageNet or of CIFAR-10.
     """
-    from ablax.costs.plots import errors_figure
+    from ablax.inspection.figures import errors_figure
     from ablax.report.picture_file import save
 
     save(errors_figure(data), file)

@@ -27,10 +27,10 @@ def profile(
         depth: How many levels of blocks to open.
         format: How the table is printed.
     """
-    from ablax.costs.machine import measure
-    from ablax.costs.network import case
-    from ablax.costs.tables import written
-    from ablax.profiling.profile import profile, profile_table
+    from ablax.inspection.cost import case
+    from ablax.inspection.machine import measure
+    from ablax.inspection.profile import profile, profile_table
+    from ablax.inspection.tables import written
 
     chosen = case(network, image_size, batch)
     found = profile(chosen, training=not inference, steps=steps, depth=depth)

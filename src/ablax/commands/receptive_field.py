@@ -24,7 +24,7 @@ from ablax.commands.options import (
 if TYPE_CHECKING:
     from ablax.analysis.receptive_field import ReceptiveField
     from ablax.core import ImageShape, Network
-    from ablax.sight.plots import Sighted
+    from ablax.inspection.fields import Sighted
 
 
 def receptive_field(
@@ -62,16 +62,15 @@ def receptive_field(
         library: Whose file of weights it is, if its names fit several.
         measure: Which mean of the gradient --effective takes.
     """
-    from ablax.costs.tables import written
     from ablax.errors import AblaxError
-    from ablax.sight.network import layers_named, network_receptive_fields
-    from ablax.sight.tables import field_table
+    from ablax.inspection.fields import field_table, layers_named, network_receptive_fields
+    from ablax.inspection.tables import written
     from ablax.zoo import find
 
     if published:
         if network is not None:
             raise AblaxError("--published compares networks of its own: give no network")
-        from ablax.sight.published import published_table
+        from ablax.inspection.fields import published_table
 
         print(published_table(format))
         return
@@ -87,7 +86,7 @@ def receptive_field(
         print(written(field_table(title, shown), format))
         return
     layers = _layers_with_maps(fields, layer)
-    from ablax.sight.plots import effective_table, save_effective
+    from ablax.inspection.fields import effective_table, save_effective
     from ablax.training.loop import set_up
 
     set_up()
@@ -111,7 +110,7 @@ def _layers_with_maps(fields: Mapping[str, ReceptiveField], asked: Sequence[str]
         AblaxError: A layer is not there, or gives no maps.
     """
     from ablax.errors import AblaxError
-    from ablax.sight.network import layers_named, spread_over_depth
+    from ablax.inspection.fields import layers_named, spread_over_depth
 
     top = {path: each for path, each in fields.items() if "/" not in path}
     layers = list(asked) or spread_over_depth(top, 4)
@@ -149,8 +148,7 @@ def _sighted(
     """Theory and measurement of each layer."""
     import jax
 
-    from ablax.sight.network import network_effective_field
-    from ablax.sight.plots import Sighted
+    from ablax.inspection.fields import Sighted, network_effective_field
 
     images = jax.random.normal(jax.random.key(seed), (count, *shape))
     return [

@@ -25,10 +25,9 @@ def roofline(
         batch: Number of images.
         repeats: Timed runs per layer.
     """
-    from ablax.costs.machine import measure
-    from ablax.costs.network import case
-    from ablax.costs.roofline import roofline, roofline_table
-    from ablax.costs.tables import written
+    from ablax.inspection.cost import case
+    from ablax.inspection.machine import measure, roofline, roofline_table
+    from ablax.inspection.tables import written
     from ablax.report.picture_file import save
 
     chosen = case(network, image_size, batch)
@@ -36,6 +35,6 @@ def roofline(
     points = roofline(chosen, machine, repeats)
     print(written(roofline_table(chosen, points, machine), format))
     if out is not None:
-        from ablax.costs.plots import roofline_figure
+        from ablax.inspection.figures import roofline_figure
 
         save(roofline_figure(chosen, points, machine), out)

@@ -20,8 +20,8 @@ from ablax.commands.options import (
 
 if TYPE_CHECKING:
     from ablax.analysis.cost import Convention
-    from ablax.costs.network import Case
-    from ablax.costs.tables import Table
+    from ablax.inspection.cost import Case
+    from ablax.inspection.tables import Table
 
 
 def table(
@@ -54,7 +54,7 @@ def table(
     if lectures:
         if network is not None:
             raise AblaxError("--lectures prints the tables of all lectures: give no network")
-        from ablax.costs.lectures.page import page
+        from ablax.inspection.lectures import page
 
         print(page(format))
         return
@@ -62,8 +62,8 @@ def table(
         raise AblaxError("which network? ablax list names them: ablax table alexnet")
     if training and convention != "usual":
         raise AblaxError("the lecture says nothing of training: leave --convention out")
-    from ablax.costs.network import case, convention_named
-    from ablax.costs.tables import written
+    from ablax.inspection.cost import case, convention_named
+    from ablax.inspection.tables import written
 
     chosen, counted = case(network, image_size, batch), convention_named(convention)
     if plot is not None:
@@ -73,8 +73,8 @@ def table(
 
 
 def _draw(chosen: Case, convention: Convention, file: Path) -> None:
-    from ablax.costs.network import network_cost
-    from ablax.costs.plots import depth_figure
+    from ablax.inspection.cost import network_cost
+    from ablax.inspection.figures import depth_figure
     from ablax.report.picture_file import save
 
     rows = network_cost(chosen, convention, softmax=convention.name == "lecture")
@@ -86,8 +86,13 @@ def _table(
 ) -> tuple[Table, bool]:
     """The table, and whether its numbers stand without separators."""
     from ablax.analysis.cost import fold, fold_training
-    from ablax.costs.layouts import cost_table, lecture_table, training_table
-    from ablax.costs.network import network_cost, network_training_cost
+    from ablax.inspection.cost import (
+        cost_table,
+        lecture_table,
+        network_cost,
+        network_training_cost,
+        training_table,
+    )
 
     if training:
         steps = network_training_cost(chosen)

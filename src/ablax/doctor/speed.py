@@ -9,10 +9,10 @@ import jax.numpy as jnp
 
 from ablax.analysis.cost import macs
 from ablax.core import abstract_variables
-from ablax.costs.machine import Machine, measure
 from ablax.doctor.finding import Finding
 from ablax.doctor.patient import Patient
 from ablax.doctor.short_training import first_steps, range_test
+from ablax.inspection.machine import Machine, measure
 
 SHARE = 0.02
 """Of the machine's rate below which a step is slow: beyond 50 times the time of its products, a

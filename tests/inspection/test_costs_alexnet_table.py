@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from ablax.analysis.cost import LECTURE
-from ablax.costs.layouts import lecture_table
-from ablax.costs.network import case, network_cost
-from ablax.costs.tables import written
+from ablax.inspection.cost import case, lecture_table, network_cost
+from ablax.inspection.tables import written
 
 PRINTED = [
     line.split("\t")

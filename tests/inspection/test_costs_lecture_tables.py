@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from ablax.costs.lectures import densenet, googlenet, mobilenet_v1, resnet, squeezenet
-from ablax.costs.lectures.page import page
+from ablax.inspection import lectures as densenet
+from ablax.inspection import lectures as googlenet
+from ablax.inspection import lectures as mobilenet_v1
+from ablax.inspection import lectures as resnet
+from ablax.inspection import lectures as squeezenet
+from ablax.inspection.lectures import page
 
 ROOT = Path(__file__).parents[2]
 SLOW = [

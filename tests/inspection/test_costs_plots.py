@@ -4,11 +4,15 @@ import jax
 import pytest
 
 from ablax.analysis.cost import USUAL
-from ablax.costs.machine import Machine, measure
-from ablax.costs.network import case, network_cost
-from ablax.costs.plots import depth_figure, errors_figure, networks_with_errors, roofline_figure
-from ablax.costs.roofline import Point, roofline, roofline_table
 from ablax.errors import AblaxError
+from ablax.inspection.cost import case, network_cost
+from ablax.inspection.figures import (
+    depth_figure,
+    errors_figure,
+    networks_with_errors,
+    roofline_figure,
+)
+from ablax.inspection.machine import Machine, Point, measure, roofline, roofline_table
 from ablax.report.picture_file import check_file, save
 from ablax.zoo import PUBLISHED
 

@@ -3,8 +3,8 @@
 import pytest
 
 from ablax.analysis.cost import LECTURE, USUAL, fold
-from ablax.costs.network import case, network_cost, network_training_cost
 from ablax.errors import AblaxError
+from ablax.inspection.cost import case, network_cost, network_training_cost
 from ablax.zoo import CATALOG, find
 
 

@@ -5,11 +5,19 @@ import jax.numpy as jnp
 import pytest
 
 from ablax.__main__ import main
-from ablax.costs.machine import Machine
-from ablax.costs.network import case
-from ablax.profiling.device_trace import Operation, events, operations, traced_seconds
-from ablax.profiling.layer_times import REST, layer_of, times_by_layer
-from ablax.profiling.profile import profile, profile_table
+from ablax.inspection.cost import case
+from ablax.inspection.machine import Machine
+from ablax.inspection.profile import (
+    REST,
+    Operation,
+    events,
+    layer_of,
+    operations,
+    profile,
+    profile_table,
+    times_by_layer,
+    traced_seconds,
+)
 
 MACHINE = Machine("made up", rate=1e9, bandwidth=1e9)
 

@@ -1,1 +1,0 @@
-"""A network drawn as data flows through it: one page of HTML that needs nothing beside it."""

@@ -1,1 +1,0 @@
-"""What is inside a network of ours: its filters, features and likings, as pictures and tables."""

@@ -1,0 +1,1 @@
+"""The analyses for our networks: costs, receptive fields, pictures, profiles, the drawn page."""

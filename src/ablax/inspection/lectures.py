@@ -1,0 +1,653 @@
+"""The lectures' cost tables beside ours, and where the lectures slip."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablax.analysis.cost import LECTURE, USUAL, CostRow
+from ablax.inspection.cost import case, lecture_table, network_cost
+from ablax.inspection.tables import Cell, Table, written
+from ablax.zoo import find
+
+# ------------------------------------------------------------------------------------------
+# A table that a lecture prints, line by line beside what our networks give.
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a lecture's table.
+
+    Attributes:
+        layer: What the lecture calls it.
+        printed: Its cells.
+        ours: The same quantities of our network, written as the lecture writes them.
+        macs: Our multiply-accumulates, or None where the line is none of layers.
+        parameters: Our parameters.
+        remark: Why they differ, or that the lecture slipped; empty where they agree.
+    """
+
+    layer: str
+    printed: tuple[str, ...]
+    ours: tuple[str, ...]
+    macs: int | None = None
+    parameters: int | None = None
+    remark: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every cell of the lecture is ours."""
+        return self.printed == self.ours
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A lecture's table beside ours.
+
+    Attributes:
+        title: What it shows.
+        source: Where the lecture prints it.
+        columns: The headings of the lecture's cells.
+        lines: The lines.
+        remarks: What holds for the table as a whole.
+    """
+
+    title: str
+    source: str
+    columns: tuple[str, ...]
+    lines: tuple[Line, ...]
+    remarks: tuple[str, ...] = ()
+
+
+Blocks = Mapping[str, Sequence[CostRow]]
+"""The rows of a network by the outermost name of their paths."""
+
+
+def blocks(name: str, image_size: int | None = None) -> Blocks:
+    """The rows of a network of the zoo, layer by layer of its paper's table.
+
+    Args:
+        name: As `ablax list` shows it.
+        image_size: Height and width in pixels; the paper's when left out.
+    """
+    rows = network_cost(case(name, image_size), USUAL)
+    grouped = itertools.groupby(rows, key=lambda row: row.path.split("/")[0])
+    return {layer: list(inside) for layer, inside in grouped}
+
+
+def maps(rows: Sequence[CostRow], times: str = "x") -> str:
+    """The size of what the last of the rows gives, such as `"56x56x64"`."""
+    sizes = rows[-1].output_shape[1:]
+    padded = (1,) * (3 - len(sizes)) + tuple(sizes)
+    return times.join(map(str, padded))
+
+
+def sums(*groups: Sequence[CostRow]) -> tuple[int, int]:
+    """Multiply-accumulates and parameters of some rows."""
+    rows = [row for group in groups for row in group]
+    return sum(row.macs for row in rows), sum(row.parameters for row in rows)
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """The table of a comparison: a cell that differs shows both."""
+    costed = any(line.macs is not None for line in comparison.lines)
+    counts = ("MACs (ours)", "parameters (ours)") if costed else ()
+    lines = []
+    for line in comparison.lines:
+        pairs = zip(line.printed, line.ours, strict=True)
+        cells: tuple[Cell, ...] = tuple(
+            theirs if theirs == ours else f"{theirs} (ours: {ours})" for theirs, ours in pairs
+        )
+        counted: tuple[Cell, ...] = ()
+        if costed:
+            known = (line.macs, line.parameters)
+            counted = tuple("" if count is None else f"{count:,}" for count in known)
+        lines.append((line.layer, *cells, *counted, line.remark))
+    return Table(
+        f"{comparison.title} ({comparison.source})",
+        ("layer", *comparison.columns, *counts, "remark"),
+        tuple(lines),
+        comparison.remarks,
+    )
+
+
+Maker = Callable[[], Comparison]
+
+
+# ------------------------------------------------------------------------------------------
+# The lectures' tables of DenseNet (L0, L2), after Huang et al. 2016, table 1.
+
+_DEPTHS = {
+    "DenseNet-121": ("densenet121", (6, 12, 24, 16)),
+    "DenseNet-169": ("densenet169", (6, 12, 32, 32)),
+    "DenseNet-201": ("densenet201", (6, 12, 48, 32)),
+    "DenseNet-264 (L2)": ("densenet264", (6, 12, 64, 48)),
+    "DenseNet-161 (L0, k = 48)": ("densenet161", (6, 12, 36, 24)),
+}
+_SIZES = ("56x56", "28x28", "14x14", "7x7")
+
+
+def densenet_comparison() -> Comparison:
+    """Our five DenseNets; a line is a network and one of the rows of the table."""
+    lines = []
+    for title, (name, counts) in _DEPTHS.items():
+        ours = blocks(name)
+        lines += _lines(title, counts, ours)
+    return Comparison(
+        title="DenseNet",
+        source="L2 and L0, after Huang et al. 2016, table 1",
+        columns=("layers", "output"),
+        lines=tuple(lines),
+        remarks=(
+            "The lectures print neither parameters nor multiply-accumulates: every line agrees, "
+            "and the counts are ours. L2 prints 264 in place of L0's 161; it does not say the "
+            "growth rate, which is 32 here for all of its networks (L0: 32, and 48 for 161).",
+            "A transition's 1x1 convolution halves the channels, which the tables do not print.",
+        ),
+    )
+
+
+def _lines(title: str, counts: Sequence[int], ours: Blocks) -> list[Line]:
+    lines = [
+        _line(f"{title}: convolution", ("7x7 conv, stride 2", "112x112"), ours["conv1"]),
+        _line("pooling", ("3x3 max pool, stride 2", "56x56"), ours["pool1"]),
+    ]
+    for stage, (count, size) in enumerate(zip(counts, _SIZES, strict=True), 1):
+        units = [rows for name, rows in ours.items() if name.startswith(f"dense{stage}_")]
+        rows = [row for unit in units for row in unit]
+        printed = (f"[1x1 conv, 3x3 conv] x {count}", size)
+        found = (f"[{_operations(units[0])}] x {len(units)}", _size(rows))
+        alike = {_operations(unit) for unit in units} == {_operations(units[0])}
+        lines.append(
+            Line(f"dense block ({stage})", printed, found if alike else ("", ""), *sums(rows))
+        )
+        if stage < len(counts):
+            layers = ("1x1 conv, 2x2 average pool, stride 2", _SIZES[stage])
+            lines.append(_line(f"transition ({stage})", layers, ours[f"transition{stage}"]))
+    ending = [*ours["activation"], *ours["average"], *ours["classifier"]]
+    lines.append(_line("classification", ("7x7 average pool, 1000D fc", "1x1"), ending))
+    rows = [row for inside in ours.values() for row in inside]
+    lines.append(Line(f"{title}, in all", ("", ""), ("", ""), *sums(rows)))
+    return lines
+
+
+def _line(layer: str, printed: tuple[str, str], rows: Sequence[CostRow]) -> Line:
+    return Line(layer, printed, (_operations(rows), _size(rows)), *sums(rows))
+
+
+def _size(rows: Sequence[CostRow]) -> str:
+    """Height and width of the maps; of scores 1x1."""
+    sizes = rows[-1].output_shape[1:-1] or (1, 1)
+    return "x".join(map(str, sizes))
+
+
+def _operations(rows: Sequence[CostRow]) -> str:
+    """The windows and the dense layer, as the table writes them."""
+    words = []
+    for row in rows:
+        operation = row.operation
+        window = "x".join(map(str, operation.window))
+        moved = (
+            f", stride {operation.stride[0]}"
+            if operation.stride and operation.stride[0] > 1
+            else ""
+        )
+        if operation.family == "convolution":
+            words.append(f"{window} conv{moved}")
+        elif operation.family == "pool":
+            words.append(f"{window} {'max' if 'max' in operation.name else 'average'} pool{moved}")
+        elif operation.family == "dense":
+            words.append(f"{operation.features}D fc")
+    return ", ".join(words)
+
+
+# ------------------------------------------------------------------------------------------
+# The lecture's table of GoogLeNet (L2), after Szegedy et al. 2014, table 1.
+
+_WIDTHS: tuple[str, ...] = ("branch1x1", "branch3x3/reduce", "branch3x3/large")
+_WIDTHS += ("branch5x5/reduce", "branch5x5/large", "branch_pool/project")
+
+# layer, our names, patch and stride, output, the six widths, params, ops
+_GOOGLENET_PRINTED: tuple[tuple[str, tuple[str, ...], str, str, str, str, str], ...] = (
+    ("convolution", ("conv1",), "7x7/2", "112x112x64", "", "2.7K", "34M"),
+    ("max pool", ("pool1",), "3x3/2", "56x56x64", "", "", ""),
+    ("convolution", ("conv2_reduce", "conv2"), "3x3/1", "56x56x192", "64 192", "112K", "360M"),
+    ("max pool", ("pool2",), "3x3/2", "28x28x192", "", "", ""),
+    ("inception (3a)", ("inception_3a",), "", "28x28x256", "64 96 128 16 32 32", "159K", "128M"),
+    ("inception (3b)", ("inception_3b",), "", "28x28x480", "128 128 192 32 96 64", "380K", "304M"),
+    ("max pool", ("pool3",), "3x3/2", "14x14x480", "", "", ""),
+    ("inception (4a)", ("inception_4a",), "", "14x14x512", "192 96 208 16 48 64", "364K", "73M"),
+    ("inception (4b)", ("inception_4b",), "", "14x14x512", "160 112 224 24 64 64", "437K", "88M"),
+    ("inception (4c)", ("inception_4c",), "", "14x14x512", "128 128 256 24 64 64", "463K", "100M"),
+    ("inception (4d)", ("inception_4d",), "", "14x14x528", "112 144 288 32 64 64", "580K", "119M"),
+    (
+        "inception (4e)",
+        ("inception_4e",),
+        "",
+        "14x14x832",
+        "256 160 320 32 128 128",
+        "840K",
+        "170M",
+    ),
+    ("max pool", ("pool4",), "3x3/2", "7x7x832", "", "", ""),
+    ("inception (5a)", ("inception_5a",), "", "7x7x832", "256 160 320 32 128 128", "1072K", "54M"),
+    ("inception (5b)", ("inception_5b",), "", "7x7x1024", "384 192 384 48 128 128", "1388K", "71M"),
+    ("avg pool", ("average",), "7x7/1", "1x1x1024", "", "", ""),
+    ("linear", ("classifier",), "", "1x1x1000", "", "1000K", "1M"),
+)
+
+_SUM = "Slip in `params`: the widths of this line give the ops printed, but not these params."
+_GOOGLENET_REMARKS = {
+    "conv1": (
+        "Slip in both: 7 x 7 x 3 x 64 = 9,408 weights. (7 + 7) x 3 x 64 = 2,688 would be 2.7 "
+        "thousand and, at 112 x 112 places, the 34M: the sides seem added, not multiplied."
+    ),
+    "inception_3a": "159.5 K weights, cut off; ours is rounded.",
+    "inception_3b": "379.0 K weights; with the 640 biases 379.6 K.",
+    "inception_4a": (
+        "Slip in both, 0.7 %: 375,552 weights; 364K at 14 x 14 places would be the 73M printed."
+    ),
+    "inception_4b": "438.0 K weights; the lecture has 1 K less.",
+    "inception_4c": _SUM,
+    "inception_4d": _SUM,
+    "inception_4e": _SUM,
+    "inception_5a": (
+        "Slip in both, 5 %: the widths are those of 4e and give 1,042,432 weights; 1072K at 7 x 7 "
+        "places would be the 54M printed, so the two belong to another module than the widths."
+    ),
+    "inception_5b": _SUM,
+}
+
+
+def googlenet_comparison() -> Comparison:
+    """Our `googlenet`, the paper's form with 5x5 windows and biases, without auxiliary heads."""
+    ours = blocks("googlenet")
+    lines = []
+    for layer, names, patch, output, widths, params, ops in _GOOGLENET_PRINTED:
+        rows = [row for name in names for row in ours[name]]
+        macs, parameters = sums(rows)
+        weights = sum(row.parameters - row.operation.features for row in rows if row.macs)
+        lines.append(
+            Line(
+                layer,
+                (patch, output, widths, params, ops),
+                (
+                    _patch(rows) if patch else "",
+                    maps(rows),
+                    _widths(rows) if widths else "",
+                    _thousands(weights) if params else "",
+                    f"{macs / 1e6:.0f}M" if ops else "",
+                ),
+                macs,
+                parameters,
+                _GOOGLENET_REMARKS.get(names[-1], ""),
+            )
+        )
+    column = sum(float(params.removesuffix("K")) for *_, params, _ in _GOOGLENET_PRINTED if params)
+    total = sum(line.parameters or 0 for line in lines)
+    return Comparison(
+        title="GoogLeNet",
+        source="L2, after Szegedy et al. 2014, table 1",
+        columns=(
+            "patch/stride",
+            "output",
+            "1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool",
+            "params",
+            "ops",
+        ),
+        lines=tuple(lines),
+        remarks=(
+            "The lecture's K is 1,024 weights without biases (112K = 114,688; 1000K = 1,024,000), "
+            "its M a million multiply-accumulates; ours are rounded likewise.",
+            "L0 and L4 say of the same network that it has 5 million parameters: ours has "
+            f"{total:,}, and L2's own column adds up to {column:,} K.",
+        ),
+    )
+
+
+def _patch(rows: Sequence[CostRow]) -> str:
+    operation = [row for row in rows if row.operation.window][-1].operation
+    return f"{'x'.join(map(str, operation.window))}/{operation.stride[0]}"
+
+
+def _widths(rows: Sequence[CostRow]) -> str:
+    """The features of the six convolutions of a module, or of the two of the tail."""
+    found = {row.path: row.operation.features for row in rows if row.operation.features}
+    if len(found) == 2:
+        return " ".join(map(str, found.values()))
+    ordered = [next(n for path, n in found.items() if f"/{width}/" in path) for width in _WIDTHS]
+    return " ".join(map(str, ordered))
+
+
+def _thousands(weights: int) -> str:
+    return f"{weights / 1024:.1f}K" if weights < 10 * 1024 else f"{weights / 1024:.0f}K"
+
+
+# ------------------------------------------------------------------------------------------
+# The lecture's table of MobileNet V1 (L2), after Howard et al. 2017, table 1.
+
+# type and stride, filter, input; the line of five is printed once as a pair
+_MOBILENET_V1_PRINTED: tuple[tuple[str, str, str], ...] = (
+    ("Conv / s2", "3x3x3x32", "224x224x3"),
+    ("Conv dw / s1", "3x3x32 dw", "112x112x32"),
+    ("Conv / s1", "1x1x32x64", "112x112x32"),
+    ("Conv dw / s2", "3x3x64 dw", "112x112x64"),
+    ("Conv / s1", "1x1x64x128", "56x56x64"),
+    ("Conv dw / s1", "3x3x128 dw", "56x56x128"),
+    ("Conv / s1", "1x1x128x128", "56x56x128"),
+    ("Conv dw / s2", "3x3x128 dw", "56x56x128"),
+    ("Conv / s1", "1x1x128x256", "28x28x128"),
+    ("Conv dw / s1", "3x3x256 dw", "28x28x256"),
+    ("Conv / s1", "1x1x256x256", "28x28x256"),
+    ("Conv dw / s2", "3x3x256 dw", "28x28x256"),
+    ("Conv / s1", "1x1x256x512", "14x14x256"),
+    *(("Conv dw / s1", "3x3x512 dw", "14x14x512"), ("Conv / s1", "1x1x512x512", "14x14x512")) * 5,
+    ("Conv dw / s2", "3x3x512 dw", "14x14x512"),
+    ("Conv / s1", "1x1x512x1024", "7x7x512"),
+    ("Conv dw / s2", "3x3x1024 dw", "7x7x1024"),
+    ("Conv / s1", "1x1x1024x1024", "7x7x1024"),
+    ("Avg Pool / s1", "Pool 7x7", "7x7x1024"),
+    ("FC / s1", "1024x1000", "1x1x1024"),
+)
+
+_SLIP = (
+    "Slip: with stride 2 the next input would be 4x4, and it is printed as 7x7. The stride is 1."
+)
+
+
+def mobilenet_v1_comparison() -> Comparison:
+    """Our `mobilenet_v1` at width 1."""
+    ours = blocks("mobilenet_v1")
+    lines = []
+    for (kind, window, size), (name, rows) in zip(_MOBILENET_V1_PRINTED, ours.items(), strict=True):
+        found = _written(rows[0])
+        macs, parameters = sums(rows)
+        remark = "" if found == (kind, window, size) else _SLIP
+        lines.append(Line(name, (kind, window, size), found, macs, parameters, remark))
+    return Comparison(
+        title="MobileNet V1",
+        source="L2, after Howard et al. 2017, table 1",
+        columns=("type / stride", "filter", "input"),
+        lines=tuple(lines),
+        remarks=(
+            _shares(ours),
+            "The lecture's pair of 512 features, printed once with 5x, stands here five times; its "
+            "last line, the softmax, belongs to our loss. It prints neither parameters nor "
+            "multiply-accumulates; ours include batch normalization's scale and bias.",
+        ),
+    )
+
+
+def _written(row: CostRow) -> tuple[str, str, str]:
+    operation, sizes = row.operation, row.input_shape[1:]
+    size = "x".join(map(str, (1,) * (3 - len(sizes)) + tuple(sizes)))
+    if operation.family == "dense":
+        return "FC / s1", f"{sizes[-1]}x{operation.features}", size
+    window = "x".join(map(str, operation.window))
+    if operation.family == "pool":
+        return f"Avg Pool / s{operation.stride[0]}", f"Pool {window}", size
+    channels = sizes[-1] // operation.groups
+    if operation.groups > 1:
+        return f"Conv dw / s{operation.stride[0]}", f"{window}x{sizes[-1]} dw", size
+    shape = f"{window}x{channels}x{operation.features}"
+    return f"Conv / s{operation.stride[0]}", shape, size
+
+
+def _shares(ours: Blocks) -> str:
+    """Where the multiply-accumulates are, as the lecture says of channels and space."""
+    rows: Sequence[CostRow] = [row for inside in ours.values() for row in inside]
+    whole, _ = sums(rows)
+    narrow, _ = sums([row for row in rows if row.operation.name.startswith("convolution 1x1")])
+    deep, _ = sums([row for row in rows if row.operation.name.startswith("depthwise")])
+    return (
+        f"Of {whole:,} multiply-accumulates {100 * narrow / whole:.1f} % mix channels (1x1) and "
+        f"{100 * deep / whole:.1f} % mix space (3x3 depthwise)."
+    )
+
+
+# ------------------------------------------------------------------------------------------
+# The lecture's table of ResNet (L2), after He et al. 2015, table 1.
+
+# layers, our network, blocks a stage, bottleneck, FLOPs
+_RESNET_PRINTED: tuple[tuple[str, str, tuple[int, ...], bool, str], ...] = (
+    ("18-layer", "resnet18", (2, 2, 2, 2), False, "1.8"),
+    ("34-layer", "resnet34", (3, 4, 6, 3), False, "3.6"),
+    ("50-layer", "resnet50_v1", (3, 4, 6, 3), True, "3.8"),
+    ("101-layer", "resnet101_v1", (3, 4, 23, 3), True, "7.6"),
+    ("152-layer", "resnet152_v1", (3, 8, 36, 3), True, "11.3"),
+)
+
+
+def resnet_comparison() -> Comparison:
+    """Our five ResNets with projections (option B), the stride of a bottleneck in its first 1x1."""
+    lines = []
+    for title, name, counts, bottleneck, flops in _RESNET_PRINTED:
+        ours = blocks(name)
+        lines += _resnet_lines(title, counts, bottleneck, ours)
+        rows = [row for inside in ours.values() for row in inside]
+        macs, parameters = sums(rows)
+        found = f"{macs / 1e9:.1f}x10^9"
+        remark = "" if found == f"{flops}x10^9" else _why(macs, _projections(rows))
+        printed = (f"{flops}x10^9", "")
+        lines.append(Line(f"{title}: FLOPs", printed, (found, ""), macs, parameters, remark))
+    in_3x3 = ("resnet50", "resnet101", "resnet152")
+    later = [f"{find(name).macs / 1e9:.1f}" for name in in_3x3]
+    return Comparison(
+        title="ResNet",
+        source="L2, after He et al. 2015, table 1",
+        columns=("layers", "output"),
+        lines=tuple(lines),
+        remarks=(
+            "Ours has projections (option B) where the shape changes, which the table does not "
+            "print; they are in our counts. The lecture's FLOPs are multiply-accumulates, as in "
+            "the paper. In 50 layers and more the stride of a stage stands in its first 1x1 "
+            f"convolution, as in the paper; in the 3x3 the networks cost {later[0]}, {later[1]} "
+            f"and {later[2]} G.",
+        ),
+    )
+
+
+def _why(macs: int, projections: int) -> str:
+    without = (macs - projections) / 1e9
+    if f"{without:.1f}" == "3.6":
+        return (
+            f"{macs / 1e9:.3f} with the projections of option B, {without:.3f} without, as in "
+            "option A."
+        )
+    return f"{macs / 1e9:.3f}: cut off, where those of 101 and 152 layers are rounded."
+
+
+def _projections(rows: Sequence[CostRow]) -> int:
+    return sum(row.macs for row in rows if "/projection/" in row.path)
+
+
+def _resnet_lines(title: str, counts: Sequence[int], bottleneck: bool, ours: Blocks) -> list[Line]:
+    tail = [*ours["conv1"], *ours["pool1"]]
+    first = [row.operation for row in tail if row.operation.window]
+    windows = [f"{'x'.join(map(str, op.window))}/{op.stride[0]}" for op in first]
+    found = (f"{windows[0]}, {first[0].features}; max pool {windows[1]}", _resnet_size(tail))
+    lines = [Line(f"{title}: conv1", ("7x7/2, 64; max pool 3x3/2", "56x56"), found, *sums(tail))]
+    for stage, (count, size) in enumerate(zip(counts, _SIZES, strict=True), 2):
+        width = 32 * 2 ** (stage - 1)
+        windows = ["1x1", "3x3", "1x1"] if bottleneck else ["3x3", "3x3"]
+        widths = [width, width, 4 * width] if bottleneck else [width, width]
+        pairs = zip(windows, widths, strict=True)
+        printed = ("[" + ", ".join(f"{w} {n}" for w, n in pairs) + f"] x {count}", size)
+        units = [rows for name, rows in ours.items() if name.startswith(f"res{stage}")]
+        rows = [row for unit in units for row in unit]
+        kinds = {_convolutions(unit) for unit in units}
+        ours_written = f"[{' or '.join(sorted(kinds))}] x {len(units)}"
+        lines.append(
+            Line(f"conv{stage}_x", printed, (ours_written, _resnet_size(rows)), *sums(rows))
+        )
+    ending = [*ours["average"], *ours["classifier"]]
+    scores = f"average pool, {ending[-1].operation.features}-d fc"
+    lines.append(
+        Line("", ("average pool, 1000-d fc", "1x1"), (scores, _resnet_size(ending)), *sums(ending))
+    )
+    return lines
+
+
+def _convolutions(rows: Sequence[CostRow]) -> str:
+    """The convolutions of a block but the projection of its shortcut."""
+    inside = [row for row in rows if row.operation.family == "convolution"]
+    return ", ".join(
+        f"{'x'.join(map(str, row.operation.window))} {row.operation.features}"
+        for row in inside
+        if "/projection/" not in row.path
+    )
+
+
+def _resnet_size(rows: Sequence[CostRow]) -> str:
+    sizes = rows[-1].output_shape[1:-1] or (1, 1)
+    return "x".join(map(str, sizes))
+
+
+# ------------------------------------------------------------------------------------------
+# The lecture's table of SqueezeNet (L2), after Iandola et al. 2016, table 1.
+
+_SIZE = 227
+"""At 224 pixels the first convolution gives 109 positions; 227 give the 111 of the table."""
+
+# layer, our name, output, filter and stride, squeeze and expand widths, parameters, percent of the
+# weights that pruning leaves, parameters then
+_SQUEEZENET_PRINTED: tuple[tuple[str, str, str, str, str, str, tuple[int, ...], str], ...] = (
+    ("conv1", "conv1", "111x111x96", "7x7/2 (x96)", "", "14,208", (100,), "14,208"),
+    ("maxpool1", "pool1", "55x55x96", "3x3/2", "", "", (), ""),
+    ("fire2", "fire2", "55x55x128", "", "16 64 64", "11,920", (100, 100, 33), "5,746"),
+    ("fire3", "fire3", "55x55x128", "", "16 64 64", "12,432", (100, 100, 33), "6,258"),
+    ("fire4", "fire4", "55x55x256", "", "32 128 128", "45,344", (100, 100, 33), "20,646"),
+    ("maxpool4", "pool4", "27x27x256", "3x3/2", "", "", (), ""),
+    ("fire5", "fire5", "27x27x256", "", "32 128 128", "49,440", (100, 100, 33), "24,742"),
+    ("fire6", "fire6", "27x27x384", "", "48 192 192", "104,880", (100, 50, 33), "44,700"),
+    ("fire7", "fire7", "27x27x384", "", "48 192 192", "111,024", (50, 100, 33), "46,236"),
+    ("fire8", "fire8", "27x27x512", "", "64 256 256", "188,992", (100, 50, 33), "77,581"),
+    ("maxpool8", "pool8", "13x12x512", "3x3/2", "", "", (), ""),
+    ("fire9", "fire9", "13x13x512", "", "64 256 256", "197,184", (50, 100, 30), "77,581"),
+    ("conv10", "classifier", "13x13x1000", "1x1/1 (x1000)", "", "513,000", (20,), "103,400"),
+    ("avgpool10", "average", "1x1x1000", "13x13/1", "", "", (), ""),
+)
+
+_SQUEEZENET_REMARKS = {
+    "fire8": "Slip: 33 % of the 3x3 weights leave 82,005; 30 %, as in fire9, leave the 77,581.",
+    "pool8": "Slip: 13x12; the next line has 13x13.",
+}
+
+
+def squeezenet_comparison() -> Comparison:
+    """Our `squeezenet_1_0` on images of 227 pixels."""
+    ours = blocks("squeezenet_1_0", _SIZE)
+    lines = []
+    left = before = 0
+    for layer, name, output, window, widths, count, shares, pruned in _SQUEEZENET_PRINTED:
+        rows = ours[name]
+        macs, parameters = sums(rows)
+        products = [row for row in rows if row.macs]
+        kept = _pruned(products, shares)
+        left, before = left + (int(pruned.replace(",", "")) if pruned else 0), before + parameters
+        found = (
+            maps(rows),
+            _window(rows[0]) if window else "",
+            " ".join(str(row.operation.features) for row in products) if widths else "",
+            f"{parameters:,}" if count else "",
+            f"{kept:,}" if pruned else "",
+        )
+        printed = (output, window, widths, count, pruned)
+        lines.append(
+            Line(layer, printed, found, macs, parameters, _SQUEEZENET_REMARKS.get(name, ""))
+        )
+    at_224 = find("squeezenet_1_0").macs
+    return Comparison(
+        title="SqueezeNet 1.0",
+        source="L2, after Iandola et al. 2016, table 1",
+        columns=(
+            "output",
+            "filter/stride",
+            "squeeze, expand 1x1, 3x3",
+            "parameters",
+            "after pruning",
+        ),
+        lines=tuple(lines),
+        remarks=(
+            "Slip: the table's images have 224 pixels, of which the 7x7/2 convolution makes 109 "
+            "positions; the 111 printed come of 227, at which ours is counted here (at 224 it has "
+            f"{at_224:,} multiply-accumulates). The parameters do not depend on it.",
+            "After pruning: ours is biases and the printed percentages of the weights, rounded up.",
+            f"The totals printed, 1,248,424 and 421,098, are those of the columns: {before:,} and "
+            f"{left:,}. The lecture writes (7x7) and (3x3) behind the percentages of conv1 and "
+            "conv10, which is a 1x1 convolution.",
+        ),
+    )
+
+
+def _pruned(products: Sequence[CostRow], shares: Sequence[int]) -> int:
+    """Biases, and of the weights of each convolution the share that pruning leaves, rounded up."""
+    if not shares:
+        return 0
+    biases = sum(row.operation.features for row in products)
+    hundredths = sum(
+        share * (row.parameters - row.operation.features)
+        for row, share in zip(products, shares, strict=True)
+    )
+    return biases + math.ceil(hundredths / 100)
+
+
+def _window(row: CostRow) -> str:
+    operation = row.operation
+    placed = f"{'x'.join(map(str, operation.window))}/{operation.stride[0]}"
+    return f"{placed} (x{operation.features})" if operation.features else placed
+
+
+# ------------------------------------------------------------------------------------------
+# The page `docs/costs.md`: the lectures' tables beside ours, printed by one command.
+
+_COMMAND = "ablax table --lectures --format markdown"
+_MAKERS = (
+    googlenet_comparison,
+    mobilenet_v1_comparison,
+    squeezenet_comparison,
+    densenet_comparison,
+    resnet_comparison,
+)
+
+
+def comparisons() -> list[Comparison]:
+    """Every table of the lectures beside ours, but AlexNet's, which ours repeats."""
+    return [make() for make in _MAKERS]
+
+
+def page(form: str) -> str:
+    """All tables in one of the forms of `written`.
+
+    Args:
+        form: "text", "csv", "markdown" or "json".
+    """
+    alexnet = case("alexnet_ungrouped")
+    first = lecture_table(alexnet, network_cost(alexnet, LECTURE, softmax=True), LECTURE)
+    tables = [first, *map(comparison_table, comparisons())]
+    if form == "json":
+        return json.dumps([json.loads(written(table, form)) for table in tables], indent=2)
+    if form != "markdown":
+        return "\n\n".join(written(table, form, table is first) for table in tables)
+    return "\n\n".join([_head(), *(_section(table, table is first) for table in tables)])
+
+
+def _head() -> str:
+    return "\n\n".join(
+        [
+            "# What the networks cost",
+            f"<!-- Printed by `{_COMMAND}`: do not edit. -->",
+            "The tables of the lectures, each beside what our networks give. A cell that differs "
+            "shows both, and the remark says why, or that the lecture slipped. Counts are of one "
+            "image. `ablax table NETWORK` prints a network's table, a row a layer.",
+            f"Two conventions. **{USUAL.name}**: {USUAL.says}. **{LECTURE.name}**: {LECTURE.says}.",
+        ]
+    )
+
+
+def _section(table: Table, plain: bool) -> str:
+    _, *rest = written(table, "markdown", plain).split("\n\n")
+    return "\n\n".join([f"## {table.title}", *rest])

@@ -1,0 +1,689 @@
+"""Pictures of what is inside a network: filters, features, what activates it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ablax.analysis.features import (
+    FeatureStatistics,
+    feature_statistics,
+    filter_mosaic,
+    first_kernel,
+    map_mosaic,
+)
+from ablax.analysis.maximization import Ascent, inceptionism, maximize, noise
+from ablax.analysis.saliency import (
+    Rule,
+    backward_pictures,
+    occlusion_map,
+    saliency_map,
+    spread,
+    strongest,
+)
+from ablax.core import (
+    LayerError,
+    Layers,
+    Network,
+    features,
+    initialize,
+    layer_shapes,
+    leaves_by_path,
+    paths,
+)
+from ablax.errors import AblaxError, nearest
+from ablax.inspection.tables import Table
+from ablax.report.drawing import COLORS, blank, settings, wrapped, write_caption
+from ablax.weights.load import Foreign
+from ablax.weights.preprocessing import Preprocessing
+from ablax.zoo import find
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+# ------------------------------------------------------------------------------------------
+# A network with weights, seen from outside: scores, features of a layer, and pictures as shown.
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is looked into.
+
+    Attributes:
+        name: Of the network in the zoo.
+        weights: Whose weights, for captions: `"untrained, seed 0"`.
+        network: The network.
+        variables: Its weights and statistics.
+        preprocessing: From a picture to what it takes.
+        classes: Their names.
+    """
+
+    name: str
+    weights: str
+    network: Network
+    variables: Mapping[str, Any]
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """For captions."""
+        return f"{self.name}, {self.weights}"
+
+    def scores(self, images: Float[Array, "N H W C"]) -> Float[Array, "N classes"]:
+        """Of the classes, before the softmax."""
+        return self.network.apply(self.variables, images)  # type: ignore[return-value]
+
+    def features(self, layer: str) -> Callable[[Float[Array, "N H W C"]], Array]:
+        """The function from images to the features of a layer.
+
+        It is of the network cut behind the layer, so that images of other sizes are taken unless
+        the layer itself minds.
+        """
+        top = layer.split("/")[0]
+        names = list(self.network.layers)
+        kept = {name: self.network.layers[name] for name in names[: names.index(top) + 1]}
+        network = Network(Layers(kept), Layers(), Layers())
+        params = self.variables["params"]
+        variables = {
+            **self.variables,
+            "params": {name: params[name] for name in kept if name in params},
+        }
+        return lambda images: features(network, variables, images, at=[layer])[layer]
+
+    def kernels(self) -> dict[str, Any]:
+        """The parameters by path, in the order of the network."""
+        order = {path: place for place, path in enumerate(paths(self.network))}
+        found = leaves_by_path(self.variables["params"])
+
+        def place(path: str) -> int:
+            parts = path.split("/")
+            known = ["/".join(parts[:end]) for end in range(len(parts), 0, -1)]
+            return next((order[name] for name in known if name in order), len(order))
+
+        return dict(sorted(found.items(), key=lambda item: place(item[0])))
+
+    def shown(self, images: Float[Any, "*N H W C"]) -> Float[np.ndarray, "*N H W C"]:
+        """Images as people see them: levels in [0, 1], red first."""
+        fields = self.preprocessing
+        levels = np.asarray(images) * np.asarray(fields.std) + np.asarray(fields.mean)
+        if fields.channels == "BGR":
+            levels = levels[..., ::-1]
+        return np.clip(levels, 0, 1).astype(np.float32)
+
+    @property
+    def range(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """What black and white become, of each channel."""
+        pairs = list(zip(self.preprocessing.mean, self.preprocessing.std, strict=True))
+        return tuple(-m / s for m, s in pairs), tuple((1 - m) / s for m, s in pairs)
+
+
+def untrained(name: str, seed: int, image_size: int | None = None) -> Subject:
+    """A network with weights as drawn; its pictures are stretched to a deviation of about 1.
+
+    Raises:
+        AblaxError: There is no such network, or it does not take images of this size.
+    """
+    entry = find(name)
+    size = entry.image_size if image_size is None else image_size
+    if entry.channels not in (1, 3):
+        raise AblaxError(f"{name} takes {entry.channels} channels: expected pictures, of 1 or 3")
+    shape = (size, size, entry.channels)
+    network = entry.build()
+    preprocessing = Preprocessing(
+        size,
+        size,
+        mean=(0.5,) * entry.channels,
+        std=(0.25,) * entry.channels,
+        channels="RGB" if entry.channels == 3 else "L",
+    )
+    variables = initialize(network, seed, shape)
+    scores = layer_shapes(network, shape)[list(network.layers)[-1]]
+    classes = tuple(f"class {k}" for k in range(scores[-1]))
+    return Subject(name, f"untrained, seed {seed}", network, variables, preprocessing, classes)
+
+
+def trained(weights: Foreign, title: str) -> Subject:
+    """A network with the weights of a folder or file."""
+    return Subject(
+        weights.name,
+        title,
+        weights.network,
+        weights.variables,
+        weights.preprocessing,
+        weights.classes,
+    )
+
+
+def chosen_layers(subject: Subject, asked: Sequence[str], count: int = 4) -> list[str]:
+    """The layers asked for; by default some that give maps, from the first to the last.
+
+    Raises:
+        AblaxError: There is no such layer, or it gives no maps.
+    """
+    shapes = layer_shapes(subject.network, subject.preprocessing.image_shape)
+    for name in asked:
+        if name not in shapes:
+            raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(shapes))}")
+        if len(shapes[name]) != 3:
+            raise AblaxError(
+                f"{name} gives {shapes[name]} for an image: choose a layer that gives maps"
+            )
+    if asked:
+        return list(asked)
+    maps = [
+        name
+        for name, shape in shapes.items()
+        if "/" not in name and len(shape) == 3 and max(shape[:2]) > 1
+    ]
+    places = np.unique(np.linspace(0, len(maps) - 1, min(count, len(maps))).round().astype(int))
+    return [maps[place] for place in places]
+
+
+def top_layers(subject: Subject) -> list[str]:
+    """Every layer of the first level that gives features, the scores left out."""
+    shapes = layer_shapes(subject.network, subject.preprocessing.image_shape)
+    return [name for name in shapes if "/" not in name][:-1]
+
+
+def as_batch(pictures: Sequence[Float[np.ndarray, "H W C"]]) -> Float[Array, "N H W C"]:
+    """Prepared pictures as one array."""
+    return jnp.asarray(np.stack(pictures))
+
+
+# ------------------------------------------------------------------------------------------
+# Panels that the pictures share: an image, a map over an image, a mosaic, a figure of panels.
+
+Draw = Callable[["Axes"], None]
+
+HEAT = "viridis"
+"""Even in lightness, for any color vision."""
+SIGNED = "PuOr"
+"""Purple above 0, orange below, white at 0."""
+
+
+def panels(
+    rows: Sequence[Sequence[Draw | None]],
+    caption: str,
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    size: float = 1.9,
+) -> Figure:
+    """A grid of panels, each drawn by its function, with names beside the rows and columns.
+
+    Args:
+        rows: What to draw; None leaves a panel empty.
+        caption: Small text below.
+        row_labels: Left of each row.
+        column_labels: Above each column.
+        size: Of a panel, in inches.
+    """
+    columns = max(map(len, rows))
+    figure = blank(max(5.5, columns * size + 1.0), len(rows) * size + 1.2)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for r, row in enumerate(rows):
+        for c in range(columns):
+            axes = grid[r, c]
+            bare(axes)
+            draw = row[c] if c < len(row) else None
+            if draw is None:
+                axes.axis("off")
+            else:
+                draw(axes)
+            if c == 0 and row_labels:
+                label = _lines(row_labels[r], 16)
+                axes.annotate(
+                    *(label, (-0.06, 0.5)),
+                    xycoords="axes fraction",
+                    ha="right",
+                    va="center",
+                    fontsize=11,
+                )
+            if r == 0 and column_labels and c < len(column_labels):
+                axes.set_title(_lines(column_labels[c], int(9 * size)), fontsize=11, loc="center")
+    write_caption(figure, caption)
+    return figure
+
+
+def _lines(label: str, width: int) -> str:
+    """Wrapped line by line."""
+    return "\n".join(wrapped(line, width) for line in label.split("\n"))
+
+
+def bare(axes: Axes) -> None:
+    """No ticks and a thin frame."""
+    axes.set(xticks=[], yticks=[])
+    for side in axes.spines.values():
+        side.set(visible=True, color="#999999", lw=0.6)
+
+
+Box = tuple[int, int, int, int]
+"""First row, last row + 1, first column, last column + 1."""
+
+
+def image(picture: Float[np.ndarray, "H W C"], title: str = "", box: Box | None = None) -> Draw:
+    """Levels in [0, 1] of one or three channels; NaN is white; with a part of it framed."""
+
+    def draw(axes: Axes) -> None:
+        from matplotlib.patches import Rectangle
+
+        show(axes, picture)
+        if box is not None:
+            top, bottom, left, right = box
+            corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=COLORS[2], lw=2))
+        if title:
+            axes.set_title(wrapped(title, 20), fontsize=10, loc="center")
+
+    return draw
+
+
+def show(axes: Axes, picture: Float[np.ndarray, "H W C"]) -> None:
+    """One or three channels, NaN white."""
+    levels = np.where(np.isfinite(picture), picture, 1.0)
+    colors = np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else levels
+    # pixels stay squares when enlarged; a picture larger than its panel is averaged
+    axes.imshow(np.clip(colors, 0, 1), interpolation="antialiased")
+
+
+def heat(
+    values: Float[np.ndarray, "H W"], picture: Float[np.ndarray, "H W C"] | None = None
+) -> Draw:
+    """From 0, dark, to the largest; over a gray picture where one is given."""
+
+    def draw(axes: Axes) -> None:
+        # one pixel far above all others would leave the rest black
+        top = float(np.quantile(values, 0.995)) or float(values.max()) or 1.0
+        _under(axes, picture)
+        alpha = 1.0 if picture is None else 0.65
+        axes.imshow(values, cmap=HEAT, vmin=0, vmax=top, alpha=alpha, interpolation="nearest")
+
+    return draw
+
+
+def signed(
+    values: Float[np.ndarray, "H W"],
+    picture: Float[np.ndarray, "H W C"] | None = None,
+    note: str = "",
+) -> Draw:
+    """Purple above 0, orange below; over a gray picture where one is given; a note below."""
+
+    def draw(axes: Axes) -> None:
+        largest = float(np.nanmax(np.abs(values))) or 1.0
+        _under(axes, picture)
+        alpha = 1.0 if picture is None else 0.7
+        axes.imshow(
+            values,
+            cmap=SIGNED,
+            vmin=-largest,
+            vmax=largest,
+            alpha=alpha,
+            interpolation="nearest",
+        )
+        if note:
+            axes.set_xlabel(note, fontsize=9, labelpad=2)
+
+    return draw
+
+
+def _under(axes: Axes, picture: Float[np.ndarray, "H W C"] | None) -> None:
+    if picture is not None:
+        gray = picture.mean(2)
+        axes.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+# ------------------------------------------------------------------------------------------
+# The pictures of the inside of a network, each a `Figure` made from what was computed.
+
+Named = Mapping[str, Float[np.ndarray, "H W C"]]
+"""Prepared pictures by name."""
+
+
+def filters_figure(subject: Subject) -> Figure:
+    """The filters of the first convolution that is larger than a pixel."""
+    path, kernel = first_kernel(subject.kernels())
+    if kernel.shape[2] == 3 and subject.preprocessing.channels == "BGR":
+        kernel = kernel[:, :, ::-1]
+    kind = "in the colors of their channels" if kernel.shape[2] == 3 else "a channel each"
+    with settings():
+        return panels(
+            [[image(filter_mosaic(kernel))]],
+            f"{path}: {kernel.shape[3]} filters of {kernel.shape[0]}x{kernel.shape[1]}, {kind}, "
+            f"each stretched on its own about 0 (gray). {subject.title}.",
+            size=5.0,
+        )
+
+
+def features_figure(subject: Subject, pictures: Named, layers: Sequence[str]) -> Figure:
+    """The feature maps of some layers for the first picture."""
+    name, picture = next(iter(pictures.items()))
+    draws: list[Draw | None] = [image(subject.shown(picture))]
+    labels = [name]
+    for layer in layers:
+        maps = np.asarray(subject.features(layer)(jnp.asarray(picture)[None]))[0]
+        draws.append(image(map_mosaic(maps)))
+        height, width, units = maps.shape
+        shown = f"{min(units, 64)} of {units}" if units > 64 else f"{units}"
+        labels.append(f"{layer}\n{shown} maps, {height}x{width}")
+    with settings():
+        return panels(
+            [draws],
+            "Maps of one picture, each stretched on its own from its least (black) to its greatest "
+            f"(white); of more than 64 those that vary most. {subject.title}.",
+            column_labels=labels,
+            size=3.4,
+        )
+
+
+def top_class(subject: Subject, picture: Float[Array, "H W C"]) -> tuple[int, float]:
+    """The likeliest class and its probability."""
+    scores = np.asarray(jax.nn.softmax(jax.jit(subject.scores)(jnp.asarray(picture)[None])[0]))
+    return int(np.argmax(scores)), float(np.max(scores))
+
+
+def saliency_figure(subject: Subject, pictures: Named) -> Figure:
+    """Saliency of the likeliest class, by the gradient and by the guided rule."""
+    rules: tuple[Rule, ...] = ("gradient", "guided")
+    mapped = {rule: _compiled_saliency(subject, rule) for rule in rules}
+    rows: list[list[Draw | None]] = []
+    labels = []
+    for name, picture in pictures.items():
+        best, share = top_class(subject, jnp.asarray(picture))
+        seen = subject.shown(picture)
+        row: list[Draw | None] = [image(seen)]
+        for rule in rules:
+            found = mapped[rule](jnp.asarray(picture)[None], best)
+            row.append(heat(np.asarray(found[0])))
+        rows.append(row)
+        labels.append(f"{name}\n→ {subject.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%")
+    with settings():
+        return panels(
+            rows,
+            "Largest size over the channels of the derivative of the likeliest class's score by "
+            "each pixel; bright: the score changes most. Guided: signals below 0 are stopped at "
+            f"each ReLU. Each map to its own scale. {subject.title}.",
+            labels,
+            ("picture", "gradient", "guided"),
+        )
+
+
+def _compiled_saliency(subject: Subject, rule: Rule) -> Callable[[Array, int], Array]:
+    """From images and a class to their saliency."""
+
+    def mapped(images: Array, best: Array) -> Array:
+        return saliency_map(lambda x: jnp.take(subject.scores(x), best, axis=1), images, rule)
+
+    return jax.jit(mapped)
+
+
+def _log_probability(subject: Subject, best: int) -> Callable[[Array], Array]:
+    """From images to the log probability of a class."""
+    return lambda images: jax.nn.log_softmax(subject.scores(images))[:, best]
+
+
+def occlusion_figure(subject: Subject, pictures: Named, window: int | None = None) -> Figure:
+    """How far the score of the likeliest class falls when a square is covered."""
+    side = subject.preprocessing.crop
+    window = max(2, side // 4) if window is None else window
+    stride = max(1, window // 4)
+    rows: list[list[Draw | None]] = []
+    labels = []
+    for name, picture in pictures.items():
+        best, share = top_class(subject, jnp.asarray(picture))
+        falls = occlusion_map(_log_probability(subject, best), jnp.asarray(picture), window, stride)
+        over = np.asarray(spread(falls, window, stride, *picture.shape[:2]))
+        largest = float(np.nanmax(np.abs(over)))
+        seen = subject.shown(picture)
+        rows.append([image(seen), signed(over, note=f"scale: ±{largest:.2g}"), signed(over, seen)])
+        labels.append(f"{name}\n→ {subject.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%")
+    with settings():
+        return panels(
+            rows,
+            f"Fall of the log probability of the likeliest class under a gray square of {window} "
+            "pixels, the mean of all squares over each pixel. Purple: the class needs this place; "
+            f"orange: it speaks against. {subject.title}.",
+            labels,
+            ("picture", "fall", "over the picture"),
+        )
+
+
+def deconvolution_figure(
+    subject: Subject, pictures: Named, layers: Sequence[str], units: int = 3
+) -> Figure:
+    """The strongest units of some layers, sent back to the pixels of the picture they like most."""
+    batch = jnp.asarray(np.stack(list(pictures.values())))
+    rules: tuple[Rule, ...] = ("deconvolution", "guided", "gradient")
+    columns: list[list[Draw | None]] = []
+    labels = []
+    alike = True
+    for layer in layers:
+        fn = subject.features(layer)
+        strength = np.asarray(fn(batch)).max((1, 2))
+        # units stand out against the other pictures' and units' usual strength
+        order = np.argsort(-(strength.max(0) / (strength.max(0).mean() + strength.mean(0))))
+        for unit in map(int, order[:units]):
+            liked = int(np.argmax(strength[:, unit]))
+            signal = strongest(unit)
+            backs = [
+                np.asarray(backward_pictures(fn, batch[liked][None], signal, rule)[0])
+                for rule in rules
+            ]
+            alike = alike and all(np.array_equal(back, backs[0]) for back in backs)
+            top, bottom, left, right = box = _reached(backs)
+            seen = subject.shown(batch[liked])
+            column: list[Draw | None] = [image(seen, box=box), image(seen[top:bottom, left:right])]
+            for back in backs:
+                column.append(image(_about_gray(subject, back[top:bottom, left:right])))
+            columns.append(column)
+            labels.append(f"{layer}\nunit {unit}")
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    with settings():
+        return panels(
+            rows,
+            "For each unit the picture that excites it most, the part of it that its strongest "
+            "place there sees, and what that place sends back to this part, through the switches "
+            "of the max pools: ReLUs pass what is positive in the signal (deconvolution), in "
+            "signal and features (guided), in the features (gradient). Each stretched about gray. "
+            f"{'The three are the same here: no ReLU stands below. ' if alike else ''}"
+            f"{subject.title}.",
+            ("picture", "part", *rules),
+            labels,
+            size=1.5,
+        )
+
+
+def _reached(backs: Sequence[Float[np.ndarray, "H W C"]]) -> Box:
+    """The square around what is more than a hundredth of the largest in one of the pictures."""
+    height, width, _ = backs[0].shape
+    sizes = np.stack([np.abs(back).max(2) for back in backs])
+    rows, columns = np.nonzero((sizes > 0.01 * sizes.max((1, 2), keepdims=True)).any(0))
+    if not rows.size:
+        return 0, height, 0, width
+    side = min(max(int(np.ptp(rows)), int(np.ptp(columns))) + 1, height, width)
+    top, left = (
+        max(0, min((int(np.min(at) + np.max(at)) - side + 1) // 2, length - side))
+        for at, length in ((rows, height), (columns, width))
+    )
+    return top, top + side, left, left + side
+
+
+def _about_gray(subject: Subject, values: Float[np.ndarray, "H W C"]) -> Float[np.ndarray, "H W C"]:
+    if subject.preprocessing.channels == "BGR":
+        values = values[..., ::-1]
+    largest = float(np.quantile(np.abs(values), 0.998)) or float(np.abs(values).max()) or 1.0
+    return np.clip(0.5 + values / (2 * largest), 0, 1)
+
+
+def maximization_figure(
+    subject: Subject, classes: Sequence[int], seed: int, ascent: Ascent
+) -> Figure:
+    """For each class an image that climbed from noise to a high score."""
+    shape = (len(classes), *subject.preprocessing.image_shape)
+    chosen = jnp.asarray(classes)
+
+    def objective(images: Array) -> Array:
+        return jnp.take_along_axis(subject.scores(images), chosen[:, None], axis=1)[:, 0]
+
+    images, _ = maximize(objective, noise(seed, shape), seed, ascent)
+    shares = np.asarray(jax.nn.softmax(jax.jit(subject.scores)(images)))
+    draws: list[Draw | None] = [
+        image(seen, f"{subject.classes[k]}: {100 * share[k]:.0f}\N{NO-BREAK SPACE}%")
+        for seen, k, share in zip(subject.shown(images), classes, shares, strict=True)
+    ]
+    rows = [draws[start : start + 5] for start in range(0, len(draws), 5)]
+    with settings():
+        return panels(
+            rows,
+            f"Images made from noise by {ascent.steps} steps up the score of a class (before the "
+            f"softmax), with L2 decay {ascent.decay:g}, blur {ascent.blur:g}, total variation "
+            f"{ascent.total_variation:g}, jitter {ascent.jitter}, seed {seed}; above each: the "
+            f"class and its probability. {subject.title}.",
+        )
+
+
+def dream_figure(
+    subject: Subject, pictures: Named, layers: Sequence[str], seed: int, steps: int
+) -> Figure:
+    """The first picture with more of what each layer sees in it."""
+    name, picture = next(iter(pictures.items()))
+    low, high = subject.range
+    ascent = Ascent(
+        steps=steps, rate=0.05, decay=0.0, blur=0.0, total_variation=0.2, low=low, high=high
+    )
+    draws: list[Draw | None] = [image(subject.shown(picture))]
+    labels = [name]
+    for layer in layers:
+        fn = subject.features(layer)
+        octaves = _octaves(fn, picture.shape)
+        dreamt = inceptionism(fn, jnp.asarray(picture), seed, ascent, octaves=octaves)
+        labels.append(f"{layer}\n{octaves} octave" + "s" * (octaves > 1))
+        draws.append(image(subject.shown(dreamt)))
+    with settings():
+        return panels(
+            [draws],
+            f"Gradient ascent from the picture on the mean square of a layer's features, {steps} "
+            f"steps an octave, seed {seed} (inceptionism). {subject.title}.",
+            column_labels=labels,
+            size=2.4,
+        )
+
+
+def _octaves(fn: Callable[[Array], Array], shape: tuple[int, ...], scale: float = 1.4) -> int:
+    """How many sizes of a picture the layer takes: three at most."""
+    for octaves in (3, 2):
+        sides = [round(side / scale ** (octaves - 1)) for side in shape[:2]]
+        try:
+            jax.eval_shape(fn, jax.ShapeDtypeStruct((1, *sides, shape[2]), jnp.float32))
+        except LayerError:
+            continue
+        if min(sides) >= 8:
+            return octaves
+    return 1
+
+
+# ------------------------------------------------------------------------------------------
+# Feature statistics of a network layer by layer: a table, and the samples x units picture.
+
+
+def network_statistics(
+    subject: Subject, layers: Sequence[str], batches: Iterable[Any]
+) -> dict[str, FeatureStatistics]:
+    """The statistics of these layers over batches of prepared pictures."""
+    return feature_statistics(
+        lambda images: features(subject.network, subject.variables, images, at=layers), batches
+    )
+
+
+def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Table:
+    """A row a layer."""
+    rows = [
+        (
+            layer,
+            each.units,
+            each.places,
+            round(100 * each.sparsity, 1),
+            round(100 * float(each.small.mean()), 1),
+            int(each.dead.sum()),
+            int(each.constant.sum()),
+            float(f"{each.variance.mean():.4g}"),
+            round(each.mean_correlation, 3) if np.isfinite(each.mean_correlation) else "-",
+            round(each.independent, 1),
+        )
+        for layer, each in found.items()
+    ]
+    first = next(iter(found.values()))
+    return Table(
+        title,
+        (
+            *("layer", "units", "places", "zeros %", "small %", "dead", "constant", "variance"),
+            *("correlation", "independent"),
+        ),
+        tuple(rows),
+        (
+            f"Over {first.samples:,} samples and all places. Small: at most {first.small_below:g} "
+            "in size. Dead: 0 everywhere; constant: without variance, the dead among them.",
+            "Correlation: mean size between two units; independent: the uncorrelated units that "
+            "would share the variance so, of at most "
+            f"{max(len(each.correlated) for each in found.values())} measured.",
+        ),
+    )
+
+
+def statistics_figure(
+    subject: Subject, found: Mapping[str, FeatureStatistics], layers: Sequence[str]
+) -> Figure:
+    """Samples x units and the correlations of some layers: what the lecture calls good and bad."""
+    with settings():
+        figure = blank(max(6.0, 3.1 * len(layers) + 0.6), 8.2)
+        grid = figure.subplots(2, len(layers), squeeze=False, height_ratios=(1.3, 1))
+        for place, layer in enumerate(layers):
+            _draw_responses(grid[0, place], layer, found[layer])
+            last = _draw_correlation(grid[1, place], found[layer])
+        grid[0, 0].set_ylabel("sample", fontsize=12)
+        grid[1, 0].set_ylabel("unit", fontsize=12)
+        bar = figure.colorbar(last, ax=grid[1, :].tolist(), shrink=0.8, aspect=18)
+        bar.set_label("correlation", fontsize=12)
+        write_caption(
+            figure,
+            "Above: a row a sample, a column a unit; dark: a strong response (at the middle place; "
+            "white is the least, black the 99.5 % quantile of the layer). Good training: sparse "
+            "rows that differ. Bad: columns of one shade (units that ignore the input), or columns "
+            "alike. Below: correlations between units over all places; gray: constant units. "
+            f"{subject.title}.",
+        )
+        return figure
+
+
+def _draw_responses(axes: Axes, layer: str, each: FeatureStatistics) -> None:
+    low, high = float(each.responses.min()), float(np.quantile(each.responses, 0.995))
+    axes.imshow(
+        each.responses,
+        cmap="gray_r",
+        vmin=low,
+        vmax=high if high > low else low + 1,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    axes.tick_params(labelsize=9)
+    axes.set_xlabel(f"unit, {each.units} in all", fontsize=11)
+    correlation = each.mean_correlation
+    axes.set_title(
+        f"{wrapped(layer, 20)}\n{100 * each.sparsity:.0f} % zeros, {int(each.dead.sum())} dead\n"
+        f"correlation {correlation:.2f}",
+        fontsize=11,
+        loc="center",
+    )
+
+
+def _draw_correlation(axes: Axes, each: FeatureStatistics) -> Any:
+    axes.set_facecolor("#BBBBBB")
+    bare(axes)
+    return axes.imshow(each.correlation, cmap=SIGNED, vmin=-1, vmax=1, interpolation="nearest")
