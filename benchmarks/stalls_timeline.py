@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablax.report.drawing import WIDTH, blank, settings, write_caption
-from ablax.report.picture_file import save
+from ablax.report.figures import WIDTH, blank, save, settings, write_caption
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,7 +19,7 @@ Cost: 6 minutes for digits on 2 CPU cores, 20 seconds for smoke.
 
 from ablax.core import Network
 from ablax.experiment import Experiment, Inputs
-from ablax.report.results import Claim, Published
+from ablax.report.study import Claim, Published
 from ablax.zoo import alexnet_for
 from ablax.zoo.alexnet import without_3_4, without_3_4_6_7, without_6_7, without_7
 

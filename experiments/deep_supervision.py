@@ -40,7 +40,7 @@ from ablax.layers import (
     Sigmoid,
 )
 from ablax.measurements.side_losses import training_gradient_norms
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 from ablax.zoo import heads
 
 STAGES = 3

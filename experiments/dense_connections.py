@@ -31,9 +31,8 @@ from operator import attrgetter
 from ablax.core import Layers, Network, chain
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.measurements.feature_reuse import feature_reuse
-from ablax.report.results import Claim
-from ablax.report.section import Picture, Section
-from ablax.report.trend import Trend
+from ablax.report.plots import Trend
+from ablax.report.study import Claim, Picture, Section
 from ablax.zoo import heads
 from ablax.zoo.densenet import blocks, plain
 from ablax.zoo.resnet import weights

@@ -27,9 +27,8 @@ from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import BatchNormalization, ReLU, Tanh
 from ablax.measurements.compile_time import COMPILE_TIME
 from ablax.measurements.gradient_norms import gradient_norms
-from ablax.report.results import Claim, Published
-from ablax.report.section import Section
-from ablax.report.trend import Trend
+from ablax.report.plots import Trend
+from ablax.report.study import Claim, Published, Section
 from ablax.zoo.register import PUBLISHED
 from ablax.zoo.resnet import plain_cifar, resnet_cifar
 

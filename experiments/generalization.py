@@ -36,8 +36,8 @@ from ablax.core import Layers, Network, chain, compose, insert_after
 from ablax.experiment import Budget, Experiment, Inputs, Pretraining, Treatment
 from ablax.layers import Convolution, Dense, Dropout, MaxPool, ReLU, Tied, Vectorize, ensemble_of
 from ablax.measurements.generalization import generalization
-from ablax.report.results import Claim
-from ablax.report.trend import Trend
+from ablax.report.plots import Trend
+from ablax.report.study import Claim
 
 MEMBERS = 5
 DEPTH = 3

@@ -30,7 +30,7 @@ from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.measurements.head_memory import head_memory
 from ablax.measurements.robustness import shift_error, size_error
 from ablax.measurements.spatial_weights import place_weights
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 from ablax.zoo import heads
 from ablax.zoo.resnet import resnet_cifar
 

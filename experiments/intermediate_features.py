@@ -27,7 +27,7 @@ from ablax.experiment import Budget, Experiment, Inputs
 from ablax.measurements.probe_section import PublishedProbes
 from ablax.measurements.probes import layer_probes
 from ablax.measurements.transfer import transfer
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 from ablax.zoo import alexnet_for
 
 

@@ -31,7 +31,7 @@ from ablax.core import Network, compose, replace
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import AveragePool
 from ablax.measurements.invariance import invariance
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 from ablax.zoo import alexnet_for
 
 

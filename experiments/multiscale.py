@@ -32,7 +32,7 @@ from collections.abc import Callable
 from ablax.core import Chain, Layers, Network, chain
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import MaxPool, Parallel
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 from ablax.zoo import heads, tails
 from ablax.zoo.googlenet import naive, normalized, reduced
 

@@ -44,7 +44,7 @@ from ablax.layers import (
 from ablax.layers.initializers import GLOROT_NORMAL, variance_scaling
 from ablax.measurements.learning_speed import learning_speed
 from ablax.measurements.saturation import SATURATION
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 
 GLOROT_TIMES_4 = variance_scaling(16.0, lambda inputs, outputs: (inputs + outputs) / 2)
 """Glorot's deviation times 4, the reciprocal of a sigmoid's slope at 0."""

@@ -47,10 +47,8 @@ from ablax.layers.initializers import (
 )
 from ablax.measurements.gradient_norms import gradient_norms
 from ablax.measurements.symmetry import symmetry
-from ablax.report.curve_panels import CurvePanels
-from ablax.report.results import Claim
-from ablax.report.section import Section
-from ablax.report.trend import Trend
+from ablax.report.plots import CurvePanels, Trend
+from ablax.report.study import Claim, Section
 
 TOO_LARGE = variance_scaling(4.5, lambda inputs, _: inputs)
 """One and a half times the deviation of He's."""

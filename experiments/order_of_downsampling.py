@@ -37,7 +37,7 @@ from ablax.layers import (
     ReLU,
     SpaceToChannel,
 )
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 
 Reduction = Callable[[int], Chain]
 """From the number of channels c to layers that halve the maps and give 2 c."""

@@ -43,7 +43,7 @@ from ablax.core import (
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import AveragePool, Convolution, MaxPool, ReLU
 from ablax.measurements.robustness import shift_error
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 from ablax.zoo import heads
 
 POOLS = ("pool1", "pool2")

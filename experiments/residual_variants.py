@@ -26,7 +26,7 @@ from collections.abc import Callable
 
 from ablax.core import Network
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
-from ablax.report.results import Claim, Published
+from ablax.report.study import Claim, Published
 from ablax.zoo.register import PUBLISHED
 from ablax.zoo.resnet import (
     BASIC,

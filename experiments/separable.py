@@ -38,7 +38,7 @@ from ablax.layers.convolution import Shift
 from ablax.layers.normalization import normalized
 from ablax.layers.shape import ChannelShuffle
 from ablax.measurements.step_time import step_time
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 from ablax.zoo import heads, tails
 
 GROUPS = 4

@@ -35,7 +35,7 @@ from ablax.core import Layers, Network, chain, replace_kind
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import Convolution, Dense, LocallyConnected, ReLU, Vectorize
 from ablax.measurements.robustness import shift_error
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 
 STRIDES = (1, 2, 2)
 

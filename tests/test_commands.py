@@ -302,7 +302,7 @@ from __future__ import annotations
 import flax.linen as nn
 from ablax.core import insert_after, remove
 from ablax.experiment import Experiment, Inputs
-from ablax.report.results import Claim
+from ablax.report.study import Claim
 from ablax.zoo import alexnet_for
 
 class Twice(nn.Module):

@@ -10,9 +10,7 @@ from ablax.errors import AblaxError
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import ReLU, Tanh
 from ablax.measurements.measurement import Measurement
-from ablax.report.quantity import Quantity
-from ablax.report.results import Claim
-from ablax.report.section import Section
+from ablax.report.study import Claim, Quantity, Section
 from ablax.zoo import lenet5
 
 ABOUT = """A question.

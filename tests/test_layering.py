@@ -262,7 +262,7 @@ def test_levels_count_what_stands_on_what():
         ("src/ablax/analysis/cost.py", "from flax import linen"),
         ("src/ablax/data/sources.py", "def f():\n    import flax"),
         ("src/ablax/data/sources.py", "from ablax.core import Network"),
-        ("src/ablax/report/tables.py", "from ablax.analysis.cost import macs"),
+        ("src/ablax/report/study_tables.py", "from ablax.analysis.cost import macs"),
         ("src/ablax/config.py", "from ablax.data import sources"),
         ("src/ablax/config.py", "from ablax.data.sources import ImageSet"),
         ("src/ablax/training/loop.py", "from ablax.layers import Dense"),

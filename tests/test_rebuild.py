@@ -31,9 +31,9 @@ from ablax.core import Layers, Network, remove
 from ablax.experiment import Experiment
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.measurements.measurement import Measurement
-from ablax.report.quantity import Quantity
-from ablax.report.results import Claim
-from ablax.report.section import Section
+from ablax.report.study import Quantity
+from ablax.report.study import Claim
+from ablax.report.study import Section
 
 
 def network(inputs):

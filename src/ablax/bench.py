@@ -21,8 +21,8 @@ from ablax.finished_runs import finished_runs
 from ablax.measurements.log import RUN_COLUMNS, MeasurementLog
 from ablax.measurements.subject import Subject
 from ablax.rebuild import Facts, study_of
-from ablax.report.csvfile import write_results
-from ablax.report.results import Run, Study, Variant
+from ablax.report.study import Run, Study, Variant
+from ablax.report.study_tables import write_results
 from ablax.results_folder import Identity, ResultsFolder, changes, identity
 from ablax.training.feed import Feed, open_feed, test_images, training_images
 from ablax.training.loop import Moment, Trainer, data_mesh

@@ -13,9 +13,7 @@ from ablax.config import Recipe, with_fields
 from ablax.core import Edit, ImageShape, Network
 from ablax.errors import AblaxError, nearest
 from ablax.measurements.measurement import Measurement
-from ablax.report.quantity import QUANTITIES, Quantity
-from ablax.report.results import Claim, Published, operand
-from ablax.report.section import Section
+from ablax.report.study import QUANTITIES, Claim, Published, Quantity, Section, operand
 
 _SECTIONS = ("Question", "Source", "Prediction")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
-from ablax.report.forms import escape_markdown
 from ablax.report.page import ANSWER
+from ablax.report.tables import escape_markdown
 from ablax.results_folder import stored
 
 _HEAD = """# Experiments

@@ -17,7 +17,7 @@ from ablax.experiment import Experiment
 from ablax.finished_runs import environments, finished_runs
 from ablax.measurements.log import MeasurementLog
 from ablax.report.files import write_atomically
-from ablax.report.results import Study, Variant
+from ablax.report.study import Study, Variant
 from ablax.results_folder import ResultsError, ResultsFolder, Stored, stored
 
 FACTS = "study.json"

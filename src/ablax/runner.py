@@ -13,13 +13,11 @@ from ablax.errors import AblaxError
 from ablax.measurements.log import RUN_COLUMNS
 from ablax.pretraining import pretrained
 from ablax.rebuild import write_facts
-from ablax.report.answer import answer
-from ablax.report.csvfile import write_results
 from ablax.report.files import write_atomically
 from ablax.report.page import write_report
-from ablax.report.results import Study
-from ablax.report.tables import terminal_table
-from ablax.report.verdict import verdict
+from ablax.report.study import Study
+from ablax.report.study_tables import terminal_table, write_results
+from ablax.report.verdict import answer, verdict
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.loop import DivergedError, StoppedError, StopRequest, Tick, fit, graceful_stop
 from ablax.training.metrics import MetricsLog

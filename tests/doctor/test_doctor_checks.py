@@ -32,7 +32,7 @@ from ablax.doctor.units import repeated, units
 from ablax.errors import AblaxError
 from ablax.inspection.machine import Machine
 from ablax.layers import Sigmoid
-from ablax.report.results import Curve
+from ablax.report.study import Curve
 from ablax.training.loop import Judged
 
 

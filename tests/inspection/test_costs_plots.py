@@ -13,7 +13,7 @@ from ablax.inspection.figures import (
     roofline_figure,
 )
 from ablax.inspection.machine import Machine, Point, measure, roofline, roofline_table
-from ablax.report.picture_file import check_file, save
+from ablax.report.figures import check_file, save
 from ablax.zoo import PUBLISHED
 
 MACHINE = Machine("made up", rate=1e9, bandwidth=1e8)

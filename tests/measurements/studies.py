@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ablax.report.results import Curve, Run, Study, Variant
+from ablax.report.study import Curve, Run, Study, Variant
 
 
 def study_of(name: str, names: tuple[str, ...], seeds: int, rows: Iterable[dict]) -> Study:

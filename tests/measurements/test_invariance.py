@@ -33,7 +33,7 @@ from ablax.measurements.invariance_plots import (
 )
 from ablax.measurements.subject import Subject
 from ablax.measurements.transformations import illuminate, rotate, translate
-from ablax.report.results import Curve, Run, Study, Variant
+from ablax.report.study import Curve, Run, Study, Variant
 
 SIZE = 12
 BY_NAME = {t.name: t for t in TRANSFORMATIONS}

@@ -10,7 +10,7 @@ from studies import study_of
 
 from ablax.errors import AblaxError
 from ablax.measurements.learning_speed import epochs_to, learning_speed, speed_table
-from ablax.report.results import Curve
+from ablax.report.study import Curve
 
 
 def curve_of(*errors: float) -> Curve:

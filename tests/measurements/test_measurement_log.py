@@ -14,8 +14,7 @@ from ablax.errors import AblaxError
 from ablax.layers import GlobalAveragePool
 from ablax.measurements.log import MeasurementLog
 from ablax.measurements.measurement import Measurement
-from ablax.report.quantity import Quantity
-from ablax.report.section import Section
+from ablax.report.study import Quantity, Section
 
 
 def measurement(measure, **fields):

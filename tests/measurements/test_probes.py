@@ -30,7 +30,7 @@ from ablax.measurements.probe_section import (
 )
 from ablax.measurements.probes import layer_probes, probed_layers
 from ablax.measurements.subject import Subject
-from ablax.report.results import Study, Variant
+from ablax.report.study import Study, Variant
 
 LAYERS = {1: "s2", 2: "f6"}
 TINY = Network(

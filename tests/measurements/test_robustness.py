@@ -30,7 +30,7 @@ from ablax.measurements.robustness_pictures import (
     size_table,
 )
 from ablax.measurements.subject import Subject
-from ablax.report.results import Study
+from ablax.report.study import Study
 from ablax.zoo import heads
 
 SIZE, BLOB = 16, slice(5, 11)

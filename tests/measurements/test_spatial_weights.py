@@ -20,7 +20,7 @@ from ablax.measurements.spatial_weights import (
     place_weights,
 )
 from ablax.measurements.subject import Subject
-from ablax.report.results import Study
+from ablax.report.study import Study
 from ablax.zoo import heads
 
 SHAPE = (4, 5, 1)

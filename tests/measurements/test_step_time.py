@@ -22,7 +22,7 @@ from ablax.measurements.step_time import (
     step_time_figure,
     step_time_table,
 )
-from ablax.report.results import Study
+from ablax.report.study import Study
 
 SUBJECT = made_subject(
     Network(Layers(), Layers(), Layers(average=GlobalAveragePool(), classifier=Dense(3))), size=4

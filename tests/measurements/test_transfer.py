@@ -24,7 +24,7 @@ from ablax.measurements.probe_transfer_section import (
 )
 from ablax.measurements.subject import Subject
 from ablax.measurements.transfer import fitted, sample, transfer, transferred
-from ablax.report.results import Study, Variant
+from ablax.report.study import Study, Variant
 
 LAYERS = {1: "s2", 2: "f6"}
 TINY = Network(

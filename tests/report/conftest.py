@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablax.report.results import Claim, Curve, Published, Run, Study, Variant
+from ablax.report.study import Claim, Curve, Published, Run, Study, Variant
 
 NAMES = ("full", "without_7", "without_67", "without_34", "without_3467")
 LABELS = ("Full", "Without 7", "Without 6, 7", "Without 3, 4", "Without 3, 4, 6, 7")

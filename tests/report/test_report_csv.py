@@ -13,9 +13,9 @@ from hypothesis import strategies as some
 
 from ablax import files as atomic
 from ablax.errors import ReportError
-from ablax.report.csvfile import COLUMNS, read_results, result_rows, summary_csv, write_results
-from ablax.report.results import Variant
 from ablax.report.statistics import comparisons_with_baseline
+from ablax.report.study import Variant
+from ablax.report.study_tables import COLUMNS, read_results, result_rows, summary_csv, write_results
 
 
 def test_results_have_the_promised_columns_first(study, tmp_path):

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablax.errors import ReportError
-from ablax.report.curve_panels import CurvePanels, spread
-from ablax.report.results import Curve
+from ablax.report.plots import CurvePanels, spread
+from ablax.report.study import Curve
 
 PANELS = {
     "dense": ("full", "without_7", "never_run"),

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from ablax.errors import ReportError
-from ablax.report.flatness import flattened, mean_curve, variant_flatness
-from ablax.report.results import Curve
+from ablax.report.statistics import flattened, mean_curve, variant_flatness
+from ablax.report.study import Curve
 
 
 def curve(losses) -> Curve:

@@ -16,22 +16,29 @@ import numpy as np
 import pytest
 
 from ablax.errors import ReportError
-from ablax.report.content import Heading, blocks, limits, sources
-from ablax.report.drawing import look, wrapped
-from ablax.report.flatness import variant_flatness
-from ablax.report.forms import signed
-from ablax.report.page import html_page, markdown_page, write_report
-from ablax.report.pictures import PICTURES, render
+from ablax.report.figures import look, wrapped
+from ablax.report.page import (
+    Heading,
+    blocks,
+    html_page,
+    limits,
+    markdown_page,
+    sources,
+    write_report,
+)
 from ablax.report.plots import (
     OWN_INTERVALS,
+    PICTURES,
     costs_figure,
     curves_figure,
     drops_figure,
     errors_figure,
+    render,
 )
-from ablax.report.results import Claim
-from ablax.report.statistics import comparisons_with_baseline, summary
-from ablax.report.tables import SMALL_LOSS_NOTE, TRAINING_NOTE
+from ablax.report.statistics import comparisons_with_baseline, summary, variant_flatness
+from ablax.report.study import Claim
+from ablax.report.study_tables import SMALL_LOSS_NOTE, TRAINING_NOTE
+from ablax.report.tables import signed
 from ablax.report.verdict import verdict
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from ablax.errors import ReportError
-from ablax.report.results import Curve
 from ablax.report.statistics import (
     comparison,
     comparisons_with_baseline,
@@ -22,6 +21,7 @@ from ablax.report.statistics import (
     paired_values,
     summary,
 )
+from ablax.report.study import Curve
 
 ERRORS = some.lists(
     some.floats(0, 100, allow_subnormal=False).map(lambda v: round(v, 3)), min_size=3, max_size=9

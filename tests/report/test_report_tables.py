@@ -10,14 +10,14 @@ import rich.console
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ablax.report.forms import Column, Table, as_html, as_markdown, number, scaled, signed
-from ablax.report.tables import (
+from ablax.report.study_tables import (
     flatness_table,
     main_table,
     published_table,
     redrawn_table,
     terminal_table,
 )
+from ablax.report.tables import Column, Table, as_html, as_markdown, number, scaled, signed
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ablax.report.plots import Trend
 from ablax.report.statistics import summary
-from ablax.report.trend import Trend
 
 SERIES = {
     "one": {1.0: "full", 2.0: "without_7", 8.0: "never_run"},
@@ -39,7 +39,7 @@ def test_a_report_holds_the_picture_of_a_section(study, tmp_path):
     from dataclasses import replace
 
     from ablax.report.page import write_report
-    from ablax.report.section import Section
+    from ablax.report.study import Section
 
     picture = Trend("by_depth", "Error by depth", "layers", SERIES, (("test_error",),)).picture
     section = Section("Depth", "What was done.", (picture,))

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ablax.report.answer import answer, answer_json
-from ablax.report.quantity import Quantity
-from ablax.report.results import Claim
 from ablax.report.statistics import paired_values
-from ablax.report.verdict import forecast, verdict
+from ablax.report.study import Claim, Quantity
+from ablax.report.verdict import answer, answer_json, forecast, verdict
 
 
 def with_errors(study, errors):

@@ -39,7 +39,7 @@ def doctor(
     from ablax.doctor.finding import Finding
     from ablax.doctor.opening import open_patient
     from ablax.doctor.page import advice, findings_table, summary, write_page
-    from ablax.report.forms import as_rich
+    from ablax.report.tables import as_rich
     from ablax.training.loop import set_up
 
     set_up()

@@ -92,7 +92,7 @@ def inspect(
     from ablax.analysis.maximization import Ascent
     from ablax.errors import AblaxError
     from ablax.inspection.pictures import chosen_layers
-    from ablax.report.picture_file import save
+    from ablax.report.figures import save
     from ablax.training.loop import set_up
 
     if not pictures and data is None and set(only) - {*_WITHOUT_PICTURES}:

@@ -19,7 +19,7 @@ def plot_errors(
         data: Whose errors: of ImageNet or of CIFAR-10.
     """
     from ablax.inspection.figures import errors_figure
-    from ablax.report.picture_file import save
+    from ablax.report.figures import save
 
     save(errors_figure(data), file)
     print(file)

@@ -26,11 +26,9 @@ def report(
 
     from ablax import discovery
     from ablax.rebuild import rebuild
-    from ablax.report.answer import answer
-    from ablax.report.csvfile import write_results
     from ablax.report.page import write_report
-    from ablax.report.tables import terminal_table
-    from ablax.report.verdict import verdict
+    from ablax.report.study_tables import terminal_table, write_results
+    from ablax.report.verdict import answer, verdict
     from ablax.results_folder import stored
 
     _, question = discovery.experiment(experiment or stored(folder).experiment)

@@ -28,7 +28,7 @@ def roofline(
     from ablax.inspection.cost import case
     from ablax.inspection.machine import measure, roofline, roofline_table
     from ablax.inspection.tables import written
-    from ablax.report.picture_file import save
+    from ablax.report.figures import save
 
     chosen = case(network, image_size, batch)
     machine = measure(repeats=repeats)

@@ -75,7 +75,7 @@ def table(
 def _draw(chosen: Case, convention: Convention, file: Path) -> None:
     from ablax.inspection.cost import network_cost
     from ablax.inspection.figures import depth_figure
-    from ablax.report.picture_file import save
+    from ablax.report.figures import save
 
     rows = network_cost(chosen, convention, softmax=convention.name == "lecture")
     save(depth_figure(chosen, rows, convention), file)

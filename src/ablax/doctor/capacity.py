@@ -13,8 +13,8 @@ from ablax.doctor.history import History
 from ablax.doctor.patient import Patient
 from ablax.doctor.short_training import compile_training
 from ablax.errors import AblaxError
-from ablax.report.flatness import flattened
-from ablax.report.results import Curve
+from ablax.report.statistics import flattened
+from ablax.report.study import Curve
 
 IMAGES = 256
 BATCH = 64
@@ -31,7 +31,7 @@ CHECK = "capacity"
 def capacity(patient: Patient, history: History | None = None) -> Finding:
     """Of a finished run its curve; else whether the network learns 256 images by heart.
 
-    A run is sick if its training loss is flat (`ablax.report.flatness`) and the error of its last
+    A run is sick if its training loss is flat (`ablax.report.statistics`) and the error of its last
     weights on training images, without augmentation, is surely (95 %) above `ENOUGH`; healthy if
     it is not above. If the loss still falls, it cannot be told.
 

@@ -6,7 +6,7 @@ import math
 
 from ablax.doctor.finding import Finding
 from ablax.doctor.history import History
-from ablax.report.results import Curve
+from ablax.report.study import Curve
 
 CHECK = "divergence"
 

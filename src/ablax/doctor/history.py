@@ -11,7 +11,7 @@ from ablax.doctor.trained import Trained
 from ablax.errors import AblaxError
 from ablax.finished_runs import finished_run
 from ablax.measurements.log import RUN_COLUMNS
-from ablax.report.results import Curve
+from ablax.report.study import Curve
 from ablax.results_folder import ResultsFolder
 from ablax.training.checkpoint import Restored, close, open_checkpoints, restore
 from ablax.training.loop import Judged, Trainer

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from ablax.doctor.finding import Finding
 from ablax.doctor.plots import FIGURES
-from ablax.report.content import Block, Heading, Items, Paragraph
-from ablax.report.drawing import settings
+from ablax.report.figures import settings
 from ablax.report.files import write_atomically
-from ablax.report.forms import Column, Table, sentence
-from ablax.report.page import PLOTS, html_page, markdown_page
-from ablax.report.results import Study
-from ablax.report.section import Picture
+from ablax.report.page import PLOTS, Block, Heading, Items, Paragraph, html_page, markdown_page
+from ablax.report.study import Picture, Study
+from ablax.report.tables import Column, Table, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from ablax.doctor import divergence, gradient_flow, learning_rate, units
 from ablax.doctor.finding import Finding
-from ablax.report.drawing import COLORS, WIDTH, blank, logarithmic, settings, write_caption
-from ablax.report.forms import sentence
+from ablax.report.figures import COLORS, WIDTH, blank, logarithmic, settings, write_caption
+from ablax.report.tables import sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ablax.draw_layers import contrast, convolutions, nonlinearities, translation
 from ablax.draw_layers.sheet import save
-from ablax.report.drawing import settings
+from ablax.report.figures import settings
 
 PICTURES: dict[str, Callable[[], Figure]] = {
     "convolution": convolutions.example,

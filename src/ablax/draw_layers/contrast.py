@@ -16,7 +16,7 @@ from ablax.layers.normalization import (
     subtract_local_mean,
 )
 from ablax.layers.pooling import average_pool
-from ablax.report.drawing import WIDTH, blank, write_caption
+from ablax.report.figures import WIDTH, blank, write_caption
 
 EDGE = jnp.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 

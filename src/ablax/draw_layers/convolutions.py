@@ -21,7 +21,7 @@ from ablax.layers.textbook import (
     discrete_convolution,
     moving_average,
 )
-from ablax.report.drawing import WIDTH, blank, write_caption
+from ablax.report.figures import WIDTH, blank, write_caption
 
 LECTURE = jnp.array([[0.0, 80, 40], [20, 40, 0], [0, 0, 40]])
 KERNEL = jnp.array([[0, 0.25], [0.5, 1]])

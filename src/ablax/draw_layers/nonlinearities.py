@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from ablax.draw_layers.sheet import BLUE, ORANGE
 from ablax.layers import activation
-from ablax.report.drawing import WIDTH, blank
+from ablax.report.figures import WIDTH, blank
 
 Nonlinearity = Callable[[Float[Array, "n"]], Float[Array, "n"]]
 

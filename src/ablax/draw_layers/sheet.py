@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from ablax.report.drawing import COLORS
+from ablax.report.figures import COLORS
 
 BLUE, ORANGE, GREEN = COLORS[1], COLORS[2], COLORS[3]
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "white", ORANGE])

@@ -16,7 +16,7 @@ from ablax.draw_layers.sheet import BLUE, GREEN, ORANGE, numbers, pixels
 from ablax.layers.activation import relu
 from ablax.layers.convolution import convolution
 from ablax.layers.pooling import average_pool, bins_along, max_pool, min_pool
-from ablax.report.drawing import COLORS, WIDTH, blank, write_caption
+from ablax.report.figures import COLORS, WIDTH, blank, write_caption
 
 Images = Float[Array, "N H W C"]
 Maps = Float[Array, "N H2 W2 F"]

@@ -22,8 +22,7 @@ from ablax.analysis.receptive_field import ReceptiveField, Span, receptive_field
 from ablax.core import ImageShape, Network, abstract_variables, features
 from ablax.errors import AblaxError, nearest
 from ablax.inspection.tables import Cell, Table, written
-from ablax.report.drawing import COLORS, blank, settings, write_caption
-from ablax.report.picture_file import FORMS, save
+from ablax.report.figures import COLORS, FORMS, blank, save, settings, write_caption
 from ablax.zoo import find
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ablax.analysis.cost import Convention, CostRow, fold
 from ablax.errors import AblaxError
 from ablax.inspection.cost import Case
 from ablax.inspection.machine import Machine, Point
-from ablax.report.drawing import (
+from ablax.report.figures import (
     COLORS,
     WIDTH,
     blank,

@@ -39,7 +39,7 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError, nearest
 from ablax.inspection.tables import Table
-from ablax.report.drawing import COLORS, blank, settings, wrapped, write_caption
+from ablax.report.figures import COLORS, blank, settings, wrapped, write_caption
 from ablax.weights.load import Foreign
 from ablax.weights.preprocessing import Preprocessing
 from ablax.zoo import find

@@ -16,7 +16,7 @@ from ablax.measurements.transformations import (
     scale,
     translate,
 )
-from ablax.report.quantity import Row
+from ablax.report.study import Row
 
 
 @dataclass(frozen=True)

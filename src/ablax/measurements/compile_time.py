@@ -19,10 +19,8 @@ from ablax.layers import Residual
 from ablax.layers.loops import fold
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.forms import Column, Table, number
-from ablax.report.quantity import Quantity, Row
-from ablax.report.results import Study
-from ablax.report.section import Section
+from ablax.report.study import Quantity, Row, Section, Study
+from ablax.report.tables import Column, Table, number
 
 NAME = "compile_time"
 BLOCKS = (Residual, Chain)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ablax.report.results import Study
+from ablax.report.study import Study
 
 
 def distortions(recipe: Mapping[str, object], changes: Iterable[str] = ()) -> str:

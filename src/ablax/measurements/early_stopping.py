@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ablax.report.quantity import Row
+from ablax.report.study import Row
 
 
 class StoppingPoint(NamedTuple):

@@ -23,8 +23,7 @@ from ablax.layers.blocks import DenselyConnected
 from ablax.measurements.feature_reuse_pictures import NAME, reuse_figure
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Quantity, Row
-from ablax.report.section import Picture, Section
+from ablax.report.study import Picture, Quantity, Row, Section
 
 INPUT = "input"
 """What a block's own input is called among the sources."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from ablax.report.drawing import WIDTH, blank, settings, where, wrapped, write_caption
-from ablax.report.quantity import Row
-from ablax.report.results import Study
+from ablax.report.figures import WIDTH, blank, settings, where, wrapped, write_caption
+from ablax.report.study import Row, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,8 +21,7 @@ from ablax.measurements.generalization_pictures import (
 )
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Quantity, Row
-from ablax.report.section import Picture, Section
+from ablax.report.study import Picture, Quantity, Row, Section
 
 
 def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:

@@ -6,12 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from ablax.measurements.early_stopping import stopping_point
-from ablax.report.curve_panels import mean_and_range
-from ablax.report.drawing import COLORS, WIDTH, blank, settings, where, wrapped, write_caption
-from ablax.report.forms import NOTHING, Column, Table, number, spread
-from ablax.report.results import Study
-from ablax.report.section import Picture
+from ablax.report.figures import COLORS, WIDTH, blank, settings, where, wrapped, write_caption
+from ablax.report.plots import mean_and_range
 from ablax.report.statistics import deviation, mean
+from ablax.report.study import Picture, Study
+from ablax.report.tables import NOTHING, Column, Table, number, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from ablax.core import Network, gradients, leaves_by_path, paths
 from ablax.measurements.gradient_pictures import NAME, Panels, section
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Quantity, Row
+from ablax.report.study import Quantity, Row
 
 IMAGES = 128
 """Training images of the loss."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablax.report.drawing import (
+from ablax.report.figures import (
     COLORS,
     WIDTH,
     blank,
@@ -19,11 +19,9 @@ from ablax.report.drawing import (
     wrapped,
     write_caption,
 )
-from ablax.report.forms import Column, Table, number, signed
-from ablax.report.quantity import Row
-from ablax.report.results import Study
-from ablax.report.section import Picture, Section
 from ablax.report.statistics import deviation, mean
+from ablax.report.study import Picture, Row, Section, Study
+from ablax.report.tables import Column, Table, number, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

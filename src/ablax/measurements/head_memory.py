@@ -15,10 +15,8 @@ from ablax.analysis.cost import USUAL, cost
 from ablax.core import ImageShape, Network, abstract_variables
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.forms import Column, Table, number, scaled
-from ablax.report.quantity import Row
-from ablax.report.results import Study
-from ablax.report.section import Section
+from ablax.report.study import Row, Section, Study
+from ablax.report.tables import Column, Table, number, scaled
 
 NAME = "head_memory"
 BYTES = 4

@@ -25,8 +25,7 @@ from ablax.measurements.invariance_plots import (
 )
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Quantity, Row
-from ablax.report.section import Picture, Section
+from ablax.report.study import Picture, Quantity, Row, Section
 
 LAW = (
     "Every image x of a fixed sample of the test images, evenly spaced, is transformed by growing "

@@ -10,10 +10,10 @@ import numpy as np
 
 from ablax.measurements.amounts import Transformation, values_of
 from ablax.measurements.distortions import distortions_of
-from ablax.report.drawing import COLORS, LINES, blank, settings, where, write_caption
-from ablax.report.forms import Column, Table, spread
-from ablax.report.results import Study
+from ablax.report.figures import COLORS, LINES, blank, settings, where, write_caption
 from ablax.report.statistics import deviation, mean
+from ablax.report.study import Study
+from ablax.report.tables import Column, Table, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from ablax.errors import AblaxError
-from ablax.report.curve_panels import CurvePanels
-from ablax.report.forms import NOTHING, Column, Table, number, spread
-from ablax.report.results import Curve, Study
-from ablax.report.section import Section
+from ablax.report.plots import CurvePanels
 from ablax.report.statistics import deviation, mean
+from ablax.report.study import Curve, Section, Study
+from ablax.report.tables import NOTHING, Column, Table, number, spread
 
 NOT_REACHED = "not reached"
 

@@ -10,7 +10,7 @@ from typing import Any
 from ablax.errors import AblaxError
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Row
+from ablax.report.study import Row
 from ablax.training.metrics import MetricsLog, read_metrics, write_csv
 
 RUN_COLUMNS = ("variant", "seed")

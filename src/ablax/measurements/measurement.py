@@ -8,8 +8,7 @@ from types import MappingProxyType
 
 from ablax.errors import AblaxError
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Quantity, Row
-from ablax.report.section import Section
+from ablax.report.study import Quantity, Row, Section
 from ablax.training.loop import Moment
 
 

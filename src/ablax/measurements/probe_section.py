@@ -9,11 +9,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ablax.report.drawing import COLORS, WIDTH, blank, settings, where, write_caption
-from ablax.report.forms import NOTHING, Column, Table, number, sentence, spread
-from ablax.report.results import Study
-from ablax.report.section import Picture, Section
+from ablax.report.figures import COLORS, WIDTH, blank, settings, where, write_caption
 from ablax.report.statistics import deviation, mean
+from ablax.report.study import Picture, Section, Study
+from ablax.report.tables import NOTHING, Column, Table, number, sentence, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,10 +14,9 @@ from ablax.measurements.probe_section import (
     draw_layers,
     name_ends,
 )
-from ablax.report.drawing import WIDTH, blank, settings, where, write_caption
-from ablax.report.forms import NOTHING, Column, Table, number, sentence
-from ablax.report.results import Study
-from ablax.report.section import Picture, Section
+from ablax.report.figures import WIDTH, blank, settings, where, write_caption
+from ablax.report.study import Picture, Section, Study
+from ablax.report.tables import NOTHING, Column, Table, number, sentence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

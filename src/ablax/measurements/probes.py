@@ -14,7 +14,7 @@ from ablax.measurements.measurement import Measurement
 from ablax.measurements.probe_classifiers import Classifier, places, probe
 from ablax.measurements.probe_section import PublishedProbes, probe_section
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Quantity, Row
+from ablax.report.study import Quantity, Row
 
 PIXELS = "pixels"
 """What stands in the column `layer` for the image itself, at depth 0."""

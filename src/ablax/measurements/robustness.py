@@ -28,8 +28,7 @@ from ablax.measurements.robustness_pictures import (
 )
 from ablax.measurements.subject import Subject
 from ablax.measurements.transformations import Border, Levels, translate
-from ablax.report.quantity import Quantity, Row
-from ablax.report.section import Section
+from ablax.report.study import Quantity, Row, Section
 
 Pixels = Float[np.ndarray, "N H W C"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ablax.measurements.distortions import distortions_of
-from ablax.report.drawing import (
+from ablax.report.figures import (
     WIDTH,
     blank,
     logarithmic,
@@ -20,10 +20,9 @@ from ablax.report.drawing import (
     wrapped,
     write_caption,
 )
-from ablax.report.forms import NOTHING, Column, Table, number, spread
-from ablax.report.results import Study
-from ablax.report.section import Picture
 from ablax.report.statistics import deviation, mean
+from ablax.report.study import Picture, Study
+from ablax.report.tables import NOTHING, Column, Table, number, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

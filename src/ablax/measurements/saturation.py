@@ -28,7 +28,7 @@ from ablax.layers import (
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.saturation_pictures import NAME, section
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Quantity, Row
+from ablax.report.study import Quantity, Row
 
 IMAGES = 256
 """Test images whose responses are judged."""

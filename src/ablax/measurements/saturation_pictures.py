@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablax.report.drawing import (
-    COLORS,
-    WIDTH,
-    blank,
-    look,
-    settings,
-    where,
-    wrapped,
-    write_caption,
-)
-from ablax.report.forms import NOTHING, Column, Table, spread
-from ablax.report.quantity import Row
-from ablax.report.results import Study, Variant
-from ablax.report.section import Picture, Section
+from ablax.report.figures import COLORS, WIDTH, blank, look, settings, where, wrapped, write_caption
 from ablax.report.statistics import deviation, mean
+from ablax.report.study import Picture, Row, Section, Study, Variant
+from ablax.report.tables import NOTHING, Column, Table, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -28,7 +28,7 @@ from ablax.measurements.gradient_norms import gradient_norms, kernel_norms, outp
 from ablax.measurements.gradient_pictures import Panels
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Row
+from ablax.report.study import Row
 
 IMAGES = 128
 """Training images of the loss."""

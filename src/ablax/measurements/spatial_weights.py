@@ -20,10 +20,8 @@ from ablax.errors import AblaxError
 from ablax.layers.heads import PixelMixture, SpatialWeights
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.drawing import WIDTH, blank, settings, where, wrapped, write_caption
-from ablax.report.quantity import Quantity, Row
-from ablax.report.results import Study
-from ablax.report.section import Picture, Section
+from ablax.report.figures import WIDTH, blank, settings, where, wrapped, write_caption
+from ablax.report.study import Picture, Quantity, Row, Section, Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

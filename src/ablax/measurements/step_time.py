@@ -15,11 +15,9 @@ from jaxtyping import Array, Float, Int32
 from ablax.core import Network
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.drawing import WIDTH, blank, logarithmic, look, settings, where, write_caption
-from ablax.report.forms import Column, Table, number, scaled
-from ablax.report.quantity import Quantity, Row
-from ablax.report.results import Study, Variant
-from ablax.report.section import Picture, Section
+from ablax.report.figures import WIDTH, blank, logarithmic, look, settings, where, write_caption
+from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
+from ablax.report.tables import Column, Table, number, scaled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,11 +10,9 @@ from jaxtyping import Float
 from ablax.core import leaves_by_path, paths
 from ablax.measurements.measurement import Measurement
 from ablax.measurements.subject import Subject
-from ablax.report.forms import Column, Table, number
-from ablax.report.quantity import Quantity, Row
-from ablax.report.results import Study
-from ablax.report.section import Section
 from ablax.report.statistics import mean
+from ablax.report.study import Quantity, Row, Section, Study
+from ablax.report.tables import Column, Table, number
 
 NAME = "symmetry"
 TOLERANCE = 1e-6

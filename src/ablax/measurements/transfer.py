@@ -23,7 +23,7 @@ from ablax.measurements.probe_section import PublishedProbes
 from ablax.measurements.probe_transfer_section import transfer_section
 from ablax.measurements.probes import PIXELS, check_layers, error_where, layer_features
 from ablax.measurements.subject import Subject
-from ablax.report.quantity import Quantity, Row
+from ablax.report.study import Quantity, Row
 
 
 def transfer(

@@ -1,260 +1,168 @@
-"""What the tables of a report say; their forms are in `forms`."""
+"""A table as a value, its numbers as text, and its forms: Markdown, HTML, terminal.
+
+The same figures as numbers for a program are in `csvfile`.
+"""
 
 from __future__ import annotations
 
+import html
 import math
-from typing import TYPE_CHECKING
-
-from ablax.report.flatness import FLAT_WITHIN, VariantFlatness, variant_flatness
-from ablax.report.forms import (
-    NOTHING,
-    Column,
-    Table,
-    as_rich,
-    number,
-    scaled,
-    sentence,
-    signed,
-    spread,
-)
-from ablax.report.results import Study
-from ablax.report.statistics import Comparison, Summary, comparisons_with_baseline, summary
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import rich.table
 
 
-TRAINING_NOTE = (
-    "Training loss and training error are taken with dropout and distortions on: they cannot be "
-    "compared between variants with different dropout (removing a dense layer removes its dropout)."
-)
-"""Stands wherever training figures of several variants stand together."""
-
-SMALL_LOSS_NOTE = (
-    "A loss of a few hundredths can be flat by this law and still move by a large part of itself."
-)
+NOTHING = "–"
+"""Stands where a number is not defined."""
 
 
-def difference_text(compared: Comparison | None) -> str:
-    """`+1.23 [+0.40, +2.06]`: a mean paired difference and its interval."""
-    if compared is None or not math.isfinite(compared.difference):
+@dataclass(frozen=True)
+class Column:
+    """A heading and the side its cells lean to."""
+
+    heading: str
+    align: Literal["left", "right"] = "right"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, with a title above and notes below.
+
+    Args:
+        title: What the table shows.
+        columns: The headings.
+        rows: As many cells as there are columns.
+        notes: What a reader must know to read it.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def number(value: float | int, digits: int = 2) -> str:
+    """A number with thousands separated and a true minus sign; a dash when it is not finite.
+
+    Example:
+        >>> number(1234567, 0), number(-0.5, 1), number(math.nan)
+        ('1,234,567', '−0.5', '–')
+    """
+    if not math.isfinite(value):
         return NOTHING
-    text = signed(compared.difference)
-    if compared.interval is None:
-        return f"{text} [{NOTHING}]"
-    return f"{text} [{signed(compared.interval.low)}, {signed(compared.interval.high)}]"
+    text = f"{value:,.{digits}f}"
+    # what rounds to zero has no sign
+    text = text.lstrip("-") if not text.strip("-0.,") else text
+    return text.replace("-", "−")
 
 
-def runs_text(line: Summary) -> str:
-    """How many runs count, and how many did not come to their end."""
-    return f"{line.n} ({line.diverged} diverged)" if line.diverged else str(line.n)
+def signed(value: float, digits: int = 2) -> str:
+    """As `number`, with a plus sign before what is above zero.
+
+    Example:
+        >>> signed(1.234), signed(-1.0, 1), signed(0.0)
+        ('+1.23', '−1.0', '0.00')
+    """
+    text = number(value, digits)
+    return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
-def interval_note(study: Study) -> str:
-    """What the brackets mean, for the number of comparisons this study makes."""
-    others = len(study.variants) - 1
-    if others < 1:
-        return "There is no other variant to compare with."
-    together = f", the {others} of them together (Bonferroni)" if others > 1 else ""
-    return (
-        f"Brackets: 95 % confidence interval of the mean difference paired by seed{together}, "
-        "Student's t; it covers seeds, not test images. No interval for one seed."
+def scaled(count: float | int) -> str:
+    """A count with three digits and a unit of thousand, million or (G) thousand million.
+
+    Example:
+        >>> scaled(724_406_816), scaled(61_706), scaled(950), scaled(16_000_000)
+        ('724 M', '61.7 k', '950', '16.0 M')
+    """
+    if not math.isfinite(count):
+        return NOTHING
+    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        # 999,950 rounds to 1,000 of its unit: it belongs to the next
+        if abs(count) >= 0.9995 * factor:
+            size = abs(count) / factor
+            digits = 2 if size < 9.995 else 1 if size < 99.95 else 0
+            return number(count / factor, digits) + unit
+    return number(count, 0)
+
+
+def spread(middle: float, sd: float, digits: int = 2) -> str:
+    """`mean ± standard deviation`, the latter a dash when there is none."""
+    return f"{number(middle, digits)} ± {number(sd, digits)}" if math.isfinite(middle) else NOTHING
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter and a full stop, where it has none; nothing stays nothing.
+
+    Example:
+        >>> sentence("the whole network errs on 18.1 %"), sentence("Why?"), sentence(" ")
+        ('The whole network errs on 18.1 %.', 'Why?', '')
+    """
+    text = text.strip()
+    closed = text.rstrip("\"')”’").endswith((".", "!", "?", "…"))
+    return text[:1].upper() + text[1:] + ("" if closed or not text else ".")
+
+
+def as_markdown(table: Table) -> str:
+    r"""The table in Markdown, its notes below; no title.
+
+    Example:
+        >>> print(as_markdown(Table("t", (Column("a", "left"), Column("b")), (("x|y", "1"),))))
+        | a | b |
+        | :-- | --: |
+        | x\|y | 1 |
+    """
+    rule = [":--" if column.align == "left" else "--:" for column in table.columns]
+    lines = [[column.heading for column in table.columns], rule, *map(list, table.rows)]
+    text = ["| " + " | ".join(_markdown_cell(cell) for cell in line) + " |" for line in lines]
+    return "\n".join([*text, *(f"\n{escape_markdown(note)}" for note in table.notes)])
+
+
+def _markdown_cell(cell: str) -> str:
+    return cell if cell in (":--", "--:") else escape_markdown(cell).replace("|", "\\|")
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no line breaks."""
+    for mark in "\\`*_[]":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def as_html(table: Table) -> str:
+    """The table in HTML inside a frame that scrolls sideways on a narrow screen."""
+    head = "".join(
+        f'<th scope="col" class="{column.align}">{html.escape(column.heading)}</th>'
+        for column in table.columns
     )
-
-
-def main_table(study: Study) -> Table:
-    """A row a variant: what it costs, what it errs, how far it is from the baseline."""
-    base = study.variant(study.baseline)
-    compared = comparisons_with_baseline(study)
-    cut = mostly_cut(study)
-    several = len(study.variants) > 1
-    rows = []
-    for variant in study.variants:
-        line = summary(study, variant.name)
-        against = compared.get(variant.name)
-        removed = _removed(base.parameters, variant.parameters, variant.name == base.name)
-        rows.append(
-            (
-                variant.label,
-                number(variant.parameters, 0),
-                scaled(variant.macs),
-                *([removed] if cut else []),
-                spread(line.error, line.error_sd),
-                runs_text(line),
-                *([difference_text(against)] if several else []),
-                *([number(against.correlation) if against else NOTHING] if several else []),
-                number(line.train_loss, 3),
-                number(line.seconds, 1),
-            )
-        )
-    lost = any(not run.counts for run in study.runs)
-    headings = (
-        *("Parameters", "MACs", *(["Parameters removed"] if cut else []), "Test error, %", "n"),
-        *([f"Increase over {base.label}, points", "r"] if several else []),
-        *("Training loss", "Seconds a run"),
-    )
-    again = f"r: measured correlation of the errors with those of {base.label}, seed by seed. "
-    return Table(
-        title="What each variant costs and errs",
-        columns=(Column("Variant", "left"), *(Column(heading) for heading in headings)),
-        rows=tuple(rows),
-        notes=(
-            "Test error: last epoch, mean ± standard deviation over n seeds."
-            + (" Diverged runs are left out, which flatters their variant." if lost else ""),
-            interval_note(study),
-            f"{again if several else ''}MACs: multiply-accumulates of one image forward.",
-            TRAINING_NOTE,
-        ),
-    )
-
-
-def published_table(study: Study) -> Table:
-    """Our increases of error and parameters removed beside those that were published."""
-    base = study.variant(study.baseline)
-    compared = comparisons_with_baseline(study)
-    full = study.full_size_parameters
-    cut = mostly_cut(study)
-    columns = [Column("Variant", "left")]
-    if cut:
-        columns += [Column("Removed here"), Column("Removed at full size")]
-    columns += [Column(f"Removed, {p.name}") for p in study.published if p.parameters_removed]
-    columns += [Column("Increase, points, here")]
-    columns += [Column(f"Increase, {p.unit}, {p.name}") for p in study.published]
-    rows = []
-    for variant in study.variants:
-        if variant.name == base.name:
-            continue
-        name = variant.name
-        known = name in full and base.name in full
-        cells = [variant.label]
-        if cut:
-            cells += [_removed(base.parameters, variant.parameters)]
-            cells += [_removed(full[base.name], full[name]) if known else NOTHING]
-        cells += [
-            scaled(p.parameters_removed.get(name, math.nan))
-            for p in study.published
-            if p.parameters_removed
+    lines = []
+    for row in table.rows:
+        cells = [
+            f'<td class="{column.align}">{html.escape(cell)}</td>'
+            for column, cell in zip(table.columns, row, strict=True)
         ]
-        cells += [difference_text(compared[name])]
-        cells += [signed(p.drops.get(name, math.nan), 1) for p in study.published]
-        rows.append(tuple(cells))
-    notes = [f"Here: test error, {study.recipe_name}. {interval_note(study)}"]
-    notes += [
-        f"{sentence(f'{p.name}: {p.measure}')} {sentence(p.note)}".strip() for p in study.published
-    ]
-    return Table("The published figures beside ours", tuple(columns), tuple(rows), tuple(notes))
-
-
-def flatness_table(study: Study) -> Table:
-    """A row a variant: how far its training loss still moved when training ended."""
-    rows = []
-    for variant in study.variants:
-        flat = variant_flatness(study, variant.name)
-        law = flat.mean
-        moved = f"{number(law.fall)} ± {number(law.noise)}"
-        rows.append(
-            (
-                variant.label,
-                moved if math.isfinite(law.fall) else NOTHING,
-                number(law.relative_fall, 1),
-                f"{flat.flat_runs} of {flat.n}",
-                flatness_words(flat),
-            )
-        )
-    headings = (
-        "Fall in the last fifth, % of the whole fall",
-        "The same, % of the loss itself",
-        "Runs flat",
-    )
-    return Table(
-        title="Has the training loss flattened?",
-        columns=(
-            Column("Variant", "left"),
-            *(Column(heading) for heading in headings),
-            Column("Finding", "left"),
-        ),
-        rows=tuple(rows),
-        notes=(
-            "Law: a straight line through the mean training loss of the last fifth of the epochs "
-            f"moves by less than {FLAT_WITHIN:g} % of the whole fall since the first epoch"
-            f"{_chance_words(study)}, and so does its standard error (after ±); more than half of "
-            "the runs obey it alone. A loss also flattens because the learning rate is lowered to "
-            "zero.",
-            SMALL_LOSS_NOTE,
-        ),
+        cells[0] = f'<th scope="row">{html.escape(row[0])}</th>'
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    notes = "".join(f"<p class='note'>{html.escape(note)}</p>" for note in table.notes)
+    body = "\n".join(lines)
+    return (
+        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>\n{notes}"
     )
 
 
-def _chance_words(study: Study) -> str:
-    if study.classes is None:
-        return ""
-    guessing = f"ln({study.classes}) = {number(math.log(study.classes))}"
-    return f" (or from {guessing}, the loss of guessing, where the first epoch was worse)"
+def as_rich(table: Table) -> rich.table.Table:
+    """The table for the terminal."""
+    import rich.markup
+    import rich.table
 
-
-def flatness_words(flat: VariantFlatness) -> str:
-    """The finding of one variant in a few words."""
-    if flat.mean.flat and not flat.flat:
-        return "not in most runs"
-    return flat.mean.reason
-
-
-def redrawn_table(study: Study) -> Table:
-    """A row a variant: what was taken out, and which parameters start from other weights."""
-    rows = tuple(
-        (variant.label, _names(variant.removed_layers), _names(variant.redrawn))
-        for variant in study.variants
-        if variant.removed_layers or variant.redrawn
+    shown = rich.table.Table(
+        title=rich.markup.escape(table.title),
+        caption=rich.markup.escape(" ".join(table.notes)) or None,
     )
-    return Table(
-        title="What was removed and what was redrawn",
-        columns=tuple(Column(h, "left") for h in ("Variant", "Removed layers", "Redrawn")),
-        rows=rows,
-        notes=(
-            "All other parameters start bit-equal to the baseline's of the same seed. Redrawn "
-            "ones have another shape, so they start from other numbers.",
-        ),
-    )
-
-
-def changes_table(study: Study) -> Table:
-    """A row a variant: the fields of the recipe in which it differs from the other variants."""
-    rows = tuple((variant.label, _names(variant.changes)) for variant in study.variants)
-    return Table(
-        title="What the variants change in the recipe",
-        columns=(Column("Variant", "left"), Column("Fields", "left")),
-        rows=rows,
-    )
-
-
-def _names(names: tuple[str, ...]) -> str:
-    return ", ".join(names) if names else NOTHING
-
-
-def mostly_cut(study: Study) -> bool:
-    """Whether most variants remove layers, so that the parameters they remove are of interest."""
-    others = [variant for variant in study.variants if variant.name != study.baseline]
-    return 2 * sum(bool(variant.removed_layers) for variant in others) > len(others)
-
-
-def _removed(before: int, after: int, baseline: bool = False) -> str:
-    if baseline:
-        return NOTHING
-    removed = before - after
-    # some ablations make the next layer larger: those remove less than nothing
-    share = f" ({number(100 * removed / before, 0)} %)" if before else ""
-    return scaled(removed) + share
-
-
-def terminal_table(study: Study) -> rich.table.Table:
-    """The main figures in 80 columns: a row a variant."""
-    full = main_table(study)
-    left_out = ("MACs", "Parameters removed", "r", "Training loss")
-    keep = [at for at, column in enumerate(full.columns) if column.heading not in left_out]
-    narrow = Table(
-        title=f"{study.name}, {study.recipe_name}",
-        columns=tuple(full.columns[at] for at in keep),
-        rows=tuple(tuple(row[at] for at in keep) for row in full.rows),
-        notes=full.notes[:2],
-    )
-    return as_rich(narrow)
+    for column in table.columns:
+        shown.add_column(rich.markup.escape(column.heading), justify=column.align, no_wrap=False)
+    for row in table.rows:
+        shown.add_row(*map(rich.markup.escape, row))
+    return shown

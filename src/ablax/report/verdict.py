@@ -1,19 +1,90 @@
-"""Was the stated order reproduced? The answer in words, and when there is none, why."""
+"""What can be concluded: each claim judged, the answer, and what stands in the way."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
-from ablax.report.forms import sentence, signed
-from ablax.report.obstacles import obstacles
-from ablax.report.results import Claim, Study, operand
-from ablax.report.statistics import Comparison, comparison
+from ablax.report.statistics import Comparison, VariantFlatness, comparison, variant_flatness
+from ablax.report.study import QUANTITIES, Claim, Study, operand
+from ablax.report.tables import sentence, signed
+
+# ------------------------------------------------------------------------------------------
+# Why a claim cannot be judged: runs that are missing, diverged, or still learning.
+
+
+def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ...]:
+    """Every reason not to judge claims, in words; none when they may be judged.
+
+    Args:
+        study: The study.
+        claims: What shall be judged.
+        by: Who makes the claims.
+    """
+    named = {name for claim in claims for name in claim.variants}
+    reasons = [
+        f"variant {name!r}, of which {by} speaks, was not run"
+        for name in sorted(named - set(study.names))
+    ]
+    for variant in study.variants:
+        if variant.name in named:
+            flat = any(claim.flat for claim in claims if variant.name in claim.variants)
+            asked = _quantities(claims, variant.name)
+            reasons += [f"{variant.label}: {why}" for why in _of(study, variant.name, asked, flat)]
+    return tuple(reasons)
+
+
+def _quantities(claims: tuple[Claim, ...], variant: str) -> list[str]:
+    """What the claims ask of a variant, each quantity once."""
+    operands = [operand(side) for claim in claims for side in (claim.worse, claim.better)]
+    return list(dict.fromkeys(quantity for name, quantity in operands if name == variant))
+
+
+def _of(study: Study, name: str, asked: list[str], flat: bool) -> list[str]:
+    """What is wrong with the runs of one variant, for these quantities."""
+    runs, finished = study.runs_of(name), study.finished_runs_of(name)
+    if not runs:
+        return ["no run was made"]
+    reasons = []
+    if missing := sorted(set(study.seeds) - {run.seed for run in runs}):
+        reasons.append(f"no run with {_seeds(missing)}")
+    if len(finished) < len(runs) and set(asked) & set(QUANTITIES):
+        lost = [run.seed for run in runs if not run.counts]
+        reasons.append(f"training diverged with {_seeds(lost)}")
+    for quantity in asked:
+        known = quantity in study.quantities
+        lost = [run.seed for run in runs if run.seed not in study.values(f"{name}:{quantity}")]
+        if known and lost:
+            label = study.quantity(quantity).label
+            reasons.append(f"{label} was not measured with {_seeds(lost)}")
+    flatness = variant_flatness(study, name)
+    if flat and finished and not flatness.flat:
+        reasons.append(_flatness_words(flatness))
+    return reasons
+
+
+def _flatness_words(flat: VariantFlatness) -> str:
+    if flat.mean.flat:
+        return f"the training loss of only {flat.flat_runs} of {flat.n} runs has flattened"
+    how = flat.mean.reason
+    if how in ("still falling", "rising"):
+        moved = f"{abs(flat.mean.fall):.1f} % of its whole fall"
+        return f"the training loss is {how} ({moved} in the last fifth of the epochs)"
+    return f"whether the training loss has flattened: {how}"
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+# ------------------------------------------------------------------------------------------
+# Was the stated order reproduced? The answer in words, and when there is none, why.
 
 Outcome = Literal["reproduced", "contradicted", "cannot be told", "not judged"]
 """What the measured values say of one statement; "not judged" where something is missing."""
 
-Answer = Literal["reproduced", "not reproduced", "cannot be told"]
+OutcomeName = Literal["reproduced", "not reproduced", "cannot be told"]
 """What they say of the order as a whole."""
 
 
@@ -48,7 +119,7 @@ class Verdict:
         note: What the ranges in the findings are; empty when no verdict is given.
     """
 
-    outcome: Answer | None
+    outcome: OutcomeName | None
     sentence: str
     findings: tuple[Finding, ...]
     reasons: tuple[str, ...]
@@ -173,7 +244,7 @@ def verdict(study: Study) -> Verdict:
 
     It is not reproduced when any claim is contradicted (its interval wholly below 0). Otherwise it
     cannot be told at this n. A claim is judged when all runs of its variants are there, none of
-    them diverged, and their training losses have flattened (`ablax.report.obstacles`); when no
+    them diverged, and their training losses have flattened (`ablax.report.verdict`); when no
     claim can be judged, or the recipe is too small for it, there is no verdict.
     """
     findings, reasons = judge(study, study.claims, "the source")
@@ -181,7 +252,7 @@ def verdict(study: Study) -> Verdict:
         return Verdict(None, f"No verdict: {'; '.join(reasons)}.", (), reasons)
     outcomes = {found.outcome for found in findings}
     count = _count(findings, "statement", "reproduced")
-    answer: Answer
+    answer: OutcomeName
     if "contradicted" in outcomes:
         answer, said = "not reproduced", f"The stated order is not reproduced: {count}."
     elif outcomes == {"reproduced"}:
@@ -209,3 +280,101 @@ def forecast(study: Study) -> Forecast | None:
     said = tuple(found.sentence for found in findings)
     headline = f"{_count(findings, 'prediction', 'confirmed')}."
     return Forecast(headline, findings, said, _ranges(findings))
+
+
+# ------------------------------------------------------------------------------------------
+# The answer to an experiment's question, in one sentence with the figure that decides it.
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the measured values say of the claim that decides the question.
+
+    Args:
+        outcome: Of that claim; None when the experiment decides nothing.
+        sentence: The answer, to be read alone.
+        claim: The claim; None when the experiment states none.
+        measured: Its difference and interval; None when it was not judged.
+    """
+
+    outcome: Outcome | None
+    sentence: str
+    claim: Claim | None
+    measured: Comparison | None
+
+
+def answer(study: Study) -> Answer:
+    """Yes, no, or why it cannot be told: with the difference, its interval and n.
+
+    The interval is that of the claim among those it is judged with, the source's or our own, so
+    that the first sentence never says more than the verdict below it.
+    """
+    claim = study.decides or next(iter((*study.claims, *study.expectations)), None)
+    if claim is None:
+        return Answer(
+            None, "The experiment states nothing to be judged: see the figures.", None, None
+        )
+    own = claim not in study.claims
+    group = study.expectations if own else study.claims
+    findings, reasons = judge(study, group, "our prediction" if own else "the source")
+    found = next((one for one in findings if one.claim == claim), None)
+    if found is None:
+        why = "; ".join(reasons)
+        return Answer("not judged", f"No answer to whether {claim.text}: {why}.", claim, None)
+    if found.measured is None:
+        why = found.sentence.removeprefix(f"{claim.text}: not judged (").removesuffix(").")
+        return Answer("not judged", f"No answer to whether {claim.text}: {why}.", claim, None)
+    return Answer(
+        found.outcome,
+        _said(study, claim, found.outcome, found.measured, len(group)),
+        claim,
+        found.measured,
+    )
+
+
+def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, together: int) -> str:
+    difference, ends = difference_words(study, measured)
+    among = f", {together} claims at once" if together > 1 else ""
+    interval = f"95 % interval {ends.removeprefix('from ')}{among}" if measured.interval else ends
+    figure = f"{difference} ({interval}, n = {measured.n})"
+    if outcome == "reproduced":
+        return f"Yes: {claim.text}, {figure}."
+    if outcome == "contradicted":
+        return f"No, the contrary of this holds: {claim.text}, {figure}."
+    return sentence(f"it cannot be told whether {claim.text}: {figure}")
+
+
+def answer_json(study: Study, plots: str) -> str:
+    """The answer as a file that an overview of all experiments is written from.
+
+    Args:
+        study: The study.
+        plots: The folder of the pictures, beside the report.
+
+    Returns:
+        JSON: experiment, recipe, answer, outcome, n, difference and interval in a unit, seconds of
+        training of all runs, device, date, commit, command, and the picture that shows it best:
+        the first of the experiment's own, or that of the errors.
+    """
+    told = answer(study)
+    measured = told.measured
+    interval = measured.interval if measured else None
+    own = [picture.name for section in study.sections for picture in section.pictures]
+    name = "" if told.claim is None else operand(told.claim.worse)[1]
+    facts = {
+        "experiment": study.name,
+        "recipe": study.recipe_name,
+        "answer": told.sentence,
+        "outcome": told.outcome,
+        "n": measured.n if measured else 0,
+        "difference": measured.difference if measured else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "unit": study.quantity(name).unit if name else "",
+        "training_seconds": round(sum(run.seconds for run in study.runs)),
+        "runs": len(study.runs),
+        "picture": f"{plots}/{(own or ['errors'])[0]}.png",
+        "command": study.command,
+        **{key: study.environment.get(key, "") for key in ("device", "date", "commit")},
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"

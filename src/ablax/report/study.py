@@ -1,21 +1,105 @@
-"""What a finished experiment is: the values that statistics, tables, plots and page read.
-
-Errors are percentages (0 to 100), losses are mean cross-entropies in nats, times are seconds.
-Nothing here measures anything: the runner fills these in, and every number of a report is a
-function of one `Study`.
-"""
+"""The records of a finished study: runs, variants, claims, measurements, sections."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ablax.errors import ReportError, nearest
-from ablax.report.quantity import QUANTITIES, Quantity, Row
-from ablax.report.section import Section
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ablax.report.tables import Table
+
+
+# ------------------------------------------------------------------------------------------
+# What can be compared between variants: a number a run, with its name and its unit.
+
+Row = Mapping[str, Any]
+"""One measured figure and what it belongs to: column to a number or a string."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number that a measurement gives of each run, so that claims can speak of it.
+
+    Args:
+        label: What it is, as a noun: `"test error on images shifted by 4 pixels"`.
+        of: From the rows that the measurement gave for one run to the number; nan where there
+            is none.
+        unit: Of differences: `"points"` for percentages, `""` for a bare number.
+        digits: Behind the point, in sentences and tables.
+    """
+
+    label: str
+    of: Callable[[tuple[Row, ...]], float]
+    unit: str = ""
+    digits: int = 2
+
+
+def _of_run(name: str, label: str, unit: str, digits: int = 2) -> dict[str, Quantity]:
+    """What `Run` itself has under that name, as a column of `results.csv`."""
+    return {name: Quantity(label, lambda rows: float(rows[-1][name]), unit, digits)}
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    **_of_run("test_error", "test error", "points"),
+    **_of_run("train_error", "training error", "points"),
+    **_of_run("train_loss", "training loss", "nats", 3),
+    **_of_run("mean_train_error", "training error over all epochs", "points"),
+    **_of_run("seconds", "training time", "s", 1),
+}
+"""What every run has: of its last epoch, of all its epochs, and the time they took."""
+
+
+# ------------------------------------------------------------------------------------------
+# What an experiment adds to every report: pictures and tables of its own.
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of the report.
+
+    Args:
+        name: Stem of its files; no two pictures of a report share it.
+        title: Heading in the report.
+        caption: What is seen, for those who cannot see it too.
+        draw: Makes the figure.
+    """
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Study], Figure]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, then pictures, tables and text, all of them functions of the study.
+
+    Args:
+        title: The heading.
+        text: What was measured and by which law, in sentences.
+        pictures: Drawn below the text.
+        tables: Stand below the pictures.
+    """
+
+    title: str
+    text: str = ""
+    pictures: tuple[Picture, ...] = ()
+    tables: tuple[Callable[[Study], Table], ...] = ()
+
+
+# ------------------------------------------------------------------------------------------
+# What a finished experiment is: the values that statistics, tables, plots and page read.
+#
+# Errors are percentages (0 to 100), losses are mean cross-entropies in nats, times are seconds.
+# Nothing here measures anything: the runner fills these in, and every number of a report is a
+# function of one `Study`.
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,28 @@
-"""The look that the pictures of a report share: colors, marks, fonts, axes, captions.
-
-Colors are those of Okabe and Ito, which people with any common color vision tell apart; marker
-and line style say the same once more.
-"""
+"""Figures: style, colors, axes, and files of pictures."""
 
 from __future__ import annotations
 
 import math
+import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ablax.report.results import Study
+from ablax.errors import AblaxError
+from ablax.report.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+# ------------------------------------------------------------------------------------------
+# The look that the pictures of a report share: colors, marks, fonts, axes, captions.
+#
+# Colors are those of Okabe and Ito, which people with any common color vision tell apart; marker
+# and line style say the same once more.
 
 COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 """Okabe and Ito 2008, "Color universal design"; their yellow, too pale on white, is grey here."""
@@ -185,3 +191,48 @@ def count_axis(axes: Axes, counts: list[int]) -> None:
         return
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: scaled_tick(float(value))))
     axes.xaxis.set_major_locator(MaxNLocator(4))
+
+
+# ------------------------------------------------------------------------------------------
+# A file that a command was asked to draw into: refused before the work, written after it.
+
+FORMS = (".png", ".svg", ".pdf")
+
+
+def check_file(path: Path, forms: Sequence[str] = FORMS) -> None:
+    """Refuse, before anything is computed, a file that cannot be written.
+
+    Args:
+        path: Where to draw.
+        forms: The endings that the name may have.
+
+    Raises:
+        AblaxError: Another ending, the name of a folder, or a folder around it that does not exist
+            or may not be written to.
+    """
+    if path.suffix not in forms:
+        raise AblaxError(f"cannot draw {path}: the name must end in {', '.join(forms)}")
+    if not path.parent.is_dir():
+        raise AblaxError(f"cannot draw {path}: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise AblaxError(f"cannot draw {path}: it is a folder; give the name of a file")
+    if not os.access(path.parent, os.W_OK):
+        raise AblaxError(f"cannot draw {path}: the folder {path.parent} may not be written to")
+
+
+def save(figure: Figure, path: Path, dpi: int = 150) -> None:
+    """Write the figure, and its folder where there is none; the same bytes for the same figure.
+
+    Raises:
+        AblaxError: The folder or the file cannot be written, or the disk is full.
+    """
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix, {})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with settings():
+            figure.savefig(path, dpi=dpi, metadata=metadata)
+    except OSError as error:
+        raise AblaxError(
+            f"cannot draw {path} ({error.strerror or error}): free some space, or choose a folder "
+            "that can be written"
+        ) from error

@@ -1,0 +1,411 @@
+"""A study as tables: for the terminal, the report and `results.csv`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablax.errors import ReportError
+from ablax.report.files import write_atomically
+from ablax.report.statistics import (
+    FLAT_WITHIN,
+    Comparison,
+    Summary,
+    VariantFlatness,
+    comparisons_with_baseline,
+    summary,
+    variant_flatness,
+)
+from ablax.report.study import Run, Study, Variant
+from ablax.report.tables import (
+    NOTHING,
+    Column,
+    Table,
+    as_rich,
+    number,
+    scaled,
+    sentence,
+    signed,
+    spread,
+)
+
+if TYPE_CHECKING:
+    import rich.table
+
+
+# ------------------------------------------------------------------------------------------
+# What the tables of a report say; their forms are in `forms`.
+
+TRAINING_NOTE = (
+    "Training loss and training error are taken with dropout and distortions on: they cannot be "
+    "compared between variants with different dropout (removing a dense layer removes its dropout)."
+)
+"""Stands wherever training figures of several variants stand together."""
+
+SMALL_LOSS_NOTE = (
+    "A loss of a few hundredths can be flat by this law and still move by a large part of itself."
+)
+
+
+def difference_text(compared: Comparison | None) -> str:
+    """`+1.23 [+0.40, +2.06]`: a mean paired difference and its interval."""
+    if compared is None or not math.isfinite(compared.difference):
+        return NOTHING
+    text = signed(compared.difference)
+    if compared.interval is None:
+        return f"{text} [{NOTHING}]"
+    return f"{text} [{signed(compared.interval.low)}, {signed(compared.interval.high)}]"
+
+
+def runs_text(line: Summary) -> str:
+    """How many runs count, and how many did not come to their end."""
+    return f"{line.n} ({line.diverged} diverged)" if line.diverged else str(line.n)
+
+
+def interval_note(study: Study) -> str:
+    """What the brackets mean, for the number of comparisons this study makes."""
+    others = len(study.variants) - 1
+    if others < 1:
+        return "There is no other variant to compare with."
+    together = f", the {others} of them together (Bonferroni)" if others > 1 else ""
+    return (
+        f"Brackets: 95 % confidence interval of the mean difference paired by seed{together}, "
+        "Student's t; it covers seeds, not test images. No interval for one seed."
+    )
+
+
+def main_table(study: Study) -> Table:
+    """A row a variant: what it costs, what it errs, how far it is from the baseline."""
+    base = study.variant(study.baseline)
+    compared = comparisons_with_baseline(study)
+    cut = mostly_cut(study)
+    several = len(study.variants) > 1
+    rows = []
+    for variant in study.variants:
+        line = summary(study, variant.name)
+        against = compared.get(variant.name)
+        removed = _removed(base.parameters, variant.parameters, variant.name == base.name)
+        rows.append(
+            (
+                variant.label,
+                number(variant.parameters, 0),
+                scaled(variant.macs),
+                *([removed] if cut else []),
+                spread(line.error, line.error_sd),
+                runs_text(line),
+                *([difference_text(against)] if several else []),
+                *([number(against.correlation) if against else NOTHING] if several else []),
+                number(line.train_loss, 3),
+                number(line.seconds, 1),
+            )
+        )
+    lost = any(not run.counts for run in study.runs)
+    headings = (
+        *("Parameters", "MACs", *(["Parameters removed"] if cut else []), "Test error, %", "n"),
+        *([f"Increase over {base.label}, points", "r"] if several else []),
+        *("Training loss", "Seconds a run"),
+    )
+    again = f"r: measured correlation of the errors with those of {base.label}, seed by seed. "
+    return Table(
+        title="What each variant costs and errs",
+        columns=(Column("Variant", "left"), *(Column(heading) for heading in headings)),
+        rows=tuple(rows),
+        notes=(
+            "Test error: last epoch, mean ± standard deviation over n seeds."
+            + (" Diverged runs are left out, which flatters their variant." if lost else ""),
+            interval_note(study),
+            f"{again if several else ''}MACs: multiply-accumulates of one image forward.",
+            TRAINING_NOTE,
+        ),
+    )
+
+
+def published_table(study: Study) -> Table:
+    """Our increases of error and parameters removed beside those that were published."""
+    base = study.variant(study.baseline)
+    compared = comparisons_with_baseline(study)
+    full = study.full_size_parameters
+    cut = mostly_cut(study)
+    columns = [Column("Variant", "left")]
+    if cut:
+        columns += [Column("Removed here"), Column("Removed at full size")]
+    columns += [Column(f"Removed, {p.name}") for p in study.published if p.parameters_removed]
+    columns += [Column("Increase, points, here")]
+    columns += [Column(f"Increase, {p.unit}, {p.name}") for p in study.published]
+    rows = []
+    for variant in study.variants:
+        if variant.name == base.name:
+            continue
+        name = variant.name
+        known = name in full and base.name in full
+        cells = [variant.label]
+        if cut:
+            cells += [_removed(base.parameters, variant.parameters)]
+            cells += [_removed(full[base.name], full[name]) if known else NOTHING]
+        cells += [
+            scaled(p.parameters_removed.get(name, math.nan))
+            for p in study.published
+            if p.parameters_removed
+        ]
+        cells += [difference_text(compared[name])]
+        cells += [signed(p.drops.get(name, math.nan), 1) for p in study.published]
+        rows.append(tuple(cells))
+    notes = [f"Here: test error, {study.recipe_name}. {interval_note(study)}"]
+    notes += [
+        f"{sentence(f'{p.name}: {p.measure}')} {sentence(p.note)}".strip() for p in study.published
+    ]
+    return Table("The published figures beside ours", tuple(columns), tuple(rows), tuple(notes))
+
+
+def flatness_table(study: Study) -> Table:
+    """A row a variant: how far its training loss still moved when training ended."""
+    rows = []
+    for variant in study.variants:
+        flat = variant_flatness(study, variant.name)
+        law = flat.mean
+        moved = f"{number(law.fall)} ± {number(law.noise)}"
+        rows.append(
+            (
+                variant.label,
+                moved if math.isfinite(law.fall) else NOTHING,
+                number(law.relative_fall, 1),
+                f"{flat.flat_runs} of {flat.n}",
+                flatness_words(flat),
+            )
+        )
+    headings = (
+        "Fall in the last fifth, % of the whole fall",
+        "The same, % of the loss itself",
+        "Runs flat",
+    )
+    return Table(
+        title="Has the training loss flattened?",
+        columns=(
+            Column("Variant", "left"),
+            *(Column(heading) for heading in headings),
+            Column("Finding", "left"),
+        ),
+        rows=tuple(rows),
+        notes=(
+            "Law: a straight line through the mean training loss of the last fifth of the epochs "
+            f"moves by less than {FLAT_WITHIN:g} % of the whole fall since the first epoch"
+            f"{_chance_words(study)}, and so does its standard error (after ±); more than half of "
+            "the runs obey it alone. A loss also flattens because the learning rate is lowered to "
+            "zero.",
+            SMALL_LOSS_NOTE,
+        ),
+    )
+
+
+def _chance_words(study: Study) -> str:
+    if study.classes is None:
+        return ""
+    guessing = f"ln({study.classes}) = {number(math.log(study.classes))}"
+    return f" (or from {guessing}, the loss of guessing, where the first epoch was worse)"
+
+
+def flatness_words(flat: VariantFlatness) -> str:
+    """The finding of one variant in a few words."""
+    if flat.mean.flat and not flat.flat:
+        return "not in most runs"
+    return flat.mean.reason
+
+
+def redrawn_table(study: Study) -> Table:
+    """A row a variant: what was taken out, and which parameters start from other weights."""
+    rows = tuple(
+        (variant.label, _names(variant.removed_layers), _names(variant.redrawn))
+        for variant in study.variants
+        if variant.removed_layers or variant.redrawn
+    )
+    return Table(
+        title="What was removed and what was redrawn",
+        columns=tuple(Column(h, "left") for h in ("Variant", "Removed layers", "Redrawn")),
+        rows=rows,
+        notes=(
+            "All other parameters start bit-equal to the baseline's of the same seed. Redrawn "
+            "ones have another shape, so they start from other numbers.",
+        ),
+    )
+
+
+def changes_table(study: Study) -> Table:
+    """A row a variant: the fields of the recipe in which it differs from the other variants."""
+    rows = tuple((variant.label, _names(variant.changes)) for variant in study.variants)
+    return Table(
+        title="What the variants change in the recipe",
+        columns=(Column("Variant", "left"), Column("Fields", "left")),
+        rows=rows,
+    )
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(names) if names else NOTHING
+
+
+def mostly_cut(study: Study) -> bool:
+    """Whether most variants remove layers, so that the parameters they remove are of interest."""
+    others = [variant for variant in study.variants if variant.name != study.baseline]
+    return 2 * sum(bool(variant.removed_layers) for variant in others) > len(others)
+
+
+def _removed(before: int, after: int, baseline: bool = False) -> str:
+    if baseline:
+        return NOTHING
+    removed = before - after
+    # some ablations make the next layer larger: those remove less than nothing
+    share = f" ({number(100 * removed / before, 0)} %)" if before else ""
+    return scaled(removed) + share
+
+
+def terminal_table(study: Study) -> rich.table.Table:
+    """The main figures in 80 columns: a row a variant."""
+    full = main_table(study)
+    left_out = ("MACs", "Parameters removed", "r", "Training loss")
+    keep = [at for at, column in enumerate(full.columns) if column.heading not in left_out]
+    narrow = Table(
+        title=f"{study.name}, {study.recipe_name}",
+        columns=tuple(full.columns[at] for at in keep),
+        rows=tuple(tuple(row[at] for at in keep) for row in full.rows),
+        notes=full.notes[:2],
+    )
+    return as_rich(narrow)
+
+
+# ------------------------------------------------------------------------------------------
+# Comma-separated files for programs: a row a run, a row a variant.
+#
+# The same runs give the same bytes, and floats are written so that reading them gives the same
+# bits.
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run, as `results.csv` holds it; the field names are the columns.
+
+    Everything but `seconds` is the same whether or not the run was interrupted, so the number of
+    attempts is not here.
+    """
+
+    variant: str
+    seed: int
+    test_error: float
+    train_loss: float
+    parameters: int
+    macs: int
+    seconds: float
+    train_error: float
+    epochs: float
+    status: str
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+_NUMBERS = {"seed": int, "parameters": int, "macs": int} | dict.fromkeys(
+    ("test_error", "train_loss", "seconds", "train_error", "epochs"), float
+)
+
+
+def result_rows(variants: Sequence[Variant], runs: Sequence[Run]) -> tuple[Row, ...]:
+    """The rows in the order of the variants, then of the seeds."""
+    return tuple(
+        Row(
+            variant=variant.name,
+            seed=run.seed,
+            test_error=float(run.test_error),
+            train_loss=float(run.train_loss),
+            parameters=variant.parameters,
+            macs=variant.macs,
+            seconds=float(run.seconds),
+            train_error=float(run.train_error),
+            epochs=float(run.curve.epochs[-1]) if run.curve.epochs else 0.0,
+            status=run.status,
+        )
+        for variant in variants
+        for run in sorted(runs, key=lambda run: run.seed)
+        if run.variant == variant.name
+    )
+
+
+def write_results(path: Path, variants: Sequence[Variant], runs: Sequence[Run]) -> Path:
+    """Writes `results.csv` in one step.
+
+    Args:
+        path: Where to write.
+        variants: The variants, in the order wanted.
+        runs: The runs made so far, in any order.
+
+    Raises:
+        ReportError: When the file cannot be written.
+    """
+    rows = [[getattr(row, c) for c in COLUMNS] for row in result_rows(variants, runs)]
+    return write_atomically(path, _csv(COLUMNS, rows))
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([repr(v) if isinstance(v, float) else v for v in row] for row in rows)
+    return text.getvalue()
+
+
+def summary_csv(study: Study) -> str:
+    """A row a variant: the figures of the report's tables, unrounded; nan where there is none."""
+    compared = comparisons_with_baseline(study)
+    columns = (
+        *("variant", "label", "parameters", "macs", "n", "diverged", "test_error", "test_error_sd"),
+        *("difference", "difference_low", "difference_high", "level", "correlation"),
+        *("train_loss", "train_error", "seconds"),
+    )
+    rows: list[list[object]] = []
+    for variant in study.variants:
+        line = summary(study, variant.name)
+        against = compared.get(variant.name)
+        interval = against.interval if against else None
+        paired = [against.difference if against else math.nan]
+        paired += [interval.low, interval.high, interval.level] if interval else [math.nan] * 3
+        paired += [against.correlation if against else math.nan]
+        cost = [variant.name, variant.label, variant.parameters, variant.macs]
+        errors = [line.n, line.diverged, line.error, line.error_sd]
+        rows.append([*cost, *errors, *paired, line.train_loss, line.train_error, line.seconds])
+    return _csv(columns, rows)
+
+
+def read_results(path: Path) -> tuple[Row, ...]:
+    """Reads `results.csv`; columns it does not know are passed over.
+
+    Raises:
+        ReportError: When the file cannot be read, a column is missing, or a number is not one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReportError(
+            f"{path} could not be read ({error}): give a results.csv that an experiment wrote"
+        ) from error
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
+    if missing:
+        raise ReportError(
+            f"{path} has no column {', '.join(missing)}: expected the columns {','.join(COLUMNS)}; "
+            "run the experiment again to write it anew"
+        )
+    rows = []
+    for line in reader:
+        values: dict[str, object] = {}
+        for column in COLUMNS:
+            given = line[column]
+            try:
+                values[column] = _NUMBERS.get(column, str)(given)
+            except (TypeError, ValueError) as error:
+                raise ReportError(
+                    f"{path}, line {reader.line_num}, column {column}: {given!r} is no number; "
+                    "run the experiment again to write it anew"
+                ) from error
+        rows.append(Row(**values))  # type: ignore[arg-type]
+    return tuple(rows)
