@@ -39,7 +39,7 @@ from ablax.layers import (
     ReLU,
     Sigmoid,
 )
-from ablax.measurements.side_losses import training_gradient_norms
+from ablax.measurements.gradients import training_gradient_norms
 from ablax.report.study import Claim
 from ablax.zoo import heads
 

@@ -25,8 +25,8 @@ from collections.abc import Callable
 from ablax.core import Edit, Network, compose, replace_kind, without
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import BatchNormalization, ReLU, Tanh
-from ablax.measurements.compile_time import COMPILE_TIME
-from ablax.measurements.gradient_norms import gradient_norms
+from ablax.measurements.gradients import gradient_norms
+from ablax.measurements.times import COMPILE_TIME_COMPILE_TIME
 from ablax.report.plots import Trend
 from ablax.report.study import Claim, Published, Section
 from ablax.zoo.register import PUBLISHED
@@ -191,7 +191,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     decides=DEGRADATION,
-    measurements=(gradient_norms(PANELS), COMPILE_TIME),
+    measurements=(gradient_norms(PANELS), COMPILE_TIME_COMPILE_TIME),
     sections=(
         Section(
             "Error by depth",

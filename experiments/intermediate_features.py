@@ -24,9 +24,7 @@ Cost: about 3 minutes for digits on 2 CPU cores, half a minute for smoke.
 
 from ablax.core import Network
 from ablax.experiment import Budget, Experiment, Inputs
-from ablax.measurements.probe_section import PublishedProbes
-from ablax.measurements.probes import layer_probes
-from ablax.measurements.transfer import transfer
+from ablax.measurements.probes import PublishedProbes, layer_probes, transfer
 from ablax.report.study import Claim
 from ablax.zoo import alexnet_for
 

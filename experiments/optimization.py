@@ -45,7 +45,7 @@ from ablax.layers.initializers import (
     ORTHOGONAL_RELU,
     variance_scaling,
 )
-from ablax.measurements.gradient_norms import gradient_norms
+from ablax.measurements.gradients import gradient_norms
 from ablax.measurements.symmetry import symmetry
 from ablax.report.plots import CurvePanels, Trend
 from ablax.report.study import Claim, Section

@@ -37,7 +37,7 @@ from ablax.layers import ReLU
 from ablax.layers.convolution import Shift
 from ablax.layers.normalization import normalized
 from ablax.layers.shape import ChannelShuffle
-from ablax.measurements.step_time import step_time
+from ablax.measurements.times import step_time
 from ablax.report.study import Claim
 from ablax.zoo import heads, tails
 

@@ -18,8 +18,7 @@ from ablax.environment import environment
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs, Pretraining
 from ablax.finished_runs import finished_runs
-from ablax.measurements.log import RUN_COLUMNS, MeasurementLog
-from ablax.measurements.subject import Subject
+from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Subject
 from ablax.rebuild import Facts, study_of
 from ablax.report.study import Run, Study, Variant
 from ablax.report.study_tables import write_results

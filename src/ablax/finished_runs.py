@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ablax.errors import AblaxError
-from ablax.measurements.log import RUN_COLUMNS, MeasurementLog
+from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog
 from ablax.report.study import Curve, Run
 from ablax.results_folder import ResultsFolder
 from ablax.training.metrics import read_metrics, seconds_by_run

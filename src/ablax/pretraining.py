@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ablax.bench import Bench
 from ablax.finished_runs import pretraining_log
-from ablax.measurements.log import RUN_COLUMNS
+from ablax.measurements.measurement import RUN_COLUMNS
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.loop import StopRequest, Tick, fit
 from ablax.training.metrics import MetricsLog

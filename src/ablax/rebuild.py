@@ -15,7 +15,7 @@ from ablax.config import Recipe, flat
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
 from ablax.finished_runs import environments, finished_runs
-from ablax.measurements.log import MeasurementLog
+from ablax.measurements.measurement import MeasurementLog
 from ablax.report.files import write_atomically
 from ablax.report.study import Study, Variant
 from ablax.results_folder import ResultsError, ResultsFolder, Stored, stored

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ablax.bench import Bench, Order
 from ablax.errors import AblaxError
-from ablax.measurements.log import RUN_COLUMNS
+from ablax.measurements.measurement import RUN_COLUMNS
 from ablax.pretraining import pretrained
 from ablax.rebuild import write_facts
 from ablax.report.files import write_atomically

@@ -7,7 +7,7 @@ import numpy as np
 from ablax.config import Recipe, with_fields
 from ablax.core import Network, initialize
 from ablax.data.images import Split
-from ablax.measurements.subject import Subject
+from ablax.measurements.measurement import Subject
 
 
 def made_subject(network: Network, size: int = 8, count: int = 24, seed: int = 0) -> Subject:

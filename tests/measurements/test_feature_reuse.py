@@ -10,8 +10,7 @@ from studies import study_of
 from ablax.core import Layers, Network, abstract_variables
 from ablax.errors import AblaxError
 from ablax.layers import Convolution
-from ablax.measurements.feature_reuse import feature_reuse, uses
-from ablax.measurements.feature_reuse_pictures import NAME, reuse_figure, reuse_map
+from ablax.measurements.feature_reuse import NAME, feature_reuse, reuse_figure, reuse_map, uses
 from ablax.zoo import heads
 from ablax.zoo.densenet import blocks, plain
 

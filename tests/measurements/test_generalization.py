@@ -9,16 +9,14 @@ from subjects import made_subject
 
 from ablax.core import Layers, Network
 from ablax.layers import Dense, Dropout, Vectorize
-from ablax.measurements.early_stopping import stopping_point
 from ablax.measurements.generalization import (
-    cross_entropy,
-    generalization,
-    measure_generalization,
-)
-from ablax.measurements.generalization_pictures import (
     NAME,
+    cross_entropy,
     curves_figure,
+    generalization,
     generalization_table,
+    measure_generalization,
+    stopping_point,
     stopping_table,
 )
 

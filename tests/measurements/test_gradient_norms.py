@@ -11,13 +11,13 @@ from subjects import made_subject
 from ablax.core import Layers, Network, chain
 from ablax.layers import Dense, Tanh, Vectorize
 from ablax.layers.initializers import GAUSSIAN_001
-from ablax.measurements.gradient_norms import decades, measure, pull
+from ablax.measurements.gradients import decades, measure_gradient_norms, pull
 
 
 def test_gradients_of_a_linear_classifier_are_those_of_the_formula():
     network = Network(Layers(vector=Vectorize()), Layers(), Layers(scores=Dense(3)))
     subject = made_subject(network)
-    output, kernel_row = measure(subject)
+    output, kernel_row = measure_gradient_norms(subject)
     x = subject.normalized(subject.train.images).reshape(24, -1).astype(np.float64)
     kernel = np.asarray(subject.variables["params"]["scores"]["kernel"], np.float64)
     scores = x @ kernel
@@ -36,7 +36,7 @@ def test_through_small_weights_the_gradient_vanishes_though_kernels_pull_alike()
     small = chain(dense=Dense(32, kernel_init=GAUSSIAN_001), tanh=Tanh())
     deep = Layers({f"fc{n}": small for n in range(1, 9)})
     network = Network(Layers(vector=Vectorize()), deep, Layers(scores=Dense(3)))
-    rows = measure(made_subject(network))
+    rows = measure_gradient_norms(made_subject(network))
     kernels = [row for row in rows if row["of"] == "kernel"]
     assert [row["place"] for row in kernels] == list(range(1, 10))
     assert [row["layer"] for row in kernels][:2] == ["fc1/dense", "fc2/dense"]

@@ -17,7 +17,7 @@ from ablax.measurements.head_memory import (
     measure_head_memory,
     part_costs,
 )
-from ablax.measurements.subject import Subject
+from ablax.measurements.measurement import Subject
 from ablax.zoo import heads, lenet5
 
 SHAPE = (6, 8, 1)

@@ -13,26 +13,24 @@ from ablax.core import Layers, Network, chain, initialize
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU, Vectorize
-from ablax.measurements.amounts import TRANSFORMATIONS, values_of
-from ablax.measurements.distortions import distortions
 from ablax.measurements.invariance import (
+    TRANSFORMATIONS,
     InvarianceError,
+    apart,
+    curves,
+    curves_figure,
+    distances_table,
+    errors_table,
     evenly_spaced,
     invariance,
     mean_distance_between,
     mean_probability,
     measure,
     quantities,
+    values_of,
 )
-from ablax.measurements.invariance_plots import (
-    apart,
-    curves,
-    curves_figure,
-    distances_table,
-    errors_table,
-)
-from ablax.measurements.subject import Subject
-from ablax.measurements.transformations import illuminate, rotate, translate
+from ablax.measurements.measurement import Subject
+from ablax.measurements.transformations import distortions, illuminate, rotate, translate
 from ablax.report.study import Curve, Run, Study, Variant
 
 SIZE = 12

@@ -12,8 +12,7 @@ from subjects import made_subject
 from ablax.core import Layers, Network
 from ablax.errors import AblaxError
 from ablax.layers import GlobalAveragePool
-from ablax.measurements.log import MeasurementLog
-from ablax.measurements.measurement import Measurement
+from ablax.measurements.measurement import Measurement, MeasurementLog
 from ablax.report.study import Quantity, Section
 
 

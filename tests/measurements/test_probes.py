@@ -20,16 +20,19 @@ from ablax.data.digits import load_digits
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, ReLU, Vectorize
-from ablax.measurements import probe_classifiers, probes
-from ablax.measurements.probe_classifiers import places, probe
-from ablax.measurements.probe_section import (
+from ablax.measurements import probes
+from ablax.measurements import probes as probe_classifiers
+from ablax.measurements.measurement import Subject
+from ablax.measurements.probes import (
     PublishedProbes,
     convergence_note,
+    layer_probes,
+    places,
+    probe,
     probe_figure,
     probe_table,
+    probed_layers,
 )
-from ablax.measurements.probes import layer_probes, probed_layers
-from ablax.measurements.subject import Subject
 from ablax.report.study import Study, Variant
 
 LAYERS = {1: "s2", 2: "f6"}

@@ -15,21 +15,19 @@ from ablax.core import Layers, Network, initialize
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution
+from ablax.measurements.measurement import Subject
 from ablax.measurements.robustness import (
     errors_when_resized,
     errors_when_shifted,
     resized,
     shift_error,
-    shifted_in_turn,
-    size_error,
-)
-from ablax.measurements.robustness_pictures import (
     shift_figure,
     shift_table,
+    shifted_in_turn,
+    size_error,
     size_figure,
     size_table,
 )
-from ablax.measurements.subject import Subject
 from ablax.report.study import Study
 from ablax.zoo import heads
 

@@ -23,14 +23,15 @@ from ablax.layers import (
 )
 from ablax.layers.initializers import GAUSSIAN_001, gaussian
 from ablax.measurements.saturation import (
+    NAME,
     SATURATION,
     flat,
     mean_over_layers,
     measure,
     most_of_layer,
     nonlinearities,
+    saturation_table,
 )
-from ablax.measurements.saturation_pictures import NAME, saturation_table
 
 SIGMOID_ENDS = math.log((1 + math.sqrt(0.99)) / (1 - math.sqrt(0.99)))
 """Where s (1 - s) is a hundredth of 1/4: s = (1 +- sqrt(0.99)) / 2."""

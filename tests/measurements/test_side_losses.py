@@ -15,8 +15,9 @@ from ablax.config import with_fields
 from ablax.core import Chain, Layers, Network, chain, leaves_by_path, without
 from ablax.errors import AblaxError
 from ablax.layers import Auxiliary, Dense, Sigmoid
-from ablax.measurements import gradient_norms, side_losses
-from ablax.measurements.side_losses import measure, side_networks, training_gradients
+from ablax.measurements import gradients as gradient_norms
+from ablax.measurements import gradients as side_losses
+from ablax.measurements.gradients import measure_auxiliary_losses, side_networks, training_gradients
 from ablax.zoo import heads
 
 
@@ -81,7 +82,11 @@ def test_gradients_by_parameters_are_those_of_the_training_step():
 
 def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
     subject = made_subject(without(Auxiliary)(supervised()))
-    for found, expected in zip(measure(subject), gradient_norms.measure(subject), strict=True):
+    for found, expected in zip(
+        measure_auxiliary_losses(subject),
+        gradient_norms.measure_gradient_norms(subject),
+        strict=True,
+    ):
         assert {k: found[k] for k in ("of", "layer", "place")} == {
             k: expected[k] for k in ("of", "layer", "place")
         }
@@ -91,8 +96,8 @@ def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
 def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
     subject = made_subject(supervised())
     without_weight = with_fields(subject.recipe, {"train.auxiliary_weight": 0.0})
-    plain = measure(dataclasses.replace(subject, recipe=without_weight))
-    rows = measure(subject)
+    plain = measure_auxiliary_losses(dataclasses.replace(subject, recipe=without_weight))
+    rows = measure_auxiliary_losses(subject)
     assert [(row["layer"], row["place"]) for row in rows] == [
         *(("fc1", 1), ("fc2", 2), ("fc3", 3)),
         *(("fc1/dense", 1), ("fc2/dense", 2), ("fc3/dense", 3), ("classifier", 4)),
@@ -113,7 +118,7 @@ def test_a_side_classifier_inside_a_chain_is_refused():
     inside = chain(dense=Dense(4), side=Auxiliary(heads.global_average_pool(3)))
     network = Network(Layers(fc1=inside), Layers(), heads.global_average_pool(3))
     with pytest.raises(AblaxError, match="'side' stands inside another layer: put it behind"):
-        measure(made_subject(network))
+        measure_auxiliary_losses(made_subject(network))
 
 
 def test_the_section_says_that_side_losses_count():

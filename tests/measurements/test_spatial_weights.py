@@ -12,6 +12,7 @@ from ablax.core import Layers, Network, initialize
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution
+from ablax.measurements.measurement import Subject
 from ablax.measurements.spatial_weights import (
     by_variant_and_seed,
     learned_weights,
@@ -19,7 +20,6 @@ from ablax.measurements.spatial_weights import (
     place_figure,
     place_weights,
 )
-from ablax.measurements.subject import Subject
 from ablax.report.study import Study
 from ablax.zoo import heads
 

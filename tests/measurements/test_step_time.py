@@ -12,9 +12,9 @@ from subjects import made_subject
 
 from ablax.core import Layers, Network
 from ablax.layers import Dense, GlobalAveragePool
-from ablax.measurements import step_time as measured
-from ablax.measurements.step_time import (
-    NAME,
+from ablax.measurements import times as measured
+from ablax.measurements.times import (
+    STEP_TIME,
     measure_step_time,
     nanoseconds,
     step_seconds,
@@ -65,7 +65,7 @@ def study(seconds: dict[str, float]) -> Study:
         | {"seconds": each, "low": 0.9 * each, "high": 1.2 * each}
         for name, each in seconds.items()
     ]
-    made = study_of(NAME, ("full", "apart", "unmeasured"), 1, rows)
+    made = study_of(STEP_TIME, ("full", "apart", "unmeasured"), 1, rows)
     macs = {"full": 4_000_000, "apart": 1_000_000, "unmeasured": 1}
     return replace(made, variants=tuple(replace(v, macs=macs[v.name]) for v in made.variants))
 
@@ -75,7 +75,7 @@ STUDY = study({"full": 0.08, "apart": 0.04})
 
 def test_a_thousand_multiply_accumulates_take_the_time_over_those_of_the_batch():
     # 0.08 s for 10 x 4e6 are 2e-9 s each
-    (row,) = STUDY.rows(NAME, variant="full")
+    (row,) = STUDY.rows(STEP_TIME, variant="full")
     assert nanoseconds(STUDY.variant("full"), row) == pytest.approx(2_000.0)
 
 

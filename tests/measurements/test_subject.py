@@ -10,7 +10,7 @@ from subjects import made_subject
 from ablax.core import Layers, Network
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, GlobalAveragePool
-from ablax.measurements.subject import PORTION
+from ablax.measurements.measurement import PORTION
 
 NETWORK = Network(
     Layers(conv=Convolution(2, 3)), Layers(), Layers(average=GlobalAveragePool(), scores=Dense(3))

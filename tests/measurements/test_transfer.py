@@ -14,16 +14,19 @@ from ablax.data.digits import load_digits
 from ablax.data.images import DataError, Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, ReLU, Vectorize
-from ablax.measurements.probe_classifiers import probe
-from ablax.measurements.probe_section import PublishedProbes
-from ablax.measurements.probe_transfer_section import (
+from ablax.measurements.measurement import Subject
+from ablax.measurements.probes import (
+    PublishedProbes,
+    fitted,
+    probe,
+    sample,
     target_label,
     targets,
+    transfer,
     transfer_figure,
     transfer_table,
+    transferred,
 )
-from ablax.measurements.subject import Subject
-from ablax.measurements.transfer import fitted, sample, transfer, transferred
 from ablax.report.study import Study, Variant
 
 LAYERS = {1: "s2", 2: "f6"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ablax.doctor.finding import Finding
 from ablax.doctor.patient import Patient
-from ablax.measurements.gradient_norms import kernel_norms
+from ablax.measurements.gradients import kernel_norms
 
 IMAGES = 64
 FACTOR = 1e3

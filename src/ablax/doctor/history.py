@@ -10,7 +10,7 @@ import jax
 from ablax.doctor.trained import Trained
 from ablax.errors import AblaxError
 from ablax.finished_runs import finished_run
-from ablax.measurements.log import RUN_COLUMNS
+from ablax.measurements.measurement import RUN_COLUMNS
 from ablax.report.study import Curve
 from ablax.results_folder import ResultsFolder
 from ablax.training.checkpoint import Restored, close, open_checkpoints, restore

@@ -13,8 +13,7 @@ import jax.numpy as jnp
 
 from ablax.analysis.cost import USUAL, cost
 from ablax.core import ImageShape, Network, abstract_variables
-from ablax.measurements.measurement import Measurement
-from ablax.measurements.subject import Subject
+from ablax.measurements.measurement import Measurement, Subject
 from ablax.report.study import Row, Section, Study
 from ablax.report.tables import Column, Table, number, scaled
 

@@ -1,31 +1,469 @@
-"""Invariance: how far features move, and how the score falls, when images are transformed.
-
-References:
-    M. D. Zeiler and R. Fergus, 2014. Visualizing and understanding convolutional networks, section
-    4.1 and figure 5.
-"""
+"""How far features and scores move when the image is shifted, scaled, turned or dimmed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Float, Int32
 
 from ablax.data.images import Split
 from ablax.errors import AblaxError
-from ablax.measurements.amounts import TRANSFORMATIONS, Transformation, values_of
-from ablax.measurements.invariance_plots import (
-    NAME,
-    curves_figure,
-    distances_table,
-    errors_table,
+from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.transformations import (
+    Levels,
+    Transformed,
+    contrast,
+    distortions_of,
+    illuminate,
+    rotate,
+    scale,
+    translate,
 )
-from ablax.measurements.measurement import Measurement
-from ablax.measurements.subject import Subject
-from ablax.report.study import Picture, Quantity, Row, Section
+from ablax.report.figures import COLORS, LINES, blank, settings, where, write_caption
+from ablax.report.statistics import deviation, mean
+from ablax.report.study import Picture, Quantity, Row, Section, Study
+from ablax.report.tables import Column, Table, spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+# ------------------------------------------------------------------------------------------
+# By how much images are transformed when invariance is measured, and means over amounts.
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """One transformation and its amounts.
+
+    Attributes:
+        name: The word in rows and quantities.
+        kind: What it changes; each kind has its picture.
+        axis: What an amount is, with its unit.
+        apply: Transforms levels from 0 to 255 by an amount.
+        amounts: From the height of the images in pixels to all amounts, ascending, with the
+            `identity` among them.
+        identity: The amount that changes nothing: 0, or 1 for factors.
+        small: Share of the range that counts as small: of the largest amount, or of the logarithm
+            of the largest factor.
+        small_words: Which amounts these are, as the end of a sentence.
+        wide_words: The same for all amounts.
+        ticks: Amounts that an axis names; chosen by the picture where empty.
+    """
+
+    name: str
+    kind: Literal["place", "light"]
+    axis: str
+    apply: Callable[[Levels, float], Transformed]
+    amounts: Callable[[int], tuple[float, ...]]
+    identity: float
+    small: float
+    small_words: str
+    wide_words: str
+    ticks: tuple[float, ...] = ()
+
+    def position(self, amount: float) -> float:
+        """How far an amount is from changing nothing: itself, or the logarithm of a factor."""
+        return math.log(amount) if self.identity == 1 else amount
+
+    def small_reach(self, amounts: Iterable[float]) -> float:
+        """The largest position that counts as small among these amounts."""
+        return self.small * max((abs(self.position(a)) for a in amounts), default=0.0)
+
+    def mean(self, values: Mapping[float, float], small: bool = True) -> float:
+        """Over all amounts but the identity, or over the small ones of them; nan for none.
+
+        Args:
+            values: Amount to value.
+            small: Only small amounts.
+
+        Example:
+            >>> rotation = next(t for t in TRANSFORMATIONS if t.name == "rotation")
+            >>> values = {-180.0: 8.0, -30.0: 3.0, 0.0: 9.0, 30.0: 1.0, 180.0: 8.0}
+            >>> rotation.mean(values), rotation.mean(values, small=False)
+            (2.0, 5.0)
+        """
+        # the factor is for rounding: log(1.4) is small by its own bound
+        reach = self.small_reach(values) * (1 + 1e-9) if small else math.inf
+        chosen = [
+            v for a, v in values.items() if a != self.identity if abs(self.position(a)) <= reach
+        ]
+        return sum(chosen) / len(chosen) if chosen else math.nan
+
+
+def values_of(
+    rows: Iterable[Row], transformation: Transformation, measure: str, layer: str = ""
+) -> dict[float, float]:
+    """Amount to value, ascending, of one transformation, measure and layer of one run.
+
+    Args:
+        rows: Of the measurement `ablax.measurements.invariance`, of one run.
+        transformation: Which.
+        measure: `distance`, `euclidean`, `probability` or `error`.
+        layer: Whose; empty for the last two.
+    """
+    wanted = (transformation.name, measure, layer)
+    found = {
+        float(row["amount"]): float(row["value"])
+        for row in rows
+        if (row["transformation"], row["measure"], row["layer"]) == wanted
+    }
+    return dict(sorted(found.items()))
+
+
+def _pixels(height: int) -> tuple[float, ...]:
+    """Whole pixels, to a quarter of the height on either side, about 17 of them."""
+    step = max(1, height // 32)
+    reach = height // 4 // step
+    return tuple(float(step * place) for place in range(-reach, reach + 1))
+
+
+def _always(*amounts: float) -> Callable[[int], tuple[float, ...]]:
+    return lambda _height: amounts
+
+
+_SCALES = (1 / 1.8, 1 / 1.6, 1 / 1.4, 1 / 1.2, 1.0, 1.2, 1.4, 1.6, 1.8)
+_GAINS = tuple(2.0 ** (power / 2) for power in range(-4, 5))
+_OFFSETS = tuple(32.0 * step for step in range(-4, 5))
+_TURNS = tuple(15.0 * step for step in range(-12, 13))
+_OCTAVES = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+TRANSFORMATIONS: tuple[Transformation, ...] = (
+    Transformation(
+        name="translation",
+        kind="place",
+        axis="moved down, pixels",
+        apply=lambda images, amount: translate(images, down=amount),
+        amounts=_pixels,
+        identity=0.0,
+        small=0.5,
+        small_words="when moved by up to an eighth of the height",
+        wide_words="when moved by up to a quarter of the height",
+    ),
+    Transformation(
+        name="scale",
+        kind="place",
+        axis="made larger by a factor",
+        apply=scale,
+        amounts=_always(*_SCALES),
+        identity=1.0,
+        small=math.log(1.4) / math.log(1.8),
+        small_words="when scaled by 1/1.4 to 1.4",
+        wide_words="when scaled by 1/1.8 to 1.8",
+        ticks=(1 / 1.8, 1 / 1.4, 1.0, 1.4, 1.8),
+    ),
+    Transformation(
+        name="rotation",
+        kind="place",
+        axis="turned counter-clockwise, degrees",
+        apply=rotate,
+        amounts=_always(*_TURNS),
+        identity=0.0,
+        small=1 / 6,
+        small_words="when turned by up to 30 degrees",
+        wide_words="when turned by up to 180 degrees",
+        ticks=(-180.0, -90.0, 0.0, 90.0, 180.0),
+    ),
+    Transformation(
+        name="gain",
+        kind="light",
+        axis="levels times a factor, clipped",
+        apply=lambda images, amount: illuminate(images, gain=amount),
+        amounts=_always(*_GAINS),
+        identity=1.0,
+        small=0.5,
+        small_words="when levels are multiplied by 1/2 to 2",
+        wide_words="when levels are multiplied by 1/4 to 4",
+        ticks=_OCTAVES,
+    ),
+    Transformation(
+        name="offset",
+        kind="light",
+        axis="levels added, of 255, clipped",
+        apply=lambda images, amount: illuminate(images, offset=amount),
+        amounts=_always(*_OFFSETS),
+        identity=0.0,
+        small=0.5,
+        small_words="when up to 64 levels are added or taken",
+        wide_words="when up to 128 levels are added or taken",
+        ticks=(-128.0, -64.0, 0.0, 64.0, 128.0),
+    ),
+    Transformation(
+        name="contrast",
+        kind="light",
+        axis="contrast times a factor, clipped",
+        apply=contrast,
+        amounts=_always(*_GAINS),
+        identity=1.0,
+        small=0.5,
+        small_words="when contrast is multiplied by 1/2 to 2",
+        wide_words="when contrast is multiplied by 1/4 to 4",
+        ticks=_OCTAVES,
+    ),
+)
+"""Translation (down, as in the source), scale, rotation; gain, offset and contrast of the light."""
+
+
+# ------------------------------------------------------------------------------------------
+# What a report shows of invariance: curves against the amount, and tables of their means.
+
+NAME = "invariance"
+"""Of the measurement, and of its rows in a study."""
+
+_LAYER_COLORS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4], COLORS[5])
+_PANEL_COLORS = (COLORS[0], COLORS[4], COLORS[6], COLORS[7])
+_SIZE = 13
+_SHADE = "#F1F1F1"
+
+Curves = dict[float, list[float]]
+"""Amount to one value a seed."""
+
+
+def curves_figure(
+    study: Study,
+    chosen: Sequence[Transformation],
+    layers: Sequence[str],
+    panels: Mapping[str, Sequence[str]],
+) -> Figure:
+    """A row a transformation: distances of the layers, panel by panel, then the probability.
+
+    Args:
+        study: With rows of the measurement.
+        chosen: The transformations.
+        layers: From the first to the last.
+        panels: Title to the variants drawn in it: the first solid, the second dashed.
+    """
+    shown = {
+        title: [name for name in names if name in study.names] for title, names in panels.items()
+    }
+    shown = {title: names for title, names in shown.items() if names}
+    with settings():
+        figure = blank(13.0, 1.8 + 3.4 * len(chosen))
+        grid = figure.subplots(len(chosen), len(shown) + 1, squeeze=False)
+        for row, transformation in zip(grid, chosen, strict=True):
+            for axes, names in zip(row, shown.values(), strict=False):
+                _distances(axes, study, transformation, names, layers)
+            _probabilities(row[-1], study, transformation, list(shown.values()))
+            top = max(axes.get_ylim()[1] for axes in row[:-1])
+            for axes in row[:-1]:
+                axes.set_ylim(0, top)
+                _label_ends(axes, top)
+            row[0].set_ylabel("distance moved,\n1 = another image", fontsize=_SIZE)
+            row[-1].set_ylabel("probability of\nthe right class", fontsize=_SIZE)
+        for axes, title in zip(grid[0], [*shown, "score of the right class"], strict=True):
+            axes.set_title(title)
+        figure.legend(
+            *grid[0][-1].get_legend_handles_labels(),
+            loc="outside upper center",
+            ncols=2,
+            fontsize=_SIZE,
+            frameon=False,
+            handlelength=3.5,
+        )
+        write_caption(
+            figure,
+            "Left: how far features move, mean |f(T x) - f(x)| over the mean distance between "
+            "the features of two different test images (dotted); lines as in the legend. "
+            "Lines: mean over seeds; bands: lowest to highest. Gray: the small amounts, over which "
+            "the tables take means. "
+            f"{distortions_of(study)} {where(study)}",
+        )
+        return figure
+
+
+def _distances(
+    axes: Axes,
+    study: Study,
+    transformation: Transformation,
+    names: Sequence[str],
+    layers: Sequence[str],
+) -> None:
+    for style, name in zip(LINES, names, strict=False):
+        for color, layer in zip(_LAYER_COLORS, layers, strict=False):
+            found = curves(study, name, transformation, "distance", layer)
+            # the solid line bears the label of its layer
+            label = layer if style == LINES[0] else "_"
+            _draw(axes, transformation, found, color, style, label)
+    axes.axhline(1, color="#444444", lw=1.2, ls=(0, (1, 2)), zorder=0)
+    _name_amounts(axes, study, transformation)
+
+
+def _probabilities(
+    axes: Axes, study: Study, transformation: Transformation, groups: Sequence[Sequence[str]]
+) -> None:
+    for color, names in zip(_PANEL_COLORS, groups, strict=False):
+        for style, name in zip(LINES, names, strict=False):
+            found = curves(study, name, transformation, "probability", "")
+            _draw(axes, transformation, found, color, style, study.variant(name).label)
+    axes.set_ylim(0, 1.02)
+    _name_amounts(axes, study, transformation)
+
+
+def curves(
+    study: Study, variant: str, transformation: Transformation, measure: str, layer: str
+) -> Curves:
+    """Amount to the finite values of all seeds."""
+    rows = study.rows(NAME, variant=variant)
+    found: Curves = {}
+    for seed in sorted({row["seed"] for row in rows}):
+        own = [row for row in rows if row["seed"] == seed]
+        for amount, value in values_of(own, transformation, measure, layer).items():
+            if math.isfinite(value):
+                found.setdefault(amount, []).append(value)
+    return dict(sorted(found.items()))
+
+
+def _draw(
+    axes: Axes,
+    transformation: Transformation,
+    found: Curves,
+    color: str,
+    style: str | tuple[int, tuple[int, ...]],
+    label: str,
+) -> None:
+    places = [transformation.position(amount) for amount in found]
+    middle = [mean(values) for values in found.values()]
+    axes.plot(places, middle, color=color, linestyle=style, lw=2.3, label=label)
+    low, high = [min(v) for v in found.values()], [max(v) for v in found.values()]
+    axes.fill_between(places, low, high, color=color, alpha=0.13, lw=0)
+
+
+def _name_amounts(axes: Axes, study: Study, transformation: Transformation) -> None:
+    """The axis of amounts, factors on a logarithmic scale, with the small ones shaded."""
+    from matplotlib.ticker import MaxNLocator
+
+    names = {row["amount"] for row in study.rows(NAME, transformation=transformation.name)}
+    reach = transformation.small_reach(names)
+    axes.axvspan(-reach, reach, color=_SHADE, lw=0, zorder=-2)
+    if transformation.ticks:
+        places = [transformation.position(amount) for amount in transformation.ticks]
+        axes.set_xticks(places, [amount_words(amount) for amount in transformation.ticks])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 4, 5, 8, 10]))
+    axes.margins(x=0.02)
+    axes.set_xlabel(transformation.axis, fontsize=_SIZE)
+    axes.tick_params(labelsize=_SIZE - 1)
+    axes.grid(axis="y", color="#E4E4E4")
+
+
+def amount_words(amount: float) -> str:
+    """An amount as its axis names it, factors below one as fractions.
+
+    Example:
+        >>> amount_words(1 / 1.8), amount_words(4.0), amount_words(-90.0)
+        ('1/1.8', '4', '−90')
+    """
+    if 0 < amount < 1:
+        return f"1/{1 / amount:g}"
+    return f"{amount:g}".replace("-", "−")
+
+
+def _label_ends(axes: Axes, top: float) -> None:
+    """The name of each solid line at its right end, moved apart where two would overlap."""
+    lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+    ends = {line: np.asarray(line.get_ydata(), np.float64)[-1:] / top for line in lines}
+    lines = [line for line in lines if ends[line].size]
+    for line, height in zip(
+        lines, apart([float(ends[line][0]) for line in lines], 0.1), strict=True
+    ):
+        axes.annotate(
+            str(line.get_label()),
+            (1.01, height),
+            xycoords="axes fraction",
+            va="center",
+            fontsize=_SIZE,
+            fontweight="bold",
+            color=line.get_color(),
+        )
+
+
+def apart(heights: Sequence[float], gap: float, top: float = 1.0) -> list[float]:
+    """The heights in their order, at least `gap` apart and none above `top`.
+
+    They are moved up as little as it needs, then down from the top where that goes too far.
+
+    Example:
+        >>> apart([0.5, 0.0, 0.25], 0.5)
+        [1.0, 0.0, 0.5]
+        >>> apart([1.0, 0.75], 0.5)
+        [1.0, 0.5]
+    """
+    placed = list(heights)
+    upward = sorted(range(len(placed)), key=placed.__getitem__)
+    below, above = -math.inf, top + gap
+    for place in upward:
+        below = placed[place] = max(placed[place], below + gap)
+    for place in reversed(upward):
+        above = placed[place] = min(placed[place], above - gap)
+    return placed
+
+
+def errors_table(study: Study, transformations: Sequence[Transformation]) -> Table:
+    """A row a variant: test error of untouched images, and over the small amounts of each."""
+    names = ["untouched_error", *(f"{t.name}_error" for t in transformations)]
+    return Table(
+        title="Test error under small transformations",
+        columns=(
+            Column("Variant", "left"),
+            Column("Untouched, %"),
+            *(Column(f"{t.name.capitalize()}, %") for t in transformations),
+        ),
+        rows=tuple(
+            (study.variant(name).label, *(_cell(study, f"{name}:{q}", 1) for q in names))
+            for name in study.names
+        ),
+        notes=(
+            "Test error on the measured sample, mean ± standard deviation over seeds, of images "
+            + "; ".join(
+                f"{t.small_words.removeprefix('when ')} ({t.name})" for t in transformations
+            )
+            + ".",
+        ),
+    )
+
+
+def distances_table(
+    study: Study, transformations: Sequence[Transformation], layers: Sequence[str]
+) -> Table:
+    """A row a variant and layer: the distance that its features move, over the small amounts."""
+    rows = []
+    for name in study.names:
+        for place, layer in (("first", layers[0]), ("last", layers[-1])):
+            cells = [_cell(study, f"{name}:{t.name}_{place}", 2) for t in transformations]
+            rows.append((study.variant(name).label, layer, *cells))
+    return Table(
+        title="Distance moved under small transformations",
+        columns=(
+            Column("Variant", "left"),
+            Column("Layer", "left"),
+            *(Column(t.name.capitalize()) for t in transformations),
+        ),
+        rows=tuple(rows),
+        notes=(
+            "Mean distance over the same amounts, in distances between two different images; "
+            "± standard deviation over seeds.",
+        ),
+    )
+
+
+def _cell(study: Study, operand: str, digits: int) -> str:
+    values = list(study.values(operand).values())
+    return spread(mean(values), deviation(values), digits)
+
+
+# ------------------------------------------------------------------------------------------
+# Invariance: how far features move, and how the score falls, when images are transformed.
+#
+# References:
+#     M. D. Zeiler and R. Fergus, 2014. Visualizing and understanding convolutional networks,
+#     section
+#     4.1 and figure 5.
 
 LAW = (
     "Every image x of a fixed sample of the test images, evenly spaced, is transformed by growing "

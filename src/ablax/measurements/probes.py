@@ -1,20 +1,447 @@
-"""Linear probes: what a linear classifier makes of the features of every layer."""
+"""Linear classifiers on the features of each layer, on the same data and on others."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
+import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+from threadpoolctl import threadpool_limits
 
+from ablax.core import ImageShape
+from ablax.data.images import DataError, Split
+from ablax.data.sources import load
+from ablax.data.tfds import as_array, center
 from ablax.errors import AblaxError
-from ablax.measurements.measurement import Measurement
-from ablax.measurements.probe_classifiers import Classifier, places, probe
-from ablax.measurements.probe_section import PublishedProbes, probe_section
-from ablax.measurements.subject import Subject
-from ablax.report.study import Quantity, Row
+from ablax.layers import adaptive_average_pool
+from ablax.measurements.measurement import Measurement, Subject
+from ablax.report.figures import COLORS, WIDTH, blank, settings, where, write_caption
+from ablax.report.statistics import deviation, mean
+from ablax.report.study import Picture, Quantity, Row, Section, Study
+from ablax.report.tables import NOTHING, Column, Table, number, sentence, spread
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+# ------------------------------------------------------------------------------------------
+# Linear classifiers on features: how well do the classes lie apart along straight lines?
+
+# type: ignore[import-untyped]
+
+
+Classifier = Literal["svm", "softmax"]
+"""A linear support vector machine, one against the rest; softmax regression."""
+
+LIMIT = 3072
+"""Numbers of an image that a classifier is given: as many as a color image of 32 x 32 has."""
+
+_SVM, _SOFTMAX, _ITERATIONS = 1.0, 10.0, 10_000
+
+
+class Probe(NamedTuple):
+    """What a classifier fitted to the features of training images says of test images.
+
+    Attributes:
+        error: Test images whose class is not the predicted one, percent; nan where a feature is
+            not finite, as after a run that diverged.
+        train_error: The same of the images it was fitted to.
+        features: Numbers of an image.
+        converged: Whether the fit ended by its own rule, not by the limit of 10,000 iterations.
+    """
+
+    error: float
+    train_error: float
+    features: int
+    converged: bool
+
+
+def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.ndarray, "N P C"]:
+    """Features as places by channels, averaged over space where they are more than `limit`.
+
+    Maps of H x W x C numbers are averaged over B x B bins (`adaptive_average_pool`), B being the
+    largest with B^2 C <= limit, but at least 1; P = B^2. B = H = W changes nothing. An average is
+    linear: a linear classifier on averages is one on the features themselves that weighs
+    neighbours alike, so it never finds what a classifier on all of them could not. The numbers of
+    a vector are channels of one place, and are left as they are.
+
+    Args:
+        maps: Of shape (N, H, W, C), or (N, C).
+        limit: Numbers of an image, at least 1.
+
+    Raises:
+        AblaxError: Features of another shape.
+
+    Example:
+        >>> places(np.zeros((5, 16, 16, 8)), limit=128).shape
+        (5, 16, 8)
+    """
+    if maps.ndim == 2:
+        return maps[:, None]
+    if maps.ndim != 4:
+        raise AblaxError(
+            f"features of shape {maps.shape} cannot be probed: expected (images, numbers) or "
+            "(images, height, width, channels); name another layer"
+        )
+    _, height, width, channels = maps.shape
+    bins = max(1, min(height, width, math.isqrt(limit // channels)))
+    if height * width * channels > limit and (height, width) != (bins, bins):
+        maps = np.asarray(_averaged(maps, bins))
+    return maps.reshape(len(maps), -1, channels)
+
+
+_averaged = jax.jit(adaptive_average_pool, static_argnums=1)
+
+
+def probe(
+    classifier: Classifier,
+    train: tuple[Float[np.ndarray, "N P C"], Int[np.ndarray, " N"]],
+    test: tuple[Float[np.ndarray, "M P C"], Int[np.ndarray, " M"]],
+) -> Probe:
+    """Fits a linear classifier to training features and judges it by test features.
+
+    Each channel is standardized by its mean and deviation over the training images and all places,
+    and all numbers are divided by the root of how many there are in channels that vary, so that an
+    image's features have a mean squared length of 1 in every layer and one strength of
+    regularization suits them all. A channel is one feature seen at many places; were each place
+    standardized alone, one that is almost always dark in training, as the corners are, would be
+    blown up: by up to 286,333 deviations in the first layer, for distorted training digits.
+
+    Then scikit-learn minimizes |w|^2 / 2 + C sum of losses: `LinearSVC` the squared hinge loss of
+    each class against the rest, with C = 1 (its bias is regularized like a weight);
+    `LogisticRegression` the cross-entropy of the softmax, with C = 10. Both C are fixed. They were
+    set without any test image, by the error on held-out training images, on pixels and features of
+    an untrained network: a tenth of them errs more (SVM by 2.6 points on average over digits and
+    Fashion-MNIST, softmax by 2.4 on digits), ten times as much errs less by 0.4 (SVM) and 0.3
+    (softmax) but takes longer.
+    They are not chosen anew for every layer, because a network has been trained on the training
+    images: its features of held-out ones among them are not those of unseen images.
+
+    Args:
+        classifier: Which of the two.
+        train: Features and classes to fit to.
+        test: Features and classes to be judged by.
+
+    Raises:
+        AblaxError: An unknown classifier, or training images of a single class.
+
+    References:
+        Fan, Chang, Hsieh, Wang, Lin 2008, LIBLINEAR: a library for large linear classification.
+
+    Example:
+        >>> apart = np.array([-1.0, -2.0, 1.0, 2.0]).reshape(4, 1, 1), np.array([0, 0, 1, 1])
+        >>> probe("svm", apart, apart)
+        Probe(error=0.0, train_error=0.0, features=1, converged=True)
+    """
+    if classifier not in ("svm", "softmax"):
+        raise AblaxError(f"there is no classifier {classifier!r}: choose 'svm' or 'softmax'")
+    (seen, seen_labels), (unseen, unseen_labels) = train, test
+    if len(np.unique(seen_labels)) < 2:
+        raise AblaxError(
+            f"the {len(seen_labels)} training images are all of one class, and a classifier "
+            "needs at least two: give more training images"
+        )
+    count = seen.shape[1] * seen.shape[2]
+    if not (np.isfinite(seen).all() and np.isfinite(unseen).all()):
+        return Probe(math.nan, math.nan, count, converged=False)
+    standardized = _standardization(seen)
+    model = _unfitted(classifier)
+    converged = _fit(model, standardized(seen), seen_labels)
+
+    def error(features: np.ndarray, labels: np.ndarray) -> float:
+        return 100 * float(np.mean(model.predict(standardized(features)) != labels))
+
+    return Probe(error(unseen, unseen_labels), error(seen, seen_labels), count, converged)
+
+
+def _standardization(train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Less the mean, over the deviation and the root of how many numbers vary; flattened."""
+    mean = train.mean(axis=(0, 1), dtype=np.float64)
+    deviation = train.std(axis=(0, 1), dtype=np.float64)
+    # what is constant but for rounding is told apart from what varies
+    varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6)
+    count = train.shape[1] * max(1, int(varies.sum()))
+    scale = np.where(varies, deviation, 1.0) * math.sqrt(count)
+    return lambda features: np.where(varies, (features - mean) / scale, 0.0).reshape(
+        len(features), -1
+    )
+
+
+def _unfitted(classifier: Classifier) -> Any:
+    if classifier == "svm":
+        from sklearn.svm import LinearSVC
+
+        # the order in which liblinear visits the images is drawn: from the same seed every time
+        return LinearSVC(C=_SVM, dual=True, max_iter=_ITERATIONS, random_state=0)
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=_SOFTMAX, max_iter=_ITERATIONS)
+
+
+def _fit(model: Any, features: np.ndarray, labels: np.ndarray) -> bool:
+    """Fits the model in place and returns whether it converged."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    # On two busy cores, threads of linear algebra beside those of JAX made softmax fits of these
+    # sizes up to 28 times slower (scikit-learn 1.9.1).
+    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
+        warnings.simplefilter("always")
+        model.fit(features, labels)
+    converged = True
+    for warning in caught:
+        if issubclass(warning.category, ConvergenceWarning):
+            converged = False
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
+    return converged
+
+
+# ------------------------------------------------------------------------------------------
+# What a report shows of linear probes: the lecture's table, and accuracy against the layer.
+
+HEADINGS = {"svm": "SVM", "softmax": "Softmax"}
+
+TEXT = (
+    "A linear classifier was fitted to the features of every layer for training images, without "
+    "distortions, and judged by the features of all test images. Maps of more than 3,072 numbers "
+    "were averaged over space to fewer; each channel was standardized by its mean and deviation "
+    "over the training images and all places, and divided by the root of how many numbers there "
+    "are. SVM: linear support vector "
+    "machine, each class against the rest, squared hinge loss, C = 1. Softmax: softmax "
+    "regression, C = 10. Both C are fixed for all layers; they were chosen without test images. "
+    "Layers differ in how many numbers they give of an image, and more numbers are an advantage. "
+    "Untrained: the network of the same seed before its first step. Where the test images are "
+    "distorted and the training images are not, as with the digits, features that have learned "
+    "to bear distortions gain by it. The network has learned from the same training images that "
+    "the classifiers are fitted to."
+)
+
+
+@dataclass(frozen=True)
+class PublishedProbes:
+    """Accuracies that somebody printed, to stand beside ours.
+
+    Attributes:
+        short: Heading of the column.
+        source: Citation, and what a reader must know to compare.
+        accuracies: (classifier, number of the layer) to accuracy and what is printed behind ±,
+            percent.
+    """
+
+    short: str
+    source: str
+    accuracies: Mapping[tuple[str, int], tuple[float, float]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    def text(self, classifier: str, depth: int) -> str:
+        """Such as `"44.8 ± 0.7"`."""
+        found = self.accuracies.get((classifier, depth), (math.nan, math.nan))
+        return spread(*found, digits=1)
+
+
+def probe_section(layers: Mapping[int, str], published: Sequence[PublishedProbes]) -> Section:
+    """The lecture's table and the picture of `layer_probes`.
+
+    Args:
+        layers: Number to path.
+        published: To stand beside ours.
+    """
+    return Section(
+        title="What a linear classifier makes of each layer",
+        text=TEXT,
+        pictures=(
+            Picture(
+                name="layer_probes",
+                title="Accuracy against the layer",
+                caption=(
+                    "Test accuracy of a linear SVM and of softmax regression on the features of "
+                    "each layer, trained and untrained, and on raw pixels: mean over seeds and "
+                    "range."
+                ),
+                draw=partial(probe_figure, layers=layers),
+            ),
+        ),
+        tables=(partial(probe_table, layers=layers, published=tuple(published)),),
+    )
+
+
+def accuracies(study: Study, measurement: str, **columns: Any) -> list[float]:
+    """100 - error of the baseline's rows in which the columns have these values, finite ones."""
+    rows = study.rows(measurement, variant=study.baseline, **columns)
+    errors = [float(row["error"]) for row in rows]
+    return [100 - error for error in errors if math.isfinite(error)]
+
+
+def accuracy_text(values: Sequence[float]) -> str:
+    """Mean ± standard deviation over seeds, percent."""
+    return spread(mean(values), deviation(values), digits=1)
+
+
+def accuracy_cells(found: Callable[..., list[float]], depth: int) -> tuple[str, str]:
+    """Trained and untrained; of pixels, which depend on neither network nor seed, one figure."""
+    if depth:
+        return accuracy_text(found(trained=1.0)), accuracy_text(found(trained=0.0))
+    pixels = number(mean(found()), 1)
+    return pixels, pixels
+
+
+def probe_table(
+    study: Study, *, layers: Mapping[int, str], published: Sequence[PublishedProbes]
+) -> Table:
+    """A row for each classifier and layer, as in the lecture, with pixels as layer 0."""
+    rows = []
+    for classifier, heading in HEADINGS.items():
+        for depth in (0, *sorted(layers)):
+            found = partial(accuracies, study, "layer_probes", classifier=classifier, depth=depth)
+            sizes = study.rows("layer_probes", variant=study.baseline, depth=depth)
+            rows.append(
+                (
+                    f"{heading} ({depth})" if depth else f"{heading}, raw pixels",
+                    layers.get(depth, NOTHING),
+                    number(sizes[-1]["features"], 0) if sizes else NOTHING,
+                    *accuracy_cells(found, depth),
+                    *(column.text(classifier, depth) for column in published),
+                )
+            )
+    own = [100 - run.test_error for run in study.finished_runs_of(study.baseline)]
+    rows.append(
+        ("The network itself", NOTHING, NOTHING, accuracy_text(own), NOTHING)
+        + (NOTHING,) * len(published)
+    )
+    headings = ("Numbers an image", "Trained, %", "Untrained, %")
+    return Table(
+        title="Accuracy of linear classifiers on the features of each layer",
+        columns=(
+            *(Column("Classifier (layer)", "left"), Column("Layer here", "left")),
+            *(Column(heading) for heading in headings),
+            *(Column(f"{column.short}, published, %") for column in published),
+        ),
+        rows=tuple(rows),
+        notes=(
+            "Test accuracy, mean ± standard deviation over seeds, of which there are "
+            f"{len(own)}; the published ± is as printed. Pixels depend on no network: one figure "
+            "stands in both columns.",
+            convergence_note(study, "layer_probes"),
+            *(sentence(f"{column.short}: {column.source}") for column in published),
+        ),
+    )
+
+
+def convergence_note(study: Study, measurement: str) -> str:
+    """How many fits came to their end."""
+    rows = [row for row in study.rows(measurement) if math.isfinite(float(row["error"]))]
+    ended = sum(row["converged"] == 1 for row in rows)
+    return f"{ended:,} of {len(rows):,} fits converged."
+
+
+def probe_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
+    """Two panels, SVM and softmax: accuracy against the layer, trained, untrained, raw pixels."""
+    with settings():
+        figure = blank(WIDTH, 6.2)
+        panels = figure.subplots(1, 2, sharey=True)
+        ends = [
+            draw_layers(axes, study, "layer_probes", layers, classifier=classifier)
+            for axes, classifier in zip(panels, HEADINGS, strict=True)
+        ]
+        # only now is the height known that the panels share
+        for axes, heading, named in zip(panels, HEADINGS.values(), ends, strict=True):
+            axes.set_title(f"{heading} on the features of each layer")
+            name_ends(axes, named)
+        panels[0].set_ylabel("Test accuracy, %")
+        write_caption(
+            figure,
+            f"Mean over seeds; shaded: range. Trained and untrained are the same network after "
+            f"and before training. {where(study)}",
+        )
+        return figure
+
+
+@dataclass(frozen=True)
+class End:
+    """The right end of a line, where its name shall stand."""
+
+    value: float
+    name: str
+    color: str
+
+
+def draw_layers(
+    axes: Axes, study: Study, measurement: str, layers: Mapping[int, str], **columns: Any
+) -> list[End]:
+    """Accuracy against the layer, trained and untrained, each with its range, and the pixels'.
+
+    Args:
+        axes: Where to draw.
+        study: The study.
+        measurement: Whose rows.
+        layers: Number to path.
+        **columns: Column to value: which rows.
+
+    Returns:
+        The ends of the lines, for `name_ends`.
+    """
+    depths = sorted(layers)
+    found = partial(accuracies, study, measurement, **columns)
+    ends = []
+    for trained, (name, color, marker, line) in enumerate(_LOOKS):
+        values = {depth: found(depth=depth, trained=float(trained)) for depth in depths}
+        there = [depth for depth in depths if values[depth]]
+        if not there:
+            continue
+        low, high = ([end(values[depth]) for depth in there] for end in (min, max))
+        means = [mean(values[depth]) for depth in there]
+        axes.fill_between(there, low, high, color=color, alpha=0.18, lw=0)
+        face = color if trained else "white"
+        axes.plot(there, means, line, marker=marker, color=color, lw=2.2, ms=8, mfc=face, mew=1.8)
+        ends.append(End(means[-1], name, color))
+    if pixels := found(depth=0):
+        axes.axhline(mean(pixels), color=_PIXELS_COLOR, lw=1.8, ls=":")
+        ends.append(End(mean(pixels), "raw pixels", _PIXELS_COLOR))
+    axes.set_xticks(depths, [f"{depth}\n{layers[depth]}" for depth in depths], fontsize=11)
+    axes.set_xlabel("Layer")
+    axes.grid(axis="y", color="#DDDDDD")
+    axes.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
+    return ends
+
+
+_LOOKS = (("untrained", COLORS[2], "s", "--"), ("trained", COLORS[1], "o", "-"))
+_PIXELS_COLOR = "#444444"
+
+
+def name_ends(axes: Axes, ends: Sequence[End]) -> None:
+    """Names of the lines beside the right edge, pushed apart where the lines meet."""
+    if not ends:
+        axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center")
+    low, high = axes.get_ylim()
+    gap, last = 0.055 * (high - low), -math.inf
+    for end in sorted(ends, key=lambda end: end.value):
+        last = max(end.value, last + gap)
+        axes.annotate(
+            *(end.name, (1.01, last)),
+            xycoords=axes.get_yaxis_transform(),
+            va="center",
+            color=end.color,
+            fontweight="bold",
+            fontsize=12,
+            annotation_clip=False,
+        )
+
+
+# ------------------------------------------------------------------------------------------
+# Linear probes: what a linear classifier makes of the features of every layer.
 
 PIXELS = "pixels"
 """What stands in the column `layer` for the image itself, at depth 0."""
@@ -160,3 +587,341 @@ def _named_errors(layers: Mapping[int, str]) -> Iterator[tuple[str, str, dict[st
             yield f"{classifier}_{depth}", f"{label} on layer {depth}", {**there, "trained": 1.0}
             untrained = f"{label} on layer {depth} of the untrained network"
             yield f"untrained_{classifier}_{depth}", untrained, {**there, "trained": 0.0}
+
+
+# ------------------------------------------------------------------------------------------
+# What a report shows of transfer: a row a layer, and a panel for each other data set.
+
+TRANSFER_TEXT = (
+    "The network keeps the weights it learned from the recipe's data. Images of another data set "
+    "were brought to its size (bilinearly) and channels (gray repeated, color by its luminance) "
+    "and normalized as its own; a linear SVM was fitted to the features of some of that set's "
+    "training images and judged by some of its test images, the same images in every run. This "
+    "is how the published accuracies were measured too: there the network had learned from "
+    "ImageNet."
+)
+
+
+def transfer_section(layers: Mapping[int, str], published: Sequence[PublishedProbes]) -> Section:
+    """The table and the picture of `transfer`.
+
+    Args:
+        layers: Number to path.
+        published: To stand beside ours.
+    """
+    return Section(
+        title="What the features are worth on other data",
+        text=TRANSFER_TEXT,
+        pictures=(
+            Picture(
+                name="transfer",
+                title="Accuracy on other data against the layer",
+                caption=(
+                    "Test accuracy on other data sets of a linear SVM on the features of each "
+                    "layer, trained on the recipe's data and untrained, and on raw pixels: mean "
+                    "over seeds and range."
+                ),
+                draw=partial(transfer_figure, layers=layers),
+            ),
+        ),
+        tables=(partial(transfer_table, layers=layers, published=tuple(published)),),
+    )
+
+
+def targets(study: Study) -> tuple[list[str], dict[str, str]]:
+    """The data sets that were there, and the reason for each that was not."""
+    there: dict[str, None] = {}
+    missing: dict[str, str] = {}
+    for row in study.rows("transfer", variant=study.baseline):
+        if row["missing"]:
+            missing[str(row["target"])] = str(row["missing"])
+        else:
+            there[str(row["target"])] = None
+    return list(there), {name: why for name, why in missing.items() if name not in there}
+
+
+def transfer_table(
+    study: Study, *, layers: Mapping[int, str], published: Sequence[PublishedProbes]
+) -> Table:
+    """For each data set a row a layer, and a row for each set that was not there."""
+    there, missing = targets(study)
+    rows = []
+    for target in there:
+        for depth in (0, *sorted(layers)):
+            found = partial(accuracies, study, "transfer", target=target, depth=depth)
+            sizes = study.rows("transfer", variant=study.baseline, target=target, depth=depth)
+            rows.append(
+                (
+                    target_label(target),
+                    f"SVM ({depth})" if depth else "SVM, raw pixels",
+                    layers.get(depth, NOTHING),
+                    number(sizes[-1]["features"], 0) if sizes else NOTHING,
+                    *accuracy_cells(found, depth),
+                    *(column.text("svm", depth) for column in published),
+                )
+            )
+    width = 5 + len(published)
+    rows += [(target_label(name), "not there", *(NOTHING,) * (width - 1)) for name in missing]
+    headings = ("Numbers an image", "Trained, %", "Untrained, %")
+    return Table(
+        title="Accuracy of a linear SVM on the features of each layer, on other data",
+        columns=(
+            *(Column("Data", "left"), Column("Classifier (layer)", "left")),
+            Column("Layer here", "left"),
+            *(Column(heading) for heading in headings),
+            *(Column(f"{column.short}, published, %") for column in published),
+        ),
+        rows=tuple(rows),
+        notes=(
+            *(_sizes_note(study, target) for target in there),
+            *(
+                sentence(f"{target_label(name)} was not measured: {missing[name]}")
+                for name in missing
+            ),
+            "Test accuracy, mean ± standard deviation over seeds; the published ± is as printed. "
+            "Pixels depend on no network: one figure stands in both columns.",
+            convergence_note(study, "transfer"),
+            *(sentence(f"{column.short}: {column.source}") for column in published),
+        ),
+    )
+
+
+def transfer_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
+    """A panel for each data set that was there."""
+    there, missing = targets(study)
+    with settings():
+        figure = blank(WIDTH, 6.2)
+        panels = figure.subplots(1, max(1, len(there)), squeeze=False)[0]
+        for axes, target in zip(panels, there, strict=False):
+            name_ends(axes, draw_layers(axes, study, "transfer", layers, target=target))
+            axes.set_title(f"Features for {target_label(target)}")
+        if not there:
+            panels[0].set_axis_off()
+            said = "\n".join(f"{target_label(name)} was not there" for name in missing)
+            panels[0].text(0.5, 0.5, said or "no other data set was asked for", ha="center")
+        else:
+            panels[0].set_ylabel("Test accuracy of a linear SVM, %")
+        write_caption(
+            figure,
+            "Mean over seeds; shaded: range. Trained: on the recipe's data, never on these. "
+            f"Untrained: the same network before training. {where(study)}",
+        )
+        return figure
+
+
+def target_label(source: str) -> str:
+    """What a reader calls the data set.
+
+    Example:
+        >>> target_label("tfds:fashion_mnist"), target_label("digits")
+        ('Fashion-MNIST', 'digits')
+    """
+    known = {"tfds:fashion_mnist": "Fashion-MNIST", "tfds:cifar10": "CIFAR-10"}
+    return known.get(source, source.removeprefix("tfds:"))
+
+
+def _sizes_note(study: Study, target: str) -> str:
+    row = study.rows("transfer", variant=study.baseline, target=target)[-1]
+    seen, unseen = number(row["train_images"], 0), number(row["test_images"], 0)
+    return (
+        f"{target_label(target)}: {seen} training and {unseen} test images, the same in all runs."
+    )
+
+
+# ------------------------------------------------------------------------------------------
+# Transfer: what the features of a network are worth on a data set it has never seen.
+
+
+def transfer(
+    layers: Mapping[int, str],
+    to: Sequence[str],
+    *,
+    published: tuple[PublishedProbes, ...] = (),
+    train_images: int = 1000,
+    test_images: int = 2000,
+) -> Measurement:
+    """A linear SVM on the features of each layer for the images of other data sets.
+
+    The network keeps the weights it has from the recipe's data; only the classifier is fitted to
+    the other set's training images, and judged by its test images. Rows: a data set that is not
+    on this machine has one row, with the reason in `missing` and nan for its figures; the others
+    have the columns of `layer_probes`, and `target`. The recipe's own data set is left out.
+
+    Claims may speak of `transfer_5`, `untrained_transfer_5` and `transfer_pixels`: the test error,
+    averaged over the other data sets that are there.
+
+    Args:
+        layers: The number of each layer, at least 1, to its path in the network.
+        to: Data sets by the names of `ablax.data.sources.load`.
+        published: Accuracies to stand beside ours.
+        train_images: Of each set, drawn at random, the same for every run.
+        test_images: Likewise.
+
+    Raises:
+        AblaxError: No layer, a number below 1, or no data set.
+
+    References:
+        Yosinski, Clune, Bengio, Lipson 2014, How transferable are features in deep neural
+        networks?
+
+    Example:
+        >>> sorted(transfer({1: "s2"}, to=["digits"]).quantities)
+        ['transfer_1', 'transfer_pixels', 'untrained_transfer_1']
+    """
+    check_layers(layers)
+    if not to:
+        raise AblaxError("transfer has no data set to go to: name at least one, such as 'digits'")
+    return Measurement(
+        name="transfer",
+        measure=partial(
+            transferred,
+            layers=layers,
+            to=tuple(to),
+            train_images=train_images,
+            test_images=test_images,
+        ),
+        section=transfer_section(layers, published),
+        moments=("start", "end"),
+        quantities=_transfer_quantities(layers),
+    )
+
+
+def transferred(
+    subject: Subject,
+    layers: Mapping[int, str],
+    to: Sequence[str],
+    train_images: int = 1000,
+    test_images: int = 2000,
+) -> tuple[Row, ...]:
+    """The rows of one subject, one data set after the other."""
+    rows: list[Row] = []
+    for target in to:
+        if target == subject.recipe.data.source:
+            continue
+        try:
+            train, test = sample(target, subject.recipe.data.dir, train_images, test_images)
+        except DataError as error:
+            rows.append(_row(subject, target, missing=str(error)))
+            continue
+        rows += _probed(subject, target, layers, train, test)
+    return tuple(rows)
+
+
+def sample(
+    source: str, folder: Path | None, train_images: int, test_images: int
+) -> tuple[Split, Split]:
+    """Random images of a data set, always the same ones, in the data's order.
+
+    Args:
+        source: Its name.
+        folder: Of prepared tensorflow-datasets.
+        train_images: How many, at most.
+        test_images: Likewise.
+
+    Raises:
+        DataError: The set is not there, or cannot be read.
+    """
+    images = load(source, folder=folder)
+
+    def some(split: Split, count: int) -> Split:
+        at = np.sort(np.random.default_rng(0).permutation(len(split))[:count])
+        return Split(np.asarray(split.images[at]), split.labels[at])
+
+    return some(images.train, train_images), some(images.test, test_images)
+
+
+def fitted(
+    images: UInt8[np.ndarray, "N H W C"], image_shape: ImageShape
+) -> UInt8[np.ndarray, "N _ _ _"]:
+    """Images as another data set has them: as many channels, as many pixels.
+
+    Color becomes gray by its luminance, 0.299 R + 0.587 G + 0.114 B; gray becomes color by
+    repeating. Then the shorter side is scaled bilinearly and the middle is cut out.
+
+    Args:
+        images: Gray (1 channel) or color (3), levels 0 to 255.
+        image_shape: (H, W, C), H = W.
+
+    Raises:
+        AblaxError: Another number of channels, or H other than W.
+
+    Example:
+        >>> fitted(np.full((2, 28, 28, 1), 7, np.uint8), (32, 32, 3)).shape
+        (2, 32, 32, 3)
+    """
+    height, width, channels = image_shape
+    if {channels, images.shape[-1]} - {1, 3} or height != width:
+        raise AblaxError(
+            f"images of shape {images.shape[1:]} cannot be made into {image_shape}: expected 1 or "
+            "3 channels, and as many rows as columns"
+        )
+    mode = "L" if channels == 1 else "RGB"
+    return np.stack([as_array(center(_picture(each).convert(mode), height)) for each in images])
+
+
+def _picture(image: UInt8[np.ndarray, "H W C"]) -> Image.Image:
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def _probed(
+    subject: Subject, target: str, layers: Mapping[int, str], train: Split, test: Split
+) -> list[Row]:
+    shape = cast(ImageShape, subject.train.images.shape[1:])
+    seen = layer_features(subject, fitted(train.images, shape), layers)
+    unseen = layer_features(subject, fitted(test.images, shape), layers)
+    rows = []
+    for depth in seen:
+        found = probe("svm", (seen[depth], train.labels), (unseen[depth], test.labels))
+        rows.append(
+            _row(
+                subject,
+                target,
+                layer=layers.get(depth, PIXELS),
+                depth=depth,
+                features=found.features,
+                error=found.error,
+                train_error=found.train_error,
+                converged=float(found.converged),
+                train_images=len(train),
+                test_images=len(test),
+            )
+        )
+    return rows
+
+
+def _row(subject: Subject, target: str, **columns: Any) -> Row:
+    """All columns in every row, so that a table of them has no holes."""
+    return {
+        "target": target,
+        "layer": "",
+        "depth": -1,
+        "trained": float(subject.step > 0),
+        "classifier": "svm",
+        "features": 0,
+        "error": math.nan,
+        "train_error": math.nan,
+        "converged": 0.0,
+        "train_images": 0,
+        "test_images": 0,
+        "missing": "",
+        **columns,
+    }
+
+
+def _transfer_quantities(layers: Mapping[int, str]) -> dict[str, Quantity]:
+    named: dict[str, tuple[str, dict[str, object]]] = {
+        "transfer_pixels": ("raw pixels", {"depth": 0})
+    }
+    for depth in sorted(layers):
+        columns: dict[str, object] = {"depth": depth, "trained": 1.0}
+        named[f"transfer_{depth}"] = (f"layer {depth}", columns)
+        untrained = f"layer {depth} of the untrained network"
+        named[f"untrained_transfer_{depth}"] = (untrained, {"depth": depth, "trained": 0.0})
+    return {
+        name: Quantity(
+            f"test error on other data of a linear SVM on {label}",
+            partial(error_where, where=columns),
+            "points",
+        )
+        for name, (label, columns) in named.items()
+    }

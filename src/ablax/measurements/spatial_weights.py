@@ -18,8 +18,7 @@ from scipy.special import softmax
 from ablax.core import Network, leaves_by_path
 from ablax.errors import AblaxError
 from ablax.layers.heads import PixelMixture, SpatialWeights
-from ablax.measurements.measurement import Measurement
-from ablax.measurements.subject import Subject
+from ablax.measurements.measurement import Measurement, Subject
 from ablax.report.figures import WIDTH, blank, settings, where, wrapped, write_caption
 from ablax.report.study import Picture, Quantity, Row, Section, Study
 

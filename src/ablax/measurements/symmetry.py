@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ablax.core import leaves_by_path, paths
-from ablax.measurements.measurement import Measurement
-from ablax.measurements.subject import Subject
+from ablax.measurements.measurement import Measurement, Subject
 from ablax.report.statistics import mean
 from ablax.report.study import Quantity, Row, Section, Study
 from ablax.report.tables import Column, Table, number
