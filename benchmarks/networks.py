@@ -38,8 +38,8 @@ from ablax.analysis.cost import USUAL
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import Network, initialize
 from ablax.data.images import ImageSet, Split
-from ablax.environment import available_cores, processor
 from ablax.inspection.cost import Case, network_cost
+from ablax.study.environment import available_cores, processor
 from ablax.training.feed import Resident
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step

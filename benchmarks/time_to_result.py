@@ -89,7 +89,7 @@ def main() -> None:
 
         bare = loading("sys")
         alone = loading("ablax")
-        everything = loading("ablax.runner, ablax.discovery")
+        everything = loading("ablax.study.runner, ablax.study.discovery")
         print(
             f"install {install:.1f} s; python {bare:.2f}, ablax {alone:.2f}, run {everything:.2f} s"
         )

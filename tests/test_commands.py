@@ -15,8 +15,8 @@ import pytest
 import ablax.commands
 from ablax.__main__ import COMMANDS, main
 from ablax.config import ConfigError, DataConfig, OptimizerConfig, Recipe, TrainConfig
-from ablax.discovery import experiment
 from ablax.experiment import Inputs
+from ablax.study.discovery import experiment
 
 
 def fails(capsys, *words):

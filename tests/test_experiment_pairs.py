@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ablax.core import count_parameters
-from ablax.discovery import experiment
 from ablax.experiment import Inputs
+from ablax.study.discovery import experiment
 
 DIGITS = Inputs(16, 1, 10, 0.25)
 COLOR = Inputs(32, 3, 10, 1.0)

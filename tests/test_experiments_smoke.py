@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ablax.discovery import experiment, names
+from ablax.study.discovery import experiment, names
 
 ROOT = Path(__file__).parents[1]
 

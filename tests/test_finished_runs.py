@@ -2,7 +2,7 @@
 
 import math
 
-from ablax.finished_runs import finished_run, learning_curve
+from ablax.study.folder import finished_run, learning_curve
 
 
 def chunk(epoch, steps, loss, error, **more):

@@ -19,8 +19,8 @@ from ablax.config import (
     with_fields,
 )
 from ablax.data.augment import Augmentation
-from ablax.discovery import experiment, names, recipe
-from ablax.results_folder import stored
+from ablax.study.discovery import experiment, names, recipe
+from ablax.study.folder import stored
 
 ROOT = Path(__file__).parents[1]
 KEPT = sorted((ROOT / "experiments" / "results").glob("*/*/recipe.json"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ablax.config import Recipe, flat
-from ablax.results_folder import FORMAT, NETWORKS, stored
+from ablax.study.folder import FORMAT, NETWORKS, stored
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "docs" / "scripts" / "migrate_results.py"

@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ablax.bench import network_macs
 from ablax.core import insert_after
 from ablax.errors import AblaxError
+from ablax.study.runner import network_macs
 from ablax.zoo import lenet5
 
 

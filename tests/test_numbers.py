@@ -20,8 +20,8 @@ from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import Layers, Network, abstract_variables, chain, initialize, leaves_by_path
 from ablax.data.augment import augment
 from ablax.data.sources import load
-from ablax.discovery import recipe
 from ablax.layers import BatchNormalization, Convolution, Dense, GlobalAveragePool, ReLU
+from ablax.study.discovery import recipe
 from ablax.training.feed import Resident
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import shuffle_key, step_key

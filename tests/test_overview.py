@@ -12,8 +12,8 @@ from ablax.__main__ import main
 from ablax.commands.keep import overview, place
 from ablax.config import Recipe, flat
 from ablax.errors import AblaxError
-from ablax.overview import answers
-from ablax.results_folder import FORMAT
+from ablax.study.folder import FORMAT
+from ablax.study.keep import answers
 
 ROOT = Path(__file__).parents[1]
 FACTS = {

@@ -7,15 +7,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ablax.bench import Bench, Order
 from ablax.config import OptimizerConfig, Recipe, TrainConfig, with_fields
 from ablax.core import Layers, Network, chain
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Pretraining, Treatment
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
-from ablax.pretraining import pretrained
-from ablax.results_folder import ResultsFolder
-from ablax.runner import run_experiment
+from ablax.study.folder import ResultsFolder
+from ablax.study.runner import Bench, Order, pretrained, run_experiment
 from ablax.training.loop import StoppedError, StopRequest
 
 ABOUT = """A question.

@@ -9,8 +9,8 @@ import pytest
 
 from ablax.__main__ import COMMANDS, main
 from ablax.core import check, count_parameters
-from ablax.discovery import experiment, names
 from ablax.experiment import Inputs
+from ablax.study.discovery import experiment, names
 from ablax.zoo import CATALOG, alexnet, alexnet_small
 
 ROOT = Path(__file__).parents[1]

@@ -10,13 +10,12 @@ import pytest
 from rich.console import Console
 
 from ablax.__main__ import main
-from ablax.bench import Order
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
-from ablax.discovery import experiment
 from ablax.errors import AblaxError
-from ablax.rebuild import rebuild
-from ablax.results_folder import ResultsFolder
-from ablax.runner import run_experiment
+from ablax.study.discovery import experiment
+from ablax.study.folder import ResultsFolder
+from ablax.study.rebuild import rebuild
+from ablax.study.runner import Order, run_experiment
 from ablax.training.metrics import MetricsError, MetricsLog, read_metrics
 
 QUESTION = '''"""A small question.

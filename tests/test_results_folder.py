@@ -10,7 +10,7 @@ import pytest
 from ablax.config import Recipe, with_fields
 from ablax.core import replace as exchange
 from ablax.layers import Dense
-from ablax.results_folder import (
+from ablax.study.folder import (
     NETWORKS,
     Identity,
     ResultsError,
@@ -93,7 +93,7 @@ def test_runs_of_an_unknown_recipe_are_not_adopted(tmp_path):
 def test_two_processes_do_not_share_a_folder(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom ablax.config import Recipe\n"
-        "from ablax.results_folder import ResultsFolder\n"
+        "from ablax.study.folder import ResultsFolder\n"
         "with ResultsFolder(Path(sys.argv[1])).claim('mine', 'digits', Recipe(), {}):\n"
         "    print('in', flush=True); sys.stdin.read()\n"
     )

@@ -24,11 +24,11 @@ from typing import Any
 
 from ablax.config import Recipe, flat, unflat
 from ablax.core import Network, parameter_shapes, paths
-from ablax.discovery import experiment
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs
 from ablax.files import compressed, write_atomic
-from ablax.results_folder import FORMAT, NETWORKS, Identity, identity
+from ablax.study.discovery import experiment
+from ablax.study.folder import FORMAT, NETWORKS, Identity, identity
 
 IMAGES = {
     **dict.fromkeys(("digits", "digits:distorted"), (32, 1, 10)),

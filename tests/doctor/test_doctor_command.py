@@ -10,14 +10,14 @@ from ablax.__main__ import main
 from ablax.commands.doctor import doctor
 from ablax.commands.parsing import parse
 from ablax.config import OptimizerConfig, Recipe, flat
-from ablax.discovery import recipe
 from ablax.doctor.divergence import divergence
 from ablax.doctor.finding import Finding
 from ablax.doctor.generalization import generalization
 from ablax.doctor.opening import open_patient
 from ablax.doctor.page import summary, write_page
 from ablax.errors import AblaxError
-from ablax.results_folder import FORMAT, Stored, stored
+from ablax.study.discovery import recipe
+from ablax.study.folder import FORMAT, Stored, stored
 
 QUESTION = '''"""A question of somebody else's.
 

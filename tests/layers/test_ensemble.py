@@ -10,7 +10,6 @@ import pytest
 from scipy.special import softmax
 
 from ablax.analysis.jax_versions import double_precision
-from ablax.bench import network_macs
 from ablax.core import (
     LayerError,
     Layers,
@@ -30,6 +29,7 @@ from ablax.inspection.fields import network_receptive_fields
 from ablax.inspection.page import network_graph
 from ablax.layers import BatchNormalization, Convolution, Dense, FieldError, ReLU, Vectorize
 from ablax.layers.loops import Ensemble, ensemble_of
+from ablax.study.runner import network_macs
 from ablax.training.step import Task, initial_state, train_step
 
 SHAPE = (5, 5, 1)

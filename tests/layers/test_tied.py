@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.bench import network_macs
 from ablax.core import (
     LayerError,
     Layers,
@@ -35,6 +34,7 @@ from ablax.layers import (
     Tied,
 )
 from ablax.layers.dense import Scale
+from ablax.study.runner import network_macs
 
 BLOCK = Layers(fc=Dense(3), norm=GroupNormalization(1), relu=ReLU())
 SHAPE = (6, 6, 2)

@@ -46,7 +46,7 @@ def evaluate(
         format: How the errors are printed.
         preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
-    from ablax.environment import device
+    from ablax.study.environment import device
     from ablax.training.loop import set_up
     from ablax.weights.evaluation import batches_of, evaluate, open_test_images, scorer
     from ablax.weights.load import open_weights

@@ -39,9 +39,9 @@ def keep(
     Raises:
         AblaxError: The folder holds no report, is kept already, or cannot be copied.
     """
-    from ablax.overview import answer_in
     from ablax.report.files import write_atomically
-    from ablax.results_folder import stored
+    from ablax.study.folder import stored
+    from ablax.study.keep import answer_in
 
     missing = [name for name in ("answer.json", "report.md") if not (folder / name).exists()]
     if missing:
@@ -77,8 +77,8 @@ def place(experiments: Path, facts: dict[str, str]) -> Path:
 
 def overview(experiments: Path) -> str:
     """The text of `experiments/README.md`."""
-    from ablax.discovery import experiment
-    from ablax.overview import answers, page
+    from ablax.study.discovery import experiment
+    from ablax.study.keep import answers, page
 
     names = sorted(path.stem for path in experiments.glob("[!_]*.py"))
     questions = [(name, experiment(str(experiments / f"{name}.py"))[1]) for name in names]

@@ -37,7 +37,7 @@ def list(format: Literal["text", "json", "markdown"] = "text") -> None:
     Args:
         format: How the list is printed; markdown is the page docs/networks.md.
     """
-    from ablax.discovery import names
+    from ablax.study.discovery import names
 
     if format == "markdown":
         print(_page())

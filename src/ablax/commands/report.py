@@ -24,12 +24,12 @@ def report(
     """
     from rich.console import Console
 
-    from ablax import discovery
-    from ablax.rebuild import rebuild
     from ablax.report.page import write_report
     from ablax.report.study_tables import terminal_table, write_results
     from ablax.report.verdict import answer, verdict
-    from ablax.results_folder import stored
+    from ablax.study import discovery
+    from ablax.study.folder import stored
+    from ablax.study.rebuild import rebuild
 
     _, question = discovery.experiment(experiment or stored(folder).experiment)
     study, console = rebuild(folder, question), Console()

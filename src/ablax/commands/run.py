@@ -37,11 +37,10 @@ def run(
     """
     from rich.console import Console
 
-    from ablax.bench import Order
-    from ablax.discovery import experiment
-    from ablax.discovery import recipe as recipe_named
-    from ablax.results_folder import ResultsFolder
-    from ablax.runner import run_experiment
+    from ablax.study.discovery import experiment
+    from ablax.study.discovery import recipe as recipe_named
+    from ablax.study.folder import ResultsFolder
+    from ablax.study.runner import Order, run_experiment
     from ablax.training.loop import set_up
 
     stem, question = experiment(name)
@@ -65,8 +64,8 @@ def defaults(words: Sequence[str]) -> dict[str, Any]:
     Raises:
         AblaxError: There is no such experiment or recipe, or none is named before the fields.
     """
-    from ablax.discovery import experiment, names
-    from ablax.discovery import recipe as recipe_named
+    from ablax.study.discovery import experiment, names
+    from ablax.study.discovery import recipe as recipe_named
 
     asked = bool({"-h", "--help"} & set(words))
     name, config = _peek(words)

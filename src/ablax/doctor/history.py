@@ -9,10 +9,9 @@ import jax
 
 from ablax.doctor.trained import Trained
 from ablax.errors import AblaxError
-from ablax.finished_runs import finished_run
 from ablax.measurements.measurement import RUN_COLUMNS
 from ablax.report.study import Curve
-from ablax.results_folder import ResultsFolder
+from ablax.study.folder import ResultsFolder, finished_run
 from ablax.training.checkpoint import Restored, close, open_checkpoints, restore
 from ablax.training.loop import Judged, Trainer
 from ablax.training.metrics import read_metrics

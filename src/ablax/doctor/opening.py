@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 
 from ablax.config import Recipe
-from ablax.discovery import experiment, names, recipe
 from ablax.doctor.history import History, history
 from ablax.doctor.patient import SAMPLE, Patient
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment, Inputs
-from ablax.results_folder import ResultsFolder, changes, identity, stored
+from ablax.study.discovery import experiment, names, recipe
+from ablax.study.folder import ResultsFolder, changes, identity, stored
 from ablax.training.feed import open_feed, training_images
 from ablax.training.loop import Trainer, data_mesh
 

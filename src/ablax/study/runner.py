@@ -1,10 +1,13 @@
-"""The bench of an experiment: its data, networks and trainers, and all that its runs give."""
+"""Run an experiment: every variant from every seed, then the report. Goes on where it stopped."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,19 +17,43 @@ from ablax.analysis.cost import macs
 from ablax.config import DataConfig, Recipe, with_fields
 from ablax.core import Network, abstract_variables, count_parameters, paths, redrawn
 from ablax.data.images import Split
-from ablax.environment import environment
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs, Pretraining
-from ablax.finished_runs import finished_runs
 from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Subject
-from ablax.rebuild import Facts, study_of
+from ablax.report.files import write_atomically
+from ablax.report.page import write_report
 from ablax.report.study import Run, Study, Variant
-from ablax.report.study_tables import write_results
-from ablax.results_folder import Identity, ResultsFolder, changes, identity
+from ablax.report.study_tables import terminal_table, write_results
+from ablax.report.verdict import answer, verdict
+from ablax.study.environment import environment
+from ablax.study.folder import (
+    Identity,
+    ResultsFolder,
+    changes,
+    finished_runs,
+    identity,
+    pretraining_log,
+)
+from ablax.study.rebuild import Facts, study_of, write_facts
+from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.feed import Feed, open_feed, test_images, training_images
-from ablax.training.loop import Moment, Trainer, data_mesh
-from ablax.training.metrics import write_csv
-from ablax.training.step import State, refuse_misfit
+from ablax.training.loop import (
+    DivergedError,
+    Moment,
+    StoppedError,
+    StopRequest,
+    Tick,
+    Trainer,
+    data_mesh,
+    fit,
+    graceful_stop,
+)
+from ablax.training.metrics import MetricsLog, write_csv
+from ablax.training.progress import Progress, progress
+from ablax.training.step import State, refuse_misfit, transplant
+
+# ------------------------------------------------------------------------------------------
+# The bench of an experiment: its data, networks and trainers, and all that its runs give.
 
 TRAINING_SAMPLE = 5000
 """Training images that measurements look at, at most: a random sample, the same for every run."""
@@ -260,3 +287,188 @@ def full_size_parameters(experiment: Experiment) -> dict[str, int]:
         return {}
     networks = experiment.networks(inputs)
     return {name: count_parameters(n, inputs.image_shape) for name, n in networks.items()}
+
+
+# ------------------------------------------------------------------------------------------
+# The training that a variant's first weights come from, run before the variant's own.
+
+
+def pretrained(
+    bench: Bench,
+    name: str,
+    seed: int,
+    state: State,
+    stop: StopRequest,
+    on_resume: Callable[[int], None],
+    on_tick: Callable[[Tick], None],
+) -> State:
+    """The state that a run starts from, after its pretraining where it has one.
+
+    The pretraining keeps its own checkpoints beside the run's, and goes on from them; its figures
+    go to `pretraining/metrics.jsonl`.
+
+    Args:
+        bench: Its trainers.
+        name: The variant.
+        seed: Of both trainings.
+        state: As drawn.
+        stop: Asked after every chunk.
+        on_resume: Told the step from which the pretraining goes on.
+        on_tick: Told about every chunk of it.
+
+    Raises:
+        StoppedError: `stop` was requested; the state is saved.
+        DivergedError: A loss of the pretraining is not finite.
+        CheckpointError: As `fit`.
+    """
+    pretraining = bench.order.experiment.pretraining_of(name)
+    if pretraining is None:
+        return state
+    folder = bench.order.folder
+    own = folder.checkpoints(name, seed)
+    checkpoints = open_checkpoints(own.with_name(f"{own.name}-pretraining"))
+    try:
+        with MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log:
+            fitted = fit(
+                bench.pretrainers[name],
+                seed,
+                checkpoints,
+                stop,
+                log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
+                on_resume=on_resume,
+                on_tick=on_tick,
+            )
+    finally:
+        close(checkpoints)
+    return transplant(state, fitted.state, pretraining.fresh)
+
+
+# ------------------------------------------------------------------------------------------
+# Run an experiment: every variant from every seed, then the report. Goes on where it stopped.
+
+
+def run_experiment(order: Order, console: Console) -> Study:
+    """Train every variant from every seed and write the report.
+
+    Seeds are the outer loop, so that an interrupted experiment has whole pairs to compare.
+
+    Args:
+        order: What to run.
+        console: Where progress and the table are shown.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        AblaxError: Bad input, before anything is compiled.
+        StoppedError: Ctrl-C or SIGTERM; the state is saved.
+    """
+    bench = Bench(order, console)
+    with order.folder.claim(order.name, order.recipe_name, order.recipe, bench.fingerprints):
+        console.print(_headline(bench), highlight=False, soft_wrap=True, markup=False)
+        seeds = range(order.recipe.seeds)
+        work = sum(_whole_work(bench, name) for name in bench.networks) * len(seeds)
+        with graceful_stop() as stop, progress(work, console=console) as shown:
+            for seed in seeds:
+                for name in bench.networks:
+                    _run(bench, name, seed, stop, shown)
+        study = bench.study()
+        page = _write(bench, study)
+    console.print(terminal_table(study))
+    console.print(answer(study).sentence, markup=False, soft_wrap=True)
+    console.print(verdict(study).sentence, markup=False, soft_wrap=True)
+    console.print(f"report: {page}", soft_wrap=True, markup=False)
+    if not study.finished_runs_of(study.baseline):
+        raise AblaxError(
+            "no run of the baseline came to its end, so there is nothing to compare with"
+        )
+    return study
+
+
+def _headline(bench: Bench) -> str:
+    order, epochs = bench.order, bench.order.recipe.train.epochs
+    return (
+        f"{order.experiment.title}, recipe {order.recipe_name}: "
+        f"{_count(len(bench.networks), 'variant')} x {_count(order.recipe.seeds, 'seed')} x "
+        f"{_count(epochs, 'epoch')} on {bench.environment['device']}\n"
+        f"{bench.feed.note}\nresults: {order.folder.path}"
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def _whole_work(bench: Bench, name: str) -> float:
+    return bench.work(name) + bench.pretraining_work(name)
+
+
+def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:
+    """One variant from one seed, unless it is done already."""
+    folder, trainer = bench.order.folder, bench.trainers[name]
+    work, before = _whole_work(bench, name), bench.pretraining_work(name)
+    a_step = bench.work(name) / trainer.total_steps
+    if folder.finished(name, seed) is not None:
+        shown.skip(work)
+        return
+    if stop.requested:
+        raise StoppedError(f"stopped by {stop.requested}: the same command goes on from here")
+    shown.start_run(f"{bench.order.experiment.label(name)} · seed {seed}", work)
+
+    def tick(chunk: Tick, a_step: float = a_step) -> None:
+        shown.advance(
+            chunk.steps * a_step,
+            images=chunk.images,
+            loss=chunk.loss,
+            error=chunk.test_error,
+        )
+
+    def begin(state: State) -> State:
+        if name not in bench.pretrainers:
+            return state
+        a_step = before / bench.pretrainers[name].total_steps
+        return pretrained(
+            bench,
+            name,
+            seed,
+            state,
+            stop,
+            on_resume=lambda step: shown.skip(step * a_step),
+            on_tick=lambda chunk: tick(chunk, a_step),
+        )
+
+    checkpoints = open_checkpoints(folder.checkpoints(name, seed))
+    summary: dict[str, Any]
+    try:
+        with MetricsLog(folder.path, by=RUN_COLUMNS) as log:
+            fitted = fit(
+                trainer,
+                seed,
+                checkpoints,
+                stop,
+                log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
+                on_resume=lambda step: shown.skip(before + step * a_step),
+                on_tick=tick,
+                observe=bench.observer(name, seed),
+                begin=begin,
+            )
+        folder.write_predictions(name, seed, fitted.judged)
+        summary = {"status": "finished", "test_error": fitted.judged.error}
+    except DivergedError as error:
+        bench.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True, markup=False)
+        summary = {"status": "diverged", "test_error": None}
+    finally:
+        close(checkpoints)
+    folder.finish(name, seed, {**summary, "environment": bench.environment})
+    write_results(folder.path / "results.csv", bench.variants, bench.runs())
+    shown.end_run(summary["test_error"])
+
+
+def _write(bench: Bench, study: Study) -> Path:
+    """Write what the folder is for, from what is finished; gives the path of the page."""
+    folder = bench.order.folder.path
+    bench.write_tables(study.runs)
+    text = json.dumps(dict(study.environment), indent=2) + "\n"
+    write_atomically(folder / "environment.json", text)
+    write_facts(folder, bench.facts)
+    return write_report(study, folder)

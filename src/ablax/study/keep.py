@@ -11,7 +11,7 @@ from ablax.errors import AblaxError
 from ablax.experiment import Experiment
 from ablax.report.page import ANSWER
 from ablax.report.tables import escape_markdown
-from ablax.results_folder import stored
+from ablax.study.folder import stored
 
 _HEAD = """# Experiments
 

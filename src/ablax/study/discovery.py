@@ -14,7 +14,7 @@ from ablax.experiment import Experiment
 
 T = TypeVar("T")
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
+_CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 def experiment(name: str) -> tuple[str, Experiment]:

@@ -14,11 +14,17 @@ import numpy as np
 from ablax.config import Recipe, flat
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
-from ablax.finished_runs import environments, finished_runs
 from ablax.measurements.measurement import MeasurementLog
 from ablax.report.files import write_atomically
 from ablax.report.study import Study, Variant
-from ablax.results_folder import ResultsError, ResultsFolder, Stored, stored
+from ablax.study.folder import (
+    ResultsError,
+    ResultsFolder,
+    Stored,
+    environments,
+    finished_runs,
+    stored,
+)
 
 FACTS = "study.json"
 """The file of the `Facts`, in a results folder."""

@@ -1,0 +1,1 @@
+"""An experiment under a recipe, from the plan to its folder of results."""
