@@ -10,7 +10,7 @@ import numpy as np
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import Layers, Network, chain
 from ablax.data.digits import load_digits
-from ablax.doctor.patient import Patient, cross_entropy
+from ablax.doctor.trials import Patient, cross_entropy
 from ablax.layers import Dense, ReLU, Vectorize
 from ablax.layers.initializers import HE_NORMAL
 

@@ -20,15 +20,13 @@ from made_patients import (
     thirtyfold,
 )
 
-from ablax.doctor import capacity, collapse, divergence, generalization, learning_rate
-from ablax.doctor.gradient import gradient
-from ablax.doctor.gradient_flow import gradient_flow
-from ablax.doctor.history import History
-from ablax.doctor.short_training import compile_training
-from ablax.doctor.small_subset import small_subset
-from ablax.doctor.speed import speed
-from ablax.doctor.trained import Trained, briefly_trained
-from ablax.doctor.units import repeated, units
+from ablax.doctor import checks as capacity
+from ablax.doctor import checks as collapse
+from ablax.doctor import checks as divergence
+from ablax.doctor import checks as generalization
+from ablax.doctor import checks as learning_rate
+from ablax.doctor.checks import gradient, gradient_flow, repeated, small_subset, speed, units
+from ablax.doctor.trials import History, Trained, briefly_trained, compile_training
 from ablax.errors import AblaxError
 from ablax.inspection.machine import Machine
 from ablax.layers import Sigmoid
@@ -151,13 +149,16 @@ def test_collapse_law_on_made_up_scores():
     labels = np.arange(400, dtype=np.int32) % 4
     noise = random.normal(size=(400, 4))
     # one class for all, yet scores that vary
-    found = collapse.judge(noise + np.array([9, 0, 0, 0]), labels, trained_to(1.4, 1.4))
+    found = collapse.judge_collapse(noise + np.array([9, 0, 0, 0]), labels, trained_to(1.4, 1.4))
     assert (found.sick, found.measurements["largest_share"]) == (True, 1.0)
     # all classes, at chance: sick if the loss fell, else it cannot be told
-    assert collapse.judge(noise, labels, trained_to(1.4, 0.2)).verdict == "sick"
-    assert collapse.judge(noise, labels, trained_to(1.4, 1.39)).verdict == "cannot be told"
-    assert collapse.judge(noise + 3 * np.eye(4)[labels], labels, trained_to(1.4, 0.2)).sick is False
-    assert collapse.judge(noise * np.nan, labels, trained_to(1.4, 0.2)).sick is True
+    assert collapse.judge_collapse(noise, labels, trained_to(1.4, 0.2)).verdict == "sick"
+    assert collapse.judge_collapse(noise, labels, trained_to(1.4, 1.39)).verdict == "cannot be told"
+    assert (
+        collapse.judge_collapse(noise + 3 * np.eye(4)[labels], labels, trained_to(1.4, 0.2)).sick
+        is False
+    )
+    assert collapse.judge_collapse(noise * np.nan, labels, trained_to(1.4, 0.2)).sick is True
 
 
 @pytest.mark.slow
@@ -233,7 +234,7 @@ def test_generalization_finds_twenty_noisy_labels_learned_by_heart():
 
 def test_generalization_interval_is_that_of_newcombe():
     # Newcombe 1998, table II, case (a), method 10: 56/70 - 48/80 = 0.2, from 0.0524 to 0.3339
-    found = generalization.judge(train=(48, 80), test=(56, 70))
+    found = generalization.judge_generalization(train=(48, 80), test=(56, 70))
     assert found.measurements["gap"] == pytest.approx(0.2)
     assert found.measurements["gap_low"] == pytest.approx(0.0524, abs=1e-4)
     assert found.measurements["gap_high"] == pytest.approx(0.3339, abs=1e-4)
@@ -302,11 +303,13 @@ def test_speed_on_a_machine_whose_rate_changes_cannot_be_told(healthy):
 
 
 def test_divergence_of_a_run_is_a_loss_that_is_no_number_or_that_rose():
-    assert divergence.judge(decay(0.1), "finished").verdict == "healthy"
+    assert divergence.judge_divergence(decay(0.1), "finished").verdict == "healthy"
     risen = Curve((1.0, 2.0), (1.0, 2.0), (50.0, 60.0), (), ())
-    assert divergence.judge(risen, "finished").verdict == "sick"
-    assert divergence.judge(decay(0.1), "diverged").verdict == "sick"
-    assert divergence.judge(Curve((1.0,), (1.0,), (50.0,), (), ()), "finished").sick is None
+    assert divergence.judge_divergence(risen, "finished").verdict == "sick"
+    assert divergence.judge_divergence(decay(0.1), "diverged").verdict == "sick"
+    assert (
+        divergence.judge_divergence(Curve((1.0,), (1.0,), (50.0,), (), ()), "finished").sick is None
+    )
 
 
 def test_units_repeat_another_from_a_correlation_of_095():

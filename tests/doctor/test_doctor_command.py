@@ -10,11 +10,9 @@ from ablax.__main__ import main
 from ablax.commands.doctor import doctor
 from ablax.commands.parsing import parse
 from ablax.config import OptimizerConfig, Recipe, flat
-from ablax.doctor.divergence import divergence
-from ablax.doctor.finding import Finding
-from ablax.doctor.generalization import generalization
-from ablax.doctor.opening import open_patient
+from ablax.doctor.checks import Finding, divergence, generalization
 from ablax.doctor.page import summary, write_page
+from ablax.doctor.trials import open_patient
 from ablax.errors import AblaxError
 from ablax.study.discovery import recipe
 from ablax.study.folder import FORMAT, Stored, stored

@@ -35,10 +35,9 @@ def doctor(
 
     from rich.console import Console
 
-    from ablax.doctor.examination import examine
-    from ablax.doctor.finding import Finding
-    from ablax.doctor.opening import open_patient
+    from ablax.doctor.checks import Finding, examine
     from ablax.doctor.page import advice, findings_table, summary, write_page
+    from ablax.doctor.trials import open_patient
     from ablax.report.tables import as_rich
     from ablax.training.loop import set_up
 

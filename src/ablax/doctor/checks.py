@@ -1,0 +1,986 @@
+"""The checks of training, each with its measurement and its criterion."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Float, Int
+from scipy import stats
+
+from ablax.analysis.cost import macs
+from ablax.analysis.features import FeatureStatistics, feature_statistics
+from ablax.analysis.gradient_check import GradientCheck, check_gradient
+from ablax.core import (
+    Layers,
+    Network,
+    abstract_variables,
+    features,
+    inner_layers,
+    layer_shapes,
+    paths,
+)
+from ablax.doctor.trials import (
+    ABOVE,
+    History,
+    Patient,
+    Trained,
+    Variables,
+    briefly_trained,
+    compile_training,
+    first_steps,
+    range_test,
+    rising_rates,
+)
+from ablax.errors import AblaxError
+from ablax.inspection.machine import Machine, measure
+from ablax.layers import (
+    Absolute,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    ReLU6,
+    ScaledTanh,
+    ShiftedSigmoid,
+    Sigmoid,
+    Tanh,
+    Threshold,
+)
+from ablax.measurements.gradients import kernel_norms
+from ablax.report.statistics import flattened
+from ablax.report.study import Curve
+
+# ------------------------------------------------------------------------------------------
+# What a check finds: a verdict, the measurement in a sentence, and what to do.
+
+CONFIDENCE = 0.95
+"""Of every interval of the doctor's."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        check: Its name.
+        sick: Whether the sickness is there; None where it cannot be told.
+        sentence: What was measured, and the limit it was compared with.
+        measurements: The figures, by name; those of a curve as tuples.
+        advice: What to do if sick, or to be able to tell; empty if healthy.
+    """
+
+    check: str
+    sick: bool | None
+    sentence: str
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+    advice: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """In words.
+
+        Example:
+            >>> Finding("speed", None, "no figure").verdict
+            'cannot be told'
+        """
+        return {True: "sick", False: "healthy", None: "cannot be told"}[self.sick]
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, from `count` of `total`.
+
+    Args:
+        count: How many.
+        total: Of how many, at least 1.
+
+    References:
+        Wilson 1927, Probable inference, the law of succession, and statistical inference.
+
+    Example:
+        >>> low, high = share_interval(0, 100)
+        >>> low, round(high, 3)
+        (0.0, 0.037)
+    """
+    found = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Some names, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c", "d", "e"])
+        'a, b, c and 2 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+# ------------------------------------------------------------------------------------------
+# Are there too few operations and parameters for the task?
+
+CAPACITY_IMAGES = 256
+BATCH = 64
+CAPACITY_STEPS = 200
+"""Of Adam: 50 passes over the 256 images."""
+CAPACITY_RATES = (1e-3, 1e-2)
+"""Of Adam; the second is tried where the first leaves too many wrong, and the better counts."""
+ENOUGH = 0.05
+"""Training error up to which a network is able enough."""
+_ENDS = CAPACITY_IMAGES // BATCH  # steps of a pass
+CAPACITY_CHECK = "capacity"
+
+
+def capacity(patient: Patient, history: History | None = None) -> Finding:
+    """Of a finished run its curve; else whether the network learns 256 images by heart.
+
+    A run is sick if its training loss is flat (`ablax.report.statistics`) and the error of its last
+    weights on training images, without augmentation, is surely (95 %) above `ENOUGH`; healthy if
+    it is not above. If the loss still falls, it cannot be told.
+
+    A network before training is healthy if 200 steps of Adam on 256 images leave at most `ENOUGH`
+    of them wrong. If they leave more, the same network at twice the width tries: sick if its error
+    is surely below, else it cannot be told whether size is what is missing.
+    """
+    if history is None or history.trained is None:
+        return _of_network(patient)
+    wrong = int(np.sum(patient.scores(history.trained.variables).argmax(1) != patient.labels))
+    return of_run(patient, history.curve, wrong)
+
+
+def of_run(patient: Patient, curve: Curve, wrong: int) -> Finding:
+    """The law of `capacity` for a run, with so many wrong of the patient's training images."""
+    total = len(patient.labels)
+    low, high = share_interval(wrong, total)
+    flat = flattened(curve, classes=patient.classes)
+    sentence = (
+        f"training error {100 * wrong / total:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of "
+        f"{total} images, limit {100 * ENOUGH:g} %; training loss: {flat.reason}"
+    )
+    measured = {"train_error": wrong / total, "low": low, "high": high, "flat": flat.flat}
+    if wrong / total <= ENOUGH:
+        return Finding(CAPACITY_CHECK, False, sentence, measured)
+    if flat.flat and low > ENOUGH:
+        return Finding(CAPACITY_CHECK, True, sentence, measured, _LARGER)
+    return Finding(
+        CAPACITY_CHECK, None, sentence, measured, "train until the loss is flat, or judge more"
+    )
+
+
+def _of_network(patient: Patient) -> Finding:
+    wrong, total = _memorizes(patient, patient.network)
+    measured = {"error": wrong / total, "images": total}
+    sentence = (
+        f"after {CAPACITY_STEPS} steps of Adam on {total} images {wrong} are wrong, "
+        f"limit {100 * ENOUGH:g} %"
+    )
+    if wrong / total <= ENOUGH:
+        return Finding(CAPACITY_CHECK, False, sentence, measured)
+    if patient.wider is None:
+        return Finding(
+            CAPACITY_CHECK,
+            None,
+            sentence,
+            measured,
+            "compare with a wider network, or look at the others",
+        )
+    try:
+        wide = patient.wider()
+    except AblaxError as error:
+        return Finding(
+            CAPACITY_CHECK, None, f"{sentence}; no wider network can be built", measured, str(error)
+        )
+    wider, _ = _memorizes(patient, wide)
+    sentence += f"; of the network at twice the width {wider} are wrong"
+    measured["wider_error"] = wider / total
+    sick = share_interval(wider, total)[1] < share_interval(wrong, total)[0]
+    if sick:
+        return Finding(CAPACITY_CHECK, True, sentence, measured, _LARGER)
+    return Finding(
+        CAPACITY_CHECK,
+        None,
+        sentence,
+        measured,
+        "size is not what is missing: look at the other checks",
+    )
+
+
+def _memorizes(patient: Patient, network: Network) -> tuple[int, int]:
+    """How many of how many images are wrong in the last pass over them."""
+    train = compile_training(
+        patient,
+        network,
+        optax.adam(1.0),
+        images=CAPACITY_IMAGES,
+        batch=BATCH,
+        steps=CAPACITY_STEPS,
+        varied=False,
+    )
+    total, errors = min(CAPACITY_IMAGES, len(patient.images)), []
+    for rate in CAPACITY_RATES:
+        done = train(np.full(CAPACITY_STEPS, rate))
+        finite = math.isfinite(done.losses[-1])
+        errors.append(float(np.mean(done.errors[-_ENDS:])) if finite else 1.0)
+        if errors[-1] <= ENOUGH:
+            break
+    return round(min(errors) * total), total
+
+
+_LARGER = "more features or layers: the operations are too few for the task (--width)"
+
+
+# ------------------------------------------------------------------------------------------
+# Has training collapsed: the same answer for every image, or a loss that falls and no accuracy?
+
+CONSTANT = 1e-3
+"""Scores are constant if, from image to image, they vary by less than this share of their size."""
+ONE_CLASS = 0.95
+"""Share of the images that one predicted class must have, where no class has `COMMON` of them."""
+COMMON = 0.8
+FALLEN = 0.1
+"""Share by which a loss must have fallen to count as fallen."""
+COLLAPSE_CHECK = "collapse"
+
+
+def collapse(patient: Patient, trained: Trained) -> Finding:
+    """Look at the scores of the sample of training images, as in a test.
+
+    Sick if the scores are constant (`CONSTANT`), if one class is predicted for nearly all images
+    (`ONE_CLASS`), or if the loss has fallen by `FALLEN` while the accuracy's 95 % interval holds
+    the share of the commonest class, which guessing reaches. Cannot be told if neither loss nor
+    accuracy moved: the training was too short, or is sick otherwise.
+    """
+    return judge_collapse(patient.scores(trained.variables), patient.labels, trained)
+
+
+def judge_collapse(
+    scores: Float[np.ndarray, "N classes"], labels: Int[np.ndarray, " N"], trained: Trained
+) -> Finding:
+    """The law of `collapse`, for scores."""
+    if not np.isfinite(scores).all():
+        return Finding(
+            COLLAPSE_CHECK,
+            True,
+            f"scores are not finite {trained.words}",
+            {},
+            "the training diverged: see the learning rate",
+        )
+    count, classes = scores.shape
+    size = float(np.sqrt(np.mean(scores**2)))
+    spread = float(np.sqrt(np.mean(scores.var(axis=0)))) / size if size else 0.0
+    predicted = np.bincount(scores.argmax(axis=1), minlength=classes) / count
+    common = float(np.max(np.bincount(labels, minlength=classes))) / count
+    right = int(np.sum(scores.argmax(axis=1) == labels))
+    low, high = share_interval(right, count)
+    fall = 1 - trained.last_loss / trained.first_loss if trained.first_loss else 0.0
+    measured = {
+        "spread": spread,
+        "largest_share": float(predicted.max()),
+        "accuracy": right / count,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "chance": common,
+        "loss_fall": fall,
+    }
+    accuracy = (
+        f"accuracy {100 * right / count:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {count} "
+        f"training images, guessing {100 * common:.1f} %"
+    )
+    loss = f"the loss went from {trained.first_loss:.3g} to {trained.last_loss:.3g}"
+    at_chance = low <= common
+    if spread < CONSTANT:
+        sick: bool | None = True
+        sentence = f"the scores vary by {spread:.1g} of their size from image to image; {accuracy}"
+        advice = "look at dead units and at vanishing gradients; the loss may reward a constant"
+    elif predicted.max() >= ONE_CLASS and common < COMMON:
+        sick = True
+        sentence = f"class {predicted.argmax()} is predicted for {100 * predicted.max():.1f} % of "
+        sentence += f"the images; {accuracy}"
+        advice = "look at the labels, the balance of the classes and the learning rate"
+    elif at_chance and fall >= FALLEN:
+        sick, sentence = True, f"{loss}, but {accuracy}"
+        advice = "is this loss appropriate to the task, and has it degenerate solutions?"
+    elif at_chance:
+        sick, sentence = None, f"{loss}; {accuracy}"
+        advice = "train longer, or see the other checks: nothing has been learned"
+    else:
+        sick, sentence, advice = False, f"{accuracy}; {loss}", ""
+    return Finding(COLLAPSE_CHECK, sick, f"{trained.words}: {sentence}", measured, advice)
+
+
+# ------------------------------------------------------------------------------------------
+# Did the run diverge?
+
+DIVERGENCE_CHECK = "divergence"
+
+
+def divergence(history: History | None) -> Finding:
+    """Sick if the run ended in a loss that is not finite, or above that of its first epoch."""
+    if history is None:
+        return Finding(
+            DIVERGENCE_CHECK,
+            None,
+            "there is no finished run to judge",
+            {},
+            "run it, and examine its folder",
+        )
+    return judge_divergence(history.curve, history.status)
+
+
+def judge_divergence(curve: Curve, status: str) -> Finding:
+    """The law of `divergence`, for a curve."""
+    losses = curve.train_loss
+    measured = {"epochs": curve.epochs, "losses": losses, "train_error": curve.train_error}
+    measured |= {"test_epochs": curve.test_epochs, "test_error": curve.test_error}
+    advice = "lower the rate, add a warm-up or a limit on the gradient, and check the gradient"
+    if status == "diverged" or not all(map(math.isfinite, losses)):
+        sentence = f"the loss is not a number any more after {len(losses)} epochs"
+        return Finding(DIVERGENCE_CHECK, True, sentence, measured, advice)
+    if len(losses) < 2:
+        return Finding(
+            DIVERGENCE_CHECK, None, "there are fewer than 2 epochs", measured, "train longer"
+        )
+    first, last = losses[0], losses[-1]
+    sentence = f"training loss {first:.3g} in the first epoch and {last:.3g} in the last"
+    sick = last > first
+    return Finding(DIVERGENCE_CHECK, sick, sentence, measured, advice if sick else "")
+
+
+# ------------------------------------------------------------------------------------------
+# Training and test error side by side: has the run learned by heart?
+
+GAP = 0.10
+"""A run overfits if its test error is surely above its training error by more: one image in ten is
+then wrong for no other reason than that it was not trained on."""
+GENERALIZATION_CHECK = "train and test error"
+NO_SPLIT = "the test images serve as validation, for no split was set apart: choose nothing by them"
+
+
+def generalization(patient: Patient, history: History | None) -> Finding:
+    """The error of the last weights on training images and on test images, both as in a test.
+
+    Sick if the lower end of the 95 % interval of the difference lies above `GAP`. The interval is
+    Newcombe's, of two independent shares.
+
+    References:
+        Newcombe 1998, Interval estimation for the difference between independent proportions
+        (method 10).
+    """
+    if history is None or history.trained is None or history.judged is None:
+        return Finding(
+            GENERALIZATION_CHECK,
+            None,
+            "there is no finished run to judge",
+            {},
+            "run it, and examine its folder",
+        )
+    train_wrong = int(np.sum(patient.scores(history.trained.variables).argmax(1) != patient.labels))
+    test_wrong = int(np.sum(history.judged.predictions != history.judged.labels))
+    return judge_generalization(
+        (train_wrong, len(patient.labels)), (test_wrong, len(history.judged.labels))
+    )
+
+
+def judge_generalization(train: tuple[int, int], test: tuple[int, int]) -> Finding:
+    """The law of `generalization`, for the wrong and all of the images of either kind.
+
+    Example:
+        >>> judge((0, 100), (50, 100)).verdict, judge((0, 100), (2, 100)).verdict
+        ('sick', 'healthy')
+    """
+    shares = [wrong / total for wrong, total in (train, test)]
+    ends = [share_interval(wrong, total) for wrong, total in (train, test)]
+    gap = shares[1] - shares[0]
+    low = gap - math.hypot(shares[1] - ends[1][0], ends[0][1] - shares[0])
+    high = gap + math.hypot(ends[1][1] - shares[1], shares[0] - ends[0][0])
+    sick = low > GAP
+    if not sick and high > GAP:
+        verdict: bool | None = None
+    else:
+        verdict = sick
+    told = [
+        f"{kind} {100 * share:.1f} % [{100 * end[0]:.1f}, {100 * end[1]:.1f}] of {total}"
+        for kind, share, end, (_, total) in zip(
+            ("training error", "test error"), shares, ends, (train, test), strict=True
+        )
+    ]
+    sentence = (
+        f"{told[0]}, {told[1]}: gap {100 * gap:.1f} points [{100 * low:.1f}, {100 * high:.1f}], "
+        f"limit {100 * GAP:g}; {NO_SPLIT}"
+    )
+    measured = {"train_error": shares[0], "test_error": shares[1], "gap": gap}
+    measured |= {"gap_low": low, "gap_high": high}
+    advice = {
+        True: "more or augmented images, dropout, weight decay, or a smaller network",
+        None: "judge more images: the interval holds the limit",
+        False: "",
+    }[verdict]
+    return Finding(GENERALIZATION_CHECK, verdict, sentence, measured, advice)
+
+
+# ------------------------------------------------------------------------------------------
+# Is the gradient that trains the network the slope of its loss? In float64, leaf by leaf.
+
+GRADIENT_IMAGES = 4
+TOLERANCE = 1e-5
+"""Largest relative error: central differences in float64 reach about 1e-9 where a loss is smooth;
+a wrong factor or a forgotten term is seldom below 1e-3."""
+TOLD = 0.5
+"""Share of the leaves that must be told for the check to tell: kinks leave some open."""
+GRADIENT_CHECK = "gradient"
+
+
+def gradient(patient: Patient, images: int = GRADIENT_IMAGES, directions: int = 2) -> Finding:
+    """The gradient of the training loss against central differences, along random directions.
+
+    Sick if a leaf disagrees by more than `TOLERANCE`. Cannot be told if fewer than half of the
+    leaves can, because of kinks (ReLU, maximum) between the points compared.
+
+    Args:
+        patient: Who is examined.
+        images: Of the loss.
+        directions: A leaf.
+    """
+    batch, labels = patient.normalized(images), jnp.asarray(patient.labels[:images])
+
+    def loss(params: Any, statistics: Any, batch: Any) -> Any:
+        held = {"params": params, "batch_stats": statistics}
+        return patient.loss(patient.network, held, batch, labels)[0]
+
+    start = patient.variables
+    try:
+        found = check_gradient(
+            loss,
+            start["params"],
+            start["batch_stats"],
+            batch,
+            directions=directions,
+            tolerance=TOLERANCE,
+        )
+    except ValueError as error:
+        return Finding(
+            GRADIENT_CHECK, None, str(error), {}, "look at the layer that the message names"
+        )
+    depth = {path: place for place, path in enumerate(paths(patient.network))}
+    return _judged_gradient(found, images, depth)
+
+
+def _judged_gradient(found: GradientCheck, images: int, depth: Mapping[str, int]) -> Finding:
+    wrong = [row for row in found.leaves if row.verdict == "disagrees"]
+    told = [row for row in found.leaves if row.verdict == "agrees"]
+    size = f"{len(found.leaves)} leaves, loss of {images} images, float64"
+    measured = {
+        "leaves": len(found.leaves),
+        "agree": len(told),
+        "disagree": len(wrong),
+        "errors": {row.leaf: row.error for row in found.leaves},
+    }
+    if wrong:
+        worst = max(wrong, key=lambda row: row.error)
+        sentence = (
+            f"{len(wrong)} of {size} disagree with finite differences, {worst.leaf} by a relative "
+            f"{worst.error:.2g}; expected at most {TOLERANCE:g}"
+        )
+        # what lies nearer the scores than a wrong derivative is right: the fault is where that ends
+        last = max(wrong, key=lambda row: depth.get(row.leaf.rpartition("/")[0], 0)).leaf
+        advice = f"mend the derivative of {last}, or of what follows it up to the next parameters"
+        return Finding(GRADIENT_CHECK, True, sentence, measured, advice)
+    open_ = [row.leaf for row in found.leaves if row.verdict == "cannot be told"]
+    kinks = f"; kinks leave {listed(open_)} open" if open_ else ""
+    worst_error = max((row.error for row in told), default=float("nan"))
+    error = f"{worst_error:.1g}" if worst_error else "rounding"
+    sentence = f"{len(told)} of {size} agree with finite differences to within {error}{kinks}"
+    if len(told) < TOLD * len(found.leaves):
+        return Finding(
+            GRADIENT_CHECK,
+            None,
+            sentence,
+            measured,
+            "exchange the kinks for smooth ones, such as tanh",
+        )
+    return Finding(GRADIENT_CHECK, False, sentence, measured)
+
+
+# ------------------------------------------------------------------------------------------
+# Does the gradient reach the first layers, and does it stay in bounds?
+
+GRADIENT_FLOW_IMAGES = 64
+FACTOR = 1e3
+"""First layers against last ones, and both against 1: no one learning rate fits layers that ask for
+steps a thousand times apart."""
+GRADIENT_FLOW_CHECK = "gradients by layer"
+
+
+def gradient_flow(patient: Patient, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
+    r"""The gradient by each kernel before training, in units that compare across layers.
+
+        s_l = |W_l| |dL / dW_l|
+
+    bounds, to first order, by how much the loss changes when a layer changes by as much as its own
+    size. The product W_l . dL / dW_l is the same for all layers of a network of ReLUs without
+    biases, however the layers are scaled, so s_l differs little between healthy layers; the bare
+    norm differs with the size of the weights. With a the median of the first third of the
+    layers, and z of the last:
+
+    - vanishing: a < z / `FACTOR`, or a and z < 1 / `FACTOR` nats;
+    - exploding: a > z `FACTOR`, or a or z > `FACTOR` nats.
+
+    Args:
+        patient: Who is examined.
+        images: Of the loss.
+
+    References:
+        Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
+        networks; He et al. 2015, Delving deep into rectifiers.
+    """
+    batch = jnp.asarray(patient.normalized(images))
+    labels = jnp.asarray(patient.labels[:images])
+    start = patient.variables
+
+    def loss(params: Any) -> Any:
+        held = {"params": params, "batch_stats": start["batch_stats"]}
+        return patient.loss(patient.network, held, batch, labels)[0]
+
+    slopes = jax.device_get(jax.jit(jax.grad(loss))(start["params"]))
+    kernels = kernel_norms(patient.network, jax.device_get(start["params"]), slopes)
+    if not kernels:
+        return Finding(GRADIENT_FLOW_CHECK, None, "the network has no kernel", {}, "")
+    return _judged_gradient_flow(kernels)
+
+
+def _judged_gradient_flow(kernels: tuple[tuple[str, float, float], ...]) -> Finding:
+    layers, norms, sizes = zip(*kernels, strict=True)
+    effects = [norm * size for norm, size in zip(norms, sizes, strict=True)]
+    third = max(1, len(kernels) // 3)
+    first, last = float(np.median(effects[:third])), float(np.median(effects[-third:]))
+    measured = {
+        "layers": layers,
+        "effects": tuple(effects),
+        "norms": norms,
+        "first": first,
+        "last": last,
+    }
+    sentence = (
+        f"before training, |W| |dL/dW| is {first:.2g} in the first third of {len(kernels)} layers "
+        f"and {last:.2g} in the last; expected within a factor of {FACTOR:g} of each other and of 1"
+    )
+    if not np.isfinite(effects).all():
+        sick, words = True, "exploding"
+        sentence = "the gradient before training is not finite"
+    elif first > FACTOR * last or max(first, last) > FACTOR:
+        sick, words = True, "exploding"
+    elif first * FACTOR < last or max(first, last) * FACTOR < 1:
+        sick, words = True, "vanishing"
+    else:
+        return Finding(GRADIENT_FLOW_CHECK, False, sentence, measured)
+    advice = (
+        "start from weights scaled to the fan-in (HE_NORMAL), add batch normalization or "
+        "shortcuts, or exchange saturating nonlinearities for ReLU"
+    )
+    return Finding(GRADIENT_FLOW_CHECK, sick, f"{words}: {sentence}", measured, advice)
+
+
+# ------------------------------------------------------------------------------------------
+# At which learning rate does training diverge, and does the recipe stay below it?
+
+WINDOW = 7
+"""Steps over which the median of the loss is taken: one unlucky batch decides nothing."""
+RISE = 0.5
+"""Share of the fall so far that the loss must rise again to count as diverging."""
+LEAST = 0.1
+"""The same as a share of where the fall began, if the loss has hardly fallen."""
+LEARNING_RATE_CHECK = "learning rate"
+
+
+def learning_rate(patient: Patient) -> Finding:
+    """Train with the recipe's own optimizer while the rate grows geometrically over 100 steps.
+
+    The diverging rate is the first, behind the least of the smoothed loss, at which this loss lies
+    above its least by more than `RISE` of its fall and `LEAST` of where the fall began, or is not
+    finite. A fall begins at the first loss, or at that of guessing, ln(classes), if that is less:
+    a start worse than guessing would make every later rise look small. Sick if the recipe's highest
+    rate is the diverging rate or more. The test trains a few steps at each rate, so a rate a little
+    below the limit may still diverge in a long training.
+
+    References:
+        Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
+    """
+    rate = patient.recipe.optimizer.rate
+    rates, losses = rising_rates(patient), range_test(patient).losses
+    place = diverges_at(losses, patient.classes)
+    measured = {
+        "rate": rate,
+        "rates": tuple(map(float, rates)),
+        "losses": tuple(map(float, losses)),
+        "smoothed": tuple(map(float, smoothed(losses))),
+        "diverging_rate": None if place is None else float(rates[place]),
+    }
+    if place is None:
+        sentence = (
+            f"no divergence up to a rate of {rates[-1]:.2g}, {ABOVE:g} times the recipe's {rate:g}"
+        )
+        return Finding(LEARNING_RATE_CHECK, False, sentence, measured)
+    limit = float(rates[place])
+    sick = rate >= limit
+    where = f"{limit / rate:.2g} times" if limit >= rate else f"1/{rate / limit:.2g} of"
+    sentence = (
+        f"the loss starts to rise again at a rate of {limit:.2g}, {where} the recipe's {rate:g} "
+        f"(range test, {LEARNING_RATE_STEPS} steps)"
+    )
+    return Finding(
+        LEARNING_RATE_CHECK,
+        sick,
+        sentence,
+        measured,
+        f"lower the rate, to {limit / 10:.1g} at first: --optimizer.rate {limit / 10:.1g}"
+        if sick
+        else "",
+    )
+
+
+def smoothed(losses: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]:
+    """The running median, centered, so that it does not lag; infinite where a loss is not finite.
+
+    Example:
+        >>> smoothed(np.array([3.0, 9.0, 2.0, 1.0, 0.0])).tolist()
+        [2.5, 2.0, 2.0, 2.0, 1.5]
+    """
+    finite = np.where(np.isfinite(losses), losses, np.inf)
+    half = WINDOW // 2
+    parts = [finite[max(0, i - half) : i + half + 1] for i in range(len(finite))]
+    return np.array([_median(part) for part in parts])
+
+
+def _median(values: Float[np.ndarray, " n"]) -> float:
+    """The mean of the two in the middle, infinity included."""
+    ordered = np.sort(values)
+    return float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
+
+
+def diverges_at(losses: Float[np.ndarray, " steps"], classes: int) -> int | None:
+    """The step of a range test at which its loss starts to diverge; None where it does not.
+
+    Example:
+        >>> falls = np.linspace(2.3, 0.3, 60)
+        >>> rises = np.linspace(0.3, 4.3, 40)
+        >>> diverges_at(np.concatenate([falls, rises]), 10), diverges_at(falls, 10)
+        (70, None)
+    """
+    curve = smoothed(losses)
+    if not math.isfinite(curve[0]):
+        return 0
+    lowest = int(np.argmin(curve))
+    start, least = min(float(curve[0]), math.log(classes)), float(curve[lowest])
+    limit = least + max(RISE * (start - least), LEAST * start)
+    above = np.flatnonzero(curve[lowest:] > limit)
+    return lowest + int(above[0]) if len(above) else None
+
+
+# ------------------------------------------------------------------------------------------
+# Does the network learn a handful of images by heart? It must, or something is broken.
+
+SMALL_SUBSET_IMAGES = 32
+SMALL_SUBSET_STEPS = 200
+SMALL_SUBSET_RATES = (1e-3, 3e-4, 1e-2)
+"""Of Adam, tried in turn; the first that succeeds ends the check."""
+LEFT = 0.05
+"""Share of the loss of guessing, ln(classes), that may be left; at 10 classes the class of an image
+then has a probability of 0.89 in the (geometric) mean."""
+
+SMALL_SUBSET_CHECK = "small subset"
+
+
+def small_subset(
+    patient: Patient, images: int = SMALL_SUBSET_IMAGES, steps: int = SMALL_SUBSET_STEPS
+) -> Finding:
+    """After `steps` full-batch steps of Adam on 32 training images: error 0, loss near 0.
+
+    No augmentation, no dropout, no weight decay. Sick if an image is still wrong, or more than
+    `LEFT` ln(classes) of the loss is left, at each of the `RATES`.
+
+    Args:
+        patient: Who is examined.
+        images: How many.
+        steps: Of Adam.
+    """
+    count = min(images, len(patient.images))
+    train = compile_training(
+        patient,
+        patient.network,
+        optax.adam(1.0),
+        images=count,
+        batch=count,
+        steps=steps,
+        varied=False,
+    )
+    limit = LEFT * math.log(max(patient.classes, 2))
+    best = (math.inf, math.inf, SMALL_SUBSET_RATES[0])
+    for rate in SMALL_SUBSET_RATES:
+        done = train(np.full(steps, rate))
+        wrong, loss = float(done.errors[-1]), float(done.losses[-1])
+        if math.isfinite(loss):
+            best = min(best, (wrong, loss, rate))
+        if best[0] == 0 and best[1] <= limit:
+            break
+    wrong, loss, rate = best
+    sick = not (wrong == 0 and loss <= limit)
+    if math.isfinite(loss):
+        sentence = (
+            f"after {steps} steps of Adam (rate {rate:g}) on {count} images {wrong * count:.0f} "
+            f"are wrong and the loss is {loss:.2g}; expected none and at most {limit:.2g}"
+        )
+    else:
+        sentence = f"the loss on {count} images is not finite, at Adam's rates {SMALL_SUBSET_RATES}"
+    return Finding(
+        SMALL_SUBSET_CHECK,
+        sick,
+        sentence,
+        {"wrong": wrong * count, "loss": loss, "images": count, "rate": rate, "limit": limit},
+        "the loss or the gradient is wrong, two images are equal but for their class, or the "
+        "network is far too small: look at the gradient, the units and the labels"
+        if sick
+        else "",
+    )
+
+
+# ------------------------------------------------------------------------------------------
+# Is a training step slow, against what the machine could do?
+
+SPEED_SHARE = 0.02
+"""Of the machine's rate below which a step is slow: beyond 50 times the time of its products, a
+step does something else than products."""
+BUSY = 2.0
+"""Factor between the machine's rate before and after from which nothing can be told."""
+SPEED_CHECK = "speed"
+
+
+def measured_machine() -> Machine:
+    """The machine, measured in a second or two: a limit needs no more digits."""
+    return measure(size=1024, numbers=2**24, repeats=3)
+
+
+def speed(patient: Patient, machine: Callable[[], Machine] = measured_machine) -> Finding:
+    """The time of a training step of the recipe, against that of its products alone.
+
+    A step takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
+    gradient by the inputs, the gradient by the weights. Sick if the machine's rate, measured by a
+    large matrix product, would allow them in less than `SHARE` of the measured time. Cannot be told
+    if this rate differs by more than `BUSY` before and after. Augmentation,
+    dropout and optimizer count to the time.
+
+    Args:
+        patient: Who is examined.
+        machine: Measures the limits.
+    """
+    height, width, channels = patient.images.shape[1:]
+    image = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
+    shapes = abstract_variables(patient.network, (height, width, channels))
+    batch = min(patient.recipe.train.batch, len(patient.images))
+    try:
+        forward = macs(patient.network.apply, shapes, image)
+    except ValueError as error:
+        return Finding(SPEED_CHECK, None, f"the cost cannot be counted: {error}", {}, "")
+    before, runs, after = machine(), (first_steps(patient), range_test(patient)), machine()
+    seconds = min(run.seconds for run in runs)
+    rate = max(before.rate, after.rate)
+    least = 3 * forward * batch / rate
+    share = least / seconds
+    busy = rate > BUSY * min(before.rate, after.rate)
+    sick = None if busy else share < SPEED_SHARE
+    sentence = (
+        f"a training step of {batch} images takes {1e3 * seconds:.3g} ms; its 3 x {forward:,} x "
+        f"{batch} multiply-accumulates take {1e3 * least:.3g} ms at the {rate / 1e9:.3g} G "
+        f"a second of a large matrix product here: {100 * share:.2g} %, "
+        f"limit {100 * SPEED_SHARE:g} %"
+    )
+    return Finding(
+        SPEED_CHECK,
+        sick,
+        sentence,
+        {"seconds": seconds, "least": least, "share": share, "rate": rate, "macs": forward},
+        _ADVICE[sick],
+    )
+
+
+_ADVICE = {
+    None: "the machine is busy with something else, for its rate differed by more than a factor of "
+    f"{BUSY:g} before and after: measure again",
+    True: "ablax roofline names the slow layers: exchange them, take larger batches, a GPU, or a "
+    "smaller network",
+    False: "",
+}
+
+
+# ------------------------------------------------------------------------------------------
+# Hidden units that ignore the input, or that repeat one another, layer by layer.
+
+UNITS_IMAGES = 256
+DEAD = 0.5
+"""Share of a layer's units that may ignore the input: beyond, it works as one of half its width."""
+REPEATED = 0.5
+"""Share of the units that may repeat another of the layer, for the same reason."""
+SAME = 0.95
+"""Size of the correlation from which a unit repeats another: 0.9 of the variance is shared."""
+UNITS_CHECK = "units"
+
+_ACTIVATIONS = (
+    *(Absolute, LeakyReLU, PReLU, ReLU, ReLU6, ScaledTanh),
+    *(ShiftedSigmoid, Sigmoid, Tanh, Threshold),
+)
+
+
+def units(patient: Patient, trained: Trained, images: int = UNITS_IMAGES) -> Finding:
+    """Activations of every layer over training images, before and after training.
+
+    A unit of a feature map is a channel; it has a value at each place of each image. It is dead if
+    its value is always the same. It repeats another if the size of their correlation is at least
+    `SAME` with a unit before it. Sick if more than `DEAD` of a layer's units are dead, or more than
+    `REPEATED` repeat another, after training. Layers of a single unit are left to the other checks.
+
+    Args:
+        patient: Who is examined.
+        trained: The weights after training.
+        images: How many training images.
+
+    References:
+        Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), debugging
+        hints, as the lecture quotes them.
+    """
+    height, width, channels = patient.images.shape[1:]
+    layers = activations(patient.network, (height, width, channels))
+    if not layers:
+        return Finding(UNITS_CHECK, None, "the network has no layer of hidden units", {}, "")
+    before = _by_layer(patient, patient.settled(patient.variables), layers, images)
+    try:
+        after = _by_layer(patient, trained.variables, layers, images)
+    except ValueError as error:
+        return Finding(UNITS_CHECK, True, str(error), {}, "see the learning rate")
+    return _judged_units(before, after, trained.words, min(images, len(patient.images)))
+
+
+def _judged_units(
+    before: Mapping[str, tuple[float, float]],
+    after: Mapping[str, tuple[float, float]],
+    words: str,
+    images: int,
+) -> Finding:
+    dead = {name: share for name, (share, _) in after.items() if share > DEAD}
+    repeated = {name: share for name, (_, share) in after.items() if share > REPEATED}
+    measured = {
+        "layers": tuple(after),
+        "dead_before": tuple(share for share, _ in before.values()),
+        "dead_after": tuple(share for share, _ in after.values()),
+        "repeated_before": tuple(share for _, share in before.values()),
+        "repeated_after": tuple(share for _, share in after.values()),
+    }
+    most_dead = max(after, key=lambda name: after[name][0])
+    most_repeated = max(after, key=lambda name: after[name][1])
+    sentence = (
+        f"{words}, over {images} images: at most {_percent(after[most_dead][0])} dead "
+        f"({most_dead}; {_percent(before[most_dead][0])} before), at most "
+        f"{_percent(after[most_repeated][1])} repeat another ({most_repeated}; "
+        f"{_percent(before[most_repeated][1])} before); limit {_percent(DEAD)} of a layer each"
+    )
+    advice = []
+    if dead:
+        advice.append(
+            f"dead: {listed(list(dead))}: lower the rate, start from other biases, or use LeakyReLU"
+        )
+    if repeated:
+        advice.append(
+            f"repeating: {listed(list(repeated))}: start from other weights, add dropout, or make "
+            "the layer narrower"
+        )
+    return Finding(UNITS_CHECK, bool(dead or repeated), sentence, measured, "; ".join(advice))
+
+
+def activations(network: Network, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
+    """The paths of the nonlinearities, in order; those inside a `Repeat` cannot be seen."""
+    seen = layer_shapes(network, image_shape)
+
+    def below(layers: Layers, prefix: str) -> Iterator[str]:
+        for name, layer in layers.items():
+            if isinstance(layer, _ACTIVATIONS):
+                yield prefix + name
+            for inner in inner_layers(layer).values():
+                yield from below(inner, f"{prefix}{name}/")
+
+    return tuple(path for path in below(network.layers, "") if path in seen)
+
+
+def _by_layer(
+    patient: Patient, variables: Variables, layers: tuple[str, ...], images: int
+) -> dict[str, tuple[float, float]]:
+    """The shares of dead and of repeated units of each layer."""
+    found = feature_statistics(
+        lambda batch: features(patient.network, variables, jnp.asarray(batch), at=layers),
+        patient.portions(images),
+        most_responses=1,
+    )
+    return {name: (float(each.constant.mean()), repeated(each)) for name, each in found.items()}
+
+
+def repeated(statistics: FeatureStatistics) -> float:
+    """The share of units whose correlation with a unit before them is `SAME` or more."""
+    size = np.abs(np.nan_to_num(statistics.correlation))
+    return float(np.mean(np.tril(size, -1).max(axis=1) >= SAME))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+# ------------------------------------------------------------------------------------------
+# All checks, one after the other.
+
+Checks = dict[str, Callable[[], Finding]]
+
+
+def checks(patient: Patient, history: History | None) -> Checks:
+    """The checks by name, in the order of the lecture's slides; nothing is computed yet."""
+
+    def trained() -> Trained:
+        if history is not None and history.trained is not None:
+            return history.trained
+        return briefly_trained(patient)
+
+    return {
+        SMALL_SUBSET_CHECK: lambda: small_subset(patient),
+        GRADIENT_CHECK: lambda: gradient(patient),
+        DIVERGENCE_CHECK: lambda: divergence(history),
+        LEARNING_RATE_CHECK: lambda: learning_rate(patient),
+        COLLAPSE_CHECK: lambda: collapse(patient, trained()),
+        UNITS_CHECK: lambda: units(patient, trained()),
+        GRADIENT_FLOW_CHECK: lambda: gradient_flow(patient),
+        GENERALIZATION_CHECK: lambda: generalization(patient, history),
+        CAPACITY_CHECK: lambda: capacity(patient, history),
+        SPEED_CHECK: lambda: speed(patient),
+    }
+
+
+def examine(
+    patient: Patient,
+    history: History | None = None,
+    begins: Callable[[str], None] = lambda _: None,
+    ends: Callable[[Finding], None] = lambda _: None,
+) -> tuple[Finding, ...]:
+    """Run every check.
+
+    Args:
+        patient: Who is examined.
+        history: A finished run of the same network, where there is one.
+        begins: Told the name of each check before it starts.
+        ends: Told what it found.
+    """
+    found = []
+    for name, check in checks(patient, history).items():
+        begins(name)
+        found.append(check())
+        ends(found[-1])
+    return tuple(found)
