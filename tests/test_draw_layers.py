@@ -9,12 +9,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from draw_layers import (
+    FLAT,
+    PICTURES,
+    POOLS,
+    main,
+    movement,
+    movements,
+    nonlinearities,
+    slope_and_saturation,
+)
 from PIL import Image
 
 from ablax.core import Layers, Network, count_parameters
-from ablax.draw_layers.__main__ import PICTURES, main
-from ablax.draw_layers.nonlinearities import FLAT, nonlinearities, slope_and_saturation
-from ablax.draw_layers.translation import POOLS, movement, movements
 from ablax.layers import activation
 from ablax.layers.activation import shifted_sigmoid
 from ablax.layers.convolution import Convolution, LocallyConnected

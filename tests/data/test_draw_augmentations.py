@@ -8,10 +8,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from draw_augmentations import main
 from PIL import Image
 
 from ablax.data.augment import Augmentation
-from ablax.data.draw_augmentations import main
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

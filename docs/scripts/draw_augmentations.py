@@ -1,4 +1,4 @@
-"""`python -m ablax.data.draw_augmentations --folder docs/augmentation`: a picture of each law.
+"""`python docs/scripts/draw_augmentations.py --folder docs/augmentation`: a picture of each law.
 
 Each row is one of the embedded digits, first as it is and then under several draws.
 """
@@ -158,7 +158,7 @@ def _show(ax: Axes, picture: Float[Array, "h w c"]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m ablax.data.draw_augmentations", description=__doc__
+        prog="python docs/scripts/draw_augmentations.py", description=__doc__
     )
     parser.add_argument("--folder", type=Path, default=Path("docs/augmentation"))
     for path in draw_all(parser.parse_args(arguments).folder):
