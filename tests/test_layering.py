@@ -196,7 +196,6 @@ def our_files() -> dict[str, str]:
     return {file.relative_to(ROOT).as_posix(): file.read_text("utf-8") for file in files}
 
 
-@pytest.mark.skip("until every part is in its room")
 def test_imports_follow_the_layers_of_the_design():
     files = our_files()
     assert {"src/ablax/errors.py", "src/ablax/analysis/jaxpr.py"} <= set(files)
@@ -209,7 +208,6 @@ def test_files_are_named_after_what_they_hold():
     assert not found, "\n" + "\n".join(found)
 
 
-@pytest.mark.skip("until every part is in its room")
 def test_a_stranger_sees_few_entries_at_the_top():
     entries = {
         path.stem
@@ -219,17 +217,14 @@ def test_a_stranger_sees_few_entries_at_the_top():
     assert len(entries - {"__init__", "__main__"}) <= ENTRIES
 
 
-@pytest.mark.skip("until every part is in its room")
 def test_there_are_few_files():
     assert len([path for path in our_files() if path.startswith("src/")]) <= FILES
 
 
-@pytest.mark.skip("until every part is in its room")
 def test_no_module_imports_itself_through_others():
     levels(import_graph(our_files(), top_only=True))
 
 
-@pytest.mark.skip("until every part is in its room")
 def test_parts_stand_on_one_another_in_few_levels_and_without_a_circle():
     found = levels(by_part(import_graph(our_files(), top_only=False)))
     assert max(found.values()) <= LEVELS, found
