@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from ablax.training.dataset import InMemory
 from other_python import TORCH_PYTHON, Timed, in_another_python, serve, torch_version
 from plain_flax import plain_flax
 
@@ -40,7 +41,6 @@ from ablax.core import Network, initialize
 from ablax.data.images import ImageSet, Split
 from ablax.inspection.cost import Case, network_cost
 from ablax.study.environment import available_cores, processor
-from ablax.training.feed import Resident
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step
 from ablax.zoo import find
@@ -124,7 +124,7 @@ def trainer_of(row: Row, network: Network) -> Trainer:
         ),
     )
     mesh = data_mesh()
-    return Trainer(network, recipe, Resident(data, row.batch, mesh), mesh)
+    return Trainer(network, recipe, InMemory(data, row.batch, mesh), mesh)
 
 
 def ablax_training(row: Row) -> Timed:
@@ -146,13 +146,13 @@ def ablax_inference(row: Row) -> Timed:
     """Seconds a batch of the evaluation step."""
     trainer = trainer_of(row, row.build())
     state = trainer.initial_state(0)
-    images, labels, _ = next(trainer.feed.test_batches())
-    judge = jax.jit(lambda state, x, y: evaluation_step(trainer.task, state, x, y))
+    images, labels, _ = next(trainer.dataset.test_batches())
+    evaluate = jax.jit(lambda state, x, y: evaluation_step(trainer.task, state, x, y))
 
     def timed() -> float:
         started = time.perf_counter()
         for _ in range(row.steps):
-            found = judge(state, images, labels)
+            found = evaluate(state, images, labels)
         jax.block_until_ready(found)
         return (time.perf_counter() - started) / row.steps
 

@@ -49,10 +49,10 @@ def all_reduces(text: str) -> tuple[int, int]:
 def train() -> dict[str, object]:
     """Train on all devices there are; called in a process of its own."""
     import jax
+    from ablax.training.dataset import InMemory
 
     from ablax.config import OptimizerConfig, Recipe, TrainConfig
     from ablax.data.images import ImageSet, Split
-    from ablax.training.feed import Resident
     from ablax.training.loop import Trainer, data_mesh
     from ablax.zoo.resnet import resnet_cifar
 
@@ -68,22 +68,22 @@ def train() -> dict[str, object]:
         train=TrainConfig(epochs=EPOCHS, batch=BATCH, chunk=STEPS),
     )
     mesh = data_mesh()
-    trainer = Trainer(resnet_cifar(8, features=4), recipe, Resident(data, BATCH, mesh), mesh)
+    trainer = Trainer(resnet_cifar(8, features=4), recipe, InMemory(data, BATCH, mesh), mesh)
     state, losses, seconds = trainer.initial_state(SEED), [], []
-    program = jax.jit(trainer.feed.program(trainer.task, STEPS))
-    text = program.lower(state, *trainer.feed.arguments(SEED, 0, STEPS)).compile().as_text()
+    program = jax.jit(trainer.dataset.program(trainer.task, STEPS))
+    text = program.lower(state, *trainer.dataset.arguments(SEED, 0, STEPS)).compile().as_text()
     for step in range(0, trainer.total_steps, STEPS):
         started = time.perf_counter()
         state, figures = trainer.advance(state, SEED, step, STEPS)
         seconds.append((time.perf_counter() - started) / STEPS)
         losses += np.asarray(figures.loss).tolist()
-    judged = trainer.judge(state)
+    evaluation = trainer.evaluate(state)
     leaves = jax.device_get(jax.tree.leaves(state.params))
     return {
         "devices": jax.device_count(),
         "processes": jax.process_count(),
         "losses": losses,
-        "test_error": judged.error,
+        "test_error": evaluation.error,
         "norm": float(np.sqrt(sum(np.sum(np.square(leaf, dtype=np.float64)) for leaf in leaves))),
         "parameter_bytes": int(sum(leaf.nbytes for leaf in leaves)),
         "all_reduces": all_reduces(text),

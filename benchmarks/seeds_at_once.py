@@ -24,8 +24,8 @@ ROUNDS = 3
 def in_turn(row: Row, seeds: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """A round of every seed one after another, and one of all at once."""
     trainer = trainer_of(row, row.build())
-    program = trainer.feed.program(trainer.task, row.steps)
-    arguments = trainer.feed.arguments(0, 0, row.steps)
+    program = trainer.dataset.program(trainer.task, row.steps)
+    arguments = trainer.dataset.arguments(0, 0, row.steps)
     states = [trainer.initial_state(seed) for seed in range(seeds)]
     together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
     one = jax.jit(program).lower(states[0], *arguments).compile()

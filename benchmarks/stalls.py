@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from ablax.training.dataset import open_dataset
 from result_table import RESULTS, facts, write
 from rich.console import Console
 from stalls_timeline import Span, Timeline, draw
@@ -33,7 +34,6 @@ from ablax.inspection.profile import events
 from ablax.study.discovery import recipe
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
-from ablax.training.feed import open_feed
 from ablax.training.loop import StopRequest, Trainer, data_mesh, fit, set_up
 from ablax.training.metrics import MetricsLog
 from ablax.zoo.alexnet import alexnet_for
@@ -72,9 +72,9 @@ def small_alexnet() -> Trainer:
     _, digits = recipe("digits")
     train = replace(digits.train, epochs=EPOCHS, chunk=CHUNK, evaluate_every=1)
     digits, mesh = replace(digits, train=train), data_mesh()
-    feed = open_feed(digits, mesh, Console())
-    network = alexnet_for(feed.image_shape[0], feed.classes, digits.width)
-    return Trainer(network, digits, feed, mesh)
+    dataset = open_dataset(digits, mesh, Console())
+    network = alexnet_for(dataset.image_shape[0], dataset.classes, digits.width)
+    return Trainer(network, digits, dataset, mesh)
 
 
 def traced(trainer: Trainer, seed: int, least_seconds: float) -> Timeline:

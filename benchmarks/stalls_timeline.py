@@ -88,9 +88,9 @@ class Timeline:
             written = ", a checkpoint being written" * bool(self.within("write", start, end))
             yield "a chunk" + written, start, end
         for (_, start), (end, _) in pairwise(self.chunks):
-            judged = "an evaluation between" if self.within("judge", start, end) else "between"
+            evaluation = "an evaluation between" if self.within("judge", start, end) else "between"
             saved = ", a checkpoint begun" * bool(self.within("copy", start, end))
-            yield f"{judged} chunks{saved}", start, end
+            yield f"{evaluation} chunks{saved}", start, end
         yield "after the last evaluation: the last checkpoint", ended, over
 
     def show(self, axes: Axes, start: float, end: float, last: str, names: tuple[str, ...]) -> None:

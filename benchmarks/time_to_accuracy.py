@@ -15,12 +15,12 @@ import argparse
 import time
 
 import jax
+from ablax.training.dataset import open_dataset
 from result_table import write
 from rich.console import Console
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.data.augment import Augmentation
-from ablax.training.feed import open_feed
 from ablax.training.loop import Trainer, data_mesh
 from ablax.zoo.resnet import resnet_cifar
 
@@ -41,11 +41,11 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
 def measure(recipe: Recipe, features: int, error: float, seed: int) -> dict[str, str]:
     """Train until the error is reached, or to the end."""
     mesh = data_mesh()
-    feed = open_feed(recipe, mesh, Console())
-    trainer = Trainer(resnet_cifar(20, feed.classes, features=features), recipe, feed, mesh)
+    dataset = open_dataset(recipe, mesh, Console())
+    trainer = Trainer(resnet_cifar(20, dataset.classes, features=features), recipe, dataset, mesh)
     state, step, spent, reached = trainer.initial_state(seed), 0, 0.0, 100.0
     while step < trainer.total_steps and reached > error:
-        end = (step // feed.steps_per_epoch + 1) * feed.steps_per_epoch
+        end = (step // dataset.steps_per_epoch + 1) * dataset.steps_per_epoch
         while step < end:
             compiling, started = trainer.compile_seconds, time.perf_counter()
             length = trainer.chunk_end(step) - step
@@ -53,9 +53,10 @@ def measure(recipe: Recipe, features: int, error: float, seed: int) -> dict[str,
             jax.block_until_ready(state)
             spent += time.perf_counter() - started - (trainer.compile_seconds - compiling)
             step += length
-        reached = trainer.judge(state).error
+        reached = trainer.evaluate(state).error
         print(
-            f"epoch {step // feed.steps_per_epoch}: {reached:.2f} % after {spent:.1f} s", flush=True
+            f"epoch {step // dataset.steps_per_epoch}: {reached:.2f} % after {spent:.1f} s",
+            flush=True,
         )
     return {
         "data": recipe.data.source,
@@ -66,7 +67,7 @@ def measure(recipe: Recipe, features: int, error: float, seed: int) -> dict[str,
         "wanted_error": f"{error:g}",
         "error": f"{reached:.2f}",
         "reached": "yes" if reached <= error else "no",
-        "epochs": str(step // feed.steps_per_epoch),
+        "epochs": str(step // dataset.steps_per_epoch),
         "train_seconds": f"{spent:.1f}",
         "images_per_s": f"{step * recipe.train.batch / spent:.0f}",
     }

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from ablax import layers as ours
-from ablax.core import Chain, Layers, Network
+from ablax.core import Layers, Network, Sequential
 
 
 class Function(nn.Module):
@@ -73,7 +73,7 @@ def _gated(parts: list[torch.Tensor]) -> torch.Tensor:
 def _layer(layer: object) -> nn.Module:
     """The twin of one layer."""
     match layer:
-        case Chain():
+        case Sequential():
             return _chain(layer.layers)
         case ours.Residual():
             both = Join([_chain(layer.residual), _chain(layer.shortcut)], sum)
@@ -92,7 +92,7 @@ def _layer(layer: object) -> nn.Module:
             return nn.LazyBatchNorm2d(eps=layer.epsilon, momentum=1 - layer.momentum)
         case ours.MaxPool():
             return nn.MaxPool2d(
-                layer.window, layer.stride, _margin(layer), ceil_mode=layer.rounding == "ceil"
+                layer.window, layer.stride, _margin(layer), ceil_mode=layer.ceil_mode
             )
         case ours.AveragePool():
             return nn.AvgPool2d(layer.window, layer.stride, _margin(layer))
@@ -101,7 +101,7 @@ def _layer(layer: object) -> nn.Module:
             return nn.LocalResponseNorm(layer.size, alpha, layer.beta, layer.k)
         case ours.Dropout():
             return nn.Dropout(layer.rate)
-        case ours.Vectorize():
+        case ours.Flatten():
             return nn.Flatten()
     return _simple(layer)
 
@@ -125,7 +125,7 @@ def _simple(layer: object) -> nn.Module:
             return Function(lambda x: functional.pad(x, (0, 0, 0, 0, 0, wide - x.shape[1])))
         case ours.ChannelShuffle():
             return nn.ChannelShuffle(layer.groups)
-        case ours.Part():
+        case ours.ChannelSplit():
             index, parts = layer.index, layer.parts
             return Function(lambda x: x.chunk(parts, 1)[index])
     raise TypeError(f"{type(layer).__name__} has no twin in PyTorch here: add it to `_layer`")

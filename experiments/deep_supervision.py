@@ -28,7 +28,7 @@ seed and a rate of 0.03 killed the ReLU network with side losses; with 0.01 its 
 far from flat. Hence 0.02, and long gradients are cut to a norm of 1.
 """
 
-from ablax.core import Edit, Layers, Network, chain, compose, edit, insert_after, replace_kind
+from ablax.core import Edit, Layers, Network, compose, edit, insert_after, replace_kind, sequential
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import (
     Auxiliary,
@@ -65,7 +65,7 @@ def network(inputs: Inputs) -> Network:
 
 def stage(number: int, features: int) -> Layers:
     """The convolutions of one stage; a max pool in front of all but the first."""
-    layer = chain(conv=Convolution(features, 3), act=Sigmoid())
+    layer = sequential(conv=Convolution(features, 3), act=Sigmoid())
     pool = Layers({f"pool{number - 1}": MaxPool(2, 2, padding="SAME")} if number > 1 else {})
     names = [f"conv{number}_{place}" for place in range(1, CONVOLUTIONS + 1)]
     return pool + Layers(dict.fromkeys(names, layer))

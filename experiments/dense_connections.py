@@ -28,7 +28,7 @@ residual network, was still falling.
 
 from operator import attrgetter
 
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.measurements.feature_reuse import feature_reuse
 from ablax.report.plots import Trend
@@ -55,7 +55,7 @@ def residual(features: int, inputs: Inputs) -> Network:
 def dense(growth: int, inputs: Inputs) -> Network:
     """22 layers: three blocks of six 3x3 layers; transitions keep half of the channels."""
     return Network(
-        tail=Layers(conv1=chain(conv=weights(growth, 3))),
+        tail=Layers(conv1=sequential(conv=weights(growth, 3))),
         body=blocks((layers(inputs),) * 3, growth, growth, plain, compression=0.5),
         head=heads.global_average_pool(inputs.classes),
     )

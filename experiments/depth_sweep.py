@@ -185,8 +185,8 @@ EXPERIMENT = Experiment(
         ),
         Claim(
             "without batch normalization the gradient of 20 residual layers is larger than with it",
-            "residual_20_bare:pull_at_start",
-            "residual_20:pull_at_start",
+            "residual_20_bare:sensitivity_at_start",
+            "residual_20:sensitivity_at_start",
             flat=False,
         ),
     ),

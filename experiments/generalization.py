@@ -32,9 +32,9 @@ Command: make experiment NAME=generalization [CONFIG=smoke|digits|fashion_mnist|
 Cost: about 8 minutes for digits on 2 CPU cores, half a minute for smoke.
 """
 
-from ablax.core import Layers, Network, chain, compose, insert_after
+from ablax.core import Layers, Network, compose, insert_after, sequential
 from ablax.experiment import Budget, Experiment, Inputs, Pretraining, Treatment
-from ablax.layers import Convolution, Dense, Dropout, MaxPool, ReLU, Tied, Vectorize, ensemble_of
+from ablax.layers import Convolution, Dense, Dropout, Flatten, MaxPool, ReLU, Tied, ensemble_of
 from ablax.measurements.generalization import generalization
 from ablax.report.plots import Trend
 from ablax.report.study import Claim
@@ -65,7 +65,7 @@ def _features(inputs: Inputs, factor: int) -> int:
 
 
 def _convolution(inputs: Inputs, factor: int) -> Network:
-    return chain(conv=Convolution(_features(inputs, factor), 3), relu=ReLU())
+    return sequential(conv=Convolution(_features(inputs, factor), 3), relu=ReLU())
 
 
 def _network(inputs: Inputs, body: Layers) -> Network:
@@ -79,8 +79,8 @@ def _network(inputs: Inputs, body: Layers) -> Network:
         ),
         body=body,
         head=Layers(
-            vectorize=Vectorize(),
-            hidden=chain(dense=Dense(hidden), relu=ReLU()),
+            vectorize=Flatten(),
+            hidden=sequential(dense=Dense(hidden), relu=ReLU()),
             output=Dense(inputs.classes),
         ),
     )

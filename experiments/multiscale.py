@@ -29,14 +29,14 @@ alone is still falling.
 
 from collections.abc import Callable
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import MaxPool, Parallel
 from ablax.report.study import Claim
 from ablax.zoo import heads, tails
 from ablax.zoo.googlenet import naive, normalized, reduced
 
-Module = Callable[[int], Chain | Parallel]
+Module = Callable[[int], Sequential | Parallel]
 """From the channels of its input to what stands between two pools and gives twice as many."""
 
 
@@ -72,7 +72,7 @@ def without_reductions(channels: int) -> Parallel:
             branch1x1=normalized(2 * eighth, 1),
             branch3x3=normalized(4 * eighth, 3),
             branch5x5=normalized(eighth, 5),
-            branch_pool=chain(pool=MaxPool(3, 1, padding=1), project=normalized(eighth, 1)),
+            branch_pool=sequential(pool=MaxPool(3, 1, padding=1), project=normalized(eighth, 1)),
         )
     )
 

@@ -28,18 +28,26 @@ seed, in which the training loss of ReLU rose in the end; three variants have th
 try, to show how much the order owes to it.
 """
 
-from ablax.core import Chain, Layers, Network, chain, compose, replace_kind, with_initializer
+from ablax.core import (
+    Layers,
+    Network,
+    Sequential,
+    compose,
+    replace_kind,
+    sequential,
+    with_initializer,
+)
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import (
     Convolution,
     Dense,
+    Flatten,
     LeakyReLU,
     MaxPool,
     PReLU,
     ReLU,
     Sigmoid,
     Tanh,
-    Vectorize,
 )
 from ablax.layers.initializers import GLOROT_NORMAL, variance_scaling
 from ablax.measurements.learning_speed import learning_speed
@@ -56,8 +64,8 @@ def network(inputs: Inputs) -> Network:
     def scaled(features: int) -> int:
         return max(1, round(features * inputs.width))
 
-    def convolution(features: int) -> Chain:
-        return chain(conv=Convolution(scaled(features), 3), relu=ReLU())
+    def convolution(features: int) -> Sequential:
+        return sequential(conv=Convolution(scaled(features), 3), relu=ReLU())
 
     pool = MaxPool(3, 2, padding="SAME")
     return Network(
@@ -70,8 +78,8 @@ def network(inputs: Inputs) -> Network:
             pool4=pool,
         ),
         head=Layers(
-            vectorize=Vectorize(),
-            fc5=chain(dense=Dense(scaled(128)), relu=ReLU()),
+            vectorize=Flatten(),
+            fc5=sequential(dense=Dense(scaled(128)), relu=ReLU()),
             fc6=Dense(inputs.classes),
         ),
     )

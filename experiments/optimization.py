@@ -34,9 +34,9 @@ Cost: about 7 minutes for digits on 2 CPU cores, half a minute for smoke.
 
 from dataclasses import replace
 
-from ablax.core import Chain, Layers, Network, chain, with_initializer
+from ablax.core import Layers, Network, Sequential, sequential, with_initializer
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
-from ablax.layers import Convolution, Dense, MaxPool, ReLU, Vectorize
+from ablax.layers import Convolution, Dense, Flatten, MaxPool, ReLU
 from ablax.layers.initializers import (
     ALL_EQUAL,
     GAUSSIAN_001,
@@ -62,9 +62,9 @@ def network(inputs: Inputs) -> Network:
     def scaled(features: int) -> int:
         return max(1, round(features * inputs.width))
 
-    def convolution(features: int) -> Chain:
+    def convolution(features: int) -> Sequential:
         conv = Convolution(scaled(features), 3, kernel_init=HE_NORMAL)
-        return chain(conv=conv, relu=ReLU())
+        return sequential(conv=conv, relu=ReLU())
 
     return Network(
         tail=Layers(conv1=convolution(16), conv2=convolution(16), pool2=MaxPool(2, 2)),
@@ -77,8 +77,8 @@ def network(inputs: Inputs) -> Network:
             pool6=MaxPool(2, 2),
         ),
         head=Layers(
-            vectorize=Vectorize(),
-            fc7=chain(dense=Dense(scaled(64), kernel_init=HE_NORMAL), relu=ReLU()),
+            vectorize=Flatten(),
+            fc7=sequential(dense=Dense(scaled(64), kernel_init=HE_NORMAL), relu=ReLU()),
             fc8=Dense(inputs.classes, kernel_init=HE_NORMAL),
         ),
     )

@@ -25,7 +25,7 @@ were set by the training losses of a first try with one seed and 30 epochs, all 
 
 from collections.abc import Callable
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import (
     BatchNormalization,
@@ -35,44 +35,44 @@ from ablax.layers import (
     MaxPool,
     Parallel,
     ReLU,
-    SpaceToChannel,
+    SpaceToDepth,
 )
 from ablax.report.study import Claim
 
-Reduction = Callable[[int], Chain]
+Reduction = Callable[[int], Sequential]
 """From the number of channels c to layers that halve the maps and give 2 c."""
 
 
-def convolution(features: int, stride: int = 1) -> Chain:
+def convolution(features: int, stride: int = 1) -> Sequential:
     """A 3x3 convolution, batch normalization and ReLU."""
     conv = Convolution(features, 3, stride=stride, use_bias=False)
-    return chain(conv=conv, bn=BatchNormalization(), relu=ReLU())
+    return sequential(conv=conv, bn=BatchNormalization(), relu=ReLU())
 
 
-def expand_then_pool(channels: int) -> Chain:
+def expand_then_pool(channels: int) -> Sequential:
     """9 c x 2c weights at each pixel: four times the cost of the next."""
-    return chain(expand=convolution(2 * channels), pool=MaxPool(2, 2))
+    return sequential(expand=convolution(2 * channels), pool=MaxPool(2, 2))
 
 
-def pool_then_expand(channels: int) -> Chain:
+def pool_then_expand(channels: int) -> Sequential:
     """Between the two, half of the numbers of the other orders: the bottleneck."""
-    return chain(pool=MaxPool(2, 2), expand=convolution(2 * channels))
+    return sequential(pool=MaxPool(2, 2), expand=convolution(2 * channels))
 
 
-def strided(channels: int) -> Chain:
+def strided(channels: int) -> Sequential:
     """Both at once."""
-    return chain(expand=convolution(2 * channels, stride=2))
+    return sequential(expand=convolution(2 * channels, stride=2))
 
 
-def parallel(channels: int) -> Chain:
+def parallel(channels: int) -> Sequential:
     """Half of the channels from a strided convolution and half from a pool."""
-    branches = Layers(conv=convolution(channels, stride=2), pool=chain(pool=MaxPool(2, 2)))
-    return chain(branches=Parallel(branches))
+    branches = Layers(conv=convolution(channels, stride=2), pool=sequential(pool=MaxPool(2, 2)))
+    return sequential(branches=Parallel(branches))
 
 
-def rearranged(channels: int) -> Chain:
+def rearranged(channels: int) -> Sequential:
     """Nothing is thrown away; the convolution costs as much as one in front of a pool."""
-    return chain(rearrange=SpaceToChannel(2), expand=convolution(2 * channels))
+    return sequential(rearrange=SpaceToDepth(2), expand=convolution(2 * channels))
 
 
 def reductions(image_size: int) -> int:

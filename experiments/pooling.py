@@ -29,15 +29,15 @@ maps behind a global average were the last to flatten.
 """
 
 from ablax.core import (
-    Chain,
     Edit,
     Layers,
     Network,
-    chain,
+    Sequential,
     compose,
     edit,
     remove,
     replace,
+    sequential,
     with_head,
 )
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
@@ -55,9 +55,9 @@ def features(inputs: Inputs) -> int:
     return max(1, round(96 * inputs.width))
 
 
-def convolution(features: int, window: int = 3, stride: int = 1) -> Chain:
+def convolution(features: int, window: int = 3, stride: int = 1) -> Sequential:
     """A convolution padded to keep the size, and ReLU."""
-    return chain(conv=Convolution(features, window, stride=stride), relu=ReLU())
+    return sequential(conv=Convolution(features, window, stride=stride), relu=ReLU())
 
 
 def network(inputs: Inputs) -> Network:

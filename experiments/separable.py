@@ -31,7 +31,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from functools import cache
 
-from ablax.core import Chain, Layers, Network, chain, count_parameters
+from ablax.core import Layers, Network, Sequential, count_parameters, sequential
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import ReLU
 from ablax.layers.convolution import Shift
@@ -43,39 +43,39 @@ from ablax.zoo import heads, tails
 
 GROUPS = 4
 
-Unit = Callable[[int, int, int], Chain]
+Unit = Callable[[int, int, int], Sequential]
 """From channels, features and stride to what mixes space and channels."""
 
 
-def standard(channels: int, features: int, stride: int) -> Chain:
+def standard(channels: int, features: int, stride: int) -> Sequential:
     """3x3 over all channels: 9 C F weights."""
     del channels  # a convolution counts them itself
     return normalized(features, 3, stride, relu=ReLU())
 
 
-def depthwise_separable(channels: int, features: int, stride: int) -> Chain:
+def depthwise_separable(channels: int, features: int, stride: int) -> Sequential:
     """3x3 in each channel, then 1x1 over all: 9 C + C F weights."""
-    return chain(
+    return sequential(
         space=normalized(channels, 3, stride, groups=channels, relu=ReLU()),
         channels=normalized(features, 1, relu=ReLU()),
     )
 
 
-def grouped(channels: int, features: int, stride: int) -> Chain:
+def grouped(channels: int, features: int, stride: int) -> Sequential:
     """3x3 in four groups of channels, which never meet: 9 C F / 4 weights."""
     del channels
     return normalized(features, 3, stride, groups=GROUPS, relu=ReLU())
 
 
-def shuffled(channels: int, features: int, stride: int) -> Chain:
+def shuffled(channels: int, features: int, stride: int) -> Sequential:
     """As `grouped`, and the channels of each group are dealt out to all groups."""
-    return chain(grouped=grouped(channels, features, stride), shuffle=ChannelShuffle(GROUPS))
+    return sequential(grouped=grouped(channels, features, stride), shuffle=ChannelShuffle(GROUPS))
 
 
-def shifted(channels: int, features: int, stride: int) -> Chain:
+def shifted(channels: int, features: int, stride: int) -> Sequential:
     """Nine parts of the channels move by a pixel each way, then 1x1 over all: C F weights."""
     del channels
-    return chain(shift=Shift(3), channels=normalized(features, 1, stride, relu=ReLU()))
+    return sequential(shift=Shift(3), channels=normalized(features, 1, stride, relu=ReLU()))
 
 
 def body(unit: Unit, features: int, inputs: Inputs) -> Network:

@@ -31,9 +31,9 @@ some were still falling after 80 epochs.
 
 from dataclasses import replace
 
-from ablax.core import Layers, Network, chain, replace_kind
+from ablax.core import Layers, Network, replace_kind, sequential
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
-from ablax.layers import Convolution, Dense, LocallyConnected, ReLU, Vectorize
+from ablax.layers import Convolution, Dense, Flatten, LocallyConnected, ReLU
 from ablax.measurements.robustness import shift_error
 from ablax.report.study import Claim
 
@@ -52,13 +52,13 @@ def network(inputs: Inputs) -> Network:
     No pooling and no normalization: both would share something over places.
     """
     first, *others = (
-        chain(conv=Convolution(number, 3, stride), relu=ReLU())
+        sequential(conv=Convolution(number, 3, stride), relu=ReLU())
         for number, stride in zip(features(inputs), STRIDES, strict=True)
     )
     return Network(
         tail=Layers(layer1=first),
         body=Layers({f"layer{place}": layer for place, layer in enumerate(others, start=2)}),
-        head=Layers(vectorize=Vectorize(), scores=Dense(inputs.classes)),
+        head=Layers(vectorize=Flatten(), scores=Dense(inputs.classes)),
     )
 
 
@@ -72,9 +72,9 @@ def fully_connected(inputs: Inputs) -> Network:
     layers, size = {}, inputs.image_size
     for place, (number, stride) in enumerate(zip(features(inputs), STRIDES, strict=True), start=1):
         size = -(-size // stride)
-        layers[f"layer{place}"] = chain(fc=Dense(size * size * number), relu=ReLU())
+        layers[f"layer{place}"] = sequential(fc=Dense(size * size * number), relu=ReLU())
     return Network(
-        tail=Layers(vectorize=Vectorize()),
+        tail=Layers(vectorize=Flatten()),
         body=Layers(layers),
         head=Layers(scores=Dense(inputs.classes)),
     )

@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import pytest
 
 from ablax.core import (
-    Chain,
     EditError,
     Layers,
     Network,
-    chain,
+    Sequential,
     initialize,
     leaves_by_path,
     paths,
+    sequential,
 )
 from ablax.layers import Dense, ReLU, Residual
 from ablax.layers.dense import Scale
@@ -30,20 +30,24 @@ def test_without_shortcuts_by_hand():
     x = jnp.array([-1.0, 5.0]).reshape(1, 1, 1, 2)
     assert network.apply({}, x).ravel().tolist() == [0, 40]
     assert plain.apply({}, x).ravel().tolist() == [0, 30]
-    assert plain.body["res2a"] == chain(two=Scale(2.0), three=Scale(3.0), relu=ReLU())
+    assert plain.body["res2a"] == sequential(two=Scale(2.0), three=Scale(3.0), relu=ReLU())
 
 
 def test_without_shortcuts_reaches_blocks_in_chains_and_in_blocks():
     inner = Residual(Layers(fc=Dense(2)), shortcut=Layers(projection=Dense(2)))
     outer = Residual(Layers(inner=inner, relu=ReLU()))
     network = Network(
-        Layers(a=chain(block=outer)), Layers(b=Residual(Layers(h=Dense(2)))), Layers(c=Dense(2))
+        Layers(a=sequential(block=outer)),
+        Layers(b=Residual(Layers(h=Dense(2)))),
+        Layers(c=Dense(2)),
     )
     plain = without_shortcuts(network)
     assert paths(plain) == (
         *("a", "a/block", "a/block/inner", "a/block/inner/fc", "a/block/relu", "b", "b/h", "c"),
     )
-    assert plain.tail["a"].layers["block"] == Chain(Layers(inner=chain(fc=Dense(2)), relu=ReLU()))
+    assert plain.tail["a"].layers["block"] == Sequential(
+        Layers(inner=sequential(fc=Dense(2)), relu=ReLU())
+    )
 
 
 def test_the_plain_network_starts_bit_equal_and_loses_the_projections():

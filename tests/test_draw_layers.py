@@ -25,7 +25,7 @@ from ablax.core import Layers, Network, count_parameters
 from ablax.layers import activation
 from ablax.layers.activation import shifted_sigmoid
 from ablax.layers.convolution import Convolution, LocallyConnected
-from ablax.layers.dense import Dense, Vectorize
+from ablax.layers.dense import Dense, Flatten
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "layers.md").read_text("utf-8")
@@ -124,7 +124,7 @@ def test_the_table_of_weights_counts_our_modules():
         ((32, 32, 3), 27_000, 30, 5, 1),
     ):
         counts = (
-            weights(image, Vectorize(), Dense(units, **bare)),
+            weights(image, Flatten(), Dense(units, **bare)),
             weights(image, LocallyConnected(features, window, padding=padding, **bare)),
             weights(image, Convolution(features, window, padding=padding, **bare)),
         )

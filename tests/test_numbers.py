@@ -14,15 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ablax.training.dataset import InMemory
 
 from ablax.analysis.cost import macs
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
-from ablax.core import Layers, Network, abstract_variables, chain, initialize, leaves_by_path
+from ablax.core import Layers, Network, abstract_variables, initialize, leaves_by_path, sequential
 from ablax.data.augment import augment
 from ablax.data.sources import load
 from ablax.layers import BatchNormalization, Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.study.discovery import recipe
-from ablax.training.feed import Resident
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import shuffle_key, step_key
 from ablax.zoo import (
@@ -134,8 +134,8 @@ def augmented():
 def tiny():
     layers = {"bn": BatchNormalization(), "relu": ReLU()}
     return Network(
-        Layers(conv1=chain(conv=Convolution(4, 3, stride=2), **layers)),
-        Layers(conv2=chain(conv=Convolution(8, 3, stride=2), **layers)),
+        Layers(conv1=sequential(conv=Convolution(4, 3, stride=2), **layers)),
+        Layers(conv2=sequential(conv=Convolution(8, 3, stride=2), **layers)),
         Layers(pool=GlobalAveragePool(), scores=Dense(10)),
     )
 
@@ -151,14 +151,14 @@ def trained(name):
         train=TrainConfig(epochs=1, batch=32, chunk=3),
     )
     mesh = data_mesh(jax.devices()[:1])
-    trainer = Trainer(RUNS[name](), plain, Resident(digits(), 32, mesh), mesh)
+    trainer = Trainer(RUNS[name](), plain, InMemory(digits(), 32, mesh), mesh)
     state, figures = trainer.advance(trainer.initial_state(0), 0, 0, 3)
-    judged = trainer.judge(state)
+    evaluation = trainer.evaluate(state)
     return {
         "losses": [float(loss) for loss in figures.loss],
         "correct": [int(count) for count in figures.correct],
-        "test loss": float(judged.losses.mean()),
-        "test error": judged.error,
+        "test loss": float(evaluation.losses.mean()),
+        "test error": evaluation.error,
     }
 
 

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from ablax.config import OptimizerConfig, Recipe, TrainConfig, with_fields
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Pretraining, Treatment
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.study.folder import ResultsFolder
-from ablax.study.runner import Bench, Order, pretrained, run_experiment
+from ablax.study.runner import Plan, Runner, pretrained, run_experiment
 from ablax.training.loop import StoppedError, StopRequest
 
 ABOUT = """A question.
@@ -38,22 +38,22 @@ OTHERS = {"data.classes": (5, 6, 7)}
 
 def network(inputs):
     return Network(
-        tail=Layers(conv1=chain(conv=Convolution(4, 3, 2), relu=ReLU())),
+        tail=Layers(conv1=sequential(conv=Convolution(4, 3, 2), relu=ReLU())),
         body=Layers(),
         head=Layers(pool=GlobalAveragePool(), output=Dense(inputs.classes)),
     )
 
 
-def order(folder, fresh=("output/*",)):
+def plan(folder, fresh=("output/*",)):
     treatment = Treatment(pretraining=Pretraining(OTHERS, fresh))
     question = Experiment(ABOUT, network, variants={"transferred": treatment})
-    return Order("mine", question, "small", RECIPE, ResultsFolder(folder), "the command")
+    return Plan("mine", question, "small", RECIPE, ResultsFolder(folder), "the command")
 
 
-def first_state(bench, stop=None, on_tick=lambda _: None, resumed=None):
-    state = bench.trainers["transferred"].initial_state(0)
+def first_state(runner, stop=None, on_tick=lambda _: None, resumed=None):
+    state = runner.trainers["transferred"].initial_state(0)
     on_resume = (resumed if resumed is not None else []).append
-    return pretrained(bench, "transferred", 0, state, stop or StopRequest(), on_resume, on_tick)
+    return pretrained(runner, "transferred", 0, state, stop or StopRequest(), on_resume, on_tick)
 
 
 def test_a_pretraining_of_nothing_else_is_refused():
@@ -63,7 +63,7 @@ def test_a_pretraining_of_nothing_else_is_refused():
 
 def test_weights_that_do_not_fit_are_refused_before_anything_runs(tmp_path):
     with pytest.raises(AblaxError, match=r"output/.* has shape .* let it start anew"):
-        Bench(order(tmp_path, fresh=()), Console(quiet=True))
+        Runner(plan(tmp_path, fresh=()), Console(quiet=True))
 
 
 @pytest.mark.slow
@@ -71,21 +71,21 @@ def test_a_stopped_pretraining_goes_on_and_hands_over_the_same_weights(tmp_path)
     def stop_now(_):
         stop.requested = "Ctrl-C"
 
-    straight = first_state(Bench(order(tmp_path / "straight"), Console(quiet=True)))
-    bench, stop, resumed = (
-        Bench(order(tmp_path / "stopped"), Console(quiet=True)),
+    straight = first_state(Runner(plan(tmp_path / "straight"), Console(quiet=True)))
+    runner, stop, resumed = (
+        Runner(plan(tmp_path / "stopped"), Console(quiet=True)),
         StopRequest(),
         [],
     )
     with pytest.raises(StoppedError):
-        first_state(bench, stop, stop_now)
-    again = first_state(bench, resumed=resumed)
+        first_state(runner, stop, stop_now)
+    again = first_state(runner, resumed=resumed)
     assert resumed[0] > 0
     for ours, theirs in zip(
         jax.tree.leaves(again.params), jax.tree.leaves(straight.params), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
-    drawn = bench.trainers["transferred"].initial_state(0)
+    drawn = runner.trainers["transferred"].initial_state(0)
     assert not np.array_equal(
         again.params["conv1"]["conv"]["kernel"], drawn.params["conv1"]["conv"]["kernel"]
     )
@@ -97,7 +97,7 @@ def test_a_stopped_pretraining_goes_on_and_hands_over_the_same_weights(tmp_path)
 
 @pytest.mark.slow
 def test_a_whole_run_tells_of_its_pretraining(tmp_path):
-    study = run_experiment(order(tmp_path), Console(quiet=True))
+    study = run_experiment(plan(tmp_path), Console(quiet=True))
     told = "first weights from a training with data.classes: [5, 6, 7]"
     assert study.variant("transferred").changes == (told,)
     assert (tmp_path / "pretraining" / "metrics.jsonl").exists()

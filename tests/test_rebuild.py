@@ -15,7 +15,7 @@ from ablax.errors import AblaxError
 from ablax.study.discovery import experiment
 from ablax.study.folder import ResultsFolder
 from ablax.study.rebuild import rebuild
-from ablax.study.runner import Order, run_experiment
+from ablax.study.runner import Plan, run_experiment
 from ablax.training.metrics import MetricsError, MetricsLog, read_metrics
 
 QUESTION = '''"""A small question.
@@ -76,8 +76,8 @@ def folders(tmp_path_factory):
     experiments.mkdir()
     (experiments / "mine.py").write_text(QUESTION)
     name, question = experiment(str(experiments / "mine.py"))
-    order = Order(name, question, "small", RECIPE, ResultsFolder(source), "ablax run mine")
-    run_experiment(order, Console(quiet=True))
+    plan = Plan(name, question, "small", RECIPE, ResultsFolder(source), "ablax run mine")
+    run_experiment(plan, Console(quiet=True))
     main(["keep", str(source), "--experiments", str(experiments)])
     return source, next((experiments / "results" / "mine").iterdir()), question
 

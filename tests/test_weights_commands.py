@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ablax.weights.sources import find_source
 from drawn_weights import drawn
 from made_up_set import encode, pictures, write
 from PIL import Image
@@ -15,11 +16,10 @@ from safetensors.numpy import save_file
 
 from ablax.__main__ import main
 from ablax.errors import AblaxError
-from ablax.weights import origins as cifar
+from ablax.weights import sources as cifar
 from ablax.weights.conversion import tensor_shapes
 from ablax.weights.evaluation import batches_of, evaluate, open_test_images, wilson
-from ablax.weights.load import open_weights, take_over
-from ablax.weights.origins import find_origin
+from ablax.weights.load import import_tensors, open_weights
 from ablax.zoo import resnet20, squeezenet_1_1
 
 
@@ -216,10 +216,10 @@ def test_without_a_file_import_says_where_weights_are(capsys):
 
 @pytest.mark.slow
 def test_as_many_classes_as_the_file_has_and_side_classifiers_are_left_out():
-    origin = find_origin("squeezenet_1_1", "torchvision")
-    shapes = tensor_shapes(squeezenet_1_1(7), (224, 224, 3), origin.names)
+    source = find_source("squeezenet_1_1", "torchvision")
+    shapes = tensor_shapes(squeezenet_1_1(7), (224, 224, 3), source.names)
     tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    assert len(take_over("squeezenet_1_1", tensors, origin).classes) == 7
-    lenient = dataclasses.replace(origin, left_out=("aux.",))
-    found = take_over("squeezenet_1_1", {**tensors, "aux.weight": np.zeros(3)}, lenient)
+    assert len(import_tensors("squeezenet_1_1", tensors, source).classes) == 7
+    lenient = dataclasses.replace(source, left_out=("aux.",))
+    found = import_tensors("squeezenet_1_1", {**tensors, "aux.weight": np.zeros(3)}, lenient)
     assert found.left_out == ("aux.weight",)

@@ -223,14 +223,14 @@ def test_fold_keeps_the_totals_and_the_ends():
 def test_rows_add_up_to_macs_and_parameters_of_any_chain(depth, widths, stride):
     kernels = [shape(3, 3, widths[n], widths[n + 1]) for n in range(depth)]
 
-    def chain(kernels, x):
+    def sequential(kernels, x):
         for kernel in kernels:
             x = jax.nn.relu(conv(x, kernel, (stride, stride), "SAME"))
         return x
 
     x = shape(2, 9, 9, widths[0])
-    rows = cost(chain, kernels, x)
-    assert sum(row.macs for row in rows) == macs(chain, kernels, x)
+    rows = cost(sequential, kernels, x)
+    assert sum(row.macs for row in rows) == macs(sequential, kernels, x)
     assert sum(row.parameters for row in rows) == sum(k.size for k in kernels)
     # what one writes is what the next reads
     assert [r.output_memory for r in rows[:-1]] == [r.input_memory for r in rows[1:]]

@@ -6,7 +6,7 @@ import pytest
 
 from ablax.analysis.cost import cost
 from ablax.analysis.graph import data_flow
-from ablax.core import Layers, abstract_variables, chain
+from ablax.core import Layers, abstract_variables, sequential
 from ablax.layers import Convolution, MaxPool, Parallel, ReLU
 from ablax.layers.blocks import Residual
 from ablax.layers.loops import Repeat
@@ -26,7 +26,7 @@ def operations(flow, numbers):
 
 
 def test_a_chain_is_a_path():
-    flow = graph(chain(conv=Convolution(4, 3), relu=ReLU(), pool=MaxPool(2, 2)))
+    flow = graph(sequential(conv=Convolution(4, 3), relu=ReLU(), pool=MaxPool(2, 2)))
     names = [node.operation for node in flow.nodes]
     assert names == ["input", "convolution 3x3", "ReLU", "max pool 2x2/2", "output"]
     assert [(edge.source, edge.target) for edge in flow.edges] == [(0, 1), (1, 2), (2, 3), (3, 4)]
@@ -47,7 +47,7 @@ def test_parallel_branches_run_from_one_node_to_the_concatenation():
         large=Convolution(2, 5),
         pool=MaxPool(3, 1, "SAME"),
     )
-    flow = graph(chain(relu=ReLU(), mixed=Parallel(branches)))
+    flow = graph(sequential(relu=ReLU(), mixed=Parallel(branches)))
     (join,) = [n for n in flow.layers if flow.nodes[n].operation == "concatenate"]
     (relu,) = [n for n in flow.layers if flow.nodes[n].operation == "ReLU"]
     heads = flow.into(join)
@@ -114,5 +114,5 @@ def test_parameters_out_of_reach_are_refused():
 
 def test_what_a_loop_carries_comes_from_before_it():
     deep = Repeat(Layers(conv=Convolution(4, 3), relu=ReLU()), 3)
-    flow = graph(chain(relu=ReLU(), deep=deep), (8, 8, 4))
+    flow = graph(sequential(relu=ReLU(), deep=deep), (8, 8, 4))
     assert [(edge.source, edge.target) for edge in flow.edges] == [(0, 1), (1, 2), (2, 3), (3, 4)]

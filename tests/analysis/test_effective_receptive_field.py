@@ -19,7 +19,7 @@ def mean_of_nine(x):
     return lax.reduce_window(x, 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME") / 9
 
 
-def chain(depth):
+def sequential(depth):
     def fn(x):
         for _ in range(depth):
             x = mean_of_nine(x)
@@ -29,7 +29,7 @@ def chain(depth):
 
 
 def test_two_means_of_three_weigh_the_pixels_one_two_three_two_one():
-    found = effective_receptive_field(chain(2), jnp.ones((2, 9, 9, 1)))
+    found = effective_receptive_field(sequential(2), jnp.ones((2, 9, 9, 1)))
     weights = np.array([0, 0, 1, 2, 3, 2, 1, 0, 0]) / 9
     np.testing.assert_allclose(found.heat, np.outer(weights, weights), rtol=1e-5)
     assert found.unit == (4, 4)
@@ -38,7 +38,7 @@ def test_two_means_of_three_weigh_the_pixels_one_two_three_two_one():
 
 
 def test_squared_gradients_are_the_squares():
-    found = effective_receptive_field(chain(2), jnp.ones((1, 9, 9, 1)), measure="squared")
+    found = effective_receptive_field(sequential(2), jnp.ones((1, 9, 9, 1)), measure="squared")
     weights = np.array([0, 0, 1, 4, 9, 4, 1, 0, 0]) / 19
     np.testing.assert_allclose(found.heat, np.outer(weights, weights), rtol=1e-5)
 
@@ -47,12 +47,12 @@ def test_a_chain_of_equal_weights_tends_to_a_gaussian_that_grows_as_the_root_of_
     image = jnp.ones((1, 61, 61, 1))
     ratios = []
     for depth in (6, 24):
-        found = effective_receptive_field(chain(depth), image)
+        found = effective_receptive_field(sequential(depth), image)
         # a step of -1, 0 or 1 has variance 2/3; the sum of n has n times as much
         assert found.fit.sigma == pytest.approx([math.sqrt(2 * depth / 3)] * 2, rel=0.04)
         assert found.fit.center == pytest.approx((30, 30), abs=1e-3)
         assert found.fit.explained > 0.995
-        theory = receptive_fields(chain(depth), image)[0]
+        theory = receptive_fields(sequential(depth), image)[0]
         assert theory.size == (2 * depth + 1,) * 2
         ratios.append(found.size / theory.size[0])
     # the field grows as the root of the depth, theory as the depth

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from ablax.analysis.maximization import Ascent, blurred, inceptionism, maximize, roughness_gradient
+from ablax.analysis.maximization import Ascent, blurred, deep_dream, maximize, roughness_gradient
 
 
 def drawn(seed, *shape):
@@ -92,7 +92,7 @@ def test_inceptionism_raises_the_features_and_keeps_the_picture():
         )
 
     ascent = dataclasses.replace(PLAIN, steps=2, jitter=1)
-    found = inceptionism(edges, image, 0, ascent, octaves=2)
+    found = deep_dream(edges, image, 0, ascent, octaves=2)
     assert found.shape == image.shape
     assert jnp.mean(edges(found[None]) ** 2) > jnp.mean(edges(image[None]) ** 2)
     assert jnp.corrcoef(found.ravel(), image.ravel())[0, 1] > 0.9
@@ -108,4 +108,4 @@ def test_maximize_and_inceptionism_refuse_what_they_cannot_do():
     with pytest.raises(ValueError, match="one number an image"):
         maximize(lambda x: x, jnp.ones((1, 8, 8, 1)), 0)
     with pytest.raises(ValueError, match="no picture below 8 pixels"):
-        inceptionism(lambda x: x, jnp.ones((8, 8, 1)), 0)
+        deep_dream(lambda x: x, jnp.ones((8, 8, 1)), 0)

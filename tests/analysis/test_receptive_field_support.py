@@ -111,9 +111,9 @@ def steps(draw):
     }[kind]
 
 
-def network(chain, least=8, most=24):
+def network(sequential, least=8, most=24):
     def fn(x):
-        for step in chain:
+        for step in sequential:
             # a smaller map may hold a window of padding alone, which sees rows but no columns
             if least <= min(x.shape[1:3]) and max(x.shape[1:3]) <= most:
                 x = step(x)
@@ -131,8 +131,8 @@ def spans(gradient):
     return tuple(found)
 
 
-def check_every_unit(chain, shape):
-    fn, x = network(chain), jnp.ones((1, *shape))
+def check_every_unit(sequential, shape):
+    fn, x = network(sequential), jnp.ones((1, *shape))
     (found,) = receptive_fields(fn, x)
     gradients = np.asarray(jax.jit(jax.jacrev(fn))(x))
     assert gradients.shape[:4] == found.shape
@@ -149,8 +149,8 @@ def check_every_unit(chain, shape):
     assert found.seen == tuple(map(max, sizes))
 
 
-def check_middle_unit(chain, length=72, margin=10):
-    fn, x = network(chain, most=length), jnp.ones((1, length, length, 1))
+def check_middle_unit(sequential, length=72, margin=10):
+    fn, x = network(sequential, most=length), jnp.ones((1, length, length, 1))
     (found,) = receptive_fields(fn, x)
     index = tuple(size // 2 for size in found.shape)
     theory = found.theoretical(*index)
@@ -161,15 +161,17 @@ def check_middle_unit(chain, length=72, margin=10):
 
 @settings(max_examples=4, deadline=None, derandomize=True)
 @given(st.lists(steps(), min_size=3, max_size=3))
-def test_receptive_field_of_every_unit_of_a_random_network_is_the_support_of_its_gradient(chain):
-    check_every_unit(chain, (12, 11, 1))
+def test_receptive_field_of_every_unit_of_a_random_network_is_the_support_of_its_gradient(
+    sequential,
+):
+    check_every_unit(sequential, (12, 11, 1))
 
 
 @pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(steps(), min_size=1, max_size=6), st.integers(9, 16), st.integers(9, 16))
-def test_receptive_field_of_every_unit_of_many_random_networks_is_the_support(chain, h, w):
-    check_every_unit(chain, (h, w, 2))
+def test_receptive_field_of_every_unit_of_many_random_networks_is_the_support(sequential, h, w):
+    check_every_unit(sequential, (h, w, 2))
 
 
 @pytest.mark.slow
@@ -180,5 +182,5 @@ def test_receptive_field_of_every_unit_of_many_random_networks_is_the_support(ch
     suppress_health_check=[HealthCheck.filter_too_much],
 )
 @given(st.lists(steps(), min_size=1, max_size=7))
-def test_theory_is_the_support_of_the_gradient_far_from_the_border(chain):
-    check_middle_unit(chain)
+def test_theory_is_the_support_of_the_gradient_far_from_the_border(sequential):
+    check_middle_unit(sequential)

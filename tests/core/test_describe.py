@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablax.core import LayerError, Layers, Network, chain, count_parameters, describe
+from ablax.core import LayerError, Layers, Network, count_parameters, describe, sequential
 from ablax.layers import (
     BatchNormalization,
     Convolution,
@@ -23,7 +23,7 @@ def network(blocks=2):
         after=Layers(relu=ReLU()),
     )
     return Network(
-        tail=Layers(conv1=chain(conv=Convolution(4, 3, stride=2), relu=ReLU())),
+        tail=Layers(conv1=sequential(conv=Convolution(4, 3, stride=2), relu=ReLU())),
         body=Layers(**{f"res2{letter}": block for letter in "abcdef"[:blocks]}),
         head=Layers(
             both=Parallel(Layers(left=Convolution(2, 1), right=Convolution(3, 1))),
@@ -72,11 +72,13 @@ def test_listing_says_where_a_layer_runs_in_a_loop():
 
 
 def test_long_chains_name_their_layers_and_very_long_ones_count_them():
-    some = chain(**{f"convolution{i}": Convolution(4, 3) for i in range(5)})
-    many = chain(**{f"convolution{i}": Convolution(4, 3) for i in range(12)})
+    some = sequential(**{f"convolution{i}": Convolution(4, 3) for i in range(5)})
+    many = sequential(**{f"convolution{i}": Convolution(4, 3) for i in range(12)})
     text = describe(Network(Layers(some=some), Layers(many=many), Layers()), SHAPE)
-    assert "Chain(convolution0, convolution1, convolution2, convolution3, convolution4)" in text
-    assert "Chain(12 layers)" in text
+    assert (
+        "Sequential(convolution0, convolution1, convolution2, convolution3, convolution4)" in text
+    )
+    assert "Sequential(12 layers)" in text
 
 
 def test_a_network_that_does_not_fit_its_images_is_refused():

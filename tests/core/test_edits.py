@@ -19,7 +19,7 @@ from ablax.core import (
     leaves_by_path,
     parameter_shapes,
     paths,
-    redrawn,
+    reinitialized,
     remove,
     replace,
     replace_kind,
@@ -147,7 +147,7 @@ def test_an_ablated_network_starts_bit_equal_to_its_parent_where_name_and_shape_
     child = remove(*sorted(names))(SMALL)
     ours = leaves_by_path(initialize(child, 3, SHAPE)["params"])
     theirs = leaves_by_path(initialize(SMALL, 3, SHAPE)["params"])
-    others = set(redrawn(SMALL, child, SHAPE))
+    others = set(reinitialized(SMALL, child, SHAPE))
     for path, leaf in ours.items():
         same = path in theirs and leaf.shape == theirs[path].shape
         assert same == (path not in others)
@@ -156,14 +156,14 @@ def test_an_ablated_network_starts_bit_equal_to_its_parent_where_name_and_shape_
 
 @pytest.mark.slow
 def test_redrawn_names_the_layer_behind_the_cut_alone():
-    assert redrawn(SMALL, remove("fc6", "fc7")(SMALL), SHAPE) == ("fc8/kernel",)
-    assert redrawn(SMALL, remove("conv3", "conv4")(SMALL), SHAPE) == ("conv5/conv/kernel",)
-    assert redrawn(SMALL, remove("fc7")(SMALL), SHAPE) == ()
+    assert reinitialized(SMALL, remove("fc6", "fc7")(SMALL), SHAPE) == ("fc8/kernel",)
+    assert reinitialized(SMALL, remove("conv3", "conv4")(SMALL), SHAPE) == ("conv5/conv/kernel",)
+    assert reinitialized(SMALL, remove("fc7")(SMALL), SHAPE) == ()
 
 
 def test_redrawn_sees_another_initializer_under_the_same_name_and_shape():
     changed = replace("fc8", Dense(10, kernel_init=GAUSSIAN_001))(SMALL)
-    assert redrawn(SMALL, changed, SHAPE) == ("fc8/kernel",)
+    assert reinitialized(SMALL, changed, SHAPE) == ("fc8/kernel",)
 
 
 def test_another_seed_draws_other_weights():

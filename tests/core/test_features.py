@@ -7,12 +7,12 @@ import pytest
 from ablax.core import (
     Layers,
     Network,
-    chain,
     features,
     initialize,
     layer_shapes,
     output_gradients,
     paths,
+    sequential,
 )
 from ablax.errors import AblaxError
 from ablax.layers import (
@@ -20,12 +20,12 @@ from ablax.layers import (
     Convolution,
     Dense,
     Dropout,
+    Flatten,
     GlobalAveragePool,
     Parallel,
     ReLU,
     Residual,
     Tanh,
-    Vectorize,
     fold,
 )
 from ablax.zoo import lenet5
@@ -41,7 +41,7 @@ def block():
 
 def network():
     return Network(
-        tail=Layers(conv1=chain(conv=Convolution(4, 3), relu=ReLU(), dropout=Dropout(0.5))),
+        tail=Layers(conv1=sequential(conv=Convolution(4, 3), relu=ReLU(), dropout=Dropout(0.5))),
         body=Layers(
             res2a=block(),
             res2b=block(),
@@ -121,10 +121,10 @@ def test_layer_shapes_name_every_layer_in_order():
 
 def test_gradients_by_outputs_are_what_a_change_of_the_output_does_to_the_loss():
     network = Network(
-        Layers(fc1=chain(dense=Dense(5), tanh=Tanh())), Layers(), Layers(scores=Dense(3))
+        Layers(fc1=sequential(dense=Dense(5), tanh=Tanh())), Layers(), Layers(scores=Dense(3))
     )
     images = jnp.asarray(np.random.default_rng(0).normal(size=(4, 2, 3, 1)), jnp.float32)
-    flat = Network(Layers(vector=Vectorize()) + network.tail, network.body, network.head)
+    flat = Network(Layers(vector=Flatten()) + network.tail, network.body, network.head)
     variables = initialize(flat, 0, (2, 3, 1))
 
     def loss(scores):

@@ -18,13 +18,13 @@ from ablax.core import (
     Layers,
     Network,
     canonical,
-    chain,
     difference,
     fingerprint,
     remove,
     replace,
+    sequential,
 )
-from ablax.layers import Convolution, Dense, MaxPool, ReLU, Vectorize
+from ablax.layers import Convolution, Dense, Flatten, MaxPool, ReLU
 from ablax.layers.initializers import GLOROT_NORMAL, HE_NORMAL, LECUN_NORMAL, gaussian
 from ablax.zoo import CATALOG, vgg_small
 
@@ -34,9 +34,9 @@ SHAPE = (8, 8, 1)
 def network(**changed):
     fields = {"features": 4, "window": 3, "kernel_init": HE_NORMAL, **changed}
     return Network(
-        tail=Layers(conv1=chain(conv=Convolution(**fields), relu=ReLU())),
+        tail=Layers(conv1=sequential(conv=Convolution(**fields), relu=ReLU())),
         body=Layers(pool1=MaxPool(2)),
-        head=Layers(vectorize=Vectorize(), fc=Dense(3)),
+        head=Layers(vectorize=Flatten(), fc=Dense(3)),
     )
 
 
@@ -75,7 +75,7 @@ def test_equal_networks_built_twice_have_one_fingerprint():
         network(kernel_init=LECUN_NORMAL),
         network().copy(body=Layers(pool=MaxPool(2))),
         network().copy(body=Layers(), head=network().body + network().head),
-        network().copy(head=Layers(fc=Dense(3), vectorize=Vectorize())),
+        network().copy(head=Layers(fc=Dense(3), vectorize=Flatten())),
         replace("fc", Dense(3, use_bias=False))(network()),
         remove("conv1/relu")(network()),
     ],
@@ -205,7 +205,7 @@ def test_what_cannot_be_written_is_refused_by_its_place_and_without_an_address()
         pass
 
     with pytest.raises(FingerprintError) as refused:
-        canonical(Network(Layers(holder=chain(held=Holder(Odd()))), Layers(), Layers()))
+        canonical(Network(Layers(holder=sequential(held=Holder(Odd()))), Layers(), Layers()))
     assert str(refused.value).startswith(
         "layer holder/held, value, holds a value of type "
         "test_what_cannot_be_written_is_refused_by_its_place_and_without_an_address.<locals>.Odd, "
@@ -224,7 +224,7 @@ def test_what_cannot_be_written_is_refused_by_its_place_and_without_an_address()
         (replace("fc", ReLU())(network()), "fc: Dense there, ReLU now"),
         (remove("pool1")(network()), "pool1 is a layer there, and none now"),
         (
-            network().copy(head=Layers(fc=Dense(3), vectorize=Vectorize())),
+            network().copy(head=Layers(fc=Dense(3), vectorize=Flatten())),
             'layers: the order ["vectorize","fc"] there, ["fc","vectorize"] now',
         ),
     ],

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from made_patients import (
+from made_trials import (
     RECIPE,
     Constant,
     Slow,
@@ -15,9 +15,9 @@ from made_patients import (
     hidden,
     network,
     no_bias_is_above,
-    patient,
     repeated_columns,
     thirtyfold,
+    trial,
 )
 
 from ablax.doctor import checks as capacity
@@ -31,12 +31,12 @@ from ablax.errors import AblaxError
 from ablax.inspection.machine import Machine
 from ablax.layers import Sigmoid
 from ablax.report.study import Curve
-from ablax.training.loop import Judged
+from ablax.training.loop import Evaluation
 
 
 @pytest.fixture(scope="module")
 def healthy():
-    return patient()
+    return trial()
 
 
 def at_rate(rate, **changes):
@@ -54,7 +54,7 @@ def test_small_subset_is_learned_by_a_healthy_network(healthy):
 
 @pytest.mark.slow
 def test_small_subset_is_not_learned_without_images():
-    found = small_subset(patient(network(between=Constant())), steps=50)
+    found = small_subset(trial(network(between=Constant())), steps=50)
     assert found.verdict == "sick"
     # nothing but the bias of the scores can learn: the commonest class of 32 images is right
     assert found.measurements["wrong"] > 16
@@ -71,7 +71,7 @@ def test_gradient_of_a_healthy_network_agrees_at_every_leaf(healthy):
 
 
 def test_gradient_with_wrong_signs_disagrees_below_the_faulty_layer_alone():
-    found = gradient(patient(network(between=WrongGradient())))
+    found = gradient(trial(network(between=WrongGradient())))
     assert found.verdict == "sick"
     errors = found.measurements["errors"]
     wrong = {leaf for leaf, error in errors.items() if error > 1e-3}
@@ -84,7 +84,7 @@ def test_gradient_that_rounds_to_float32_cannot_be_told():
     def rounded(scores, labels):
         return jnp.sum(scores.astype(jnp.float32) ** 2, axis=1)
 
-    found = gradient(patient(losses=rounded))
+    found = gradient(trial(losses=rounded))
     assert found.verdict == "cannot be told"
     assert "float32" in found.sentence
 
@@ -101,8 +101,8 @@ def test_learning_rate_of_a_healthy_recipe_lies_below_the_diverging_one(healthy)
 def test_learning_rate_a_hundred_times_too_high_is_found(healthy):
     # Gradient descent: stable below 2 over the curvature, unlike Adam, whose steps are bounded.
     calm = at_rate(0.1, name="sgd", momentum=0.9)
-    assert learning_rate.learning_rate(patient(recipe=calm)).verdict == "healthy"
-    found = learning_rate.learning_rate(patient(recipe=at_rate(10.0, name="sgd", momentum=0.9)))
+    assert learning_rate.learning_rate(trial(recipe=calm)).verdict == "healthy"
+    found = learning_rate.learning_rate(trial(recipe=at_rate(10.0, name="sgd", momentum=0.9)))
     assert found.verdict == "sick"
     assert 0.1 < found.measurements["diverging_rate"] <= 10.0
     assert "--optimizer.rate" in found.advice
@@ -134,12 +134,12 @@ def test_collapse_is_not_seen_in_a_healthy_training(healthy):
 @pytest.mark.slow
 def test_collapse_to_constant_scores_under_a_degenerate_loss_is_found():
     # a loss that does not look at the labels is least where all scores are 0, whatever the image
-    sick = patient(losses=lambda scores, labels: jnp.sum(scores**2, axis=1))
-    found = collapse.collapse(sick, briefly_trained(sick))
+    problem = trial(losses=lambda scores, labels: jnp.sum(scores**2, axis=1))
+    found = collapse.collapse(problem, briefly_trained(problem))
     assert found.measurements["loss_fall"] > 0.5
     assert found.verdict == "sick"
     assert "loss" in found.advice
-    constant = patient(network(between=Constant()))
+    constant = trial(network(between=Constant()))
     found = collapse.collapse(constant, briefly_trained(constant))
     assert (found.verdict, found.measurements["spread"]) == ("sick", 0.0)
 
@@ -149,16 +149,23 @@ def test_collapse_law_on_made_up_scores():
     labels = np.arange(400, dtype=np.int32) % 4
     noise = random.normal(size=(400, 4))
     # one class for all, yet scores that vary
-    found = collapse.judge_collapse(noise + np.array([9, 0, 0, 0]), labels, trained_to(1.4, 1.4))
-    assert (found.sick, found.measurements["largest_share"]) == (True, 1.0)
+    found = collapse.collapse_criterion(
+        noise + np.array([9, 0, 0, 0]), labels, trained_to(1.4, 1.4)
+    )
+    assert (found.problem, found.measurements["largest_share"]) == (True, 1.0)
     # all classes, at chance: sick if the loss fell, else it cannot be told
-    assert collapse.judge_collapse(noise, labels, trained_to(1.4, 0.2)).verdict == "sick"
-    assert collapse.judge_collapse(noise, labels, trained_to(1.4, 1.39)).verdict == "cannot be told"
+    assert collapse.collapse_criterion(noise, labels, trained_to(1.4, 0.2)).verdict == "sick"
     assert (
-        collapse.judge_collapse(noise + 3 * np.eye(4)[labels], labels, trained_to(1.4, 0.2)).sick
+        collapse.collapse_criterion(noise, labels, trained_to(1.4, 1.39)).verdict
+        == "cannot be told"
+    )
+    assert (
+        collapse.collapse_criterion(
+            noise + 3 * np.eye(4)[labels], labels, trained_to(1.4, 0.2)
+        ).problem
         is False
     )
-    assert collapse.judge_collapse(noise * np.nan, labels, trained_to(1.4, 0.2)).sick is True
+    assert collapse.collapse_criterion(noise * np.nan, labels, trained_to(1.4, 0.2)).problem is True
 
 
 @pytest.mark.slow
@@ -170,7 +177,7 @@ def test_units_of_a_healthy_network_are_alive_and_differ(healthy):
 
 @pytest.mark.slow
 def test_units_with_biases_far_below_zero_are_dead():
-    dead = patient(network(**hidden(bias_init=no_bias_is_above)))
+    dead = trial(network(**hidden(bias_init=no_bias_is_above)))
     found = units(dead, briefly_trained(dead))
     assert found.verdict == "sick"
     assert found.measurements["dead_before"] == found.measurements["dead_after"] == (1.0,)
@@ -179,7 +186,7 @@ def test_units_with_biases_far_below_zero_are_dead():
 
 def test_units_that_start_equal_repeat_one_another():
     # the scores' weights differ, so equal units drift apart in training: only the start is judged
-    same = patient(network(**hidden(kernel_init=repeated_columns)))
+    same = trial(network(**hidden(kernel_init=repeated_columns)))
     untrained = Trained(same.variables, 2.3, 2.3, "before training")
     found = units(same, untrained)
     assert found.verdict == "sick"
@@ -194,7 +201,7 @@ def test_gradient_flow_of_a_healthy_network_is_level(healthy):
 
 
 def test_gradient_flow_vanishes_in_a_deep_network_of_sigmoids():
-    found = gradient_flow(patient(network(**hidden(10, 16, Sigmoid))))
+    found = gradient_flow(trial(network(**hidden(10, 16, Sigmoid))))
     assert found.verdict == "sick"
     assert found.sentence.startswith("vanishing")
     told = found.measurements
@@ -204,7 +211,7 @@ def test_gradient_flow_vanishes_in_a_deep_network_of_sigmoids():
 
 
 def test_gradient_flow_explodes_from_weights_that_start_thirty_times_too_large():
-    found = gradient_flow(patient(network(**hidden(4, 16, kernel_init=thirtyfold))))
+    found = gradient_flow(trial(network(**hidden(4, 16, kernel_init=thirtyfold))))
     assert found.verdict == "sick"
     assert found.sentence.startswith("exploding")
 
@@ -212,19 +219,19 @@ def test_gradient_flow_explodes_from_weights_that_start_thirty_times_too_large()
 @pytest.mark.slow
 def test_generalization_finds_twenty_noisy_labels_learned_by_heart():
     noise = np.random.default_rng(1).integers(0, 10, 20).astype(np.int32)
-    overfit = patient(images=20, labels=noise)
+    overfit = trial(images=20, labels=noise)
     train = compile_training(
         overfit, overfit.network, optax.adam(1.0), images=20, batch=20, steps=100, varied=False
     )
     variables = train(np.full(100, 1e-2)).variables
-    others = patient(images=500)
-    judged = Judged(
+    others = trial(images=500)
+    evaluation = Evaluation(
         others.labels,
         others.scores(variables).argmax(1).astype(np.int32),
         np.zeros(500, np.float32),
     )
     curve = Curve((), (), (), (), ())
-    history = History("finished", curve, Trained(variables, 2.3, 0.0, "at the end"), judged)
+    history = History("finished", curve, Trained(variables, 2.3, 0.0, "at the end"), evaluation)
     found = generalization.generalization(overfit, history)
     assert found.verdict == "sick"
     assert found.measurements["train_error"] == 0
@@ -234,7 +241,7 @@ def test_generalization_finds_twenty_noisy_labels_learned_by_heart():
 
 def test_generalization_interval_is_that_of_newcombe():
     # Newcombe 1998, table II, case (a), method 10: 56/70 - 48/80 = 0.2, from 0.0524 to 0.3339
-    found = generalization.judge_generalization(train=(48, 80), test=(56, 70))
+    found = generalization.generalization_criterion(train=(48, 80), test=(56, 70))
     assert found.measurements["gap"] == pytest.approx(0.2)
     assert found.measurements["gap_low"] == pytest.approx(0.0524, abs=1e-4)
     assert found.measurements["gap_high"] == pytest.approx(0.3339, abs=1e-4)
@@ -248,7 +255,7 @@ def test_generalization_without_a_run_cannot_be_told(healthy):
 
 @pytest.mark.slow
 def test_capacity_of_one_hidden_unit_is_too_small_and_two_do_better():
-    small = patient(network(**hidden(features=1)), wider=lambda: network(**hidden(features=2)))
+    small = trial(network(**hidden(features=1)), wider=lambda: network(**hidden(features=2)))
     found = capacity.capacity(small)
     assert found.verdict == "sick"
     assert found.measurements["wider_error"] < found.measurements["error"] - 0.1
@@ -288,7 +295,7 @@ def machine():
 @pytest.mark.slow
 def test_speed_finds_a_layer_of_many_small_operations(healthy):
     quick = speed(healthy, machine)
-    slow = speed(patient(network(between=Slow())), machine)
+    slow = speed(trial(network(between=Slow())), machine)
     assert (quick.verdict, slow.verdict) == ("healthy", "sick")
     # 64 x 64 + 64 x 10 multiply-accumulates, three times, 64 images
     assert slow.measurements["least"] == pytest.approx(3 * 64 * (64 * 64 + 640) / 4e9)
@@ -303,12 +310,13 @@ def test_speed_on_a_machine_whose_rate_changes_cannot_be_told(healthy):
 
 
 def test_divergence_of_a_run_is_a_loss_that_is_no_number_or_that_rose():
-    assert divergence.judge_divergence(decay(0.1), "finished").verdict == "healthy"
+    assert divergence.divergence_criterion(decay(0.1), "finished").verdict == "healthy"
     risen = Curve((1.0, 2.0), (1.0, 2.0), (50.0, 60.0), (), ())
-    assert divergence.judge_divergence(risen, "finished").verdict == "sick"
-    assert divergence.judge_divergence(decay(0.1), "diverged").verdict == "sick"
+    assert divergence.divergence_criterion(risen, "finished").verdict == "sick"
+    assert divergence.divergence_criterion(decay(0.1), "diverged").verdict == "sick"
     assert (
-        divergence.judge_divergence(Curve((1.0,), (1.0,), (50.0,), (), ()), "finished").sick is None
+        divergence.divergence_criterion(Curve((1.0,), (1.0,), (50.0,), (), ()), "finished").problem
+        is None
     )
 
 

@@ -12,7 +12,7 @@ from ablax.commands.parsing import parse
 from ablax.config import OptimizerConfig, Recipe, flat
 from ablax.doctor.checks import Finding, divergence, generalization
 from ablax.doctor.page import summary, write_page
-from ablax.doctor.trials import open_patient
+from ablax.doctor.trials import open_trial
 from ablax.errors import AblaxError
 from ablax.study.discovery import recipe
 from ablax.study.folder import FORMAT, Stored, stored
@@ -27,20 +27,20 @@ Prediction: little.
 """
 from ablax.core import Layers, Network, chain, replace
 from ablax.experiment import Experiment
-from ablax.layers import Convolution, Dense, ReLU, Vectorize
+from ablax.layers import Convolution, Dense, ReLU, Flatten
 
 
 def network(inputs):
     def convolution(features):
         features = round(features * inputs.width)
-        return chain(conv=Convolution(features, 3, stride=2), relu=ReLU())
+        return sequential(conv=Convolution(features, 3, stride=2), relu=ReLU())
 
     return Network(
         tail=Layers(conv1=convolution(8)),
         body=Layers(conv2=convolution(16), conv3=convolution(32)),
         head=Layers(
-            vectorize=Vectorize(),
-            fc4=chain(dense=Dense(64), relu=ReLU()),
+            vectorize=Flatten(),
+            fc4=sequential(dense=Dense(64), relu=ReLU()),
             scores=Dense(inputs.classes),
         ),
     )
@@ -144,12 +144,12 @@ def test_doctor_says_of_a_run_without_a_checkpoint_that_it_diverged(place):
     (results / "recipe.json").write_text(json.dumps(held))
     summary_of_run = {"status": "diverged", "test_error": None, "environment": {}}
     (results / "runs" / "full-seed-0.json").write_text(json.dumps(summary_of_run))
-    opened = open_patient("results", "digits", "full", 0, Console())
-    assert opened.patient.recipe == hasty
+    opened = open_trial("results", "digits", "full", 0, Console())
+    assert opened.trial.recipe == hasty
     assert opened.history.trained is None
     found = divergence(opened.history)
     assert found.verdict == "sick"
-    assert generalization(opened.patient, opened.history).verdict == "cannot be told"
+    assert generalization(opened.trial, opened.history).verdict == "cannot be told"
     write_page("a run", "", (found,), place / "page")  # there is no curve to draw
     assert not (place / "page" / "plots").exists()
 

@@ -15,19 +15,19 @@ from ablax.core import (
     Layers,
     Network,
     abstract_variables,
-    chain,
     count_parameters,
     describe,
     initialize,
     leaves_by_path,
     paths,
     remove,
+    sequential,
 )
 from ablax.data.augment import Augmentation
 from ablax.errors import AblaxError
 from ablax.inspection.fields import network_receptive_fields
 from ablax.inspection.page import network_graph
-from ablax.layers import BatchNormalization, Convolution, Dense, FieldError, ReLU, Vectorize
+from ablax.layers import BatchNormalization, Convolution, Dense, FieldError, Flatten, ReLU
 from ablax.layers.loops import Ensemble, ensemble_of
 from ablax.study.runner import network_macs
 from ablax.training.step import Task, initial_state, train_step
@@ -36,7 +36,7 @@ SHAPE = (5, 5, 1)
 SINGLE = Network(
     Layers(conv=Convolution(2, 3), bn=BatchNormalization(), relu=ReLU()),
     Layers(),
-    Layers(v=Vectorize(), fc=Dense(3)),
+    Layers(v=Flatten(), fc=Dense(3)),
 )
 TWO = ensemble_of(2)(SINGLE)
 IMAGES = jnp.asarray(np.random.default_rng(7).normal(size=(4, *SHAPE)), jnp.float32)
@@ -161,7 +161,7 @@ def test_what_is_no_ensemble_is_refused():
         Ensemble(Layers(scores=Dense(2)))
     with pytest.raises(FieldError, match="members=0: expected an integer of at least 1"):
         ensemble_of(0)
-    maps = Network(Layers(), Layers(), Layers(e=Ensemble(Layers(a=chain(), b=chain()))))
+    maps = Network(Layers(), Layers(), Layers(e=Ensemble(Layers(a=sequential(), b=sequential()))))
     with pytest.raises(LayerError, match=r"member 'a' of an Ensemble gives \(1, 5, 5, 1\)"):
         initialize(maps, 0, SHAPE)
     unequal = Ensemble(Layers(a=Dense(2), b=Dense(3)))

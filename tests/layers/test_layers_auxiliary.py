@@ -9,10 +9,10 @@ from ablax.core import (
     Layers,
     Network,
     abstract_variables,
-    chain,
     count_parameters,
     initialize,
     insert_after,
+    sequential,
     without,
 )
 from ablax.errors import AblaxError
@@ -92,7 +92,9 @@ def test_an_edit_puts_it_behind_a_layer_and_redraws_nothing():
 
 
 def test_inside_it_batch_normalization_and_dropout_train_when_granted():
-    head = Layers(bn=BatchNormalization(), drop=chain(dropout=Dropout(0.5)), classifier=Dense(1))
+    head = Layers(
+        bn=BatchNormalization(), drop=sequential(dropout=Dropout(0.5)), classifier=Dense(1)
+    )
     side = Auxiliary(head)
     variables = side.init(jax.random.key(0), X)
     grant = {"mutable": ["auxiliary", "batch_stats"]}

@@ -1,10 +1,10 @@
-"""Dense layers and Vectorize."""
+"""Dense layers and Flatten."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ablax.layers import Dense, Vectorize
+from ablax.layers import Dense, Flatten
 
 
 def test_dense_by_hand_in_value_and_gradient():
@@ -40,11 +40,11 @@ def test_dense_computes_in_the_type_of_its_input():
 
 def test_vectorize_lays_out_rows_then_columns_then_channels():
     x = jnp.arange(24.0).reshape(2, 2, 3, 2)
-    y = Vectorize().apply({}, x)
+    y = Flatten().apply({}, x)
     assert y.shape == (2, 12)
     row, column, channel = 0, 2, 1
     assert y[0, (row * 3 + column) * 2 + channel] == x[0, row, column, channel]
 
 
 def test_vectorize_takes_a_batch_of_none():
-    assert Vectorize().apply({}, jnp.zeros((0, 2, 3, 2))).shape == (0, 12)
+    assert Flatten().apply({}, jnp.zeros((0, 2, 3, 2))).shape == (0, 12)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.core import Chain, LayerError, Layers, Network, chain, parameter_shapes
+from ablax.core import LayerError, Layers, Network, Sequential, parameter_shapes, sequential
 from ablax.layers import Convolution, Dense, MaxPool, Parallel, ReLU
 from ablax.layers.blocks import DenselyConnected
 from ablax.layers.dense import Scale
@@ -22,7 +22,7 @@ def test_a_densely_connected_layer_by_hand_in_value_and_gradient():
 def test_each_layer_of_a_chain_sees_all_before_it():
     """Equation 2 of the paper: x_l = f_l(concatenate(x_0, ..., x_{l-1}))."""
     names = ("f1", "f2", "f3")
-    stack = chain(**{name: DenselyConnected(Layers(fc=Dense(2))) for name in names})
+    stack = sequential(**{name: DenselyConnected(Layers(fc=Dense(2))) for name in names})
     x = jnp.asarray(np.random.default_rng(0).normal(0, 1, (5, 4)), jnp.float32)
     y, variables = stack.init_with_output(jax.random.key(0), x)
     seen = [x]
@@ -35,7 +35,7 @@ def test_each_layer_of_a_chain_sees_all_before_it():
 def test_it_is_a_parallel_of_the_identity_and_the_layers():
     x = jnp.asarray(np.random.default_rng(0).normal(0, 1, (1, 4, 4, 3)), jnp.float32)
     inside = Layers(conv=Convolution(2, 3))
-    dense, two = DenselyConnected(inside), Parallel(Layers(x=chain(), new=Chain(inside)))
+    dense, two = DenselyConnected(inside), Parallel(Layers(x=sequential(), new=Sequential(inside)))
     params = dense.init(jax.random.key(0), x)["params"]
     ours = dense.apply({"params": params}, x)
     np.testing.assert_array_equal(ours, two.apply({"params": {"new": params}}, x))

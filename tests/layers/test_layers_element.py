@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.core import Layers, chain
+from ablax.core import Layers, sequential
 from ablax.layers import FieldError, Parallel, ReLU, ShapeError
-from ablax.layers.dense import Offset, Scale, add, average, maximum, multiply
+from ablax.layers.dense import Bias, Scale, add, average, maximum, multiply
 
 X, Y, Z = jnp.array([1.0, -2, 3]), jnp.array([4.0, 5, 3]), jnp.array([0.5, 7, 3])
 
@@ -32,7 +32,7 @@ def test_combination_by_hand_in_value_and_gradient(function, values, slopes):
 def test_combination_does_not_depend_on_the_order_and_merges_branches(function):
     one, other = function(X, Y, Z), function(Z, X, Y)
     np.testing.assert_allclose(one, other, rtol=1e-6)
-    branches = Layers(identity=chain(), relu=ReLU(), half=Scale(0.5))
+    branches = Layers(identity=sequential(), relu=ReLU(), half=Scale(0.5))
     merged = Parallel(branches, merge=function).apply({}, X[None])
     np.testing.assert_array_equal(merged[0], function(X, jax.nn.relu(X), X / 2))
 
@@ -47,7 +47,7 @@ def test_learned_scale_and_offset_by_hand_in_value_and_gradient():
     x = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     for layer, name, start, gradient in (
         (Scale(), "scale", [1, 1], [4, 6]),
-        (Offset(), "bias", [0, 0], [2, 2]),
+        (Bias(), "bias", [0, 0], [2, 2]),
     ):
         variables = layer.init(jax.random.key(0), x)
         assert variables["params"][name].tolist() == start
@@ -60,14 +60,14 @@ def test_constants_are_no_parameters_and_stand_for_all_channels_or_each():
     x = jnp.array([[1.0, 2.0]])
     assert not Scale(0.1).init(jax.random.key(0), x)
     assert Scale((2.0, 3.0)).apply({}, x).tolist() == [[2, 6]]
-    assert Offset(-1.0).apply({}, x).tolist() == [[0, 1]]
-    undone = chain(offset=Offset((1.0, -5.0)), back=Offset((-1.0, 5.0)))
+    assert Bias(-1.0).apply({}, x).tolist() == [[0, 1]]
+    undone = sequential(offset=Bias((1.0, -5.0)), back=Bias((-1.0, 5.0)))
     np.testing.assert_array_equal(undone.apply({}, x), x)
 
 
 def test_scale_and_offset_keep_the_type_they_are_given():
     x = jnp.ones((1, 2), jnp.bfloat16)
-    for layer in (Scale(), Scale(0.5), Offset(), Offset((1.0, 2.0))):
+    for layer in (Scale(), Scale(0.5), Bias(), Bias((1.0, 2.0))):
         assert layer.apply(layer.init(jax.random.key(0), x), x).dtype == jnp.bfloat16
 
 
@@ -80,7 +80,7 @@ def test_scale_and_offset_keep_the_type_they_are_given():
         (lambda: Scale(()), FieldError, r"factor=\(\)"),
         (lambda: Scale((1.0, 2.0)).apply({}, X[None]), ShapeError, "constants for 2 channels"),
         (
-            lambda: Offset().apply({"params": {"bias": X}}, jnp.ones((1, 2))),
+            lambda: Bias().apply({"params": {"bias": X}}, jnp.ones((1, 2))),
             ShapeError,
             "its bias has 3 channels",
         ),

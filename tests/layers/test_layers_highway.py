@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ablax.core import Layers, chain
+from ablax.core import Layers, sequential
 from ablax.errors import AblaxError
 from ablax.layers import Dense, MaxPool, ReLU, Sigmoid
 from ablax.layers.blocks import Highway
-from ablax.layers.dense import Offset, Scale
+from ablax.layers.dense import Bias, Scale
 from ablax.layers.windows import ShapeError
 
 
@@ -16,7 +16,7 @@ def test_highway_by_hand_in_value_and_gradient():
     """A gate g(s) = s, a residual 3 x and a shortcut s = 2 x: (1 - s) s + 3 s x."""
     block = Highway(
         residual=Layers(three=Scale(3.0)),
-        gate=Layers(itself=chain()),
+        gate=Layers(itself=sequential()),
         shortcut=Layers(two=Scale(2.0)),
     )
     x = jnp.array([[1.0, -0.5]])
@@ -27,7 +27,7 @@ def test_highway_by_hand_in_value_and_gradient():
 
 @pytest.mark.parametrize(("bias", "way"), [(-1e4, 2.0), (1e4, 3.0)])
 def test_a_gate_that_is_shut_leaves_the_shortcut_and_an_open_one_the_residual(bias, way):
-    gate = Layers(offset=Offset(bias), sigmoid=Sigmoid())
+    gate = Layers(offset=Bias(bias), sigmoid=Sigmoid())
     block = Highway(Layers(three=Scale(3.0)), gate, shortcut=Layers(two=Scale(2.0)))
     assert block.apply({}, jnp.array([[1.0, -0.5]])).tolist() == [[way, -0.5 * way]]
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.core import Layers, Network, chain, count_parameters, layer_shapes, remove
+from ablax.core import Layers, Network, count_parameters, layer_shapes, remove, sequential
 from ablax.layers.activation import Absolute
 from ablax.layers.normalization import local_contrast_normalization
 from ablax.layers.pooling import AveragePool, MaxPool, average_pool
@@ -88,7 +88,7 @@ def test_a_complex_cell_answers_alike_to_a_bar_anywhere_in_its_window_and_a_simp
     kernel = jnp.array([[-1.0, 2, -1]] * 3).reshape(3, 3, 1, 1)
     filters = bank_variables(kernel, jnp.ones(1))
     simple = filter_bank(1, 3)
-    cell = chain(rectification=Absolute(), pool=MaxPool(6))
+    cell = sequential(rectification=Absolute(), pool=MaxPool(6))
     bars = jnp.asarray(0.3 * np.eye(8, dtype=np.float32)[2:6])  # columns 2 to 5
     bars = jnp.broadcast_to(bars[:, None, :, None], (4, 8, 8, 1))
 

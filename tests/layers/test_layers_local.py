@@ -7,7 +7,7 @@ import pytest
 
 from ablax.core import Layers, Network, count_parameters
 from ablax.layers.convolution import Convolution, LocallyConnected, convolution, locally_connected
-from ablax.layers.dense import Dense, Vectorize
+from ablax.layers.dense import Dense, Flatten
 from ablax.layers.windows import FieldError, ShapeError, place
 
 
@@ -80,7 +80,7 @@ def weights(image_shape, *layers):
 
 def test_weights_of_fully_and_locally_connected_layers_are_those_of_lecture_0():
     # "~2B parameters!" stands there for the first; 200 * 200 * 40,000 is 1.6e9.
-    dense = weights((200, 200, 1), Vectorize(), Dense(40_000, use_bias=False))
+    dense = weights((200, 200, 1), Flatten(), Dense(40_000, use_bias=False))
     local = weights((200, 200, 1), LocallyConnected(1, 10, use_bias=False))
     assert (dense, local) == (1_600_000_000, 4_000_000)
 
@@ -95,7 +95,7 @@ def test_weights_of_30_units_of_5x5_are_those_of_lecture_1():
 
 
 def test_weights_of_the_dense_network_are_those_of_lecture_3():
-    layers = Vectorize(), Dense(1000, use_bias=False), Dense(10, use_bias=False)
+    layers = Flatten(), Dense(1000, use_bias=False), Dense(10, use_bias=False)
     assert weights((400, 400, 3), *layers) == 480_010_000
 
 

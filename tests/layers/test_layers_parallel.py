@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.core import LayerError, Layers, Network, chain, count_parameters
+from ablax.core import LayerError, Layers, Network, count_parameters, sequential
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, Dropout, MaxPool, Parallel, ReLU, ShapeError
 
@@ -16,7 +16,7 @@ def total(*outputs):
 
 def test_parallel_by_hand_in_value_and_gradient():
     """relu(x) beside x itself: 2 of 3 numbers twice, and the slope 1 + 1[x > 0] of their sum."""
-    two = Parallel(Layers(rectified=ReLU(), whole=chain()))
+    two = Parallel(Layers(rectified=ReLU(), whole=sequential()))
     x = jnp.array([[-1.0, 2.0, 3.0]])
     assert two.apply({}, x).tolist() == [[0, 2, 3, -1, 2, 3]]
     assert jax.grad(lambda x: two.apply({}, x).sum())(x).tolist() == [[1, 2, 2]]
@@ -35,7 +35,7 @@ def test_outputs_come_in_the_order_of_the_branches():
 
 def test_any_function_merges():
     x = jnp.array([[1.0, -2.0]])
-    both = Parallel(Layers(a=chain(), b=ReLU(), c=chain()), merge=total)
+    both = Parallel(Layers(a=sequential(), b=ReLU(), c=sequential()), merge=total)
     assert both.apply({}, x).tolist() == [[3, -4]]
 
 
@@ -47,7 +47,9 @@ def test_branches_have_parameters_under_their_names():
 
 
 def test_equal_branches_do_not_share_weights_nor_masks():
-    two = Parallel(Layers(a=chain(dense=Dense(8), drop=Dropout(0.5)), b=chain(dense=Dense(8))))
+    two = Parallel(
+        Layers(a=sequential(dense=Dense(8), drop=Dropout(0.5)), b=sequential(dense=Dense(8)))
+    )
     x = jnp.ones((1, 8))
     params = jax.jit(two.init)(jax.random.key(0), x)["params"]
     assert not jnp.array_equal(params["a"]["dense"]["kernel"], params["b"]["dense"]["kernel"])
@@ -58,7 +60,7 @@ def test_equal_branches_do_not_share_weights_nor_masks():
 
 def test_equal_parallels_are_equal():
     def build():
-        return Parallel(Layers(a=Dense(3), b=chain()), merge=total)
+        return Parallel(Layers(a=Dense(3), b=sequential()), merge=total)
 
     assert build() == build()
     assert hash(build()) == hash(build())
@@ -70,7 +72,7 @@ def test_no_branch_is_refused():
 
 
 def test_branches_of_other_sizes_are_refused_with_both_shapes():
-    two = Parallel(Layers(whole=chain(), half=MaxPool(2)))
+    two = Parallel(Layers(whole=sequential(), half=MaxPool(2)))
     with pytest.raises(ShapeError, match=r"\(1, 4, 4, 3\), \(1, 2, 2, 3\)"):
         two.apply({}, jnp.ones((1, 4, 4, 3)))
 

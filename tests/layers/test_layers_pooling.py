@@ -29,9 +29,9 @@ def ties(*shape, seed=0):
     return jnp.asarray(np.random.default_rng(seed).integers(-1, 2, size=shape).astype(float))
 
 
-def one_by_one(x, weights, window, stride, padding, rounding):
+def one_by_one(x, weights, window, stride, padding, ceil_mode):
     """Maximum and the gradient of their weighted sum, the first maximum taking all."""
-    where = place("loops", x.shape, window, stride, padding, rounding=rounding)
+    where = place("loops", x.shape, window, stride, padding, ceil_mode=ceil_mode)
     y = np.zeros((x.shape[0], *where.output, x.shape[3]))
     dx = np.zeros(x.shape)
     for n, r, c, f in np.ndindex(*y.shape):
@@ -96,19 +96,19 @@ def test_max_pool_takes_the_first_row_before_the_first_column():
     window=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     stride=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     padded=st.booleans(),
-    rounding=st.sampled_from(["floor", "ceil"]),
+    ceil_mode=st.booleans(),
     seed=st.integers(0, 99),
 )
 def test_max_pool_and_its_gradient_equal_loops_with_ties(
-    size, window, stride, padded, rounding, seed
+    size, window, stride, padded, ceil_mode, seed
 ):
     padding = ((window[0] - 1, 0), (0, window[1] - 1)) if padded else "VALID"
     x = ties(2, *size, 2, seed=seed)
     pool = functools.partial(
-        max_pool, window=window, stride=stride, padding=padding, rounding=rounding
+        max_pool, window=window, stride=stride, padding=padding, ceil_mode=ceil_mode
     )
     weights = ties(*jax.eval_shape(pool, x).shape, seed=seed + 1) + 0.5
-    expected = one_by_one(np.asarray(x), np.asarray(weights), window, stride, padding, rounding)
+    expected = one_by_one(np.asarray(x), np.asarray(weights), window, stride, padding, ceil_mode)
 
     @jax.jit
     def both(x, weights):
@@ -197,7 +197,7 @@ def test_max_pool_3x3_2_gives_alexnets_published_sizes(size, expected):
 def test_max_pool_rounded_up_hangs_a_window_over_the_end():
     x = jnp.arange(16.0).reshape(1, 4, 4, 1)
     assert max_pool(x, 3, 2)[0, :, :, 0].tolist() == [[10]]
-    assert max_pool(x, 3, 2, rounding="ceil")[0, :, :, 0].tolist() == [[10, 11], [14, 15]]
+    assert max_pool(x, 3, 2, ceil_mode=True)[0, :, :, 0].tolist() == [[10, 11], [14, 15]]
 
 
 @pytest.mark.usefixtures("computed_by")
@@ -211,7 +211,7 @@ def test_min_pool_by_hand_in_value_and_gradient_with_ties():
 
 def test_min_pool_is_max_pool_of_the_negative_and_its_padding_is_never_taken():
     x = ties(2, 5, 6, 2)
-    options = {"window": 3, "stride": 2, "padding": 1, "rounding": "ceil"}
+    options = {"window": 3, "stride": 2, "padding": 1, "ceil_mode": True}
     close(min_pool(x, **options), -max_pool(-x, **options))
     close(MinPool(**options).apply({}, x), min_pool(x, **options))
     assert (min_pool(x + 5, 3, 1, 2) <= 6).all()
@@ -232,17 +232,17 @@ def test_average_pool_by_hand_in_value_and_gradient():
     assert dx[0, :, :, 0].tolist() == [[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]]
 
 
-@pytest.mark.parametrize(("count_padding", "corner"), [(False, 1.0), (True, 4 / 9)])
-def test_average_pool_counts_the_padding_only_when_asked(count_padding, corner):
-    y = average_pool(jnp.ones((1, 4, 4, 1)), 3, 1, 1, count_padding=count_padding)
+@pytest.mark.parametrize(("count_include_pad", "corner"), [(False, 1.0), (True, 4 / 9)])
+def test_average_pool_counts_the_padding_only_when_asked(count_include_pad, corner):
+    y = average_pool(jnp.ones((1, 4, 4, 1)), 3, 1, 1, count_include_pad=count_include_pad)
     assert y[0, 0, 0, 0] == pytest.approx(corner)
     assert y[0, 1, 1, 0] == pytest.approx(1)
 
 
 def test_average_pool_rounded_up_never_counts_what_hangs_over():
     x = jnp.ones((1, 4, 4, 1))
-    for count_padding in (False, True):
-        y = average_pool(x, 3, 2, rounding="ceil", count_padding=count_padding)
+    for count_include_pad in (False, True):
+        y = average_pool(x, 3, 2, ceil_mode=True, count_include_pad=count_include_pad)
         assert y.shape == (1, 2, 2, 1)
         np.testing.assert_allclose(y, 1)
 
@@ -308,11 +308,11 @@ def test_global_average_pool_is_the_mean_of_each_map():
 
 def test_pool_modules_pass_all_their_fields_on():
     x = ties(1, 6, 6, 2)
-    options = {"window": 3, "stride": 2, "padding": 1, "rounding": "ceil"}
+    options = {"window": 3, "stride": 2, "padding": 1, "ceil_mode": True}
     close(MaxPool(**options).apply({}, x), max_pool(x, **options))
     close(
-        AveragePool(**options, count_padding=True).apply({}, x),
-        average_pool(x, **options, count_padding=True),
+        AveragePool(**options, count_include_pad=True).apply({}, x),
+        average_pool(x, **options, count_include_pad=True),
     )
 
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from ablax.layers import FieldError, ShapeError
 from ablax.layers.shape import (
     ChannelShuffle,
+    ChannelSplit,
     ChannelToSpace,
-    Part,
-    SpaceToChannel,
+    SpaceToDepth,
     channel_shuffle,
     channel_to_space,
     concatenate,
-    space_to_channel,
+    space_to_depth,
     split,
 )
 
@@ -50,7 +50,7 @@ def test_shuffle_in_as_many_groups_as_a_group_has_channels_undoes_it(groups, eac
 
 def test_space_to_channel_by_hand_in_value_and_gradient():
     x = jnp.array([[1.0, 2, 5, 6], [3, 4, 7, 8]]).reshape(1, 2, 4, 1)
-    y, back = jax.vjp(lambda x: space_to_channel(x, 2), x)
+    y, back = jax.vjp(lambda x: space_to_depth(x, 2), x)
     assert y.tolist() == [[[[1, 2, 3, 4], [5, 6, 7, 8]]]]
     np.testing.assert_array_equal(back(y)[0], x)
 
@@ -58,7 +58,7 @@ def test_space_to_channel_by_hand_in_value_and_gradient():
 def test_space_to_channel_has_the_order_of_space_to_depth():
     # The worked example in TensorFlow's documentation of `space_to_depth`, with three channels.
     x = (1 + counted(1, 2, 2, 3)).astype(jnp.float32)
-    assert space_to_channel(x, 2).tolist() == [[[list(range(1, 13))]]]
+    assert space_to_depth(x, 2).tolist() == [[[list(range(1, 13))]]]
 
 
 @settings(max_examples=6, deadline=None)
@@ -73,8 +73,8 @@ def test_space_to_channel_equals_loops_and_channel_to_space_undoes_it(block, siz
 
     @jax.jit
     def there_and_back(x, deep):
-        y = space_to_channel(x, block)
-        return y, channel_to_space(y, block), space_to_channel(channel_to_space(deep, block), block)
+        y = space_to_depth(x, block)
+        return y, channel_to_space(y, block), space_to_depth(channel_to_space(deep, block), block)
 
     expected = np.zeros((2, *size, block**2 * channels))
     for r, c, a, b in np.ndindex(*size, block, block):
@@ -101,7 +101,7 @@ def test_split_gives_each_part_the_gradient_of_its_channels():
 
 def test_parts_laid_behind_one_another_are_the_whole():
     x = counted(1, 2, 2, 6)
-    parts = [Part(index, parts=3).apply({}, x) for index in range(3)]
+    parts = [ChannelSplit(index, parts=3).apply({}, x) for index in range(3)]
     np.testing.assert_array_equal(concatenate(*parts), x)
 
 
@@ -109,7 +109,7 @@ def test_modules_of_rearrangement_pass_their_fields_on():
     x = counted(1, 4, 4, 8)
     for module, expected in (
         (ChannelShuffle(4), channel_shuffle(x, 4)),
-        (SpaceToChannel(2), space_to_channel(x, 2)),
+        (SpaceToDepth(2), space_to_depth(x, 2)),
         (ChannelToSpace(2), channel_to_space(x, 2)),
     ):
         np.testing.assert_array_equal(module.apply({}, x), expected)
@@ -119,11 +119,15 @@ def test_modules_of_rearrangement_pass_their_fields_on():
     ("make", "error", "message"),
     [
         (lambda: ChannelShuffle(0), FieldError, "groups=0"),
-        (lambda: SpaceToChannel(0), FieldError, "block=0"),
+        (lambda: SpaceToDepth(0), FieldError, "block=0"),
         (lambda: ChannelToSpace(True), FieldError, "block=True"),
-        (lambda: Part(2, parts=2), FieldError, "index=2 of parts=2: expected .* from 0 to 1"),
+        (
+            lambda: ChannelSplit(2, parts=2),
+            FieldError,
+            "index=2 of parts=2: expected .* from 0 to 1",
+        ),
         (lambda: channel_shuffle(jnp.ones(6), 4), ShapeError, r"\(6,\) and groups=4"),
-        (lambda: space_to_channel(jnp.ones((1, 3, 4, 1)), 2), ShapeError, "the block divides"),
+        (lambda: space_to_depth(jnp.ones((1, 3, 4, 1)), 2), ShapeError, "the block divides"),
         (lambda: channel_to_space(jnp.ones((1, 2, 2, 6)), 2), ShapeError, "that 4 divides"),
         (lambda: split(jnp.ones(6), 4), ShapeError, r"parts=4: expected parts that add up to 6"),
         (lambda: split(jnp.ones(6), (2, -2, 6)), FieldError, "parts=-2"),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from ablax.core import chain
+from ablax.core import sequential
 from ablax.layers import Dense, FieldError, ReLU, ShapeError
 from ablax.layers.initializers import ORTHOGONAL
 from ablax.layers.loops import (
@@ -46,7 +46,7 @@ def sized(coefficients):
 
 @jax.jit
 def finite(x, b):
-    layers = chain(windows=TimeWindows(ORDER), dense=Dense(1, use_bias=False))
+    layers = sequential(windows=TimeWindows(ORDER), dense=Dense(1, use_bias=False))
     return layers.apply({"params": {"dense": {"kernel": b[:, None]}}}, x)
 
 
@@ -58,7 +58,7 @@ def infinite(x, a, b):
         "recurrent_kernel": companion,
         "bias": jnp.zeros(ORDER),
     }
-    layers = chain(rnn=Recurrent(ORDER, identity), dense=Dense(1, use_bias=False))
+    layers = sequential(rnn=Recurrent(ORDER, identity), dense=Dense(1, use_bias=False))
     return layers.apply({"params": {"rnn": own, "dense": {"kernel": b[:, None]}}}, x)
 
 
@@ -219,7 +219,7 @@ def test_no_output_depends_on_a_later_input(layer):
 
 def test_layers_over_time_have_the_parameters_they_say():
     x = jnp.ones((1, 2, 3))
-    layers = chain(rnn=Recurrent(4), lstm=LSTM(5), last=LastMoment(), relu=ReLU())
+    layers = sequential(rnn=Recurrent(4), lstm=LSTM(5), last=LastMoment(), relu=ReLU())
     y, variables = jax.eval_shape(layers.init_with_output, jax.random.key(0), x)
     sizes = {
         name: sum(leaf.size for leaf in jax.tree.leaves(tree))

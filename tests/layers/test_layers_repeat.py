@@ -10,11 +10,11 @@ from ablax.core import (
     LayerError,
     Layers,
     Network,
-    chain,
     count_parameters,
     initialize,
     leaves_by_path,
     parameter_shapes,
+    sequential,
 )
 from ablax.layers import (
     BatchNormalization,
@@ -33,7 +33,7 @@ from ablax.layers.dense import Scale
 
 def block(features=3):
     """A residual block with statistics."""
-    convolution = chain(conv=Convolution(features, 3), bn=BatchNormalization(), relu=ReLU())
+    convolution = sequential(conv=Convolution(features, 3), bn=BatchNormalization(), relu=ReLU())
     return Residual(Layers(conv=convolution))
 
 

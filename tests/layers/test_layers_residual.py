@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.core import LayerError, Layers, Network, chain, parameter_shapes, paths
+from ablax.core import LayerError, Layers, Network, parameter_shapes, paths, sequential
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, FieldError, MaxPool, PadChannels, ReLU, Residual
 from ablax.layers.blocks import Subsample
@@ -36,7 +36,9 @@ def test_what_stands_before_the_fork_is_seen_by_both_ways():
 def test_the_gradient_through_a_stack_is_the_product_of_one_plus_each_slope():
     """L2: de/dx_d = (I + dh_d/dx_d) de/dx_{d+1}, so no slope makes it vanish at once."""
     slopes = (0.5, 0.0, -0.25, 0.1)
-    stack = chain(**{f"b{n}": Residual(Layers(h=Scale(slope))) for n, slope in enumerate(slopes)})
+    stack = sequential(
+        **{f"b{n}": Residual(Layers(h=Scale(slope))) for n, slope in enumerate(slopes)}
+    )
     gradient = jax.grad(lambda x: stack.apply({}, x).sum())(jnp.ones((1, 1)))
     assert float(gradient[0, 0]) == pytest.approx(np.prod([1 + slope for slope in slopes]), 1e-5)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.core import chain, count_parameters
+from ablax.core import count_parameters, sequential
 from ablax.core.network import Layers, Network
 from ablax.layers import Convolution, FieldError, ShapeError
 from ablax.layers.shape import SelectChannels, select_channels
@@ -21,7 +21,7 @@ def test_selection_by_hand_in_value_and_gradient():
 
 def test_selection_and_groups_are_a_convolution_whose_other_weights_are_zero():
     """Of channels 0 and 1 for one feature, and 1 and 2 for the other."""
-    partial = chain(select=SelectChannels((0, 1, 1, 2)), conv=Convolution(2, 3, groups=2))
+    partial = sequential(select=SelectChannels((0, 1, 1, 2)), conv=Convolution(2, 3, groups=2))
     draw = np.random.default_rng(0)
     x = jnp.asarray(draw.normal(size=(2, 5, 4, 3)), jnp.float32)
     kept = jnp.asarray(draw.normal(size=(3, 3, 2, 2)), jnp.float32)

@@ -12,9 +12,9 @@ from ablax.layers import (
     Convolution,
     Dense,
     FieldError,
+    Flatten,
     MaxPool,
     ShapeError,
-    Vectorize,
     convolution,
     max_pool,
     output_size,
@@ -51,7 +51,7 @@ def test_output_size_counts_the_positions_of_the_window(size, window, stride, lo
     starts = range(-low, size + high - reach + 1, stride)
     counted = output_size(size, window, stride, (low, high), dilation)
     assert max(counted, 0) == len(starts)
-    hanging = output_size(size, window, stride, (low, high), dilation, rounding="ceil")
+    hanging = output_size(size, window, stride, (low, high), dilation, ceil_mode=True)
     if starts and high < reach:
         rest = starts[-1] + reach < size + high
         inside = starts[-1] + stride < size
@@ -82,12 +82,12 @@ def test_output_size_gives_alexnets_published_sizes(size, window, stride, paddin
 def test_output_size_rounded_up_gives_googlenets_published_sizes():
     sizes = [112]
     for _ in range(4):
-        sizes.append(output_size(sizes[-1], 3, 2, rounding="ceil"))
+        sizes.append(output_size(sizes[-1], 3, 2, ceil_mode=True))
     assert sizes == [112, 56, 28, 14, 7]
 
 
 def test_place_reaches_the_last_window_when_rounding_up():
-    windows = place("max_pool", (1, 6, 6, 1), 3, 2, "VALID", rounding="ceil")
+    windows = place("max_pool", (1, 6, 6, 1), 3, 2, "VALID", ceil_mode=True)
     assert windows.output == (3, 3)
     assert windows.padding == ((0, 1), (0, 1))
 
@@ -109,7 +109,7 @@ def test_place_reaches_the_last_window_when_rounding_up():
         (lambda: MaxPool(0), "window=0"),
         (lambda: MaxPool(2, stride=0), "stride=0"),
         (lambda: MaxPool(2, padding=2), "padding=2 with window=2"),
-        (lambda: AveragePool(2, rounding="up"), "rounding='up'"),
+        (lambda: AveragePool(2, ceil_mode="up"), "ceil_mode='up'"),
         (lambda: Dense(0), "features=0"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_field_no_layer_can_have_is_refused_at_construction(make, message):
         (MaxPool(3), (1, 2, 2, 1), r"max_pool was given \(1, 2, 2, 1\): a window of 3x3"),
         (MaxPool(3, 3, strict=True), (1, 7, 7, 1), "does not fit 7 exactly"),
         (AveragePool(3), (1, 2, 2, 1), "average_pool was given"),
-        (Vectorize(), (2, 3), r"Vectorize was given .*\(2, 3\): expected \(N H W C\)"),
+        (Flatten(), (2, 3), r"Flatten was given .*\(2, 3\): expected \(N H W C\)"),
         (Dense(2), (), r"Dense was given an array of shape \(\)"),
     ],
 )

@@ -9,13 +9,13 @@ from ablax.core import (
     LayerError,
     Layers,
     Network,
-    chain,
     count_parameters,
     describe,
     edit,
     features,
     initialize,
     paths,
+    sequential,
 )
 from ablax.errors import AblaxError
 from ablax.inspection.fields import network_receptive_fields
@@ -60,7 +60,10 @@ def test_tied_by_hand_in_value_and_gradients():
 @pytest.mark.slow
 def test_tied_is_the_untied_chain_with_copies_and_its_gradient_the_sum_of_theirs():
     x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 2, 2, 3)), jnp.float32)
-    tied, untied = Tied(BLOCK, 3), chain(a=chain(**dict(BLOCK.items())), b=Repeat(BLOCK, 2))
+    tied, untied = (
+        Tied(BLOCK, 3),
+        sequential(a=sequential(**dict(BLOCK.items())), b=Repeat(BLOCK, 2)),
+    )
     one = tied.init(jax.random.key(0), x)["params"]
     copies = {"a": one, "b": jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), one)}
 
@@ -127,6 +130,6 @@ def test_layers_that_change_the_shape_are_refused():
 
 def test_what_keeps_something_of_each_pass_is_refused_at_any_depth():
     with pytest.raises(FieldError, match=r"'c/bn', a BatchNormalization, .* GroupNormalization"):
-        Tied(Layers(c=chain(bn=BatchNormalization())), 2)
+        Tied(Layers(c=sequential(bn=BatchNormalization())), 2)
     with pytest.raises(FieldError, match="'side', a Auxiliary, which would put scores aside"):
         Tied(Layers(side=Auxiliary(Layers(fc=Dense(2)))), 2)

@@ -7,13 +7,13 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 from subjects import made_subject
 
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.measurements.times import COMPILE_TIME_COMPILE_TIME, measure
 
 
 def deep(blocks: int) -> Network:
-    block = chain(conv=Convolution(1, 3), relu=ReLU())
+    block = sequential(conv=Convolution(1, 3), relu=ReLU())
     body = Layers({f"conv{n}": block for n in range(blocks)})
     head = Layers(average=GlobalAveragePool(), scores=Dense(3))
     return Network(Layers(), body, head)

@@ -8,7 +8,7 @@ from studies import study_of
 from subjects import made_subject
 
 from ablax.core import Layers, Network
-from ablax.layers import Dense, Dropout, Vectorize
+from ablax.layers import Dense, Dropout, Flatten
 from ablax.measurements.generalization import (
     NAME,
     cross_entropy,
@@ -22,7 +22,7 @@ from ablax.measurements.generalization import (
 
 
 def network():
-    head = Layers(vectorize=Vectorize(), drop=Dropout(0.5), scores=Dense(3))
+    head = Layers(vectorize=Flatten(), drop=Dropout(0.5), scores=Dense(3))
     return Network(tail=Layers(), body=Layers(), head=head)
 
 

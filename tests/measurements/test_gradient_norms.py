@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from subjects import made_subject
 
-from ablax.core import Layers, Network, chain
-from ablax.layers import Dense, Tanh, Vectorize
+from ablax.core import Layers, Network, sequential
+from ablax.layers import Dense, Flatten, Tanh
 from ablax.layers.initializers import GAUSSIAN_001
-from ablax.measurements.gradients import decades, measure_gradient_norms, pull
+from ablax.measurements.gradients import decades, measure_gradient_norms, sensitivity
 
 
 def test_gradients_of_a_linear_classifier_are_those_of_the_formula():
-    network = Network(Layers(vector=Vectorize()), Layers(), Layers(scores=Dense(3)))
+    network = Network(Layers(vector=Flatten()), Layers(), Layers(scores=Dense(3)))
     subject = made_subject(network)
     output, kernel_row = measure_gradient_norms(subject)
     x = subject.normalized(subject.train.images).reshape(24, -1).astype(np.float64)
@@ -26,16 +26,16 @@ def test_gradients_of_a_linear_classifier_are_those_of_the_formula():
     slope = np.linalg.norm(x.T @ wrong / 24)
     assert (kernel_row["of"], kernel_row["layer"], kernel_row["place"]) == ("kernel", "scores", 1)
     np.testing.assert_allclose(kernel_row["gradient"], slope, rtol=1e-4)
-    np.testing.assert_allclose(kernel_row["pull"], slope * np.linalg.norm(kernel), rtol=1e-4)
+    np.testing.assert_allclose(kernel_row["sensitivity"], slope * np.linalg.norm(kernel), rtol=1e-4)
     assert (output["of"], output["layer"], output["place"]) == ("output", "vector", 1)
     each = np.sum((wrong @ kernel.T) ** 2, axis=1)
     np.testing.assert_allclose(output["gradient"], np.sqrt(each.mean()), rtol=1e-4)
 
 
 def test_through_small_weights_the_gradient_vanishes_though_kernels_pull_alike():
-    small = chain(dense=Dense(32, kernel_init=GAUSSIAN_001), tanh=Tanh())
+    small = sequential(dense=Dense(32, kernel_init=GAUSSIAN_001), tanh=Tanh())
     deep = Layers({f"fc{n}": small for n in range(1, 9)})
-    network = Network(Layers(vector=Vectorize()), deep, Layers(scores=Dense(3)))
+    network = Network(Layers(vector=Flatten()), deep, Layers(scores=Dense(3)))
     rows = measure_gradient_norms(made_subject(network))
     kernels = [row for row in rows if row["of"] == "kernel"]
     assert [row["place"] for row in kernels] == list(range(1, 10))
@@ -45,12 +45,12 @@ def test_through_small_weights_the_gradient_vanishes_though_kernels_pull_alike()
     assert decades(stepped) < -6
     hidden = [row["gradient"] for row in kernels[1:8]]
     assert max(hidden) < 10 * min(hidden)
-    assert pull(stepped) < -3
+    assert sensitivity(stepped) < -3
 
 
 def rows_of(step, *gradients):
     return tuple(
-        {"of": of, "step": step, "place": place, "gradient": g, "pull": g}
+        {"of": of, "step": step, "place": place, "gradient": g, "sensitivity": g}
         for of in ("output", "kernel")
         for place, g in enumerate(gradients, start=1)
     )
@@ -60,10 +60,10 @@ def test_decades_compare_the_first_layer_with_the_last_at_the_chosen_step():
     start, end = rows_of(0, 100.0, 900.0, 7.0, 0.1), rows_of(50, *[2.0] * 4)
     assert decades(start + end) == pytest.approx(3.0)
     assert decades(start + end, moment=max) == 0.0
-    assert pull(start + end) == pytest.approx(math.log10((100 + 7) / 2))
+    assert sensitivity(start + end) == pytest.approx(math.log10((100 + 7) / 2))
 
 
 @pytest.mark.parametrize("bad", [0.0, math.inf, math.nan])
 def test_a_gradient_that_is_gone_or_not_finite_gives_no_figure(bad):
     assert math.isnan(decades(rows_of(0, bad, 1.0, 1.0)))
-    assert math.isnan(pull(rows_of(0, bad, bad, bad)))
+    assert math.isnan(sensitivity(rows_of(0, bad, bad, bad)))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ablax.config import Recipe
-from ablax.core import Layers, Network, chain, initialize
+from ablax.core import Layers, Network, initialize, sequential
 from ablax.data.images import Split
 from ablax.errors import AblaxError
-from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU, Vectorize
+from ablax.layers import Convolution, Dense, Flatten, GlobalAveragePool, ReLU
 from ablax.measurements.invariance import (
     TRANSFORMATIONS,
     InvarianceError,
@@ -37,7 +37,7 @@ SIZE = 12
 BY_NAME = {t.name: t for t in TRANSFORMATIONS}
 MOVES = (BY_NAME["translation"],)
 LINEAR = Network(
-    tail=Layers(vectorize=Vectorize()), body=Layers(hidden=Dense(5)), head=Layers(output=Dense(3))
+    tail=Layers(vectorize=Flatten()), body=Layers(hidden=Dense(5)), head=Layers(output=Dense(3))
 )
 
 
@@ -109,7 +109,7 @@ def test_no_feature_moves_where_the_amount_changes_nothing():
 
 def test_a_global_average_of_pointwise_features_is_invariant_to_shifts_that_its_map_is_not():
     network = Network(
-        tail=Layers(conv=chain(conv=Convolution(4, 1), relu=ReLU())),
+        tail=Layers(conv=sequential(conv=Convolution(4, 1), relu=ReLU())),
         body=Layers(pool=GlobalAveragePool()),
         head=Layers(output=Dense(3)),
     )

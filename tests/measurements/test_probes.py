@@ -15,11 +15,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from ablax.config import Recipe
-from ablax.core import Layers, Network, chain, initialize
+from ablax.core import Layers, Network, initialize, sequential
 from ablax.data.digits import load_digits
 from ablax.data.images import Split
 from ablax.errors import AblaxError
-from ablax.layers import Convolution, Dense, ReLU, Vectorize
+from ablax.layers import Convolution, Dense, Flatten, ReLU
 from ablax.measurements import probes
 from ablax.measurements import probes as probe_classifiers
 from ablax.measurements.measurement import Subject
@@ -37,9 +37,9 @@ from ablax.report.study import Study, Variant
 
 LAYERS = {1: "s2", 2: "f6"}
 TINY = Network(
-    tail=Layers(s2=chain(conv=Convolution(4, 5, stride=3), relu=ReLU())),
+    tail=Layers(s2=sequential(conv=Convolution(4, 5, stride=3), relu=ReLU())),
     body=Layers(),
-    head=Layers(vectorize=Vectorize(), f6=Dense(20), output=Dense(10)),
+    head=Layers(vectorize=Flatten(), f6=Dense(20), output=Dense(10)),
 )
 BOTH = pytest.mark.parametrize("classifier", ["svm", "softmax"])
 

@@ -10,16 +10,16 @@ from jax.nn.initializers import constant
 from studies import study_of
 from subjects import made_subject
 
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.errors import AblaxError
 from ablax.layers import (
     Dense,
+    Flatten,
     LeakyReLU,
     PReLU,
     ReLU,
     Sigmoid,
     Tanh,
-    Vectorize,
 )
 from ablax.layers.initializers import GAUSSIAN_001, gaussian
 from ablax.measurements.saturation import (
@@ -42,9 +42,9 @@ TANH_ENDS = math.atanh(math.sqrt(0.99))
 def of(layer: object, width: float = 0.01) -> Network:
     """A layer that sees each pixel alone, the nonlinearity, and scores."""
     return Network(
-        Layers(fc1=chain(dense=Dense(4, kernel_init=gaussian(width)), act=layer)),
+        Layers(fc1=sequential(dense=Dense(4, kernel_init=gaussian(width)), act=layer)),
         Layers(),
-        Layers(vectorize=Vectorize(), scores=Dense(3)),
+        Layers(vectorize=Flatten(), scores=Dense(3)),
     )
 
 
@@ -80,7 +80,7 @@ def test_the_saturated_share_of_relus_is_that_of_their_zeros():
 
 
 def test_a_unit_is_dead_only_if_every_image_leaves_it_flat():
-    layers = chain(dense=Dense(2, bias_init=constant(-1e4)), act=ReLU())
+    layers = sequential(dense=Dense(2, bias_init=constant(-1e4)), act=ReLU())
     network = Network(Layers(fc1=layers), Layers(), of(ReLU()).head)
     (row,) = measure(made_subject(network))
     assert (row["saturated"], row["dead"]) == (100, 100)
@@ -96,21 +96,21 @@ def test_large_weights_saturate_tanh_and_small_ones_do_not():
 
 
 def test_nonlinearities_are_found_at_any_depth_with_the_layer_in_front():
-    inner = chain(dense=Dense(2), act=Tanh())
+    inner = sequential(dense=Dense(2), act=Tanh())
     network = Network(
-        Layers(stage=chain(first=inner, dense=Dense(2), relu=ReLU())),
+        Layers(stage=sequential(first=inner, dense=Dense(2), relu=ReLU())),
         Layers(),
-        Layers(vectorize=Vectorize(), scores=Dense(3, kernel_init=GAUSSIAN_001)),
+        Layers(vectorize=Flatten(), scores=Dense(3, kernel_init=GAUSSIAN_001)),
     )
     found = [(place.before, place.path) for place in nonlinearities(network)]
     assert found == [("stage/first/dense", "stage/first/act"), ("stage/dense", "stage/relu")]
 
 
 def test_a_network_without_nonlinearities_and_one_that_starts_a_chain_are_refused():
-    linear = Network(Layers(vectorize=Vectorize()), Layers(), Layers(scores=Dense(3)))
+    linear = Network(Layers(vectorize=Flatten()), Layers(), Layers(scores=Dense(3)))
     with pytest.raises(AblaxError, match="no nonlinearity to measure: expected one of Absolute"):
         nonlinearities(linear)
-    first = Network(Layers(act=chain(relu=ReLU())), Layers(), of(ReLU()).head)
+    first = Network(Layers(act=sequential(relu=ReLU())), Layers(), of(ReLU()).head)
     with pytest.raises(AblaxError, match="act/relu is the first layer of its chain"):
         nonlinearities(first)
 

@@ -12,17 +12,21 @@ import pytest
 from subjects import made_subject
 
 from ablax.config import with_fields
-from ablax.core import Chain, Layers, Network, chain, leaves_by_path, without
+from ablax.core import Layers, Network, Sequential, leaves_by_path, sequential, without
 from ablax.errors import AblaxError
 from ablax.layers import Auxiliary, Dense, Sigmoid
 from ablax.measurements import gradients as gradient_norms
 from ablax.measurements import gradients as side_losses
-from ablax.measurements.gradients import measure_auxiliary_losses, side_networks, training_gradients
+from ablax.measurements.gradients import (
+    auxiliary_networks,
+    measure_auxiliary_losses,
+    training_gradients,
+)
 from ablax.zoo import heads
 
 
-def dense() -> Chain:
-    return chain(dense=Dense(4), act=Sigmoid())
+def dense() -> Sequential:
+    return sequential(dense=Dense(4), act=Sigmoid())
 
 
 def supervised() -> Network:
@@ -107,7 +111,7 @@ def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
 
 
 def test_a_side_network_ends_in_its_head_and_holds_no_other_side():
-    shorter = side_networks(supervised())
+    shorter = auxiliary_networks(supervised())
     assert {name: list(found.layers) for name, found in shorter.items()} == {
         "side1": ["fc1", "average", "classifier"],
         "side2": ["fc1", "fc2", "average", "classifier"],
@@ -115,7 +119,7 @@ def test_a_side_network_ends_in_its_head_and_holds_no_other_side():
 
 
 def test_a_side_classifier_inside_a_chain_is_refused():
-    inside = chain(dense=Dense(4), side=Auxiliary(heads.global_average_pool(3)))
+    inside = sequential(dense=Dense(4), side=Auxiliary(heads.global_average_pool(3)))
     network = Network(Layers(fc1=inside), Layers(), heads.global_average_pool(3))
     with pytest.raises(AblaxError, match="'side' stands inside another layer: put it behind"):
         measure_auxiliary_losses(made_subject(network))

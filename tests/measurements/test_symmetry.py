@@ -12,7 +12,7 @@ import pytest
 from studies import study_of
 from subjects import made_subject
 
-from ablax.core import Layers, Network, chain, with_initializer
+from ablax.core import Layers, Network, sequential, with_initializer
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.layers.initializers import ALL_EQUAL
 from ablax.measurements.symmetry import (
@@ -24,8 +24,8 @@ from ablax.measurements.symmetry import (
 )
 
 PLAIN = Network(
-    Layers(conv=chain(conv=Convolution(4, 3), relu=ReLU())),
-    Layers(wide=chain(conv=Convolution(6, 1), relu=ReLU())),
+    Layers(conv=sequential(conv=Convolution(4, 3), relu=ReLU())),
+    Layers(wide=sequential(conv=Convolution(6, 1), relu=ReLU())),
     Layers(pool=GlobalAveragePool(), scores=Dense(3)),
 )
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from ablax.config import DataConfig, Recipe
-from ablax.core import Layers, Network, chain, initialize
+from ablax.core import Layers, Network, initialize, sequential
 from ablax.data.digits import load_digits
 from ablax.data.images import DataError, Split
 from ablax.errors import AblaxError
-from ablax.layers import Convolution, Dense, ReLU, Vectorize
+from ablax.layers import Convolution, Dense, Flatten, ReLU
 from ablax.measurements.measurement import Subject
 from ablax.measurements.probes import (
     PublishedProbes,
@@ -31,9 +31,9 @@ from ablax.report.study import Study, Variant
 
 LAYERS = {1: "s2", 2: "f6"}
 TINY = Network(
-    tail=Layers(s2=chain(conv=Convolution(4, 5, stride=3), relu=ReLU())),
+    tail=Layers(s2=sequential(conv=Convolution(4, 5, stride=3), relu=ReLU())),
     body=Layers(),
-    head=Layers(vectorize=Vectorize(), f6=Dense(20), output=Dense(10)),
+    head=Layers(vectorize=Flatten(), f6=Dense(20), output=Dense(10)),
 )
 COLUMNS = {
     *("target", "layer", "depth", "trained", "classifier", "features", "error", "train_error"),

@@ -57,9 +57,9 @@ def test_flat_loss_moves_by_less_than_a_hundredth_of_its_fall():
 def test_start_worse_than_chance_does_not_enlarge_the_fall():
     losses = np.r_[5.0, 1.5 - 0.01 * np.arange(19)]
     level = losses[-5:].mean()
-    plain, judged = flattened(curve(losses)), flattened(curve(losses), classes=10)
+    plain, evaluation = flattened(curve(losses)), flattened(curve(losses), classes=10)
     assert plain.fall == pytest.approx(100 * 0.04 / (5.0 - level))
-    assert judged.fall == pytest.approx(100 * 0.04 / (math.log(10) - level))
+    assert evaluation.fall == pytest.approx(100 * 0.04 / (math.log(10) - level))
     # the start was better than guessing among so many
     assert flattened(curve(losses), classes=1000) == plain
 

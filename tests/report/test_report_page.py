@@ -67,7 +67,7 @@ def report(study, tmp_path_factory):
 def test_report_is_one_page_with_its_pictures_inside(report):
     page = report.read_text()
     tags = Tags()
-    tags.feed(page)
+    tags.dataset(page)
     assert tags.stack == []
     assert tags.opened.count("img") == 4
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
@@ -103,7 +103,9 @@ def test_equal_studies_give_equal_files(report, study, tmp_path):
 
 def test_everything_a_person_wrote_is_escaped(study, tmp_path):
     evil = "<script>alert(1)</script> $\\frac{$ *a* & \n b"
-    variants = tuple(replace(v, label=f"{v.label} {evil}", redrawn=(evil,)) for v in study.variants)
+    variants = tuple(
+        replace(v, label=f"{v.label} {evil}", reinitialized=(evil,)) for v in study.variants
+    )
     changed = replace(
         study,
         **dict.fromkeys(

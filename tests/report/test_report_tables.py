@@ -14,7 +14,7 @@ from ablax.report.study_tables import (
     flatness_table,
     main_table,
     published_table,
-    redrawn_table,
+    reinitialized_table,
     terminal_table,
 )
 from ablax.report.tables import Column, Table, as_html, as_markdown, number, scaled, signed
@@ -112,7 +112,7 @@ def test_notes_say_what_flat_and_training_figures_do_not(study):
 def test_flatness_and_redrawn_tables_name_every_variant(study, make_study):
     assert [row[-1] for row in flatness_table(study).rows] == ["flattened"] * 5
     assert flatness_table(make_study(epochs=1)).rows[0][1:3] == ("–", "–")
-    assert redrawn_table(study).rows[1] == ("Without 6, 7", "fc6, fc7", "fc8/kernel")
+    assert reinitialized_table(study).rows[1] == ("Without 6, 7", "fc6, fc7", "fc8/kernel")
 
 
 def test_tables_of_the_baseline_alone_have_no_comparison(make_study):

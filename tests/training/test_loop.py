@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ablax.training.dataset import InMemory
 from tiny import tiny_images, tiny_network
 
 from ablax.config import ConfigError, OptimizerConfig, Recipe, TrainConfig
@@ -15,7 +16,6 @@ from ablax.data.augment import Augmentation
 from ablax.errors import AblaxError
 from ablax.layers import Dense, MaxPool
 from ablax.training.checkpoint import close, open_checkpoints
-from ablax.training.feed import Resident
 from ablax.training.loop import (
     DivergedError,
     Fitted,
@@ -35,8 +35,8 @@ RECIPE = Recipe(
 
 def make_trainer(recipe=RECIPE, network=None, images=None):
     mesh = data_mesh()
-    feed = Resident(images or tiny_images(), recipe.train.batch, mesh)
-    return Trainer(network or tiny_network(), recipe, feed, mesh)
+    dataset = InMemory(images or tiny_images(), recipe.train.batch, mesh)
+    return Trainer(network or tiny_network(), recipe, dataset, mesh)
 
 
 @dataclass
@@ -98,7 +98,7 @@ def test_a_resumed_run_equals_the_straight_one_bit_for_bit(trainer, tmp_path):
     assert resumed.resumed == [9]
     assert equal(found.state, expected.state)
     assert figures(broken.log + resumed.log) == figures(straight.log)
-    assert np.array_equal(found.judged.losses, expected.judged.losses)
+    assert np.array_equal(found.evaluation.losses, expected.evaluation.losses)
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_a_run_that_is_at_its_end_is_judged_again_and_not_trained(trainer, tmp_p
     found = again.fit(trainer)
     assert again.log == []
     assert again.seen == [("end", 18)]
-    assert np.array_equal(found.judged.predictions, expected.judged.predictions)
+    assert np.array_equal(found.evaluation.predictions, expected.evaluation.predictions)
 
 
 @pytest.mark.slow
@@ -124,8 +124,8 @@ def test_the_figures_do_not_depend_on_the_length_of_a_chunk(trainer, tmp_path):
 def test_an_epoch_shows_every_image_once():
     data = tiny_images(train=16)
     data.train.images[:, 0, 0, 0] = np.arange(16)
-    feed = Resident(data, 8, data_mesh())
-    from ablax.training import feed as module
+    dataset = InMemory(data, 8, data_mesh())
+    from ablax.training import dataset as module
 
     seen = []
 
@@ -135,10 +135,10 @@ def test_an_epoch_shows_every_image_once():
 
     original, module.train_step = module.train_step, watch
     try:
-        trainer = Trainer(tiny_network(), RECIPE, feed, data_mesh())
+        trainer = Trainer(tiny_network(), RECIPE, dataset, data_mesh())
         state = trainer.initial_state(0)
         for first in (0, 2):
-            state, _ = feed.program(trainer.task, 2)(state, *feed.arguments(0, first, 2))
+            state, _ = dataset.program(trainer.task, 2)(state, *dataset.arguments(0, first, 2))
     finally:
         module.train_step = original
     jax.effects_barrier()
@@ -147,11 +147,11 @@ def test_an_epoch_shows_every_image_once():
 
 
 def test_judging_counts_every_test_image_once_in_order(trainer):
-    judged = trainer.judge(trainer.initial_state(0))
+    evaluation = trainer.evaluate(trainer.initial_state(0))
     data = tiny_images()
-    assert np.array_equal(judged.labels, data.test.labels)  # 21 images in batches of 8
-    assert judged.predictions.shape == judged.losses.shape == (21,)
-    assert judged.error == 100 * np.mean(judged.predictions != data.test.labels)
+    assert np.array_equal(evaluation.labels, data.test.labels)  # 21 images in batches of 8
+    assert evaluation.predictions.shape == evaluation.losses.shape == (21,)
+    assert evaluation.error == 100 * np.mean(evaluation.predictions != data.test.labels)
 
 
 @pytest.mark.parametrize(("chunk", "ends"), [(4, [3, 6]), (6, [6]), (1, [1, 2, 3, 4, 5, 6])])
@@ -203,7 +203,7 @@ def test_training_lowers_the_loss_on_data_that_can_be_learned(tmp_path):
     attempt = Attempt(tmp_path)
     found = attempt.fit(make_trainer(recipe))
     assert attempt.log[-1][1]["train_loss"] < 0.5 * attempt.log[0][1]["train_loss"]
-    assert found.judged.error < 20
+    assert found.evaluation.error < 20
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_training_lowers_the_loss_on_data_that_can_be_learned(tmp_path):
 )
 def test_a_batch_larger_than_the_data_is_refused(batch, message):
     with pytest.raises(ConfigError, match=message):
-        Resident(tiny_images(), batch, data_mesh())
+        InMemory(tiny_images(), batch, data_mesh())
 
 
 def test_a_network_that_does_not_fit_the_data_is_refused_before_anything_compiles():
@@ -222,6 +222,6 @@ def test_a_network_that_does_not_fit_the_data_is_refused_before_anything_compile
 
 
 def test_batches_are_padded_with_images_that_nobody_counts():
-    feed = Resident(tiny_images(test=21), 8, data_mesh())
-    assert [count for _, _, count in feed.test_batches()] == [8, 8, 5]
-    assert {images.shape for images, _, _ in feed.test_batches()} == {(8, 8, 8, 1)}
+    dataset = InMemory(tiny_images(test=21), 8, data_mesh())
+    assert [count for _, _, count in dataset.test_batches()] == [8, 8, 5]
+    assert {images.shape for images, _, _ in dataset.test_batches()} == {(8, 8, 8, 1)}

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from ablax.training.dataset import InMemory
 from tiny import tiny_images, tiny_network
 
 from ablax.commands.parsing import parse
 from ablax.commands.run import run
 from ablax.config import ConfigError, OptimizerConfig, Recipe
 from ablax.core import parameter_shapes
-from ablax.training.feed import Resident
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.optimizer import check_rate_factors, optimizer, schedule
 from ablax.zoo import lenet5
@@ -209,7 +209,7 @@ def test_a_trainer_refuses_a_factor_of_no_parameter_before_anything_compiles():
     recipe = Recipe(optimizer=OptimizerConfig(rate_factors=(("conv9/*", 2.0),)))
     mesh = data_mesh()
     with pytest.raises(ConfigError, match=r"'conv9/\*', which matches no .* 'conv1/\*'"):
-        Trainer(tiny_network(), recipe, Resident(tiny_images(), 8, mesh), mesh)
+        Trainer(tiny_network(), recipe, InMemory(tiny_images(), 8, mesh), mesh)
 
 
 def test_factors_are_typed_as_pairs_on_the_command_line():

@@ -13,7 +13,7 @@ from ablax.analysis.jaxpr import equations
 from ablax.config import OptimizerConfig
 from ablax.core import Layers, Network
 from ablax.data.augment import Augmentation
-from ablax.layers import Dense, Vectorize
+from ablax.layers import Dense, Flatten
 from ablax.layers.blocks import Auxiliary
 from ablax.training.optimizer import optimizer
 from ablax.training.step import (
@@ -47,7 +47,7 @@ def batch():
 
 def test_a_step_is_gradient_descent_on_the_mean_cross_entropy(batch):
     """Worked by hand for softmax regression: dL/dW = x (p - y) / N."""
-    network = Network(Layers(), Layers(), Layers(v=Vectorize(), scores=Dense(3)))
+    network = Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3)))
     task, state = make(network)
     after, figures = train_step(task, state, *batch)
     x = ((np.asarray(batch[0], np.float64) / 255 - 0.4) / 0.25).reshape(6, -1)
@@ -63,7 +63,7 @@ def test_a_step_is_gradient_descent_on_the_mean_cross_entropy(batch):
 
 
 def test_label_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
-    network = Network(Layers(), Layers(), Layers(v=Vectorize(), scores=Dense(3)))
+    network = Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3)))
     task, state = make(network, label_smoothing=0.3)
     scores = network.apply({"params": state.params}, (batch[0] / 255.0 - 0.4) / 0.25)
     target = 0.7 * jax.nn.one_hot(batch[1], 3) + 0.1
@@ -73,8 +73,8 @@ def test_label_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
 
 def test_side_classifiers_add_their_loss_times_its_weight_to_the_gradient_alone(batch):
     """By hand: the gradient of the side's kernel is 0.3 times that of a softmax regression."""
-    side = Auxiliary(Layers(v=Vectorize(), fc=Dense(3)))
-    network = Network(Layers(side=side), Layers(), Layers(v=Vectorize(), fc=Dense(3)))
+    side = Auxiliary(Layers(v=Flatten(), fc=Dense(3)))
+    network = Network(Layers(side=side), Layers(), Layers(v=Flatten(), fc=Dense(3)))
     task, state = make(network)
     after, figures = train_step(task, state, *batch)
     x = ((np.asarray(batch[0], np.float64) / 255 - 0.4) / 0.25).reshape(6, -1)
@@ -150,9 +150,9 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_and_loss_in_float32(
 
 def test_evaluation_gives_prediction_and_loss_of_each_image(batch):
     task, state = make(tiny_network())
-    judgment = evaluation_step(task, state, *batch)
+    evaluation = evaluation_step(task, state, *batch)
     alone = [
         evaluation_step(task, state, batch[0][i : i + 1], batch[1][i : i + 1]) for i in range(6)
     ]
-    assert judgment.predictions.tolist() == [int(one.predictions[0]) for one in alone]
-    assert np.allclose(judgment.losses, [one.losses[0] for one in alone], rtol=1e-5)
+    assert evaluation.predictions.tolist() == [int(one.predictions[0]) for one in alone]
+    assert np.allclose(evaluation.losses, [one.losses[0] for one in alone], rtol=1e-5)

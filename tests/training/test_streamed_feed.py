@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import made_up_set
 import numpy as np
 import pytest
+from ablax.training.dataset import open_dataset
 from rich.console import Console
 from tiny import tiny_network
 
 from ablax.__main__ import main
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.training.checkpoint import close, open_checkpoints
-from ablax.training.feed import open_feed
 from ablax.training.loop import StoppedError, StopRequest, Trainer, data_mesh, fit
 
 
@@ -41,7 +41,7 @@ def recipe_of(folder):
 
 def make_trainer(folder):
     mesh, recipe = data_mesh(), recipe_of(folder)
-    return Trainer(tiny_network(), recipe, open_feed(recipe, mesh, Console()), mesh)
+    return Trainer(tiny_network(), recipe, open_dataset(recipe, mesh, Console()), mesh)
 
 
 def train(trainer, folder, stop_at=None):
@@ -68,10 +68,10 @@ def train(trainer, folder, stop_at=None):
 
 def test_a_stream_knows_its_sizes_and_judges_every_test_image_once(folder):
     trainer = make_trainer(folder)
-    assert trainer.feed.steps_per_epoch == 3
-    assert "26 training and 11 test images" in trainer.feed.note
-    judged = trainer.judge(trainer.initial_state(0))
-    assert judged.labels.tolist() == [i % 3 for i in (0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9)]
+    assert trainer.dataset.steps_per_epoch == 3
+    assert "26 training and 11 test images" in trainer.dataset.note
+    evaluation = trainer.evaluate(trainer.initial_state(0))
+    assert evaluation.labels.tolist() == [i % 3 for i in (0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9)]
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_a_streamed_run_resumes_bit_for_bit_in_the_middle_of_an_epoch(folder, tm
     assert resumed == [4]
     same = jax.tree.map(jnp.array_equal, found.state, straight.state)
     assert jax.tree.all(same)
-    assert np.array_equal(found.judged.losses, straight.judged.losses)
+    assert np.array_equal(found.evaluation.losses, straight.evaluation.losses)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from tiny import tiny_network
 
 from ablax.errors import AblaxError
-from ablax.training.step import initial_state, transplant
+from ablax.training.step import initial_state, warm_start
 
 
 def _state(seed):
@@ -23,7 +23,7 @@ def test_all_but_the_fresh_parameters_are_taken_over():
     ours, theirs = _state(0), _state(1)
     names = list(_named(ours.params))
     layer = names[-1].split("/")[0]
-    after = _named(transplant(ours, theirs, fresh=(f"{layer}/*",)).params)
+    after = _named(warm_start(ours, theirs, fresh=(f"{layer}/*",)).params)
     for name in names:
         source = ours if name.startswith(f"{layer}/") else theirs
         np.testing.assert_array_equal(after[name], _named(source.params)[name])
@@ -31,7 +31,7 @@ def test_all_but_the_fresh_parameters_are_taken_over():
 
 def test_the_optimizer_and_the_step_start_anew():
     ours, theirs = _state(0), _state(1)
-    after = transplant(ours, theirs)
+    after = warm_start(ours, theirs)
     assert after.opt_state is ours.opt_state
     assert int(after.step) == 0
     assert int(after.seed) == 0
@@ -39,10 +39,10 @@ def test_the_optimizer_and_the_step_start_anew():
 
 def test_a_pattern_that_matches_nothing_is_refused():
     with pytest.raises(AblaxError, match="'outptu/\\*' matches no parameter of the network"):
-        transplant(_state(0), _state(1), fresh=("outptu/*",))
+        warm_start(_state(0), _state(1), fresh=("outptu/*",))
 
 
 def test_another_shape_is_refused_with_what_to_do():
     theirs = initial_state(tiny_network(5), optax.adam(0.1), 1, (8, 8, 1))
     with pytest.raises(AblaxError, match=r"let it start anew with fresh=\("):
-        transplant(_state(0), theirs)
+        warm_start(_state(0), theirs)

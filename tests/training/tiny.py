@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.data.images import ImageSet, Split
 from ablax.layers import (
     BatchNormalization,
@@ -17,7 +17,9 @@ from ablax.layers import (
 
 def tiny_network(classes: int = 3) -> Network:
     return Network(
-        tail=Layers(conv1=chain(conv=Convolution(4, 3), norm=BatchNormalization(), relu=ReLU())),
+        tail=Layers(
+            conv1=sequential(conv=Convolution(4, 3), norm=BatchNormalization(), relu=ReLU())
+        ),
         body=Layers(pool1=MaxPool(2, 2), drop=Dropout(0.25)),
         head=Layers(pool=GlobalAveragePool(), scores=Dense(classes)),
     )

@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ablax.weights.sources import WEIGHT_SOURCES, find_source, sources_of, tensorflow_conventions
 from drawn_weights import drawn
 
 from ablax.core import Layers, abstract_variables, edit, inner_layers
 from ablax.errors import WeightsError
 from ablax.layers import BatchNormalization, Convolution, MaxPool, PadChannels
-from ablax.weights import origins as cifar
+from ablax.weights import sources as cifar
 from ablax.weights.conversion import from_torch, tensor_shapes
-from ablax.weights.origins import ORIGINS, find_origin, origins_of, tensorflow_conventions
 from ablax.weights.preprocessing import imagenet_synsets
 from ablax.zoo import CATALOG, find
 from ablax.zoo.mobilenet_v1 import mobilenet_v1
@@ -22,23 +22,23 @@ SMALL = ("resnet20", "squeezenet_1_1", "alexnet")
 
 
 def test_every_network_with_an_origin_is_in_the_catalog():
-    assert set(ORIGINS) <= {entry.name for entry in CATALOG}
+    assert set(WEIGHT_SOURCES) <= {entry.name for entry in CATALOG}
 
 
 def test_the_libraries_of_a_network_differ():
-    for name, origins in ORIGINS.items():
-        libraries = [origin.library for origin in origins]
+    for name, sources in WEIGHT_SOURCES.items():
+        libraries = [source.library for source in sources]
         assert len(set(libraries)) == len(libraries), name
 
 
 def names_that_do_not_fit(name):
     """Two leaves under one name, or a path that comes back as it was."""
     wrong = []
-    for origin in origins_of(name):
+    for source in sources_of(name):
         network = find(name).build()
-        network = origin.change(network) if origin.change else network
-        shape = origin.preprocessing.image_shape
-        found = tensor_shapes(network, shape, origin.names)  # refuses a name that stands twice
+        network = source.change(network) if source.change else network
+        shape = source.preprocessing.image_shape
+        found = tensor_shapes(network, shape, source.names)  # refuses a name that stands twice
         leaves = jax.tree.leaves(abstract_variables(network, shape))
         wrong += [each for each in found if "/conv." in each or "/bn." in each]
         wrong += [name] if len(found) != len(leaves) else []
@@ -61,7 +61,7 @@ def test_every_leaf_of_a_large_network_has_a_name_of_its_own_in_every_library(na
 
 def test_an_unknown_library_is_refused_with_those_there_are():
     with pytest.raises(WeightsError, match="choose from: torchvision, caffe"):
-        find_origin("vgg_d", "mxnet")
+        find_source("vgg_d", "mxnet")
 
 
 class ZerosAround(PadChannels):

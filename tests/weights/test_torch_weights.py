@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.core import Layers, Network, chain, leaves_by_path
-from ablax.layers import BatchNormalization, Convolution, Dense, Gate, Vectorize
+from ablax.core import Layers, Network, leaves_by_path, sequential
+from ablax.layers import BatchNormalization, Convolution, Dense, Flatten, Gate
 from ablax.layers import GlobalAveragePool as Squeeze
 from ablax.weights.conversion import WeightsError, from_torch, tensor_name, tensor_shapes
 
@@ -15,9 +15,11 @@ NAMES = {"conv1/conv": "features.0", "conv1/bn": "features.1", "fc6": "classifie
 
 def network():
     return Network(
-        tail=Layers(conv1=chain(conv=Convolution(3, 3, padding="VALID"), bn=BatchNormalization())),
+        tail=Layers(
+            conv1=sequential(conv=Convolution(3, 3, padding="VALID"), bn=BatchNormalization())
+        ),
         body=Layers(),
-        head=Layers(vectorize=Vectorize(), fc6=Dense(2)),
+        head=Layers(vectorize=Flatten(), fc6=Dense(2)),
     )
 
 

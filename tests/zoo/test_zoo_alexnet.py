@@ -17,7 +17,7 @@ from ablax.core import (
     leaves_by_path,
     parameter_shapes,
     paths,
-    redrawn,
+    reinitialized,
 )
 from ablax.core.edits import EditError
 from ablax.core.network import Layers
@@ -162,7 +162,7 @@ def test_caffenets_normalization_divides_alpha_by_the_channels_of_its_sum():
 def test_caffes_rounding_makes_no_difference_at_227_and_does_at_224():
     def floor(path, layer):
         if isinstance(layer, MaxPool):
-            return Layers({path: layer.copy(rounding="floor")})
+            return Layers({path: layer.copy(ceil_mode=False)})
         return None
 
     floored = edit(caffenet(), floor)
@@ -244,7 +244,7 @@ def test_every_parameter_trains():
 
 @pytest.mark.slow
 def test_every_variant_of_the_lecture_starts_bit_equal_to_the_whole_network():
-    """Of any seed, wherever name and shape agree; what is redrawn is what `redrawn` names."""
+    """Of any seed, wherever name and shape agree; `reinitialized` names the others."""
     shape, whole = (28, 28, 1), alexnet_small(10, 1 / 32)
     parent = leaves_by_path(initialize(whole, 1, shape)["params"])
     cuts = (
@@ -255,6 +255,6 @@ def test_every_variant_of_the_lecture_starts_bit_equal_to_the_whole_network():
     )
     for cut in cuts:
         child = leaves_by_path(initialize(cut(whole), 1, shape)["params"])
-        named = redrawn(whole, cut(whole), shape)
+        named = reinitialized(whole, cut(whole), shape)
         equal = {path for path, leaf in child.items() if jnp.array_equal(leaf, parent[path])}
         assert set(child) - equal == set(named)

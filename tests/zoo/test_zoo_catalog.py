@@ -6,7 +6,7 @@ import pytest
 from derivations import DERIVED
 
 from ablax.analysis.cost import macs
-from ablax.core import Layers, Network, abstract_variables, chain, check
+from ablax.core import Layers, Network, abstract_variables, check, sequential
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, Convolution, MaxPool
 from ablax.zoo import CATALOG, PUBLISHED, conventions, find
@@ -81,19 +81,19 @@ def test_find_returns_the_entry_and_refuses_with_the_nearest_name():
 
 def test_conventions_are_read_off_the_layers_at_any_depth():
     network = Network(
-        tail=Layers(conv1=chain(conv=Convolution(2, 3), bn=BatchNormalization(epsilon=1e-3))),
+        tail=Layers(conv1=sequential(conv=Convolution(2, 3), bn=BatchNormalization(epsilon=1e-3))),
         body=Layers(
-            pool1=MaxPool(3, 2, rounding="ceil"),
-            pool2=AveragePool(3, 2, padding=1, count_padding=True),
+            pool1=MaxPool(3, 2, ceil_mode=True),
+            pool2=AveragePool(3, 2, padding=1, count_include_pad=True),
             pool3=AveragePool(2),
         ),
         head=Layers(),
     )
     assert conventions(network) == (
         "average pool counts its padding",
-        "average pool rounds to floor",
+        "average pool rounds down",
         "batch-norm epsilon 0.001",
-        "max pool rounds to ceil",
+        "max pool rounds up",
     )
 
 

@@ -8,14 +8,14 @@ from every_head import heads_that_do_not_fit
 from memorizing import leaves_without_gradient
 
 from ablax.core import (
-    Chain,
     Layers,
     Network,
+    Sequential,
     check,
     layer_shapes,
     parameter_shapes,
     paths,
-    redrawn,
+    reinitialized,
     remove,
 )
 from ablax.errors import AblaxError
@@ -74,7 +74,7 @@ def test_densenet264_has_a_weight_layer_more_than_its_name():
 def test_each_dense_layer_sees_all_before_it_through_bn_relu_conv():
     """Equation 2 of the paper with its composite function, written out beside the block."""
     names = ("dense1_1", "dense1_2")
-    block = Chain(Layers({name: blocks((2,), 4, 8)[name] for name in names}))
+    block = Sequential(Layers({name: blocks((2,), 4, 8)[name] for name in names}))
     draw = np.random.default_rng(0)
     x = jnp.asarray(draw.normal(0, 1, (2, 6, 6, 8)), jnp.float32)
     variables = jax.tree.map(
@@ -119,7 +119,7 @@ def test_a_dense_layer_or_a_transition_can_go_and_its_neighbors_keep_their_featu
 
 @pytest.mark.slow
 def test_only_what_saw_the_removed_layer_is_drawn_anew():
-    drawn = redrawn(tiny(), remove("dense1_1")(tiny()), (8, 8, 3))
+    drawn = reinitialized(tiny(), remove("dense1_1")(tiny()), (8, 8, 3))
     assert {path.split("/")[0] for path in drawn} == {"dense1_2", "transition1"}
 
 

@@ -23,12 +23,12 @@ SMALL = at_32_pixels(
 
 def weights(*layers):
     """Of convolutions between one channel and one."""
-    chain = Network(
+    sequential = Network(
         Layers(),
         Layers({f"c{n}": Convolution(1, w, use_bias=False) for n, w in enumerate(layers)}),
         Layers(),
     )
-    return count_parameters(chain, (9, 9, 1))
+    return count_parameters(sequential, (9, 9, 1))
 
 
 @pytest.mark.slow

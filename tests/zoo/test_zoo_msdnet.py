@@ -20,7 +20,7 @@ from ablax.core import (
     layer_shapes,
     leaves_by_path,
     paths,
-    redrawn,
+    reinitialized,
     remove,
     with_head,
 )
@@ -164,7 +164,9 @@ def test_a_truncated_network_gives_the_scores_of_its_classifier_bit_for_bit():
         cut, moved = truncated(number)(network), truncated_variables(variables, number)
         np.testing.assert_array_equal(cut.apply(moved, images), scores[number - 1])
         assert len(anytime_scores(cut, moved, images)) == number
-    only_head = {path.split("/")[0] for path in redrawn(network, truncated(2)(network), shape)}
+    only_head = {
+        path.split("/")[0] for path in reinitialized(network, truncated(2)(network), shape)
+    }
     assert only_head == {"classifier2"}
 
 

@@ -83,7 +83,9 @@ def test_blocks_have_the_authors_names():
 def test_the_stride_is_in_the_3x3_or_in_the_first_1x1_as_the_paper_has_it():
     for build, strided in ((resnet50, "conv2"), (resnet50_v1, "conv1")):
         block = build().body["res3a"]
-        strides = {name: chain.layers["conv"].stride for name, chain in block.residual.items()}
+        strides = {
+            name: sequential.layers["conv"].stride for name, sequential in block.residual.items()
+        }
         assert strides == {**dict.fromkeys(("conv1", "conv2", "conv3"), 1), strided: 2}
         assert block.shortcut["projection"].layers["conv"].stride == 2
 

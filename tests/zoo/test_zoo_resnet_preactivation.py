@@ -12,13 +12,13 @@ from ablax.analysis.cost import macs
 from ablax.core import (
     Layers,
     abstract_variables,
-    chain,
     count_parameters,
     initialize,
     layer_shapes,
     leaves_by_path,
     parameter_sizes,
     paths,
+    sequential,
 )
 from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, ReLU, Residual, fold
@@ -150,7 +150,7 @@ def test_resnet200_has_16_blocks_more_than_152_at_28_pixels():
 
 def test_projections_and_the_first_convolution_have_no_normalization():
     network = zoo.preactivation((1, 1), features=8, channels=4)
-    assert network.tail["conv1"] == chain(
+    assert network.tail["conv1"] == sequential(
         conv=Convolution(4, 7, stride=2, padding=3, use_bias=False)
     )
     shortcuts = {name: list(block.shortcut) for name, block in list(network.body.items())[:-1]}

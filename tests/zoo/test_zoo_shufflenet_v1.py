@@ -8,7 +8,7 @@ from derivations import DERIVED
 from derivations.shufflenet_v1 import imagenet
 from memorizing import leaves_without_gradient, wrong_after_training
 
-from ablax.core import Chain, Layers, layer_shapes, paths
+from ablax.core import Layers, Sequential, layer_shapes, paths
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, Residual
 from ablax.layers.shape import ChannelShuffle
@@ -50,7 +50,7 @@ def test_the_unit_with_a_stride_concatenates_its_pooled_input(shapes):
     assert shapes[f"{inside}/residual/conv2"] == (14, 14, 120)
     assert shapes[f"{inside}/residual/conv3"] == (14, 14, 480 - 240)
     shortcut = shufflenet_v1_g3().body["stage3_1"].layers["branches"].branches["shortcut"]
-    assert shortcut == AveragePool(3, 2, padding=1, count_padding=True)
+    assert shortcut == AveragePool(3, 2, padding=1, count_include_pad=True)
 
 
 def test_each_stage_has_the_units_of_table_1_and_only_its_first_does_not_add():
@@ -115,8 +115,8 @@ def test_the_shuffle_lets_every_feature_hear_of_every_group():
     """Figure 1: without it each group of the output sees its own group of the input alone."""
     layers = shufflenet_v1_small(4, groups=3, width=0.25).body["stage2_2"].residual
     assert layers["shuffle"] == ChannelShuffle(3)
-    assert channels_that_reach(Chain(layers), 60).all()
-    without = Chain(Layers({name: layers[name] for name in layers if name != "shuffle"}))
+    assert channels_that_reach(Sequential(layers), 60).all()
+    without = Sequential(Layers({name: layers[name] for name in layers if name != "shuffle"}))
     blocks = np.kron(np.eye(3), np.ones((20, 20))).astype(bool)
     np.testing.assert_array_equal(channels_that_reach(without, 60), blocks)
 

@@ -6,7 +6,7 @@ import pytest
 from derivations import DERIVED
 from memorizing import leaves_without_gradient, wrong_after_training
 
-from ablax.core import Chain, Layers, inner_layers, layer_shapes, paths
+from ablax.core import Layers, Sequential, inner_layers, layer_shapes, paths
 from ablax.errors import AblaxError
 from ablax.layers import Residual, convolution
 from ablax.zoo.xception import xception, xception_small
@@ -69,7 +69,9 @@ def test_a_separable_convolution_is_a_convolution_of_rank_one_kernels():
     draw = np.random.default_rng(0)
     x = jnp.asarray(draw.normal(0, 1, (2, 5, 6, 8)), jnp.float32)
     assert list(separable.layers) == ["depthwise", "pointwise", "bn"]
-    plain = Chain(Layers({name: separable.layers[name] for name in ("depthwise", "pointwise")}))
+    plain = Sequential(
+        Layers({name: separable.layers[name] for name in ("depthwise", "pointwise")})
+    )
     depthwise = jnp.asarray(draw.normal(0, 1, (3, 3, 1, 8)), jnp.float32)
     pointwise = jnp.asarray(draw.normal(0, 1, (1, 1, 8, 16)), jnp.float32)
     params = {"depthwise": {"kernel": depthwise}, "pointwise": {"kernel": pointwise}}

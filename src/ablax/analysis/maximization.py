@@ -1,4 +1,4 @@
-"""Images that a network likes: gradient ascent on a score or a unit, and inceptionism.
+"""Images that a network likes: gradient ascent on a score or a unit, and deep dream.
 
 Pixels are in the units of what the function takes: for normalized images 0 is the mean gray and 1 a
 standard deviation.
@@ -168,7 +168,7 @@ def blurred(x: Float[Array, "N H W C"], deviation: float) -> Float[Array, "N H W
     return x
 
 
-def inceptionism(
+def deep_dream(
     fn: Callable[[Float[Array, "N H W C"]], Float[Array, "N *features"]],
     image: Float[Array, "H W C"],
     seed: int,

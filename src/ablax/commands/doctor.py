@@ -37,14 +37,14 @@ def doctor(
 
     from ablax.doctor.checks import Finding, examine
     from ablax.doctor.page import advice, findings_table, summary, write_page
-    from ablax.doctor.trials import open_patient
+    from ablax.doctor.trials import open_trial
     from ablax.report.tables import as_rich
     from ablax.training.loop import set_up
 
     set_up()
     console = Console()
-    opened = open_patient(name, config, variant or "", seed, console)
-    console.print(f"{opened.patient.name}\n{opened.note}", markup=False, highlight=False)
+    opened = open_trial(name, config, variant or "", seed, console)
+    console.print(f"{opened.trial.name}\n{opened.note}", markup=False, highlight=False)
     started = time.monotonic()
 
     def begins(check: str) -> None:
@@ -56,13 +56,13 @@ def doctor(
         took = time.monotonic() - started
         console.print(f"{found.verdict} ({took:.0f} s)", markup=False, highlight=False)
 
-    findings = examine(opened.patient, opened.history, begins, ends)
-    console.print(as_rich(findings_table(opened.patient.name, findings)))
+    findings = examine(opened.trial, opened.history, begins, ends)
+    console.print(as_rich(findings_table(opened.trial.name, findings)))
     for line in advice(findings):
         console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(summary(findings), markup=False, highlight=False, soft_wrap=True)
     if out is not None:
-        page = write_page(opened.patient.name, opened.note, findings, out)
+        page = write_page(opened.trial.name, opened.note, findings, out)
         console.print(f"page: {page}", markup=False, soft_wrap=True)
-    if any(found.sick for found in findings):
+    if any(found.problem for found in findings):
         raise SystemExit(1)

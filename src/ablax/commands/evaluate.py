@@ -64,7 +64,7 @@ def evaluate(
     if format == "json":
         print(json.dumps({"data": test.name, "seconds": seconds, **found._asdict()}, indent=2))
         return
-    print(f"{opened.origin.title} as {network} on {test.name}, {count:,} test images")
+    print(f"{opened.source.title} as {network} on {test.name}, {count:,} test images")
     for name, error, (low, high) in (
         ("top-1", found.top1, found.top1_interval),
         ("top-5", found.top5, found.top5_interval),

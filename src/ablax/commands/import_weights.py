@@ -41,7 +41,7 @@ def import_weights(
     folder = out or Path("weights") / network
     write_weights(folder, foreign, file)
     numbers = _count(foreign.variables["params"])
-    print(f"{network}: {numbers:,} parameters of {foreign.origin.title} in {folder}")
+    print(f"{network}: {numbers:,} parameters of {foreign.source.title} in {folder}")
     for name in foreign.left_out[:3]:
         print(f"  left out: {name}")
     if len(foreign.left_out) > 3:
@@ -57,15 +57,15 @@ def _count(tree: object) -> int:
 
 def _whose(network: str) -> str:
     """Whose weights the network takes, and where their files are."""
-    from ablax.weights.origins import origins_of
+    from ablax.weights.sources import sources_of
 
-    origins = origins_of(network)
-    if not origins:
+    sources = sources_of(network)
+    if not sources:
         return f"{network}: nobody publishes weights that it takes"
     lines = [f"{network} takes weights of:"]
-    for origin in origins:
-        lines.append(f"  {origin.title} (--from {origin.library})")
-        for file in origin.files:
+    for source in sources:
+        lines.append(f"  {source.title} (--from {source.library})")
+        for file in source.files:
             errors = f"error {file.top1:.2f} / {file.top5:.2f} %" if file.top1 else ""
-            lines.append(f"    {origin.home}{file.name}  {errors}")
+            lines.append(f"    {source.home}{file.name}  {errors}")
     return "\n".join([*lines, f"download one, then: ablax import {network} FILE"])

@@ -187,7 +187,7 @@ def _subject(
     if weights is None:
         return untrained(network, seed, image_size)
     found = open_weights(network, weights, library)
-    title = f"weights {weights.name} of {found.origin.library}"
+    title = f"weights {weights.name} of {found.source.library}"
     return trained(preprocessing.applied(found), title)
 
 

@@ -52,7 +52,7 @@ def list(format: Literal["text", "json", "markdown"] = "text") -> None:
 
 def _networks() -> Sequence[dict[str, Any]]:
     """Every network of the zoo: name, image, parameters, multiply-accumulates, whose weights."""
-    from ablax.weights.origins import origins_of
+    from ablax.weights.sources import sources_of
     from ablax.zoo import CATALOG
 
     return [
@@ -62,7 +62,7 @@ def _networks() -> Sequence[dict[str, Any]]:
             "channels": entry.channels,
             "parameters": entry.parameters,
             "macs": entry.macs,
-            "weights": [origin.title for origin in origins_of(entry.name)],
+            "weights": [source.title for source in sources_of(entry.name)],
         }
         for entry in CATALOG
     ]
@@ -92,7 +92,7 @@ def _page() -> str:
 
 
 def _row(entry: Entry) -> str:
-    from ablax.weights.origins import origins_of
+    from ablax.weights.sources import sources_of
     from ablax.zoo import PUBLISHED, conventions
     from ablax.zoo.register import Published
 
@@ -105,7 +105,7 @@ def _row(entry: Entry) -> str:
         published.counted or "derived by hand",
         _error(published),
         "; ".join(conventions(entry.build())),
-        ", ".join(origin.title for origin in origins_of(entry.name)),
+        ", ".join(source.title for source in sources_of(entry.name)),
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -40,7 +40,7 @@ def run(
     from ablax.study.discovery import experiment
     from ablax.study.discovery import recipe as recipe_named
     from ablax.study.folder import ResultsFolder
-    from ablax.study.runner import Order, run_experiment
+    from ablax.study.runner import Plan, run_experiment
     from ablax.training.loop import set_up
 
     stem, question = experiment(name)
@@ -48,8 +48,8 @@ def run(
     folder = results or Path("results") / stem / recipe_name
     set_up()
     variants = tuple(part.strip() for part in only.split(",") if part.strip())
-    order = Order(stem, question, recipe_name, recipe, ResultsFolder(folder), command, variants)
-    run_experiment(order, Console())
+    plan = Plan(stem, question, recipe_name, recipe, ResultsFolder(folder), command, variants)
+    run_experiment(plan, Console())
 
 
 def defaults(words: Sequence[str]) -> dict[str, Any]:

@@ -34,9 +34,9 @@ def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -
 
     Example:
         >>> from ablax.core import with_head
-        >>> from ablax.layers import Dense, Vectorize
+        >>> from ablax.layers import Dense, Flatten
         >>> from ablax.zoo import lenet5
-        >>> short = with_head(Layers(vectorize=Vectorize(), output=Dense(10)))(lenet5())
+        >>> short = with_head(Layers(vectorize=Flatten(), output=Dense(10)))(lenet5())
         >>> print(describe(short, (32, 32, 1)))
         images                                                32x32x1  parameters
         tail
@@ -47,7 +47,7 @@ def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -
           s4         AveragePool(2, stride=2)                  5x5x16           0
           c5         Convolution(120, 5, padding=0), Tanh()   1x1x120      48,120
         head
-          vectorize  Vectorize()                                  120           0
+          vectorize  Flatten()                                  120           0
           output     Dense(10)                                     10       1,210
         all                                                        10      51,902
     """
@@ -96,7 +96,7 @@ def _written(layer: nn.Module) -> str:
     fields = _fields(layer)
     if not inner_layers(layer):
         return f"{type(layer).__name__}({', '.join(fields)})"
-    plain = type(layer).__name__ == "Chain"
+    plain = type(layer).__name__ == "Sequential"
     full = ", ".join(_written(below) for below in dict(inner.items()).values())
     if plain and 0 < len(full) <= _WIDEST:
         return full

@@ -153,16 +153,16 @@ def _misfit(bound: nn.Module, layer: nn.Module, x: Array, error: Exception) -> s
     )
 
 
-class Chain(nn.Module):
+class Sequential(nn.Module):
     """Layers one after another under one name: what belongs together is removed together.
 
-    `fc7 = Chain(Layers(dense=Dense(4096), relu=ReLU(), dropout=Dropout(0.5)))` leaves no orphaned
-    dropout behind when `fc7` goes.
+    `fc7 = Sequential(Layers(dense=Dense(4096), relu=ReLU(), dropout=Dropout(0.5)))` leaves no
+    orphaned dropout behind when `fc7` goes.
 
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from ablax.layers import Dense, ReLU
-        >>> fc = Chain(Layers(dense=Dense(4), relu=ReLU()))
+        >>> fc = Sequential(Layers(dense=Dense(4), relu=ReLU()))
         >>> variables = fc.init(jax.random.key(0), jnp.ones((1, 3)))
         >>> jax.tree.map(lambda leaf: leaf.shape, variables["params"])
         {'dense': {'bias': (4,), 'kernel': (3, 4)}}
@@ -176,9 +176,9 @@ class Chain(nn.Module):
         return run(self.layers, x)
 
 
-def chain(**layers: nn.Module) -> Chain:
-    """`Chain(Layers(...))`, written short, for the tables of the zoo."""
-    return Chain(Layers(layers))
+def sequential(**layers: nn.Module) -> Sequential:
+    """`Sequential(Layers(...))`, written short, for the tables of the zoo."""
+    return Sequential(Layers(layers))
 
 
 # ------------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def leaves_by_path(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {"/".join(str(getattr(k, "key", k)) for k in path): leaf for path, leaf in flat}
 
 
-def redrawn(parent: Network, child: Network, image_shape: ImageShape) -> tuple[str, ...]:
+def reinitialized(parent: Network, child: Network, image_shape: ImageShape) -> tuple[str, ...]:
     """The child's parameters that do not start where the parent's do, found by drawing both.
 
     Those of another shape, of another initializer, or of a path the parent lacks; every other leaf

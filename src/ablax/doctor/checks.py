@@ -29,8 +29,8 @@ from ablax.core import (
 from ablax.doctor.trials import (
     ABOVE,
     History,
-    Patient,
     Trained,
+    Trial,
     Variables,
     briefly_trained,
     compile_training,
@@ -76,7 +76,7 @@ class Finding:
     """
 
     check: str
-    sick: bool | None
+    problem: bool | None
     sentence: str
     measurements: Mapping[str, Any] = field(default_factory=dict)
     advice: str = ""
@@ -89,7 +89,7 @@ class Finding:
             >>> Finding("speed", None, "no figure").verdict
             'cannot be told'
         """
-        return {True: "sick", False: "healthy", None: "cannot be told"}[self.sick]
+        return {True: "sick", False: "healthy", None: "cannot be told"}[self.problem]
 
 
 def share_interval(count: int, total: int) -> tuple[float, float]:
@@ -137,7 +137,7 @@ _ENDS = CAPACITY_IMAGES // BATCH  # steps of a pass
 CAPACITY_CHECK = "capacity"
 
 
-def capacity(patient: Patient, history: History | None = None) -> Finding:
+def capacity(trial: Trial, history: History | None = None) -> Finding:
     """Of a finished run its curve; else whether the network learns 256 images by heart.
 
     A run is sick if its training loss is flat (`ablax.report.statistics`) and the error of its last
@@ -149,16 +149,16 @@ def capacity(patient: Patient, history: History | None = None) -> Finding:
     is surely below, else it cannot be told whether size is what is missing.
     """
     if history is None or history.trained is None:
-        return _of_network(patient)
-    wrong = int(np.sum(patient.scores(history.trained.variables).argmax(1) != patient.labels))
-    return of_run(patient, history.curve, wrong)
+        return _of_network(trial)
+    wrong = int(np.sum(trial.scores(history.trained.variables).argmax(1) != trial.labels))
+    return of_run(trial, history.curve, wrong)
 
 
-def of_run(patient: Patient, curve: Curve, wrong: int) -> Finding:
+def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     """The law of `capacity` for a run, with so many wrong of the patient's training images."""
-    total = len(patient.labels)
+    total = len(trial.labels)
     low, high = share_interval(wrong, total)
-    flat = flattened(curve, classes=patient.classes)
+    flat = flattened(curve, classes=trial.classes)
     sentence = (
         f"training error {100 * wrong / total:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of "
         f"{total} images, limit {100 * ENOUGH:g} %; training loss: {flat.reason}"
@@ -173,8 +173,8 @@ def of_run(patient: Patient, curve: Curve, wrong: int) -> Finding:
     )
 
 
-def _of_network(patient: Patient) -> Finding:
-    wrong, total = _memorizes(patient, patient.network)
+def _of_network(trial: Trial) -> Finding:
+    wrong, total = _memorizes(trial, trial.network)
     measured = {"error": wrong / total, "images": total}
     sentence = (
         f"after {CAPACITY_STEPS} steps of Adam on {total} images {wrong} are wrong, "
@@ -182,7 +182,7 @@ def _of_network(patient: Patient) -> Finding:
     )
     if wrong / total <= ENOUGH:
         return Finding(CAPACITY_CHECK, False, sentence, measured)
-    if patient.wider is None:
+    if trial.wider is None:
         return Finding(
             CAPACITY_CHECK,
             None,
@@ -191,16 +191,16 @@ def _of_network(patient: Patient) -> Finding:
             "compare with a wider network, or look at the others",
         )
     try:
-        wide = patient.wider()
+        wide = trial.wider()
     except AblaxError as error:
         return Finding(
             CAPACITY_CHECK, None, f"{sentence}; no wider network can be built", measured, str(error)
         )
-    wider, _ = _memorizes(patient, wide)
+    wider, _ = _memorizes(trial, wide)
     sentence += f"; of the network at twice the width {wider} are wrong"
     measured["wider_error"] = wider / total
-    sick = share_interval(wider, total)[1] < share_interval(wrong, total)[0]
-    if sick:
+    problem = share_interval(wider, total)[1] < share_interval(wrong, total)[0]
+    if problem:
         return Finding(CAPACITY_CHECK, True, sentence, measured, _LARGER)
     return Finding(
         CAPACITY_CHECK,
@@ -211,10 +211,10 @@ def _of_network(patient: Patient) -> Finding:
     )
 
 
-def _memorizes(patient: Patient, network: Network) -> tuple[int, int]:
+def _memorizes(trial: Trial, network: Network) -> tuple[int, int]:
     """How many of how many images are wrong in the last pass over them."""
     train = compile_training(
-        patient,
+        trial,
         network,
         optax.adam(1.0),
         images=CAPACITY_IMAGES,
@@ -222,7 +222,7 @@ def _memorizes(patient: Patient, network: Network) -> tuple[int, int]:
         steps=CAPACITY_STEPS,
         varied=False,
     )
-    total, errors = min(CAPACITY_IMAGES, len(patient.images)), []
+    total, errors = min(CAPACITY_IMAGES, len(trial.images)), []
     for rate in CAPACITY_RATES:
         done = train(np.full(CAPACITY_STEPS, rate))
         finite = math.isfinite(done.losses[-1])
@@ -248,7 +248,7 @@ FALLEN = 0.1
 COLLAPSE_CHECK = "collapse"
 
 
-def collapse(patient: Patient, trained: Trained) -> Finding:
+def collapse(trial: Trial, trained: Trained) -> Finding:
     """Look at the scores of the sample of training images, as in a test.
 
     Sick if the scores are constant (`CONSTANT`), if one class is predicted for nearly all images
@@ -256,10 +256,10 @@ def collapse(patient: Patient, trained: Trained) -> Finding:
     the share of the commonest class, which guessing reaches. Cannot be told if neither loss nor
     accuracy moved: the training was too short, or is sick otherwise.
     """
-    return judge_collapse(patient.scores(trained.variables), patient.labels, trained)
+    return collapse_criterion(trial.scores(trained.variables), trial.labels, trained)
 
 
-def judge_collapse(
+def collapse_criterion(
     scores: Float[np.ndarray, "N classes"], labels: Int[np.ndarray, " N"], trained: Trained
 ) -> Finding:
     """The law of `collapse`, for scores."""
@@ -295,23 +295,23 @@ def judge_collapse(
     loss = f"the loss went from {trained.first_loss:.3g} to {trained.last_loss:.3g}"
     at_chance = low <= common
     if spread < CONSTANT:
-        sick: bool | None = True
+        problem: bool | None = True
         sentence = f"the scores vary by {spread:.1g} of their size from image to image; {accuracy}"
         advice = "look at dead units and at vanishing gradients; the loss may reward a constant"
     elif predicted.max() >= ONE_CLASS and common < COMMON:
-        sick = True
+        problem = True
         sentence = f"class {predicted.argmax()} is predicted for {100 * predicted.max():.1f} % of "
         sentence += f"the images; {accuracy}"
         advice = "look at the labels, the balance of the classes and the learning rate"
     elif at_chance and fall >= FALLEN:
-        sick, sentence = True, f"{loss}, but {accuracy}"
+        problem, sentence = True, f"{loss}, but {accuracy}"
         advice = "is this loss appropriate to the task, and has it degenerate solutions?"
     elif at_chance:
-        sick, sentence = None, f"{loss}; {accuracy}"
+        problem, sentence = None, f"{loss}; {accuracy}"
         advice = "train longer, or see the other checks: nothing has been learned"
     else:
-        sick, sentence, advice = False, f"{accuracy}; {loss}", ""
-    return Finding(COLLAPSE_CHECK, sick, f"{trained.words}: {sentence}", measured, advice)
+        problem, sentence, advice = False, f"{accuracy}; {loss}", ""
+    return Finding(COLLAPSE_CHECK, problem, f"{trained.words}: {sentence}", measured, advice)
 
 
 # ------------------------------------------------------------------------------------------
@@ -330,10 +330,10 @@ def divergence(history: History | None) -> Finding:
             {},
             "run it, and examine its folder",
         )
-    return judge_divergence(history.curve, history.status)
+    return divergence_criterion(history.curve, history.status)
 
 
-def judge_divergence(curve: Curve, status: str) -> Finding:
+def divergence_criterion(curve: Curve, status: str) -> Finding:
     """The law of `divergence`, for a curve."""
     losses = curve.train_loss
     measured = {"epochs": curve.epochs, "losses": losses, "train_error": curve.train_error}
@@ -348,8 +348,8 @@ def judge_divergence(curve: Curve, status: str) -> Finding:
         )
     first, last = losses[0], losses[-1]
     sentence = f"training loss {first:.3g} in the first epoch and {last:.3g} in the last"
-    sick = last > first
-    return Finding(DIVERGENCE_CHECK, sick, sentence, measured, advice if sick else "")
+    problem = last > first
+    return Finding(DIVERGENCE_CHECK, problem, sentence, measured, advice if problem else "")
 
 
 # ------------------------------------------------------------------------------------------
@@ -362,7 +362,7 @@ GENERALIZATION_CHECK = "train and test error"
 NO_SPLIT = "the test images serve as validation, for no split was set apart: choose nothing by them"
 
 
-def generalization(patient: Patient, history: History | None) -> Finding:
+def generalization(trial: Trial, history: History | None) -> Finding:
     """The error of the last weights on training images and on test images, both as in a test.
 
     Sick if the lower end of the 95 % interval of the difference lies above `GAP`. The interval is
@@ -372,7 +372,7 @@ def generalization(patient: Patient, history: History | None) -> Finding:
         Newcombe 1998, Interval estimation for the difference between independent proportions
         (method 10).
     """
-    if history is None or history.trained is None or history.judged is None:
+    if history is None or history.trained is None or history.evaluation is None:
         return Finding(
             GENERALIZATION_CHECK,
             None,
@@ -380,14 +380,14 @@ def generalization(patient: Patient, history: History | None) -> Finding:
             {},
             "run it, and examine its folder",
         )
-    train_wrong = int(np.sum(patient.scores(history.trained.variables).argmax(1) != patient.labels))
-    test_wrong = int(np.sum(history.judged.predictions != history.judged.labels))
-    return judge_generalization(
-        (train_wrong, len(patient.labels)), (test_wrong, len(history.judged.labels))
+    train_wrong = int(np.sum(trial.scores(history.trained.variables).argmax(1) != trial.labels))
+    test_wrong = int(np.sum(history.evaluation.predictions != history.evaluation.labels))
+    return generalization_criterion(
+        (train_wrong, len(trial.labels)), (test_wrong, len(history.evaluation.labels))
     )
 
 
-def judge_generalization(train: tuple[int, int], test: tuple[int, int]) -> Finding:
+def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> Finding:
     """The law of `generalization`, for the wrong and all of the images of either kind.
 
     Example:
@@ -399,11 +399,11 @@ def judge_generalization(train: tuple[int, int], test: tuple[int, int]) -> Findi
     gap = shares[1] - shares[0]
     low = gap - math.hypot(shares[1] - ends[1][0], ends[0][1] - shares[0])
     high = gap + math.hypot(ends[1][1] - shares[1], shares[0] - ends[0][0])
-    sick = low > GAP
-    if not sick and high > GAP:
+    problem = low > GAP
+    if not problem and high > GAP:
         verdict: bool | None = None
     else:
-        verdict = sick
+        verdict = problem
     told = [
         f"{kind} {100 * share:.1f} % [{100 * end[0]:.1f}, {100 * end[1]:.1f}] of {total}"
         for kind, share, end, (_, total) in zip(
@@ -436,24 +436,24 @@ TOLD = 0.5
 GRADIENT_CHECK = "gradient"
 
 
-def gradient(patient: Patient, images: int = GRADIENT_IMAGES, directions: int = 2) -> Finding:
+def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -> Finding:
     """The gradient of the training loss against central differences, along random directions.
 
     Sick if a leaf disagrees by more than `TOLERANCE`. Cannot be told if fewer than half of the
     leaves can, because of kinks (ReLU, maximum) between the points compared.
 
     Args:
-        patient: Who is examined.
+        trial: Who is examined.
         images: Of the loss.
         directions: A leaf.
     """
-    batch, labels = patient.normalized(images), jnp.asarray(patient.labels[:images])
+    batch, labels = trial.normalized(images), jnp.asarray(trial.labels[:images])
 
     def loss(params: Any, statistics: Any, batch: Any) -> Any:
         held = {"params": params, "batch_stats": statistics}
-        return patient.loss(patient.network, held, batch, labels)[0]
+        return trial.loss(trial.network, held, batch, labels)[0]
 
-    start = patient.variables
+    start = trial.variables
     try:
         found = check_gradient(
             loss,
@@ -467,11 +467,11 @@ def gradient(patient: Patient, images: int = GRADIENT_IMAGES, directions: int = 
         return Finding(
             GRADIENT_CHECK, None, str(error), {}, "look at the layer that the message names"
         )
-    depth = {path: place for place, path in enumerate(paths(patient.network))}
-    return _judged_gradient(found, images, depth)
+    depth = {path: place for place, path in enumerate(paths(trial.network))}
+    return _gradient_finding(found, images, depth)
 
 
-def _judged_gradient(found: GradientCheck, images: int, depth: Mapping[str, int]) -> Finding:
+def _gradient_finding(found: GradientCheck, images: int, depth: Mapping[str, int]) -> Finding:
     wrong = [row for row in found.leaves if row.verdict == "disagrees"]
     told = [row for row in found.leaves if row.verdict == "agrees"]
     size = f"{len(found.leaves)} leaves, loss of {images} images, float64"
@@ -517,7 +517,7 @@ steps a thousand times apart."""
 GRADIENT_FLOW_CHECK = "gradients by layer"
 
 
-def gradient_flow(patient: Patient, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
+def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     r"""The gradient by each kernel before training, in units that compare across layers.
 
         s_l = |W_l| |dL / dW_l|
@@ -532,29 +532,29 @@ def gradient_flow(patient: Patient, images: int = GRADIENT_FLOW_IMAGES) -> Findi
     - exploding: a > z `FACTOR`, or a or z > `FACTOR` nats.
 
     Args:
-        patient: Who is examined.
+        trial: Who is examined.
         images: Of the loss.
 
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
         networks; He et al. 2015, Delving deep into rectifiers.
     """
-    batch = jnp.asarray(patient.normalized(images))
-    labels = jnp.asarray(patient.labels[:images])
-    start = patient.variables
+    batch = jnp.asarray(trial.normalized(images))
+    labels = jnp.asarray(trial.labels[:images])
+    start = trial.variables
 
     def loss(params: Any) -> Any:
         held = {"params": params, "batch_stats": start["batch_stats"]}
-        return patient.loss(patient.network, held, batch, labels)[0]
+        return trial.loss(trial.network, held, batch, labels)[0]
 
     slopes = jax.device_get(jax.jit(jax.grad(loss))(start["params"]))
-    kernels = kernel_norms(patient.network, jax.device_get(start["params"]), slopes)
+    kernels = kernel_norms(trial.network, jax.device_get(start["params"]), slopes)
     if not kernels:
         return Finding(GRADIENT_FLOW_CHECK, None, "the network has no kernel", {}, "")
-    return _judged_gradient_flow(kernels)
+    return _gradient_flow_finding(kernels)
 
 
-def _judged_gradient_flow(kernels: tuple[tuple[str, float, float], ...]) -> Finding:
+def _gradient_flow_finding(kernels: tuple[tuple[str, float, float], ...]) -> Finding:
     layers, norms, sizes = zip(*kernels, strict=True)
     effects = [norm * size for norm, size in zip(norms, sizes, strict=True)]
     third = max(1, len(kernels) // 3)
@@ -571,19 +571,19 @@ def _judged_gradient_flow(kernels: tuple[tuple[str, float, float], ...]) -> Find
         f"and {last:.2g} in the last; expected within a factor of {FACTOR:g} of each other and of 1"
     )
     if not np.isfinite(effects).all():
-        sick, words = True, "exploding"
+        problem, words = True, "exploding"
         sentence = "the gradient before training is not finite"
     elif first > FACTOR * last or max(first, last) > FACTOR:
-        sick, words = True, "exploding"
+        problem, words = True, "exploding"
     elif first * FACTOR < last or max(first, last) * FACTOR < 1:
-        sick, words = True, "vanishing"
+        problem, words = True, "vanishing"
     else:
         return Finding(GRADIENT_FLOW_CHECK, False, sentence, measured)
     advice = (
         "start from weights scaled to the fan-in (HE_NORMAL), add batch normalization or "
         "shortcuts, or exchange saturating nonlinearities for ReLU"
     )
-    return Finding(GRADIENT_FLOW_CHECK, sick, f"{words}: {sentence}", measured, advice)
+    return Finding(GRADIENT_FLOW_CHECK, problem, f"{words}: {sentence}", measured, advice)
 
 
 # ------------------------------------------------------------------------------------------
@@ -598,7 +598,7 @@ LEAST = 0.1
 LEARNING_RATE_CHECK = "learning rate"
 
 
-def learning_rate(patient: Patient) -> Finding:
+def learning_rate(trial: Trial) -> Finding:
     """Train with the recipe's own optimizer while the rate grows geometrically over 100 steps.
 
     The diverging rate is the first, behind the least of the smoothed loss, at which this loss lies
@@ -611,9 +611,9 @@ def learning_rate(patient: Patient) -> Finding:
     References:
         Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
     """
-    rate = patient.recipe.optimizer.rate
-    rates, losses = rising_rates(patient), range_test(patient).losses
-    place = diverges_at(losses, patient.classes)
+    rate = trial.recipe.optimizer.rate
+    rates, losses = rising_rates(trial), range_test(trial).losses
+    place = diverges_at(losses, trial.classes)
     measured = {
         "rate": rate,
         "rates": tuple(map(float, rates)),
@@ -627,7 +627,7 @@ def learning_rate(patient: Patient) -> Finding:
         )
         return Finding(LEARNING_RATE_CHECK, False, sentence, measured)
     limit = float(rates[place])
-    sick = rate >= limit
+    problem = rate >= limit
     where = f"{limit / rate:.2g} times" if limit >= rate else f"1/{rate / limit:.2g} of"
     sentence = (
         f"the loss starts to rise again at a rate of {limit:.2g}, {where} the recipe's {rate:g} "
@@ -635,11 +635,11 @@ def learning_rate(patient: Patient) -> Finding:
     )
     return Finding(
         LEARNING_RATE_CHECK,
-        sick,
+        problem,
         sentence,
         measured,
         f"lower the rate, to {limit / 10:.1g} at first: --optimizer.rate {limit / 10:.1g}"
-        if sick
+        if problem
         else "",
     )
 
@@ -697,7 +697,7 @@ SMALL_SUBSET_CHECK = "small subset"
 
 
 def small_subset(
-    patient: Patient, images: int = SMALL_SUBSET_IMAGES, steps: int = SMALL_SUBSET_STEPS
+    trial: Trial, images: int = SMALL_SUBSET_IMAGES, steps: int = SMALL_SUBSET_STEPS
 ) -> Finding:
     """After `steps` full-batch steps of Adam on 32 training images: error 0, loss near 0.
 
@@ -705,21 +705,21 @@ def small_subset(
     `LEFT` ln(classes) of the loss is left, at each of the `RATES`.
 
     Args:
-        patient: Who is examined.
+        trial: Who is examined.
         images: How many.
         steps: Of Adam.
     """
-    count = min(images, len(patient.images))
+    count = min(images, len(trial.images))
     train = compile_training(
-        patient,
-        patient.network,
+        trial,
+        trial.network,
         optax.adam(1.0),
         images=count,
         batch=count,
         steps=steps,
         varied=False,
     )
-    limit = LEFT * math.log(max(patient.classes, 2))
+    limit = LEFT * math.log(max(trial.classes, 2))
     best = (math.inf, math.inf, SMALL_SUBSET_RATES[0])
     for rate in SMALL_SUBSET_RATES:
         done = train(np.full(steps, rate))
@@ -729,7 +729,7 @@ def small_subset(
         if best[0] == 0 and best[1] <= limit:
             break
     wrong, loss, rate = best
-    sick = not (wrong == 0 and loss <= limit)
+    problem = not (wrong == 0 and loss <= limit)
     if math.isfinite(loss):
         sentence = (
             f"after {steps} steps of Adam (rate {rate:g}) on {count} images {wrong * count:.0f} "
@@ -739,12 +739,12 @@ def small_subset(
         sentence = f"the loss on {count} images is not finite, at Adam's rates {SMALL_SUBSET_RATES}"
     return Finding(
         SMALL_SUBSET_CHECK,
-        sick,
+        problem,
         sentence,
         {"wrong": wrong * count, "loss": loss, "images": count, "rate": rate, "limit": limit},
         "the loss or the gradient is wrong, two images are equal but for their class, or the "
         "network is far too small: look at the gradient, the units and the labels"
-        if sick
+        if problem
         else "",
     )
 
@@ -765,7 +765,7 @@ def measured_machine() -> Machine:
     return measure(size=1024, numbers=2**24, repeats=3)
 
 
-def speed(patient: Patient, machine: Callable[[], Machine] = measured_machine) -> Finding:
+def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Finding:
     """The time of a training step of the recipe, against that of its products alone.
 
     A step takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
@@ -775,24 +775,24 @@ def speed(patient: Patient, machine: Callable[[], Machine] = measured_machine) -
     dropout and optimizer count to the time.
 
     Args:
-        patient: Who is examined.
+        trial: Who is examined.
         machine: Measures the limits.
     """
-    height, width, channels = patient.images.shape[1:]
+    height, width, channels = trial.images.shape[1:]
     image = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
-    shapes = abstract_variables(patient.network, (height, width, channels))
-    batch = min(patient.recipe.train.batch, len(patient.images))
+    shapes = abstract_variables(trial.network, (height, width, channels))
+    batch = min(trial.recipe.train.batch, len(trial.images))
     try:
-        forward = macs(patient.network.apply, shapes, image)
+        forward = macs(trial.network.apply, shapes, image)
     except ValueError as error:
         return Finding(SPEED_CHECK, None, f"the cost cannot be counted: {error}", {}, "")
-    before, runs, after = machine(), (first_steps(patient), range_test(patient)), machine()
+    before, runs, after = machine(), (first_steps(trial), range_test(trial)), machine()
     seconds = min(run.seconds for run in runs)
     rate = max(before.rate, after.rate)
     least = 3 * forward * batch / rate
     share = least / seconds
     busy = rate > BUSY * min(before.rate, after.rate)
-    sick = None if busy else share < SPEED_SHARE
+    problem = None if busy else share < SPEED_SHARE
     sentence = (
         f"a training step of {batch} images takes {1e3 * seconds:.3g} ms; its 3 x {forward:,} x "
         f"{batch} multiply-accumulates take {1e3 * least:.3g} ms at the {rate / 1e9:.3g} G "
@@ -801,10 +801,10 @@ def speed(patient: Patient, machine: Callable[[], Machine] = measured_machine) -
     )
     return Finding(
         SPEED_CHECK,
-        sick,
+        problem,
         sentence,
         {"seconds": seconds, "least": least, "share": share, "rate": rate, "macs": forward},
-        _ADVICE[sick],
+        _ADVICE[problem],
     )
 
 
@@ -835,7 +835,7 @@ _ACTIVATIONS = (
 )
 
 
-def units(patient: Patient, trained: Trained, images: int = UNITS_IMAGES) -> Finding:
+def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding:
     """Activations of every layer over training images, before and after training.
 
     A unit of a feature map is a channel; it has a value at each place of each image. It is dead if
@@ -844,7 +844,7 @@ def units(patient: Patient, trained: Trained, images: int = UNITS_IMAGES) -> Fin
     `REPEATED` repeat another, after training. Layers of a single unit are left to the other checks.
 
     Args:
-        patient: Who is examined.
+        trial: Who is examined.
         trained: The weights after training.
         images: How many training images.
 
@@ -852,19 +852,19 @@ def units(patient: Patient, trained: Trained, images: int = UNITS_IMAGES) -> Fin
         Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), debugging
         hints, as the lecture quotes them.
     """
-    height, width, channels = patient.images.shape[1:]
-    layers = activations(patient.network, (height, width, channels))
+    height, width, channels = trial.images.shape[1:]
+    layers = activations(trial.network, (height, width, channels))
     if not layers:
         return Finding(UNITS_CHECK, None, "the network has no layer of hidden units", {}, "")
-    before = _by_layer(patient, patient.settled(patient.variables), layers, images)
+    before = _by_layer(trial, trial.settled(trial.variables), layers, images)
     try:
-        after = _by_layer(patient, trained.variables, layers, images)
+        after = _by_layer(trial, trained.variables, layers, images)
     except ValueError as error:
         return Finding(UNITS_CHECK, True, str(error), {}, "see the learning rate")
-    return _judged_units(before, after, trained.words, min(images, len(patient.images)))
+    return _units_finding(before, after, trained.words, min(images, len(trial.images)))
 
 
-def _judged_units(
+def _units_finding(
     before: Mapping[str, tuple[float, float]],
     after: Mapping[str, tuple[float, float]],
     words: str,
@@ -915,12 +915,12 @@ def activations(network: Network, image_shape: tuple[int, int, int]) -> tuple[st
 
 
 def _by_layer(
-    patient: Patient, variables: Variables, layers: tuple[str, ...], images: int
+    trial: Trial, variables: Variables, layers: tuple[str, ...], images: int
 ) -> dict[str, tuple[float, float]]:
     """The shares of dead and of repeated units of each layer."""
     found = feature_statistics(
-        lambda batch: features(patient.network, variables, jnp.asarray(batch), at=layers),
-        patient.portions(images),
+        lambda batch: features(trial.network, variables, jnp.asarray(batch), at=layers),
+        trial.portions(images),
         most_responses=1,
     )
     return {name: (float(each.constant.mean()), repeated(each)) for name, each in found.items()}
@@ -942,30 +942,30 @@ def _percent(share: float) -> str:
 Checks = dict[str, Callable[[], Finding]]
 
 
-def checks(patient: Patient, history: History | None) -> Checks:
+def checks(trial: Trial, history: History | None) -> Checks:
     """The checks by name, in the order of the lecture's slides; nothing is computed yet."""
 
     def trained() -> Trained:
         if history is not None and history.trained is not None:
             return history.trained
-        return briefly_trained(patient)
+        return briefly_trained(trial)
 
     return {
-        SMALL_SUBSET_CHECK: lambda: small_subset(patient),
-        GRADIENT_CHECK: lambda: gradient(patient),
+        SMALL_SUBSET_CHECK: lambda: small_subset(trial),
+        GRADIENT_CHECK: lambda: gradient(trial),
         DIVERGENCE_CHECK: lambda: divergence(history),
-        LEARNING_RATE_CHECK: lambda: learning_rate(patient),
-        COLLAPSE_CHECK: lambda: collapse(patient, trained()),
-        UNITS_CHECK: lambda: units(patient, trained()),
-        GRADIENT_FLOW_CHECK: lambda: gradient_flow(patient),
-        GENERALIZATION_CHECK: lambda: generalization(patient, history),
-        CAPACITY_CHECK: lambda: capacity(patient, history),
-        SPEED_CHECK: lambda: speed(patient),
+        LEARNING_RATE_CHECK: lambda: learning_rate(trial),
+        COLLAPSE_CHECK: lambda: collapse(trial, trained()),
+        UNITS_CHECK: lambda: units(trial, trained()),
+        GRADIENT_FLOW_CHECK: lambda: gradient_flow(trial),
+        GENERALIZATION_CHECK: lambda: generalization(trial, history),
+        CAPACITY_CHECK: lambda: capacity(trial, history),
+        SPEED_CHECK: lambda: speed(trial),
     }
 
 
 def examine(
-    patient: Patient,
+    trial: Trial,
     history: History | None = None,
     begins: Callable[[str], None] = lambda _: None,
     ends: Callable[[Finding], None] = lambda _: None,
@@ -973,13 +973,13 @@ def examine(
     """Run every check.
 
     Args:
-        patient: Who is examined.
+        trial: Who is examined.
         history: A finished run of the same network, where there is one.
         begins: Told the name of each check before it starts.
         ends: Told what it found.
     """
     found = []
-    for name, check in checks(patient, history).items():
+    for name, check in checks(trial, history).items():
         begins(name)
         found.append(check())
         ends(found[-1])

@@ -174,10 +174,10 @@ def summary(findings: Sequence[Finding]) -> str:
         >>> summary([Finding("speed", True, "slow"), Finding("units", False, "alive")])
         'Sick: speed. Healthy: 1 of 2 checks.'
     """
-    sick = [each.check for each in findings if each.sick]
-    open_ = [each.check for each in findings if each.sick is None]
-    healthy = sum(each.sick is False for each in findings)
-    parts = [f"Sick: {', '.join(sick)}." if sick else "No sickness was found."]
+    problem = [each.check for each in findings if each.problem]
+    open_ = [each.check for each in findings if each.problem is None]
+    healthy = sum(each.problem is False for each in findings)
+    parts = [f"Sick: {', '.join(problem)}." if problem else "No sickness was found."]
     parts.append(f"Healthy: {healthy} of {len(findings)} checks.")
     if open_:
         parts.append(f"Cannot be told: {', '.join(open_)}.")

@@ -28,13 +28,13 @@ from ablax.report.study import Curve
 from ablax.study.discovery import experiment, names, recipe
 from ablax.study.folder import ResultsFolder, changes, finished_run, identity, stored
 from ablax.training.checkpoint import Restored, close, open_checkpoints, restore
-from ablax.training.feed import open_feed, training_images
-from ablax.training.loop import Judged, Trainer, data_mesh
+from ablax.training.dataset import open_dataset, training_images
+from ablax.training.loop import Evaluation, Trainer, data_mesh
 from ablax.training.metrics import read_metrics
 from ablax.training.optimizer import optimizer, schedule
 
 # ------------------------------------------------------------------------------------------
-# `Patient`: a network before training, with its recipe and some of its training images.
+# `Trial`: a network before training, with its recipe and some of its training images.
 
 Losses = Callable[[Float[Array, "N classes"], Int[Array, " N"]], Float[Array, " N"]]
 """The loss of each image, from its scores and its class."""
@@ -55,7 +55,7 @@ def cross_entropy(
 
 
 @dataclass(frozen=True, eq=False)
-class Patient:
+class Trial:
     """Who is examined.
 
     Attributes:
@@ -192,7 +192,7 @@ Training = Callable[[Float[np.ndarray, " steps"]], ShortTraining]
 
 
 def compile_training(
-    patient: Patient,
+    trial: Trial,
     network: Network,
     rule: optax.GradientTransformation,
     *,
@@ -204,7 +204,7 @@ def compile_training(
     """One compiled loop over some steps; the learning rates are its argument.
 
     Args:
-        patient: Whose data and loss.
+        trial: Whose data and loss.
         network: Its own, or a wider one.
         rule: The update at learning rate 1; each step's rate multiplies it.
         images: How many of the sample are trained on.
@@ -215,13 +215,13 @@ def compile_training(
     Returns:
         The training.
     """
-    images = min(images, len(patient.images))
+    images = min(images, len(trial.images))
     batch = min(batch, images)
-    pixels, labels = jnp.asarray(patient.images[:images]), jnp.asarray(patient.labels[:images])
-    order = _order(images, batch, steps, patient.seed)
-    start = patient.start(network)
+    pixels, labels = jnp.asarray(trial.images[:images]), jnp.asarray(trial.labels[:images])
+    order = _order(images, batch, steps, trial.seed)
+    start = trial.start(network)
     carry = (start, jax.jit(rule.init)(start["params"]))
-    step = functools.partial(_step, patient, network, rule, varied)
+    step = functools.partial(_step, trial, network, rule, varied)
 
     def loop(carry: Any, pixels: Array, labels: Array, order: Array, rates: Array) -> Any:
         def body(carry: Any, now: tuple[Array, Array, Array]) -> Any:
@@ -244,7 +244,7 @@ def compile_training(
 
 
 def _step(
-    patient: Patient,
+    trial: Trial,
     network: Network,
     rule: optax.GradientTransformation,
     varied: bool,
@@ -257,15 +257,15 @@ def _step(
     """One step, with the variation of the recipe or without."""
     (variables, state), images, dropout = carry, pixels.astype(jnp.float32) / 255, None
     if varied:
-        key = jax.random.fold_in(jax.random.key(patient.seed), number)
+        key = jax.random.fold_in(jax.random.key(trial.seed), number)
         distortion, dropout = jax.random.split(key)
-        images = augment(distortion, images, patient.recipe.augment)
-    images = (images - jnp.asarray(patient.mean)) / jnp.asarray(patient.std)
+        images = augment(distortion, images, trial.recipe.augment)
+    images = (images - jnp.asarray(trial.mean)) / jnp.asarray(trial.std)
     params, statistics = variables["params"], variables["batch_stats"]
 
     def loss_of(params: Any) -> Any:
         held = {"params": params, "batch_stats": statistics}
-        return patient.loss(network, held, images, labels, dropout)
+        return trial.loss(network, held, images, labels, dropout)
 
     (loss, (scores, statistics)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
     updates, state = rule.update(gradient, state, params)
@@ -285,15 +285,15 @@ def _order(images: int, batch: int, steps: int, seed: int) -> Array:
 
 
 @functools.cache
-def recipe_training(patient: Patient) -> Training:
+def recipe_training(trial: Trial) -> Training:
     """`STEPS` steps with the recipe's optimizer, batch, augmentation and dropout."""
-    config, train = patient.recipe.optimizer, patient.recipe.train
+    config, train = trial.recipe.optimizer, trial.recipe.train
     unscaled = dataclasses.replace(config, rate=1.0, schedule="constant", warmup=0.0)
     return compile_training(
-        patient,
-        patient.network,
-        optimizer(unscaled, train.epochs, patient.steps_per_epoch),
-        images=len(patient.images),
+        trial,
+        trial.network,
+        optimizer(unscaled, train.epochs, trial.steps_per_epoch),
+        images=len(trial.images),
         batch=train.batch,
         steps=STEPS,
         varied=True,
@@ -301,23 +301,23 @@ def recipe_training(patient: Patient) -> Training:
 
 
 @functools.cache
-def first_steps(patient: Patient) -> ShortTraining:
+def first_steps(trial: Trial) -> ShortTraining:
     """The first `STEPS` steps of the recipe, at the learning rates of its own schedule."""
-    recipe = patient.recipe
-    rate = schedule(recipe.optimizer, recipe.train.epochs, patient.steps_per_epoch)
-    return recipe_training(patient)(np.array([float(rate(step)) for step in range(STEPS)]))
+    recipe = trial.recipe
+    rate = schedule(recipe.optimizer, recipe.train.epochs, trial.steps_per_epoch)
+    return recipe_training(trial)(np.array([float(rate(step)) for step in range(STEPS)]))
 
 
-def rising_rates(patient: Patient) -> Float[np.ndarray, " steps"]:
+def rising_rates(trial: Trial) -> Float[np.ndarray, " steps"]:
     """The learning rates of the range test."""
-    rate = patient.recipe.optimizer.rate
+    rate = trial.recipe.optimizer.rate
     return np.geomspace(BELOW * rate, ABOVE * rate, STEPS)
 
 
 @functools.cache
-def range_test(patient: Patient) -> ShortTraining:
+def range_test(trial: Trial) -> ShortTraining:
     """`STEPS` steps of the recipe at learning rates that grow geometrically."""
-    return recipe_training(patient)(rising_rates(patient))
+    return recipe_training(trial)(rising_rates(trial))
 
 
 # ------------------------------------------------------------------------------------------
@@ -343,11 +343,11 @@ class Trained:
     words: str
 
 
-def briefly_trained(patient: Patient) -> Trained:
+def briefly_trained(trial: Trial) -> Trained:
     """What the first steps of the recipe make of the network."""
-    done = first_steps(patient)
+    done = first_steps(trial)
     return Trained(
-        patient.settled(done.variables),
+        trial.settled(done.variables),
         float(np.mean(done.losses[:1])),
         float(np.mean(done.losses[-_ENDS:])),
         f"after {STEPS} steps of the recipe",
@@ -366,13 +366,13 @@ class History:
         status: `"finished"` or `"diverged"`.
         curve: By epoch.
         trained: The last good weights; None where the run diverged before its first checkpoint.
-        judged: Every test image under them; None likewise.
+        evaluation: Every test image under them; None likewise.
     """
 
     status: str
     curve: Curve
     trained: Trained | None
-    judged: Judged | None
+    evaluation: Evaluation | None
 
 
 def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) -> History:
@@ -413,9 +413,9 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
     # on the host, so that every check may bring them where it computes
     variables = jax.device_get({"params": state.params, "batch_stats": state.batch_stats})
     losses = curve.train_loss or (float("nan"),)
-    words = f"after {restored.step / trainer.feed.steps_per_epoch:g} epochs"
+    words = f"after {restored.step / trainer.dataset.steps_per_epoch:g} epochs"
     trained = Trained(variables, losses[0], losses[-1], words)
-    return History(status, curve, trained, trainer.judge(state))
+    return History(status, curve, trained, trainer.evaluate(state))
 
 
 def _restored(place: Path, trainer: Trainer, seed: int) -> Restored | None:
@@ -435,17 +435,17 @@ class Opened:
     """Who is examined, and the finished run where one was named.
 
     Attributes:
-        patient: The network, its recipe and its images.
+        trial: The network, its recipe and its images.
         history: The run; None for an experiment.
         note: What the data are.
     """
 
-    patient: Patient
+    trial: Trial
     history: History | None
     note: str
 
 
-def open_patient(name: str, config: str, variant: str, seed: int, console: Console) -> Opened:
+def open_trial(name: str, config: str, variant: str, seed: int, console: Console) -> Opened:
     """The patient of that name.
 
     Args:
@@ -465,8 +465,8 @@ def open_patient(name: str, config: str, variant: str, seed: int, console: Conso
     recipe_name, chosen = recipe(config)
     chosen = question.budgeted(recipe_name, chosen)
     variant = variant or question.baseline
-    patient, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
-    return Opened(patient, None, trainer.feed.note)
+    trial, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
+    return Opened(trial, None, trainer.dataset.note)
 
 
 def _open_run(path: Path, variant: str, seed: int, console: Console) -> Opened:
@@ -474,13 +474,13 @@ def _open_run(path: Path, variant: str, seed: int, console: Console) -> Opened:
     stem, recipe_name, chosen = held.experiment, held.recipe_name, held.recipe
     _, question = experiment(stem)
     variant = variant or question.baseline
-    patient, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
+    trial, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
     folder = ResultsFolder(path)
     changed = changes(trainer.recipe, chosen)
-    networks = {variant: identity(patient.network, trainer.feed.image_shape, changed)}
+    networks = {variant: identity(trial.network, trainer.dataset.image_shape, changed)}
     with folder.claim(stem, recipe_name, chosen, networks):
         found = history(folder, variant, seed, trainer)
-    return Opened(patient, found, trainer.feed.note)
+    return Opened(trial, found, trainer.dataset.note)
 
 
 def _patient(
@@ -491,30 +491,30 @@ def _patient(
     variant: str,
     seed: int,
     console: Console,
-) -> tuple[Patient, Trainer]:
+) -> tuple[Trial, Trainer]:
     if variant not in question.names:
         raise AblaxError(f"{stem} has no variant {variant!r}: {nearest(variant, question.names)}")
     chosen = question.recipe_of(variant, chosen)
     mesh = data_mesh()
-    feed = open_feed(chosen, mesh, console)
-    height, width, channels = feed.image_shape
+    dataset = open_dataset(chosen, mesh, console)
+    height, width, channels = dataset.image_shape
     if height != width:
         raise AblaxError(f"the images have {height} x {width} pixels; square ones are expected")
-    inputs = Inputs(height, channels, feed.classes, chosen.width)
+    inputs = Inputs(height, channels, dataset.classes, chosen.width)
     network = question.network_of(variant, inputs)
-    images, labels = training_images(feed, SAMPLE)
+    images, labels = training_images(dataset, SAMPLE)
     wide = dataclasses.replace(inputs, width=2 * chosen.width)
-    patient = Patient(
+    trial = Trial(
         name=f"{stem}, {variant}, recipe {recipe_name}",
         network=network,
         recipe=chosen,
         images=images,
         labels=labels,
-        mean=feed.mean,
-        std=feed.std,
-        classes=feed.classes,
-        steps_per_epoch=feed.steps_per_epoch,
+        mean=dataset.mean,
+        std=dataset.std,
+        classes=dataset.classes,
+        steps_per_epoch=dataset.steps_per_epoch,
         wider=lambda: question.network_of(variant, wide),
         seed=seed,
     )
-    return patient, Trainer(network, chosen, feed, mesh)
+    return trial, Trainer(network, chosen, dataset, mesh)

@@ -18,7 +18,7 @@ from ablax.analysis.features import (
     first_kernel,
     map_mosaic,
 )
-from ablax.analysis.maximization import Ascent, inceptionism, maximize, noise
+from ablax.analysis.maximization import Ascent, deep_dream, maximize, noise
 from ablax.analysis.saliency import (
     Rule,
     backward_pictures,
@@ -563,14 +563,14 @@ def dream_figure(
     for layer in layers:
         fn = subject.features(layer)
         octaves = _octaves(fn, picture.shape)
-        dreamt = inceptionism(fn, jnp.asarray(picture), seed, ascent, octaves=octaves)
+        dreamt = deep_dream(fn, jnp.asarray(picture), seed, ascent, octaves=octaves)
         labels.append(f"{layer}\n{octaves} octave" + "s" * (octaves > 1))
         draws.append(image(subject.shown(dreamt)))
     with settings():
         return panels(
             [draws],
             f"Gradient ascent from the picture on the mean square of a layer's features, {steps} "
-            f"steps an octave, seed {seed} (inceptionism). {subject.title}.",
+            f"steps an octave, seed {seed} (deep dream). {subject.title}.",
             column_labels=labels,
             size=2.4,
         )

@@ -23,7 +23,7 @@ from ablax.errors import AblaxError
 from ablax.inspection.cost import Case, network_cost, network_training_cost
 from ablax.inspection.machine import Machine
 from ablax.inspection.tables import Cell, Table
-from ablax.training.feed import Resident
+from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step
 
@@ -262,9 +262,9 @@ def profile(case: Case, *, training: bool = True, steps: int = 4, depth: int = 1
     trainer = _trainer(case, steps)
     state = trainer.initial_state(0)
     layers = [row.path for row in fold(network_cost(case, USUAL), depth)]
-    arguments = trainer.feed.arguments(0, 0, steps)
+    arguments = trainer.dataset.arguments(0, 0, steps)
     if training:
-        program = jax.jit(trainer.feed.program(trainer.task, steps)).lower(state, *arguments)
+        program = jax.jit(trainer.dataset.program(trainer.task, steps)).lower(state, *arguments)
         inputs = (state, *arguments)
     else:
         images, labels = (part[: case.batch] for part in arguments)
@@ -302,7 +302,7 @@ def _trainer(case: Case, steps: int) -> Trainer:
         train=TrainConfig(batch=case.batch, chunk=steps),
     )
     mesh = data_mesh(jax.devices()[:1])
-    return Trainer(case.network, recipe, Resident(data, case.batch, mesh), mesh)
+    return Trainer(case.network, recipe, InMemory(data, case.batch, mesh), mesh)
 
 
 def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:

@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ablax.core.edits import EditError, edit
-from ablax.core.network import Chain, Layers, Network, run, run_one
+from ablax.core.network import Layers, Network, Sequential, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.activation import ReLU, Sigmoid
 from ablax.layers.dense import Dense
@@ -163,7 +163,7 @@ def without_shortcuts(network: Network) -> Network:
         >>> from ablax.layers import Dense, ReLU
         >>> block = Residual(Layers(fc=Dense(4)), after=Layers(relu=ReLU()))
         >>> deep = Network(Layers(), Layers(block=block), Layers())
-        >>> without_shortcuts(deep).body["block"] == Chain(Layers(fc=Dense(4), relu=ReLU()))
+        >>> without_shortcuts(deep).body["block"] == Sequential(Layers(fc=Dense(4), relu=ReLU()))
         True
     """
 
@@ -173,7 +173,7 @@ def without_shortcuts(network: Network) -> Network:
         inside = Network(Layers(), layer.before + layer.residual + layer.after, Layers())
         with contextlib.suppress(EditError):  # no block within the block
             inside = edit(inside, plain)
-        return Layers({path.rsplit("/", 1)[-1]: Chain(inside.body)})
+        return Layers({path.rsplit("/", 1)[-1]: Sequential(inside.body)})
 
     try:
         return edit(network, plain)

@@ -64,7 +64,7 @@ class Dense(nn.Module):
                 raise ShapeError(
                     f"Dense was given {x.shape}, {given} numbers an example: its kernel takes "
                     f"{expected}; initialize it again, or feed it what it was initialized with "
-                    "(behind a Vectorize: images of that size, or take a pooling head)"
+                    "(behind a Flatten: images of that size, or take a pooling head)"
                 )
         kernel = self.param("kernel", self.kernel_init, (given, self.features), jnp.float32)
         y = x @ kernel.astype(x.dtype)
@@ -74,13 +74,13 @@ class Dense(nn.Module):
         return y
 
 
-class Vectorize(nn.Module):
+class Flatten(nn.Module):
     """Lay the maps of an image out as one vector, row by row, channels last.
 
     (N, H, W, C) -> (N, H W C).
 
     Example:
-        >>> Vectorize().apply({}, jnp.ones((2, 6, 6, 256))).shape
+        >>> Flatten().apply({}, jnp.ones((2, 6, 6, 256))).shape
         (2, 9216)
     """
 
@@ -225,7 +225,7 @@ class Scale(nn.Module):
         return x * _per_channel(self, "scale", self.factor, self.scale_init, x)
 
 
-class Offset(nn.Module):
+class Bias(nn.Module):
     """y = x + b, with a summand b that is learned, one a channel, unless a constant is given.
 
     Attributes:
@@ -233,7 +233,7 @@ class Offset(nn.Module):
         bias_init: How a learned summand starts.
 
     Example:
-        >>> Offset((1.0, -1.0)).apply({}, jnp.array([[2.0, 6.0]]))
+        >>> Bias((1.0, -1.0)).apply({}, jnp.array([[2.0, 6.0]]))
         Array([[3., 5.]], dtype=float32)
     """
 

@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ablax.core.edits import Edit, EditError, inner_layers
-from ablax.core.network import Chain, Layers, Network, run, run_one
+from ablax.core.network import Layers, Network, Sequential, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.activation import sigmoid, tanh
 from ablax.layers.blocks import Auxiliary
@@ -536,7 +536,7 @@ def ensemble_of(members: int) -> Edit:
     positive("members", members)
 
     def apply(network: Network) -> Network:
-        member = Chain(network.layers)
+        member = Sequential(network.layers)
         held = Layers({f"member_{number}": member for number in range(1, members + 1)})
         return Network(tail=Layers(), body=Layers(), head=Layers(ensemble=Ensemble(held)))
 

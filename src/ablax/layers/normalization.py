@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float, Float64
 
-from ablax.core.network import Chain, Layers
+from ablax.core.network import Layers, Sequential
 from ablax.layers.convolution import Convolution
 from ablax.layers.initializers import ONES, ZEROS
 from ablax.layers.windows import FieldError, ShapeError, positive, takes
@@ -352,7 +352,7 @@ def _check_fields(groups: object, epsilon: object) -> None:
 
 def normalized(
     features: int, window: int, stride: int = 1, groups: int = 1, **after: nn.Module
-) -> Chain:
+) -> Sequential:
     """A convolution, batch normalization, then what is named: y = after(bn(conv(x))).
 
     The convolution has no bias, since the normalization would take it out again, and is padded by
@@ -383,7 +383,7 @@ def normalized(
     convolution = Convolution(
         features, window, stride, padding=window // 2, groups=groups, use_bias=False
     )
-    return Chain(Layers(conv=convolution, bn=BatchNormalization(), **after))
+    return Sequential(Layers(conv=convolution, bn=BatchNormalization(), **after))
 
 
 # ------------------------------------------------------------------------------------------

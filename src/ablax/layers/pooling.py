@@ -20,11 +20,10 @@ from ablax.layers.windows import (
     FieldError,
     Padding,
     Pair,
-    Rounding,
     ShapeError,
     Windows,
+    check_ceil_mode,
     check_padding,
-    check_rounding,
     explicit_padding,
     pair,
     place,
@@ -290,7 +289,7 @@ def max_pool(
     window: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = "VALID",
-    rounding: Rounding = "floor",
+    ceil_mode: bool = False,
     strict: bool = False,
 ) -> Float[Array, "N H2 W2 C"]:
     """The largest number of each window.
@@ -306,7 +305,7 @@ def max_pool(
         stride: Steps down and to the right, S; the window when left out.
         padding: "SAME", "VALID", an integer for all sides, (vertical, horizontal), or
             ((above, below), (left, right)); less than the window.
-        rounding: "floor" leaves the rest out, "ceil" adds a window that hangs over the end.
+        ceil_mode: False leaves the rest out, True adds a window that hangs over the end.
         strict: Refuse a window that does not fit exactly.
 
     Returns:
@@ -322,7 +321,7 @@ def max_pool(
         Array([[ 5.,  7.],
                [13., 15.]], dtype=float32)
     """
-    windows = _place("max_pool", x.shape, window, stride, padding, rounding, strict)
+    windows = _place("max_pool", x.shape, window, stride, padding, ceil_mode, strict)
     return first_maximum(x, windows)
 
 
@@ -332,7 +331,7 @@ def min_pool(
     window: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = "VALID",
-    rounding: Rounding = "floor",
+    ceil_mode: bool = False,
     strict: bool = False,
 ) -> Float[Array, "N H2 W2 C"]:
     """The smallest number of each window: -max_pool(-x), so the padding counts as infinity.
@@ -345,7 +344,7 @@ def min_pool(
         Array([[ 0.,  2.],
                [ 8., 10.]], dtype=float32)
     """
-    windows = _place("min_pool", x.shape, window, stride, padding, rounding, strict)
+    windows = _place("min_pool", x.shape, window, stride, padding, ceil_mode, strict)
     return -first_maximum(-x, windows)
 
 
@@ -386,9 +385,9 @@ def average_pool(
     window: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = "VALID",
-    rounding: Rounding = "floor",
+    ceil_mode: bool = False,
     strict: bool = False,
-    count_padding: bool = False,
+    count_include_pad: bool = False,
 ) -> Float[Array, "N H2 W2 C"]:
     """The mean of each window.
 
@@ -399,10 +398,10 @@ def average_pool(
         window: Height and width of the window, F.
         stride: Steps down and to the right, S; the window when left out.
         padding: As in `max_pool`.
-        rounding: "floor" leaves the rest out, "ceil" adds a window that hangs over the end.
+        ceil_mode: False leaves the rest out, True adds a window that hangs over the end.
         strict: Refuse a window that does not fit exactly.
-        count_padding: Whether the zeros of `padding` count as numbers. What hangs over a padded
-            image by "ceil" rounding never does.
+        count_include_pad: Whether the zeros of `padding` count as numbers. What hangs over a padded
+            image by `ceil_mode` never does.
 
     Returns:
         Smaller maps.
@@ -417,20 +416,24 @@ def average_pool(
         Array([[ 2.5,  4.5],
                [10.5, 12.5]], dtype=float32)
     """
-    windows = _place("average_pool", x.shape, window, stride, padding, rounding, strict)
+    windows = _place("average_pool", x.shape, window, stride, padding, ceil_mode, strict)
     size = x.shape[1], x.shape[2]
     counted = explicit_padding(padding, size, windows.window, windows.stride)
-    counts = [_counts(size[axis], windows, counted[axis], axis, count_padding) for axis in (0, 1)]
+    counts = [
+        _counts(size[axis], windows, counted[axis], axis, count_include_pad) for axis in (0, 1)
+    ]
     weights = 1.0 / (np.array(counts[0])[:, None] * np.array(counts[1])[None, :])
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     means = _sums(wide, windows) * jnp.asarray(weights[None, :, :, None], wide.dtype)
     return means.astype(x.dtype)
 
 
-def _counts(size: int, windows: Windows, sides: Pair, axis: int, count_padding: bool) -> list[int]:
+def _counts(
+    size: int, windows: Windows, sides: Pair, axis: int, count_include_pad: bool
+) -> list[int]:
     """How many numbers each position of a window holds along one axis."""
     low = windows.padding[axis][0]
-    first, last = (-sides[0], size + sides[1]) if count_padding else (0, size)
+    first, last = (-sides[0], size + sides[1]) if count_include_pad else (0, size)
     starts = [windows.stride[axis] * position - low for position in range(windows.output[axis])]
     reach = windows.window[axis]
     return [min(start + reach, last) - max(start, first) for start in starts]
@@ -463,7 +466,7 @@ class MaxPool(nn.Module):
         window: Height and width of the window.
         stride: Steps down and to the right; the window when left out.
         padding: As in `max_pool`.
-        rounding: "floor" or "ceil".
+        ceil_mode: Whether the number of windows is rounded up.
         strict: Refuse a window that does not fit exactly.
 
     Example:
@@ -474,17 +477,17 @@ class MaxPool(nn.Module):
     window: int | Pair
     stride: int | Pair | None = None
     padding: Padding = "VALID"
-    rounding: Rounding = "floor"
+    ceil_mode: bool = False
     strict: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.rounding)
+        _check(self.window, self.stride, self.padding, self.ceil_mode)
         super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
         """Apply `max_pool`."""
-        return max_pool(x, self.window, self.stride, self.padding, self.rounding, self.strict)
+        return max_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
 
 
 class MinPool(nn.Module):
@@ -493,17 +496,17 @@ class MinPool(nn.Module):
     window: int | Pair
     stride: int | Pair | None = None
     padding: Padding = "VALID"
-    rounding: Rounding = "floor"
+    ceil_mode: bool = False
     strict: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.rounding)
+        _check(self.window, self.stride, self.padding, self.ceil_mode)
         super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
         """Apply `min_pool`."""
-        return min_pool(x, self.window, self.stride, self.padding, self.rounding, self.strict)
+        return min_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
 
 
 class AveragePool(nn.Module):
@@ -513,20 +516,20 @@ class AveragePool(nn.Module):
         window: Height and width of the window.
         stride: Steps down and to the right; the window when left out.
         padding: As in `average_pool`.
-        rounding: "floor" or "ceil".
+        ceil_mode: Whether the number of windows is rounded up.
         strict: Refuse a window that does not fit exactly.
-        count_padding: Whether the zeros of the padding count.
+        count_include_pad: Whether the zeros of the padding count.
     """
 
     window: int | Pair
     stride: int | Pair | None = None
     padding: Padding = "VALID"
-    rounding: Rounding = "floor"
+    ceil_mode: bool = False
     strict: bool = False
-    count_padding: bool = False
+    count_include_pad: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.rounding)
+        _check(self.window, self.stride, self.padding, self.ceil_mode)
         super().__post_init__()
 
     @takes("N H W C")
@@ -537,9 +540,9 @@ class AveragePool(nn.Module):
             self.window,
             self.stride,
             self.padding,
-            self.rounding,
+            self.ceil_mode,
             self.strict,
-            self.count_padding,
+            self.count_include_pad,
         )
 
 
@@ -552,13 +555,13 @@ class GlobalAveragePool(nn.Module):
         return global_average_pool(x)
 
 
-def _check(window: object, stride: object, padding: object, rounding: object) -> None:
+def _check(window: object, stride: object, padding: object, ceil_mode: object) -> None:
     """Refuse fields that no pool can have."""
     windows = pair("window", window)
     if stride is not None:
         pair("stride", stride)
     check_padding(padding)
-    check_rounding(rounding)
+    check_ceil_mode(ceil_mode)
     if not isinstance(padding, str):
         sides = explicit_padding(padding, (1, 1), windows, (1, 1))  # type: ignore[arg-type]
         for reach, both in zip(windows, sides, strict=True):
@@ -575,13 +578,13 @@ def _place(
     window: int | Pair,
     stride: int | Pair | None,
     padding: Padding,
-    rounding: Rounding,
+    ceil_mode: bool,
     strict: bool,
 ) -> Windows:
     """Put a pool on an image."""
-    _check(window, stride, padding, rounding)
+    _check(window, stride, padding, ceil_mode)
     step = window if stride is None else stride
-    return place(layer, shape, window, step, padding, rounding=rounding, strict=strict)
+    return place(layer, shape, window, step, padding, ceil_mode=ceil_mode, strict=strict)
 
 
 # ------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def channel_shuffle(x: Float[Array, "... C"], groups: int) -> Float[Array, "... 
 
 
 @takes("N H W C")
-def space_to_channel(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2 W2 C2"]:
+def space_to_depth(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2 W2 C2"]:
     """Put the pixels of each block on top of one another: (N, H, W, C) -> (N, H/B, W/B, B^2 C).
 
     y[n, r, c, (a B + b) C + i] = x[n, B r + a, B c + b, i]: pixels row by row, the channels of a
@@ -136,14 +136,14 @@ def space_to_channel(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
         ShapeError: It does not divide height and width.
 
     Example:
-        >>> space_to_channel(jnp.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1), 2)
+        >>> space_to_depth(jnp.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1), 2)
         Array([[[[1., 2., 3., 4.]]]], dtype=float32)
     """
     positive("block", block)
     n, height, width, channels = x.shape
     if height % block or width % block:
         raise ShapeError(
-            f"space_to_channel was given {x.shape} and block={block}: expected a height and a "
+            f"space_to_depth was given {x.shape} and block={block}: expected a height and a "
             "width that the block divides"
         )
     blocks = x.reshape(n, height // block, block, width // block, block, channels)
@@ -153,7 +153,7 @@ def space_to_channel(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
 
 @takes("N H W C")
 def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2 W2 C2"]:
-    """Lay the channels of each pixel out as a block of pixels: the inverse of `space_to_channel`.
+    """Lay the channels of each pixel out as a block of pixels: the inverse of `space_to_depth`.
 
     y[n, B r + a, B c + b, i] = x[n, r, c, (a B + b) C / B^2 + i]
 
@@ -187,7 +187,7 @@ def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
     return flat.reshape(n, height * block, width * block, channels // block**2)
 
 
-class Part(nn.Module):
+class ChannelSplit(nn.Module):
     """One of several equal parts of the channels: `split(x, parts)[index]`.
 
     Attributes:
@@ -198,7 +198,7 @@ class Part(nn.Module):
         Ma, Zhang, Zheng, Sun 2018, ShuffleNet V2, section 3 (channel split, in two).
 
     Example:
-        >>> Part(1, parts=2).apply({}, jnp.array([[1.0, 2.0, 3.0, 4.0]]))
+        >>> ChannelSplit(1, parts=2).apply({}, jnp.array([[1.0, 2.0, 3.0, 4.0]]))
         Array([[3., 4.]], dtype=float32)
     """
 
@@ -239,8 +239,8 @@ class ChannelShuffle(nn.Module):
         return channel_shuffle(x, self.groups)
 
 
-class SpaceToChannel(nn.Module):
-    """The module of `space_to_channel`.
+class SpaceToDepth(nn.Module):
+    """The module of `space_to_depth`.
 
     Attributes:
         block: Rows and columns of a block.
@@ -254,8 +254,8 @@ class SpaceToChannel(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
-        """Apply `space_to_channel`."""
-        return space_to_channel(x, self.block)
+        """Apply `space_to_depth`."""
+        return space_to_depth(x, self.block)
 
 
 class ChannelToSpace(nn.Module):

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Bool, Float
 
-from ablax.core.network import Chain, chain
+from ablax.core.network import Sequential, sequential
 from ablax.layers.activation import Absolute, Tanh
 from ablax.layers.convolution import Convolution
 from ablax.layers.dense import Scale
@@ -47,7 +47,7 @@ def convolution_matrix(
 ) -> Float[Array, "H2W2F HWC"]:
     """The matrix M of a convolution: vec(convolution(x, kernel)) = M vec(x).
 
-    vec lays an image out row by row, channels last, as `Vectorize` does. M[(r, c, f), (p, q, i)] =
+    vec lays an image out row by row, channels last, as `Flatten` does. M[(r, c, f), (p, q, i)] =
     kernel[a, b, i, f] where p = S r + D a - P and q = S c + D b - P, and 0 elsewhere: each row is
     one position of the kernel. With stride 1, one channel and one feature it is Toeplitz in one
     dimension (constant along its diagonals), and a Toeplitz arrangement of Toeplitz blocks in two.
@@ -371,7 +371,7 @@ POOL = AveragePool(window=10, stride=5)
 """The pool of the paper's first stage: the mean of 10x10, every fifth row and column."""
 
 
-def filter_bank(features: int, window: int | Pair) -> Chain:
+def filter_bank(features: int, window: int | Pair) -> Sequential:
     """y_j = g_j tanh(sum over i of k_ij * x_i + b_j), where the whole kernel fits.
 
     The convolution does not flip its kernel, which a learned kernel does not mind. The gains start
@@ -390,14 +390,14 @@ def filter_bank(features: int, window: int | Pair) -> Chain:
     References:
         Jarrett et al. 2009, section 2, F_CSG; L0, "Discrete Convolution" ("can add bias").
     """
-    return chain(
+    return sequential(
         convolution=Convolution(features, window, padding="VALID", kernel_init=LECUN_NORMAL),
         tanh=Tanh(),
         gain=Scale(),
     )
 
 
-def jarrett_stage(features: int, window: int | Pair = 9, pool: nn.Module = POOL) -> Chain:
+def jarrett_stage(features: int, window: int | Pair = 9, pool: nn.Module = POOL) -> Sequential:
     """Filters, rectification, local contrast normalization, pooling: F_CSG - R_abs - N - P.
 
     The paper's other stages are edits of this one: `remove` the rectification, the normalization
@@ -424,7 +424,7 @@ def jarrett_stage(features: int, window: int | Pair = 9, pool: nn.Module = POOL)
         >>> jax.eval_shape(jarrett_stage(64).init_with_output, jax.random.key(0), x)[0].shape
         (1, 26, 26, 64)
     """
-    return chain(
+    return sequential(
         filters=filter_bank(features, window),
         rectification=Absolute(),
         normalization=LocalContrastNormalization(),

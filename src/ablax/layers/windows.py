@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Literal, NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from ablax.errors import AblaxError
 
 Pair = tuple[int, int]
 Padding = str | int | Pair | tuple[Pair, Pair]
-Rounding = Literal["floor", "ceil"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -115,17 +114,17 @@ def check_padding(padding: object) -> None:
     )
 
 
-def check_rounding(rounding: object) -> None:
-    """Refuse what is not a rounding.
+def check_ceil_mode(ceil_mode: object) -> None:
+    """Refuse what does not say whether sizes are rounded up.
 
     Args:
-        rounding: "floor" or "ceil".
+        ceil_mode: True or False.
 
     Raises:
         FieldError: It is something else.
     """
-    if rounding not in ("floor", "ceil"):
-        raise FieldError(f'rounding={rounding!r}: expected "floor" or "ceil"')
+    if not isinstance(ceil_mode, bool):
+        raise FieldError(f"ceil_mode={ceil_mode!r}: expected True or False")
 
 
 def explicit_padding(padding: Padding, size: Pair, reach: Pair, stride: Pair) -> tuple[Pair, Pair]:
@@ -170,7 +169,7 @@ def output_size(
     stride: int = 1,
     padding: int | Pair = 0,
     dilation: int = 1,
-    rounding: Rounding = "floor",
+    ceil_mode: bool = False,
     strict: bool = False,
 ) -> int:
     """How many positions a window has along one axis.
@@ -183,8 +182,8 @@ def output_size(
         stride: Step S.
         padding: P on both ends, or (low, high).
         dilation: Distance between taps.
-        rounding: What to do when the division leaves a rest. "floor" drops the rest, as the papers
-            do; "ceil" adds a last window that hangs over the end, as Caffe does, if it starts
+        ceil_mode: What to do when the division leaves a rest. False drops the rest, as the papers
+            do; True adds a last window that hangs over the end, as Caffe does, if it starts
             inside the image or the low padding.
         strict: Refuse a rest instead.
 
@@ -200,7 +199,7 @@ def output_size(
     Example:
         >>> [output_size(7, 3, 1), output_size(7, 3, 2), output_size(7, 3, 1, padding=1)]
         [5, 3, 7]
-        >>> [output_size(7, 3, 3), output_size(7, 3, 3, rounding="ceil")]
+        >>> [output_size(7, 3, 3), output_size(7, 3, 3, ceil_mode=True)]
         [2, 3]
     """
     low, high = padding if isinstance(padding, tuple) else (padding, padding)
@@ -216,7 +215,7 @@ def output_size(
             f"{size} exactly: ({size} - {(window - 1) * dilation + 1} + {low + high}) / {stride} "
             "is no whole number; change the stride or the padding, or drop strict"
         )
-    if rounding == "floor" or free < 0:
+    if not ceil_mode or free < 0:
         return free // stride + 1
     positions = -(-free // stride) + 1
     return positions - 1 if (positions - 1) * stride >= size + low else positions
@@ -229,7 +228,7 @@ def place(
     stride: int | Pair,
     padding: Padding,
     dilation: int | Pair = 1,
-    rounding: Rounding = "floor",
+    ceil_mode: bool = False,
     strict: bool = False,
 ) -> Windows:
     """Put a window on an image.
@@ -241,7 +240,7 @@ def place(
         stride: Step of the window.
         padding: As `check_padding` describes it.
         dilation: Distance between taps.
-        rounding: As in `output_size`; with "ceil" the padding returned reaches the last window.
+        ceil_mode: As in `output_size`; if True, the padding returned reaches the last window.
         strict: Refuse a window that does not fit exactly.
 
     Returns:
@@ -253,7 +252,7 @@ def place(
     """
     windows, strides = pair("window", window), pair("stride", stride)
     dilations = pair("dilation", dilation)
-    check_rounding(rounding)
+    check_ceil_mode(ceil_mode)
     size = shape[1], shape[2]
     reach = tuple((taps - 1) * gap + 1 for taps, gap in zip(windows, dilations, strict=True))
     sides = explicit_padding(padding, size, (reach[0], reach[1]), strides)
@@ -261,7 +260,7 @@ def place(
     for axis in (0, 1):
         low, high = sides[axis]
         step = strides[axis]
-        length = size[axis], windows[axis], step, sides[axis], dilations[axis], rounding
+        length = size[axis], windows[axis], step, sides[axis], dilations[axis], ceil_mode
         positions = output_size(*length)
         if positions < 1:
             raise ShapeError(
@@ -273,7 +272,7 @@ def place(
             output_size(*length, strict=strict)
         except ShapeError as error:
             raise ShapeError(f"{layer} was given {shape}: {error}") from None
-        if rounding == "ceil":
+        if ceil_mode:
             high = max(high, (positions - 1) * step + reach[axis] - size[axis] - low)
         output.append(positions)
         reached.append((low, high))

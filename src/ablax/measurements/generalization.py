@@ -246,13 +246,13 @@ def measure_generalization(subject: Subject) -> list[Row]:
     """A row for training, test and, where there are any, held-out images: `error` and `loss`."""
     splits = {"training": subject.train, "held out": subject.held_out, "test": subject.test}
     return [
-        {"images": name, **judged(subject, split)}
+        {"images": name, **evaluated(subject, split)}
         for name, split in splits.items()
         if split is not None
     ]
 
 
-def judged(subject: Subject, split: Split) -> dict[str, float]:
+def evaluated(subject: Subject, split: Split) -> dict[str, float]:
     """Error in percent and mean cross-entropy in nats of undistorted images."""
     scores = subject.scores(split.images)
     wrong = scores.argmax(axis=1) != split.labels

@@ -193,7 +193,7 @@ def decades_table(study: Study) -> Table:
         if not study.rows(NAME, variant=variant.name):
             continue
         cells = [variant.label]
-        for quantity in ("gradient_at_start", "gradient_at_end", "pull_at_start"):
+        for quantity in ("gradient_at_start", "gradient_at_end", "sensitivity_at_start"):
             found = list(study.values(f"{variant.name}:{quantity}").values())
             spread = f" ± {number(deviation(found))}" if len(found) > 1 else ""
             cells.append(signed(mean(found)) + spread if found else number(math.nan))
@@ -295,10 +295,11 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
         images: How many training images.
 
     Returns:
-        A row an outer layer, `of` "output": `layer`; `place` from 1; `gradient`, the root mean
-        square over the images of |dl/dy|, the norm of the gradient of an image's own loss. A row a
-        kernel, `of` "kernel": `gradient` is |dL/dW| of the mean loss, and `pull` is |W| |dL/dW|,
-        to first order by how much the loss changes when the kernel changes by its own size.
+        One row per outer layer, `of` "output": `layer`; `place` from 1; `gradient`, the root mean
+        square over the images of |dl/dy|, the norm of the gradient of an image's own loss. One row
+        per kernel, `of` "kernel": `gradient` is |dL/dW| of the mean loss, and `sensitivity` is
+        |W| |dL/dW|, to first order by how much the loss changes when the kernel changes by its own
+        size.
 
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
@@ -312,7 +313,13 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
     kernels = kernel_norms(subject.network, weights, slopes)
     places = enumerate(_outer_layers(subject.network), start=1)
     return [output_row(place, layer, outputs[layer]) for place, layer in places] + [
-        {"of": "kernel", "layer": layer, "place": place, "gradient": norm, "pull": norm * size}
+        {
+            "of": "kernel",
+            "layer": layer,
+            "place": place,
+            "gradient": norm,
+            "sensitivity": norm * size,
+        }
         for place, (layer, norm, size) in enumerate(kernels, start=1)
     ]
 
@@ -375,16 +382,16 @@ def decades(rows: tuple[Row, ...], moment: Callable[[list[float]], float] = min)
     return math.log10(first / last)
 
 
-def pull(rows: tuple[Row, ...]) -> float:
-    """log10 of the median `pull` of all kernels at the start: how hard training begins to pull.
+def sensitivity(rows: tuple[Row, ...]) -> float:
+    """log10 of the median `sensitivity` of all kernels before training.
 
     Example:
-        >>> pull(({"of": "kernel", "step": 0, "pull": 100.0}, {"of": "output", "step": 0}))
+        >>> pull(({"of": "kernel", "step": 0, "sensitivity": 100.0}, {"of": "output", "step": 0}))
         2.0
     """
     own = [row for row in rows if row["of"] == "kernel"]
     start = min(row["step"] for row in own)
-    middle = float(np.median([row["pull"] for row in own if row["step"] == start]))
+    middle = float(np.median([row["sensitivity"] for row in own if row["step"] == start]))
     return math.log10(middle) if 0 < middle < math.inf else math.nan
 
 
@@ -411,7 +418,9 @@ def gradient_norms(panels: Panels) -> Measurement:
                 partial(decades, moment=max),
                 "decades",
             ),
-            "pull_at_start": Quantity("|W| |dL/dW| before training, log10", pull, "decades"),
+            "sensitivity_at_start": Quantity(
+                "|W| |dL/dW| before training, log10", sensitivity, "decades"
+            ),
         },
     )
 
@@ -461,7 +470,7 @@ def training_gradients(
     """
     _refuse_inner(network.layers)
     outputs, slopes = gradients(network, variables, images, loss, outer_layers(network))
-    for name, shorter in side_networks(network).items():
+    for name, shorter in auxiliary_networks(network).items():
         head = tuple(shorter.head)
         own = _of_side(variables, name)
         more, pulled = gradients(shorter, own, images, loss, outer_layers(shorter))
@@ -471,7 +480,7 @@ def training_gradients(
     return outputs, slopes
 
 
-def side_networks(network: Network) -> dict[str, Network]:
+def auxiliary_networks(network: Network) -> dict[str, Network]:
     """By the name of each side classifier, the network that ends in it.
 
     Example:
@@ -565,7 +574,7 @@ def measure_auxiliary_losses(subject: Subject, images: int = IMAGES) -> list[Row
     found = _auxiliary_gradients(subject.network, subject.variables, batch, labels, weight)
     outputs, slopes = jax.device_get(found)
     weights = jax.device_get(subject.variables["params"])
-    sides = side_networks(subject.network)
+    sides = auxiliary_networks(subject.network)
     kernels = [
         kernel
         for kernel in kernel_norms(subject.network, weights, slopes)
@@ -575,7 +584,13 @@ def measure_auxiliary_losses(subject: Subject, images: int = IMAGES) -> list[Row
         output_row(place, layer, outputs[layer])
         for place, layer in enumerate(outer_layers(subject.network), start=1)
     ] + [
-        {"of": "kernel", "layer": layer, "place": place, "gradient": norm, "pull": norm * size}
+        {
+            "of": "kernel",
+            "layer": layer,
+            "place": place,
+            "gradient": norm,
+            "sensitivity": norm * size,
+        }
         for place, (layer, norm, size) in enumerate(kernels, start=1)
     ]
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int32
 
 from ablax.core import Network, abstract_variables
 from ablax.core.edits import EditError
-from ablax.core.network import Chain
+from ablax.core.network import Sequential
 from ablax.layers import Residual
 from ablax.layers.loops import fold
 from ablax.measurements.measurement import Measurement, Subject
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # How long XLA works on a network's training step, with and without loops over equal blocks.
 
 COMPILE_TIME = "compile_time"
-BLOCKS = (Residual, Chain)
+BLOCKS = (Residual, Sequential)
 """What is folded: runs of equal neighbors of these classes."""
 
 

@@ -19,7 +19,7 @@ from ablax.report.study_tables import (
     flatness_table,
     main_table,
     published_table,
-    redrawn_table,
+    reinitialized_table,
     summary_csv,
 )
 from ablax.report.tables import Table, as_html, as_markdown, escape_markdown, sentence
@@ -99,8 +99,11 @@ def blocks(study: Study) -> tuple[Block, ...]:
         found += [Heading(_DROPS[bool(study.published)]), shown["drops"]]
         found += [published_table(study)] if study.published else []
     found += [Heading("How the variants learned"), shown["curves"], flatness_table(study)]
-    if any(variant.removed_layers or variant.redrawn for variant in study.variants):
-        found += [Heading("What was removed and what was redrawn"), redrawn_table(study)]
+    if any(variant.removed_layers or variant.reinitialized for variant in study.variants):
+        found += [
+            Heading("What was removed and what was reinitialized"),
+            reinitialized_table(study),
+        ]
     if any(variant.changes for variant in study.variants):
         found += [Heading("What the variants change in the recipe"), changes_table(study)]
     found += [

@@ -187,7 +187,7 @@ class Variant:
         parameters: Trainable numbers, at the size that was trained here.
         macs: Multiply-accumulates of one forward pass for one image, at that size.
         removed_layers: Names of the layers taken out of the baseline.
-        redrawn: Names of the parameters whose shape differs from the baseline's, so that they
+        reinitialized: Names of the parameters whose shape differs from the baseline's, so that they
             start from other weights.
         changes: Fields of the recipe that it changes, in words.
     """
@@ -197,7 +197,7 @@ class Variant:
     parameters: int
     macs: int
     removed_layers: tuple[str, ...] = ()
-    redrawn: tuple[str, ...] = ()
+    reinitialized: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
 
 

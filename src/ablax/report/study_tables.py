@@ -216,15 +216,15 @@ def flatness_words(flat: VariantFlatness) -> str:
     return flat.mean.reason
 
 
-def redrawn_table(study: Study) -> Table:
+def reinitialized_table(study: Study) -> Table:
     """A row a variant: what was taken out, and which parameters start from other weights."""
     rows = tuple(
-        (variant.label, _names(variant.removed_layers), _names(variant.redrawn))
+        (variant.label, _names(variant.removed_layers), _names(variant.reinitialized))
         for variant in study.variants
-        if variant.removed_layers or variant.redrawn
+        if variant.removed_layers or variant.reinitialized
     )
     return Table(
-        title="What was removed and what was redrawn",
+        title="What was removed and what was reinitialized",
         columns=tuple(Column(h, "left") for h in ("Variant", "Removed layers", "Redrawn")),
         rows=rows,
         notes=(

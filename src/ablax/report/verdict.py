@@ -187,7 +187,7 @@ def finding(study: Study, claim: Claim, together: int, held: str = "reproduced")
     return Finding(claim, outcome, measured, f"{claim.text}: {shown} ({detail}).")
 
 
-def judge(
+def assess(
     study: Study, claims: tuple[Claim, ...], by: str, held: str = "reproduced"
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """A finding for each claim, or every reason why none can be judged.
@@ -247,7 +247,7 @@ def verdict(study: Study) -> Verdict:
     them diverged, and their training losses have flattened (`ablax.report.verdict`); when no
     claim can be judged, or the recipe is too small for it, there is no verdict.
     """
-    findings, reasons = judge(study, study.claims, "the source")
+    findings, reasons = assess(study, study.claims, "the source")
     if reasons:
         return Verdict(None, f"No verdict: {'; '.join(reasons)}.", (), reasons)
     outcomes = {found.outcome for found in findings}
@@ -272,7 +272,7 @@ def forecast(study: Study) -> Forecast | None:
     if not expected:
         return None
     predicted = tuple(sentence(claim.text) for claim in expected)
-    findings, reasons = judge(study, expected, "our prediction", "confirmed")
+    findings, reasons = assess(study, expected, "our prediction", "confirmed")
     if len(reasons) > 1 and set(reasons) <= set(verdict(study).reasons):
         return Forecast("Not judged, for the reasons of the verdict.", (), predicted)
     if reasons:
@@ -316,7 +316,7 @@ def answer(study: Study) -> Answer:
         )
     own = claim not in study.claims
     group = study.expectations if own else study.claims
-    findings, reasons = judge(study, group, "our prediction" if own else "the source")
+    findings, reasons = assess(study, group, "our prediction" if own else "the source")
     found = next((one for one in findings if one.claim == claim), None)
     if found is None:
         why = "; ".join(reasons)

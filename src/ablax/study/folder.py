@@ -23,7 +23,7 @@ from ablax.files import compressed
 from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog
 from ablax.report.files import write_atomically
 from ablax.report.study import Curve, Run
-from ablax.training.loop import Judged
+from ablax.training.loop import Evaluation
 from ablax.training.metrics import read_metrics, seconds_by_run
 
 # ------------------------------------------------------------------------------------------
@@ -165,12 +165,12 @@ class ResultsFolder:
         """Mark a run as done. Written last, so that a killed run is never taken for a done one."""
         write_atomically(self._run(variant, seed), json.dumps(summary) + "\n")
 
-    def write_predictions(self, variant: str, seed: int, judged: Judged) -> None:
+    def write_predictions(self, variant: str, seed: int, evaluation: Evaluation) -> None:
         """Class, prediction and loss of every test image, in the data's order, as `.npz`."""
         path = self.path / "predictions" / f"{variant}-seed-{seed}.npz"
         try:
             path.parent.mkdir(exist_ok=True)
-            np.savez_compressed(path, **judged._asdict())
+            np.savez_compressed(path, **evaluation._asdict())
         except OSError as error:
             raise ResultsError(
                 f"{path} cannot be written ({error.strerror or error}): free some space, then give "

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ablax.analysis.cost import macs
 from ablax.config import DataConfig, Recipe, with_fields
-from ablax.core import Network, abstract_variables, count_parameters, paths, redrawn
+from ablax.core import Network, abstract_variables, count_parameters, paths, reinitialized
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs, Pretraining
@@ -36,7 +36,7 @@ from ablax.study.folder import (
 )
 from ablax.study.rebuild import Facts, study_of, write_facts
 from ablax.training.checkpoint import close, open_checkpoints
-from ablax.training.feed import Feed, open_feed, test_images, training_images
+from ablax.training.dataset import Dataset, open_dataset, test_images, training_images
 from ablax.training.loop import (
     DivergedError,
     Moment,
@@ -50,7 +50,7 @@ from ablax.training.loop import (
 )
 from ablax.training.metrics import MetricsLog, write_csv
 from ablax.training.progress import Progress, progress
-from ablax.training.step import State, refuse_misfit, transplant
+from ablax.training.step import State, refuse_misfit, warm_start
 
 # ------------------------------------------------------------------------------------------
 # The bench of an experiment: its data, networks and trainers, and all that its runs give.
@@ -62,7 +62,7 @@ TEST_SAMPLE = 10_000
 
 
 @dataclass(frozen=True)
-class Order:
+class Plan:
     """What to run.
 
     Attributes:
@@ -84,63 +84,66 @@ class Order:
     only: tuple[str, ...] = ()
 
 
-class Bench:
+class Runner:
     """The data, the networks and their compiled trainers: all that the runs share.
 
     Raises:
         AblaxError: The data are missing, or a network does not fit them or its recipe.
     """
 
-    def __init__(self, order: Order, console: Console) -> None:
-        self.order = order
+    def __init__(self, plan: Plan, console: Console) -> None:
+        self.plan = plan
         self.console = console
         self.mesh = data_mesh()
-        self._feeds: dict[tuple[DataConfig, int], Feed] = {}
+        self._datasets: dict[tuple[DataConfig, int], Dataset] = {}
         self._samples: dict[int, tuple[Split, Split]] = {}
         self.networks: dict[str, Network] = {}
         self.trainers: dict[str, Trainer] = {}
         self.pretrainers: dict[str, Trainer] = {}
-        experiment = order.experiment
-        for name in experiment.chosen(order.recipe_name, order.only):
-            recipe = experiment.recipe_of(name, order.recipe)
-            feed = self._feed(recipe)
-            self.networks[name] = experiment.network_of(name, _inputs(feed, recipe.width))
-            self.trainers[name] = Trainer(self.networks[name], recipe, feed, self.mesh)
+        experiment = plan.experiment
+        for name in experiment.chosen(plan.recipe_name, plan.only):
+            recipe = experiment.recipe_of(name, plan.recipe)
+            dataset = self._dataset(recipe)
+            self.networks[name] = experiment.network_of(name, _inputs(dataset, recipe.width))
+            self.trainers[name] = Trainer(self.networks[name], recipe, dataset, self.mesh)
             pretraining = experiment.pretraining_of(name)
             if pretraining is not None:
                 self.pretrainers[name] = self._pretrainer(name, recipe, pretraining)
-        self.log = MeasurementLog(order.folder.path, experiment.measurements)
+        self.log = MeasurementLog(plan.folder.path, experiment.measurements)
         self.full_size = full_size_parameters(experiment)
 
     def _pretrainer(self, name: str, recipe: Recipe, pretraining: Pretraining) -> Trainer:
         """What trains a variant's first weights, which must fit the variant's network."""
         recipe = with_fields(recipe, pretraining.fields)
-        feed = self._feed(recipe)
-        network = self.order.experiment.network_of(name, _inputs(feed, recipe.width))
+        dataset = self._dataset(recipe)
+        network = self.plan.experiment.network_of(name, _inputs(dataset, recipe.width))
         here, there = (
             abstract_variables(net, given.image_shape)["params"]
-            for net, given in ((self.networks[name], self.trainers[name].feed), (network, feed))
+            for net, given in (
+                (self.networks[name], self.trainers[name].dataset),
+                (network, dataset),
+            )
         )
         refuse_misfit(here, there, pretraining.fresh)
-        return Trainer(network, recipe, feed, self.mesh)
+        return Trainer(network, recipe, dataset, self.mesh)
 
-    def _feed(self, recipe: Recipe) -> Feed:
+    def _dataset(self, recipe: Recipe) -> Dataset:
         """The data of a recipe; variants that ask for the same ones share them."""
         asked = (recipe.data, recipe.train.batch)
-        if asked not in self._feeds:
-            self._feeds[asked] = open_feed(recipe, self.mesh, self.console)
-        return self._feeds[asked]
+        if asked not in self._datasets:
+            self._datasets[asked] = open_dataset(recipe, self.mesh, self.console)
+        return self._datasets[asked]
 
     @property
-    def feed(self) -> Feed:
+    def dataset(self) -> Dataset:
         """The baseline's data."""
-        return self.trainers[self.order.experiment.baseline].feed
+        return self.trainers[self.plan.experiment.baseline].dataset
 
     @cached_property
     def fingerprints(self) -> dict[str, Identity]:
         """What each network is, and what its recipe changes, to know it again."""
         return {
-            name: identity(network, self.trainers[name].feed.image_shape, self._changes(name))
+            name: identity(network, self.trainers[name].dataset.image_shape, self._changes(name))
             for name, network in self.networks.items()
         }
 
@@ -155,9 +158,9 @@ class Bench:
         return tuple(self._variant(name) for name in self.networks)
 
     def _variant(self, name: str) -> Variant:
-        experiment = self.order.experiment
+        experiment = self.plan.experiment
         network, baseline = self.networks[name], self.networks[experiment.baseline]
-        shape = self.trainers[name].feed.image_shape
+        shape = self.trainers[name].dataset.image_shape
         edited = experiment.is_edit(name)
         left = set(paths(network))
         gone = [path for path in paths(baseline) if path not in left and "/" not in path]
@@ -167,14 +170,14 @@ class Bench:
             parameters=count_parameters(network, shape),
             macs=network_macs(network, shape),
             removed_layers=tuple(gone) if edited else (),
-            redrawn=redrawn(baseline, network, shape) if edited else (),
+            reinitialized=reinitialized(baseline, network, shape) if edited else (),
             changes=self._changes(name),
         )
 
     def _changes(self, name: str) -> tuple[str, ...]:
         """What a variant changes in its training, in words."""
         recipe = self.trainers[name].recipe
-        changed = changes(recipe, self.order.recipe)
+        changed = changes(recipe, self.plan.recipe)
         if name in self.pretrainers:
             other = ", ".join(changes(self.pretrainers[name].recipe, recipe))
             changed += (f"first weights from a training with {other}",)
@@ -196,7 +199,7 @@ class Bench:
         """Takes the experiment's measurements of one run."""
 
         def observe(moment: Moment, step: int, state: State) -> None:
-            for measurement in self.order.experiment.measurements:
+            for measurement in self.plan.experiment.measurements:
                 if measurement.wanted(name, seed, moment):
                     self.log.take(measurement, self._subject(name, seed, step, state))
 
@@ -204,35 +207,35 @@ class Bench:
 
     def _subject(self, name: str, seed: int, step: int, state: State) -> Subject:
         trainer = self.trainers[name]
-        feed = trainer.feed
-        if id(feed) not in self._samples:
-            train = Split(*training_images(feed, TRAINING_SAMPLE))
-            self._samples[id(feed)] = (train, Split(*test_images(feed, TEST_SAMPLE)))
-        train, test = self._samples[id(feed)]
+        dataset = trainer.dataset
+        if id(dataset) not in self._samples:
+            train = Split(*training_images(dataset, TRAINING_SAMPLE))
+            self._samples[id(dataset)] = (train, Split(*test_images(dataset, TEST_SAMPLE)))
+        train, test = self._samples[id(dataset)]
         return Subject(
             variant=name,
             seed=seed,
             step=step,
-            epoch=step / feed.steps_per_epoch,
+            epoch=step / dataset.steps_per_epoch,
             network=self.networks[name],
             variables={"params": state.params, "batch_stats": state.batch_stats},
             recipe=trainer.recipe,
             train=train,
             test=test,
-            classes=feed.classes,
-            mean=feed.mean,
-            std=feed.std,
-            held_out=feed.held_out,
+            classes=dataset.classes,
+            mean=dataset.mean,
+            std=dataset.std,
+            held_out=dataset.held_out,
         )
 
     def runs(self) -> tuple[Run, ...]:
         """Every run that is done, from the files of the folder."""
-        order = self.order
-        return finished_runs(order.folder, self.networks, order.recipe.seeds, self.log)
+        plan = self.plan
+        return finished_runs(plan.folder, self.networks, plan.recipe.seeds, self.log)
 
     def write_tables(self, runs: tuple[Run, ...]) -> None:
         """Write what is known so far: a row for each of the runs, the curves, the measurements."""
-        folder = self.order.folder.path
+        folder = self.plan.folder.path
         write_results(folder / "results.csv", self.variants, runs)
         write_csv(folder, by=RUN_COLUMNS)
         self.log.write_csv()
@@ -242,28 +245,28 @@ class Bench:
         """What the report says of the data and the networks."""
         return Facts(
             variants=self.variants,
-            command=self.order.command,
-            data_note=self.feed.note,
-            classes=self.feed.classes,
+            command=self.plan.command,
+            data_note=self.dataset.note,
+            classes=self.dataset.classes,
             full_size_parameters=self.full_size,
         )
 
     def study(self) -> Study:
         """What was measured, beside what was published."""
-        order = self.order
+        plan = self.plan
         return study_of(
-            order.name, order.experiment, order.recipe_name, order.recipe, self.facts, order.folder
+            plan.name, plan.experiment, plan.recipe_name, plan.recipe, self.facts, plan.folder
         )
 
 
-def _inputs(feed: Feed, width: float) -> Inputs:
-    height, wide, channels = feed.image_shape
+def _inputs(dataset: Dataset, width: float) -> Inputs:
+    height, wide, channels = dataset.image_shape
     if height != wide:
         raise AblaxError(
             f"the images have {height} x {wide} pixels, and square ones are expected: resize them "
             f"with --data.image-size {min(height, wide)}"
         )
-    return Inputs(height, channels, feed.classes, width)
+    return Inputs(height, channels, dataset.classes, width)
 
 
 def network_macs(network: Network, image_shape: tuple[int, int, int]) -> int:
@@ -294,7 +297,7 @@ def full_size_parameters(experiment: Experiment) -> dict[str, int]:
 
 
 def pretrained(
-    bench: Bench,
+    runner: Runner,
     name: str,
     seed: int,
     state: State,
@@ -308,7 +311,7 @@ def pretrained(
     go to `pretraining/metrics.jsonl`.
 
     Args:
-        bench: Its trainers.
+        runner: Its trainers.
         name: The variant.
         seed: Of both trainings.
         state: As drawn.
@@ -321,16 +324,16 @@ def pretrained(
         DivergedError: A loss of the pretraining is not finite.
         CheckpointError: As `fit`.
     """
-    pretraining = bench.order.experiment.pretraining_of(name)
+    pretraining = runner.plan.experiment.pretraining_of(name)
     if pretraining is None:
         return state
-    folder = bench.order.folder
+    folder = runner.plan.folder
     own = folder.checkpoints(name, seed)
     checkpoints = open_checkpoints(own.with_name(f"{own.name}-pretraining"))
     try:
         with MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log:
             fitted = fit(
-                bench.pretrainers[name],
+                runner.pretrainers[name],
                 seed,
                 checkpoints,
                 stop,
@@ -340,20 +343,20 @@ def pretrained(
             )
     finally:
         close(checkpoints)
-    return transplant(state, fitted.state, pretraining.fresh)
+    return warm_start(state, fitted.state, pretraining.fresh)
 
 
 # ------------------------------------------------------------------------------------------
 # Run an experiment: every variant from every seed, then the report. Goes on where it stopped.
 
 
-def run_experiment(order: Order, console: Console) -> Study:
+def run_experiment(plan: Plan, console: Console) -> Study:
     """Train every variant from every seed and write the report.
 
     Seeds are the outer loop, so that an interrupted experiment has whole pairs to compare.
 
     Args:
-        order: What to run.
+        plan: What to run.
         console: Where progress and the table are shown.
 
     Returns:
@@ -363,17 +366,17 @@ def run_experiment(order: Order, console: Console) -> Study:
         AblaxError: Bad input, before anything is compiled.
         StoppedError: Ctrl-C or SIGTERM; the state is saved.
     """
-    bench = Bench(order, console)
-    with order.folder.claim(order.name, order.recipe_name, order.recipe, bench.fingerprints):
-        console.print(_headline(bench), highlight=False, soft_wrap=True, markup=False)
-        seeds = range(order.recipe.seeds)
-        work = sum(_whole_work(bench, name) for name in bench.networks) * len(seeds)
+    runner = Runner(plan, console)
+    with plan.folder.claim(plan.name, plan.recipe_name, plan.recipe, runner.fingerprints):
+        console.print(_headline(runner), highlight=False, soft_wrap=True, markup=False)
+        seeds = range(plan.recipe.seeds)
+        work = sum(_whole_work(runner, name) for name in runner.networks) * len(seeds)
         with graceful_stop() as stop, progress(work, console=console) as shown:
             for seed in seeds:
-                for name in bench.networks:
-                    _run(bench, name, seed, stop, shown)
-        study = bench.study()
-        page = _write(bench, study)
+                for name in runner.networks:
+                    _run(runner, name, seed, stop, shown)
+        study = runner.study()
+        page = _write(runner, study)
     console.print(terminal_table(study))
     console.print(answer(study).sentence, markup=False, soft_wrap=True)
     console.print(verdict(study).sentence, markup=False, soft_wrap=True)
@@ -385,13 +388,13 @@ def run_experiment(order: Order, console: Console) -> Study:
     return study
 
 
-def _headline(bench: Bench) -> str:
-    order, epochs = bench.order, bench.order.recipe.train.epochs
+def _headline(runner: Runner) -> str:
+    plan, epochs = runner.plan, runner.plan.recipe.train.epochs
     return (
-        f"{order.experiment.title}, recipe {order.recipe_name}: "
-        f"{_count(len(bench.networks), 'variant')} x {_count(order.recipe.seeds, 'seed')} x "
-        f"{_count(epochs, 'epoch')} on {bench.environment['device']}\n"
-        f"{bench.feed.note}\nresults: {order.folder.path}"
+        f"{plan.experiment.title}, recipe {plan.recipe_name}: "
+        f"{_count(len(runner.networks), 'variant')} x {_count(plan.recipe.seeds, 'seed')} x "
+        f"{_count(epochs, 'epoch')} on {runner.environment['device']}\n"
+        f"{runner.dataset.note}\nresults: {plan.folder.path}"
     )
 
 
@@ -399,21 +402,21 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
-def _whole_work(bench: Bench, name: str) -> float:
-    return bench.work(name) + bench.pretraining_work(name)
+def _whole_work(runner: Runner, name: str) -> float:
+    return runner.work(name) + runner.pretraining_work(name)
 
 
-def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:
+def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:
     """One variant from one seed, unless it is done already."""
-    folder, trainer = bench.order.folder, bench.trainers[name]
-    work, before = _whole_work(bench, name), bench.pretraining_work(name)
-    a_step = bench.work(name) / trainer.total_steps
+    folder, trainer = runner.plan.folder, runner.trainers[name]
+    work, before = _whole_work(runner, name), runner.pretraining_work(name)
+    a_step = runner.work(name) / trainer.total_steps
     if folder.finished(name, seed) is not None:
         shown.skip(work)
         return
     if stop.requested:
         raise StoppedError(f"stopped by {stop.requested}: the same command goes on from here")
-    shown.start_run(f"{bench.order.experiment.label(name)} · seed {seed}", work)
+    shown.start_run(f"{runner.plan.experiment.label(name)} · seed {seed}", work)
 
     def tick(chunk: Tick, a_step: float = a_step) -> None:
         shown.advance(
@@ -424,11 +427,11 @@ def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress)
         )
 
     def begin(state: State) -> State:
-        if name not in bench.pretrainers:
+        if name not in runner.pretrainers:
             return state
-        a_step = before / bench.pretrainers[name].total_steps
+        a_step = before / runner.pretrainers[name].total_steps
         return pretrained(
-            bench,
+            runner,
             name,
             seed,
             state,
@@ -449,26 +452,26 @@ def _run(bench: Bench, name: str, seed: int, stop: StopRequest, shown: Progress)
                 log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
                 on_resume=lambda step: shown.skip(before + step * a_step),
                 on_tick=tick,
-                observe=bench.observer(name, seed),
+                observe=runner.observer(name, seed),
                 begin=begin,
             )
-        folder.write_predictions(name, seed, fitted.judged)
-        summary = {"status": "finished", "test_error": fitted.judged.error}
+        folder.write_predictions(name, seed, fitted.evaluation)
+        summary = {"status": "finished", "test_error": fitted.evaluation.error}
     except DivergedError as error:
-        bench.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True, markup=False)
+        runner.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True, markup=False)
         summary = {"status": "diverged", "test_error": None}
     finally:
         close(checkpoints)
-    folder.finish(name, seed, {**summary, "environment": bench.environment})
-    write_results(folder.path / "results.csv", bench.variants, bench.runs())
+    folder.finish(name, seed, {**summary, "environment": runner.environment})
+    write_results(folder.path / "results.csv", runner.variants, runner.runs())
     shown.end_run(summary["test_error"])
 
 
-def _write(bench: Bench, study: Study) -> Path:
+def _write(runner: Runner, study: Study) -> Path:
     """Write what the folder is for, from what is finished; gives the path of the page."""
-    folder = bench.order.folder.path
-    bench.write_tables(study.runs)
+    folder = runner.plan.folder.path
+    runner.write_tables(study.runs)
     text = json.dumps(dict(study.environment), indent=2) + "\n"
     write_atomically(folder / "environment.json", text)
-    write_facts(folder, bench.facts)
+    write_facts(folder, runner.facts)
     return write_report(study, folder)

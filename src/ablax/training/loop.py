@@ -27,7 +27,7 @@ from ablax.errors import AblaxError
 from ablax.files import default_root
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
-from ablax.training.feed import Feed
+from ablax.training.dataset import Dataset
 from ablax.training.optimizer import check_rate_factors, optimizer, schedule
 from ablax.training.step import State, StepFigures, Task, evaluation_step, initial_state
 
@@ -48,7 +48,7 @@ def data_mesh(devices: list[jax.Device] | None = None) -> Mesh:
     )
 
 
-class Judged(NamedTuple):
+class Evaluation(NamedTuple):
     """Every test image once, in the data's order: its class, the predicted class, the loss."""
 
     labels: Int32[np.ndarray, " N"]
@@ -67,7 +67,7 @@ class Trainer:
     Args:
         network: What is trained.
         recipe: How, and for how long.
-        feed: Where its batches come from.
+        dataset: Where its batches come from.
         mesh: The devices.
 
     Raises:
@@ -77,32 +77,34 @@ class Trainer:
             parameter.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, feed: Feed, mesh: Mesh) -> None:
-        check(network, feed.image_shape, feed.classes)
+    def __init__(self, network: Network, recipe: Recipe, dataset: Dataset, mesh: Mesh) -> None:
+        check(network, dataset.image_shape, dataset.classes)
         if recipe.optimizer.rate_factors:
-            check_rate_factors(recipe.optimizer, parameter_shapes(network, feed.image_shape))
+            check_rate_factors(recipe.optimizer, parameter_shapes(network, dataset.image_shape))
         train = recipe.train
         self.recipe = recipe
-        self.feed = feed
+        self.dataset = dataset
         self._replicated = NamedSharding(mesh, P())
         self.task = Task(
             network,
-            optimizer(recipe.optimizer, train.epochs, feed.steps_per_epoch),
+            optimizer(recipe.optimizer, train.epochs, dataset.steps_per_epoch),
             recipe.augment,
-            feed.mean,
-            feed.std,
+            dataset.mean,
+            dataset.std,
             train.precision,
             train.label_smoothing,
             train.auxiliary_weight,
         )
-        self._schedule = schedule(recipe.optimizer, train.epochs, feed.steps_per_epoch)
-        self.total_steps = train.epochs * feed.steps_per_epoch
+        self._schedule = schedule(recipe.optimizer, train.epochs, dataset.steps_per_epoch)
+        self.total_steps = train.epochs * dataset.steps_per_epoch
         self.compile_seconds = 0.0
         self._programs: dict[Any, Any] = {}
 
     def initial_state(self, seed: int) -> State:
         """The state before the first step, on every device."""
-        state = initial_state(self.task.network, self.task.optimizer, seed, self.feed.image_shape)
+        state = initial_state(
+            self.task.network, self.task.optimizer, seed, self.dataset.image_shape
+        )
         return jax.device_put(state, self._replicated)
 
     def chunk_end(self, step: int) -> int:
@@ -111,8 +113,8 @@ class Trainer:
         An epoch of S steps is cut in the fewest portions of at most `chunk` steps, whose lengths
         differ by one at most, so that no more than two programs are compiled.
         """
-        per_epoch = self.feed.steps_per_epoch
-        longest = self.recipe.train.chunk or self.feed.longest_chunk or _longest_chunk(per_epoch)
+        per_epoch = self.dataset.steps_per_epoch
+        longest = self.recipe.train.chunk or self.dataset.longest_chunk or _longest_chunk(per_epoch)
         portions = -(-per_epoch // longest)
         epoch, within = divmod(step, per_epoch)
         ends = (per_epoch * (i + 1) // portions for i in range(portions))
@@ -124,10 +126,10 @@ class Trainer:
         Returns:
             The state after them, and loss and correct images of every step, on the host.
         """
-        arguments = self.feed.arguments(seed, step, length)
+        arguments = self.dataset.arguments(seed, step, length)
         program = self._compile(
             length,
-            self.feed.program(self.task, length),
+            self.dataset.program(self.task, length),
             state,
             *arguments,
             donate_argnums=0,
@@ -141,21 +143,21 @@ class Trainer:
         program = self._compile("finite", _all_finite, state)
         return bool(program(state))
 
-    def judge(self, state: State) -> Judged:
+    def evaluate(self, state: State) -> Evaluation:
         """Predictions and losses of every test image, each counted once, in the data's order."""
         parts = []
-        for images, labels, count in self.feed.test_batches():
+        for images, labels, count in self.dataset.test_batches():
             arguments = (state, images, labels)
             program = self._compile(
                 "judge", self._evaluation, *arguments, out_shardings=self._replicated
             )
             parts.append((program(*arguments), count))
         counted = [[whole[:count] for whole in part] for part, count in jax.device_get(parts)]
-        return Judged(*(np.concatenate(part) for part in zip(*counted, strict=True)))
+        return Evaluation(*(np.concatenate(part) for part in zip(*counted, strict=True)))
 
     def _evaluation(self, state: State, images: Any, labels: Any) -> tuple[Any, Any, Any]:
-        judgment = evaluation_step(self.task, state, images, labels)
-        return labels, judgment.predictions, judgment.losses
+        evaluation = evaluation_step(self.task, state, images, labels)
+        return labels, evaluation.predictions, evaluation.losses
 
     def rate(self, step: int) -> float:
         """The learning rate of one step."""
@@ -294,11 +296,11 @@ class Fitted:
 
     Attributes:
         state: After the last step.
-        judged: Of every test image, after the last epoch.
+        evaluation: Of every test image, after the last epoch.
     """
 
     state: State
-    judged: Judged
+    evaluation: Evaluation
 
 
 def fit(
@@ -339,7 +341,7 @@ def fit(
         CheckpointError: A checkpoint cannot be written, or none that is there can be read.
     """
     state = trainer.initial_state(seed)
-    step, judged, loss = 0, None, float("nan")
+    step, evaluation, loss = 0, None, float("nan")
     restored = checkpoint.restore(checkpoints, state)
     if restored is not None:
         state, step, _ = restored
@@ -349,7 +351,7 @@ def fit(
         if observe is not None:
             observe("start", 0, state)
     saved = time.monotonic()
-    train, per_epoch = trainer.recipe.train, trainer.feed.steps_per_epoch
+    train, per_epoch = trainer.recipe.train, trainer.dataset.steps_per_epoch
     with BackgroundSave(checkpoints) as saver:
         while step < trainer.total_steps:
             started, compiling = time.perf_counter(), trainer.compile_seconds
@@ -359,7 +361,7 @@ def fit(
             step, loss = step + length, float(np.mean(figures.loss, dtype=np.float64))
             if not trainer.is_finite(state):
                 raise _diverged("a parameter", step, [loss], trainer)
-            judged = trainer.judge(state) if _evaluates(step, trainer) else None
+            evaluation = trainer.evaluate(state) if _evaluates(step, trainer) else None
             values = {
                 "epoch": step / per_epoch,
                 "steps": length,
@@ -367,14 +369,14 @@ def fit(
                 "train_error": 100 - 100 * float(np.sum(figures.correct)) / (length * train.batch),
                 "rate": trainer.rate(step - 1),
             }
-            if judged is not None:
-                values["test_error"] = judged.error
-                values["test_loss"] = float(np.mean(judged.losses, dtype=np.float64))
+            if evaluation is not None:
+                values["test_error"] = evaluation.error
+                values["test_loss"] = float(np.mean(evaluation.losses, dtype=np.float64))
             compile_seconds = trainer.compile_seconds - compiling
             seconds = time.perf_counter() - started - compile_seconds
             log(step, values | {"seconds": seconds, "compile_seconds": compile_seconds})
             on_tick(Tick(length, length * train.batch, loss, values.get("test_error")))
-            if observe is not None and judged is not None and step < trainer.total_steps:
+            if observe is not None and evaluation is not None and step < trainer.total_steps:
                 observe("training", step, state)
             due = time.monotonic() - saved >= train.checkpoint_seconds
             if due or stop.requested or step == trainer.total_steps:
@@ -388,11 +390,11 @@ def fit(
                 )
         if observe is not None:
             observe("end", step, state)
-    return Fitted(state, judged if judged is not None else trainer.judge(state))
+    return Fitted(state, evaluation if evaluation is not None else trainer.evaluate(state))
 
 
 def _evaluates(step: int, trainer: Trainer) -> bool:
-    epoch, within = divmod(step, trainer.feed.steps_per_epoch)
+    epoch, within = divmod(step, trainer.dataset.steps_per_epoch)
     train = trainer.recipe.train
     return within == 0 and (epoch % train.evaluate_every == 0 or epoch == train.epochs)
 

@@ -102,7 +102,7 @@ class StepFigures(NamedTuple):
     correct: Int[Array, ""]
 
 
-class Judgment(NamedTuple):
+class BatchEvaluation(NamedTuple):
     """What an evaluation step tells of each image: the class of the highest score, and the loss."""
 
     predictions: Int[Array, " N"]
@@ -178,14 +178,14 @@ def train_step(
 
 def evaluation_step(
     task: Task, state: State, images: UInt8[Array, "N H W C"], labels: Int[Array, " N"]
-) -> Judgment:
+) -> BatchEvaluation:
     """Predictions and losses of a batch: no augmentation, no dropout, running statistics."""
     scores = task.network.apply(
         {"params": _compute(task, state.params), "batch_stats": state.batch_stats},
         _normalize(task, images.astype(jnp.float32) / 255),
     ).astype(jnp.float32)
     predictions = scores.argmax(axis=1).astype(jnp.int32)
-    return Judgment(predictions, _cross_entropy(scores, labels, 0.0))
+    return BatchEvaluation(predictions, _cross_entropy(scores, labels, 0.0))
 
 
 def _normalize(task: Task, pixels: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
@@ -209,7 +209,7 @@ def _cross_entropy(
 # First weights from another training: what fits is taken over, the rest stays as drawn.
 
 
-def transplant(state: State, trained: State, fresh: tuple[str, ...] = ()) -> State:
+def warm_start(state: State, trained: State, fresh: tuple[str, ...] = ()) -> State:
     """A state before its first step, with the weights and statistics of another training.
 
     The optimizer starts anew: the momentum of another task says nothing about this one.
@@ -242,10 +242,10 @@ def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
     Args:
         here: Parameters, or their shapes.
         there: Those of the other training.
-        fresh: See `transplant`.
+        fresh: See `warm_start`.
 
     Raises:
-        AblaxError: As `transplant`.
+        AblaxError: As `warm_start`.
     """
     ours, theirs = (
         {name: leaf.shape for name, leaf in leaves_by_path(tree).items()} for tree in (here, there)

@@ -19,14 +19,14 @@ from ablax.core import (
     leaves_by_path,
 )
 from ablax.errors import WeightsError
-from ablax.layers import Dense, Vectorize
+from ablax.layers import Dense, Flatten
 
 # ------------------------------------------------------------------------------------------
 # PyTorch's tensors as our variables: names, axes, and the order in which a vector is read.
 #
 # PyTorch keeps a convolution as (features, channels, height, width) and a dense layer as (outputs,
 # inputs); ours are (height, width, channels, features) and (inputs, outputs). A dense layer behind
-# `Vectorize` also reads another order: PyTorch lays maps out channel by channel, we pixel by
+# `Flatten` also reads another order: PyTorch lays maps out channel by channel, we pixel by
 # pixel.
 
 ModuleName = Callable[[str], str]
@@ -100,7 +100,7 @@ def from_torch(
 
     Args:
         network: Of the zoo.
-        image_shape: (H, W, C): the maps in front of a `Vectorize` depend on it.
+        image_shape: (H, W, C): the maps in front of a `Flatten` depend on it.
         tensors: PyTorch's `state_dict` as numpy arrays. A dense layer may be kept as a 1x1
             convolution there.
         module_name: The family's names.
@@ -161,7 +161,7 @@ def _ours(
 
 
 def _vectorized(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:
-    """The maps (H, W, C) that a dense layer behind a `Vectorize` reads, by the layer's path."""
+    """The maps (H, W, C) that a dense layer behind a `Flatten` reads, by the layer's path."""
     shapes = layer_shapes(network, image_shape)
     found: dict[str, tuple[int, ...]] = {}
     maps: tuple[int, ...] = image_shape
@@ -171,7 +171,7 @@ def _vectorized(network: Network, image_shape: ImageShape) -> dict[str, tuple[in
         nonlocal maps, waiting
         for name, layer in layers.items():
             path = prefix + name
-            if isinstance(layer, Vectorize):
+            if isinstance(layer, Flatten):
                 waiting = maps
             elif isinstance(layer, Dense) and waiting is not None:
                 found[path] = waiting

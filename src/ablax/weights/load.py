@@ -14,8 +14,8 @@ from ablax.files import write_atomic
 from ablax.training import checkpoint
 from ablax.weights.conversion import fold_biases, from_torch, leaf_paths, tensor_shapes
 from ablax.weights.files import read_weights
-from ablax.weights.origins import Origin, Tensors, find_origin, origins_of
 from ablax.weights.preprocessing import Preprocessing, class_names, from_json
+from ablax.weights.sources import Tensors, WeightSource, find_source, sources_of
 from ablax.zoo import find
 
 # ------------------------------------------------------------------------------------------
@@ -28,9 +28,9 @@ class Foreign:
 
     Attributes:
         name: Of the network in the zoo.
-        network: It, changed where the origin computes something else.
+        network: It, changed where the source computes something else.
         variables: Its parameters and statistics.
-        origin: Whose weights they are.
+        source: Whose weights they are.
         preprocessing: What the images need.
         classes: The name of each class.
         left_out: Names of tensors that are not needed.
@@ -39,7 +39,7 @@ class Foreign:
     name: str
     network: Network
     variables: dict[str, Any]
-    origin: Origin
+    source: WeightSource
     preprocessing: Preprocessing
     classes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
@@ -66,77 +66,79 @@ def load_foreign(name: str, path: Path, library: str | None = None) -> Foreign:
     """
     find(name)
     form, tensors = read_weights(path)
-    origin = choose_origin(name, form, tensors, library)
-    foreign = take_over(name, tensors, origin)
-    for known in origin.files:
+    source = choose_source(name, form, tensors, library)
+    foreign = import_tensors(name, tensors, source)
+    for known in source.files:
         if known.name == path.name and known.resize is not None:
             resized = dataclasses.replace(foreign.preprocessing, resize=known.resize)
             return dataclasses.replace(foreign, preprocessing=resized)
     return foreign
 
 
-def take_over(name: str, tensors: Tensors, origin: Origin) -> Foreign:
+def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Foreign:
     """The network with these tensors as its weights.
 
     Args:
         name: Of the network in the zoo.
         tensors: By the names they have in the file, in PyTorch's order of axes.
-        origin: Whose they are.
+        source: Whose they are.
 
     Raises:
         WeightsError: They do not fit the network.
     """
-    tensors = origin.prepare(tensors) if origin.prepare else tensors
+    tensors = source.prepare(tensors) if source.prepare else tensors
     left_out = tuple(
-        each for each in tensors if origin.left_out and each.startswith(origin.left_out)
+        each for each in tensors if source.left_out and each.startswith(source.left_out)
     )
     kept = {each: array for each, array in tensors.items() if each not in left_out}
-    network = _network(name, kept, origin)
-    shape = origin.preprocessing.image_shape
-    if origin.form in ("caffe", "keras"):
-        kept = fold_biases(kept, leaf_paths(network, shape), origin.names)
-    variables = from_torch(network, shape, kept, origin.names)
+    network = _network(name, kept, source)
+    shape = source.preprocessing.image_shape
+    if source.form in ("caffe", "keras"):
+        kept = fold_biases(kept, leaf_paths(network, shape), source.names)
+    variables = from_torch(network, shape, kept, source.names)
     count = _last_shape(network, shape)[1][-1]
-    names = class_names(origin.classes, count)
-    return Foreign(name, network, variables, origin, origin.preprocessing, names, left_out)
+    names = class_names(source.classes, count)
+    return Foreign(name, network, variables, source, source.preprocessing, names, left_out)
 
 
-def choose_origin(name: str, form: str, tensors: Tensors, library: str | None = None) -> Origin:
-    """Whose tensors these are: of the origins of that form, the one whose names fit best.
+def choose_source(
+    name: str, form: str, tensors: Tensors, library: str | None = None
+) -> WeightSource:
+    """Whose tensors these are: of the sources of that form, the one whose names fit best.
 
     Raises:
         WeightsError: The network takes no weights of that form, or none of the library.
     """
-    candidates = [each for each in origins_of(name) if each.form == form]
+    candidates = [each for each in sources_of(name) if each.form == form]
     if library is not None:
-        candidates = [find_origin(name, library)]
+        candidates = [find_source(name, library)]
     if not candidates:
-        takes = ", ".join(each.title for each in origins_of(name)) or "nobody's"
+        takes = ", ".join(each.title for each in sources_of(name)) or "nobody's"
         raise WeightsError(f"{name} takes no weights of {form}'s form; it takes {takes}")
-    return max(candidates, key=lambda origin: _fit(name, origin, tensors))
+    return max(candidates, key=lambda source: _fit(name, source, tensors))
 
 
-def _fit(name: str, origin: Origin, tensors: Tensors) -> int:
+def _fit(name: str, source: WeightSource, tensors: Tensors) -> int:
     """How many of the names the network asks for are there."""
-    shape = origin.preprocessing.image_shape
-    wanted = tensor_shapes(find(name).build(), shape, origin.names)
+    shape = source.preprocessing.image_shape
+    wanted = tensor_shapes(find(name).build(), shape, source.names)
     # Some names are put right only in `prepare`, which refuses tensors of another network.
     try:
-        there = origin.prepare(tensors) if origin.prepare else tensors
+        there = source.prepare(tensors) if source.prepare else tensors
     except WeightsError:
         return 0
     return len(set(wanted) & set(there))
 
 
-def _network(name: str, tensors: Tensors, origin: Origin) -> Network:
+def _network(name: str, tensors: Tensors, source: WeightSource) -> Network:
     """The network with as many classes as the tensors have scores."""
-    build, shape = find(name).build, origin.preprocessing.image_shape
+    build, shape = find(name).build, source.preprocessing.image_shape
     network = build()
     path, ours = _last_shape(network, shape)
-    theirs = tensors.get(f"{origin.names(path.rpartition('/')[0])}.weight")
+    theirs = tensors.get(f"{source.names(path.rpartition('/')[0])}.weight")
     if theirs is not None and theirs.ndim in (2, 4) and theirs.shape[0] != ours[-1]:
         network = build(classes=int(theirs.shape[0]))
-    return origin.change(network) if origin.change else network
+    return source.change(network) if source.change else network
 
 
 def _last_shape(network: Network, shape: ImageShape) -> tuple[str, tuple[int, ...]]:
@@ -178,8 +180,8 @@ def write_weights(folder: Path, foreign: Foreign, file: Path) -> None:
         raise WeightsError(f"{folder} holds something else: give another folder with --out")
     about = {
         "network": foreign.name,
-        "library": foreign.origin.library,
-        "model": foreign.origin.model,
+        "library": foreign.source.library,
+        "model": foreign.source.model,
         "file": file.name,
         "classes": len(foreign.classes),
         "preprocessing": foreign.preprocessing.as_json(),
@@ -219,10 +221,10 @@ def _read_folder(name: str, folder: Path) -> Foreign:
         raise WeightsError(
             f"{folder} holds weights of {about['network']}, not of {name}: name that network"
         )
-    origin = find_origin(name, about["library"])
+    source = find_source(name, about["library"])
     build = find(name).build
     network = build(classes=about["classes"])
-    network = origin.change(network) if origin.change else network
+    network = source.change(network) if source.change else network
     preprocessing: Preprocessing = from_json(about["preprocessing"])
     like = {
         kind: tree
@@ -236,8 +238,8 @@ def _read_folder(name: str, folder: Path) -> Foreign:
         checkpoint.close(checkpoints)
     if restored is None:
         raise WeightsError(f"{folder} holds no checkpoint any more: import the weights again")
-    names = class_names(origin.classes, about["classes"])
-    return Foreign(name, network, restored.state, origin, preprocessing, names)
+    names = class_names(source.classes, about["classes"])
+    return Foreign(name, network, restored.state, source, preprocessing, names)
 
 
 def _about(folder: Path) -> dict[str, Any]:

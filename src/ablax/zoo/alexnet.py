@@ -15,16 +15,16 @@ error for one network, mean over ten views, is 40.7 / 18.2 % (top-1 / top-5, its
 
 from __future__ import annotations
 
-from ablax.core import Chain, Edit, Layers, Network, chain, edit, remove
+from ablax.core import Edit, Layers, Network, Sequential, edit, remove, sequential
 from ablax.errors import AblaxError
 from ablax.layers import (
     Convolution,
     Dense,
     Dropout,
+    Flatten,
     LocalResponseNormalization,
     MaxPool,
     ReLU,
-    Vectorize,
 )
 from ablax.layers.initializers import (
     GAUSSIAN_0005,
@@ -83,15 +83,15 @@ def alexnet_one_weird_trick(classes: int = 1000) -> Network:
         1404.5997.
     """
 
-    def convolution(features: int, window: int) -> Chain:
-        return chain(conv=Convolution(features, window), relu=ReLU())
+    def convolution(features: int, window: int) -> Sequential:
+        return sequential(conv=Convolution(features, window), relu=ReLU())
 
-    def dense(features: int) -> Chain:
-        return chain(dropout=Dropout(0.5), dense=Dense(features), relu=ReLU())
+    def dense(features: int) -> Sequential:
+        return sequential(dropout=Dropout(0.5), dense=Dense(features), relu=ReLU())
 
     first = Convolution(64, 11, stride=4, padding=2)
     return Network(
-        tail=Layers(conv1=chain(conv=first, relu=ReLU()), pool1=MaxPool(3, 2)),
+        tail=Layers(conv1=sequential(conv=first, relu=ReLU()), pool1=MaxPool(3, 2)),
         body=Layers(
             conv2=convolution(192, 5),
             pool2=MaxPool(3, 2),
@@ -101,7 +101,7 @@ def alexnet_one_weird_trick(classes: int = 1000) -> Network:
             pool5=MaxPool(3, 2),
         ),
         head=Layers(
-            vectorize=Vectorize(),
+            vectorize=Flatten(),
             fc6=dense(4096),
             fc7=dense(4096),
             fc8=Dense(classes),
@@ -128,10 +128,10 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     """
     check_width(width)
 
-    def convolution(features: int, window: int) -> Chain:
-        return chain(conv=Convolution(scaled(features, width), window), relu=ReLU())
+    def convolution(features: int, window: int) -> Sequential:
+        return sequential(conv=Convolution(scaled(features, width), window), relu=ReLU())
 
-    def dense(features: int) -> Chain:
+    def dense(features: int) -> Sequential:
         return _dense(scaled(features, width), HE_NORMAL, ZEROS)
 
     return Network(
@@ -150,7 +150,7 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
             pool5=MaxPool(3, 2),
         ),
         head=Layers(
-            vectorize=Vectorize(),
+            vectorize=Flatten(),
             fc6=dense(4096),
             fc7=dense(4096),
             fc8=Dense(classes),
@@ -214,7 +214,7 @@ def _imagenet_form(
             pool5=MaxPool(3, 2),
         ),
         head=Layers(
-            vectorize=Vectorize(),
+            vectorize=Flatten(),
             fc6=_dense(4096, GAUSSIAN_001, ONES),
             fc7=_dense(4096, GAUSSIAN_001, ONES),
             fc8=Dense(classes, kernel_init=GAUSSIAN_001),
@@ -230,7 +230,7 @@ def _convolution(
     stride: int = 1,
     padding: str | tuple[tuple[int, int], tuple[int, int]] = "SAME",
     groups: int = 1,
-) -> Chain:
+) -> Sequential:
     convolution = Convolution(
         features,
         window,
@@ -240,11 +240,11 @@ def _convolution(
         kernel_init=GAUSSIAN_001,
         bias_init=bias_init,
     )
-    return chain(conv=convolution, relu=ReLU())
+    return sequential(conv=convolution, relu=ReLU())
 
 
-def _dense(features: int, kernel_init: Initializer, bias_init: Initializer) -> Chain:
-    return chain(
+def _dense(features: int, kernel_init: Initializer, bias_init: Initializer) -> Sequential:
+    return sequential(
         dense=Dense(features, kernel_init=kernel_init, bias_init=bias_init),
         relu=ReLU(),
         dropout=Dropout(0.5),
@@ -297,7 +297,7 @@ def caffenet(classes: int = 1000) -> Network:
             pool5=_pool(),
         ),
         head=Layers(
-            vectorize=Vectorize(),
+            vectorize=Flatten(),
             fc6=_caffenet_dense(4096),
             fc7=_caffenet_dense(4096),
             fc8=Dense(classes, kernel_init=GAUSSIAN_001),
@@ -320,7 +320,7 @@ def without_groups(network: Network) -> Network:
     """The edit that lets every feature of a convolution see all channels.
 
     Args:
-        network: Any with grouped convolutions; their kernels get other shapes, and are redrawn.
+        network: Any with grouped convolutions; their kernels get other shapes: reinitialized.
 
     Raises:
         EditError: There are no groups.
@@ -342,7 +342,7 @@ def _caffenet_convolution(
     padding: int,
     stride: int = 1,
     groups: int = 1,
-) -> Chain:
+) -> Sequential:
     convolution = Convolution(
         features,
         window,
@@ -352,20 +352,20 @@ def _caffenet_convolution(
         kernel_init=GAUSSIAN_001,
         bias_init=bias_init,
     )
-    return chain(conv=convolution, relu=ReLU())
+    return sequential(conv=convolution, relu=ReLU())
 
 
 def _pool() -> MaxPool:
-    return MaxPool(3, 2, rounding="ceil")
+    return MaxPool(3, 2, ceil_mode=True)
 
 
 def _normalization() -> LocalResponseNormalization:
     return LocalResponseNormalization(alpha=1e-4 / 5, k=1.0)
 
 
-def _caffenet_dense(features: int) -> Chain:
+def _caffenet_dense(features: int) -> Sequential:
     dense = Dense(features, kernel_init=GAUSSIAN_0005, bias_init=ONES)
-    return chain(dense=dense, relu=ReLU(), dropout=Dropout(0.5))
+    return sequential(dense=dense, relu=ReLU(), dropout=Dropout(0.5))
 
 
 CAFFENET_ENTRIES: tuple[Entry, ...] = (

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, Dropout, ReLU
 from ablax.layers.blocks import DenselyConnected
@@ -146,13 +146,13 @@ def blocks(
             "its channels that a transition keeps"
         )
     dense = (layer or bottleneck)(growth, dropout)
-    body: dict[str, Chain | DenselyConnected] = {}
+    body: dict[str, Sequential | DenselyConnected] = {}
     for block, count in enumerate(counts, start=1):
         body |= {f"dense{block}_{number}": dense for number in range(1, count + 1)}
         if block < len(counts):
             channels = int(compression * (channels + count * growth))
             body[f"transition{block}"] = transition(channels, dropout)
-    return Layers(body, activation=chain(bn=BatchNormalization(), relu=ReLU()))
+    return Layers(body, activation=sequential(bn=BatchNormalization(), relu=ReLU()))
 
 
 def plain(growth: int, dropout: float = 0.0) -> DenselyConnected:
@@ -183,17 +183,17 @@ def bottleneck(growth: int, dropout: float = 0.0) -> DenselyConnected:
     )
 
 
-def transition(features: int, dropout: float = 0.0) -> Chain:
+def transition(features: int, dropout: float = 0.0) -> Sequential:
     """1x1 convolution and 2x2 average: half the rows and columns between two blocks.
 
     Args:
         features: Of the convolution.
         dropout: Rate behind it, in [0, 1).
     """
-    return Chain(preactivated(features, 1, dropout).layers + Layers(pool=AveragePool(2, 2)))
+    return Sequential(preactivated(features, 1, dropout).layers + Layers(pool=AveragePool(2, 2)))
 
 
-def preactivated(features: int, window: int, dropout: float = 0.0) -> Chain:
+def preactivated(features: int, window: int, dropout: float = 0.0) -> Sequential:
     """Batch normalization, ReLU, a convolution without bias; dropout where there is any.
 
     Args:
@@ -202,7 +202,7 @@ def preactivated(features: int, window: int, dropout: float = 0.0) -> Chain:
         dropout: Rate behind it, in [0, 1).
     """
     layers = Layers(bn=BatchNormalization(), relu=ReLU(), conv=weights(features, window))
-    return Chain(layers + Layers(dropout=Dropout(dropout)) if dropout else layers)
+    return Sequential(layers + Layers(dropout=Dropout(dropout)) if dropout else layers)
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -307,7 +307,7 @@ def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 
     """
     counts = (_layers_a_block(depth, 1),) * 3
     return Network(
-        tail=Layers(conv1=chain(conv=weights(16, 3))),
+        tail=Layers(conv1=sequential(conv=weights(16, 3))),
         body=blocks(counts, growth, 16, plain, compression=1.0, dropout=dropout),
         head=heads.global_average_pool(classes),
     )
@@ -331,7 +331,7 @@ def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float
     """
     counts = (_layers_a_block(depth, 2),) * 3
     return Network(
-        tail=Layers(conv1=chain(conv=weights(2 * growth, 3))),
+        tail=Layers(conv1=sequential(conv=weights(2 * growth, 3))),
         body=blocks(counts, growth, 2 * growth, bottleneck, compression=0.5, dropout=dropout),
         head=heads.global_average_pool(classes),
     )

@@ -31,7 +31,7 @@ is a 1x1 convolution behind the average: the dense layer here.
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU
 from ablax.layers.blocks import DualPath
 from ablax.zoo import heads
@@ -153,7 +153,7 @@ def stages(
                 stride=2 if stage and number == 1 else 1,
                 project=number == 1,
             )
-    return Layers(body, activation=chain(bn=BatchNormalization(epsilon=EPSILON), relu=ReLU()))
+    return Layers(body, activation=sequential(bn=BatchNormalization(epsilon=EPSILON), relu=ReLU()))
 
 
 def block(
@@ -185,18 +185,18 @@ def _tail(features: int, window: int) -> Layers:
     return Layers(conv1=_normalized(features, window, 2), pool1=MaxPool(3, 2, padding=1))
 
 
-def _normalized(features: int, window: int, stride: int) -> Chain:
+def _normalized(features: int, window: int, stride: int) -> Sequential:
     """A convolution without bias, batch normalization, ReLU: the first of all layers."""
-    return chain(
+    return sequential(
         conv=Convolution(features, window, stride, padding=window // 2, use_bias=False),
         bn=BatchNormalization(epsilon=EPSILON),
         relu=ReLU(),
     )
 
 
-def _preactivated(features: int, window: int, stride: int = 1, groups: int = 1) -> Chain:
+def _preactivated(features: int, window: int, stride: int = 1, groups: int = 1) -> Sequential:
     """Batch normalization, ReLU, a convolution without bias: all the others."""
-    return chain(
+    return sequential(
         bn=BatchNormalization(epsilon=EPSILON),
         relu=ReLU(),
         conv=Convolution(

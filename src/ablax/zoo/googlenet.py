@@ -24,19 +24,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from ablax.core import Chain, Edit, Layers, Network, chain, compose, insert_after
+from ablax.core import Edit, Layers, Network, Sequential, compose, insert_after, sequential
 from ablax.layers import (
     AveragePool,
     BatchNormalization,
     Convolution,
     Dense,
     Dropout,
+    Flatten,
     GlobalAveragePool,
     LocalResponseNormalization,
     MaxPool,
     Parallel,
     ReLU,
-    Vectorize,
 )
 from ablax.layers.blocks import Auxiliary
 from ablax.layers.pooling import AdaptiveAveragePool
@@ -60,26 +60,26 @@ from ablax.zoo.register import Entry
 # in
 # front of the large windows, and behind the pool, sets how much each branch costs and gives.
 
-Convolve = Callable[[int, int], Chain]
+Convolve = Callable[[int, int], Sequential]
 """From features and window to a convolution that keeps the size, with what belongs to it."""
 
 EPSILON = 1e-3
 """Of batch normalization, in the authors' code of all Inception networks (TF-Slim)."""
 
 
-def plain(features: int, window: int | Pair) -> Chain:
+def plain(features: int, window: int | Pair) -> Sequential:
     """A convolution with a bias, and ReLU: GoogLeNet's, of 2014.
 
     Args:
         features: Output channels.
         window: Height and width of the kernel.
     """
-    return chain(conv=Convolution(features, window), relu=ReLU())
+    return sequential(conv=Convolution(features, window), relu=ReLU())
 
 
 def normalized(
     features: int, window: int | Pair, stride: int = 1, padding: Padding = "SAME"
-) -> Chain:
+) -> Sequential:
     """A convolution without a bias, batch normalization with epsilon 1e-3, and ReLU: all later.
 
     Args:
@@ -88,7 +88,7 @@ def normalized(
         stride: Steps down and to the right.
         padding: As in `Convolution`; "SAME" pads by half a window where the stride is 1.
     """
-    return chain(
+    return sequential(
         conv=Convolution(features, window, stride, padding, use_bias=False),
         bn=BatchNormalization(epsilon=EPSILON),
         relu=ReLU(),
@@ -152,9 +152,9 @@ def reduced(
     return Parallel(
         Layers(
             branch1x1=convolve(one, 1),
-            branch3x3=chain(reduce=convolve(reduce3, 1), large=convolve(three, 3)),
-            branch5x5=chain(reduce=convolve(reduce5, 1), large=convolve(five, largest)),
-            branch_pool=chain(pool=MaxPool(3, 1, padding=1), project=convolve(projection, 1)),
+            branch3x3=sequential(reduce=convolve(reduce3, 1), large=convolve(three, 3)),
+            branch5x5=sequential(reduce=convolve(reduce5, 1), large=convolve(five, largest)),
+            branch_pool=sequential(pool=MaxPool(3, 1, padding=1), project=convolve(projection, 1)),
         )
     )
 
@@ -318,22 +318,22 @@ def _module(row: tuple[int, ...], convolve: Convolve, width: float, largest: int
 
 
 def _pool(window: int = 3) -> MaxPool:
-    return MaxPool(window, 2, rounding="ceil")
+    return MaxPool(window, 2, ceil_mode=True)
 
 
 def _head(classes: int, dropout: float) -> Layers:
     return Layers(
         average=GlobalAveragePool(),
-        classifier=chain(dropout=Dropout(dropout), dense=Dense(classes)),
+        classifier=sequential(dropout=Dropout(dropout), dense=Dense(classes)),
     )
 
 
-def _side(average: AveragePool | AdaptiveAveragePool, conv: Chain, classes: int) -> Layers:
+def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes: int) -> Layers:
     return Layers(
         average=average,
         conv=conv,
-        vectorize=Vectorize(),
-        hidden=chain(dense=Dense(1024), relu=ReLU(), dropout=Dropout(0.7)),
+        vectorize=Flatten(),
+        hidden=sequential(dense=Dense(1024), relu=ReLU(), dropout=Dropout(0.7)),
         classifier=Dense(classes),
     )
 
@@ -379,7 +379,7 @@ def inception_small(classes: int = 10, width: float = 1.0) -> Network:
     """
     check_width(width)
 
-    def convolution(features: int, window: int, stride: int = 1) -> Chain:
+    def convolution(features: int, window: int, stride: int = 1) -> Sequential:
         return _convolution(scaled(features, width), window, stride)
 
     def inception(one: int, three: int) -> Parallel:
@@ -410,8 +410,8 @@ def inception_small(classes: int = 10, width: float = 1.0) -> Network:
     )
 
 
-def _convolution(features: int, window: int, stride: int) -> Chain:
-    return chain(
+def _convolution(features: int, window: int, stride: int) -> Sequential:
+    return sequential(
         conv=Convolution(features, window, stride, use_bias=False),
         bn=BatchNormalization(epsilon=EPSILON, use_scale=False),
         relu=ReLU(),

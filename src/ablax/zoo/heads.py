@@ -18,16 +18,16 @@ References:
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, chain
+from ablax.core import Layers, Sequential, sequential
 from ablax.layers import (
     Convolution,
     Dense,
     Dropout,
+    Flatten,
     GlobalAveragePool,
     Parallel,
     ReLU,
     Residual,
-    Vectorize,
     concatenate,
 )
 from ablax.layers.blocks import Merge
@@ -54,7 +54,7 @@ def vectorize(classes: int, hidden: tuple[int, ...] = (4096, 4096), dropout: flo
         >>> list(vectorize(10))
         ['vectorize', 'hidden1', 'hidden2', 'classifier']
     """
-    return Layers(vectorize=Vectorize()) + _dense(classes, hidden, dropout)
+    return Layers(vectorize=Flatten()) + _dense(classes, hidden, dropout)
 
 
 def global_average_pool(classes: int) -> Layers:
@@ -87,7 +87,7 @@ def convolution(classes: int, dropout: float = 0.5) -> Layers:
         Iandola et al. 2016, SqueezeNet, table 1 and section 3.3 (conv10).
     """
     return Layers(
-        classifier=chain(
+        classifier=sequential(
             dropout=Dropout(dropout),
             conv=Convolution(classes, 1, kernel_init=GAUSSIAN_001),
             relu=ReLU(),
@@ -201,14 +201,14 @@ def several(merge: Merge = concatenate, /, **heads: Layers) -> Layers:
         (13,)
     """
     return Layers(
-        heads=Parallel(Layers({name: Chain(head) for name, head in heads.items()}), merge)
+        heads=Parallel(Layers({name: Sequential(head) for name, head in heads.items()}), merge)
     )
 
 
 def _dense(classes: int, hidden: tuple[int, ...], dropout: float) -> Layers:
     """Dense layers with ReLU and dropout, then the classifier."""
     layers = {
-        f"hidden{number}": chain(dense=Dense(units), relu=ReLU(), dropout=Dropout(dropout))
+        f"hidden{number}": sequential(dense=Dense(units), relu=ReLU(), dropout=Dropout(dropout))
         for number, units in enumerate(hidden, start=1)
     }
     return Layers(layers, classifier=Dense(classes))

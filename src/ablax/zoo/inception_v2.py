@@ -16,7 +16,7 @@ does not). In `inception_v2` strided 3x3 convolutions are padded by 1 and max po
 
 from __future__ import annotations
 
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.layers import AveragePool, MaxPool, Parallel
 from ablax.zoo import heads
 from ablax.zoo.googlenet import normalized
@@ -129,13 +129,13 @@ def _module(
     return Parallel(
         Layers(
             branch1x1=normalized(one, 1),
-            branch3x3=chain(reduce=normalized(reduce3, 1), large=normalized(three, 3)),
-            branch_double=chain(
+            branch3x3=sequential(reduce=normalized(reduce3, 1), large=normalized(three, 3)),
+            branch_double=sequential(
                 reduce=normalized(reduce_double, 1),
                 first=normalized(double, 3),
                 second=normalized(double, 3),
             ),
-            branch_pool=chain(pool=pool, project=normalized(projection, 1)),
+            branch_pool=sequential(pool=pool, project=normalized(projection, 1)),
         )
     )
 
@@ -144,10 +144,10 @@ def _strided(reduce3: int, three: int, reduce_double: int, double: int) -> Paral
     """A row with stride 2: no 1x1 branch, and a max pool that passes all features through."""
     return Parallel(
         Layers(
-            branch3x3=chain(
+            branch3x3=sequential(
                 reduce=normalized(reduce3, 1), large=normalized(three, 3, stride=2, padding=1)
             ),
-            branch_double=chain(
+            branch_double=sequential(
                 reduce=normalized(reduce_double, 1),
                 first=normalized(double, 3),
                 second=normalized(double, 3, stride=2, padding=1),
@@ -162,17 +162,17 @@ def _figure5() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(64, 1),
-            branch3x3=chain(reduce=normalized(48, 1), large=normalized(64, 3)),
-            branch_double=chain(
+            branch3x3=sequential(reduce=normalized(48, 1), large=normalized(64, 3)),
+            branch_double=sequential(
                 reduce=normalized(64, 1), first=normalized(96, 3), second=normalized(96, 3)
             ),
-            branch_pool=chain(pool=AVERAGE, project=normalized(64, 1)),
+            branch_pool=sequential(pool=AVERAGE, project=normalized(64, 1)),
         )
     )
 
 
 def _pool() -> MaxPool:
-    return MaxPool(3, 2, rounding="ceil")
+    return MaxPool(3, 2, ceil_mode=True)
 
 
 ENTRIES: tuple[Entry, ...] = (

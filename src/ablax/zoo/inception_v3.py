@@ -18,7 +18,7 @@ beside the two 3x3 that figure 5 puts in its place.
 
 from __future__ import annotations
 
-from ablax.core import Edit, Layers, Network, chain, insert_after
+from ablax.core import Edit, Layers, Network, insert_after, sequential
 from ablax.layers import AveragePool, Dense, Dropout, GlobalAveragePool, MaxPool, Parallel
 from ablax.layers.blocks import Auxiliary
 from ablax.zoo.googlenet import normalized
@@ -27,7 +27,7 @@ from ablax.zoo.register import Entry
 ROW, COLUMN = (1, 7), (7, 1)
 """Windows of 7 pixels along a row, and down a column."""
 
-AVERAGE = AveragePool(3, 1, padding=1, count_padding=True)
+AVERAGE = AveragePool(3, 1, padding=1, count_include_pad=True)
 """Of the pool branches."""
 
 
@@ -58,7 +58,7 @@ def inception_v3(classes: int = 1000) -> Network:
         ),
         head=Layers(
             average=GlobalAveragePool(),
-            classifier=chain(dropout=Dropout(0.5), dense=Dense(classes)),
+            classifier=sequential(dropout=Dropout(0.5), dense=Dense(classes)),
         ),
     )
 
@@ -120,11 +120,11 @@ def _figure5(pool: int) -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(64, 1),
-            branch5x5=chain(conv1=normalized(48, 1), conv2=normalized(64, 5)),
-            branch_double=chain(
+            branch5x5=sequential(conv1=normalized(48, 1), conv2=normalized(64, 5)),
+            branch_double=sequential(
                 conv1=normalized(64, 1), conv2=normalized(96, 3), conv3=normalized(96, 3)
             ),
-            branch_pool=chain(pool=AVERAGE, project=normalized(pool, 1)),
+            branch_pool=sequential(pool=AVERAGE, project=normalized(pool, 1)),
         )
     )
 
@@ -134,7 +134,7 @@ def grid_reduction6() -> Parallel:
     return Parallel(
         Layers(
             branch3x3=normalized(384, 3, 2, "VALID"),
-            branch_double=chain(
+            branch_double=sequential(
                 conv1=normalized(64, 1),
                 conv2=normalized(96, 3),
                 conv3=normalized(96, 3, 2, "VALID"),
@@ -153,19 +153,19 @@ def factorized(inner: int) -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(192, 1),
-            branch7x7=chain(
+            branch7x7=sequential(
                 conv1=normalized(inner, 1),
                 conv2=normalized(inner, ROW),
                 conv3=normalized(192, COLUMN),
             ),
-            branch_double=chain(
+            branch_double=sequential(
                 conv1=normalized(inner, 1),
                 conv2=normalized(inner, COLUMN),
                 conv3=normalized(inner, ROW),
                 conv4=normalized(inner, COLUMN),
                 conv5=normalized(192, ROW),
             ),
-            branch_pool=chain(pool=AVERAGE, project=normalized(192, 1)),
+            branch_pool=sequential(pool=AVERAGE, project=normalized(192, 1)),
         )
     )
 
@@ -174,8 +174,8 @@ def grid_reduction7() -> Parallel:
     """Figure 10, from 17 to 8 pixels: adds 512 features to those it is given."""
     return Parallel(
         Layers(
-            branch3x3=chain(conv1=normalized(192, 1), conv2=normalized(320, 3, 2, "VALID")),
-            branch7x7=chain(
+            branch3x3=sequential(conv1=normalized(192, 1), conv2=normalized(320, 3, 2, "VALID")),
+            branch7x7=sequential(
                 conv1=normalized(192, 1),
                 conv2=normalized(192, ROW),
                 conv3=normalized(192, COLUMN),
@@ -191,11 +191,11 @@ def widened() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(320, 1),
-            branch3x3=chain(conv1=normalized(384, 1), fork=crossed(384)),
-            branch_double=chain(
+            branch3x3=sequential(conv1=normalized(384, 1), fork=crossed(384)),
+            branch_double=sequential(
                 conv1=normalized(448, 1), conv2=normalized(384, 3), fork=crossed(384)
             ),
-            branch_pool=chain(pool=AVERAGE, project=normalized(192, 1)),
+            branch_pool=sequential(pool=AVERAGE, project=normalized(192, 1)),
         )
     )
 

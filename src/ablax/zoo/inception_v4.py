@@ -10,7 +10,7 @@ and do not count their padding; batch-norm epsilon 1e-3; dropout 0.2 (the paper 
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.layers import (
     AveragePool,
     Convolution,
@@ -58,8 +58,8 @@ def stem() -> Layers:
         mixed_3a=Parallel(Layers(pool=MaxPool(3, 2), conv=normalized(96, 3, 2, "VALID"))),
         mixed_4a=Parallel(
             Layers(
-                branch3x3=chain(conv1=normalized(64, 1), conv2=normalized(96, 3, 1, "VALID")),
-                branch7x7=chain(
+                branch3x3=sequential(conv1=normalized(64, 1), conv2=normalized(96, 3, 1, "VALID")),
+                branch7x7=sequential(
                     conv1=normalized(64, 1),
                     conv2=normalized(64, ROW),
                     conv3=normalized(64, COLUMN),
@@ -79,7 +79,7 @@ def kept_head(classes: int) -> Layers:
     """
     return Layers(
         average=GlobalAveragePool(),
-        classifier=chain(dropout=Dropout(0.2), dense=Dense(classes)),
+        classifier=sequential(dropout=Dropout(0.2), dense=Dense(classes)),
     )
 
 
@@ -98,7 +98,7 @@ def reduction_a(k: int, l: int, m: int, n: int) -> Parallel:  # noqa: E741  (tab
     return Parallel(
         Layers(
             branch3x3=normalized(n, 3, 2, "VALID"),
-            branch_double=chain(
+            branch_double=sequential(
                 conv1=normalized(k, 1),
                 conv2=normalized(l, 3),
                 conv3=normalized(m, 3, 2, "VALID"),
@@ -113,11 +113,11 @@ def _inception_a() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(96, 1),
-            branch3x3=chain(conv1=normalized(64, 1), conv2=normalized(96, 3)),
-            branch_double=chain(
+            branch3x3=sequential(conv1=normalized(64, 1), conv2=normalized(96, 3)),
+            branch_double=sequential(
                 conv1=normalized(64, 1), conv2=normalized(96, 3), conv3=normalized(96, 3)
             ),
-            branch_pool=chain(pool=AVERAGE, project=normalized(96, 1)),
+            branch_pool=sequential(pool=AVERAGE, project=normalized(96, 1)),
         )
     )
 
@@ -127,19 +127,19 @@ def _inception_b() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(384, 1),
-            branch7x7=chain(
+            branch7x7=sequential(
                 conv1=normalized(192, 1),
                 conv2=normalized(224, ROW),
                 conv3=normalized(256, COLUMN),
             ),
-            branch_double=chain(
+            branch_double=sequential(
                 conv1=normalized(192, 1),
                 conv2=normalized(192, COLUMN),
                 conv3=normalized(224, ROW),
                 conv4=normalized(224, COLUMN),
                 conv5=normalized(256, ROW),
             ),
-            branch_pool=chain(pool=AVERAGE, project=normalized(128, 1)),
+            branch_pool=sequential(pool=AVERAGE, project=normalized(128, 1)),
         )
     )
 
@@ -148,8 +148,8 @@ def _reduction_b() -> Parallel:
     """Figure 8, from 17 to 8 pixels: 512 + 1024 features."""
     return Parallel(
         Layers(
-            branch3x3=chain(conv1=normalized(192, 1), conv2=normalized(192, 3, 2, "VALID")),
-            branch7x7=chain(
+            branch3x3=sequential(conv1=normalized(192, 1), conv2=normalized(192, 3, 2, "VALID")),
+            branch7x7=sequential(
                 conv1=normalized(256, 1),
                 conv2=normalized(256, ROW),
                 conv3=normalized(320, COLUMN),
@@ -165,14 +165,14 @@ def _inception_c() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(256, 1),
-            branch3x3=chain(conv1=normalized(384, 1), fork=crossed(256)),
-            branch_double=chain(
+            branch3x3=sequential(conv1=normalized(384, 1), fork=crossed(256)),
+            branch_double=sequential(
                 conv1=normalized(384, 1),
                 conv2=normalized(448, (3, 1)),
                 conv3=normalized(512, (1, 3)),
                 fork=crossed(256),
             ),
-            branch_pool=chain(pool=AVERAGE, project=normalized(256, 1)),
+            branch_pool=sequential(pool=AVERAGE, project=normalized(256, 1)),
         )
     )
 
@@ -298,8 +298,8 @@ def _block_a(widths: tuple[int, int, int], features: int) -> Residual:
     module = Parallel(
         Layers(
             branch1x1=normalized(32, 1),
-            branch3x3=chain(conv1=normalized(32, 1), conv2=normalized(32, 3)),
-            branch_double=chain(
+            branch3x3=sequential(conv1=normalized(32, 1), conv2=normalized(32, 3)),
+            branch_double=sequential(
                 conv1=normalized(first, 1), conv2=normalized(second, 3), conv3=normalized(third, 3)
             ),
         )
@@ -325,9 +325,9 @@ def _block_c(widths: tuple[int, int, int], features: int, scale: float = 0.20) -
 
 def _factorized(
     widths: tuple[int, int, int], row: tuple[int, int], column: tuple[int, int]
-) -> Chain:
+) -> Sequential:
     first, second, third = widths
-    return chain(
+    return sequential(
         conv1=normalized(first, 1), conv2=normalized(second, row), conv3=normalized(third, column)
     )
 
@@ -336,9 +336,11 @@ def _inception_resnet_reduction_b(second: int, between: int, third: int) -> Para
     """Figures 12 and 18, from 17 to 8 pixels: adds 384 + second + third features."""
     return Parallel(
         Layers(
-            branch3x3=chain(conv1=normalized(256, 1), conv2=normalized(384, 3, 2, "VALID")),
-            branch_second=chain(conv1=normalized(256, 1), conv2=normalized(second, 3, 2, "VALID")),
-            branch_double=chain(
+            branch3x3=sequential(conv1=normalized(256, 1), conv2=normalized(384, 3, 2, "VALID")),
+            branch_second=sequential(
+                conv1=normalized(256, 1), conv2=normalized(second, 3, 2, "VALID")
+            ),
+            branch_double=sequential(
                 conv1=normalized(256, 1),
                 conv2=normalized(between, 3),
                 conv3=normalized(third, 3, 2, "VALID"),
@@ -353,11 +355,11 @@ def _mixed_5b() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(96, 1),
-            branch5x5=chain(conv1=normalized(48, 1), conv2=normalized(64, 5)),
-            branch_double=chain(
+            branch5x5=sequential(conv1=normalized(48, 1), conv2=normalized(64, 5)),
+            branch_double=sequential(
                 conv1=normalized(64, 1), conv2=normalized(96, 3), conv3=normalized(96, 3)
             ),
-            branch_pool=chain(
+            branch_pool=sequential(
                 pool=AveragePool(3, 1, padding=1),
                 project=normalized(64, 1),
             ),

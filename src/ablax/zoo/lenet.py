@@ -8,11 +8,11 @@ Windows always fit, so no pooling rounds; averages have no padding.
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
-from ablax.layers import AveragePool, Convolution, Dense, Parallel, Tanh, Vectorize
+from ablax.layers import AveragePool, Convolution, Dense, Flatten, Parallel, Tanh
 from ablax.layers.activation import ScaledTanh
-from ablax.layers.dense import Offset, Scale
+from ablax.layers.dense import Bias, Scale
 from ablax.layers.heads import Codes, CodeScores
 from ablax.layers.initializers import LECUN_NORMAL
 from ablax.layers.shape import SelectChannels
@@ -38,8 +38,8 @@ def lenet5(classes: int = 10, image_size: int = 32) -> Network:
         tail=Layers(c1=_convolution(6, _padding(image_size)), s2=AveragePool(2, 2)),
         body=Layers(c3=_convolution(16), s4=AveragePool(2, 2), c5=_convolution(120)),
         head=Layers(
-            vectorize=Vectorize(),
-            f6=chain(dense=Dense(84, kernel_init=LECUN_NORMAL), tanh=Tanh()),
+            vectorize=Flatten(),
+            f6=sequential(dense=Dense(84, kernel_init=LECUN_NORMAL), tanh=Tanh()),
             output=Dense(classes, kernel_init=LECUN_NORMAL),
         ),
     )
@@ -104,7 +104,7 @@ def code_head(classes: int = 10) -> Layers:
             "head in CodeScores with codes of your own"
         )
     return Layers(
-        vectorize=Vectorize(),
+        vectorize=Flatten(),
         f6=_squashed(dense=Dense(84, kernel_init=LECUN_NORMAL)),
         output=CodeScores(Codes(drawn[:classes])),
     )
@@ -171,23 +171,23 @@ def _partly_connected() -> Parallel:
     )
 
 
-def _grouped(*seen: tuple[int, ...]) -> Chain:
+def _grouped(*seen: tuple[int, ...]) -> Sequential:
     """One map for each selection of S2's six, which are a ring."""
     channels = tuple(channel % 6 for selection in seen for channel in selection)
-    return chain(select=SelectChannels(channels), conv=_linear(len(seen), groups=len(seen)))
+    return sequential(select=SelectChannels(channels), conv=_linear(len(seen), groups=len(seen)))
 
 
-def _subsampling() -> Chain:
+def _subsampling() -> Sequential:
     """The mean of 2x2 numbers, times a gain, plus a bias, squashed: two parameters a map."""
-    return _squashed(average=AveragePool(2, 2), scale=Scale(), offset=Offset())
+    return _squashed(average=AveragePool(2, 2), scale=Scale(), offset=Bias())
 
 
-def _squashed(**layers: Convolution | Dense | AveragePool | Scale | Offset | Parallel) -> Chain:
-    return Chain(Layers(layers) + Layers(tanh=ScaledTanh()))
+def _squashed(**layers: Convolution | Dense | AveragePool | Scale | Bias | Parallel) -> Sequential:
+    return Sequential(Layers(layers) + Layers(tanh=ScaledTanh()))
 
 
-def _convolution(features: int, padding: int = 0) -> Chain:
-    return chain(conv=_linear(features, padding), tanh=Tanh())
+def _convolution(features: int, padding: int = 0) -> Sequential:
+    return sequential(conv=_linear(features, padding), tanh=Tanh())
 
 
 def _linear(features: int, padding: int = 0, groups: int = 1) -> Convolution:

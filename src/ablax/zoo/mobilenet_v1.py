@@ -19,7 +19,7 @@ depthwise layer, whose 7x7 maps it keeps; the stride is 1. The error quoted is t
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, Network, chain, edit
+from ablax.core import Layers, Network, Sequential, edit, sequential
 from ablax.layers import (
     BatchNormalization,
     Convolution,
@@ -108,11 +108,11 @@ def _mobilenet(classes: int, width: float, stride: int) -> Network:
     )
 
 
-def _convolution(features: int, window: int, stride: int = 1, groups: int = 1) -> Chain:
+def _convolution(features: int, window: int, stride: int = 1, groups: int = 1) -> Sequential:
     convolution = Convolution(
         features, window, stride, padding=window // 2, groups=groups, use_bias=False
     )
-    return chain(conv=convolution, bn=BatchNormalization(), relu=ReLU())
+    return sequential(conv=convolution, bn=BatchNormalization(), relu=ReLU())
 
 
 ENTRIES: tuple[Entry, ...] = (

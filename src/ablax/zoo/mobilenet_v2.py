@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU6, Residual
 from ablax.layers.normalization import normalized
 from ablax.zoo.alexnet import check_width
@@ -131,12 +131,12 @@ def _mobilenet(lines: tuple[Line, ...], stride: int, classes: int, width: float)
         body=body + Layers({last: wide}),
         head=Layers(
             average=GlobalAveragePool(),
-            classifier=chain(dropout=Dropout(0.2), dense=Dense(classes)),
+            classifier=sequential(dropout=Dropout(0.2), dense=Dense(classes)),
         ),
     )
 
 
-def _block(channels: int, features: int, stride: int, expansion: int) -> Residual | Chain:
+def _block(channels: int, features: int, stride: int, expansion: int) -> Residual | Sequential:
     """Table 1: 1x1 to t C, depthwise 3x3, 1x1 to F without a nonlinearity."""
     inner = channels * expansion
     widen = Layers(expand=normalized(inner, 1, relu=ReLU6())) if expansion > 1 else Layers()
@@ -144,7 +144,7 @@ def _block(channels: int, features: int, stride: int, expansion: int) -> Residua
         depthwise=normalized(inner, 3, stride, groups=inner, relu=ReLU6()),
         project=normalized(features, 1),
     )
-    return Residual(layers) if (channels, stride) == (features, 1) else Chain(layers)
+    return Residual(layers) if (channels, stride) == (features, 1) else Sequential(layers)
 
 
 ENTRIES: tuple[Entry, ...] = (

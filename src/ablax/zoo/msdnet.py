@@ -46,7 +46,16 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from ablax.core import Chain, Edit, EditError, Layers, Network, chain, leaves_by_path, paths
+from ablax.core import (
+    Edit,
+    EditError,
+    Layers,
+    Network,
+    Sequential,
+    leaves_by_path,
+    paths,
+    sequential,
+)
 from ablax.errors import AblaxError, nearest
 from ablax.layers import Auxiliary, Dense, GlobalAveragePool, MaxPool, ReLU
 from ablax.layers.blocks import Cell, DenseCell, MultiScale, needed
@@ -134,7 +143,9 @@ def msdnet(design: Design, tail: Layers, classes: int) -> Network:
             grid += Layers(
                 {f"classifier{number}": Auxiliary(_classifier(design, features, classes))}
             )
-    head = Layers({f"classifier{len(early) + 1}": Chain(_classifier(design, features, classes))})
+    head = Layers(
+        {f"classifier{len(early) + 1}": Sequential(_classifier(design, features, classes))}
+    )
     return Network(tail, Layers({GRID: MultiScale(needed(grid))}), head)
 
 
@@ -171,9 +182,9 @@ def _layer(design: Design, layer: int, features: int) -> Layers:
     return Layers({f"layer{layer}_scale{scale}": cell(scale) for scale in scales})
 
 
-def _bottleneck(channels: int, factor: int, features: int, stride: int) -> Chain:
+def _bottleneck(channels: int, factor: int, features: int, stride: int) -> Sequential:
     """A 1x1 to at most `factor` times the features, then the 3x3."""
-    return chain(
+    return sequential(
         reduce=normalized(min(channels, factor * features), 1, relu=ReLU()),
         conv=normalized(features, 3, stride, relu=ReLU()),
     )
@@ -384,7 +395,7 @@ def truncated(classifier: int) -> Edit:
         names = list(layers)
         front = Layers({each: layers[each] for each in names[: names.index(name)]})
         body = Layers({**dict(network.body.items()), GRID: MultiScale(needed(front))})
-        return network.copy(body=body, head=Layers({name: Chain(side.head)}))
+        return network.copy(body=body, head=Layers({name: Sequential(side.head)}))
 
     return cut
 

@@ -64,7 +64,7 @@ def conventions(network: Network) -> tuple[str, ...]:
     Example:
         >>> from ablax.zoo import alexnet
         >>> conventions(alexnet())
-        ('LRN alpha 0.0001 on the sum (0.0005 on the mean), k 2.0', 'max pool rounds to floor')
+        ('LRN alpha 0.0001 on the sum (0.0005 on the mean), k 2.0', 'max pool rounds down')
     """
     return tuple(sorted(set(_found(network.layers))))
 
@@ -78,11 +78,11 @@ def _found(layers: Layers) -> Iterator[str]:
 
 def _remarks(layer: object) -> Iterator[str]:
     if isinstance(layer, MaxPool):
-        yield f"max pool rounds to {layer.rounding}"
+        yield f"max pool rounds {'up' if layer.ceil_mode else 'down'}"
     elif isinstance(layer, AveragePool):
-        yield f"average pool rounds to {layer.rounding}"
+        yield f"average pool rounds {'up' if layer.ceil_mode else 'down'}"
         if layer.padding not in ("VALID", 0):
-            counts = "counts" if layer.count_padding else "leaves out"
+            counts = "counts" if layer.count_include_pad else "leaves out"
             yield f"average pool {counts} its padding"
     elif isinstance(layer, BatchNormalization):
         yield f"batch-norm epsilon {layer.epsilon:g}"

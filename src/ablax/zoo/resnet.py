@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, PadChannels, ReLU, Residual, Subsample
 from ablax.layers.blocks import Highway, without_shortcuts
@@ -101,14 +101,14 @@ def option_c(channels: int, features: int, stride: int) -> Layers:
     return Layers(projection=linear(features, 1, stride))
 
 
-def convolution(features: int, window: int, stride: int = 1) -> Chain:
+def convolution(features: int, window: int, stride: int = 1) -> Sequential:
     """A convolution without bias, batch normalization, ReLU."""
-    return Chain(linear(features, window, stride).layers + Layers(relu=ReLU()))
+    return Sequential(linear(features, window, stride).layers + Layers(relu=ReLU()))
 
 
-def linear(features: int, window: int, stride: int = 1) -> Chain:
+def linear(features: int, window: int, stride: int = 1) -> Sequential:
     """A convolution without bias, batch normalization."""
-    return chain(conv=weights(features, window, stride), bn=BatchNormalization())
+    return sequential(conv=weights(features, window, stride), bn=BatchNormalization())
 
 
 def weights(features: int, window: int, stride: int = 1) -> Convolution:
@@ -191,7 +191,7 @@ def bn_after_addition(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
 
     def block(channels: int, features: int, stride: int) -> Residual:
         *inner, last = weight_layers(features, stride)
-        bare = chain(conv=weights(*last))
+        bare = sequential(conv=weights(*last))
         return Residual(
             residual=_numbered([convolution(*layer) for layer in inner] + [bare]),
             shortcut=shortcut(channels, features, stride),
@@ -223,10 +223,11 @@ def relu_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block
     def block(channels: int, features: int, stride: int) -> Residual:
         first, *others = weight_layers(features, stride)
         behind = [
-            chain(relu=ReLU(), conv=weights(*layer), bn=BatchNormalization()) for layer in others
+            sequential(relu=ReLU(), conv=weights(*layer), bn=BatchNormalization())
+            for layer in others
         ]
         made = Residual(
-            residual=Layers(preactivation=chain(relu=ReLU()))
+            residual=Layers(preactivation=sequential(relu=ReLU()))
             + _numbered([linear(*first), *behind]),
             shortcut=shortcut(channels, features, stride),
         )
@@ -245,11 +246,12 @@ def full_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block
     def block(channels: int, features: int, stride: int) -> Residual:
         first, *others = weight_layers(features, stride)
         behind = [
-            chain(bn=BatchNormalization(), relu=ReLU(), conv=weights(*layer)) for layer in others
+            sequential(bn=BatchNormalization(), relu=ReLU(), conv=weights(*layer))
+            for layer in others
         ]
         made = Residual(
-            residual=Layers(preactivation=chain(bn=BatchNormalization(), relu=ReLU()))
-            + _numbered([chain(conv=weights(*first)), *behind]),
+            residual=Layers(preactivation=sequential(bn=BatchNormalization(), relu=ReLU()))
+            + _numbered([sequential(conv=weights(*first)), *behind]),
             shortcut=shortcut(channels, features, stride),
         )
         return share_activation(made) if (channels, stride) != (features, 1) else made
@@ -284,7 +286,7 @@ def activate_ends(network: Network) -> Network:
     return network.copy(body=Layers({first: block, **dict(others)}) + activation)
 
 
-def _numbered(layers: list[Chain]) -> Layers:
+def _numbered(layers: list[Sequential]) -> Layers:
     """`conv1`, `conv2`, ..."""
     return Layers({f"conv{number}": layer for number, layer in enumerate(layers, 1)})
 

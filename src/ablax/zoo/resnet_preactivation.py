@@ -22,7 +22,7 @@ import functools
 
 from jax.nn.initializers import constant
 
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.layers import Convolution, Dropout, Gate, ReLU, Residual, Sigmoid
 from ablax.layers.blocks import Highway
 from ablax.layers.dense import Scale
@@ -202,13 +202,13 @@ def bare_projection(channels: int, features: int, stride: int) -> Layers:
     """Option B without normalization, which the activation in front of the fork has done."""
     if (channels, stride) == (features, 1):
         return Layers()
-    return Layers(projection=chain(conv=weights(features, 1, stride)))
+    return Layers(projection=sequential(conv=weights(features, 1, stride)))
 
 
 def _bare_start(network: Network) -> Network:
     """`conv1` without normalization and ReLU, which the first block has; the ends activated."""
     conv1 = network.tail["conv1"].layers["conv"]  # type: ignore[attr-defined]
-    tail = Layers({**dict(network.tail.items()), "conv1": chain(conv=conv1)})
+    tail = Layers({**dict(network.tail.items()), "conv1": sequential(conv=conv1)})
     return activate_ends(network.copy(tail=tail))
 
 
@@ -324,7 +324,7 @@ def exclusive_gating(bias: float) -> Block:
     def block(channels: int, features: int, stride: int) -> Highway:
         return Highway(
             residual=_two(features, stride),
-            gate=Layers(gate=chain(conv=_gate(features, bias), sigmoid=Sigmoid())),
+            gate=Layers(gate=sequential(conv=_gate(features, bias), sigmoid=Sigmoid())),
             shortcut=option_a(channels, features, stride),
             after=Layers(relu=ReLU()),
         )

@@ -16,7 +16,7 @@ convolution. Kernels start with variance 2 / fan-in; the authors' code has 2 / f
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, ReLU, Residual
 from ablax.zoo.register import Entry
@@ -145,7 +145,7 @@ def aggregate(cardinality: int, width: int) -> Block:
     return block
 
 
-def grouped(features: int, stride: int, groups: int) -> Chain:
+def grouped(features: int, stride: int, groups: int) -> Sequential:
     """A 3x3 convolution in groups, batch normalization, ReLU.
 
     Args:
@@ -154,7 +154,7 @@ def grouped(features: int, stride: int, groups: int) -> Chain:
         groups: Number of groups.
     """
     weights = Convolution(features, 3, stride, padding=1, groups=groups, use_bias=False)
-    return chain(conv=weights, bn=BatchNormalization(), relu=ReLU())
+    return sequential(conv=weights, bn=BatchNormalization(), relu=ReLU())
 
 
 ENTRIES: tuple[Entry, ...] = (

@@ -19,7 +19,7 @@ top-1 and top-5; the paper's table 2 has somewhat higher ones.
 
 from __future__ import annotations
 
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU, Residual, squeeze_excite
 from ablax.layers.blocks import Highway
 from ablax.zoo import heads, tails
@@ -95,7 +95,7 @@ def senet154(classes: int = 1000) -> Network:
     """
     head = Layers(
         average=GlobalAveragePool(),
-        classifier=chain(dropout=Dropout(0.2), dense=Dense(classes)),
+        classifier=sequential(dropout=Dropout(0.2), dense=Dense(classes)),
     )
     return Network(tails.senet(128), stages((3, 8, 36, 3), 256, gated(wide_middle), 128), head)
 

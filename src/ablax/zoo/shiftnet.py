@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import (
     AveragePool,
@@ -136,7 +136,7 @@ def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Netw
         tail=Layers(conv1=Convolution(first, 7, stride=2, padding=3, use_bias=False)),
         body=body,
         head=Layers(
-            last=chain(bn=BatchNormalization(), relu=ReLU()),
+            last=sequential(bn=BatchNormalization(), relu=ReLU()),
             average=GlobalAveragePool(),
             classifier=Dense(classes),
         ),
@@ -234,8 +234,8 @@ def _shrinking(group: Group, channels: int) -> Parallel:
             f"a group of {group.features} features behind {channels}: more features than channels "
             "are expected, since its first module keeps its pooled input beside what it computes"
         )
-    pool = AveragePool(3, 2, padding=1, count_padding=True)
-    computed = Chain(_module(group, channels * group.expansion[0], missing, stride=2))
+    pool = AveragePool(3, 2, padding=1, count_include_pad=True)
+    computed = Sequential(_module(group, channels * group.expansion[0], missing, stride=2))
     return Parallel(Layers(shortcut=pool, residual=computed))
 
 

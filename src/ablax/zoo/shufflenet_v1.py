@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, MaxPool, Parallel, ReLU, Residual
 from ablax.layers.normalization import normalized
@@ -161,7 +161,7 @@ def tail(features: int) -> Layers:
     )
 
 
-def stages(unit: Callable[[int, int], Chain | Residual]) -> Layers:
+def stages(unit: Callable[[int, int], Sequential | Residual]) -> Layers:
     """`stage2_1` to `stage2_4`, `stage3_1` to `stage3_8`, `stage4_1` to `stage4_4`.
 
     Args:
@@ -194,7 +194,7 @@ def _body(first: int, features: int, groups: int) -> Layers:
             "multiples of the groups: choose another width"
         )
 
-    def unit(stage: int, number: int) -> Chain | Residual:
+    def unit(stage: int, number: int) -> Sequential | Residual:
         wide = features * 2 ** (stage - 2)
         if number > 1:
             return Residual(_convolutions(wide // 4, wide, groups), after=Layers(relu=ReLU()))
@@ -202,9 +202,9 @@ def _body(first: int, features: int, groups: int) -> Layers:
         convolutions = _convolutions(
             wide // 4, wide - before, groups, stride=2, ungrouped=stage == 2
         )
-        pool = AveragePool(3, 2, padding=1, count_padding=True)
-        branches = Parallel(Layers(shortcut=pool, residual=Chain(convolutions)))
-        return chain(branches=branches, relu=ReLU())
+        pool = AveragePool(3, 2, padding=1, count_include_pad=True)
+        branches = Parallel(Layers(shortcut=pool, residual=Sequential(convolutions)))
+        return sequential(branches=branches, relu=ReLU())
 
     return stages(unit)
 

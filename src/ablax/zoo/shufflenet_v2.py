@@ -24,11 +24,11 @@ the classifier, and drops 20 % in front of it at 2.0x.
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import Parallel, ReLU
 from ablax.layers.normalization import normalized
-from ablax.layers.shape import ChannelShuffle, Part
+from ablax.layers.shape import ChannelShuffle, ChannelSplit
 from ablax.zoo import heads, tails
 from ablax.zoo.register import Entry
 from ablax.zoo.shufflenet_v1 import stages, tail
@@ -122,7 +122,7 @@ def _body(features: Features, last: int) -> Layers:
                 f"round each unit, and {wide} has no half"
             )
 
-    def unit(stage: int, number: int) -> Chain:
+    def unit(stage: int, number: int) -> Sequential:
         if number > 1:
             return _unit(features[stage - 2])
         return _shrinking(24 if stage == 2 else features[stage - 3], features[stage - 2])
@@ -130,22 +130,24 @@ def _body(features: Features, last: int) -> Layers:
     return stages(unit) + Layers(conv5=normalized(last, 1, relu=ReLU()))
 
 
-def _unit(features: int) -> Chain:
+def _unit(features: int) -> Sequential:
     """Figure 3 (c): one half goes round, the other through."""
-    through = Layers(half=Part(1, parts=2)) + _convolutions(features // 2)
-    branches = Parallel(Layers(shortcut=Part(0, parts=2), residual=Chain(through)))
-    return chain(branches=branches, shuffle=ChannelShuffle(2))
+    through = Layers(half=ChannelSplit(1, parts=2)) + _convolutions(features // 2)
+    branches = Parallel(Layers(shortcut=ChannelSplit(0, parts=2), residual=Sequential(through)))
+    return sequential(branches=branches, shuffle=ChannelShuffle(2))
 
 
-def _shrinking(channels: int, features: int) -> Chain:
+def _shrinking(channels: int, features: int) -> Sequential:
     """Figure 3 (d): all channels go both ways, each way to half of the features."""
     half = features // 2
-    shortcut = chain(
+    shortcut = sequential(
         conv1=normalized(channels, 3, stride=2, groups=channels),
         conv2=normalized(half, 1, relu=ReLU()),
     )
-    branches = Parallel(Layers(shortcut=shortcut, residual=Chain(_convolutions(half, stride=2))))
-    return chain(branches=branches, shuffle=ChannelShuffle(2))
+    branches = Parallel(
+        Layers(shortcut=shortcut, residual=Sequential(_convolutions(half, stride=2)))
+    )
+    return sequential(branches=branches, shuffle=ChannelShuffle(2))
 
 
 def _convolutions(features: int, stride: int = 1) -> Layers:

@@ -20,7 +20,7 @@ prints 13x12 for the last pool where 13x13 is meant.
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, MaxPool, Parallel, ReLU, Residual
 from ablax.zoo import heads
@@ -107,7 +107,7 @@ def squeezenet_small(classes: int = 10, width: float = 1.0) -> Network:
     """
     check_width(width)
 
-    def module(squeeze: int, expand: int) -> Chain:
+    def module(squeeze: int, expand: int) -> Sequential:
         narrow, wide = scaled(squeeze, width), scaled(expand, width)
         return fire(narrow, wide, wide)
 
@@ -129,7 +129,7 @@ def squeezenet_small(classes: int = 10, width: float = 1.0) -> Network:
     )
 
 
-def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Chain:
+def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Sequential:
     """The fire module: 1x1 to few features, then 1x1 and 3x3 side by side.
 
     (N, H, W, C) -> (N, H, W, expand1x1 + expand3x3), with squeeze (C + expand1x1 + 9 expand3x3)
@@ -149,7 +149,7 @@ def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Chain:
         >>> jax.eval_shape(fire(16, 64, 64).init_with_output, jax.random.key(0), x)[0].shape
         (1, 54, 54, 128)
     """
-    return chain(
+    return sequential(
         squeeze=_convolution(squeeze, 1),
         expand=Parallel(
             Layers(
@@ -179,7 +179,7 @@ def with_simple_bypass(network: Network) -> Network:
         >>> with_simple_bypass(squeezenet_1_0()).body["fire3"].residual == fire(16, 64, 64).layers
         True
     """
-    if missing := [name for name in BYPASSED if not isinstance(network.body[name], Chain)]:
+    if missing := [name for name in BYPASSED if not isinstance(network.body[name], Sequential)]:
         raise AblaxError(
             f"{', '.join(missing)}: a fire module is expected; is it bypassed already?"
         )
@@ -194,11 +194,11 @@ def with_simple_bypass(network: Network) -> Network:
 
 
 def _pool() -> MaxPool:
-    return MaxPool(3, 2, rounding="ceil")
+    return MaxPool(3, 2, ceil_mode=True)
 
 
-def _convolution(features: int, window: int, stride: int = 1, padding: str = "SAME") -> Chain:
-    return chain(conv=Convolution(features, window, stride, padding), relu=ReLU())
+def _convolution(features: int, window: int, stride: int = 1, padding: str = "SAME") -> Sequential:
+    return sequential(conv=Convolution(features, window, stride, padding), relu=ReLU())
 
 
 ENTRIES: tuple[Entry, ...] = (

@@ -14,7 +14,7 @@ what matters; after it, each stage of a body halves rows and columns and doubles
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, chain
+from ablax.core import Layers, Sequential, sequential
 from ablax.layers import (
     BatchNormalization,
     Convolution,
@@ -51,7 +51,7 @@ def caffe(features: int = 64) -> Layers:
         He, Zhang, Ren, Sun 2015, Deep residual learning; Hu, Shen, Sun 2017,
         Squeeze-and-excitation networks: the published prototxt files.
     """
-    return Layers(conv1=_normalized(features, 7, 2), pool1=MaxPool(3, 2, rounding="ceil"))
+    return Layers(conv1=_normalized(features, 7, 2), pool1=MaxPool(3, 2, ceil_mode=True))
 
 
 def plain(features: int = 64) -> Layers:
@@ -66,7 +66,9 @@ def plain(features: int = 64) -> Layers:
         Szegedy et al. 2014, Going deeper with convolutions, table 1.
     """
     convolution = Convolution(features, 7, stride=2, padding=3)
-    return Layers(conv1=chain(conv=convolution, relu=ReLU()), pool1=MaxPool(3, 2, rounding="ceil"))
+    return Layers(
+        conv1=sequential(conv=convolution, relu=ReLU()), pool1=MaxPool(3, 2, ceil_mode=True)
+    )
 
 
 def senet(features: int = 128) -> Layers:
@@ -84,7 +86,7 @@ def senet(features: int = 128) -> Layers:
         conv1_1=_normalized(features // 2, 3, 2),
         conv1_2=_normalized(features // 2, 3, 1),
         conv1_3=_normalized(features, 3, 1),
-        pool1=MaxPool(3, 2, rounding="ceil"),
+        pool1=MaxPool(3, 2, ceil_mode=True),
     )
 
 
@@ -98,7 +100,7 @@ def alexnet(features: int = 96) -> Layers:
         Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 3.5.
     """
     return Layers(
-        conv1=chain(conv=Convolution(features, 11, stride=4, padding="VALID"), relu=ReLU()),
+        conv1=sequential(conv=Convolution(features, 11, stride=4, padding="VALID"), relu=ReLU()),
         norm1=LocalResponseNormalization(),
         pool1=MaxPool(3, 2),
     )
@@ -114,8 +116,8 @@ def vgg(features: int = 64) -> Layers:
         Simonyan, Zisserman 2014, Very deep convolutional networks, table 1.
     """
     return Layers(
-        conv1_1=chain(conv=Convolution(features, 3), relu=ReLU()),
-        conv1_2=chain(conv=Convolution(features, 3), relu=ReLU()),
+        conv1_1=sequential(conv=Convolution(features, 3), relu=ReLU()),
+        conv1_2=sequential(conv=Convolution(features, 3), relu=ReLU()),
         pool1=MaxPool(2, 2),
     )
 
@@ -132,9 +134,9 @@ def cifar(features: int = 16) -> Layers:
     return Layers(conv1=_normalized(features, 3, 1))
 
 
-def _normalized(features: int, window: int, stride: int) -> Chain:
+def _normalized(features: int, window: int, stride: int) -> Sequential:
     """A convolution padded by half its window, batch normalization, ReLU."""
-    return chain(
+    return sequential(
         conv=Convolution(features, window, stride=stride, padding=window // 2, use_bias=False),
         bn=BatchNormalization(),
         relu=ReLU(),

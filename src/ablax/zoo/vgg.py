@@ -21,17 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ablax.core import Chain, Layers, Network, chain, insert_after
+from ablax.core import Layers, Network, Sequential, insert_after, sequential
 from ablax.errors import AblaxError
 from ablax.layers import (
     BatchNormalization,
     Convolution,
     Dense,
     Dropout,
+    Flatten,
     LocalResponseNormalization,
     MaxPool,
     ReLU,
-    Vectorize,
 )
 from ablax.zoo.alexnet import check_width, scaled
 from ablax.zoo.register import Entry
@@ -133,11 +133,11 @@ def vgg(stages: Stages, classes: int = 1000) -> Network:
         138357544
     """
 
-    def convolution(features: int, window: int) -> Chain:
-        return chain(conv=Convolution(features, window), relu=ReLU())
+    def convolution(features: int, window: int) -> Sequential:
+        return sequential(conv=Convolution(features, window), relu=ReLU())
 
     tail, body = _tail_and_body(stages, convolution, MaxPool(2, 2))
-    head = Layers(vectorize=Vectorize(), fc6=_dense(4096), fc7=_dense(4096), fc8=Dense(classes))
+    head = Layers(vectorize=Flatten(), fc6=_dense(4096), fc7=_dense(4096), fc8=Dense(classes))
     return Network(tail, body, head)
 
 
@@ -167,17 +167,17 @@ def vgg_small(stages: Stages = D, classes: int = 10, width: float = 1.0) -> Netw
         small training sample size, ACPR.
     """
 
-    def convolution(features: int, window: int) -> Chain:
+    def convolution(features: int, window: int) -> Sequential:
         narrow = Convolution(scaled(features, width), window, use_bias=False)
-        return chain(conv=narrow, bn=BatchNormalization(), relu=ReLU())
+        return sequential(conv=narrow, bn=BatchNormalization(), relu=ReLU())
 
     check_width(width)
-    tail, body = _tail_and_body(stages, convolution, MaxPool(2, 2, rounding="ceil"))
-    return Network(tail, body, Layers(vectorize=Vectorize(), fc6=Dense(classes)))
+    tail, body = _tail_and_body(stages, convolution, MaxPool(2, 2, ceil_mode=True))
+    return Network(tail, body, Layers(vectorize=Flatten(), fc6=Dense(classes)))
 
 
 def _tail_and_body(
-    stages: Stages, convolution: Callable[[int, int], Chain], pool: MaxPool
+    stages: Stages, convolution: Callable[[int, int], Sequential], pool: MaxPool
 ) -> tuple[Layers, Layers]:
     """`conv1_1` to `pool1`, and `conv2_1` to `pool5`."""
     if len(stages) != len(FEATURES) or not all(stages):
@@ -195,8 +195,8 @@ def _tail_and_body(
     return parts[0], sum(parts[1:], Layers())
 
 
-def _dense(features: int) -> Chain:
-    return chain(dense=Dense(features), relu=ReLU(), dropout=Dropout(0.5))
+def _dense(features: int) -> Sequential:
+    return sequential(dense=Dense(features), relu=ReLU(), dropout=Dropout(0.5))
 
 
 ENTRIES: tuple[Entry, ...] = (

@@ -18,7 +18,7 @@ leaves out. Initial weights are He's, of variance 2 over the inputs of a layer.
 
 from __future__ import annotations
 
-from ablax.core import Chain, Layers, Network, chain
+from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import (
     BatchNormalization,
@@ -97,12 +97,12 @@ def _flows(
     narrow, wide, last = scaled(1024, width), scaled(1536, width), scaled(2048, width)
     body = body + Layers(
         exit1=_shrinking(channels, (channels, narrow), 2),
-        exit2=Chain(_separable(narrow, wide).layers + Layers(relu=ReLU())),
-        exit3=Chain(_separable(wide, last).layers + Layers(relu=ReLU())),
+        exit2=Sequential(_separable(narrow, wide).layers + Layers(relu=ReLU())),
+        exit3=Sequential(_separable(wide, last).layers + Layers(relu=ReLU())),
     )
     head = Layers(
         average=GlobalAveragePool(),
-        classifier=chain(dropout=Dropout(0.5), dense=Dense(classes)),
+        classifier=sequential(dropout=Dropout(0.5), dense=Dense(classes)),
     )
     return Network(tail, body, head)
 
@@ -129,18 +129,18 @@ def _separables(channels: int, features: tuple[int, ...]) -> Layers:
     return layers
 
 
-def _separable(channels: int, features: int) -> Chain:
+def _separable(channels: int, features: int) -> Sequential:
     """A depthwise 3x3 and a 1x1 with nothing between them, then batch normalization."""
-    return chain(
+    return sequential(
         depthwise=Convolution(channels, 3, padding=1, groups=channels, use_bias=False),
         pointwise=Convolution(features, 1, use_bias=False),
         bn=BatchNormalization(),
     )
 
 
-def _unpadded(features: int, stride: int) -> Chain:
+def _unpadded(features: int, stride: int) -> Sequential:
     convolution = Convolution(features, 3, stride, padding=0, use_bias=False)
-    return chain(conv=convolution, bn=BatchNormalization(), relu=ReLU())
+    return sequential(conv=convolution, bn=BatchNormalization(), relu=ReLU())
 
 
 ENTRIES: tuple[Entry, ...] = (

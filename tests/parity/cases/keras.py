@@ -1,20 +1,20 @@
 """Networks whose authors published them in Keras, with TensorFlow's padding and epsilon."""
 
+from ablax.weights.sources import find_source
 from parity_case import Case
 
-from ablax.weights.origins import find_origin
 from ablax.zoo.mobilenet_v1 import mobilenet_v1
 from ablax.zoo.xception import xception
 
 
 def mobilenet_v1_keras():
     """Ours as Keras has it."""
-    return find_origin("mobilenet_v1", "keras").change(mobilenet_v1())
+    return find_source("mobilenet_v1", "keras").change(mobilenet_v1())
 
 
 def xception_keras():
     """Ours as Keras has it."""
-    return find_origin("xception", "keras").change(xception())
+    return find_source("xception", "keras").change(xception())
 
 
 CASES = (
@@ -22,14 +22,14 @@ CASES = (
         name="mobilenet_v1_keras",
         build=mobilenet_v1_keras,
         image_size=224,
-        torch_name=find_origin("mobilenet_v1", "keras").names,
+        torch_name=find_source("mobilenet_v1", "keras").names,
         source="keras:MobileNet",
     ),
     Case(
         name="xception_keras",
         build=xception_keras,
         image_size=299,
-        torch_name=find_origin("xception", "keras").names,
+        torch_name=find_source("xception", "keras").names,
         source="keras:Xception",
     ),
 )

@@ -55,7 +55,7 @@ class KnownFile:
 
     Attributes:
         name: Of the file; a part `-1a2b3c4d` in front of the suffix is the start of its SHA-256.
-        resize: Pixels of the shorter side, where it is not that of the origin.
+        resize: Pixels of the shorter side, where it is not that of the source.
         top1: The error its publisher reports, in percent.
         top5: Likewise.
     """
@@ -67,7 +67,7 @@ class KnownFile:
 
 
 @dataclass(frozen=True)
-class Origin:
+class WeightSource:
     """One implementation whose weights a network of ours takes.
 
     Attributes:
@@ -103,7 +103,7 @@ class Origin:
         return f"{self.library} {self.model}"
 
 
-Origins = dict[str, tuple[Origin, ...]]
+WeightSources = dict[str, tuple[WeightSource, ...]]
 """From a network of the zoo to those whose weights it takes."""
 
 
@@ -229,11 +229,11 @@ def _caffe(
     preprocessing: Preprocessing,
     change: Edit | None = None,
     left_out: tuple[str, ...] = (),
-) -> tuple[Origin]:
-    origin = Origin(
+) -> tuple[WeightSource]:
+    source = WeightSource(
         *("caffe", model, "caffe", names, preprocessing), change=change, left_out=left_out
     )
-    return (origin,)
+    return (source,)
 
 
 def _warped(crop: int) -> Preprocessing:
@@ -242,10 +242,10 @@ def _warped(crop: int) -> Preprocessing:
 
 _MIDDLE = Preprocessing(224, 256, "bilinear", _VGG, _LEVELS, "BGR")
 # Unpadded, and rounded up: the authors' file.
-_CAFFE_POOL = replace("pool1", MaxPool(3, 2, rounding="ceil"))
+_CAFFE_POOL = replace("pool1", MaxPool(3, 2, ceil_mode=True))
 
 
-CAFFE_ORIGINS: Origins = {
+CAFFE_SOURCES: WeightSources = {
     "alexnet": _caffe("bvlc_alexnet", chain_names, _warped(227), caffe_normalization),
     "caffenet": _caffe("bvlc_reference_caffenet", chain_names, _warped(227)),
     "googlenet": _caffe(
@@ -339,16 +339,16 @@ def _reordered(name: str, array: np.ndarray, orders: dict[int, np.ndarray]) -> n
     return array[orders[int(stage)]]  # writes it
 
 
-def _origins(depth: int) -> Iterator[Origin]:
+def _sources(depth: int) -> Iterator[WeightSource]:
     # Their training normalizes with ImageNet's mean and deviation.
     preprocessing = Preprocessing(32, None)
     for library, prepare in (("idelbayev", zeros_behind), ("zeros-behind", None)):
-        yield Origin(
+        yield WeightSource(
             *(library, f"resnet{depth}", "torch", names, preprocessing, "cifar10"), prepare=prepare
         )
 
 
-CIFAR_ORIGINS: Origins = {f"resnet{depth}": tuple(_origins(depth)) for depth in DEPTHS}
+CIFAR_SOURCES: WeightSources = {f"resnet{depth}": tuple(_sources(depth)) for depth in DEPTHS}
 
 
 # ------------------------------------------------------------------------------------------
@@ -445,16 +445,16 @@ def numbered_in_order(tensors: Tensors) -> Tensors:
     return {renamed(name): array for name, array in tensors.items()}
 
 
-KERAS_ORIGINS: Origins = {
+KERAS_SOURCES: WeightSources = {
     "mobilenet_v1": (
-        Origin(
+        WeightSource(
             *("keras", "MobileNet", "keras", mobilenet_v1_names),
             Preprocessing(224, 256, "bilinear", _HALF, _HALF),
             change=mobilenet_v1_of_keras,
         ),
     ),
     "xception": (
-        Origin(
+        WeightSource(
             *("keras", "Xception", "keras", xception_names),
             Preprocessing(299, 341, "bilinear", _HALF, _HALF),
             change=tensorflow_conventions,
@@ -484,17 +484,17 @@ def _timm(
     interpolation: str = "bicubic",
     statistics: tuple[tuple[float, ...], tuple[float, ...]] = (_HALF, _HALF),
     change: Edit | None = None,
-) -> tuple[Origin]:
+) -> tuple[WeightSource]:
     mean, std = statistics
     preprocessing = Preprocessing(size, math.floor(size / share), interpolation, mean, std)
-    return (Origin("timm", model, "torch", names, preprocessing, change=change),)
+    return (WeightSource("timm", model, "torch", names, preprocessing, change=change),)
 
 
-def _legacy(model: str) -> tuple[Origin]:
+def _legacy(model: str) -> tuple[WeightSource]:
     return _timm(f"legacy_{model}", senet, interpolation="bilinear", statistics=_IMAGENET)
 
 
-TIMM_ORIGINS: Origins = {
+TIMM_SOURCES: WeightSources = {
     "inception_v4": _timm("inception_v4", inception_v4, 299),
     "inception_resnet_v2": _timm("inception_resnet_v2", inception_resnet, 299, 0.8975),
     "xception": _timm("legacy_xception", xception, 299, 0.8975),
@@ -524,17 +524,17 @@ TIMM_ORIGINS: Origins = {
 _HOME = "https://download.pytorch.org/models/"
 
 
-def _usual(model: str, names: ModuleName, *files: KnownFile, crop: int = 224) -> Origin:
+def _usual(model: str, names: ModuleName, *files: KnownFile, crop: int = 224) -> WeightSource:
     """Resized to 256 pixels, the middle 224 cut out, ImageNet's mean and deviation."""
-    return Origin(
+    return WeightSource(
         *("torchvision", model, "torch", names, Preprocessing(crop, 256)), files=files, home=_HOME
     )
 
 
-def _of_tensorflow(origin: Origin, resize: int, *left_out: str) -> Origin:
+def _of_tensorflow(source: WeightSource, resize: int, *left_out: str) -> WeightSource:
     """Weights taken over from TensorFlow: levels from -1 to 1 (`transform_input` there)."""
-    size = dataclasses.replace(origin.preprocessing, resize=resize, mean=_HALF, std=_HALF)
-    return dataclasses.replace(origin, preprocessing=size, left_out=left_out)
+    size = dataclasses.replace(source.preprocessing, resize=resize, mean=_HALF, std=_HALF)
+    return dataclasses.replace(source, preprocessing=size, left_out=left_out)
 
 
 _OLD_DENSE = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
@@ -555,12 +555,12 @@ def numbered_as_today(tensors: Tensors) -> Tensors:
     return {_OLD_DENSE.sub(r"\1\2", name): array for name, array in tensors.items()}
 
 
-def _densenet(depth: int, file: str, top1: float, top5: float) -> Origin:
-    origin = _usual(f"densenet{depth}", densenet, KnownFile(file, 256, top1, top5))
-    return dataclasses.replace(origin, prepare=numbered_as_today)
+def _densenet(depth: int, file: str, top1: float, top5: float) -> WeightSource:
+    source = _usual(f"densenet{depth}", densenet, KnownFile(file, 256, top1, top5))
+    return dataclasses.replace(source, prepare=numbered_as_today)
 
 
-TORCHVISION_ORIGINS: Origins = {
+TORCHVISION_SOURCES: WeightSources = {
     "alexnet_one_weird_trick": (
         _usual("alexnet", alexnet, KnownFile("alexnet-owt-7be5be79.pth", 256, 43.478, 20.934)),
     ),
@@ -692,37 +692,37 @@ TORCHVISION_ORIGINS: Origins = {
 # ------------------------------------------------------------------------------------------
 # Whose weights each network of the zoo takes.
 
-__all__ = ["ORIGINS", "KnownFile", "Origin", "find_origin", "origins_of"]
+__all__ = ["WEIGHT_SOURCES", "KnownFile", "WeightSource", "find_source", "sources_of"]
 
-_ALL = (TORCHVISION_ORIGINS, TIMM_ORIGINS, CAFFE_ORIGINS, KERAS_ORIGINS, CIFAR_ORIGINS)
+_ALL = (TORCHVISION_SOURCES, TIMM_SOURCES, CAFFE_SOURCES, KERAS_SOURCES, CIFAR_SOURCES)
 
-ORIGINS: Mapping[str, tuple[Origin, ...]] = MappingProxyType(
+WEIGHT_SOURCES: Mapping[str, tuple[WeightSource, ...]] = MappingProxyType(
     {
-        name: tuple(origin for origins in _ALL for origin in origins.get(name, ()))
-        for name in dict.fromkeys(name for origins in _ALL for name in origins)
+        name: tuple(source for sources in _ALL for source in sources.get(name, ()))
+        for name in dict.fromkeys(name for sources in _ALL for name in sources)
     }
 )
 """From a network of the zoo to the implementations whose weights it takes."""
 
 
-def origins_of(network: str) -> tuple[Origin, ...]:
+def sources_of(network: str) -> tuple[WeightSource, ...]:
     """Whose weights the network takes; nothing where nobody publishes any.
 
     Example:
-        >>> [origin.title for origin in origins_of("vgg_d")]
+        >>> [source.title for source in sources_of("vgg_d")]
         ['torchvision vgg16', 'caffe VGG_ILSVRC_16_layers']
     """
-    return ORIGINS.get(network, ())
+    return WEIGHT_SOURCES.get(network, ())
 
 
-def find_origin(network: str, library: str) -> Origin:
-    """The origin of that library.
+def find_source(network: str, library: str) -> WeightSource:
+    """The source of that library.
 
     Raises:
         WeightsError: The network takes no weights of it.
     """
-    for origin in origins_of(network):
-        if origin.library == library:
-            return origin
-    libraries = [origin.library for origin in origins_of(network)]
+    for source in sources_of(network):
+        if source.library == library:
+            return source
+    libraries = [source.library for source in sources_of(network)]
     raise WeightsError(f"{network} takes no weights of {library!r}: {nearest(library, libraries)}")

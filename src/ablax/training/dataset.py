@@ -23,9 +23,9 @@ from ablax.training.step import State, StepFigures, Task, shuffle_key, train_ste
 # ------------------------------------------------------------------------------------------
 # Where the batches of a training loop come from: arrays on the device, or a stream.
 #
-# A feed gives the loop a program for a chunk of steps. `Resident` keeps all images on the device
+# A feed gives the loop a program for a chunk of steps. `InMemory` keeps all images on the device
 # as
-# uint8 and shuffles there; `Streamed` is handed the chunk's batches, decoded by the host.
+# uint8 and shuffles there; `Streaming` is handed the chunk's batches, decoded by the host.
 
 Program = Callable[..., tuple[State, StepFigures]]
 Batch = tuple[Any, Any, int]
@@ -35,7 +35,7 @@ LONGEST_STREAMED_CHUNK = 8
 
 
 @runtime_checkable
-class Feed(Protocol):
+class Dataset(Protocol):
     """What the training loop asks of its data.
 
     Attributes:
@@ -71,7 +71,7 @@ class Feed(Protocol):
         ...
 
 
-class Resident:
+class InMemory:
     """All images live on the device; an epoch is a permutation drawn there.
 
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
@@ -135,7 +135,7 @@ class Resident:
         return iter(self._test)
 
 
-class Streamed:
+class Streaming:
     """The host decodes batches on the way and hands over a chunk of them at a time.
 
     Args:
@@ -247,7 +247,7 @@ def _note(name: str, train: int, test: int, shape: ImageShape, classes: int, mor
 # From a recipe's data to a feed, with progress while a set is decoded for the first time.
 
 
-def open_feed(recipe: Recipe, mesh: Mesh, console: Console) -> Feed:
+def open_dataset(recipe: Recipe, mesh: Mesh, console: Console) -> Dataset:
     """The recipe's data, on the devices or streamed; decoded and cached the first time.
 
     Args:
@@ -262,11 +262,11 @@ def open_feed(recipe: Recipe, mesh: Mesh, console: Console) -> Feed:
     data, batch = recipe.data, recipe.train.batch
     if data.stream and data.image_size is not None:
         stream = open_stream(data.source, folder=data.dir, image_size=data.image_size)
-        return Streamed(stream, batch, data.workers, mesh)
+        return Streaming(stream, batch, data.workers, mesh)
     shown = _decoding(console, data.source)
     images = load(data.source, folder=data.dir, image_size=data.image_size, progress=shown)
     chosen = select(images, held_out=data.held_out, share=data.share, classes=data.classes)
-    return Resident(chosen, batch, mesh)
+    return InMemory(chosen, batch, mesh)
 
 
 def _decoding(console: Console, source: str) -> Callable[[int, int], None]:
@@ -287,20 +287,20 @@ def _decoding(console: Console, source: str) -> Callable[[int, int], None]:
 
 
 def training_images(
-    feed: Feed, count: int, seed: int = 0
+    dataset: Dataset, count: int, seed: int = 0
 ) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
     """A random sample of the training images of a feed, in random order.
 
     Args:
-        feed: Of images that lie on the device, or of a stream.
+        dataset: Of images that lie on the device, or of a stream.
         count: How many; all where there are fewer.
         seed: Of the draw.
 
     Raises:
         AblaxError: The feed gives something else than images and labels.
     """
-    length = feed.longest_chunk or 1
-    given = jax.device_get(feed.arguments(seed, 0, length))
+    length = dataset.longest_chunk or 1
+    given = jax.device_get(dataset.arguments(seed, 0, length))
     if len(given) != 2:
         raise AblaxError(f"the feed gives {len(given)} arrays: expected images and labels")
     images, labels = np.asarray(given[0]), np.asarray(given[1])
@@ -311,16 +311,16 @@ def training_images(
 
 
 def test_images(
-    feed: Feed, count: int
+    dataset: Dataset, count: int
 ) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
     """The first test images of a feed, in the data's order.
 
     Args:
-        feed: Of images that lie on the device, or of a stream.
+        dataset: Of images that lie on the device, or of a stream.
         count: How many; all where there are fewer.
     """
     images, labels, found = [], [], 0
-    for some, classes, counting in feed.test_batches():
+    for some, classes, counting in dataset.test_batches():
         images.append(np.asarray(some)[:counting])
         labels.append(np.asarray(classes)[:counting])
         found += counting

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.data.digits import load_digits
-from ablax.doctor.trials import Patient, cross_entropy
-from ablax.layers import Dense, ReLU, Vectorize
+from ablax.doctor.trials import Trial, cross_entropy
+from ablax.layers import Dense, Flatten, ReLU
 from ablax.layers.initializers import HE_NORMAL
 
 RECIPE = Recipe(
@@ -31,7 +31,7 @@ def digits():
 def hidden(count=1, features=64, kind=ReLU, **dense):
     """That many hidden layers of a kind."""
     return {
-        f"fc{place}": chain(dense=Dense(features, **dense), act=kind())
+        f"fc{place}": sequential(dense=Dense(features, **dense), act=kind())
         for place in range(1, count + 1)
     }
 
@@ -41,14 +41,14 @@ def network(between=None, classes=10, **layers):
     body = Layers(**(layers or hidden()))
     head = Layers(**({"between": between} if between is not None else {}))
     return Network(
-        tail=Layers(vectorize=Vectorize()), body=body, head=head + Layers(scores=Dense(classes))
+        tail=Layers(vectorize=Flatten()), body=body, head=head + Layers(scores=Dense(classes))
     )
 
 
-def patient(net=None, *, images=512, recipe=RECIPE, losses=cross_entropy, wider=None, labels=None):
+def trial(net=None, *, images=512, recipe=RECIPE, losses=cross_entropy, wider=None, labels=None):
     """Whoever has this network, on so many of the digits."""
     pictures, classes = digits()
-    return Patient(
+    return Trial(
         name="made up",
         network=net if net is not None else network(),
         recipe=recipe,
