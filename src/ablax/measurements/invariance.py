@@ -662,17 +662,23 @@ def quantities(
         "untouched_error": Quantity(
             "test error on untouched images of the sample",
             partial(_untouched, transformations[0]),
-            "points",
+            "percentage points",
         )
     }
     for t in transformations:
         error = partial(_mean, t, "error", "")
-        found[f"{t.name}_error"] = Quantity(f"test error {t.small_words}", error, "points")
+        found[f"{t.name}_error"] = Quantity(
+            f"test error {t.small_words}", error, "percentage points"
+        )
         found[f"{t.name}_increase"] = Quantity(
-            f"increase of the test error {t.small_words}", partial(_increase, t), "points"
+            f"increase of the test error {t.small_words}",
+            partial(_increase, t),
+            "percentage points",
         )
         found[f"{t.name}_wide_error"] = Quantity(
-            f"test error {t.wide_words}", partial(_mean, t, "error", "", small=False), "points"
+            f"test error {t.wide_words}",
+            partial(_mean, t, "error", "", small=False),
+            "percentage points",
         )
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             found[f"{t.name}_{place}"] = Quantity(
