@@ -12,7 +12,7 @@ import pytest
 from ablax.report.study import Claim, Curve, Published, Run, Study, Variant
 
 NAMES = ("full", "without_7", "without_67", "without_34", "without_3467")
-LABELS = ("Full", "without 7", "without 6, 7", "without 3, 4", "without 3, 4, 6, 7")
+LABELS = ("Full", "Without 7", "Without 6, 7", "Without 3, 4", "Without 3, 4, 6, 7")
 ERRORS = (2.9, 3.0, 3.3, 3.1, 4.6)
 COUNTS = (3_400_000, 2_350_000, 210_000, 3_290_000, 98_000)
 MACS = (21_500_000, 20_400_000, 18_300_000, 14_100_000, 10_900_000)

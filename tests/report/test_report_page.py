@@ -67,7 +67,7 @@ def report(study, tmp_path_factory):
 def test_report_is_one_page_with_its_pictures_inside(report):
     page = report.read_text()
     tags = Tags()
-    tags.dataset(page)
+    tags.feed(page)
     assert tags.stack == []
     assert tags.opened.count("img") == 4
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
@@ -234,7 +234,7 @@ def test_own_prediction_stands_right_after_the_verdict(study, tmp_path):
     assert "<h2>Our own prediction</h2>" in page
     assert "## Our own prediction\n\n**1 of 1 prediction confirmed (5 seeds).**\n\n- all" in text
     for said in (page, text):
-        assert said.index("Whether the stated order") < said.index("1 of 1 prediction confirmed")
+        assert said.index("Inconclusive whether the stated order") < said.index("1 of 1 prediction confirmed")
     assert Heading("Our own prediction") not in blocks(study)
 
 

@@ -103,7 +103,7 @@ def test_published_notes_are_sentences(study):
 
 def test_notes_say_what_flat_and_training_figures_do_not(study):
     plain = flatness_table(study).notes
-    assert "less than 1 % of the whole fall since the first epoch, and" in plain[0]
+    assert "less than 1 % of the total decrease since the first epoch, and" in plain[0]
     assert "(or from ln(10) = 2.30," in flatness_table(replace(study, classes=10)).notes[0]
     assert "few hundredths" in plain[1]
     assert "different dropout" in main_table(study).notes[-1]
