@@ -66,9 +66,7 @@ TOP_1 = Published(
     ),
 )
 
-DEPTH_BUYS = Claim(
-    "removing layers 3, 4, 6 and 7 raises test error", "without_3_4_6_7", "full"
-)
+DEPTH_BUYS = Claim("removing layers 3, 4, 6 and 7 raises test error", "without_3_4_6_7", "full")
 
 EXPERIMENT = Experiment(
     about=__doc__,
@@ -88,8 +86,16 @@ EXPERIMENT = Experiment(
     published=(LECTURE, TOP_5, TOP_1),
     claims=(
         Claim("removing layer 7 raises test error", worse="without_7", better="full"),
-        Claim("removing layers 3 and 4 raises test error more than removing 7", "without_3_4", "without_7"),
-        Claim("removing layers 6 and 7 raises test error more than removing 3 and 4", "without_6_7", "without_3_4"),
+        Claim(
+            "removing layers 3 and 4 raises test error more than removing 7",
+            "without_3_4",
+            "without_7",
+        ),
+        Claim(
+            "removing layers 6 and 7 raises test error more than removing 3 and 4",
+            "without_6_7",
+            "without_3_4",
+        ),
         Claim(
             "removing layers 3, 4, 6 and 7 raises test error more than removing 6 and 7",
             "without_3_4_6_7",
@@ -98,7 +104,11 @@ EXPERIMENT = Experiment(
     ),
     expectations=(
         DEPTH_BUYS,
-        Claim("removing layers 3, 4, 6 and 7 raises test error more than removing 3 and 4", "without_3_4_6_7", "without_3_4"),
+        Claim(
+            "removing layers 3, 4, 6 and 7 raises test error more than removing 3 and 4",
+            "without_3_4_6_7",
+            "without_3_4",
+        ),
     ),
     decides=DEPTH_BUYS,
     full_size=Inputs(image_size=227, channels=3, classes=1000),

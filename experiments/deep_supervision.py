@@ -8,24 +8,24 @@ layer, and what is learned?
 Source: The lectures (Xing 2020, lecture 10, "Training CNN: depth matters!"): "Gradient vanishes
 when the network is too deep: lazy to learn!", with three remedies: "add intermediate loss layers to
 produce error signals", "do contrast normalization after each conv layer", "use ReLU to avoid
-saturation". Auxiliary classifiers are those of Szegedy et al. (2014), Going deeper with convolutions,
-section 5, whose losses count 0.3 times, and of Lee, Xie, Gallagher, Zhang and Tu (2014),
-Deeply-supervised nets.
+saturation". Auxiliary classifiers are those of Szegedy et al. (2014), Going deeper with
+convolutions, section 5, whose losses count 0.3 times, and of Lee, Xie, Gallagher, Zhang and Tu
+(2014), Deeply-supervised nets.
 
 Prediction: With sigmoids the gradient fades by about a factor of three per layer, to less than a
 ten-thousandth at the first, and nothing is learned. Auxiliary classifiers bring a gradient to the
-layers below them, so the first layer gets a hundred times as much; but the classifier at the end still
-sees maps that have shrunk to almost the same for every image, so its error falls little. Contrast
-normalization undoes the shrinking on every layer and lets the network learn; the response
+layers below them, so the first layer gets a hundred times as much; but the classifier at the end
+still sees maps that have shrunk to almost the same for every image, so its error falls little.
+Contrast normalization undoes the shrinking on every layer and lets the network learn; the response
 normalization that GoogLeNet has does not, because it scales what is small by a constant. ReLU alone
 does most: the gradient keeps its size and the error falls as far as with all three. To a ReLU
 network auxiliary classifiers add nothing that four seeds can show.
 
 Command: make experiment NAME=deep_supervision [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 9 minutes for digits on 2 CPU cores, half a minute for smoke. In pilot runs with
-one seed a rate of 0.03 killed the ReLU network with auxiliary losses; with 0.01 its training loss
-was far from flat. Hence 0.02, and gradients are clipped to a norm of 1.
+Cost: about 9 minutes for digits on 2 CPU cores, half a minute for smoke. In pilot runs with one
+seed a rate of 0.03 killed the ReLU network with auxiliary losses; with 0.01 its training loss was
+far from flat. Hence 0.02, and gradients are clipped to a norm of 1.
 """
 
 from ablax.core import Edit, Layers, Network, compose, edit, insert_after, replace_kind, sequential
@@ -188,7 +188,11 @@ EXPERIMENT = Experiment(
             "sigmoid:gradient_at_start",
             flat=False,
         ),
-        Claim("the ReLU network has a higher test error without auxiliary losses", "relu", "relu_sides"),
+        Claim(
+            "the ReLU network has a higher test error without auxiliary losses",
+            "relu",
+            "relu_sides",
+        ),
     ),
     expectations=(
         Claim(

@@ -12,8 +12,8 @@ Prediction: On CIFAR-10 the deeper plain networks have the larger training error
 larger test error; residual networks gain from depth up to 110 layers. On small images and in few
 epochs we expect plain networks of 56 layers to fail to learn at all, residual ones to learn at
 every depth but to gain nothing from it; without batch normalization the gradient should grow along
-residual sums and fade along plain networks, and fade most with tanh. (Written after one short run of
-the errors from one seed, which showed plain networks failing; no gradient had been looked at.)
+residual sums and fade along plain networks, and fade most with tanh. (Written after one short run
+of the errors from one seed, which showed plain networks failing; no gradient had been looked at.)
 
 Command: make experiment NAME=depth_sweep [CONFIG=smoke|digits|fashion_mnist|cifar10]
 

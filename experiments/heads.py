@@ -3,8 +3,8 @@
 Question: What does the head cost and what does it buy? One residual body with seven heads:
 vectorize (linear, and with a hidden layer), global average pool, the three combinations of idea 1
 (classify every pixel, then average, vote, or combine as learned), and idea 2 (weight the pixels by
-position before the average). Compared by test error, parameters, memory, and robustness to shifts and to
-other image sizes.
+position before the average). Compared by test error, parameters, memory, and robustness to shifts
+and to other image sizes.
 
 Source: The lectures (Redfern 2018, "Design"), "Feature map to feature vector transform" and "2 head
 design ideas".
@@ -13,11 +13,11 @@ Prediction: On centered digits position is informative and the body is narrow, s
 lowest error where nothing is shifted, and learned weights by position a lower one than the plain
 average; at a shift of 6 pixels vectorize has the highest error, because its weights stay where they
 were. A vote has a higher error than an average: it discards confidence. Images of 1.5 times their
-size cost every head that takes them many percentage points, because the body has learned one size of
-strokes. The lecture states no order of errors. It says that vectorize is more complex and takes more memory, is probably redundant and
-perhaps therefore trained with dropout; that the pixel heads take as much memory as the average;
-it asks whether anything combines pixels better than their average, and whether the center counts
-more than the edge.
+size cost every head that takes them many percentage points, because the body has learned one size
+of strokes. The lecture states no order of errors. It says that vectorize is more complex and takes
+more memory, is probably redundant and perhaps therefore trained with dropout; that the pixel heads
+take as much memory as the average; it asks whether anything combines pixels better than their
+average, and whether the center counts more than the edge.
 
 Command: make experiment NAME=heads [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
@@ -110,7 +110,8 @@ EXPERIMENT = Experiment(
     claims=(
         WEIGHED,
         Claim(
-            "a learned combination of pixel scores (idea 1) has a lower test error than their average",
+            "a learned combination of pixel scores (idea 1) has a lower test error than "
+            "their average",
             worse="pixel_average",
             better="pixel_learned",
         ),
@@ -121,7 +122,9 @@ EXPERIMENT = Experiment(
         ),
     ),
     expectations=(
-        Claim("the average has a higher test error than vectorize", "global_average_pool", "vectorize"),
+        Claim(
+            "the average has a higher test error than vectorize", "global_average_pool", "vectorize"
+        ),
         Claim("a vote has a higher test error than an average", "pixel_vote", "pixel_average"),
         Claim(
             "shifted by 6 pixels, vectorize has a higher test error than the average",

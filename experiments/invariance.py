@@ -2,8 +2,8 @@
 
 Question: What is AlexNet's output invariant to? Test images are shifted, scaled, rotated and
 changed in brightness by growing amounts: how far do the features of each layer move, and how does
-the score of the true class fall? Does a network owe its invariance to max pooling, or to the augmentation
-of its training images?
+the score of the true class fall? Does a network owe its invariance to max pooling, or to the
+augmentation of its training images?
 
 Source: The lecture (Risteski 2020, lecture 4), slides "AlexNet: translation invariance", "scaling
 invariance" and "rotation invariance", after R. Fergus. The experiment is that of Zeiler and Fergus
@@ -14,12 +14,12 @@ Prediction: Small shifts move layer 1 farther than layer 7, in distances between
 does scale; both curves bend early at layer 1 (half of its way within 2 pixels) and rise evenly at
 layer 7. Turning ruins the score, with a local recovery near 180 degrees, where 0, 1 and 8 look
 alike. We expect the distortions of the training images to matter more than the kind of pooling:
-without them the error under small shifts rises by more than 5 percentage points over that of the untouched
-images, with them by less than 3; average pooling moves layer 1 less than max pooling and changes
-the error by little. The distortions move and turn, so they do not help against light: a gray
-background (offset) costs more than dim or bright strokes (gain). Zeiler and Fergus (2014) report
-that small transformations have a dramatic effect in the first layer and a lesser one at the top,
-nearly linear for translation and scaling, and that the output is stable to translations and
+without them the error under small shifts rises by more than 5 percentage points over that of the
+untouched images, with them by less than 3; average pooling moves layer 1 less than max pooling and
+changes the error by little. The distortions move and turn, so they do not help against light: a
+gray background (offset) costs more than dim or bright strokes (gain). Zeiler and Fergus (2014)
+report that small transformations have a dramatic effect in the first layer and a lesser one at the
+top, nearly linear for translation and scaling, and that the output is stable to translations and
 scalings, but in general not to rotation.
 
 Command: make experiment NAME=invariance [CONFIG=smoke|digits|fashion_mnist|cifar10]
@@ -103,12 +103,14 @@ EXPERIMENT = Experiment(
     claims=(
         FIRST_MOVES_MORE,
         Claim(
-            "small changes of scale move the features of the first layer farther than those of the last",
+            "small changes of scale move the features of the first layer farther than those "
+            "of the last",
             worse="max_distorted:scale_first",
             better="max_distorted:scale_last",
         ),
         Claim(
-            "rotation by any angle raises test error more than shifts of up to a quarter of the height",
+            "rotation by any angle raises test error more than shifts of up to a quarter of "
+            "the height",
             worse="max_distorted:rotation_wide_error",
             better="max_distorted:translation_wide_error",
         ),
@@ -125,7 +127,8 @@ EXPERIMENT = Experiment(
             better="max_distorted:translation_increase",
         ),
         Claim(
-            "under small shifts, omitting augmentation raises test error more than average pooling does",
+            "under small shifts, omitting augmentation raises test error more than average "
+            "pooling does",
             worse="max_plain:translation_increase",
             better="average_distorted:translation_increase",
         ),

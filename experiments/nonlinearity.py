@@ -13,9 +13,9 @@ feedforward neural networks: sigmoids learn slowest, and their last hidden layer
 Zhang, Ren and Sun (2015), Delving deep into rectifiers: learned slopes fit better than none.
 
 Prediction: ReLU learns faster than tanh, but not six times: five layers of small images are easy,
-and tanh with Glorot initialization starts in its linear part. Sigmoids learn slowest by far: their slope
-is at most 1/4, so five layers pass on a thousandth of the gradient; weights drawn four times as
-large, which make up for the slope, bring back most of the speed. Saturation by itself explains
+and tanh with Glorot initialization starts in its linear part. Sigmoids learn slowest by far: their
+slope is at most 1/4, so five layers pass on a thousandth of the gradient; weights drawn four times
+as large, which make up for the slope, bring back most of the speed. Saturation by itself explains
 little: ReLUs are 0 for about half of their responses from the start and learn fastest, and slow
 sigmoids will hardly saturate at all, because their inputs stay near 0. Leaky ReLU and PReLU learn
 about as fast as ReLU. A few units of the ReLU network die; none with a leak.
@@ -176,7 +176,8 @@ EXPERIMENT = Experiment(
     ),
     expectations=(
         Claim(
-            "with sigmoids, Glorot initialization has a higher mean training error than 4 x Glorot std",
+            "with sigmoids, Glorot initialization has a higher mean training error than 4 x "
+            "Glorot std",
             "sigmoid:mean_train_error",
             "sigmoid_large:mean_train_error",
             flat=False,

@@ -1,9 +1,9 @@
 """Optimization: optimizers, learning rates, initializations and batch sizes for a plain network.
 
-Question: Which choices decide whether, and how fast, a plain network learns? Six
-convolutions and two dense layers, without normalization and without dropout, trained by SGD with
-momentum from He initialization at a decaying learning rate; every variant changes one thing: the
-optimizer, the schedule or the rate of single layers, the initialization, or the batch size.
+Question: Which choices decide whether, and how fast, a plain network learns? Six convolutions and
+two dense layers, without normalization and without dropout, trained by SGD with momentum from He
+initialization at a decaying learning rate; every variant changes one thing: the optimizer, the
+schedule or the rate of single layers, the initialization, or the batch size.
 
 Source: The lectures (Xing 2020, lecture 10, "Training CNN: highly nonconvex objective": add
 momentum, decrease the learning rate regularly, different layers use different learning rates,
@@ -20,12 +20,12 @@ per epoch than batches of 16, and learn less in as many epochs.
 Each optimizer has its own rate: among rates that differ by factors of two, the one with the least
 training loss after the last epoch, mean of seeds 100 and 101, which the experiment does not use
 (rates that were worse by half with seed 100 were not tried again; the best one lies inside its
-grid). Grids: momentum and Nesterov's 0.00625 to 0.2, without momentum 0.05 to 0.8, Adam 0.0005
-to 0.016, AdaGrad 0.005 to 0.08, RMSProp 0.00025 to 0.016, LARS 0.0025 to 0.04. Neighbors often
-differ by less than the two seeds do. Initializations, schedules, rates by layer and batches keep
-the rate of the baseline, that of a batch in proportion to its images. At 2 x He std the one run
-that was tried diverged in its first epoch, and at std 0.0001 nothing was learned, as at 0.01; so
-the initializations beside He's are closer to it.
+grid). Grids: momentum and Nesterov's 0.00625 to 0.2, without momentum 0.05 to 0.8, Adam 0.0005 to
+0.016, AdaGrad 0.005 to 0.08, RMSProp 0.00025 to 0.016, LARS 0.0025 to 0.04. Neighbors often differ
+by less than the two seeds do. Initializations, schedules, rates by layer and batches keep the rate
+of the baseline, that of a batch in proportion to its images. At 2 x He std the one run that was
+tried diverged in its first epoch, and at std 0.0001 nothing was learned, as at 0.01; so the
+initializations beside He's are closer to it.
 
 Command: make experiment NAME=optimization [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
@@ -237,7 +237,8 @@ EXPERIMENT = Experiment(
             flat=False,
         ),
         Claim(
-            "initialization with 1.5 x He std raises the gradient norm at the first layer (explodes)",
+            "initialization with 1.5 x He std raises the gradient norm at the first layer "
+            "(explodes)",
             worse="too_large:gradient_at_start",
             better=f"{BASELINE}:gradient_at_start",
             flat=False,
@@ -257,7 +258,8 @@ EXPERIMENT = Experiment(
             flat=False,
         ),
         Claim(
-            "the training error, averaged over epochs, is higher with SGD without momentum than with Adam",
+            "the training error, averaged over epochs, is higher with SGD without momentum "
+            "than with Adam",
             worse="without_momentum:mean_train_error",
             better="adam:mean_train_error",
             flat=False,
@@ -283,7 +285,8 @@ EXPERIMENT = Experiment(
     sections=(
         Section(
             "Training loss by family",
-            "Training loss is the mean over an epoch, with augmentation. Initializations, schedules "
+            "Training loss is the mean over an epoch, with augmentation. Initializations, "
+            "schedules "
             "and batch sizes keep the baseline's optimizer; every optimizer has a learning rate of "
             "its own, chosen by training loss.",
             (LEARNING.picture,),

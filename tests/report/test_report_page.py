@@ -234,7 +234,9 @@ def test_own_prediction_stands_right_after_the_verdict(study, tmp_path):
     assert "<h2>Our own prediction</h2>" in page
     assert "## Our own prediction\n\n**1 of 1 prediction confirmed (5 seeds).**\n\n- all" in text
     for said in (page, text):
-        assert said.index("Inconclusive whether the stated order") < said.index("1 of 1 prediction confirmed")
+        assert said.index("Inconclusive whether the stated order") < said.index(
+            "1 of 1 prediction confirmed"
+        )
     assert Heading("Our own prediction") not in blocks(study)
 
 

@@ -256,7 +256,7 @@ def test_answer_says_no_and_says_that_it_is_inconclusive(study):
     changed = replace(with_errors(study, errors), claims=CLAIMS)
     no = answer(replace(changed, decides=CLAIMS[0])).sentence
     assert no.startswith(
-        "No: the measurements contradict that 7 matters; the difference is \N{MINUS SIGN}"
+        "No: the measurements contradict the hypothesis that 7 matters; the difference is \N{MINUS SIGN}"
     )
     assert answer(replace(changed, decides=CLAIMS[1])).sentence.startswith(
         "Inconclusive: the measurements do not show whether 34 matters; the difference is "

@@ -140,13 +140,13 @@ CAPACITY_CHECK = "capacity"
 def capacity(trial: Trial, history: History | None = None) -> Finding:
     """Of a finished run its curve; else whether the network memorizes 256 images.
 
-    A run has a problem if its training loss is flat (`ablax.report.statistics`) and the error of its last
-    weights on training images, without augmentation, is surely (95 %) above `ENOUGH`; healthy if
-    it is not above. If the loss still falls, inconclusive.
+    A run has a problem if its training loss is flat (`ablax.report.statistics`) and the error of
+    its last weights on training images, without augmentation, is surely (95 %) above `ENOUGH`;
+    healthy if it is not above. If the loss still falls, inconclusive.
 
     A network before training is healthy if 200 steps of Adam on 256 images leave at most `ENOUGH`
-    of them wrong. If they leave more, the same network at twice the width tries: a problem if its error
-    is surely below, else inconclusive.
+    of them wrong. If they leave more, the same network at twice the width tries: a problem if its
+    error is surely below, else inconclusive.
     """
     if history is None or history.trained is None:
         return _of_network(trial)
@@ -251,9 +251,9 @@ COLLAPSE_CHECK = "collapse"
 def collapse(trial: Trial, trained: Trained) -> Finding:
     """Look at the scores of the sample of training images, as in a test.
 
-    A problem if the scores are constant (`CONSTANT`), if one class is predicted for nearly all images
-    (`ONE_CLASS`), or if the loss has fallen by `FALLEN` while the accuracy's 95 % interval holds
-    the share of the commonest class, which guessing reaches. Inconclusive if neither loss nor
+    A problem if the scores are constant (`CONSTANT`), if one class is predicted for nearly all
+    images (`ONE_CLASS`), or if the loss has fallen by `FALLEN` while the accuracy's 95 % interval
+    holds the share of the commonest class, which guessing reaches. Inconclusive if neither loss nor
     accuracy moved: the training was too short, or has another problem.
     """
     return collapse_criterion(trial.scores(trained.variables), trial.labels, trained)
@@ -365,8 +365,8 @@ NO_SPLIT = "the test images serve as validation, for no split was set apart: cho
 def generalization(trial: Trial, history: History | None) -> Finding:
     """The error of the last weights on training images and on test images, both as in a test.
 
-    A problem if the lower end of the 95 % interval of the difference lies above `GAP`. The interval is
-    Newcombe's, of two independent shares.
+    A problem if the lower end of the 95 % interval of the difference lies above `GAP`. The interval
+    is Newcombe's, of two independent shares.
 
     References:
         Newcombe 1998, Interval estimation for the difference between independent proportions
@@ -605,9 +605,9 @@ def learning_rate(trial: Trial) -> Finding:
     The diverging rate is the first, behind the least of the smoothed loss, at which this loss lies
     above its least by more than `RISE` of its fall and `LEAST` of where the fall began, or is not
     finite. A fall begins at the first loss, or at that of guessing, ln(classes), if that is less:
-    an initial loss above that of guessing would make every later rise look small. A problem if the recipe's highest
-    rate is the diverging rate or more. The test trains a few steps at each rate, so a rate a little
-    below the limit may still diverge in a long training.
+    an initial loss above that of guessing would make every later rise look small. A problem if the
+    recipe's highest rate is the diverging rate or more. The test trains a few steps at each rate,
+    so a rate a little below the limit may still diverge in a long training.
 
     References:
         Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
@@ -770,10 +770,10 @@ def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Fi
     """The time of a training step of the recipe, against that of its products alone.
 
     A step takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
-    gradient by the inputs, the gradient by the weights. A problem if the machine's rate, measured by a
-    large matrix product, would allow them in less than `SHARE` of the measured time. Inconclusive
-    if this rate differs by more than `BUSY` before and after. Augmentation,
-    dropout and optimizer count to the time.
+    gradient by the inputs, the gradient by the weights. A problem if the machine's rate, measured
+    by a large matrix product, would allow them in less than `SHARE` of the measured time.
+    Inconclusive if this rate differs by more than `BUSY` before and after. Augmentation, dropout
+    and optimizer count to the time.
 
     Args:
         trial: Who is examined.
@@ -841,8 +841,9 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
 
     A unit of a feature map is a channel; it has a value at each place of each image. It is dead if
     its value is always the same. It repeats another if the size of their correlation is at least
-    `SAME` with a unit before it. A problem if more than `DEAD` of a layer's units are dead, or more than
-    `REPEATED` repeat another, after training. Layers of a single unit are left to the other checks.
+    `SAME` with a unit before it. A problem if more than `DEAD` of a layer's units are dead, or more
+    than `REPEATED` repeat another, after training. Layers of a single unit are left to the other
+    checks.
 
     Args:
         trial: Who is examined.
@@ -891,12 +892,13 @@ def _units_finding(
     advice = []
     if dead:
         advice.append(
-            f"dead: {listed(list(dead))}: lower the rate, use another bias initialization, or use LeakyReLU"
+            f"dead: {listed(list(dead))}: lower the rate, initialize biases differently, or use "
+            "LeakyReLU"
         )
     if repeated:
         advice.append(
-            f"repeating: {listed(list(repeated))}: use another initialization, add dropout, or make "
-            "the layer narrower"
+            f"repeating: {listed(list(repeated))}: use another initialization, add dropout, or "
+            "make the layer narrower"
         )
     return Finding(UNITS_CHECK, bool(dead or repeated), sentence, measured, "; ".join(advice))
 

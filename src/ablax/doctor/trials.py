@@ -145,7 +145,7 @@ class Trial:
     def settled(self, variables: Variables) -> Variables:
         """The same weights with running statistics of the sample, as after a long training.
 
-        A short training leaves them near their initial values, and a test would judge the network by them.
+        A short training leaves them near their initial values, and a test would use those.
         """
         if not variables["batch_stats"]:
             return variables

@@ -138,7 +138,7 @@ def height(rows: int) -> float:
 
 
 def give_room(axes: Axes) -> None:
-    """At least half a percentage point of error on the axis, so that noise is not made to look large."""
+    """At least half a percentage point on the axis, so that noise does not look large."""
     axes.margins(x=0.1)
     low, high = axes.get_xlim()
     short = max(0.0, 0.5 - (high - low)) / 2

@@ -141,8 +141,8 @@ def drops_figure(study: Study) -> Figure:
             panels[1].tick_params(axis="y", length=0)
             figure.legend(loc="outside upper right", fontsize=12, frameon=False)
         together = f", Bonferroni over {len(others)} comparisons" if len(others) > 1 else ""
-        text = f"Increase over {label}, percentage points, paired by seed; bar: 95 % interval{together}, "
-        text += "none for one seed or equal differences. "
+        text = f"Increase over {label}, percentage points, paired by seed; bar: 95 % "
+        text += f"interval{together}, none for one seed or equal differences. "
         if study.published:
             text += "Other data, other sizes and other measures: compare the order, not the scale. "
         write_caption(figure, text + where(study))

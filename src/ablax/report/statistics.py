@@ -214,7 +214,7 @@ def comparisons_with_baseline(study: Study) -> dict[str, Comparison]:
 # training loss has flattened, by the criterion of `flattened`.
 
 FLAT_WITHIN = 1.0
-"""Percent of the total decrease that a flat training loss may still move over the last 20 % of epochs."""
+"""Percent of the total decrease that a flat loss may still move over the last 20 % of epochs."""
 
 FEWEST_EPOCHS = 10
 """With fewer epochs the last 20 % is a single step and says nothing."""
@@ -250,8 +250,8 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = N
     """Flat when the last 20 % of epochs move it by less than `within` % of the total decrease.
 
     A straight line is fitted by least squares through the losses from the end of the fourth fifth
-    to the last epoch. Its decrease is divided by the total decrease, from the first epoch's mean loss, or
-    from that of guessing where the first epoch was worse, to the middle of that line:
+    to the last epoch. Its decrease is divided by the total decrease, from the first epoch's mean
+    loss, or from that of guessing where the first epoch was worse, to the middle of that line:
 
         fall = 100 (line(start) - line(end)) / (min(loss(1), ln(classes)) - line(middle))
 
@@ -264,9 +264,9 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = N
     loss that has never fallen (by more than three times the scatter) has not flattened either, it
     has not learned. Fewer than ten epochs, or a loss that is not finite, tell nothing.
 
-    An exponential decay is flat after about five and a half time constants. What the criterion cannot
-    see: a loss also flattens because the learning rate is lowered to zero; and a small loss may
-    still shrink by a large part of itself, which `relative_fall` shows.
+    An exponential decay is flat after about five and a half time constants. What the criterion
+    cannot see: a loss also flattens because the learning rate is lowered to zero; and a small loss
+    may still shrink by a large part of itself, which `relative_fall` shows.
 
     Args:
         curve: How the run learned.

@@ -47,7 +47,10 @@ TRAINING_NOTE = (
 )
 """Stands wherever training figures of several variants stand together."""
 
-SMALL_LOSS_NOTE = "A loss of a few hundredths can be flat by this criterion and still change by a large fraction of itself."
+SMALL_LOSS_NOTE = (
+    "A loss of a few hundredths can be flat by this criterion and still change by a large "
+    "fraction of itself."
+)
 
 
 def difference_text(compared: Comparison | None) -> str:
@@ -226,8 +229,8 @@ def reinitialized_table(study: Study) -> Table:
         columns=tuple(Column(h, "left") for h in ("Variant", "Removed layers", "Reinitialized")),
         rows=rows,
         notes=(
-            "All other parameters start bit-equal to the baseline's of the same seed. Reinitialized "
-            "ones have another shape, so their initial values differ.",
+            "All other parameters start bit-equal to the baseline's of the same seed. "
+            "Reinitialized ones have another shape, so their initial values differ.",
         ),
     )
 
@@ -353,7 +356,7 @@ def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def summary_csv(study: Study) -> str:
-    """One row per variant: the figures of the report's tables, unrounded; nan where there is none."""
+    """One row per variant: the report's figures, unrounded; nan where there is none."""
     compared = comparisons_with_baseline(study)
     columns = (
         *("variant", "label", "parameters", "macs", "n", "diverged", "test_error", "test_error_sd"),

@@ -247,10 +247,10 @@ def _ranges(findings: tuple[Finding, ...]) -> str:
 def verdict(study: Study) -> Verdict:
     """The order of the source is reproduced only when every claim is.
 
-    It is not reproduced when any claim is contradicted (its interval wholly below 0). Otherwise it is
-    inconclusive. A claim is judged when all runs of its variants are there, none of
-    them diverged, and their training losses have flattened (`ablax.report.verdict`); when no
-    claim can be judged, or the recipe is too small for it, there is no verdict.
+    It is not reproduced when any claim is contradicted (its interval wholly below 0). Otherwise it
+    is inconclusive. A claim is judged when all runs of its variants are there, none of them
+    diverged, and their training losses have flattened (`ablax.report.verdict`); when no claim can
+    be judged, or the recipe is too small for it, there is no verdict.
     """
     findings, reasons = assess(study, study.claims, "the source")
     if reasons:
@@ -346,7 +346,7 @@ def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, to
         return f"Yes: {claim.text} by {unsigned}."
     figure = f"the difference is {difference} {uncertainty}"
     if outcome == "contradicted":
-        return f"No: the measurements contradict that {claim.text}; {figure}."
+        return f"No: the measurements contradict the hypothesis that {claim.text}; {figure}."
     return f"Inconclusive: the measurements do not show whether {claim.text}; {figure}."
 
 
@@ -359,8 +359,8 @@ def answer_json(study: Study, plots: str) -> str:
 
     Returns:
         JSON: experiment, recipe, answer, outcome, n, difference and interval in a unit, training
-        time of all runs in seconds, device, date, commit, command, and the picture that shows it best:
-        the first of the experiment's own, or that of the errors.
+        time of all runs in seconds, device, date, commit, command, and the picture that shows it
+        best: the first of the experiment's own, or that of the errors.
     """
     told = answer(study)
     measured = told.measured
