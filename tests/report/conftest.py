@@ -82,7 +82,7 @@ def made_study(
         unit="percentage points",
         drops={"without_7": 0.3, "without_67": 4.3, "without_34": 4.0, "without_3467": 32.0},
         parameters_removed={},
-        note="Every variant was trained anew.",
+        note="Every variant was trained from scratch.",
         short="Zeiler & Fergus",
     )
     return Study(

@@ -98,7 +98,7 @@ def test_published_notes_are_sentences(study):
     given_as = replace(study.published[0], note="whole network: 18.1 %")
     notes = published_table(replace(study, published=(given_as, study.published[1]))).notes
     assert notes[1].endswith("(it does not say which). Whole network: 18.1 %.")
-    assert notes[2].endswith("ImageNet. Every variant was trained anew.")
+    assert notes[2].endswith("ImageNet. Every variant was trained from scratch.")
 
 
 def test_notes_say_what_flat_and_training_figures_do_not(study):

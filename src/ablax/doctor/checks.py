@@ -169,7 +169,7 @@ def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     if flat.flat and low > ENOUGH:
         return Finding(CAPACITY_CHECK, True, sentence, measured, _LARGER)
     return Finding(
-        CAPACITY_CHECK, None, sentence, measured, "train until the loss is flat, or judge more"
+        CAPACITY_CHECK, None, sentence, measured, "train until the loss is flat, or use more images"
     )
 
 
@@ -359,7 +359,7 @@ GAP = 0.10
 """A run overfits if its test error is surely above its training error by more: one image in ten is
 then wrong for no other reason than that it was not trained on."""
 GENERALIZATION_CHECK = "train and test error"
-NO_SPLIT = "the test images serve as validation, for no split was set apart: choose nothing by them"
+NO_SPLIT = "the test images serve as validation, for no split was set apart: select nothing by them"
 
 
 def generalization(trial: Trial, history: History | None) -> Finding:
@@ -419,7 +419,7 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
     measured |= {"gap_low": low, "gap_high": high}
     advice = {
         True: "more or augmented images, dropout, weight decay, or a smaller network",
-        None: "judge more images: the interval holds the limit",
+        None: "use more images: the interval contains the limit",
         False: "",
     }[verdict]
     return Finding(GENERALIZATION_CHECK, verdict, sentence, measured, advice)
