@@ -1,4 +1,4 @@
-"""Digits: 1,797 scanned digits, embedded in scikit-learn, drawn anew at every step.
+"""Digits: 1,797 scanned digits, embedded in scikit-learn, randomly distorted at every step.
 
 Cost: see `experiments/results/`. Data: 1,437 training digits on 32 x 32 pixels, each rotated,
 scaled and shifted at random at every step; 1,440 test images, 4 fixed distortions of 360 others.

@@ -3,7 +3,7 @@
 Russakovsky et al. (2015): ImageNet large scale visual recognition challenge. tensorflow-datasets
 prepares it from files you fetch yourself (`imagenet2012`); then give its folder with --data.dir.
 The schedule is that of Krizhevsky et al. (2012), section 5: batch 128, rate 0.01 divided by ten
-three times in 90 epochs, momentum 0.9, weight decay 0.0005. Nobody has run it here.
+three times in 90 epochs, momentum 0.9, weight decay 0.0005. It has not been run here.
 """
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig

@@ -1,16 +1,17 @@
 """AlexNet's ablation: remove layers and train what is left.
 
 Question: What does depth buy? AlexNet without its layers 7; 6 and 7; 3 and 4; and 3, 4, 6 and 7,
-each trained anew from the weights it shares with the whole network.
+each trained from scratch; parameters of equal name and shape start from the same random
+initialization.
 
 Source: The lecture (Risteski 2020, lecture 4), slides "AlexNet: ablation study", after R. Fergus.
 The experiment is that of Zeiler and Fergus (2014), Visualizing and understanding convolutional
 networks, section 5.1 and table 3.
 
-Prediction: On ImageNet the network without 7 loses 1.1 points, without 3 and 4 it loses 3.0,
-without 6 and 7 it loses 5.7, and without all four 33.5: "depth of the network is the key". On small
-images we expect the last to be worst by far; the others may lie too close together to be told
-apart.
+Prediction: On ImageNet the network without 7 loses 1.1 percentage points, without 3 and 4 it loses
+3.0, without 6 and 7 it loses 5.7, and without all four 33.5: "depth of the network is the key". On
+small images we expect the last to be worst by far; the others may lie too close together to be
+distinguished.
 
 Command: make experiment NAME=alexnet_ablation [CONFIG=smoke|digits|fashion_mnist|cifar10|imagenet]
 
@@ -37,7 +38,7 @@ LECTURE = Published(
     short="Lecture",
     source="Risteski (2020), Deep learning, lecture 4, slides 'AlexNet: ablation study'",
     measure="error on ImageNet; the lecture does not say of which kind",
-    unit="points",
+    unit="percentage points",
     drops={"without_7": 1.1, "without_6_7": 5.7, "without_3_4": 3.0, "without_3_4_6_7": 33.5},
     parameters_removed={"without_7": 16e6, "without_6_7": 50e6, "without_3_4": 1e6},
 )
@@ -45,29 +46,27 @@ LECTURE = Published(
 TOP_5 = Published(
     short="Zeiler & Fergus, top-5",
     source=_ZEILER_FERGUS,
-    measure="top-5 validation error on ImageNet, each network trained anew",
-    unit="points",
+    measure="top-5 validation error on ImageNet, each network trained from scratch",
+    unit="percentage points",
     drops={"without_7": 0.3, "without_6_7": 4.3, "without_3_4": 4.0, "without_3_4_6_7": 32.0},
     parameters_removed={},
-    note="The whole network errs on 18.1 %.",
+    note="The full network has 18.1 % error.",
 )
 
 TOP_1 = Published(
     short="Zeiler & Fergus, top-1",
     source=_ZEILER_FERGUS,
     measure="top-1 validation error on ImageNet, the same networks",
-    unit="points",
+    unit="percentage points",
     drops={"without_7": -0.5, "without_6_7": 4.3, "without_3_4": 4.9, "without_3_4_6_7": 30.8},
     parameters_removed={},
     note=(
-        "The whole network errs on 40.5 %. Here the order is another: without 7 is better "
-        "than the whole, and without 3, 4 is worse than without 6, 7."
+        "The full network has 40.5 % error. Here the order differs: without 7 is better "
+        "than the full network, and without 3, 4 is worse than without 6, 7."
     ),
 )
 
-DEPTH_BUYS = Claim(
-    "without layers 3, 4, 6 and 7 AlexNet errs more than the whole", "without_3_4_6_7", "full"
-)
+DEPTH_BUYS = Claim("removing layers 3, 4, 6 and 7 raises test error", "without_3_4_6_7", "full")
 
 EXPERIMENT = Experiment(
     about=__doc__,
@@ -86,18 +85,30 @@ EXPERIMENT = Experiment(
     },
     published=(LECTURE, TOP_5, TOP_1),
     claims=(
-        Claim("removing 7 costs something", worse="without_7", better="full"),
-        Claim("removing 3 and 4 costs more than removing 7", "without_3_4", "without_7"),
-        Claim("removing 6 and 7 costs more than removing 3 and 4", "without_6_7", "without_3_4"),
+        Claim("removing layer 7 raises test error", worse="without_7", better="full"),
         Claim(
-            "removing 3, 4, 6 and 7 costs more than removing 6 and 7",
+            "removing layers 3 and 4 raises test error more than removing 7",
+            "without_3_4",
+            "without_7",
+        ),
+        Claim(
+            "removing layers 6 and 7 raises test error more than removing 3 and 4",
+            "without_6_7",
+            "without_3_4",
+        ),
+        Claim(
+            "removing layers 3, 4, 6 and 7 raises test error more than removing 6 and 7",
             "without_3_4_6_7",
             "without_6_7",
         ),
     ),
     expectations=(
         DEPTH_BUYS,
-        Claim("and more than without 3 and 4 alone", "without_3_4_6_7", "without_3_4"),
+        Claim(
+            "removing layers 3, 4, 6 and 7 raises test error more than removing 3 and 4",
+            "without_3_4_6_7",
+            "without_3_4",
+        ),
     ),
     decides=DEPTH_BUYS,
     full_size=Inputs(image_size=227, channels=3, classes=1000),

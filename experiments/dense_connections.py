@@ -1,8 +1,8 @@
 """Dense connections: accuracy per parameter, against residual connections.
 
-Question: Do layers that are given the features of all layers before them need fewer parameters
-than layers that add to a sum? Densely connected and residual networks of about 20 layers, in three
-sizes that have equal parameters in pairs; and which earlier features the trained kernels use.
+Question: Do layers that are given the features of all layers before them need fewer parameters than
+layers that add to a sum? Densely connected and residual networks of about 20 layers, in three sizes
+that have equal parameters in pairs; and which earlier features the trained kernels use.
 
 Source: The lectures (Risteski 2020, lecture 4, "Dense convolutional networks": they help vanishing
 gradients, encourage reuse of features, and hence reduce the parameter count; Redfern 2018,
@@ -12,9 +12,9 @@ connected convolutional networks, figures 4 and 5.
 Prediction: With a growth equal to the features of the first residual stage both networks have the
 same parameters within 6 %, at every width; the dense one needs twice the multiply-accumulates,
 because its weights are spread over all sizes of maps and those of the residual one lie mostly in
-the last, smallest. At equal parameters we expect the residual network to err more where both are
-small, and no difference that can be told where both have enough; per multiply-accumulate and per
-second the dense network should be the worse one. The lecture says that dense connections reduce
+the last, smallest. At equal parameters we expect the residual network to have the higher error
+where both are small, and no clear difference where both have enough; per multiply-accumulate and
+per second the dense network should be the worse one. The lecture says that dense connections reduce
 the parameters. Figure 4 of the paper shows DenseNet-BC below residual networks of the same
 parameters on CIFAR-10; its figure 5 shows layers that use features from all over their block, the
 outputs of transitions least, and a classifier that leans on the last features.
@@ -22,7 +22,7 @@ outputs of transitions least, and a classifier that leans on the last features.
 Command: make experiment NAME=dense_connections [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
 Cost: about 8 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
-were set by the training losses of a first try with 24 epochs, one of which, that of the small
+were set by the training losses of a pilot run with 24 epochs, one of which, that of the small
 residual network, was still falling.
 """
 
@@ -84,7 +84,7 @@ SERIES = {
 
 
 def error_by(cost: str, of_one: str, x_label: str) -> Picture:
-    """Test error against what a variant costs, a line for each family."""
+    """Test error against what a variant costs, one line per family."""
     return Trend(
         f"error_by_{cost}",
         f"Error per {of_one}",
@@ -97,7 +97,7 @@ def error_by(cost: str, of_one: str, x_label: str) -> Picture:
 
 
 PER_PARAMETER = Claim(
-    "at equal parameters residual networks err more than dense ones, middle size",
+    "at equal parameters the medium residual network has a higher test error than the dense one",
     "residual_medium",
     "dense_medium",
 )
@@ -124,8 +124,18 @@ EXPERIMENT = Experiment(
     },
     claims=(
         PER_PARAMETER,
-        Claim("so do small ones", "residual_small", "dense_small"),
-        Claim("so do large ones", "residual_large", "dense_large"),
+        Claim(
+            "at equal parameters the small residual network has a higher test error than the "
+            "dense one",
+            "residual_small",
+            "dense_small",
+        ),
+        Claim(
+            "at equal parameters the large residual network has a higher test error than the "
+            "dense one",
+            "residual_large",
+            "dense_large",
+        ),
         Claim(
             "dense layers use each other's outputs more than those of transitions",
             "dense_large:reuse_inside",
@@ -145,7 +155,7 @@ EXPERIMENT = Experiment(
             flat=False,
         ),
         Claim(
-            "a dense layer uses the layer right in front more than those farther back",
+            "a dense layer uses the layer right before it more than earlier ones",
             "dense_large:reuse_nearest",
             "dense_large:reuse_distant",
         ),

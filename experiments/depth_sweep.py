@@ -1,7 +1,7 @@
 """Depth: plain and residual networks, deeper and deeper.
 
 Question: Do deeper networks learn better, and why do plain ones stop doing so? Plain and residual
-networks of 8 to 110 layers, which start from bit-equal weights wherever both have them, and the
+networks of 8 to 110 layers, initialized bit-equal wherever both have the same weights, and the
 gradient that reaches each of their layers; the same without batch normalization and with tanh.
 
 Source: The lectures (Risteski 2020, lecture 4, "really deep convnets do not train well", and
@@ -12,8 +12,8 @@ Prediction: On CIFAR-10 the deeper plain networks have the larger training error
 larger test error; residual networks gain from depth up to 110 layers. On small images and in few
 epochs we expect plain networks of 56 layers to fail to learn at all, residual ones to learn at
 every depth but to gain nothing from it; without batch normalization the gradient should grow along
-residual sums and fade along plain chains, and fade most with tanh. (Written after one short run of
-the errors from one seed, which showed plain networks failing; no gradient had been looked at.)
+residual sums and fade along plain networks, and fade most with tanh. (Written after one short run
+of the errors from one seed, which showed plain networks failing; no gradient had been looked at.)
 
 Command: make experiment NAME=depth_sweep [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
@@ -105,17 +105,17 @@ TABLE_6 = Published(
     short="He et al. 2015",
     source="He, Zhang, Ren and Sun (2015), Deep residual learning for image recognition, table 6",
     measure="test error on CIFAR-10, 16 features at width 1",
-    unit="points",
+    unit="percentage points",
     drops={f"residual_{d}": round(error - _ERRORS[20], 2) for d, error in _ERRORS.items()},
     parameters_removed={},
     note=(
-        f"The residual network of 20 layers errs on {_ERRORS[20]} %; that of 110 layers is the "
+        f"The residual network of 20 layers has {_ERRORS[20]} % error; that of 110 layers is the "
         "best of five runs. Of plain networks the paper has curves, no figures."
     ),
 )
 
 DEGRADATION = Claim(
-    "plain networks of 56 layers err more on the training images than those of 20",
+    "plain networks of 56 layers have a higher training error than those of 20",
     "plain_56:train_error",
     "plain_20:train_error",
     flat=False,
@@ -157,19 +157,19 @@ EXPERIMENT = Experiment(
     claims=(
         DEGRADATION,
         Claim(
-            "plain networks of 56 layers err more on the test images than those of 20",
+            "plain networks of 56 layers have a higher test error than those of 20",
             "plain_56",
             "plain_20",
             flat=False,
         ),
         Claim(
-            "at 56 layers plain networks err more than residual ones",
+            "at 56 layers plain networks have a higher test error than residual ones",
             "plain_56",
             "residual_56",
             flat=False,
         ),
         Claim(
-            "residual networks of 20 layers err more than those of 56",
+            "residual networks of 20 layers have a higher test error than those of 56",
             "residual_20",
             "residual_56",
             flat=False,
@@ -177,14 +177,14 @@ EXPERIMENT = Experiment(
     ),
     expectations=(
         Claim(
-            "plain chains of 20 layers with tanh lose more of the gradient on its way down without "
-            "batch normalization than with it",
+            "in plain networks of 20 layers with tanh the gradient norm at the first layer is "
+            "larger with batch normalization than without",
             "plain_20_tanh:gradient_at_start",
             "plain_20_bare_tanh:gradient_at_start",
             flat=False,
         ),
         Claim(
-            "without batch normalization the gradient of 20 residual layers is larger than with it",
+            "in residual networks of 20 layers the gradient is larger without batch normalization",
             "residual_20_bare:sensitivity_at_start",
             "residual_20:sensitivity_at_start",
             flat=False,
@@ -195,8 +195,8 @@ EXPERIMENT = Experiment(
     sections=(
         Section(
             "Error by depth",
-            "Training error is the mean over the last epoch, with distortions on and while the "
-            "weights move; test error is that of the weights after it.",
+            "Training error is the mean over the last epoch, with augmentation on and while the "
+            "weights change; test error is that of the weights after it.",
             (
                 Trend(
                     "error_by_depth",

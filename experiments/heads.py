@@ -2,27 +2,27 @@
 
 Question: What does the head cost and what does it buy? One residual body with seven heads:
 vectorize (linear, and with a hidden layer), global average pool, the three combinations of idea 1
-(classify every pixel, then average, vote, or combine as learned), and idea 2 (weigh the pixels by
-place before the average). Judged by test error, parameters, memory, and robustness to shifts and to
-other image sizes.
+(classify every pixel, then average, vote, or combine as learned), and idea 2 (weight the pixels by
+position before the average). Compared by test error, parameters, memory, and robustness to shifts
+and to other image sizes.
 
 Source: The lectures (Redfern 2018, "Design"), "Feature map to feature vector transform" and "2 head
 design ideas".
 
-Prediction: On centered digits place is informative and the body is narrow, so vectorize errs least
-where nothing is shifted, and learned weights by place err less than the plain average; at a shift
-of 6 pixels vectorize errs most, because its weights stay where they were. A vote errs more than an
-average: it throws confidence away. Images of 1.5 times their size cost every head that takes them
-many points, because the body has learned one size of strokes. The lecture states no order of
-errors. It says that vectorize is more complex and takes more memory, is probably redundant and
-perhaps therefore trained with dropout; that the pixel heads take as much memory as the average;
-it asks whether anything combines pixels better than their average, and whether the center counts
-more than the edge.
+Prediction: On centered digits position is informative and the body is narrow, so vectorize has the
+lowest error where nothing is shifted, and learned weights by position a lower one than the plain
+average; at a shift of 6 pixels vectorize has the highest error, because its weights stay where they
+were. A vote has a higher error than an average: it discards confidence. Images of 1.5 times their
+size cost every head that takes them many percentage points, because the body has learned one size
+of strokes. The lecture states no order of errors. It says that vectorize is more complex and takes
+more memory, is probably redundant and perhaps therefore trained with dropout; that the pixel heads
+take as much memory as the average; it asks whether anything combines pixels better than their
+average, and whether the center counts more than the edge.
 
 Command: make experiment NAME=heads [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
 Cost: about 10 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
-were set by the training losses of a first try with 20 epochs, two of which were still falling.
+were set by the training losses of a pilot run with 20 epochs, two of which were still falling.
 """
 
 from ablax.core import Network, with_head
@@ -73,7 +73,7 @@ def spatial_weights(inputs: Inputs) -> Network:
 
 
 WEIGHED = Claim(
-    "weighing pixels by place before the average errs less (idea 2)",
+    "weighting pixels by position before the average (idea 2) lowers test error",
     worse="global_average_pool",
     better="spatial_weights",
 )
@@ -110,26 +110,29 @@ EXPERIMENT = Experiment(
     claims=(
         WEIGHED,
         Claim(
-            "something combines pixels better than their average (idea 1, learned)",
+            "a learned combination of pixel scores (idea 1) has a lower test error than "
+            "their average",
             worse="pixel_average",
             better="pixel_learned",
         ),
         Claim(
-            "the center counts more than the edge",
+            "the center has a larger weight than the edge",
             worse="spatial_weights:center_weight",
             better="spatial_weights:edge_weight",
         ),
     ),
     expectations=(
-        Claim("the average errs more than vectorize", "global_average_pool", "vectorize"),
-        Claim("a vote errs more than an average", "pixel_vote", "pixel_average"),
         Claim(
-            "shifted by 6 pixels, vectorize errs more than the average",
+            "the average has a higher test error than vectorize", "global_average_pool", "vectorize"
+        ),
+        Claim("a vote has a higher test error than an average", "pixel_vote", "pixel_average"),
+        Claim(
+            "shifted by 6 pixels, vectorize has a higher test error than the average",
             worse="vectorize:shift_6",
             better="global_average_pool:shift_6",
         ),
         Claim(
-            "half as large again, images cost the average something",
+            "images of 1.5 times their size raise the test error of the average",
             worse="global_average_pool:size_1_5",
             better="global_average_pool",
         ),

@@ -1,7 +1,7 @@
 """Intermediate features: a linear classifier on every layer of AlexNet.
 
-Question: Do the features of a network lie apart more linearly, layer by layer, and are they worth
-more than pixels on images of another kind? A linear SVM and softmax regression are fitted to the
+Question: Do the features of a network become more linearly separable, layer by layer, and are they
+better than pixels on images of another kind? A linear SVM and softmax regression are fitted to the
 features of each layer.
 
 Source: The lecture (Risteski 2020, lecture 4), slide "AlexNet: intermediate features", after R.
@@ -9,13 +9,13 @@ Fergus. The experiment is that of Zeiler and Fergus (2014), Visualizing and unde
 convolutional networks, section 5.3 and table 7: the network has learned from ImageNet, and the
 classifiers are fitted to its features of Caltech-101 and Caltech-256.
 
-Prediction: On small images we expect that the error falls from layer to layer up to about the
-fifth and is flat from there, because there is no error left to lose; that without training it
-rises with depth instead; and that layer 5, trained, is better than untrained. On other data we
-expect the reverse of the lecture's order: a narrow network that has seen only ten classes of one
-kind keeps in layer 7 what tells those apart, so that layer 7 is worse than layer 1, though better
-than untrained. The lecture's accuracy rises from layer 1 to 7 on both data sets, from 44.8 to 85.5
-and from 24.6 to 71.7 %, with layer 5 already at 86.2 on Caltech-101.
+Prediction: On small images we expect that the error falls from layer to layer up to about the fifth
+and is flat from there, because there is no error left to lose; that without training it rises with
+depth instead; and that layer 5, trained, is better than untrained. On other data we expect the
+reverse of the lecture's order: a narrow network that has seen only ten classes of one kind keeps in
+layer 7 what tells those apart, so that layer 7 is worse than layer 1, though better than untrained.
+The lecture's accuracy rises from layer 1 to 7 on both data sets, from 44.8 to 85.5 and from 24.6 to
+71.7 %, with layer 5 already at 86.2 on Caltech-101.
 
 Command: make experiment NAME=intermediate_features [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
@@ -73,7 +73,9 @@ CALTECH_256 = PublishedProbes(
 )
 
 DEEPER_IS_BETTER = Claim(
-    "a linear SVM errs less on layer 7 than on layer 1", worse="full:svm_1", better="full:svm_7"
+    "a linear SVM has a lower test error on layer 7 than on layer 1",
+    worse="full:svm_1",
+    better="full:svm_7",
 )
 
 EXPERIMENT = Experiment(
@@ -83,30 +85,56 @@ EXPERIMENT = Experiment(
     labels={"full": "AlexNet"},
     claims=(
         DEEPER_IS_BETTER,
-        Claim("layer 2 is better than layer 1 (SVM)", "full:svm_1", "full:svm_2"),
-        Claim("layer 3 is better than layer 2 (SVM)", "full:svm_2", "full:svm_3"),
-        Claim("layer 4 is better than layer 3 (SVM)", "full:svm_3", "full:svm_4"),
-        Claim("layer 5 is better than layer 4 (SVM)", "full:svm_4", "full:svm_5"),
-        Claim("layer 7 is better than layer 5 (softmax)", "full:softmax_5", "full:softmax_7"),
         Claim(
-            "on other data, layer 7 is better than layer 1", "full:transfer_1", "full:transfer_7"
+            "a linear SVM has a lower test error on layer 2 than on layer 1",
+            "full:svm_1",
+            "full:svm_2",
+        ),
+        Claim(
+            "a linear SVM has a lower test error on layer 3 than on layer 2",
+            "full:svm_2",
+            "full:svm_3",
+        ),
+        Claim(
+            "a linear SVM has a lower test error on layer 4 than on layer 3",
+            "full:svm_3",
+            "full:svm_4",
+        ),
+        Claim(
+            "a linear SVM has a lower test error on layer 5 than on layer 4",
+            "full:svm_4",
+            "full:svm_5",
+        ),
+        Claim(
+            "softmax regression has a lower test error on layer 7 than on layer 5",
+            "full:softmax_5",
+            "full:softmax_7",
+        ),
+        Claim(
+            "on other data the test error is lower on layer 7 than on layer 1",
+            "full:transfer_1",
+            "full:transfer_7",
         ),
     ),
     decides=DEEPER_IS_BETTER,
     expectations=(
         Claim(
-            "without training, layer 7 is worse than layer 1 (SVM)",
+            "without training, a linear SVM has a higher test error on layer 7 than on layer 1",
             "full:untrained_svm_7",
             "full:untrained_svm_1",
         ),
         Claim(
-            "layer 5 is better trained than untrained (SVM)",
+            "training lowers the test error of a linear SVM on layer 5",
             "full:untrained_svm_5",
             "full:svm_5",
         ),
-        Claim("on other data, layer 7 is worse than layer 1", "full:transfer_7", "full:transfer_1"),
         Claim(
-            "on other data, layer 7 is better trained than untrained",
+            "on other data the test error is higher on layer 7 than on layer 1",
+            "full:transfer_7",
+            "full:transfer_1",
+        ),
+        Claim(
+            "training lowers the test error on other data on layer 7",
             "full:untrained_transfer_7",
             "full:transfer_7",
         ),

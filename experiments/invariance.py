@@ -1,9 +1,9 @@
-"""Invariance: images moved, resized, turned and lit differently, seen by each layer.
+"""Invariance: images shifted, scaled, rotated and lit differently, seen by each layer.
 
-Question: What does AlexNet's answer not depend on? Test images are moved, resized, turned and put
-into other light by growing amounts: how far do the features of each layer move, and how does the
-score of the right class fall? Does a network owe its invariance to max pooling, or to the
-distortions of its training images?
+Question: What is AlexNet's output invariant to? Test images are shifted, scaled, rotated and
+changed in brightness by growing amounts: how far do the features of each layer move, and how does
+the score of the true class fall? Does a network owe its invariance to max pooling, or to the
+augmentation of its training images?
 
 Source: The lecture (Risteski 2020, lecture 4), slides "AlexNet: translation invariance", "scaling
 invariance" and "rotation invariance", after R. Fergus. The experiment is that of Zeiler and Fergus
@@ -14,12 +14,12 @@ Prediction: Small shifts move layer 1 farther than layer 7, in distances between
 does scale; both curves bend early at layer 1 (half of its way within 2 pixels) and rise evenly at
 layer 7. Turning ruins the score, with a local recovery near 180 degrees, where 0, 1 and 8 look
 alike. We expect the distortions of the training images to matter more than the kind of pooling:
-without them the error under small shifts rises by more than 5 points over that of the untouched
-images, with them by less than 3; average pooling moves layer 1 less than max pooling and changes
-the error by little. The distortions move and turn, so they do not help against light: a gray
-background (offset) costs more than dim or bright strokes (gain). Zeiler and Fergus (2014) report
-that small transformations have a dramatic effect in the first layer and a lesser one at the top,
-nearly linear for translation and scaling, and that the output is stable to translations and
+without them the error under small shifts rises by more than 5 percentage points over that of the
+untouched images, with them by less than 3; average pooling moves layer 1 less than max pooling and
+changes the error by little. The distortions move and turn, so they do not help against light: a
+gray background (offset) costs more than dim or bright strokes (gain). Zeiler and Fergus (2014)
+report that small transformations have a dramatic effect in the first layer and a lesser one at the
+top, nearly linear for translation and scaling, and that the output is stable to translations and
 scalings, but in general not to rotation.
 
 Command: make experiment NAME=invariance [CONFIG=smoke|digits|fashion_mnist|cifar10]
@@ -60,7 +60,7 @@ UNDISTORTED = {
 }
 
 FIRST_MOVES_MORE = Claim(
-    "small shifts move the first layer farther than the last",
+    "small shifts move the features of the first layer farther than those of the last",
     worse="max_distorted:translation_first",
     better="max_distorted:translation_last",
 )
@@ -95,47 +95,50 @@ EXPERIMENT = Experiment(
                 "The layers are 1, 5 and 7, the first two behind their pooling. Of the digits, the "
                 "test images are themselves distorted, within the ranges that distorted training "
                 "images are drawn from, and the transformation comes on top; plain training images "
-                "stand upright and centered, so networks trained on them err more on untouched "
-                "test images already."
+                "stand upright and centered, so networks trained on them have a higher error "
+                "on untransformed test images already."
             ),
         ),
     ),
     claims=(
         FIRST_MOVES_MORE,
         Claim(
-            "small changes of scale move the first layer farther than the last",
+            "small changes of scale move the features of the first layer farther than those "
+            "of the last",
             worse="max_distorted:scale_first",
             better="max_distorted:scale_last",
         ),
         Claim(
-            "turning by any angle costs more than moving by up to a quarter of the height",
+            "rotation by any angle raises test error more than shifts of up to a quarter of "
+            "the height",
             worse="max_distorted:rotation_wide_error",
             better="max_distorted:translation_wide_error",
         ),
         Claim(
-            "turning by any angle costs more than scaling by up to 1.8",
+            "rotation by any angle raises test error more than scaling by up to 1.8",
             worse="max_distorted:rotation_wide_error",
             better="max_distorted:scale_wide_error",
         ),
     ),
     expectations=(
         Claim(
-            "small shifts cost more without distortions of the training images",
+            "small shifts raise test error more without augmentation of the training images",
             worse="max_plain:translation_increase",
             better="max_distorted:translation_increase",
         ),
         Claim(
-            "leaving out the distortions costs more under small shifts than average pooling does",
+            "under small shifts, omitting augmentation raises test error more than average "
+            "pooling does",
             worse="max_plain:translation_increase",
             better="average_distorted:translation_increase",
         ),
         Claim(
-            "max pooling lets the first layer move farther under small shifts than average pooling",
+            "small shifts move the first layer farther with max pooling than with average pooling",
             worse="max_distorted:translation_first",
             better="average_distorted:translation_first",
         ),
         Claim(
-            "light added everywhere costs more than light multiplied",
+            "a brightness offset raises test error more than a brightness factor",
             worse="max_distorted:offset_error",
             better="max_distorted:gain_error",
         ),

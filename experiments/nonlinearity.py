@@ -1,9 +1,9 @@
 """Nonlinearity: sigmoid, tanh, ReLU, leaky ReLU and PReLU, by speed of learning and saturation.
 
 Question: Which nonlinearity learns fastest, and does saturation explain it? One network without
-normalization, five hidden layers deep, with ReLU, leaky ReLU, PReLU, tanh and sigmoid, each from
-weights drawn by the rule that was made for it; how fast the training error falls, and how many
-responses of each layer lie where the nonlinearity is flat.
+normalization, five hidden layers deep, with ReLU, leaky ReLU, PReLU, tanh and sigmoid, each with
+the initialization made for it; how fast the training error falls, and how many activations of each
+layer are saturated.
 
 Source: The lectures (Xing 2020, lecture 10, "avoids saturation issues", "non-saturating
 nonlinearity"). Krizhevsky, Sutskever and Hinton (2012), ImageNet classification, section 3.1 and
@@ -13,9 +13,9 @@ feedforward neural networks: sigmoids learn slowest, and their last hidden layer
 Zhang, Ren and Sun (2015), Delving deep into rectifiers: learned slopes fit better than none.
 
 Prediction: ReLU learns faster than tanh, but not six times: five layers of small images are easy,
-and tanh from Glorot's weights starts in its linear part. Sigmoids learn slowest by far: their slope
-is at most 1/4, so five layers pass on a thousandth of the gradient; weights drawn four times as
-large, which make up for the slope, bring back most of the speed. Saturation by itself explains
+and tanh with Glorot initialization starts in its linear part. Sigmoids learn slowest by far: their
+slope is at most 1/4, so five layers pass on a thousandth of the gradient; weights drawn four times
+as large, which make up for the slope, bring back most of the speed. Saturation by itself explains
 little: ReLUs are 0 for about half of their responses from the start and learn fastest, and slow
 sigmoids will hardly saturate at all, because their inputs stay near 0. Leaky ReLU and PReLU learn
 about as fast as ReLU. A few units of the ReLU network die; none with a leak.
@@ -23,9 +23,9 @@ about as fast as ReLU. A few units of the ReLU network die; none with a leak.
 Command: make experiment NAME=nonlinearity [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
 Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. The paper chose the best
-learning rate of each nonlinearity. Here all share one, a third of that of a first try with one
-seed, in which the training loss of ReLU rose in the end; three variants have that rate of the first
-try, to show how much the order owes to it.
+learning rate of each nonlinearity. Here all share one, a third of that of a pilot run with one
+seed, in which the training loss of ReLU rose in the end; three variants have that rate of the pilot
+run, to show how much the order owes to it.
 """
 
 from ablax.core import (
@@ -55,7 +55,7 @@ from ablax.measurements.saturation import SATURATION
 from ablax.report.study import Claim
 
 GLOROT_TIMES_4 = variance_scaling(16.0, lambda inputs, outputs: (inputs + outputs) / 2)
-"""Glorot's deviation times 4, the reciprocal of a sigmoid's slope at 0."""
+"""Glorot's std times 4, the reciprocal of a sigmoid's slope at 0."""
 
 
 def network(inputs: Inputs) -> Network:
@@ -94,10 +94,10 @@ LABELS = {
     "prelu": "PReLU",
     "tanh": "tanh",
     "sigmoid": "sigmoid",
-    "sigmoid_large": "sigmoid, weights times 4",
-    "relu_fast": "ReLU, rate times 3",
-    "tanh_fast": "tanh, rate times 3",
-    "sigmoid_large_fast": "sigmoid, weights times 4, rate times 3",
+    "sigmoid_large": "sigmoid, 4 x Glorot std",
+    "relu_fast": "ReLU, 3 x rate",
+    "tanh_fast": "tanh, 3 x rate",
+    "sigmoid_large_fast": "sigmoid, 4 x Glorot std, 3 x rate",
 }
 
 # Constant, so that no variant is slowed down before it has learned.
@@ -111,7 +111,7 @@ CONSTANT_RATE = {
 FAST = {"optimizer.rate": 0.03}
 
 TANH_IS_SLOWER = Claim(
-    "tanh learns slower than ReLU",
+    "the training error, averaged over epochs, is higher with tanh than with ReLU",
     "tanh:mean_train_error",
     "relu:mean_train_error",
     flat=False,
@@ -156,19 +156,19 @@ EXPERIMENT = Experiment(
     claims=(
         TANH_IS_SLOWER,
         Claim(
-            "sigmoid learns slower than tanh",
+            "the training error, averaged over epochs, is higher with sigmoid than with tanh",
             "sigmoid:mean_train_error",
             "tanh:mean_train_error",
             flat=False,
         ),
         Claim(
-            "the last hidden layer of sigmoids saturates more than the first",
+            "with sigmoids the last hidden layer saturates more than the first",
             "sigmoid:last_saturated",
             "sigmoid:first_saturated",
             flat=False,
         ),
         Claim(
-            "ReLU fits the training images worse than PReLU",
+            "the training error is higher with ReLU than with PReLU",
             "relu:train_error",
             "prelu:train_error",
             flat=False,
@@ -176,19 +176,20 @@ EXPERIMENT = Experiment(
     ),
     expectations=(
         Claim(
-            "sigmoid learns slower from Glorot's weights than from weights four times as large",
+            "with sigmoids, Glorot initialization has a higher mean training error than 4 x "
+            "Glorot std",
             "sigmoid:mean_train_error",
             "sigmoid_large:mean_train_error",
             flat=False,
         ),
         Claim(
-            "more responses of ReLU are flat after training than of tanh",
+            "after training more activations are saturated with ReLU than with tanh",
             "relu:saturated_at_end",
             "tanh:saturated_at_end",
             flat=False,
         ),
         Claim(
-            "more units of ReLU are dead after training than of leaky ReLU",
+            "after training more units are dead with ReLU than with leaky ReLU",
             "relu:dead_at_end",
             "leaky_relu:dead_at_end",
             flat=False,

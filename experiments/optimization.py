@@ -1,9 +1,9 @@
-"""Optimization: rules, rates, starts and batches for one plain network.
+"""Optimization: optimizers, learning rates, initializations and batch sizes for a plain network.
 
-Question: Which choices decide whether, and how fast, a plain network learns? One chain of six
-convolutions and two dense layers, without normalization and without dropout, trained by gradient
-descent with momentum from He's start at a falling rate; every variant changes one thing: the rule,
-how the rate falls by epoch or differs by layer, how the weights start, or the size of the batch.
+Question: Which choices decide whether, and how fast, a plain network learns? Six convolutions and
+two dense layers, without normalization and without dropout, trained by SGD with momentum from He
+initialization at a decaying learning rate; every variant changes one thing: the optimizer, the
+schedule or the rate of single layers, the initialization, or the batch size.
 
 Source: The lectures (Xing 2020, lecture 10, "Training CNN: highly nonconvex objective": add
 momentum, decrease the learning rate regularly, different layers use different learning rates,
@@ -12,20 +12,20 @@ rate, Adam; Initialization: exploding / vanishing, symmetry").
 
 Prediction: Without momentum learning is slower at any rate; adaptive rates learn about as fast as
 momentum with its rate chosen well. A constant rate ends at a larger loss than one that falls. Rates
-by layer change little where every layer has the same kind of start. From weights that are too small
-nothing is learned, because neither images nor gradients get through eight layers; from equal ones
-as much as a network of one unit a layer can learn. Batches of 256 take fewer seconds an epoch than
-batches of 16, and learn less in as many epochs.
+by layer change little where every layer has the same kind of initialization. From weights that are
+too small nothing is learned, because neither images nor gradients get through eight layers; from
+equal ones as much as a network of one unit per layer can learn. Batches of 256 take fewer seconds
+per epoch than batches of 16, and learn less in as many epochs.
 
-Each rule has its own rate: among rates that differ by factors of two, the one with the least
+Each optimizer has its own rate: among rates that differ by factors of two, the one with the least
 training loss after the last epoch, mean of seeds 100 and 101, which the experiment does not use
 (rates that were worse by half with seed 100 were not tried again; the best one lies inside its
-grid). Grids: momentum and Nesterov's 0.00625 to 0.2, without momentum 0.05 to 0.8, Adam 0.0005
-to 0.016, AdaGrad 0.005 to 0.08, RMSProp 0.00025 to 0.016, LARS 0.0025 to 0.04. Neighbors often
-differ by less than the two seeds do. Starts, falls, rates by layer and batches keep the rate of the
-baseline, that of a batch in proportion to its images. At twice He's deviation the one run that was
-tried diverged in its first epoch, and at a deviation of 0.0001 nothing was learned, as at 0.01; so
-the starts beside He's are closer to it.
+grid). Grids: momentum and Nesterov's 0.00625 to 0.2, without momentum 0.05 to 0.8, Adam 0.0005 to
+0.016, AdaGrad 0.005 to 0.08, RMSProp 0.00025 to 0.016, LARS 0.0025 to 0.04. Neighbors often differ
+by less than the two seeds do. Initializations, schedules, rates by layer and batches keep the rate
+of the baseline, that of a batch in proportion to its images. At 2 x He std the one run that was
+tried diverged in its first epoch, and at std 0.0001 nothing was learned, as at 0.01; so the
+initializations beside He's are closer to it.
 
 Command: make experiment NAME=optimization [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
@@ -51,9 +51,9 @@ from ablax.report.plots import CurvePanels, Trend
 from ablax.report.study import Claim, Section
 
 TOO_LARGE = variance_scaling(4.5, lambda inputs, _: inputs)
-"""One and a half times the deviation of He's."""
+"""1.5 x He std."""
 TOO_SMALL = variance_scaling(0.5, lambda inputs, _: inputs)
-"""Half the deviation of He's."""
+"""0.5 x He std."""
 
 
 def network(inputs: Inputs) -> Network:
@@ -91,13 +91,13 @@ def rule(name: str, rate: float, **fields: object) -> Treatment:
 
 
 def falling(schedule: str, **fields: object) -> Treatment:
-    """Another policy for the rate."""
+    """Another learning-rate schedule."""
     chosen = {"schedule": schedule, **fields}
     return Treatment(fields={f"optimizer.{key}": value for key, value in chosen.items()})
 
 
 def factors(*pairs: tuple[str, float]) -> Treatment:
-    """Rates by layer."""
+    """Learning rates by layer."""
     return Treatment(fields={"optimizer.rate_factors": pairs})
 
 
@@ -141,38 +141,38 @@ LABELS = {
     "adagrad": "AdaGrad",
     "rmsprop": "RMSProp",
     "lars": "LARS",
-    "nesterov": "Nesterov's momentum",
-    "constant": "constant rate",
-    "step": "rate in steps",
-    "exponential": "exponential fall",
-    "biases_doubled": "biases twice as fast",
-    "last_layer_tenfold": "last layer ten times as fast",
-    "glorot": "Glorot's start",
-    "orthogonal": "orthogonal start",
-    "gaussian": "deviation 0.01",
-    "too_large": "1.5 times He's deviation",
-    "too_small": "half He's deviation",
+    "nesterov": "Nesterov momentum",
+    "constant": "constant learning rate",
+    "step": "step decay",
+    "exponential": "exponential decay",
+    "biases_doubled": "2 x rate for biases",
+    "last_layer_tenfold": "10 x rate for last layer",
+    "glorot": "Glorot init",
+    "orthogonal": "orthogonal init",
+    "gaussian": "std 0.01",
+    "too_large": "1.5 x He std",
+    "too_small": "0.5 x He std",
     "all_equal": "all weights equal",
-    "batch_16": "batches of 16",
-    "batch_256": "batches of 256",
+    "batch_16": "batch size 16",
+    "batch_256": "batch size 256",
 }
 
 LEARNING = CurvePanels(
     name="learning",
-    title="Training loss, family by family",
+    title="Training loss by family",
     panels={
-        "rules": (BASELINE, *RULES),
-        "rates by epoch and by layer": (BASELINE, *RATES),
-        "starts": (BASELINE, *STARTS),
-        "batches": (BASELINE, *BATCHES),
+        "optimizers": (BASELINE, *RULES),
+        "learning-rate schedules": (BASELINE, *RATES),
+        "initialization": (BASELINE, *STARTS),
+        "batch size": (BASELINE, *BATCHES),
     },
 )
 BY_BATCH = Trend(
     name="by_batch",
-    title="Batches: what is learned, and in how many seconds",
-    x_label="images a batch",
+    title="Batch size: training error and training time",
+    x_label="batch size",
     series={
-        "as many epochs, rate in proportion to the batch": {
+        "equal epochs, rate proportional to batch size": {
             16.0: "batch_16",
             64.0: BASELINE,
             256.0: "batch_256",
@@ -181,7 +181,7 @@ BY_BATCH = Trend(
     panels=(("mean_train_error",), ("seconds",)),
     logarithmic_x=True,
 )
-GRADIENTS = gradient_norms(panels={"starts": [(name,) for name in (BASELINE, *STARTS)]})
+GRADIENTS = gradient_norms(panels={"initialization": [(name,) for name in (BASELINE, *STARTS)]})
 
 # No decay and no warm-up, so that variants differ in nothing else.
 ALIKE = {
@@ -194,7 +194,7 @@ ALIKE = {
 }
 
 STARTS_MATTER = Claim(
-    "from weights of deviation 0.01 it learns less than from He's (initialization really cares)",
+    "initialization with std 0.01 leaves a higher training loss than He initialization",
     worse="gaussian:train_loss",
     better=f"{BASELINE}:train_loss",
     flat=False,
@@ -225,25 +225,26 @@ EXPERIMENT = Experiment(
     claims=(
         STARTS_MATTER,
         Claim(
-            "without momentum it learns more slowly",
+            "the training error, averaged over epochs, is higher without momentum",
             worse="without_momentum:mean_train_error",
             better=f"{BASELINE}:mean_train_error",
             flat=False,
         ),
         Claim(
-            "at a constant rate it ends at a larger loss",
+            "a constant learning rate leaves a higher training loss than cosine decay",
             worse="constant:train_loss",
             better=f"{BASELINE}:train_loss",
             flat=False,
         ),
         Claim(
-            "from weights 1.5 times as large the gradient explodes on its way down",
+            "initialization with 1.5 x He std raises the gradient norm at the first layer "
+            "(explodes)",
             worse="too_large:gradient_at_start",
             better=f"{BASELINE}:gradient_at_start",
             flat=False,
         ),
         Claim(
-            "from weights of deviation 0.01 it vanishes",
+            "initialization with std 0.01 lowers the gradient norm at the first layer (vanishes)",
             worse=f"{BASELINE}:gradient_at_start",
             better="gaussian:gradient_at_start",
             flat=False,
@@ -251,25 +252,26 @@ EXPERIMENT = Experiment(
     ),
     expectations=(
         Claim(
-            "from equal weights it ends at a larger loss (symmetry)",
+            "equal initial weights leave a higher training loss (symmetry)",
             worse="all_equal:train_loss",
             better=f"{BASELINE}:train_loss",
             flat=False,
         ),
         Claim(
-            "Adam learns faster than descent without momentum",
+            "the training error, averaged over epochs, is higher with SGD without momentum "
+            "than with Adam",
             worse="without_momentum:mean_train_error",
             better="adam:mean_train_error",
             flat=False,
         ),
         Claim(
-            "in as many epochs, batches of 256 learn more slowly than batches of 64",
+            "the training error, averaged over epochs, is higher with batch size 256 than with 64",
             worse="batch_256:mean_train_error",
             better=f"{BASELINE}:mean_train_error",
             flat=False,
         ),
         Claim(
-            "batches of 16 take more seconds than batches of 256",
+            "training takes longer with batch size 16 than with 256",
             worse="batch_16:seconds",
             better="batch_256:seconds",
             flat=False,
@@ -282,17 +284,17 @@ EXPERIMENT = Experiment(
     ),
     sections=(
         Section(
-            "How the families learn",
-            "Training loss is the mean over an epoch, with the distortions. Starts, rates and "
-            "batches keep the baseline's rule; every rule has a rate of its own, chosen by "
-            "training losses.",
+            "Training loss by family",
+            "Training loss is the mean over an epoch, with augmentation. Initializations, "
+            "schedules "
+            "and batch sizes keep the baseline's optimizer; every optimizer has a learning rate of "
+            "its own, chosen by training loss.",
             (LEARNING.picture,),
         ),
         Section(
-            "Batches: steps against seconds",
-            "In an epoch larger batches take fewer steps, at a rate in proportion to the batch. "
-            "Training error is averaged over all epochs: the lower it is, the faster was the "
-            "learning.",
+            "Batch size: training error and training time",
+            "In an epoch larger batches take fewer steps, at a rate proportional to batch size. "
+            "Training error is averaged over all epochs: the lower it is, the faster the training.",
             (BY_BATCH.picture,),
         ),
     ),

@@ -14,13 +14,13 @@ Prediction: Szegedy et al. (2016) hold that a pool in front is a representationa
 convolution in front avoids it and costs about three times as much, and that a strided convolution
 beside a pool avoids it at a low cost. The lecture states no order. On small images with maximum
 pooling we expect the order to matter less than the multiply-accumulates: the convolution in front,
-which sees all pixels, and the rearranged pixels, which cost as much, err least; the parallel
-branches, the cheapest of all, err no more than the pool in front.
+which sees all pixels, and the rearranged pixels, which cost as much, have the lowest error; the
+parallel branches, the cheapest of all, have no higher error than the pool in front.
 
 Command: make experiment NAME=order_of_downsampling [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
 Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
-were set by the training losses of a first try with one seed and 30 epochs, all of which were flat.
+were set by the training losses of a pilot run with one seed and 30 epochs, all of which were flat.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def expand_then_pool(channels: int) -> Sequential:
 
 
 def pool_then_expand(channels: int) -> Sequential:
-    """Between the two, half of the numbers of the other orders: the bottleneck."""
+    """Between the two, half of the elements of the other orders: the bottleneck."""
     return sequential(pool=MaxPool(2, 2), expand=convolution(2 * channels))
 
 
@@ -103,7 +103,7 @@ def with_reduction(reduction: Reduction) -> Callable[[Inputs], Network]:
 
 
 ORDER = Claim(
-    "halving the maps before doubling the channels errs more than the other order",
+    "halving the maps before doubling the channels has a higher test error than the other order",
     worse="pool_then_expand",
     better="expand_then_pool",
 )
@@ -123,7 +123,7 @@ EXPERIMENT = Experiment(
         "pool_then_expand": "pool, then expand",
         "strided": "strided convolution",
         "parallel": "strided beside pool",
-        "rearranged": "space to channel, then 3x3",
+        "rearranged": "space to depth, then 3x3",
     },
     budgets={
         "smoke": Budget(
@@ -143,16 +143,22 @@ EXPERIMENT = Experiment(
     claims=(
         ORDER,
         Claim(
-            "so does it against a strided convolution beside a pool", "pool_then_expand", "parallel"
+            "pooling first has a higher test error than a strided convolution beside a pool",
+            "pool_then_expand",
+            "parallel",
         ),
     ),
     expectations=(
         Claim(
-            "a strided convolution errs more than a full one and a pool",
+            "a strided convolution has a higher test error than a full one and a pool",
             "strided",
             "expand_then_pool",
         ),
-        Claim("pooling first errs more than rearranging", "pool_then_expand", "rearranged"),
+        Claim(
+            "pooling first has a higher test error than space to depth",
+            "pool_then_expand",
+            "rearranged",
+        ),
     ),
     decides=ORDER,
 )

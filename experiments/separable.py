@@ -10,16 +10,16 @@ Source: The lecture (Redfern 2018, "Design"): "3x3 mixes across space, 1x1 mixes
 MobileNet, ShuffleNet and ShiftNet; after Howard et al. (2017), MobileNets, section 3.1, Zhang,
 Zhou, Lin and Sun (2017), ShuffleNet, section 3.1, and Wu et al. (2017), Shift, section 3.
 
-Prediction: At equal width the standard network errs least or as little as any can tell; depthwise
-separable comes close with an eighth of the multiply-accumulates; at equal parameters it errs less
-than the standard network narrowed. A shuffle lowers the error of groups, which without it cannot
-learn of each other behind the first layer. Shifts err more than depthwise convolutions: there is
-nothing to learn in them. None of this need save time: on a CPU we expect a depthwise separable step
-to take more than a third of a standard one in spite of its eighth of the products, and groups to
-save nothing, because narrow matrices do not fill the processor. The lecture says that little is
-lost, and that there is less reuse of feature maps in the computation, hence good for a vector
-architecture and inefficient for a matrix architecture; ShuffleNet's authors find that shuffling
-lowers the error at every number of groups.
+Prediction: At equal width the standard network has the lowest error, or one that cannot be
+distinguished from it; depthwise separable comes close with an eighth of the multiply-accumulates;
+at equal parameters it has a lower error than the standard network narrowed. A shuffle lowers the
+error of groups, which without it cannot learn of each other behind the first layer. Shifts have a
+higher error than depthwise convolutions: there is nothing to learn in them. None of this need save
+time: on a CPU we expect a depthwise separable step to take more than a third of a standard one in
+spite of its eighth of the products, and groups to save nothing, because narrow matrices do not fill
+the processor. The lecture says that little is lost, and that there is less reuse of feature maps in
+the computation, hence good for a vector architecture and inefficient for a matrix architecture;
+ShuffleNet's authors find that shuffling lowers the error at every number of groups.
 
 Command: make experiment NAME=separable [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
@@ -123,7 +123,7 @@ UNITS: dict[str, Unit] = {
 }
 
 PER_PARAMETER = Claim(
-    "at equal parameters a standard network errs more than a depthwise separable one",
+    "at equal parameters a standard network has a higher test error than a separable one",
     "standard_narrow",
     "depthwise_separable",
 )
@@ -159,17 +159,24 @@ EXPERIMENT = Experiment(
     },
     claims=(
         PER_PARAMETER,
-        Claim("groups err more without a shuffle than with one", "grouped", "shuffled"),
+        Claim(
+            "groups have a higher test error without a shuffle than with one", "grouped", "shuffled"
+        ),
     ),
     expectations=(
         Claim(
-            "at equal width depthwise separable convolutions err more than standard ones",
+            "at equal width separable convolutions have a higher test error than standard ones",
             "depthwise_separable",
             "standard",
         ),
-        Claim("shifts err more than depthwise convolutions", "shifted", "depthwise_separable"),
         Claim(
-            "depthwise separable convolutions train longer than standard ones of equal parameters",
+            "shifts have a higher test error than depthwise convolutions",
+            "shifted",
+            "depthwise_separable",
+        ),
+        Claim(
+            "training takes longer with separable convolutions than with standard ones of "
+            "equal size",
             "depthwise_separable:seconds",
             "standard_narrow:seconds",
             flat=False,

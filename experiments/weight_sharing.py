@@ -1,4 +1,4 @@
-"""Weight sharing: one filter for all places, one for each, or no places at all.
+"""Weight sharing: one filter for all positions, one for each, or no positions at all.
 
 Question: Does weight sharing pay, and when does it not? Three layers of equally many units, which
 are convolutions, locally connected (the same windows, each with weights of its own) or fully
@@ -14,19 +14,19 @@ where images are centered, as faces are, so that eyes are looked for where eyes 
 Ranzato and Wolf (2014), DeepFace, have locally connected layers for aligned faces.
 
 Prediction: The lecture expects sharing to lose where images are centered. LeCun (1989) finds that
-less freedom generalizes better: locally connected layers err less than fully connected ones, and
-shared weights with more maps less again. We had expected sharing to win everywhere with so few
-digits; a first try with one seed, 60 epochs and no wider variant said otherwise: each training
-image is distorted anew at every step, nothing was overfitted, and at equal width the freest layers
-erred least, centered or not. The wider variants were added then, with this prediction: they err
-less than locally connected layers of more parameters, above all where digits may stand anywhere,
-since what is learned at one place is known at all.
+less freedom generalizes better: locally connected layers have a lower error than fully connected
+ones, and shared weights with more maps a lower one still. We had expected sharing to win everywhere
+with so few digits; a pilot run with one seed, 60 epochs and no wider variant said otherwise: each
+training image is randomly distorted at every step, nothing was overfitted, and at equal width the
+freest layers had the lowest error, centered or not. The wider variants were added then, with this
+prediction: they have a lower error than locally connected layers of more parameters, above all
+where digits may stand anywhere, since what is learned at one place is known at all.
 
 Command: make experiment NAME=weight_sharing [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
 Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. Epochs of the digits, and
-how far they are moved, were set by the training losses of tries with one seed: moved by 3 pixels,
-some were still falling after 80 epochs.
+how far they are moved, were set by the training losses of pilot runs with one seed: moved by 3
+pixels, some were still falling after 80 epochs.
 """
 
 from dataclasses import replace
@@ -89,7 +89,7 @@ CENTERED = {"augment.crop_padding": 0, "augment.translate": 1.0}
 ANYWHERE = {"augment.crop_padding": 0, "augment.translate": 2.5}
 
 CENTERED_NEEDS_NO_SHARING = Claim(
-    "on centered digits layers that share weights err more than locally connected ones",
+    "on centered digits shared weights have a higher test error than locally connected layers",
     worse="shared",
     better="local",
 )
@@ -135,22 +135,33 @@ EXPERIMENT = Experiment(
     },
     claims=(
         CENTERED_NEEDS_NO_SHARING,
-        Claim("fully connected layers err more than locally connected ones", "full", "local"),
-        Claim("those err more than shared ones with more features", "local", "wider"),
+        Claim(
+            "fully connected layers have a higher test error than locally connected ones",
+            "full",
+            "local",
+        ),
+        Claim(
+            "locally connected layers have a higher test error than shared ones with more features",
+            "local",
+            "wider",
+        ),
     ),
     expectations=(
         Claim(
-            "local layers err more than those on digits anywhere, tested 1 pixel off",
+            "on digits anywhere, tested 1 pixel off, local layers have a higher test error "
+            "than wider "
+            "shared ones",
             worse="local_anywhere:shift_1",
             better="wider_anywhere:shift_1",
         ),
         Claim(
-            "at equal width shared layers err more on digits anywhere, too",
+            "on digits anywhere, tested 1 pixel off, shared weights have a higher test error than "
+            "local ones of equal width",
             worse="shared_anywhere:shift_1",
             better="local_anywhere:shift_1",
         ),
         Claim(
-            "trained on digits anywhere, shared layers err more on centered ones",
+            "training on digits anywhere raises the test error of shared weights on centered ones",
             worse="shared_anywhere",
             better="shared",
         ),

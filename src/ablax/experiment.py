@@ -42,12 +42,12 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """A training of the same network that runs first and hands its weights to a variant.
+    """A training of the same network that runs first and initializes a variant.
 
     Attributes:
         fields: Dotted fields of the variant's recipe and the values they have in the pretraining:
             other classes, other data, fewer epochs.
-        fresh: Patterns of paths of parameters that are not handed on, such as `"output/*"`.
+        fresh: Patterns of paths of parameters that are reinitialized instead, such as `"output/*"`.
 
     Raises:
         AblaxError: It would be the variant's own training.
@@ -69,7 +69,7 @@ class Treatment:
         edit: Of the baseline network; None leaves it as it is.
         network: Builds another network instead; not together with `edit`.
         fields: Dotted fields of the recipe and the values they have for this variant alone.
-        pretraining: Where its first weights come from; None draws them.
+        pretraining: Where its initial weights come from; None: random initialization.
 
     Raises:
         AblaxError: Nothing is treated, or there is both an edit and a network.
@@ -122,8 +122,8 @@ class Experiment:
         labels: Name to what tables and plots call it; the name itself where none is given.
         budgets: Name of a recipe to what is changed in it here.
         published: What others measured.
-        claims: Orders of the variants that the source states, to be tested.
-        expectations: Orders that we predict, judged apart from those of the source.
+        claims: Hypotheses of the source about the variants, to be tested.
+        expectations: Our own predictions, judged apart from the claims of the source.
         decides: The claim or expectation that answers the question; the first one when None.
         measurements: What is measured beside the errors.
         sections: Pictures and tables of this experiment, made from the study.
@@ -243,7 +243,7 @@ class Experiment:
         return with_fields(recipe, treatment.fields) if treatment else recipe
 
     def pretraining_of(self, name: str) -> Pretraining | None:
-        """Where a variant's first weights come from; None where they are drawn."""
+        """Where a variant's initial weights come from; None: random initialization."""
         treatment = self._treatment(name)
         return treatment.pretraining if treatment else None
 

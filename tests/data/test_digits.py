@@ -35,7 +35,7 @@ def test_digits_say_what_their_test_pictures_are(digits):
     assert digits.note == load("digits", image_size=28).note
     assert digits.note == (
         "the test images are 4 fixed distortions of each of 360 held-out scans; "
-        "writers may be on both sides of the split"
+        "split not writer-disjoint"
     )
 
 

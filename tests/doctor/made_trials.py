@@ -1,4 +1,4 @@
-"""Small networks on small digits, healthy and with one sickness each, made on purpose."""
+"""Small networks on small digits, healthy and with one problem each, made on purpose."""
 
 import functools
 

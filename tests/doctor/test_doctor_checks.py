@@ -1,4 +1,4 @@
-"""Each check of the doctor: the sickness made on purpose is found, the healthy are let go."""
+"""Each check of the doctor: the problem made on purpose is found, the healthy pass."""
 
 import dataclasses
 import math
@@ -55,7 +55,7 @@ def test_small_subset_is_learned_by_a_healthy_network(healthy):
 @pytest.mark.slow
 def test_small_subset_is_not_learned_without_images():
     found = small_subset(trial(network(between=Constant())), steps=50)
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     # nothing but the bias of the scores can learn: the commonest class of 32 images is right
     assert found.measurements["wrong"] > 16
     assert "wrong" in found.sentence
@@ -72,7 +72,7 @@ def test_gradient_of_a_healthy_network_agrees_at_every_leaf(healthy):
 
 def test_gradient_with_wrong_signs_disagrees_below_the_faulty_layer_alone():
     found = gradient(trial(network(between=WrongGradient())))
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     errors = found.measurements["errors"]
     wrong = {leaf for leaf, error in errors.items() if error > 1e-3}
     assert wrong == {"fc1/dense/kernel", "fc1/dense/bias"}
@@ -80,12 +80,12 @@ def test_gradient_with_wrong_signs_disagrees_below_the_faulty_layer_alone():
     assert "mend the derivative of fc1/dense" in found.advice
 
 
-def test_gradient_that_rounds_to_float32_cannot_be_told():
+def test_gradient_that_rounds_to_float32_is_inconclusive():
     def rounded(scores, labels):
         return jnp.sum(scores.astype(jnp.float32) ** 2, axis=1)
 
     found = gradient(trial(losses=rounded))
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "inconclusive"
     assert "float32" in found.sentence
 
 
@@ -103,7 +103,7 @@ def test_learning_rate_a_hundred_times_too_high_is_found(healthy):
     calm = at_rate(0.1, name="sgd", momentum=0.9)
     assert learning_rate.learning_rate(trial(recipe=calm)).verdict == "healthy"
     found = learning_rate.learning_rate(trial(recipe=at_rate(10.0, name="sgd", momentum=0.9)))
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     assert 0.1 < found.measurements["diverging_rate"] <= 10.0
     assert "--optimizer.rate" in found.advice
 
@@ -137,11 +137,11 @@ def test_collapse_to_constant_scores_under_a_degenerate_loss_is_found():
     problem = trial(losses=lambda scores, labels: jnp.sum(scores**2, axis=1))
     found = collapse.collapse(problem, briefly_trained(problem))
     assert found.measurements["loss_fall"] > 0.5
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     assert "loss" in found.advice
     constant = trial(network(between=Constant()))
     found = collapse.collapse(constant, briefly_trained(constant))
-    assert (found.verdict, found.measurements["spread"]) == ("sick", 0.0)
+    assert (found.verdict, found.measurements["spread"]) == ("problem", 0.0)
 
 
 def test_collapse_law_on_made_up_scores():
@@ -153,11 +153,10 @@ def test_collapse_law_on_made_up_scores():
         noise + np.array([9, 0, 0, 0]), labels, trained_to(1.4, 1.4)
     )
     assert (found.problem, found.measurements["largest_share"]) == (True, 1.0)
-    # all classes, at chance: sick if the loss fell, else it cannot be told
-    assert collapse.collapse_criterion(noise, labels, trained_to(1.4, 0.2)).verdict == "sick"
+    # all classes, at chance: a problem if the loss fell, else inconclusive
+    assert collapse.collapse_criterion(noise, labels, trained_to(1.4, 0.2)).verdict == "problem"
     assert (
-        collapse.collapse_criterion(noise, labels, trained_to(1.4, 1.39)).verdict
-        == "cannot be told"
+        collapse.collapse_criterion(noise, labels, trained_to(1.4, 1.39)).verdict == "inconclusive"
     )
     assert (
         collapse.collapse_criterion(
@@ -179,7 +178,7 @@ def test_units_of_a_healthy_network_are_alive_and_differ(healthy):
 def test_units_with_biases_far_below_zero_are_dead():
     dead = trial(network(**hidden(bias_init=no_bias_is_above)))
     found = units(dead, briefly_trained(dead))
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     assert found.measurements["dead_before"] == found.measurements["dead_after"] == (1.0,)
     assert "dead: fc1/act" in found.advice
 
@@ -189,7 +188,7 @@ def test_units_that_start_equal_repeat_one_another():
     same = trial(network(**hidden(kernel_init=repeated_columns)))
     untrained = Trained(same.variables, 2.3, 2.3, "before training")
     found = units(same, untrained)
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     assert found.measurements["repeated_after"] == pytest.approx((63 / 64,))
     assert "repeating: fc1/act" in found.advice
 
@@ -202,7 +201,7 @@ def test_gradient_flow_of_a_healthy_network_is_level(healthy):
 
 def test_gradient_flow_vanishes_in_a_deep_network_of_sigmoids():
     found = gradient_flow(trial(network(**hidden(10, 16, Sigmoid))))
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     assert found.sentence.startswith("vanishing")
     told = found.measurements
     assert told["first"] < told["last"] / 1000
@@ -212,7 +211,7 @@ def test_gradient_flow_vanishes_in_a_deep_network_of_sigmoids():
 
 def test_gradient_flow_explodes_from_weights_that_start_thirty_times_too_large():
     found = gradient_flow(trial(network(**hidden(4, 16, kernel_init=thirtyfold))))
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     assert found.sentence.startswith("exploding")
 
 
@@ -233,7 +232,7 @@ def test_generalization_finds_twenty_noisy_labels_learned_by_heart():
     curve = Curve((), (), (), (), ())
     history = History("finished", curve, Trained(variables, 2.3, 0.0, "at the end"), evaluation)
     found = generalization.generalization(overfit, history)
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     assert found.measurements["train_error"] == 0
     assert found.measurements["gap_low"] > 0.5
     assert generalization.NO_SPLIT in found.sentence
@@ -245,19 +244,19 @@ def test_generalization_interval_is_that_of_newcombe():
     assert found.measurements["gap"] == pytest.approx(0.2)
     assert found.measurements["gap_low"] == pytest.approx(0.0524, abs=1e-4)
     assert found.measurements["gap_high"] == pytest.approx(0.3339, abs=1e-4)
-    assert found.verdict == "cannot be told"  # the interval holds 0.1
+    assert found.verdict == "inconclusive"  # the interval holds 0.1
 
 
-def test_generalization_without_a_run_cannot_be_told(healthy):
-    assert generalization.generalization(healthy, None).verdict == "cannot be told"
-    assert divergence.divergence(None).verdict == "cannot be told"
+def test_generalization_without_a_run_is_inconclusive(healthy):
+    assert generalization.generalization(healthy, None).verdict == "inconclusive"
+    assert divergence.divergence(None).verdict == "inconclusive"
 
 
 @pytest.mark.slow
 def test_capacity_of_one_hidden_unit_is_too_small_and_two_do_better():
     small = trial(network(**hidden(features=1)), wider=lambda: network(**hidden(features=2)))
     found = capacity.capacity(small)
-    assert found.verdict == "sick"
+    assert found.verdict == "problem"
     assert found.measurements["wider_error"] < found.measurements["error"] - 0.1
 
     def refuses():
@@ -265,7 +264,7 @@ def test_capacity_of_one_hidden_unit_is_too_small_and_two_do_better():
 
     found = capacity.capacity(dataclasses.replace(small, wider=refuses))
     assert (found.verdict, found.advice) == (
-        "cannot be told",
+        "inconclusive",
         "the network exists at one width only",
     )
 
@@ -282,9 +281,9 @@ def decay(floor, epochs=20, time=2.0):
 
 
 def test_capacity_of_a_run_is_too_small_only_where_the_loss_is_flat(healthy):
-    assert capacity.of_run(healthy, decay(0.9), wrong=200).verdict == "sick"
-    assert capacity.of_run(healthy, decay(0.9, time=20.0), wrong=200).verdict == "cannot be told"
-    assert capacity.of_run(healthy, decay(0.9, epochs=5), wrong=200).verdict == "cannot be told"
+    assert capacity.of_run(healthy, decay(0.9), wrong=200).verdict == "problem"
+    assert capacity.of_run(healthy, decay(0.9, time=20.0), wrong=200).verdict == "inconclusive"
+    assert capacity.of_run(healthy, decay(0.9, epochs=5), wrong=200).verdict == "inconclusive"
     assert capacity.of_run(healthy, decay(0.01), wrong=2).verdict == "healthy"
 
 
@@ -296,24 +295,24 @@ def machine():
 def test_speed_finds_a_layer_of_many_small_operations(healthy):
     quick = speed(healthy, machine)
     slow = speed(trial(network(between=Slow())), machine)
-    assert (quick.verdict, slow.verdict) == ("healthy", "sick")
+    assert (quick.verdict, slow.verdict) == ("healthy", "problem")
     # 64 x 64 + 64 x 10 multiply-accumulates, three times, 64 images
     assert slow.measurements["least"] == pytest.approx(3 * 64 * (64 * 64 + 640) / 4e9)
 
 
 @pytest.mark.slow
-def test_speed_on_a_machine_whose_rate_changes_cannot_be_told(healthy):
+def test_speed_on_a_machine_whose_rate_changes_is_inconclusive(healthy):
     rates = iter([1e9, 3e9])
     found = speed(healthy, lambda: Machine("busy", next(rates), 1e9))
-    assert found.verdict == "cannot be told"
+    assert found.verdict == "inconclusive"
     assert "busy" in found.advice
 
 
 def test_divergence_of_a_run_is_a_loss_that_is_no_number_or_that_rose():
     assert divergence.divergence_criterion(decay(0.1), "finished").verdict == "healthy"
     risen = Curve((1.0, 2.0), (1.0, 2.0), (50.0, 60.0), (), ())
-    assert divergence.divergence_criterion(risen, "finished").verdict == "sick"
-    assert divergence.divergence_criterion(decay(0.1), "diverged").verdict == "sick"
+    assert divergence.divergence_criterion(risen, "finished").verdict == "problem"
+    assert divergence.divergence_criterion(decay(0.1), "diverged").verdict == "problem"
     assert (
         divergence.divergence_criterion(Curve((1.0,), (1.0,), (50.0,), (), ()), "finished").problem
         is None

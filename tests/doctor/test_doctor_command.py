@@ -88,10 +88,10 @@ def test_doctor_finds_a_hasty_recipe_and_leaves_with_status_1(place, capsys):
         examine("mine", "--config", "hasty", "--out", "page")
     assert left.value.code == 1
     told = capsys.readouterr().out
-    assert "Sick: learning rate" in told
+    assert "Problem found: learning rate" in told
     assert "small subset ... healthy" in told  # the network is not to blame
     page = (place / "page" / "doctor.md").read_text()
-    assert "| learning rate | sick |" in page
+    assert "| learning rate | problem |" in page
     for stem in ("learning_rate", "gradients"):
         assert (place / "page" / "plots" / f"{stem}.png").stat().st_size > 10_000
         assert f"(plots/{stem}.png)" in page
@@ -113,7 +113,7 @@ def test_doctor_calls_a_healthy_run_healthy_in_every_check_that_a_busy_machine_a
         *("gradients by layer", "train and test error", "capacity"),
     ):
         assert f"{check} ... healthy" in told
-    assert "speed ... sick" not in told
+    assert "speed ... problem" not in told
     assert "After 30 epochs" in (place / "page" / "doctor.md").read_text()
     assert (place / "page" / "plots" / "curves.svg").exists()
     assert (place / "results" / "recipe.json").read_text() == before
@@ -148,8 +148,8 @@ def test_doctor_says_of_a_run_without_a_checkpoint_that_it_diverged(place):
     assert opened.trial.recipe == hasty
     assert opened.history.trained is None
     found = divergence(opened.history)
-    assert found.verdict == "sick"
-    assert generalization(opened.trial, opened.history).verdict == "cannot be told"
+    assert found.verdict == "problem"
+    assert generalization(opened.trial, opened.history).verdict == "inconclusive"
     write_page("a run", "", (found,), place / "page")  # there is no curve to draw
     assert not (place / "page" / "plots").exists()
 
@@ -186,9 +186,9 @@ def test_doctor_page_shows_each_finding_with_what_to_do(tmp_path):
             "lower it",
         ),
     )
-    page = write_page("a patient", "made-up data", findings, tmp_path)
+    page = write_page("a network", "made-up data", findings, tmp_path)
     text = (tmp_path / "doctor.md").read_text()
-    assert "| learning rate | sick | The loss rises at 0.01. |" in text
+    assert "| learning rate | problem | The loss rises at 0.01. |" in text
     assert "- Learning rate: lower it." in text
     assert "- Gradient: look at it." in text
     assert page.read_text().count("<figure>") == 1

@@ -69,7 +69,7 @@ def made_study(
     lecture = Published(
         source="Lecture L0, slide on the ablation of AlexNet",
         measure="error on ImageNet (it does not say which)",
-        unit="points",
+        unit="percentage points",
         drops={"without_7": 1.1, "without_67": 5.7, "without_34": 3.0, "without_3467": 33.5},
         parameters_removed={"without_7": 16e6, "without_67": 50e6, "without_34": 1e6},
         note="Parameters are approximate.",
@@ -79,10 +79,10 @@ def made_study(
         source="Zeiler and Fergus 2013, Visualizing and Understanding Convolutional Networks, "
         "table 3",
         measure="validation top-5 error, ImageNet",
-        unit="points",
+        unit="percentage points",
         drops={"without_7": 0.3, "without_67": 4.3, "without_34": 4.0, "without_3467": 32.0},
         parameters_removed={},
-        note="Every variant was trained anew.",
+        note="Every variant was trained from scratch.",
         short="Zeiler & Fergus",
     )
     return Study(
@@ -106,9 +106,19 @@ def made_study(
         runs=tuple(runs),
         published=(lecture, fergus),
         claims=(
-            Claim("Without 3, 4, 6, 7 errs more than without 6, 7", "without_3467", "without_67"),
-            Claim("Without 3, 4, 6, 7 errs more than without 3, 4", "without_3467", "without_34"),
-            Claim("Without 6, 7 errs more than the full network", "without_67", "full"),
+            Claim(
+                "without 3, 4, 6, 7 has a higher test error than without 6, 7",
+                "without_3467",
+                "without_67",
+            ),
+            Claim(
+                "without 3, 4, 6, 7 has a higher test error than without 3, 4",
+                "without_3467",
+                "without_34",
+            ),
+            Claim(
+                "without 6, 7 has a higher test error than the full network", "without_67", "full"
+            ),
         ),
         environment={"Device": "2 cores", "jax": "0.10.2", "Commit": "abc1234", "Date": "today"},
         recipe={"data": {"name": "digits", "size": 32}, "train": {"epochs": 20, "rate": 0.02}},

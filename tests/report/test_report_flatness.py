@@ -1,4 +1,4 @@
-"""When a training loss has flattened, and when it cannot be told."""
+"""When a training loss has flattened, and when that is inconclusive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def decay(epochs: int, time: float, floor: float = 0.05):
 
 
 def test_straight_fall_has_the_fall_of_its_last_fifth():
-    # 20 epochs from 2.0 in steps of 0.1: the last fifth falls by 0.4, the middle is 1.7 below
+    # 20 epochs from 2.0 in steps of 0.1: the last 20 % fall by 0.4, the middle is 1.7 below
     found = flattened(curve(2.0 - 0.1 * np.arange(20)))
     assert found.fall == pytest.approx(100 * 0.4 / 1.7)
     assert found.noise == pytest.approx(0, abs=1e-9)
@@ -121,8 +121,8 @@ def test_noise_is_the_standard_error_of_the_fall():
         (np.r_[decay(15, 2.0), 0.1 + 0.2 * np.arange(5)], "rising"),
         (np.r_[decay(15, 2.0), [math.inf] * 5], "the loss is not finite"),
         (np.r_[math.nan, decay(15, 2.0)], "the loss is not finite"),
-        (decay(9, 0.5), "cannot be told: 9 epochs, at least 10 are needed"),
-        ([], "cannot be told: 0 epochs, at least 10 are needed"),
+        (decay(9, 0.5), "inconclusive: 9 epochs, at least 10 are needed"),
+        ([], "inconclusive: 0 epochs, at least 10 are needed"),
     ],
 )
 def test_loss_that_did_not_learn_or_cannot_be_judged_is_not_flat(losses, reason):

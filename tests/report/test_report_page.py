@@ -67,7 +67,7 @@ def report(study, tmp_path_factory):
 def test_report_is_one_page_with_its_pictures_inside(report):
     page = report.read_text()
     tags = Tags()
-    tags.dataset(page)
+    tags.feed(page)
     assert tags.stack == []
     assert tags.opened.count("img") == 4
     assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
@@ -77,9 +77,9 @@ def test_report_is_one_page_with_its_pictures_inside(report):
 
 def test_report_says_the_verdict_before_the_figures(report):
     page = report.read_text()
-    first = page.index("Whether the stated order holds cannot be told: 2 of 3")
+    first = page.index("Inconclusive whether the stated order holds: 2 of 3")
     assert first < page.index("<img")
-    assert "2 of 3 statements reproduced, 1 cannot be told at n = 5." in page
+    assert "2 of 3 statements reproduced, 1 inconclusive (5 seeds)." in page
 
 
 def test_markdown_links_pictures_that_exist(report):
@@ -192,7 +192,7 @@ def test_curve_plot_shades_the_last_fifth_and_marks_what_flattened(study, make_s
     marks = {text.get_text().split("\n")[1][:18] for text in slow.legends[0].get_texts()}
     assert marks == {"✗ still falling: −"}
     short = curves_figure(make_study(epochs=3))
-    assert short.legends[0].get_texts()[0].get_text() == "Full\n✗ cannot be told"
+    assert short.legends[0].get_texts()[0].get_text() == "Full\n✗ inconclusive"
 
 
 def test_loss_axis_over_three_decades_is_labeled_at_two_and_five(study):
@@ -212,8 +212,8 @@ def test_loss_axis_over_three_decades_is_labeled_at_two_and_five(study):
 
 def test_differences_are_named_increases_of_error(study):
     ours, theirs = drops_figure(study).axes
-    assert ours.get_xlabel() == "increase of test error, points (right: worse)"
-    assert theirs.get_xlabel() == "increase of error, points (right: worse)"
+    assert ours.get_xlabel() == "increase of test error, percentage points (right: worse)"
+    assert theirs.get_xlabel() == "increase of error, percentage points (right: worse)"
 
 
 def test_captions_say_what_may_not_be_compared(study):
@@ -232,9 +232,11 @@ def test_own_prediction_stands_right_after_the_verdict(study, tmp_path):
     page = html_page("t", found[at - 1 : at + 2], {})
     text = markdown_page("t", found[at - 1 : at + 2])
     assert "<h2>Our own prediction</h2>" in page
-    assert "## Our own prediction\n\n**1 of 1 prediction confirmed at n = 5.**\n\n- all" in text
+    assert "## Our own prediction\n\n**1 of 1 prediction confirmed (5 seeds).**\n\n- all" in text
     for said in (page, text):
-        assert said.index("Whether the stated order") < said.index("1 of 1 prediction confirmed")
+        assert said.index("Inconclusive whether the stated order") < said.index(
+            "1 of 1 prediction confirmed"
+        )
     assert Heading("Our own prediction") not in blocks(study)
 
 

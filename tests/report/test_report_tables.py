@@ -85,9 +85,9 @@ def test_published_table_sets_the_lecture_beside_ours(study):
         "Removed here",
         "Removed at full size",
         "Removed, the lecture",
-        "Increase, points, here",
-        "Increase, points, the lecture",
-        "Increase, points, Zeiler & Fergus",
+        "Increase, percentage points, here",
+        "Increase, percentage points, the lecture",
+        "Increase, percentage points, Zeiler & Fergus",
     ]
     assert table.rows[2][2:4] == ("1.70 M (3 %)", "1.00 M")
     assert table.rows[2][5:] == ("+3.0", "+4.0")
@@ -98,18 +98,18 @@ def test_published_notes_are_sentences(study):
     given_as = replace(study.published[0], note="whole network: 18.1 %")
     notes = published_table(replace(study, published=(given_as, study.published[1]))).notes
     assert notes[1].endswith("(it does not say which). Whole network: 18.1 %.")
-    assert notes[2].endswith("ImageNet. Every variant was trained anew.")
+    assert notes[2].endswith("ImageNet. Every variant was trained from scratch.")
 
 
 def test_notes_say_what_flat_and_training_figures_do_not(study):
     plain = flatness_table(study).notes
-    assert "less than 1 % of the whole fall since the first epoch, and" in plain[0]
+    assert "less than 1 % of the total decrease since the first epoch, and" in plain[0]
     assert "(or from ln(10) = 2.30," in flatness_table(replace(study, classes=10)).notes[0]
     assert "few hundredths" in plain[1]
     assert "different dropout" in main_table(study).notes[-1]
 
 
-def test_flatness_and_redrawn_tables_name_every_variant(study, make_study):
+def test_flatness_and_reinitialized_tables_name_every_variant(study, make_study):
     assert [row[-1] for row in flatness_table(study).rows] == ["flattened"] * 5
     assert flatness_table(make_study(epochs=1)).rows[0][1:3] == ("–", "–")
     assert reinitialized_table(study).rows[1] == ("Without 6, 7", "fc6, fc7", "fc8/kernel")

@@ -35,8 +35,8 @@ SAME = [2.1, 2.0, 2.3, 1.9, 1.95]
     ("seven", "three", "outcome", "findings"),
     [
         (WORSE, WORSE, "reproduced", ["reproduced", "reproduced"]),
-        (WORSE, SAME, "cannot be told", ["reproduced", "cannot be told"]),
-        ([1.0, 1.2, 1.1, 1.1, 0.9], SAME, "not reproduced", ["contradicted", "cannot be told"]),
+        (WORSE, SAME, "inconclusive", ["reproduced", "inconclusive"]),
+        ([1.0, 1.2, 1.1, 1.1, 0.9], SAME, "not reproduced", ["contradicted", "inconclusive"]),
         (WORSE, [1.0, 1.2, 1.1, 1.1, 0.9], "not reproduced", ["reproduced", "contradicted"]),
     ],
 )
@@ -46,7 +46,7 @@ def test_order_is_reproduced_only_when_every_claim_is(study, seven, three, outco
     assert found.outcome == outcome
     assert [one.outcome for one in found.findings] == findings
     assert outcome in found.sentence
-    assert "n = 5" in found.sentence
+    assert "(5 seeds)" in found.sentence
     assert found.reasons == ()
 
 
@@ -59,11 +59,11 @@ def test_headline_adds_up_and_a_contradicted_claim_says_so(study):
     found = verdict(replace(with_errors(study, errors), claims=claims))
     assert found.sentence == (
         "The stated order is not reproduced: 2 of 4 statements reproduced, 1 contradicted, "
-        "1 cannot be told at n = 5."
+        "1 inconclusive (5 seeds)."
     )
     assert found.findings[1].sentence.startswith("34 matters: contradicted (−")
     one = verdict(replace(with_errors(study, errors), claims=CLAIMS[:1]))
-    assert one.sentence == "The stated order is reproduced: 1 of 1 statement reproduced at n = 5."
+    assert one.sentence == "The stated order is reproduced: 1 of 1 statement reproduced (5 seeds)."
 
 
 def test_expectations_are_judged_together_and_apart_from_the_claims(study):
@@ -71,7 +71,7 @@ def test_expectations_are_judged_together_and_apart_from_the_claims(study):
     changed = replace(study, expectations=expected)
     found = forecast(changed)
     assert found is not None
-    assert found.headline == "1 of 2 predictions confirmed, 1 contradicted at n = 5."
+    assert found.headline == "1 of 2 predictions confirmed, 1 contradicted (5 seeds)."
     assert found.details[0].startswith("a: confirmed (+")
     interval = found.findings[0].measured.interval
     oracle = stats.ttest_rel(*paired_values(study, "without_3467", "full"))
@@ -122,23 +122,24 @@ def test_findings_are_adjusted_for_the_number_of_claims(study):
     )
 
 
-def test_adjustment_can_turn_a_finding_into_cannot_be_told(study):
+def test_adjustment_can_turn_a_finding_into_inconclusive(study):
     errors = {"full": FULL, "without_7": [2.1, 2.4, 2.4, 2.4, 2.05]}
     changed = with_errors(study, errors)
     alone = verdict(replace(changed, claims=CLAIMS[:1]))
     among = verdict(replace(changed, claims=CLAIMS[:1] * 20))
     assert alone.outcome == "reproduced"
-    assert among.outcome == "cannot be told"
+    assert among.outcome == "inconclusive"
 
 
-def test_one_seed_and_equal_differences_cannot_be_told(make_study, study):
+def test_one_seed_and_equal_differences_are_inconclusive(make_study, study):
     found = verdict(make_study(seeds=1))
-    assert found.outcome == "cannot be told"
-    assert "cannot be told at n = 1" in found.findings[0].sentence
-    assert "it takes two seeds" in found.findings[0].sentence
+    assert found.outcome == "inconclusive"
+    assert ": inconclusive (" in found.findings[0].sentence
+    assert found.findings[0].sentence.endswith(", 1 seed).")
+    assert "two seeds are needed" in found.findings[0].sentence
     equal = with_errors(study, {"full": FULL, "without_7": [e + 0.5 for e in FULL]})
     found = verdict(replace(equal, claims=CLAIMS[:1]))
-    assert found.outcome == "cannot be told"
+    assert found.outcome == "inconclusive"
     assert "all differences are equal" in found.findings[0].sentence
 
 
@@ -175,11 +176,11 @@ def test_claim_about_other_variants_than_the_diverged_one_is_judged(study, diver
     assert [one.outcome for one in found.findings][:2] == ["reproduced", "reproduced"]
     assert found.findings[2].outcome == "not judged"
     assert found.findings[2].sentence == (
-        "Without 6, 7 errs more than the full network: not judged "
+        "without 6, 7 has a higher test error than the full network: not judged "
         "(Full: training diverged with seed 0)."
     )
-    assert found.outcome == "cannot be told"
-    assert "2 of 3 statements reproduced, 1 not judged at n = 5" in found.sentence
+    assert found.outcome == "inconclusive"
+    assert "2 of 3 statements reproduced, 1 not judged (5 seeds)" in found.sentence
 
 
 def test_missing_run_withholds_the_verdict_and_is_named(study):
@@ -197,7 +198,7 @@ def test_claim_about_a_variant_that_was_not_run_is_not_judged(make_study):
     assert [one.outcome for one in found.findings][:2] == ["not judged", "not judged"]
     gone = "variant 'without_3467', of which the source speaks, was not run"
     assert gone in found.findings[0].sentence
-    assert found.outcome == "cannot be told"
+    assert found.outcome == "inconclusive"
 
 
 def measured(study, **values):
@@ -219,7 +220,7 @@ def test_claim_may_speak_of_a_measured_quantity_in_its_own_unit(study):
     assert found.outcome == "reproduced"
     assert found.measured is not None
     np.testing.assert_allclose(found.measured.difference, 0.52 - 0.14)
-    assert found.sentence.startswith("7 steadies: reproduced (+0.380, from +0.")
+    assert found.sentence.startswith("7 steadies: reproduced (+0.380, CI +0.")
 
 
 def test_quantity_that_some_runs_lack_is_not_judged_and_named(study):
@@ -243,18 +244,22 @@ def test_answer_is_the_finding_of_the_deciding_claim_with_its_adjusted_interval(
     among = verdict(study).findings[1]
     assert told.outcome == among.outcome == "reproduced"
     assert told.measured == among.measured
-    assert told.sentence.startswith("Yes: Without 3, 4, 6, 7 errs more than without 3, 4, +1.")
-    assert "points (95 % interval +" in told.sentence
-    assert told.sentence.endswith(", 3 claims at once, n = 5).")
+    assert told.sentence.startswith(
+        "Yes: without 3, 4, 6, 7 has a higher test error than without 3, 4 by 1."
+    )
+    assert " percentage points (95 % CI 1." in told.sentence
+    assert told.sentence.endswith(", Bonferroni over 3 comparisons, 5 seeds).")
 
 
-def test_answer_says_no_and_says_that_it_cannot_be_told(study):
+def test_answer_says_no_and_says_that_it_is_inconclusive(study):
     errors = {"full": FULL, "without_7": LESS, "without_34": SAME}
     changed = replace(with_errors(study, errors), claims=CLAIMS)
     no = answer(replace(changed, decides=CLAIMS[0])).sentence
-    assert no.startswith("No, the contrary of this holds: 7 matters, \N{MINUS SIGN}")
+    assert no.startswith(
+        "No: the measurements contradict the hypothesis that 7 matters; the difference is \N{MINUS SIGN}"
+    )
     assert answer(replace(changed, decides=CLAIMS[1])).sentence.startswith(
-        "It cannot be told whether 34 matters: "
+        "Inconclusive: the measurements do not show whether 34 matters; the difference is "
     )
 
 
@@ -262,7 +267,7 @@ def test_answer_of_a_small_recipe_gives_the_reason(study):
     found = answer(replace(study, verdict_wanted=False))
     assert found.outcome == "not judged"
     assert found.sentence == (
-        "No answer to whether Without 3, 4, 6, 7 errs more than without 6, 7: the recipe 'digits' "
+        "No answer to whether without 3, 4, 6, 7 has a higher test error than without 6, 7: the recipe 'digits' "
         "is too small to conclude anything."
     )
 
@@ -270,9 +275,9 @@ def test_answer_of_a_small_recipe_gives_the_reason(study):
 def test_answer_may_be_decided_by_our_own_prediction(study):
     expected = (Claim("all four matter", "without_3467", "full"),)
     told = answer(replace(study, expectations=expected, decides=expected[0]))
-    assert told.sentence.startswith("Yes: all four matter, +")
-    assert "(95 % interval +" in told.sentence
-    assert "at once" not in told.sentence
+    assert told.sentence.startswith("Yes: all four matter by ")
+    assert "(95 % CI " in told.sentence
+    assert "Bonferroni" not in told.sentence
 
 
 def test_no_claim_gives_no_verdict(study):
@@ -286,6 +291,6 @@ def test_the_answer_as_a_file_says_what_the_report_says(study):
     assert told.measured is not None
     assert facts["answer"] == told.sentence
     assert facts["difference"] == told.measured.difference
-    assert (facts["n"], facts["unit"], facts["outcome"]) == (5, "points", "reproduced")
+    assert (facts["n"], facts["unit"], facts["outcome"]) == (5, "percentage points", "reproduced")
     assert facts["picture"] == "plots/errors.png"
     assert facts["low"] < facts["difference"] < facts["high"]

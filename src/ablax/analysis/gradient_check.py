@@ -20,13 +20,13 @@ from ablax.analysis.jaxpr import equations
 # ------------------------------------------------------------------------------------------
 # The slope of a function along a line, from its gradient and from finite differences.
 
-Verdict = Literal["agrees", "disagrees", "cannot be told"]
+Verdict = Literal["agrees", "disagrees", "inconclusive"]
 Line = Callable[[float], float]
 """The function along a line: of the distance from the parameters."""
 
 STEP = 2.0**-17
 """The first step, of the leaf's scale: near the cube root of float64's rounding unit 2^-52, where a
-central difference errs least."""
+central difference has the smallest error."""
 SHORTER = (1, 8, 64, 512)
 """What the first step is divided by where a kink lies between; each is compared with its half."""
 _ROUNDINGS = 16.0
@@ -98,7 +98,7 @@ def _measured(
     if apart <= tolerance * size + noise:
         verdict: Verdict = "agrees"
     elif apart <= 2 * kink + noise:
-        verdict = "cannot be told"
+        verdict = "inconclusive"
     else:
         verdict = "disagrees"
     error = apart / size if size > noise else 0.0
@@ -137,7 +137,7 @@ class LeafCheck:
     @property
     def error(self) -> float:
         """The largest relative error of the slopes that can be told; NaN where none can."""
-        told = [each.error for each in self.slopes if each.verdict != "cannot be told"]
+        told = [each.error for each in self.slopes if each.verdict != "inconclusive"]
         return max(told, default=math.nan)
 
     @property
@@ -146,7 +146,7 @@ class LeafCheck:
         found = {each.verdict for each in self.slopes}
         if "disagrees" in found:
             return "disagrees"
-        return "agrees" if "agrees" in found else "cannot be told"
+        return "agrees" if "agrees" in found else "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class GradientCheck:
         found = {each.verdict for each in self.leaves}
         if "disagrees" in found:
             return "disagrees"
-        return "agrees" if found == {"agrees"} else "cannot be told"
+        return "agrees" if found == {"agrees"} else "inconclusive"
 
 
 def check_gradient(
@@ -193,7 +193,7 @@ def check_gradient(
     kink shows. Verdict, with m = max(|v . g|, |d|):
 
     - agrees: |v . g - d| <= tolerance * m + noise.
-    - cannot be told: more, but no more than twice what a kink explains.
+    - inconclusive: more, but no more than twice what a kink explains.
     - disagrees: more than that.
 
     With the one-sided slopes r and l, d = (r + l) / 2, a kink explains the larger of

@@ -142,7 +142,7 @@ def _table(title: str, found: GradientCheck) -> Table:
                 leaf.verdict + (" nearby" if worst.moved else ""),
             )
         )
-    count = dict.fromkeys(("agrees", "disagrees", "cannot be told"), 0)
+    count = dict.fromkeys(("agrees", "disagrees", "inconclusive"), 0)
     for leaf in found.leaves:
         count[leaf.verdict] += 1
     return Table(
@@ -155,7 +155,7 @@ def _table(title: str, found: GradientCheck) -> Table:
             "difference by; kink: what a ReLU or maximum that switches between the points may. "
             "Nearby: at a point moved off a kink.",
             f"{count['agrees']} leaves agree, {count['disagrees']} disagree, "
-            f"{count['cannot be told']} cannot be told.",
+            f"{count['inconclusive']} inconclusive.",
         ),
         dict(count),
     )

@@ -15,7 +15,7 @@ _HEAD = """# Networks
 Written by `ablax list --format markdown`; a test fails when it is stale. `ablax show NAME` prints a
 network, one line per layer.
 
-Every network is counted anew by the tests: parameters (running statistics are not among them) and
+Every network is counted again by the tests: parameters (running statistics are not among them) and
 multiply-accumulates of convolutions and dense layers for one image of the size given, padded taps
 included. The figures are held against an independent count, named in the fourth column: of the
 definition in another library, or by hand from the paper's table or ours (`tests/zoo/derivations`).

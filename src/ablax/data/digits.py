@@ -36,7 +36,7 @@ DISTORTIONS = 4
 
 NOTE = (
     "the test images are 4 fixed distortions of each of 360 held-out scans; "
-    "writers may be on both sides of the split"
+    "split not writer-disjoint"
 )
 """What a reader of a result must know about the pictures."""
 

@@ -69,10 +69,10 @@ class Finding:
 
     Attributes:
         check: Its name.
-        sick: Whether the sickness is there; None where it cannot be told.
+        problem: Whether there is one; None where the check is inconclusive.
         sentence: What was measured, and the limit it was compared with.
         measurements: The figures, by name; those of a curve as tuples.
-        advice: What to do if sick, or to be able to tell; empty if healthy.
+        advice: What to do about it, or to get a conclusive check; empty if healthy.
     """
 
     check: str
@@ -87,9 +87,9 @@ class Finding:
 
         Example:
             >>> Finding("speed", None, "no figure").verdict
-            'cannot be told'
+            'inconclusive'
         """
-        return {True: "sick", False: "healthy", None: "cannot be told"}[self.problem]
+        return {True: "problem", False: "healthy", None: "inconclusive"}[self.problem]
 
 
 def share_interval(count: int, total: int) -> tuple[float, float]:
@@ -138,15 +138,15 @@ CAPACITY_CHECK = "capacity"
 
 
 def capacity(trial: Trial, history: History | None = None) -> Finding:
-    """Of a finished run its curve; else whether the network learns 256 images by heart.
+    """Of a finished run its curve; else whether the network memorizes 256 images.
 
-    A run is sick if its training loss is flat (`ablax.report.statistics`) and the error of its last
-    weights on training images, without augmentation, is surely (95 %) above `ENOUGH`; healthy if
-    it is not above. If the loss still falls, it cannot be told.
+    A run has a problem if its training loss is flat (`ablax.report.statistics`) and the error of
+    its last weights on training images, without augmentation, is surely (95 %) above `ENOUGH`;
+    healthy if it is not above. If the loss still falls, inconclusive.
 
     A network before training is healthy if 200 steps of Adam on 256 images leave at most `ENOUGH`
-    of them wrong. If they leave more, the same network at twice the width tries: sick if its error
-    is surely below, else it cannot be told whether size is what is missing.
+    of them wrong. If they leave more, the same network at twice the width tries: a problem if its
+    error is surely below, else inconclusive.
     """
     if history is None or history.trained is None:
         return _of_network(trial)
@@ -155,7 +155,7 @@ def capacity(trial: Trial, history: History | None = None) -> Finding:
 
 
 def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
-    """The law of `capacity` for a run, with so many wrong of the patient's training images."""
+    """The criterion of `capacity` for a run, with so many wrong of the sampled training images."""
     total = len(trial.labels)
     low, high = share_interval(wrong, total)
     flat = flattened(curve, classes=trial.classes)
@@ -169,7 +169,7 @@ def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     if flat.flat and low > ENOUGH:
         return Finding(CAPACITY_CHECK, True, sentence, measured, _LARGER)
     return Finding(
-        CAPACITY_CHECK, None, sentence, measured, "train until the loss is flat, or judge more"
+        CAPACITY_CHECK, None, sentence, measured, "train until the loss is flat, or use more images"
     )
 
 
@@ -251,10 +251,10 @@ COLLAPSE_CHECK = "collapse"
 def collapse(trial: Trial, trained: Trained) -> Finding:
     """Look at the scores of the sample of training images, as in a test.
 
-    Sick if the scores are constant (`CONSTANT`), if one class is predicted for nearly all images
-    (`ONE_CLASS`), or if the loss has fallen by `FALLEN` while the accuracy's 95 % interval holds
-    the share of the commonest class, which guessing reaches. Cannot be told if neither loss nor
-    accuracy moved: the training was too short, or is sick otherwise.
+    A problem if the scores are constant (`CONSTANT`), if one class is predicted for nearly all
+    images (`ONE_CLASS`), or if the loss has fallen by `FALLEN` while the accuracy's 95 % interval
+    holds the share of the commonest class, which guessing reaches. Inconclusive if neither loss nor
+    accuracy moved: the training was too short, or has another problem.
     """
     return collapse_criterion(trial.scores(trained.variables), trial.labels, trained)
 
@@ -262,7 +262,7 @@ def collapse(trial: Trial, trained: Trained) -> Finding:
 def collapse_criterion(
     scores: Float[np.ndarray, "N classes"], labels: Int[np.ndarray, " N"], trained: Trained
 ) -> Finding:
-    """The law of `collapse`, for scores."""
+    """The criterion of `collapse`, for scores."""
     if not np.isfinite(scores).all():
         return Finding(
             COLLAPSE_CHECK,
@@ -321,7 +321,7 @@ DIVERGENCE_CHECK = "divergence"
 
 
 def divergence(history: History | None) -> Finding:
-    """Sick if the run ended in a loss that is not finite, or above that of its first epoch."""
+    """A problem if the run ended in a loss that is not finite, or above that of its first epoch."""
     if history is None:
         return Finding(
             DIVERGENCE_CHECK,
@@ -334,7 +334,7 @@ def divergence(history: History | None) -> Finding:
 
 
 def divergence_criterion(curve: Curve, status: str) -> Finding:
-    """The law of `divergence`, for a curve."""
+    """The criterion of `divergence`, for a curve."""
     losses = curve.train_loss
     measured = {"epochs": curve.epochs, "losses": losses, "train_error": curve.train_error}
     measured |= {"test_epochs": curve.test_epochs, "test_error": curve.test_error}
@@ -359,14 +359,14 @@ GAP = 0.10
 """A run overfits if its test error is surely above its training error by more: one image in ten is
 then wrong for no other reason than that it was not trained on."""
 GENERALIZATION_CHECK = "train and test error"
-NO_SPLIT = "the test images serve as validation, for no split was set apart: choose nothing by them"
+NO_SPLIT = "the test images serve as validation, for no split was set apart: select nothing by them"
 
 
 def generalization(trial: Trial, history: History | None) -> Finding:
     """The error of the last weights on training images and on test images, both as in a test.
 
-    Sick if the lower end of the 95 % interval of the difference lies above `GAP`. The interval is
-    Newcombe's, of two independent shares.
+    A problem if the lower end of the 95 % interval of the difference lies above `GAP`. The interval
+    is Newcombe's, of two independent shares.
 
     References:
         Newcombe 1998, Interval estimation for the difference between independent proportions
@@ -388,11 +388,11 @@ def generalization(trial: Trial, history: History | None) -> Finding:
 
 
 def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> Finding:
-    """The law of `generalization`, for the wrong and all of the images of either kind.
+    """The criterion of `generalization`, for the wrong and all of the images of either kind.
 
     Example:
         >>> judge((0, 100), (50, 100)).verdict, judge((0, 100), (2, 100)).verdict
-        ('sick', 'healthy')
+        ('problem', 'healthy')
     """
     shares = [wrong / total for wrong, total in (train, test)]
     ends = [share_interval(wrong, total) for wrong, total in (train, test)]
@@ -411,14 +411,15 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
         )
     ]
     sentence = (
-        f"{told[0]}, {told[1]}: gap {100 * gap:.1f} points [{100 * low:.1f}, {100 * high:.1f}], "
+        f"{told[0]}, {told[1]}: gap {100 * gap:.1f} percentage points "
+        f"[{100 * low:.1f}, {100 * high:.1f}], "
         f"limit {100 * GAP:g}; {NO_SPLIT}"
     )
     measured = {"train_error": shares[0], "test_error": shares[1], "gap": gap}
     measured |= {"gap_low": low, "gap_high": high}
     advice = {
         True: "more or augmented images, dropout, weight decay, or a smaller network",
-        None: "judge more images: the interval holds the limit",
+        None: "use more images: the interval contains the limit",
         False: "",
     }[verdict]
     return Finding(GENERALIZATION_CHECK, verdict, sentence, measured, advice)
@@ -432,14 +433,14 @@ TOLERANCE = 1e-5
 """Largest relative error: central differences in float64 reach about 1e-9 where a loss is smooth;
 a wrong factor or a forgotten term is seldom below 1e-3."""
 TOLD = 0.5
-"""Share of the leaves that must be told for the check to tell: kinks leave some open."""
+"""Share of the leaves that must be conclusive for the check to be: kinks leave some open."""
 GRADIENT_CHECK = "gradient"
 
 
 def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -> Finding:
     """The gradient of the training loss against central differences, along random directions.
 
-    Sick if a leaf disagrees by more than `TOLERANCE`. Cannot be told if fewer than half of the
+    A problem if a leaf disagrees by more than `TOLERANCE`. Inconclusive if fewer than half of the
     leaves can, because of kinks (ReLU, maximum) between the points compared.
 
     Args:
@@ -491,7 +492,7 @@ def _gradient_finding(found: GradientCheck, images: int, depth: Mapping[str, int
         last = max(wrong, key=lambda row: depth.get(row.leaf.rpartition("/")[0], 0)).leaf
         advice = f"mend the derivative of {last}, or of what follows it up to the next parameters"
         return Finding(GRADIENT_CHECK, True, sentence, measured, advice)
-    open_ = [row.leaf for row in found.leaves if row.verdict == "cannot be told"]
+    open_ = [row.leaf for row in found.leaves if row.verdict == "inconclusive"]
     kinks = f"; kinks leave {listed(open_)} open" if open_ else ""
     worst_error = max((row.error for row in told), default=float("nan"))
     error = f"{worst_error:.1g}" if worst_error else "rounding"
@@ -580,7 +581,7 @@ def _gradient_flow_finding(kernels: tuple[tuple[str, float, float], ...]) -> Fin
     else:
         return Finding(GRADIENT_FLOW_CHECK, False, sentence, measured)
     advice = (
-        "start from weights scaled to the fan-in (HE_NORMAL), add batch normalization or "
+        "initialize with std scaled to the fan-in (HE_NORMAL), add batch normalization or "
         "shortcuts, or exchange saturating nonlinearities for ReLU"
     )
     return Finding(GRADIENT_FLOW_CHECK, problem, f"{words}: {sentence}", measured, advice)
@@ -604,9 +605,9 @@ def learning_rate(trial: Trial) -> Finding:
     The diverging rate is the first, behind the least of the smoothed loss, at which this loss lies
     above its least by more than `RISE` of its fall and `LEAST` of where the fall began, or is not
     finite. A fall begins at the first loss, or at that of guessing, ln(classes), if that is less:
-    a start worse than guessing would make every later rise look small. Sick if the recipe's highest
-    rate is the diverging rate or more. The test trains a few steps at each rate, so a rate a little
-    below the limit may still diverge in a long training.
+    an initial loss above that of guessing would make every later rise look small. A problem if the
+    recipe's highest rate is the diverging rate or more. The test trains a few steps at each rate,
+    so a rate a little below the limit may still diverge in a long training.
 
     References:
         Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
@@ -701,7 +702,7 @@ def small_subset(
 ) -> Finding:
     """After `steps` full-batch steps of Adam on 32 training images: error 0, loss near 0.
 
-    No augmentation, no dropout, no weight decay. Sick if an image is still wrong, or more than
+    No augmentation, no dropout, no weight decay. A problem if an image is still wrong, or more than
     `LEFT` ln(classes) of the loss is left, at each of the `RATES`.
 
     Args:
@@ -756,7 +757,7 @@ SPEED_SHARE = 0.02
 """Of the machine's rate below which a step is slow: beyond 50 times the time of its products, a
 step does something else than products."""
 BUSY = 2.0
-"""Factor between the machine's rate before and after from which nothing can be told."""
+"""Factor between the machine's rate before and after from which the check is inconclusive."""
 SPEED_CHECK = "speed"
 
 
@@ -769,10 +770,10 @@ def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Fi
     """The time of a training step of the recipe, against that of its products alone.
 
     A step takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
-    gradient by the inputs, the gradient by the weights. Sick if the machine's rate, measured by a
-    large matrix product, would allow them in less than `SHARE` of the measured time. Cannot be told
-    if this rate differs by more than `BUSY` before and after. Augmentation,
-    dropout and optimizer count to the time.
+    gradient by the inputs, the gradient by the weights. A problem if the machine's rate, measured
+    by a large matrix product, would allow them in less than `SHARE` of the measured time.
+    Inconclusive if this rate differs by more than `BUSY` before and after. Augmentation, dropout
+    and optimizer count to the time.
 
     Args:
         trial: Who is examined.
@@ -840,8 +841,9 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
 
     A unit of a feature map is a channel; it has a value at each place of each image. It is dead if
     its value is always the same. It repeats another if the size of their correlation is at least
-    `SAME` with a unit before it. Sick if more than `DEAD` of a layer's units are dead, or more than
-    `REPEATED` repeat another, after training. Layers of a single unit are left to the other checks.
+    `SAME` with a unit before it. A problem if more than `DEAD` of a layer's units are dead, or more
+    than `REPEATED` repeat another, after training. Layers of a single unit are left to the other
+    checks.
 
     Args:
         trial: Who is examined.
@@ -890,12 +892,13 @@ def _units_finding(
     advice = []
     if dead:
         advice.append(
-            f"dead: {listed(list(dead))}: lower the rate, start from other biases, or use LeakyReLU"
+            f"dead: {listed(list(dead))}: lower the rate, initialize biases differently, or use "
+            "LeakyReLU"
         )
     if repeated:
         advice.append(
-            f"repeating: {listed(list(repeated))}: start from other weights, add dropout, or make "
-            "the layer narrower"
+            f"repeating: {listed(list(repeated))}: use another initialization, add dropout, or "
+            "make the layer narrower"
         )
     return Finding(UNITS_CHECK, bool(dead or repeated), sentence, measured, "; ".join(advice))
 

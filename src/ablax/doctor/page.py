@@ -59,7 +59,7 @@ def learning_rate_figure(found: Finding) -> Figure:
 
 
 def gradients_figure(found: Finding) -> Figure:
-    """The gradient's size against depth, in two units, with the limits of the law."""
+    """The gradient's size against depth, in two units, with the limits of the criterion."""
     told = found.measurements
     with settings():
         figure = blank(WIDTH, 8.0)
@@ -162,7 +162,7 @@ _COLUMNS = (Column("check", "left"), Column("finding", "left"), Column("measured
 
 
 def findings_table(name: str, findings: Sequence[Finding]) -> Table:
-    """A row a check."""
+    """One row per check."""
     rows = tuple((each.check, each.verdict, sentence(each.sentence)) for each in findings)
     return Table(f"Examination of {name}", _COLUMNS, rows)
 
@@ -172,16 +172,16 @@ def summary(findings: Sequence[Finding]) -> str:
 
     Example:
         >>> summary([Finding("speed", True, "slow"), Finding("units", False, "alive")])
-        'Sick: speed. Healthy: 1 of 2 checks.'
+        'Problem found: speed (1 of 2 checks passed).'
     """
     problem = [each.check for each in findings if each.problem]
     open_ = [each.check for each in findings if each.problem is None]
-    healthy = sum(each.problem is False for each in findings)
-    parts = [f"Sick: {', '.join(problem)}." if problem else "No sickness was found."]
-    parts.append(f"Healthy: {healthy} of {len(findings)} checks.")
-    if open_:
-        parts.append(f"Cannot be told: {', '.join(open_)}.")
-    return " ".join(parts)
+    passed = sum(each.problem is False for each in findings)
+    found = "No problem found"
+    if problem:
+        found = f"Problem{'s' * (len(problem) > 1)} found: {', '.join(problem)}"
+    said = f"{found} ({passed} of {len(findings)} checks passed)."
+    return f"{said} Inconclusive: {', '.join(open_)}." if open_ else said
 
 
 def advice(findings: Sequence[Finding]) -> tuple[str, ...]:

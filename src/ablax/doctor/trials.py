@@ -110,7 +110,7 @@ class Trial:
         labels: Int[Array, " N"],
         dropout: Array | None = None,
     ) -> tuple[Float[Array, ""], tuple[Float[Array, "N classes"], Any]]:
-        """What a training step differentiates: mean loss, side classifiers with their weight.
+        """What a training step differentiates: mean loss, auxiliary classifiers with their weight.
 
         Args:
             network: This one, or a wider one.
@@ -145,7 +145,7 @@ class Trial:
     def settled(self, variables: Variables) -> Variables:
         """The same weights with running statistics of the sample, as after a long training.
 
-        A short training leaves them near their start, and a test would judge the network by them.
+        A short training leaves them near their initial values, and a test would use those.
         """
         if not variables["batch_stats"]:
             return variables
@@ -188,7 +188,7 @@ class ShortTraining:
 
 
 Training = Callable[[Float[np.ndarray, " steps"]], ShortTraining]
-"""From the learning rate of each step to what became of it, always from the same start."""
+"""From the learning rate of each step to what became of it, always from the same initialization."""
 
 
 def compile_training(
@@ -208,7 +208,7 @@ def compile_training(
         network: Its own, or a wider one.
         rule: The update at learning rate 1; each step's rate multiplies it.
         images: How many of the sample are trained on.
-        batch: Images a step; each pass goes over the images in another order.
+        batch: Images per step; each pass goes over the images in another order.
         steps: How many.
         varied: Whether images are augmented as in the recipe, and units dropped.
 
@@ -407,7 +407,7 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
             return History(status, curve, None, None)
         raise AblaxError(
             f"{place} holds no checkpoint, though the run is finished: examine the experiment "
-            "instead, or run it anew elsewhere"
+            "instead, or run it again elsewhere"
         )
     state = restored.state
     # on the host, so that every check may bring them where it computes
@@ -427,7 +427,7 @@ def _restored(place: Path, trainer: Trainer, seed: int) -> Restored | None:
 
 
 # ------------------------------------------------------------------------------------------
-# From what a person types, an experiment or a folder of results, to the patient.
+# From what a person types, an experiment or a folder of results, to the trial.
 
 
 @dataclass(frozen=True, eq=False)
@@ -446,7 +446,7 @@ class Opened:
 
 
 def open_trial(name: str, config: str, variant: str, seed: int, console: Console) -> Opened:
-    """The patient of that name.
+    """The trial of that name.
 
     Args:
         name: An experiment, the path of its file, or a folder of results.

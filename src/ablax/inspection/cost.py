@@ -75,7 +75,7 @@ def convention_named(name: str) -> Convention:
 
 
 def network_cost(case: Case, convention: Convention, softmax: bool = False) -> list[CostRow]:
-    """What a network costs, a row a layer; nothing is computed.
+    """What a network costs, one row per layer; nothing is computed.
 
     Args:
         case: Network and images.
@@ -106,7 +106,7 @@ def network_cost(case: Case, convention: Convention, softmax: bool = False) -> l
 
 
 def network_training_cost(case: Case) -> list[TrainingRow]:
-    """What a step of training costs a network, a row a layer; nothing is computed.
+    """What a step of training costs a network, one row per layer; nothing is computed.
 
     Batch normalization takes the statistics of the batch and dropout drops, as in training; the
     loss and the auxiliary heads are not among the layers.
@@ -159,7 +159,7 @@ _TYPES = {
 
 
 def cost_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> Table:
-    """A row a layer: operation, shapes, multiply-accumulates, parameters and memory.
+    """One row per layer: operation, shapes, multiply-accumulates, parameters and memory.
 
     Args:
         case: Network and images.
@@ -182,7 +182,7 @@ def cost_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> T
     ]
     foot = (
         *_foot(rows, convention),
-        "Memory is in numbers read and written; a float32 has 4 bytes.",
+        "Memory is in elements read and written; a float32 has 4 bytes.",
     )
     return Table(
         f"Cost of {case.what}",
@@ -194,7 +194,7 @@ def cost_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> T
 
 
 def lecture_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> Table:
-    """The lecture's columns: the images first, then a row a layer.
+    """The lecture's columns: the images first, then one row per layer.
 
     `#` counts the layers with weights, `Ni` and `No` are features in and out, `M` the height of the
     input, `P` its padding in total, `F` the window, `S` the stride.
@@ -232,7 +232,7 @@ def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
 
 
 def training_table(case: Case, rows: Sequence[TrainingRow]) -> Table:
-    """A row a layer: forward, gradient by input, gradient by weights, activations kept."""
+    """One row per layer: forward, gradient by input, gradient by weights, activations kept."""
     columns = (
         *("layer", "operation", "output", "forward", "gradient by input"),
         *("gradient by weights", "training", "kept numbers", "kept bytes"),

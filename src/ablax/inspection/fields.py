@@ -224,7 +224,7 @@ BOUNDED = "At most (≤): the units lie in no regular grid, or it is not known w
 
 
 def field_table(title: str, fields: Mapping[str, ReceptiveField]) -> Table:
-    """A row a layer.
+    """One row per layer.
 
     Args:
         title: What the table shows.
@@ -315,14 +315,14 @@ def effective_table(sighted: Sequence[Sighted], title: str) -> Table:
 
 
 def effective_figure(sighted: Sequence[Sighted], title: str, measure: Measure) -> Figure:
-    """A column a layer: the heat map, and below it its sum along the rows beside the Gaussian."""
+    """One column per layer: the heat map, and below it its sum along the rows beside the Gaussian."""
     with settings():
         figure = blank(max(3.6 * len(sighted), 7.2), 8.4)
         panels = figure.subplots(2, len(sighted), squeeze=False, height_ratios=(1.25, 1))
         for column, each in enumerate(sighted):
             _draw_heat(panels[0][column], each)
             _draw_profile(panels[1][column], each)
-        panels[1][0].set_ylabel("influence, of the largest")
+        panels[1][0].set_ylabel("gradient magnitude, relative to the maximum")
         handles, labels = panels[1][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False)
         write_caption(
@@ -393,7 +393,7 @@ def _draw_profile(axes: Axes, each: Sighted) -> None:
     gaussian = fit.height * rows.sum() * np.exp(-(((fine - fit.center[1]) / fit.sigma[1]) ** 2) / 2)
     left, right = each.square[1]
     axes.axvspan(left - 0.5, right + 0.5, color=THEORY, alpha=0.12, lw=0, label="theory")
-    # a step a pixel: a field of three pixels is no triangle
+    # one step per pixel: a field of three pixels is no triangle
     edges = np.arange(len(sums) + 1) - 0.5
     axes.stairs(sums / largest, edges, color="#444444", lw=1.2, label="gradients")
     axes.plot(fine, gaussian / largest, color=GAUSSIAN, lw=2.2, ls="--", label="Gaussian")

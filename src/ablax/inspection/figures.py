@@ -119,7 +119,7 @@ def depth_figure(case: Case, rows: Sequence[CostRow], convention: Convention) ->
     layers = fold(rows, 1)
     volumes = [math.prod(row.output_shape) for row in layers]
     counts = (
-        ("data volume: numbers out", volumes, COLORS[1]),
+        ("activations (elements)", volumes, COLORS[1]),
         ("parameters", [row.parameters for row in layers], COLORS[2]),
         ("multiply-accumulates", [row.macs for row in layers], COLORS[3]),
     )
@@ -128,7 +128,7 @@ def depth_figure(case: Case, rows: Sequence[CostRow], convention: Convention) ->
         panels = figure.subplots(3, 1, sharex=True)
         for axes, (name, heights, color) in zip(panels, counts, strict=True):
             axes.bar(range(len(layers)), heights, color=color, width=0.8)
-            total = "" if name.startswith("data") else f", {sum(heights):,} in all"
+            total = "" if name.startswith("activations") else f", {sum(heights):,} in all"
             axes.set_title(name + total)
             axes.grid(axis="y", color="#E4E4E4")
             axes.yaxis.set_major_locator(MaxNLocator(4))

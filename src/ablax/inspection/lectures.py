@@ -411,7 +411,7 @@ def _shares(ours: Blocks) -> str:
 # ------------------------------------------------------------------------------------------
 # The lecture's table of ResNet (L2), after He et al. 2015, table 1.
 
-# layers, our network, blocks a stage, bottleneck, FLOPs
+# layers, our network, blocks per stage, bottleneck, FLOPs
 _RESNET_PRINTED: tuple[tuple[str, str, tuple[int, ...], bool, str], ...] = (
     ("18-layer", "resnet18", (2, 2, 2, 2), False, "1.8"),
     ("34-layer", "resnet34", (3, 4, 6, 3), False, "3.6"),
@@ -642,7 +642,7 @@ def _head() -> str:
             f"<!-- Printed by `{_COMMAND}`: do not edit. -->",
             "The tables of the lectures, each beside what our networks give. A cell that differs "
             "shows both, and the remark says why, or that the lecture slipped. Counts are of one "
-            "image. `ablax table NETWORK` prints a network's table, a row a layer.",
+            "image. `ablax table NETWORK` prints a network's table, one row per layer.",
             f"Two conventions. **{USUAL.name}**: {USUAL.says}. **{LECTURE.name}**: {LECTURE.says}.",
         ]
     )

@@ -18,7 +18,7 @@ from ablax.inspection.cost import Case, network_cost
 from ablax.inspection.tables import Table
 
 # ------------------------------------------------------------------------------------------
-# What this machine can do: multiply-accumulates and bytes a second, measured.
+# What this machine can do: multiply-accumulates and bytes per second, measured.
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Machine:
 
     Attributes:
         device: What JAX calls it.
-        rate: Multiply-accumulates a second, in a large matrix product.
-        bandwidth: Bytes a second, read and written together, in a large sum with a constant.
+        rate: Multiply-accumulates per second, in a large matrix product.
+        bandwidth: Bytes per second, read and written together, in a large sum with a constant.
     """
 
     device: str
@@ -45,7 +45,7 @@ class Machine:
         return max(macs / self.rate, moved / self.bandwidth)
 
     def limit(self, intensity: float) -> float:
-        """Multiply-accumulates a second that are possible at so many for each byte moved."""
+        """Multiply-accumulates per second that are possible at so many for each byte moved."""
         return min(self.rate, intensity * self.bandwidth)
 
 
@@ -129,7 +129,7 @@ class Point:
 
     @property
     def rate(self) -> float:
-        """Multiply-accumulates a second."""
+        """Multiply-accumulates per second."""
         return self.macs / self.measured
 
 
@@ -145,7 +145,7 @@ def roofline(case: Case, machine: Machine, repeats: int = 5) -> list[Point]:
         repeats: How often each layer is timed.
 
     Returns:
-        A point a layer that moves numbers; layers that only look at them in another shape are left
+        One point per layer that moves elements; layers that only look at them in another shape are left
         out.
 
     Raises:
@@ -189,7 +189,7 @@ def _size(shape: Sequence[int]) -> int:
 
 
 def roofline_table(case: Case, points: Sequence[Point], machine: Machine) -> Table:
-    """A row a layer: what it needs, what it takes, how far that is from the limit."""
+    """One row per layer: what it needs, what it takes, how far that is from the limit."""
     columns = ("layer", "MACs", "bytes", "MACs per byte", "predicted ms", "measured ms", "of limit")
     cells = tuple(
         (
@@ -207,7 +207,7 @@ def roofline_table(case: Case, points: Sequence[Point], machine: Machine) -> Tab
         "Above 100 %: each layer runs again and again, and what fits into the cache need not come "
         "from the main memory, whose bandwidth the limit is.",
         f"{machine.device}: {machine.rate / 1e9:,.1f} G multiply-accumulates and "
-        f"{machine.bandwidth / 1e9:,.1f} GB a second, float32, measured here.",
+        f"{machine.bandwidth / 1e9:,.1f} GB per second, float32, measured here.",
     )
     totals = {"predicted ms": predicted, "measured ms": measured}
     return Table(f"Roofline of {case.what}", columns, cells, foot, totals)

@@ -127,7 +127,7 @@ class Subject:
 
 
 def untrained(name: str, seed: int, image_size: int | None = None) -> Subject:
-    """A network with weights as drawn; its pictures are stretched to a deviation of about 1.
+    """A randomly initialized network; its pictures are scaled to a std of about 1.
 
     Raises:
         AblaxError: There is no such network, or it does not take images of this size.
@@ -352,12 +352,12 @@ def filters_figure(subject: Subject) -> Figure:
     path, kernel = first_kernel(subject.kernels())
     if kernel.shape[2] == 3 and subject.preprocessing.channels == "BGR":
         kernel = kernel[:, :, ::-1]
-    kind = "in the colors of their channels" if kernel.shape[2] == 3 else "a channel each"
+    kind = "in the colors of their channels" if kernel.shape[2] == 3 else "one channel each"
     with settings():
         return panels(
             [[image(filter_mosaic(kernel))]],
             f"{path}: {kernel.shape[3]} filters of {kernel.shape[0]}x{kernel.shape[1]}, {kind}, "
-            f"each stretched on its own about 0 (gray). {subject.title}.",
+            f"each scaled on its own about 0 (gray). {subject.title}.",
             size=5.0,
         )
 
@@ -376,7 +376,7 @@ def features_figure(subject: Subject, pictures: Named, layers: Sequence[str]) ->
     with settings():
         return panels(
             [draws],
-            "Maps of one picture, each stretched on its own from its least (black) to its greatest "
+            "Maps of one picture, each scaled on its own from its least (black) to its greatest "
             f"(white); of more than 64 those that vary most. {subject.title}.",
             column_labels=labels,
             size=3.4,
@@ -384,13 +384,13 @@ def features_figure(subject: Subject, pictures: Named, layers: Sequence[str]) ->
 
 
 def top_class(subject: Subject, picture: Float[Array, "H W C"]) -> tuple[int, float]:
-    """The likeliest class and its probability."""
+    """The most likely class and its probability."""
     scores = np.asarray(jax.nn.softmax(jax.jit(subject.scores)(jnp.asarray(picture)[None])[0]))
     return int(np.argmax(scores)), float(np.max(scores))
 
 
 def saliency_figure(subject: Subject, pictures: Named) -> Figure:
-    """Saliency of the likeliest class, by the gradient and by the guided rule."""
+    """Saliency of the most likely class, by the gradient and by the guided rule."""
     rules: tuple[Rule, ...] = ("gradient", "guided")
     mapped = {rule: _compiled_saliency(subject, rule) for rule in rules}
     rows: list[list[Draw | None]] = []
@@ -407,7 +407,7 @@ def saliency_figure(subject: Subject, pictures: Named) -> Figure:
     with settings():
         return panels(
             rows,
-            "Largest size over the channels of the derivative of the likeliest class's score by "
+            "Largest size over the channels of the derivative of the most likely class's score by "
             "each pixel; bright: the score changes most. Guided: signals below 0 are stopped at "
             f"each ReLU. Each map to its own scale. {subject.title}.",
             labels,
@@ -430,7 +430,7 @@ def _log_probability(subject: Subject, best: int) -> Callable[[Array], Array]:
 
 
 def occlusion_figure(subject: Subject, pictures: Named, window: int | None = None) -> Figure:
-    """How far the score of the likeliest class falls when a square is covered."""
+    """How far the score of the most likely class decreases when a square is covered."""
     side = subject.preprocessing.crop
     window = max(2, side // 4) if window is None else window
     stride = max(1, window // 4)
@@ -447,18 +447,18 @@ def occlusion_figure(subject: Subject, pictures: Named, window: int | None = Non
     with settings():
         return panels(
             rows,
-            f"Fall of the log probability of the likeliest class under a gray square of {window} "
+            f"Decrease of the log probability of the most likely class under a gray square of {window} "
             "pixels, the mean of all squares over each pixel. Purple: the class needs this place; "
             f"orange: it speaks against. {subject.title}.",
             labels,
-            ("picture", "fall", "over the picture"),
+            ("picture", "decrease", "over the picture"),
         )
 
 
 def deconvolution_figure(
     subject: Subject, pictures: Named, layers: Sequence[str], units: int = 3
 ) -> Figure:
-    """The strongest units of some layers, sent back to the pixels of the picture they like most."""
+    """The strongest units of some layers, sent back to the pixels of the picture that activates them most."""
     batch = jnp.asarray(np.stack(list(pictures.values())))
     rules: tuple[Rule, ...] = ("deconvolution", "guided", "gradient")
     columns: list[list[Draw | None]] = []
@@ -491,7 +491,7 @@ def deconvolution_figure(
             "For each unit the picture that excites it most, the part of it that its strongest "
             "place there sees, and what that place sends back to this part, through the switches "
             "of the max pools: ReLUs pass what is positive in the signal (deconvolution), in "
-            "signal and features (guided), in the features (gradient). Each stretched about gray. "
+            "signal and features (guided), in the features (gradient). Each scaled about gray. "
             f"{'The three are the same here: no ReLU stands below. ' if alike else ''}"
             f"{subject.title}.",
             ("picture", "part", *rules),
@@ -570,7 +570,7 @@ def dream_figure(
         return panels(
             [draws],
             f"Gradient ascent from the picture on the mean square of a layer's features, {steps} "
-            f"steps an octave, seed {seed} (deep dream). {subject.title}.",
+            f"steps per octave, seed {seed} (deep dream). {subject.title}.",
             column_labels=labels,
             size=2.4,
         )
@@ -603,7 +603,7 @@ def network_statistics(
 
 
 def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Table:
-    """A row a layer."""
+    """One row per layer."""
     rows = [
         (
             layer,
@@ -653,8 +653,8 @@ def statistics_figure(
         bar.set_label("correlation", fontsize=12)
         write_caption(
             figure,
-            "Above: a row a sample, a column a unit; dark: a strong response (at the middle place; "
-            "white is the least, black the 99.5 % quantile of the layer). Good training: sparse "
+            "Above: one row per sample, one column per unit; dark: a strong activation (at the "
+            "middle position; white is the least, black the 99.5 % quantile of the layer). Good training: sparse "
             "rows that differ. Bad: columns of one shade (units that ignore the input), or columns "
             "alike. Below: correlations between units over all places; gray: constant units. "
             f"{subject.title}.",

@@ -235,7 +235,7 @@ class Profile:
     Attributes:
         case: Network and images.
         training: Whether it was a step of training, or an inference.
-        wall: Seconds a step took, the trace switched off.
+        wall: Seconds per step, the trace switched off.
         times: Seconds of the device in each layer, and in the rest.
     """
 
@@ -306,7 +306,7 @@ def _trainer(case: Case, steps: int) -> Trainer:
 
 
 def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
-    """A row a layer: its time, its share, the least time the machine allows, and what bounds it.
+    """One row per layer: its time, its share, the least time the machine allows, and what bounds it.
 
     The least time is the larger of multiply-accumulates over the machine's rate and bytes over its
     bandwidth. A layer's bytes are its input, parameters and output, read and written once in the
@@ -323,13 +323,13 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
         rows.append(_row(layer, times, row, products, machine, total))
     what = "a training step" if found.training else "an inference"
     foot = (
-        f"A step takes {1e3 * found.wall:,.2f} ms, {found.case.batch / found.wall:,.0f} images a "
+        f"A step takes {1e3 * found.wall:,.2f} ms, {found.case.batch / found.wall:,.0f} images per "
         f"second; the layers' times add up to {1e3 * total:,.2f} ms (of operations that run side "
         "by side each is counted).",
         f"{REST}: the loss, the optimizer, shuffling and augmentation. A fused operation counts "
         "for the layer of its last part.",
         f"Limit: {machine.rate / 1e9:,.1f} G multiply-accumulates and "
-        f"{machine.bandwidth / 1e9:,.1f} GB a second on {machine.device}, float32, measured here.",
+        f"{machine.bandwidth / 1e9:,.1f} GB per second on {machine.device}, float32, measured here.",
     )
     columns = (
         *("layer", "forward ms", "backward ms", "share", "MACs", "least ms", "of limit"),

@@ -226,17 +226,17 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
             "fit_error": Quantity(
                 "error on the training images, undistorted",
                 lambda rows: last(rows, "training"),
-                "points",
+                "percentage points",
             ),
             "gap": Quantity(
                 "test error less training error",
                 lambda rows: last(rows, "test") - last(rows, "training"),
-                "points",
+                "percentage points",
             ),
             "stopped_error": Quantity(
                 "test error where the held-out error is least",
                 lambda rows: stopping_point(rows).test_error,
-                "points",
+                "percentage points",
             ),
         },
     )

@@ -138,18 +138,18 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
     Transformation(
         name="translation",
         kind="place",
-        axis="moved down, pixels",
+        axis="shift down, pixels",
         apply=lambda images, amount: translate(images, down=amount),
         amounts=_pixels,
         identity=0.0,
         small=0.5,
-        small_words="when moved by up to an eighth of the height",
-        wide_words="when moved by up to a quarter of the height",
+        small_words="when shifted by up to an eighth of the height",
+        wide_words="when shifted by up to a quarter of the height",
     ),
     Transformation(
         name="scale",
         kind="place",
-        axis="made larger by a factor",
+        axis="scale factor",
         apply=scale,
         amounts=_always(*_SCALES),
         identity=1.0,
@@ -161,43 +161,43 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
     Transformation(
         name="rotation",
         kind="place",
-        axis="turned counter-clockwise, degrees",
+        axis="rotation counter-clockwise, degrees",
         apply=rotate,
         amounts=_always(*_TURNS),
         identity=0.0,
         small=1 / 6,
-        small_words="when turned by up to 30 degrees",
-        wide_words="when turned by up to 180 degrees",
+        small_words="when rotated by up to 30 degrees",
+        wide_words="when rotated by up to 180 degrees",
         ticks=(-180.0, -90.0, 0.0, 90.0, 180.0),
     ),
     Transformation(
         name="gain",
         kind="light",
-        axis="levels times a factor, clipped",
+        axis="brightness factor, clipped",
         apply=lambda images, amount: illuminate(images, gain=amount),
         amounts=_always(*_GAINS),
         identity=1.0,
         small=0.5,
-        small_words="when levels are multiplied by 1/2 to 2",
-        wide_words="when levels are multiplied by 1/4 to 4",
+        small_words="when brightness is multiplied by 1/2 to 2",
+        wide_words="when brightness is multiplied by 1/4 to 4",
         ticks=_OCTAVES,
     ),
     Transformation(
         name="offset",
         kind="light",
-        axis="levels added, of 255, clipped",
+        axis="brightness offset, levels of 255, clipped",
         apply=lambda images, amount: illuminate(images, offset=amount),
         amounts=_always(*_OFFSETS),
         identity=0.0,
         small=0.5,
-        small_words="when up to 64 levels are added or taken",
-        wide_words="when up to 128 levels are added or taken",
+        small_words="when brightness is offset by up to 64 levels",
+        wide_words="when brightness is offset by up to 128 levels",
         ticks=(-128.0, -64.0, 0.0, 64.0, 128.0),
     ),
     Transformation(
         name="contrast",
         kind="light",
-        axis="contrast times a factor, clipped",
+        axis="contrast factor, clipped",
         apply=contrast,
         amounts=_always(*_GAINS),
         identity=1.0,
@@ -254,9 +254,11 @@ def curves_figure(
             for axes in row[:-1]:
                 axes.set_ylim(0, top)
                 _label_ends(axes, top)
-            row[0].set_ylabel("distance moved,\n1 = another image", fontsize=_SIZE)
-            row[-1].set_ylabel("probability of\nthe right class", fontsize=_SIZE)
-        for axes, title in zip(grid[0], [*shown, "score of the right class"], strict=True):
+            row[0].set_ylabel(
+                "relative feature distance\n(1 = two different images)", fontsize=_SIZE
+            )
+            row[-1].set_ylabel("probability of\nthe true class", fontsize=_SIZE)
+        for axes, title in zip(grid[0], [*shown, "score of the true class"], strict=True):
             axes.set_title(title)
         figure.legend(
             *grid[0][-1].get_legend_handles_labels(),
@@ -473,7 +475,7 @@ LAW = (
     "the sample, so that layers can be compared: at 1 an image has moved as far as another image "
     "is away. (The plain distance, which the source plots, is this curve times one number for each "
     "layer of a run; it is in the rows of the measurement as `euclidean`.) Right, the mean "
-    "probability that the network gives the right class. Gray: the small amounts over which the "
+    "probability that the network gives the true class. Gray: the small amounts over which the "
     "tables take their means, the untouched images not among them."
 )
 """What the report says of it."""
@@ -494,7 +496,7 @@ def invariance(
 
     Its rows have the columns `transformation`, `amount`, `measure`, `layer` (empty for what the
     output gives) and `value`. Measures are `distance` and `euclidean` of each layer, `probability`
-    of the right class (0 to 1) and test `error` (percent). The error of the untouched sample is the
+    of the true class (0 to 1) and test `error` (percent). The error of the untouched sample is the
     quantity `untouched_error`. For each transformation T, means over its small amounts are
     quantities: `T_error`, `T_increase` (of the error, over untouched images), and the distances
     `T_first` and `T_last` of the first and the last layer; over all amounts `T_wide_error`.
@@ -526,7 +528,7 @@ def invariance(
         Picture(
             name=f"invariance_{kind}",
             title=title,
-            caption=f"{caption}: how far features move, and the probability of the right class, "
+            caption=f"{caption}: how far features move, and the probability of the true class, "
             "against the amount. Lines: mean over seeds; bands: lowest to highest.",
             draw=partial(curves_figure, chosen=chosen, layers=tuple(layers), panels=panels),
         )
@@ -629,7 +631,7 @@ def mean_distance_between(features: Float[np.ndarray, "N ..."]) -> float:
 def mean_probability(
     scores: Float[np.ndarray, "N classes"], labels: Int32[np.ndarray, " N"]
 ) -> float:
-    """Of the right class, by the softmax of the scores, on average.
+    """Of the true class, by the softmax of the scores, on average.
 
     Example:
         >>> mean_probability(np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([0, 1], np.int32))
@@ -662,17 +664,23 @@ def quantities(
         "untouched_error": Quantity(
             "test error on untouched images of the sample",
             partial(_untouched, transformations[0]),
-            "points",
+            "percentage points",
         )
     }
     for t in transformations:
         error = partial(_mean, t, "error", "")
-        found[f"{t.name}_error"] = Quantity(f"test error {t.small_words}", error, "points")
+        found[f"{t.name}_error"] = Quantity(
+            f"test error {t.small_words}", error, "percentage points"
+        )
         found[f"{t.name}_increase"] = Quantity(
-            f"increase of the test error {t.small_words}", partial(_increase, t), "points"
+            f"increase of the test error {t.small_words}",
+            partial(_increase, t),
+            "percentage points",
         )
         found[f"{t.name}_wide_error"] = Quantity(
-            f"test error {t.wide_words}", partial(_mean, t, "error", "", small=False), "points"
+            f"test error {t.wide_words}",
+            partial(_mean, t, "error", "", small=False),
+            "percentage points",
         )
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             found[f"{t.name}_{place}"] = Quantity(

@@ -572,7 +572,9 @@ def error_where(rows: Sequence[Row], where: Mapping[str, object]) -> float:
 
 def _quantities(layers: Mapping[int, str]) -> dict[str, Quantity]:
     return {
-        name: Quantity(f"test error of the {label}", partial(error_where, where=where), "points")
+        name: Quantity(
+            f"test error of the {label}", partial(error_where, where=where), "percentage points"
+        )
         for name, label, where in _named_errors(layers)
     }
 
@@ -921,7 +923,7 @@ def _transfer_quantities(layers: Mapping[int, str]) -> dict[str, Quantity]:
         name: Quantity(
             f"test error on other data of a linear SVM on {label}",
             partial(error_where, where=columns),
-            "points",
+            "percentage points",
         )
         for name, (label, columns) in named.items()
     }

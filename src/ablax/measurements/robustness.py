@@ -237,7 +237,7 @@ def shift_error(
             f"shift_{shift}": Quantity(
                 label=f"test error on images shifted by {shift} pixel" + "s" * (shift != 1),
                 of=partial(_error_where, column="shift", value=float(shift)),
-                unit="points",
+                unit="percentage points",
             )
             for shift in shifts
             if shift
@@ -284,7 +284,7 @@ def size_error(
             f"size_{factor:g}".replace(".", "_"): Quantity(
                 label=f"test error on images of {factor:g} times the size",
                 of=partial(_error_where, column="factor", value=factor),
-                unit="points",
+                unit="percentage points",
             )
             for factor in wanted
             if factor != 1

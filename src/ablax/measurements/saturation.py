@@ -400,25 +400,27 @@ SATURATION = Measurement(
         "saturated_at_start": Quantity(
             "saturated responses before training, mean over layers",
             partial(mean_over_layers, moment=min),
-            "points",
+            "percentage points",
         ),
         "saturated_at_end": Quantity(
-            "saturated responses after training, mean over layers", mean_over_layers, "points"
+            "saturated responses after training, mean over layers",
+            mean_over_layers,
+            "percentage points",
         ),
         "dead_at_end": Quantity(
             "dead units after training, mean over layers",
             partial(mean_over_layers, column="dead"),
-            "points",
+            "percentage points",
         ),
         "first_saturated": Quantity(
             "most saturated responses of the first layer at any moment",
             partial(most_of_layer, last=False),
-            "points",
+            "percentage points",
         ),
         "last_saturated": Quantity(
             "most saturated responses of the last hidden layer at any moment",
             most_of_layer,
-            "points",
+            "percentage points",
         ),
     },
 )

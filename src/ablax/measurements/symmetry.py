@@ -98,7 +98,7 @@ def symmetry(only: tuple[str, ...] = ()) -> Measurement:
         moments=("start", "end"),
         quantities={
             "distinct_units": Quantity(
-                "distinct units of the hidden layers", distinct_share, "points", 1
+                "distinct units of the hidden layers", distinct_share, "percentage points", 1
             )
         },
         only=only,

@@ -115,12 +115,16 @@ def count_of_seeds(study: Study) -> str:
 
 
 def where(study: Study) -> str:
-    """Experiment, recipe, seeds and data: the end of every caption."""
-    return f"{study.name}, recipe {study.recipe_name}, {count_of_seeds(study)}. {study.data_note}"
+    """Experiment, recipe, seeds and data: the end of every caption.
+
+    Of the data only their size: what follows the first semicolon of the note stands in the report.
+    """
+    data = study.data_note.split(";")[0]
+    return f"{study.name}, recipe {study.recipe_name}, {count_of_seeds(study)}. {data}"
 
 
 def name_rows(axes: Axes, labels: list[str]) -> None:
-    """A row a variant, the first at the top, with a grid for reading values."""
+    """One row per variant, the first at the top, with a grid for reading values."""
     axes.set_yticks(range(len(labels)), [wrapped(label) for label in labels])
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -134,7 +138,7 @@ def height(rows: int) -> float:
 
 
 def give_room(axes: Axes) -> None:
-    """At least half a point of error on the axis, so that noise is not made to look large."""
+    """At least half a percentage point on the axis, so that noise does not look large."""
     axes.margins(x=0.1)
     low, high = axes.get_xlim()
     short = max(0.0, 0.5 - (high - low)) / 2

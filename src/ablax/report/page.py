@@ -89,7 +89,7 @@ def blocks(study: Study) -> tuple[Block, ...]:
         found += [Heading("Our own prediction"), own, Heading(shown["errors"].title)]
     found += [
         shown["errors"],
-        Heading("What each variant costs and errs"),
+        Heading("Cost and test error by variant"),
         main_table(study),
     ]
     found += [shown["costs"]] if "costs" in shown else []
@@ -109,7 +109,7 @@ def blocks(study: Study) -> tuple[Block, ...]:
     found += [
         Heading("How it was measured"),
         Facts(facts(study)),
-        Paragraph("The same command goes on where it stopped, or repeats the experiment:"),
+        Paragraph("The same command resumes where it stopped, or repeats the experiment:"),
         Code(study.command),
         Paragraph("The resolved recipe:"),
         Code(json.dumps(_plain(study.recipe), indent=2, ensure_ascii=False)),
@@ -149,7 +149,7 @@ def facts(study: Study) -> tuple[tuple[str, str], ...]:
     diverged = len(study.runs) - len(counting)
     runs = f"{len(study.runs)}"
     runs += f", of which {diverged} diverged" if diverged else ""
-    runs += f", of which {again} were interrupted and went on" if again else ""
+    runs += f", of which {again} were interrupted and resumed" if again else ""
     entries = [
         ("Data", study.data_note),
         ("Seeds", ", ".join(map(str, study.seeds)) or "none"),
@@ -163,8 +163,8 @@ def facts(study: Study) -> tuple[tuple[str, str], ...]:
 def limits(study: Study) -> tuple[str, ...]:
     """What the figures do not say."""
     said = [
-        "The intervals cover the seeds (starting weights, shuffling, distortions), not the choice "
-        "of test images: another test set would move all errors.",
+        "The intervals cover the seeds (initialization, shuffling, augmentation), not the choice "
+        "of test images: another test set would change all errors.",
         "The error is that of the last epoch, on all test images. No epoch and no seed was chosen "
         "by it. The recipe (optimizer, width, epochs) was settled by hand on the same data, "
         "without a validation split.",
@@ -175,17 +175,17 @@ def limits(study: Study) -> tuple[str, ...]:
         "another schedule may still change the order.",
         SMALL_LOSS_NOTE,
         TRAINING_NOTE,
-        "Seconds are those of one machine, whatever else it was doing.",
+        "Times were measured on one machine, which may have run other work.",
     ]
     if any(variant.removed_layers for variant in study.variants):
         said.append(
-            "Taking out a layer changes depth, parameters and cost at once; the experiment does "
-            "not tell which of them matters."
+            "Removing a layer changes depth, parameters and cost at once; the experiment does "
+            "not separate their effects."
         )
     if study.published:
         said.append(
             "The published figures come from other data, other image sizes, larger networks and "
-            "other training. Orders may be compared, points of error may not."
+            "other training. Orders may be compared, percentage points may not."
         )
     if not study.verdict_wanted:
         said.insert(0, "This recipe only shows that everything runs. Its errors mean nothing.")

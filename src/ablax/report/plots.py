@@ -132,7 +132,7 @@ def drops_figure(study: Study) -> Figure:
             axes.axvline(0, color="#444444", lw=1.2, zorder=0.5)
             # what was published is not always a test error
             kind = "test error" if axes is ours else "error"
-            axes.set_xlabel(f"increase of {kind}, points (right: worse)")
+            axes.set_xlabel(f"increase of {kind}, percentage points (right: worse)")
             axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         give_room(ours)
         if len(panels) > 1:
@@ -140,9 +140,9 @@ def drops_figure(study: Study) -> Figure:
             panels[1].spines["left"].set_visible(False)
             panels[1].tick_params(axis="y", length=0)
             figure.legend(loc="outside upper right", fontsize=12, frameon=False)
-        together = f", {len(others)} together (Bonferroni)" if len(others) > 1 else ""
-        text = f"Increase over {label}, points, paired by seed; bar: 95 % interval{together}, "
-        text += "none for one seed or equal differences. "
+        together = f", Bonferroni over {len(others)} comparisons" if len(others) > 1 else ""
+        text = f"Increase over {label}, percentage points, paired by seed; bar: 95 % "
+        text += f"interval{together}, none for one seed or equal differences. "
         if study.published:
             text += "Other data, other sizes and other measures: compare the order, not the scale. "
         write_caption(figure, text + where(study))
@@ -235,9 +235,9 @@ def curves_figure(study: Study) -> Figure:
         )
         write_caption(
             figure,
-            "Lines: mean over seeds; bands: lowest to highest. Shaded: the last fifth of the "
+            "Lines: mean over seeds; bands: lowest to highest. Shaded: the last 20 % of the "
             "epochs, in which the training loss must have flattened (✓) for a verdict; beside the "
-            "mark: how far it still moved there, of its whole fall and of the loss itself. "
+            "mark: how far it still moved there, of its total decrease and of the loss itself. "
             f"{TRAINING_NOTE} {where(study)}",
         )
         return figure
@@ -673,7 +673,7 @@ class Trend:
                 _draw_series(axes, points, label + more, look(place))
                 place += 1
         chosen = study.quantity(quantities[0])
-        unit = {"points": "%"}.get(chosen.unit, chosen.unit)
+        unit = {"percentage points": "%"}.get(chosen.unit, chosen.unit)
         title = chosen.label.split(",")[0]
         axes.set_title(title[:1].upper() + title[1:])
         short = {"s": "seconds"}.get(unit, unit) or title
@@ -742,7 +742,7 @@ PICTURES = (
     Picture(
         name="drops",
         title="Increase of error, here and as published",
-        caption="Increase of test error over the baseline, points (right: worse): mean difference "
+        caption="Increase of test error over the baseline, percentage points: mean difference "
         "paired by seed, with simultaneous 95 % intervals; beside it the published increases, on "
         "other data and by other measures.",
         draw=drops_figure,
@@ -751,7 +751,7 @@ PICTURES = (
         name="curves",
         title="How the variants learned",
         caption="Training loss on a logarithmic scale and test error by epoch: mean over seeds and "
-        f"range. The last fifth of the epochs is shaded. {TRAINING_NOTE}",
+        f"range. The last 20 % of epochs are shaded. {TRAINING_NOTE}",
         draw=curves_figure,
     ),
     Picture(

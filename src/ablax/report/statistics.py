@@ -211,25 +211,26 @@ def comparisons_with_baseline(study: Study) -> dict[str, Comparison]:
 #
 # A network that still learns when the budget ends is compared at an arbitrary moment: with six
 # epochs of digits the lecture's order comes out reversed. So a verdict waits until every variant's
-# training loss has flattened, by the law of `flattened`.
+# training loss has flattened, by the criterion of `flattened`.
 
 FLAT_WITHIN = 1.0
-"""Percent of the whole fall that a flat training loss may still move in the last fifth."""
+"""Percent of the total decrease that a flat loss may still move over the last 20 % of epochs."""
 
 FEWEST_EPOCHS = 10
-"""With fewer epochs the last fifth is a single step and tells nothing."""
+"""With fewer epochs the last 20 % is a single step and says nothing."""
 
 
 @dataclass(frozen=True)
 class Flatness:
-    """How far the training loss still moved in the last fifth of the epochs.
+    """How far the training loss still moved over the last 20 % of epochs.
 
     Args:
         flat: Whether it had flattened.
-        fall: Fall over the last fifth, percent of the whole fall; negative when it rose.
+        fall: Decrease over the last 20 % of epochs, percent of the total decrease; negative when
+            it rose.
         noise: Standard error of `fall`, from the scatter of the epochs around a straight line.
-        relative_fall: The same fall in percent of the loss itself; shown, not judged.
-        start: Epoch at which the last fifth begins; nan when there are too few epochs.
+        relative_fall: The same decrease in percent of the loss itself; shown, not judged.
+        start: Epoch at which the last 20 % begin; nan when there are too few epochs.
         reason: The finding in words.
     """
 
@@ -246,15 +247,15 @@ def _unknown(reason: str, start: float = math.nan) -> Flatness:
 
 
 def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = None) -> Flatness:
-    """A loss is flat when its last fifth moves by less than `within` percent of the whole fall.
+    """Flat when the last 20 % of epochs move it by less than `within` % of the total decrease.
 
     A straight line is fitted by least squares through the losses from the end of the fourth fifth
-    to the last epoch. Its fall is divided by the whole fall, from the first epoch's mean loss, or
-    from that of guessing where the first epoch was worse, to the middle of that line:
+    to the last epoch. Its decrease is divided by the total decrease, from the first epoch's mean
+    loss, or from that of guessing where the first epoch was worse, to the middle of that line:
 
         fall = 100 (line(start) - line(end)) / (min(loss(1), ln(classes)) - line(middle))
 
-    A start worse than chance says how badly the first steps went, not how much there was to
+    A first epoch worse than chance says how badly the first steps went, not how much there was to
     learn, and would make every later fall look small.
 
     The line uses every epoch of the stretch, so one lucky epoch decides nothing; the scatter
@@ -263,13 +264,13 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = N
     loss that has never fallen (by more than three times the scatter) has not flattened either, it
     has not learned. Fewer than ten epochs, or a loss that is not finite, tell nothing.
 
-    An exponential decay is flat after about five and a half time constants. What the law cannot
-    see: a loss also flattens because the learning rate is lowered to zero; and a small loss may
-    still shrink by a large part of itself, which `relative_fall` shows.
+    An exponential decay is flat after about five and a half time constants. What the criterion
+    cannot see: a loss also flattens because the learning rate is lowered to zero; and a small loss
+    may still shrink by a large part of itself, which `relative_fall` shows.
 
     Args:
         curve: How the run learned.
-        within: The limit, percent of the whole fall.
+        within: The limit, percent of the total decrease.
         classes: Classes of the data; None when nobody knows, then the first epoch counts.
 
     Example:
@@ -285,7 +286,7 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = N
     count = len(curve.epochs)
     if count < FEWEST_EPOCHS:
         epochs_run = f"{count} epoch{'s' * (count != 1)}"
-        return _unknown(f"cannot be told: {epochs_run}, at least {FEWEST_EPOCHS} are needed")
+        return _unknown(f"inconclusive: {epochs_run}, at least {FEWEST_EPOCHS} are needed")
     last = round(count / 5)
     epochs = np.asarray(curve.epochs[-last - 1 :])
     losses = np.asarray(curve.train_loss[-last - 1 :])
@@ -343,7 +344,7 @@ class VariantFlatness:
         flat: Whether the mean curve has, and more than half of the runs.
         flat_runs: Finished runs that have, each by itself.
         n: Finished runs.
-        mean: The law applied to the mean curve over seeds.
+        mean: The criterion applied to the mean curve over seeds.
     """
 
     variant: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 # ------------------------------------------------------------------------------------------
-# What can be compared between variants: a number a run, with its name and its unit.
+# What can be compared between variants: one number per run, with its name and its unit.
 
 Row = Mapping[str, Any]
 """One measured figure and what it belongs to: column to a number or a string."""
@@ -25,14 +25,14 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number that a measurement gives of each run, so that claims can speak of it.
+    """A number that a measurement gives for each run, so that claims can refer to it.
 
     Args:
         label: What it is, as a noun: `"test error on images shifted by 4 pixels"`.
         of: From the rows that the measurement gave for one run to the number; nan where there
             is none.
-        unit: Of differences: `"points"` for percentages, `""` for a bare number.
-        digits: Behind the point, in sentences and tables.
+        unit: Of differences: `"percentage points"` for percentages, `""` for a bare number.
+        digits: Decimals, in sentences and tables.
     """
 
     label: str
@@ -47,10 +47,10 @@ def _of_run(name: str, label: str, unit: str, digits: int = 2) -> dict[str, Quan
 
 
 QUANTITIES: Mapping[str, Quantity] = {
-    **_of_run("test_error", "test error", "points"),
-    **_of_run("train_error", "training error", "points"),
+    **_of_run("test_error", "test error", "percentage points"),
+    **_of_run("train_error", "training error", "percentage points"),
     **_of_run("train_loss", "training loss", "nats", 3),
-    **_of_run("mean_train_error", "training error over all epochs", "points"),
+    **_of_run("mean_train_error", "training error over all epochs", "percentage points"),
     **_of_run("seconds", "training time", "s", 1),
 }
 """What every run has: of its last epoch, of all its epochs, and the time they took."""
@@ -83,7 +83,7 @@ class Section:
 
     Args:
         title: The heading.
-        text: What was measured and by which law, in sentences.
+        text: What was measured and by which criterion, in sentences.
         pictures: Drawn below the text.
         tables: Stand below the pictures.
     """
@@ -139,14 +139,14 @@ class Run:
 
     Args:
         variant: The variant's name.
-        seed: The seed it started from; runs of one seed are paired across variants.
+        seed: Its random seed; runs of one seed are paired across variants.
         test_error: Error on all test images after the last epoch, percent; nan if it diverged.
         train_loss: Mean training loss of the last epoch.
         train_error: Training error of the last epoch, percent.
         seconds: Training and evaluation, all attempts together; not compiling or saving.
         curve: How it learned.
         status: Whether it came to its last epoch.
-        attempts: How often it was started; more than 1 when it was interrupted and went on.
+        attempts: How often it was started; more than 1 when it was interrupted and resumed.
         measured: What the experiment's own measurements gave: quantity to value.
     """
 
@@ -184,11 +184,11 @@ class Variant:
     Args:
         name: Its short name, the one in `results.csv`.
         label: Its name in tables and plots.
-        parameters: Trainable numbers, at the size that was trained here.
+        parameters: Number of trainable parameters, at the size that was trained here.
         macs: Multiply-accumulates of one forward pass for one image, at that size.
         removed_layers: Names of the layers taken out of the baseline.
         reinitialized: Names of the parameters whose shape differs from the baseline's, so that they
-            start from other weights.
+            are initialized differently.
         changes: Fields of the recipe that it changes, in words.
     """
 
@@ -231,17 +231,18 @@ class Published:
 
 @dataclass(frozen=True)
 class Claim:
-    """An order somebody states, to be tested: the value of `worse` exceeds that of `better`.
+    """A hypothesis to be tested: the value of `worse` exceeds that of `better`.
 
     An operand is the name of a variant, which means its test error, or `"variant:quantity"`, where
     the quantity is one of `QUANTITIES` or of the experiment's measurements.
 
     Args:
-        text: The statement, as a clause that follows "whether".
+        text: The statement, as a clause that follows "whether"; where the claim decides an
+            experiment, one that "by 1.99 percentage points" can follow.
         worse: The operand with the larger value.
         better: The operand with the smaller one.
         flat: Whether the training losses must have flattened before it is judged. False where
-            the statement is about what is learned in so many epochs, or about the start.
+            the statement is about what is learned in so many epochs, or about the initialization.
 
     Example:
         >>> Claim("deep plain networks do not train", "plain_56:train_error", "plain_20")
@@ -285,7 +286,7 @@ class Study:
         baseline: Name of the variant the others are compared with.
         runs: Every run that was made.
         published: Figures to set beside ours.
-        claims: Orders that the source states, to be tested.
+        claims: Hypotheses of the source, to be tested.
         environment: Versions, device, commit, date: printed as they are.
         recipe: The resolved recipe.
         command: The command that repeats the experiment.
@@ -294,7 +295,7 @@ class Study:
         full_size_parameters: Variant name to its parameters at the size of the paper.
         title: Heading of the report; made from `name` when empty.
         classes: Classes of the data; a training loss above ln(classes) is worse than chance.
-        expectations: Orders that we predict ourselves, judged apart from `claims`.
+        expectations: Our own predictions, judged apart from `claims`.
         decides: The claim or expectation that answers the question; the first one when None.
         quantities: What `Run.measured` holds: name to what it is.
         measured: The rows of every measurement, by its name.
@@ -351,7 +352,7 @@ class Study:
         for variant, seed in pairs:
             if pairs.count((variant, seed)) > 1:
                 raise ReportError(
-                    f"variant {variant!r} has two runs of seed {seed}: keep one run a seed"
+                    f"variant {variant!r} has two runs of seed {seed}: keep one run per seed"
                 )
 
     @property

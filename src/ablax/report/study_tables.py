@@ -42,13 +42,14 @@ if TYPE_CHECKING:
 # What the tables of a report say; their forms are in `forms`.
 
 TRAINING_NOTE = (
-    "Training loss and training error are taken with dropout and distortions on: they cannot be "
+    "Training loss and training error are taken with dropout and augmentation on: they cannot be "
     "compared between variants with different dropout (removing a dense layer removes its dropout)."
 )
 """Stands wherever training figures of several variants stand together."""
 
 SMALL_LOSS_NOTE = (
-    "A loss of a few hundredths can be flat by this law and still move by a large part of itself."
+    "A loss of a few hundredths can be flat by this criterion and still change by a large "
+    "fraction of itself."
 )
 
 
@@ -72,7 +73,7 @@ def interval_note(study: Study) -> str:
     others = len(study.variants) - 1
     if others < 1:
         return "There is no other variant to compare with."
-    together = f", the {others} of them together (Bonferroni)" if others > 1 else ""
+    together = f", Bonferroni over {others} comparisons" if others > 1 else ""
     return (
         f"Brackets: 95 % confidence interval of the mean difference paired by seed{together}, "
         "Student's t; it covers seeds, not test images. No interval for one seed."
@@ -80,7 +81,7 @@ def interval_note(study: Study) -> str:
 
 
 def main_table(study: Study) -> Table:
-    """A row a variant: what it costs, what it errs, how far it is from the baseline."""
+    """One row per variant: cost, test error, and difference from the baseline."""
     base = study.variant(study.baseline)
     compared = comparisons_with_baseline(study)
     cut = mostly_cut(study)
@@ -107,19 +108,19 @@ def main_table(study: Study) -> Table:
     lost = any(not run.counts for run in study.runs)
     headings = (
         *("Parameters", "MACs", *(["Parameters removed"] if cut else []), "Test error, %", "n"),
-        *([f"Increase over {base.label}, points", "r"] if several else []),
-        *("Training loss", "Seconds a run"),
+        *([f"Increase over {base.label}, percentage points", "r"] if several else []),
+        *("Training loss", "Seconds per run"),
     )
-    again = f"r: measured correlation of the errors with those of {base.label}, seed by seed. "
+    again = f"r: measured correlation of the errors with those of {base.label}, paired by seed. "
     return Table(
-        title="What each variant costs and errs",
+        title="Cost and test error by variant",
         columns=(Column("Variant", "left"), *(Column(heading) for heading in headings)),
         rows=tuple(rows),
         notes=(
             "Test error: last epoch, mean ± standard deviation over n seeds."
             + (" Diverged runs are left out, which flatters their variant." if lost else ""),
             interval_note(study),
-            f"{again if several else ''}MACs: multiply-accumulates of one image forward.",
+            f"{again if several else ''}MACs: multiply-accumulates of one forward pass per image.",
             TRAINING_NOTE,
         ),
     )
@@ -135,7 +136,7 @@ def published_table(study: Study) -> Table:
     if cut:
         columns += [Column("Removed here"), Column("Removed at full size")]
     columns += [Column(f"Removed, {p.name}") for p in study.published if p.parameters_removed]
-    columns += [Column("Increase, points, here")]
+    columns += [Column("Increase, percentage points, here")]
     columns += [Column(f"Increase, {p.unit}, {p.name}") for p in study.published]
     rows = []
     for variant in study.variants:
@@ -163,24 +164,24 @@ def published_table(study: Study) -> Table:
 
 
 def flatness_table(study: Study) -> Table:
-    """A row a variant: how far its training loss still moved when training ended."""
+    """One row per variant: whether its training loss had flattened when training ended."""
     rows = []
     for variant in study.variants:
         flat = variant_flatness(study, variant.name)
-        law = flat.mean
-        moved = f"{number(law.fall)} ± {number(law.noise)}"
+        line = flat.mean
+        moved = f"{number(line.fall)} ± {number(line.noise)}"
         rows.append(
             (
                 variant.label,
-                moved if math.isfinite(law.fall) else NOTHING,
-                number(law.relative_fall, 1),
+                moved if math.isfinite(line.fall) else NOTHING,
+                number(line.relative_fall, 1),
                 f"{flat.flat_runs} of {flat.n}",
                 flatness_words(flat),
             )
         )
     headings = (
-        "Fall in the last fifth, % of the whole fall",
-        "The same, % of the loss itself",
+        "Decrease over the last 20 % of epochs, % of the total decrease",
+        "Relative improvement over the last 20 % of epochs, %",
         "Runs flat",
     )
     return Table(
@@ -192,11 +193,11 @@ def flatness_table(study: Study) -> Table:
         ),
         rows=tuple(rows),
         notes=(
-            "Law: a straight line through the mean training loss of the last fifth of the epochs "
-            f"moves by less than {FLAT_WITHIN:g} % of the whole fall since the first epoch"
+            "Criterion: a straight line through the mean training loss of the last 20 % of epochs "
+            f"moves by less than {FLAT_WITHIN:g} % of the total decrease since the first epoch"
             f"{_chance_words(study)}, and so does its standard error (after ±); more than half of "
-            "the runs obey it alone. A loss also flattens because the learning rate is lowered to "
-            "zero.",
+            "the runs meet it on their own. A loss also flattens because the learning rate goes "
+            "to zero.",
             SMALL_LOSS_NOTE,
         ),
     )
@@ -206,7 +207,7 @@ def _chance_words(study: Study) -> str:
     if study.classes is None:
         return ""
     guessing = f"ln({study.classes}) = {number(math.log(study.classes))}"
-    return f" (or from {guessing}, the loss of guessing, where the first epoch was worse)"
+    return f" (or from {guessing}, the loss of a uniform guess, where the first epoch was worse)"
 
 
 def flatness_words(flat: VariantFlatness) -> str:
@@ -217,7 +218,7 @@ def flatness_words(flat: VariantFlatness) -> str:
 
 
 def reinitialized_table(study: Study) -> Table:
-    """A row a variant: what was taken out, and which parameters start from other weights."""
+    """One row per variant: what was taken out, and which parameters are initialized differently."""
     rows = tuple(
         (variant.label, _names(variant.removed_layers), _names(variant.reinitialized))
         for variant in study.variants
@@ -225,17 +226,17 @@ def reinitialized_table(study: Study) -> Table:
     )
     return Table(
         title="What was removed and what was reinitialized",
-        columns=tuple(Column(h, "left") for h in ("Variant", "Removed layers", "Redrawn")),
+        columns=tuple(Column(h, "left") for h in ("Variant", "Removed layers", "Reinitialized")),
         rows=rows,
         notes=(
-            "All other parameters start bit-equal to the baseline's of the same seed. Redrawn "
-            "ones have another shape, so they start from other numbers.",
+            "All other parameters start bit-equal to the baseline's of the same seed. "
+            "Reinitialized ones have another shape, so their initial values differ.",
         ),
     )
 
 
 def changes_table(study: Study) -> Table:
-    """A row a variant: the fields of the recipe in which it differs from the other variants."""
+    """One row per variant: the fields of the recipe in which it differs from the other variants."""
     rows = tuple((variant.label, _names(variant.changes)) for variant in study.variants)
     return Table(
         title="What the variants change in the recipe",
@@ -264,7 +265,7 @@ def _removed(before: int, after: int, baseline: bool = False) -> str:
 
 
 def terminal_table(study: Study) -> rich.table.Table:
-    """The main figures in 80 columns: a row a variant."""
+    """The main figures in 80 columns: one row per variant."""
     full = main_table(study)
     left_out = ("MACs", "Parameters removed", "r", "Training loss")
     keep = [at for at, column in enumerate(full.columns) if column.heading not in left_out]
@@ -278,7 +279,7 @@ def terminal_table(study: Study) -> rich.table.Table:
 
 
 # ------------------------------------------------------------------------------------------
-# Comma-separated files for programs: a row a run, a row a variant.
+# Comma-separated files for programs: one row per run, one row per variant.
 #
 # The same runs give the same bytes, and floats are written so that reading them gives the same
 # bits.
@@ -355,7 +356,7 @@ def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def summary_csv(study: Study) -> str:
-    """A row a variant: the figures of the report's tables, unrounded; nan where there is none."""
+    """One row per variant: the report's figures, unrounded; nan where there is none."""
     compared = comparisons_with_baseline(study)
     columns = (
         *("variant", "label", "parameters", "macs", "n", "diverged", "test_error", "test_error_sd"),
@@ -393,7 +394,7 @@ def read_results(path: Path) -> tuple[Row, ...]:
     if missing:
         raise ReportError(
             f"{path} has no column {', '.join(missing)}: expected the columns {','.join(COLUMNS)}; "
-            "run the experiment again to write it anew"
+            "run the experiment again to write it again"
         )
     rows = []
     for line in reader:
@@ -405,7 +406,7 @@ def read_results(path: Path) -> tuple[Row, ...]:
             except (TypeError, ValueError) as error:
                 raise ReportError(
                     f"{path}, line {reader.line_num}, column {column}: {given!r} is no number; "
-                    "run the experiment again to write it anew"
+                    "run the experiment again to write it again"
                 ) from error
         rows.append(Row(**values))  # type: ignore[arg-type]
     return tuple(rows)

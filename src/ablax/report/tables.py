@@ -96,8 +96,8 @@ def sentence(text: str) -> str:
     """The text with a capital letter and a full stop, where it has none; nothing stays nothing.
 
     Example:
-        >>> sentence("the whole network errs on 18.1 %"), sentence("Why?"), sentence(" ")
-        ('The whole network errs on 18.1 %.', 'Why?', '')
+        >>> sentence("the full network has 18.1 % error"), sentence("Why?"), sentence(" ")
+        ('The full network has 18.1 % error.', 'Why?', '')
     """
     text = text.strip()
     closed = text.rstrip("\"')”’").endswith((".", "!", "?", "…"))

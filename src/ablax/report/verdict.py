@@ -69,8 +69,8 @@ def _flatness_words(flat: VariantFlatness) -> str:
         return f"the training loss of only {flat.flat_runs} of {flat.n} runs has flattened"
     how = flat.mean.reason
     if how in ("still falling", "rising"):
-        moved = f"{abs(flat.mean.fall):.1f} % of its whole fall"
-        return f"the training loss is {how} ({moved} in the last fifth of the epochs)"
+        moved = f"{abs(flat.mean.fall):.1f} % of its total decrease"
+        return f"the training loss is {how} ({moved} over the last 20 % of epochs)"
     return f"whether the training loss has flattened: {how}"
 
 
@@ -78,13 +78,17 @@ def _seeds(seeds: list[int]) -> str:
     return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
+def _seed_count(n: int) -> str:
+    return f"{n} seed{'s' * (n != 1)}"
+
+
 # ------------------------------------------------------------------------------------------
 # Was the stated order reproduced? The answer in words, and when there is none, why.
 
-Outcome = Literal["reproduced", "contradicted", "cannot be told", "not judged"]
+Outcome = Literal["reproduced", "contradicted", "inconclusive", "not judged"]
 """What the measured values say of one statement; "not judged" where something is missing."""
 
-OutcomeName = Literal["reproduced", "not reproduced", "cannot be told"]
+OutcomeName = Literal["reproduced", "not reproduced", "inconclusive"]
 """What they say of the order as a whole."""
 
 
@@ -113,10 +117,10 @@ class Verdict:
 
     Args:
         outcome: None when no verdict is given.
-        sentence: The answer, to be read aloud.
-        findings: One a claim; empty when no verdict is given.
+        sentence: The answer.
+        findings: One per claim; empty when no verdict is given.
         reasons: Why no verdict is given; empty when one is.
-        note: What the ranges in the findings are; empty when no verdict is given.
+        note: What the intervals in the findings are; empty when no verdict is given.
     """
 
     outcome: OutcomeName | None
@@ -142,9 +146,9 @@ class Forecast:
 
     Args:
         headline: The count, or that nothing was judged and why.
-        findings: One an expectation; empty when none was judged.
+        findings: One per expectation; empty when none was judged.
         details: What stands below the headline: the findings, or what was predicted.
-        note: What the ranges in the findings are; empty when none was judged.
+        note: What the intervals in the findings are; empty when none was judged.
     """
 
     headline: str
@@ -156,16 +160,16 @@ class Forecast:
 def difference_words(study: Study, measured: Comparison) -> tuple[str, str]:
     """The mean difference with its unit, and its interval or why there is none.
 
-    Such as `("+1.53 points", "from +0.20 to +2.86")`.
+    Such as `("+1.53 percentage points", "CI +0.20 to +2.86")`.
     """
     quantity = study.quantity(operand(measured.variant)[1])
     difference = f"{signed(measured.difference, quantity.digits)} {quantity.unit}".strip()
     if measured.interval is None:
-        why = "all differences are equal" if measured.n > 1 else "it takes two seeds to judge"
+        why = "all differences are equal" if measured.n > 1 else "two seeds are needed"
         return difference, f"no interval: {why}"
     ends = (measured.interval.low, measured.interval.high)
     low, high = (signed(end, quantity.digits) for end in ends)
-    return difference, f"from {low} to {high}"
+    return difference, f"CI {low} to {high}"
 
 
 def finding(study: Study, claim: Claim, together: int, held: str = "reproduced") -> Finding:
@@ -178,13 +182,13 @@ def finding(study: Study, claim: Claim, together: int, held: str = "reproduced")
         held: The word for a claim that is borne out.
     """
     measured = comparison(study, claim.worse, claim.better, together)
-    outcome: Outcome = "cannot be told"
+    outcome: Outcome = "inconclusive"
     if measured.interval is not None and (measured.interval.low > 0 or measured.interval.high < 0):
         outcome = "reproduced" if measured.interval.low > 0 else "contradicted"
     detail = ", ".join(difference_words(study, measured))
     shown = held if outcome == "reproduced" else outcome
-    shown += f" at n = {measured.n}" if outcome == "cannot be told" else ""
-    return Finding(claim, outcome, measured, f"{claim.text}: {shown} ({detail}).")
+    said = f"{claim.text}: {shown} ({detail}, {_seed_count(measured.n)})."
+    return Finding(claim, outcome, measured, said)
 
 
 def assess(
@@ -220,22 +224,23 @@ def assess(
 
 
 def _count(findings: tuple[Finding, ...], what: str, held: str) -> str:
-    """Such as "2 of 4 statements reproduced, 1 contradicted, 1 cannot be told at n = 5"."""
+    """Such as "2 of 4 statements reproduced, 1 contradicted, 1 inconclusive (5 seeds)"."""
     outcomes = [found.outcome for found in findings]
     total = len(outcomes)
     said = [f"{outcomes.count('reproduced')} of {total} {what}{'s' * (total > 1)} {held}"]
-    for outcome in ("contradicted", "cannot be told", "not judged"):
+    for outcome in ("contradicted", "inconclusive", "not judged"):
         if outcome in outcomes:
             said.append(f"{outcomes.count(outcome)} {outcome}")
     seeds = min(found.measured.n for found in findings if found.measured is not None)
-    return f"{', '.join(said)} at n = {seeds}"
+    return f"{', '.join(said)} ({_seed_count(seeds)})"
 
 
 def _ranges(findings: tuple[Finding, ...]) -> str:
-    together = {1: "", 2: ", both together"}.get(len(findings), f", all {len(findings)} together")
+    count = len(findings)
+    together = f", Bonferroni over {count} comparisons" if count > 1 else ""
     return (
-        f"Ranges: 95 % confidence intervals of the mean difference paired by seed{together}. "
-        "They cover seeds, not test images."
+        f"CI: 95 % confidence interval of the mean difference, paired by seed{together}. "
+        "It covers seeds, not test images."
     )
 
 
@@ -243,9 +248,9 @@ def verdict(study: Study) -> Verdict:
     """The order of the source is reproduced only when every claim is.
 
     It is not reproduced when any claim is contradicted (its interval wholly below 0). Otherwise it
-    cannot be told at this n. A claim is judged when all runs of its variants are there, none of
-    them diverged, and their training losses have flattened (`ablax.report.verdict`); when no
-    claim can be judged, or the recipe is too small for it, there is no verdict.
+    is inconclusive. A claim is judged when all runs of its variants are there, none of them
+    diverged, and their training losses have flattened (`ablax.report.verdict`); when no claim can
+    be judged, or the recipe is too small for it, there is no verdict.
     """
     findings, reasons = assess(study, study.claims, "the source")
     if reasons:
@@ -258,7 +263,7 @@ def verdict(study: Study) -> Verdict:
     elif outcomes == {"reproduced"}:
         answer, said = "reproduced", f"The stated order is reproduced: {count}."
     else:
-        answer, said = "cannot be told", f"Whether the stated order holds cannot be told: {count}."
+        answer, said = "inconclusive", f"Inconclusive whether the stated order holds: {count}."
     return Verdict(answer, said, findings, (), _ranges(findings))
 
 
@@ -304,16 +309,14 @@ class Answer:
 
 
 def answer(study: Study) -> Answer:
-    """Yes, no, or why it cannot be told: with the difference, its interval and n.
+    """Yes, no, inconclusive, or why it was not judged: difference, interval and seeds.
 
     The interval is that of the claim among those it is judged with, the source's or our own, so
     that the first sentence never says more than the verdict below it.
     """
     claim = study.decides or next(iter((*study.claims, *study.expectations)), None)
     if claim is None:
-        return Answer(
-            None, "The experiment states nothing to be judged: see the figures.", None, None
-        )
+        return Answer(None, "No hypothesis declared: see the figures.", None, None)
     own = claim not in study.claims
     group = study.expectations if own else study.claims
     findings, reasons = assess(study, group, "our prediction" if own else "the source")
@@ -333,15 +336,18 @@ def answer(study: Study) -> Answer:
 
 
 def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, together: int) -> str:
+    """A yes gives the difference behind the claim's verb; the other answers give it apart."""
     difference, ends = difference_words(study, measured)
-    among = f", {together} claims at once" if together > 1 else ""
-    interval = f"95 % interval {ends.removeprefix('from ')}{among}" if measured.interval else ends
-    figure = f"{difference} ({interval}, n = {measured.n})"
+    among = f", Bonferroni over {together} comparisons" if together > 1 else ""
+    interval = f"95 % {ends}{among}" if measured.interval else ends
+    uncertainty = f"({interval}, {_seed_count(measured.n)})"
     if outcome == "reproduced":
-        return f"Yes: {claim.text}, {figure}."
+        unsigned = f"{difference} {uncertainty}".replace("+", "")
+        return f"Yes: {claim.text} by {unsigned}."
+    figure = f"the difference is {difference} {uncertainty}"
     if outcome == "contradicted":
-        return f"No, the contrary of this holds: {claim.text}, {figure}."
-    return sentence(f"it cannot be told whether {claim.text}: {figure}")
+        return f"No: the measurements contradict the hypothesis that {claim.text}; {figure}."
+    return f"Inconclusive: the measurements do not show whether {claim.text}; {figure}."
 
 
 def answer_json(study: Study, plots: str) -> str:
@@ -352,9 +358,9 @@ def answer_json(study: Study, plots: str) -> str:
         plots: The folder of the pictures, beside the report.
 
     Returns:
-        JSON: experiment, recipe, answer, outcome, n, difference and interval in a unit, seconds of
-        training of all runs, device, date, commit, command, and the picture that shows it best:
-        the first of the experiment's own, or that of the errors.
+        JSON: experiment, recipe, answer, outcome, n, difference and interval in a unit, training
+        time of all runs in seconds, device, date, commit, command, and the picture that shows it
+        best: the first of the experiment's own, or that of the errors.
     """
     told = answer(study)
     measured = told.measured

@@ -37,7 +37,7 @@ _OWN = ("format", "experiment", "recipe", "networks")
 """What `recipe.json` holds beside the fields of the recipe."""
 NETWORKS = "networks.json.gz"
 """Every variant's network as `ablax.core.canonical` writes it, by name."""
-_ELSEWHERE = "give another place with --results FOLDER, or remove that folder to start anew"
+_ELSEWHERE = "give another place with --results FOLDER, or remove that folder to start again"
 
 
 class ResultsError(AblaxError):
@@ -295,7 +295,7 @@ def check_format(held: Mapping[str, Any], folder: Path) -> None:
     )
     raise ResultsError(
         f"{folder} holds results of format {given}, and this ablax reads and writes format "
-        f"{FORMAT}: run the experiment anew in another folder (--results FOLDER){instead}"
+        f"{FORMAT}: run the experiment again in another folder (--results FOLDER){instead}"
     )
 
 
@@ -330,7 +330,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ResultsError(
-            f"{path} cannot be read ({error}): remove it to start anew, or give another place with "
+            f"{path} cannot be read ({error}): remove it to start again, or give another place with "
             "--results FOLDER"
         ) from error
     if not isinstance(found, dict):
@@ -359,7 +359,7 @@ def finished_run(
     except (KeyError, TypeError) as error:
         raise AblaxError(
             f"the metrics of {variant}, seed {seed} are damaged ({type(error).__name__}: {error}): "
-            "remove the lines of metrics.jsonl that are not ours, or start anew elsewhere"
+            "remove the lines of metrics.jsonl that are not ours, or start again elsewhere"
         ) from error
     return Run(
         variant=variant,

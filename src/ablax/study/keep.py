@@ -65,7 +65,7 @@ _FACTS = {
     *("experiment", "recipe", "answer", "device", "date"),
     *("runs", "training_seconds", "picture"),
 }
-_AGAIN = "run the experiment again to write its report anew, then keep it with `ablax keep`"
+_AGAIN = "run the experiment again to write its report again, then keep it with `ablax keep`"
 
 
 def page(questions: Iterable[tuple[str, Experiment]], answered: list[dict[str, Any]]) -> str:

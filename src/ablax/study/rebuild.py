@@ -78,7 +78,7 @@ def read_facts(folder: Path) -> Facts:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ResultsError(
             f"{path} is damaged ({type(error).__name__}: {error}): give the experiment's command "
-            "again, which trains nothing that is done and writes it anew"
+            "again, which trains nothing that is finished and writes it again"
         ) from error
 
 
@@ -137,7 +137,7 @@ def study_of(
 def rebuild(path: Path, experiment: Experiment) -> Study:
     """The study of a folder of results, or of what was kept of one; nothing is trained.
 
-    Its statistics are computed anew, by the experiment's claims as they are now. Each test error
+    Its statistics are computed again, by the experiment's claims as they are now. Each test error
     must be that of the predictions beside it.
 
     Args:
@@ -176,7 +176,7 @@ def _refuse_missing(path: Path, held: Stored, study: Study) -> None:
     if bare:
         raise ResultsError(
             f"{path} has no metrics of {bare[0]}, though that run is finished: keep the run again "
-            "with `ablax keep`, or run it anew elsewhere"
+            "with `ablax keep`, or run it again elsewhere"
         )
 
 
@@ -188,7 +188,7 @@ def _check_predictions(path: Path, variant: str, seed: int, error: float) -> Non
     except (OSError, ValueError, KeyError, EOFError) as problem:
         raise ResultsError(
             f"{name} cannot be read ({problem}): keep the run again with `ablax keep`, or run it "
-            "anew elsewhere"
+            "again elsewhere"
         ) from problem
     if found != error:
         raise AblaxError(

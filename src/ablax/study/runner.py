@@ -1,4 +1,4 @@
-"""Run an experiment: every variant from every seed, then the report. Goes on where it stopped."""
+"""Run an experiment: every variant with every seed, then the report. Resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Runner:
         self.full_size = full_size_parameters(experiment)
 
     def _pretrainer(self, name: str, recipe: Recipe, pretraining: Pretraining) -> Trainer:
-        """What trains a variant's first weights, which must fit the variant's network."""
+        """What pretrains a variant's initial weights, which must fit the variant's network."""
         recipe = with_fields(recipe, pretraining.fields)
         dataset = self._dataset(recipe)
         network = self.plan.experiment.network_of(name, _inputs(dataset, recipe.width))
@@ -307,16 +307,16 @@ def pretrained(
 ) -> State:
     """The state that a run starts from, after its pretraining where it has one.
 
-    The pretraining keeps its own checkpoints beside the run's, and goes on from them; its figures
+    The pretraining keeps its own checkpoints beside the run's, and resumes from them; its figures
     go to `pretraining/metrics.jsonl`.
 
     Args:
         runner: Its trainers.
         name: The variant.
         seed: Of both trainings.
-        state: As drawn.
+        state: The initial state.
         stop: Asked after every chunk.
-        on_resume: Told the step from which the pretraining goes on.
+        on_resume: Called with the step from which the pretraining resumes.
         on_tick: Told about every chunk of it.
 
     Raises:
@@ -347,7 +347,7 @@ def pretrained(
 
 
 # ------------------------------------------------------------------------------------------
-# Run an experiment: every variant from every seed, then the report. Goes on where it stopped.
+# Run an experiment: every variant with every seed, then the report. Resumes where it stopped.
 
 
 def run_experiment(plan: Plan, console: Console) -> Study:

@@ -110,7 +110,7 @@ function explanation(item) {
   if (part.layers) {
     row("MACs", share(part, "macs", item.net));
     row("parameters", share(part, "parameters", item.net));
-    row("memory", `${share(part, "memory", item.net)} numbers moved`);
+    row("memory", `${share(part, "memory", item.net)} elements read + written`);
   }
   if (last.sees) {
     row("receptive field", `${last.sees.size} pixels`);

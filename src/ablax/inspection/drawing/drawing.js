@@ -11,7 +11,7 @@ const FAMILIES = {
   "response normalization": "#bdbdbd", nonlinearity: "#f7f3a8", softmax: "#f7f3a8", elementwise: "#f2a987",
   reduction: "#e3b4d4", rearrangement: "#c9b8e8", input: "#ffffff", output: "#ffffff",
 };
-const UNITS = { macs: "MACs", parameters: "parameters", memory: "numbers moved" };
+const UNITS = { macs: "MACs", parameters: "parameters", memory: "elements read + written" };
 const LAYOUT = {
   "elk.algorithm": "layered", "elk.direction": "DOWN", "elk.hierarchyHandling": "INCLUDE_CHILDREN",
   "elk.edgeRouting": "ORTHOGONAL", "elk.json.edgeCoords": "ROOT", "elk.json.shapeCoords": "ROOT",
