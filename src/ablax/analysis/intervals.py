@@ -17,18 +17,14 @@ from jaxtyping import Float
 # Intervals of one axis of an image, one for each element of an array, and how they move.
 #
 # An array that a network computes is described by two numbers an element: the first and the last
-# row
-# of the image that the element depends on. Operations on arrays become operations on these
-# numbers:
-# a window takes the least and the greatest of its taps, a concatenation concatenates.
+# row of the image that the element depends on. Operations on arrays become operations on these
+# numbers: a window takes the least and the greatest of its taps, a concatenation concatenates.
 #
-# Theory asks what a unit would see of an image without end, so padding is not nothing: it holds
-# the
+# Theory asks what a unit would see of an image without end, so padding is not nothing: it holds the
 # units that would be there. They are found from the law of an axis: `(period, advance)` says that
 # `period` elements further along the intervals lie `advance` rows further down. A convolution has
 # period 1, an upsampling by f has period f. On an axis without a law (`None`) padding holds
-# nothing:
-# that is how the part of the real image is found that a unit sees.
+# nothing: that is how the part of the real image is found that a unit sees.
 
 Ends = Float[np.ndarray, "..."]
 """The first or the last row that each element of an array depends on."""

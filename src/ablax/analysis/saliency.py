@@ -26,9 +26,8 @@ from ablax.analysis.jaxpr import CALLS
 # - guided: where both are (Springenberg et al.).
 #
 # So `with_rectifier_rule` gives the same function with another derivative of its ReLUs, and the
-# rest
-# is left to `jax.vjp`: a convolution's is its transpose, a max pool's goes to the places where the
-# maxima were (the switches), a bias has none, batch normalization in a test scales.
+# rest is left to `jax.vjp`: a convolution's is its transpose, a max pool's goes to the places where
+# the maxima were (the switches), a bias has none, batch normalization in a test scales.
 
 Rule = Literal["deconvolution", "guided", "gradient"]
 """How a signal passes back through a ReLU."""

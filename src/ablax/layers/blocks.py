@@ -424,19 +424,15 @@ class Highway(nn.Module):
 #
 # A multi-scale network carries several maps, one a scale, each half as high and wide as the one
 # before. Layers here take one array and give one array, and so do tables, listings and edits; so
-# the
-# whole grid is one module, `MultiScale`, that keeps the maps to itself: it takes the finest map
-# and
-# gives the coarsest. Inside, the grid is a flat list of cells with the paper's two indices as
-# their
-# names (`layer3_scale2`). Each cell says its scale, reads maps of that scale and of the next finer
-# one, and gives one array, the new map of its scale. So every convolution has a path
+# the whole grid is one module, `MultiScale`, that keeps the maps to itself: it takes the finest map
+# and gives the coarsest. Inside, the grid is a flat list of cells with the paper's two indices as
+# their names (`layer3_scale2`). Each cell says its scale, reads maps of that scale and of the next
+# finer one, and gives one array, the new map of its scale. So every convolution has a path
 # (`scales/layer3_scale2/down/conv`), and a removed cell hands its map on.
 #
 # A cell reads the maps as they stand. So the cells of one layer stand from coarse to fine: each
-# then
-# reads what the layer before left, since its finer neighbor has not run yet. A scale that no cell
-# reads any more has left the network; nothing says so but the list (the paper's network
+# then reads what the layer before left, since its finer neighbor has not run yet. A scale that no
+# cell reads any more has left the network; nothing says so but the list (the paper's network
 # reduction).
 
 

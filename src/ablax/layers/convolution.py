@@ -48,30 +48,23 @@ from ablax.native import operation, why_not
 # ------------------------------------------------------------------------------------------
 # Convolution and its two transposes as loops in C++, for a CPU.
 #
-# y = x * k is linear in x and in k. With its transposes, x' from y' and k, and k' from x and y',
-# it
+# y = x * k is linear in x and in k. With its transposes, x' from y' and k, and k' from x and y', it
 # closes: each of the three is linear in both of its arguments, and the transpose of each in either
-# is
-# one of the other two. So derivatives of any order, forward and backward, are these three again.
+# is one of the other two. So derivatives of any order, forward and backward, are these three again.
 #
 # XLA's CPU compiler has no loop for the gradient of a kernel that reads images where they are, a
-# slow
-# one for few channels, and a naive one for channels alone or in groups. `ablax/native` says what
-# its
-# loops do; where they cannot be had (`ablax.native.why_not`), `widened`, `grouped` and `depthwise`
-# write the same in XLA's words.
+# slow one for few channels, and a naive one for channels alone or in groups. `ablax/native` says
+# what its loops do; where they cannot be had (`ablax.native.why_not`), `widened`, `grouped` and
+# `depthwise` write the same in XLA's words.
 #
 # Measured 2026-11-28 on 2 cores of an AMD EPYC (Zen 4), JAX 0.12.0.1, in a `lax.scan`, in ms,
-# before
-# and after: kernel gradient of a 3x3 convolution of images (128, 32, 32), 16 -> 16 features, 9.1
-# and
-# 3.3; (128, 16, 16), 32 -> 32, 5.8 and 3.1; (128, 8, 8), 64 -> 64, 6.5 and 2.7. That is 90 to 110
-# G multiply-accumulates a second, zeros of the padding counted, beside the 100 to 107 of a large
-# product of matrices.
+# before and after: kernel gradient of a 3x3 convolution of images (128, 32, 32), 16 -> 16 features,
+# 9.1 and 3.3; (128, 16, 16), 32 -> 32, 5.8 and 3.1; (128, 8, 8), 64 -> 64, 6.5 and 2.7. That is 90
+# to 110 G multiply-accumulates a second, zeros of the padding counted, beside the 100 to 107 of a
+# large product of matrices.
 #
 # `benchmarks/layers.py`, rows `convolution`, says when this may be deleted: when ABLAX_NATIVE=0
-# does
-# not change them.
+# does not change them.
 
 FEW_PLACES = 4
 """With fewer pixels than this in a map of results, a product of all that windows see is as fast and

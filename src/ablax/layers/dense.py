@@ -102,8 +102,7 @@ class Flatten(nn.Module):
 # Arithmetic number by number: a linear function of one map, or a combination of several.
 #
 # `add`, `multiply`, `maximum` and `average` take any number of maps of one shape, so each can be
-# the
-# `merge` of a `Parallel`.
+# the `merge` of a `Parallel`.
 
 Constant = float | tuple[float, ...]
 

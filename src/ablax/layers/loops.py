@@ -167,8 +167,7 @@ def _repeated(names: tuple[str, ...], layers: Layers, rematerialize: bool) -> nn
 # A fully connected layer over the last few moments is a filter of finite impulse response (FIR), a
 # recurrent layer one of infinite impulse response (IIR), each with a nonlinearity behind it. With
 # `identity` in its place they are those filters. All layers are causal: no output depends on a
-# later
-# input.
+# later input.
 
 Nonlinearity = Callable[[Array], Array]
 

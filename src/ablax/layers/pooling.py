@@ -40,8 +40,7 @@ from ablax.native import operation, why_not
 # picks what was taken, and its transpose hands it back; each is the transpose of the other.
 #
 # `benchmarks/layers.py`, rows `max pool`, says when this may be deleted: when ABLAX_NATIVE=0 does
-# not
-# change them.
+# not change them.
 
 MOST_TAPS = 256
 """As many as a byte can tell apart."""
@@ -137,19 +136,15 @@ ad.primitive_transposes[_gradient] = lambda dx, _, taken, **fields: (
 #
 # XLA's derivative of a maximum over windows, select-and-scatter, obeys this rule everywhere but is
 # slow on a CPU. There it is a loop in C++ (`native_pool`) or, where that cannot be had, two passes
-# of
-# strided slices, along the rows and then down the columns: the first maximum of a window, row by
-# row,
-# is the first column of the first row that holds it. Each pass keeps the index of the tap it took,
-# and its derivative picks that tap. On other platforms XLA's own primitive runs.
+# of strided slices, along the rows and then down the columns: the first maximum of a window, row by
+# row, is the first column of the first row that holds it. Each pass keeps the index of the tap it
+# took, and its derivative picks that tap. On other platforms XLA's own primitive runs.
 #
 # The passes were measured 2026-11-21 on 2 cores of an AMD EPYC, value and gradient of a 3x3/2 pool
-# of
-# (128, 32, 32, 32): 160 ms plain and 16 ms so on JAX 0.12.0.1, 88 and 11 ms on 0.10.2 (the machine
-# was busy: 47 and 4.7 ms on 0.12.0.1 in a quieter hour); in a `lax.scan` 9.5 and 5.5 times faster.
-# `benchmarks/layers.py`, rows `max pool`, says when this file may be deleted: when the ratio in
-# the
-# scan is 1 or less.
+# of (128, 32, 32, 32): 160 ms plain and 16 ms so on JAX 0.12.0.1, 88 and 11 ms on 0.10.2 (the
+# machine was busy: 47 and 4.7 ms on 0.12.0.1 in a quieter hour); in a `lax.scan` 9.5 and 5.5 times
+# faster. `benchmarks/layers.py`, rows `max pool`, says when this file may be deleted: when the
+# ratio in the scan is 1 or less.
 
 
 def plain_maximum(x: Array, windows: Windows) -> Array:

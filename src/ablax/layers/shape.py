@@ -284,8 +284,7 @@ class ChannelToSpace(nn.Module):
 # length is the number of pixels. So pixel o of a result lies at (o + 1/2) H / H2 - 1/2 between the
 # pixels of the image; the corners of the images coincide, not the middles of the corner pixels
 # (PyTorch's `align_corners=False`, which is also what `jax.image.resize` and TensorFlow 2 do).
-# Beyond
-# the outermost middles the outermost pixels go on.
+# Beyond the outermost middles the outermost pixels go on.
 #
 # Nothing is smoothed before an image is made smaller (`antialias=False`).
 

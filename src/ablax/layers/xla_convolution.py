@@ -114,11 +114,10 @@ def patches(x: Float[Array, "N H W C"], windows: Windows) -> Float[Array, "H2 W2
 # Convolution whose kernel is turned beforehand, so that its gradient is fast in a loop.
 #
 # JAX writes the transpose of a convolution with axes in an order that XLA's CPU compiler turns
-# round
-# first, but not inside a loop such as a `lax.scan` over the steps of an epoch, where the gradient
-# of
-# the images then takes tens of times as long. Here the kernel is turned beforehand, so that the
-# transpose reads like a forward convolution, and a barrier keeps XLA from folding the turn back.
+# round first, but not inside a loop such as a `lax.scan` over the steps of an epoch, where the
+# gradient of the images then takes tens of times as long. Here the kernel is turned beforehand, so
+# that the transpose reads like a forward convolution, and a barrier keeps XLA from folding the turn
+# back.
 #
 # The gain is inside loops alone; at the top level there is none. `benchmarks/layers.py`, rows
 # `convolution, 3x3` and `convolution, 5x5`, says when this file may be deleted: when the ratios in
@@ -163,22 +162,17 @@ def turned_along_images(x: Array, kernel: Array, windows: Windows) -> Array:
 # too.
 #
 # The one that lays out the fewest numbers is taken. A number is laid in its place by a choice
-# between
-# shifted images (`jnp.where` on the number of the shift), one vector loop in XLA; `jnp.stack`
-# takes
-# half as long again. A loop that also merges axes takes twice as long, and XLA would compute what
-# lies before the images, such as a normalization, once for every tap: hence the barriers.
+# between shifted images (`jnp.where` on the number of the shift), one vector loop in XLA;
+# `jnp.stack` takes half as long again. A loop that also merges axes takes twice as long, and XLA
+# would compute what lies before the images, such as a normalization, once for every tap: hence the
+# barriers.
 #
-# Measured 2026-11-22 on 2 cores of an Intel Xeon, JAX 0.12.0.1, in a `lax.scan`, in ms, against
-# the
+# Measured 2026-11-22 on 2 cores of an Intel Xeon, JAX 0.12.0.1, in a `lax.scan`, in ms, against the
 # convolution that JAX derives, its operands turned beforehand: 3x3, images of (128, 32, 32), 16 ->
-# 16
-# features, 8.5 and 16; (128, 16, 16), 32 -> 32, 5.3 and 15; (32, 32, 32), 160 -> 12, 10 and 21;
+# 16 features, 8.5 and 16; (128, 16, 16), 32 -> 32, 5.3 and 15; (32, 32, 32), 160 -> 12, 10 and 21;
 # stride 2, (128, 32, 32), 16 -> 32, 5.3 and 9.1; 11x11 with stride 4, (4, 227, 227), 3 -> 96, 12
-# and
-# 24. `benchmarks/layers.py`, rows `convolution`, says when this file may be deleted: when the
-# ratios
-# in the scan are 1 or less.
+# and 24. `benchmarks/layers.py`, rows `convolution`, says when this file may be deleted: when the
+# ratios in the scan are 1 or less.
 
 PARTS = 4
 """The batch is cut into so many: XLA divides several products among the cores, but not one sum."""
@@ -303,19 +297,15 @@ def _moved(x: Array, axis: int, low: int, length: int) -> Array:
 # y[n, r, c, f] = sum over a, b of kernel[a, b, 0, f] x[n, S r + D a - P, S c + D b - P, f // M]
 #
 # with M features a channel. Nothing is summed over channels, so this is no matrix product but a
-# loop
-# over the image that reads it once a tap. XLA's CPU compiler makes such loops of sums of products,
-# where its own convolution takes a slow path. Each form below goes image by image in a `lax.map`:
-# the
-# image stays in the cache, and nothing before or after is computed again for every tap.
+# loop over the image that reads it once a tap. XLA's CPU compiler makes such loops of sums of
+# products, where its own convolution takes a slow path. Each form below goes image by image in a
+# `lax.map`: the image stays in the cache, and nothing before or after is computed again for every
+# tap.
 #
-# Measured 2026-11-21 on 2 busy cores of an AMD EPYC, JAX 0.12.0.1: 3x3, 32 channels, images of
-# (64,
-# 32, 32): forward 31 ms plain and 1.7 ms so, gradient 63 and 18, in a `lax.scan` 2,868 and 17;
-# with
+# Measured 2026-11-21 on 2 busy cores of an AMD EPYC, JAX 0.12.0.1: 3x3, 32 channels, images of (64,
+# 32, 32): forward 31 ms plain and 1.7 ms so, gradient 63 and 18, in a `lax.scan` 2,868 and 17; with
 # stride 2, 64 channels, (64, 16, 16): gradient 52 and 2.3. `benchmarks/layers.py`, rows
-# `convolution,
-# depthwise`, says when this file may be deleted: when the ratios are 1 or less.
+# `convolution, depthwise`, says when this file may be deleted: when the ratios are 1 or less.
 
 MOST_TAPS = 64
 """A window of more taps makes a long program: it is left to the form for groups."""
@@ -517,18 +507,15 @@ POINTWISE = Form(pointwise_product, pointwise_product, pointwise_product)
 # A dense convolution is fast on a CPU from about 16 channels on; XLA's grouped one is not, and its
 # gradients less so. So neighboring groups are merged until a block has 16 channels: its kernel is
 # block-diagonal, zero where an input belongs to another group. The zeros are multiplied too, 4
-# times
-# the products for groups of 4 channels, which costs less than narrow convolutions do.
+# times the products for groups of 4 channels, which costs less than narrow convolutions do.
 #
 # Up to 8 blocks are written one after the other, which runs fastest; more run in a loop, whose
 # program does not grow with their number.
 #
 # Measured 2026-11-21 on 2 busy cores of an AMD EPYC, JAX 0.12.0.1, gradient: 8 groups of 4
-# channels,
-# images of (16, 16, 16), 121 ms plain and 2.9 ms so; 32 groups of 4, (16, 8, 8), 400 and 2.3; 1x1
-# in
-# 4 groups of 16, (32, 16, 16), 34 and 2.4. `benchmarks/layers.py`, rows `convolution, ... groups`,
-# says when this file may be deleted: when the ratios are 1 or less.
+# channels, images of (16, 16, 16), 121 ms plain and 2.9 ms so; 32 groups of 4, (16, 8, 8), 400 and
+# 2.3; 1x1 in 4 groups of 16, (32, 16, 16), 34 and 2.4. `benchmarks/layers.py`, rows `convolution,
+# ... groups`, says when this file may be deleted: when the ratios are 1 or less.
 
 WIDE = 16
 """Neighboring groups are merged until a block has so many channels or features."""

@@ -429,8 +429,7 @@ def gradient_norms(panels: Panels) -> Measurement:
 # The gradient of the whole training loss by layer, that of side classifiers included.
 #
 # A side classifier (`ablax.layers.Auxiliary`) on an inner layer ends a shorter network: the layers
-# up
-# to there, then the side's head. So the gradient of the training loss
+# up to there, then the side's head. So the gradient of the training loss
 #
 #     L = L(scores) + weight (L(side scores 1) + L(side scores 2) + ...)
 #

@@ -462,8 +462,7 @@ def _cell(study: Study, operand: str, digits: int) -> str:
 #
 # References:
 #     M. D. Zeiler and R. Fergus, 2014. Visualizing and understanding convolutional networks,
-#     section
-#     4.1 and figure 5.
+#     section 4.1 and figure 5.
 
 LAW = (
     "Every image x of a fixed sample of the test images, evenly spaced, is transformed by growing "

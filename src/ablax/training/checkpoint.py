@@ -33,8 +33,7 @@ from ablax.files import sync_folder, write_atomic
 # SHA-256 of every file in a folder, written beside them, so that a flipped bit is noticed.
 #
 # The list has the format of the command `sha256sum`: `sha256sum --check checksums.sha256` inside
-# the
-# folder verifies it without ablax.
+# the folder verifies it without ablax.
 
 LIST_NAME = "checksums.sha256"
 
@@ -112,8 +111,8 @@ def _line(folder: Path, name: str) -> str:
 # The folders of checkpoints, one a step: which there are, and how they come and go.
 #
 # At every moment of every function here a kill leaves at least one complete step where there was
-# one.
-# A step is *listed* when its checksums were written, which is the last thing that happens to it.
+# one. A step is *listed* when its checksums were written, which is the last thing that happens to
+# it.
 
 _ASIDE = "replaced-"  # a step that is being saved anew keeps its old files under this name
 

@@ -281,12 +281,10 @@ def _text(name: Any) -> str:
 # ------------------------------------------------------------------------------------------
 # Read a pickle as data: its instructions are interpreted here, and none of them can run code.
 #
-# A pickle is a program for a small stack machine, two of whose instructions look up any name in
-# any
+# A pickle is a program for a small stack machine, two of whose instructions look up any name in any
 # module and call it. `pickletools` of the standard library takes the program apart without running
 # it; this file carries out the instructions that build data, and for a call consults a table of
-# known
-# names. Whatever is not in the table is refused by its name.
+# known names. Whatever is not in the table is refused by its name.
 
 Calls = Mapping[str, Callable[..., Any]]
 """From `module.name` to what a call of it means."""
@@ -518,8 +516,7 @@ class _Machine:
 #
 # Since version 1.6 `torch.save` writes an archive (zip) that holds a pickle and one file for each
 # storage, a run of numbers; before, all in one row. The pickle says which part of which storage is
-# a
-# tensor (`ablax.weights.files`). Neither PyTorch nor `pickle` is needed.
+# a tensor (`ablax.weights.files`). Neither PyTorch nor `pickle` is needed.
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001

@@ -19,9 +19,8 @@ from ablax.errors import AblaxError
 # From a picture to what a network was trained on: size, order of channels, mean and deviation.
 #
 # Weights are worth little without the preparation of the images they saw. It belongs to the
-# weights,
-# not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network want
-# different ones.
+# weights, not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network
+# want different ones.
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,

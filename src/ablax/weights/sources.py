@@ -111,9 +111,8 @@ WeightSources = dict[str, tuple[WeightSource, ...]]
 # What TensorFlow's definitions do otherwise: where padding goes, and what keeps a root from zero.
 #
 # `padding="same"` there adds as few zeros as give ceil(size / stride) pixels, and where their
-# number
-# is odd one more behind than in front; PyTorch's padding is the same on all sides. At stride 1 the
-# two agree, at stride 2 and an even size they are a pixel apart.
+# number is odd one more behind than in front; PyTorch's padding is the same on all sides. At stride
+# 1 the two agree, at stride 2 and an even size they are a pixel apart.
 
 _KEPT = (0, "VALID", "SAME")
 
@@ -518,8 +517,7 @@ TIMM_SOURCES: WeightSources = {
 # torchvision's weights, trained on ImageNet.
 #
 # File names, sizes and errors are those of torchvision 0.28, one crop of the middle. The `_V2`
-# files
-# of a network were trained longer and resize the shorter side to 232 pixels instead of 256.
+# files of a network were trained longer and resize the shorter side to 232 pixels instead of 256.
 
 _HOME = "https://download.pytorch.org/models/"
 

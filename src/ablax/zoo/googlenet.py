@@ -49,16 +49,13 @@ from ablax.zoo.register import Entry
 # What the Inception networks are made of: their convolutions, and the modules of figure 2.
 #
 # Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper
-# with
-# convolutions. arXiv 1409.4842, section 4 and figure 2.
+# with convolutions. arXiv 1409.4842, section 4 and figure 2.
 #
 # A module looks at its input through windows of several sizes at once and lays the answers behind
-# one
-# another. `naive` is figure 2(a): each branch sees all channels, and the pool hands all of them
-# on,
-# so the features can only grow from module to module. `reduced` is figure 2(b): a 1x1 convolution
-# in
-# front of the large windows, and behind the pool, sets how much each branch costs and gives.
+# one another. `naive` is figure 2(a): each branch sees all channels, and the pool hands all of them
+# on, so the features can only grow from module to module. `reduced` is figure 2(b): a 1x1
+# convolution in front of the large windows, and behind the pool, sets how much each branch costs
+# and gives.
 
 Convolve = Callable[[int, int], Sequential]
 """From features and window to a convolution that keeps the size, with what belongs to it."""
@@ -352,15 +349,12 @@ ENTRIES: tuple[Entry, ...] = (
 # generalization. arXiv 1611.03530, appendix A, figure 3 and table 1.
 #
 # A module is a 1x1 and a 3x3 convolution side by side; one that halves the grid is a 3x3
-# convolution
-# and a 3x3 max pool with stride 2 side by side.
+# convolution and a 3x3 max pool with stride 2 side by side.
 #
 # Conventions: 28 pixels, which the paper cuts out of the middle of CIFAR's 32 (at 32 the last maps
 # have 8x8 pixels instead of 7x7, and nothing else changes); convolutions and pools with stride 2
-# are
-# padded so that 28 pixels give 14 and 14 give 7, 0 before and 1 behind as in TensorFlow; batch-
-# norm
-# epsilon 1e-3. Batch normalization has a bias and no scale: so the 1,649,402 parameters of the
+# are padded so that 28 pixels give 14 and 14 give 7, 0 before and 1 behind as in TensorFlow; batch-
+# norm epsilon 1e-3. Batch normalization has a bias and no scale: so the 1,649,402 parameters of the
 # paper's table 1 come out.
 
 

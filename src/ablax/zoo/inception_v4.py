@@ -187,13 +187,10 @@ ENTRIES: tuple[Entry, ...] = (Entry(inception_v4, 299, 42_679_816, 12_253_974_62
 # residual
 # connections on learning. arXiv 1602.07261, sections 3.2 and 3.3, figures 7 and 10 to 20, table 1.
 #
-# A block runs a cheap inception module, brings it to the features of its input by a 1x1
-# convolution
+# A block runs a cheap inception module, brings it to the features of its input by a 1x1 convolution
 # without nonlinearity, and adds it, scaled down: without the factor, says section 3.3, networks
-# with
-# more than 1000 filters die early in training. The paper gives 0.1 to 0.3 for it; 0.17, 0.10 and
-# 0.20
-# at 35, 17 and 8 pixels are those of the authors' code.
+# with more than 1000 filters die early in training. The paper gives 0.1 to 0.3 for it; 0.17, 0.10
+# and 0.20 at 35, 17 and 8 pixels are those of the authors' code.
 #
 # V2 means two networks: that of the paper's figures, and the one the authors published (TF-Slim,
 # timm), which has V3's tail and twice the blocks. `inception_resnet_v2` is the published one,
