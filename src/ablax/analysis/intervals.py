@@ -773,8 +773,7 @@ def _through(x: Intervals, axis: int, matrix: Any) -> Intervals:
 # ------------------------------------------------------------------------------------------
 # What each primitive of JAX does to the intervals of an image that its operands depend on.
 #
-# Structure alone counts: a unit depends on all that an operation reads for it, whatever the
-# values,
+# Structure alone counts: a unit depends on all that an operation reads for it, whatever the values,
 # except where they are known before the function runs (the weights of a resize, the indices of a
 # gather). What is not known here is answered by all of the image, and marked as bounded.
 

@@ -33,10 +33,9 @@ from ablax.layers.windows import (
 from ablax.native import operation, why_not
 
 # ------------------------------------------------------------------------------------------
-# The largest number of each window, and its derivative, as loops in C++ for a CPU.
+# The maximum of each window, and its derivative, as loops in C++ for a CPU.
 #
-# Each result comes with a byte: the number of the tap it took, the first of equal ones. The
-# tangent
+# Each result comes with a byte: the index of the tap it took, the first of equal ones. The tangent
 # picks what was taken, and its transpose hands it back; each is the transpose of the other.
 #
 # `benchmarks/layers.py`, rows `max pool`, says when this may be deleted: when ABLAX_NATIVE=0 does
@@ -132,19 +131,16 @@ ad.primitive_transposes[_gradient] = lambda dx, _, taken, **fields: (
 
 
 # ------------------------------------------------------------------------------------------
-# The largest number of each window, with a gradient that goes to the first of several.
+# The maximum of each window, with a gradient that goes to the first of several.
 #
 # XLA's derivative of a maximum over windows, select-and-scatter, obeys this rule everywhere but is
-# slow on a CPU. There it is a loop in C++ (`native_pool`) or, where that cannot be had, two passes
-# of strided slices, along the rows and then down the columns: the first maximum of a window, row by
-# row, is the first column of the first row that holds it. Each pass keeps the index of the tap it
-# took, and its derivative picks that tap. On other platforms XLA's own primitive runs.
+# slow on a CPU. There it is a loop in C++ (the section above) or, where that cannot be had, two
+# passes of strided slices, along the rows and then down the columns: the first maximum of a window,
+# row by row, is the first column of the first row that holds it. Each pass keeps the index of the
+# tap it took, and its derivative picks that tap. On other platforms XLA's own primitive runs.
 #
-# The passes were measured 2026-11-21 on 2 cores of an AMD EPYC, value and gradient of a 3x3/2 pool
-# of (128, 32, 32, 32): 160 ms plain and 16 ms so on JAX 0.12.0.1, 88 and 11 ms on 0.10.2 (the
-# machine was busy: 47 and 4.7 ms on 0.12.0.1 in a quieter hour); in a `lax.scan` 9.5 and 5.5 times
-# faster. `benchmarks/layers.py`, rows `max pool`, says when this file may be deleted: when the
-# ratio in the scan is 1 or less.
+# `benchmarks/layers.py`, rows `max pool`, says when the passes may be deleted: when the ratio in
+# the scan is 1 or less.
 
 
 def plain_maximum(x: Array, windows: Windows) -> Array:
@@ -275,7 +271,7 @@ def _pad(x: Array, axis: int, sides: Pair, fill: float) -> Array:
 
 
 # ------------------------------------------------------------------------------------------
-# Pooling: each window of a map becomes one number, its maximum, minimum or mean.
+# Pooling: each window of a map becomes one element, its maximum, minimum or mean.
 
 
 @takes("N H W C")
@@ -346,9 +342,7 @@ def min_pool(
 def _sums(x: Array, windows: Windows) -> Array:
     """The sum over windows, on a CPU along the rows and then down the columns.
 
-    XLA writes the gradient as a sum over windows with holes, which is slow on a CPU. Measured
-    2026-11-21 on 2 cores of an AMD EPYC, gradient of a 3x3/2 pool of (128, 32, 32, 32): 26 ms plain
-    and 6.6 ms so on JAX 0.12.0.1, 24 and 4.7 on 0.10.2; in a `lax.scan` 3 times faster.
+    XLA writes the gradient as a sum over windows with holes, which is slow on a CPU;
     `benchmarks/layers.py`, rows `average pool`, says when this may be deleted. The sum is linear,
     so a choice by platform keeps no residuals.
     """
@@ -442,7 +436,7 @@ def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
         x: Maps of any size.
 
     Returns:
-        One number a channel.
+        One value per channel.
 
     References:
         Lin, Chen, Yan 2014, Network in network, section 3.2.
@@ -636,7 +630,7 @@ def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
         x: Maps of any size.
 
     Returns:
-        One number a channel.
+        One value per channel.
 
     Raises:
         ShapeError: Maps without a pixel.
@@ -709,10 +703,8 @@ def _pool_along(x: Array, axis: int, bins: int) -> Array:
 def _first_maximum(x: Array, axis: int) -> Array:
     """The maximum along an axis, whose derivative is that of the first one.
 
-    `ablax.layers.pooling` unrolls the taps of a window, which suits the small ones of a pool.
-    For one bin over 56 x 56 pixels, 64 channels, a batch of 16, on 2 busy cores of an AMD EPYC
-    (2026-11-21), its gradient compiles in 6.4 s on JAX 0.12.0.1 and 53 s on 0.10.2, this one's in
-    0.2 and 0.3 s, and runs in 2 and 3 ms.
+    `first_maximum` unrolls the taps of a window, which suits the small ones of a pool; for one bin
+    over a whole map its gradient would compile for many seconds.
     """
     return x.max(axis, keepdims=True)
 

@@ -363,9 +363,8 @@ def _discrete_check(who: str, x: Array, kernel: Array, mode: object) -> None:
 # ------------------------------------------------------------------------------------------
 # The stage of Jarrett et al. 2009: filters, rectification, normalization, pooling.
 #
-# The filters with their squashing are the simple cells of the eye's cortex, which find a feature
-# at a
-# place; rectification and pooling are the complex cells, which find it anywhere near (L1).
+# The filters with their squashing are the simple cells of the eye's cortex, which find a feature at
+# a place; rectification and pooling are the complex cells, which find it anywhere near (L1).
 
 POOL = AveragePool(window=10, stride=5)
 """The pool of the paper's first stage: the mean of 10x10, every fifth row and column."""

@@ -98,8 +98,7 @@ def _draw(
 # ------------------------------------------------------------------------------------------
 # Which earlier layers the kernels of a densely connected network use.
 #
-# In a dense block each layer is given the maps of all layers before it. Whether it uses them can
-# be
+# In a dense block each layer is given the maps of all layers before it. Whether it uses them can be
 # read from its kernel: the weights of a channel that is of no use decay.
 #
 # References:

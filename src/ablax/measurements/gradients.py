@@ -433,8 +433,7 @@ def gradient_norms(panels: Panels) -> Measurement:
 #
 #     L = L(scores) + weight (L(side scores 1) + L(side scores 2) + ...)
 #
-# is the sum of the gradients of the whole network and of these shorter ones. `gradient_norms`
-# alone
+# is the sum of the gradients of the whole network and of these shorter ones. `gradient_norms` alone
 # takes that of L(scores), which side classifiers do not change before training.
 
 """Training images of the loss."""

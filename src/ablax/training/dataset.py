@@ -23,8 +23,7 @@ from ablax.training.step import State, StepFigures, Task, shuffle_key, train_ste
 # ------------------------------------------------------------------------------------------
 # Where the batches of a training loop come from: arrays on the device, or a stream.
 #
-# A feed gives the loop a program for a chunk of steps. `InMemory` keeps all images on the device
-# as
+# A feed gives the loop a program for a chunk of steps. `InMemory` keeps all images on the device as
 # uint8 and shuffles there; `Streaming` is handed the chunk's batches, decoded by the host.
 
 Program = Callable[..., tuple[State, StepFigures]]

@@ -64,8 +64,7 @@ def initial_state(
 # ------------------------------------------------------------------------------------------
 # One training step and one evaluation step, as pure functions.
 #
-# These two alone call `Network.apply`. A mode is not a flag: the training step grants what
-# training
+# These two alone call `Network.apply`. A mode is not a flag: the training step grants what training
 # needs (the `dropout` key, and `batch_stats` to write), the evaluation step grants neither.
 
 

@@ -82,10 +82,8 @@ def _check_hash(path: Path) -> None:
 # ------------------------------------------------------------------------------------------
 # Caffe's files of weights, `.caffemodel`: protocol buffers, read without Caffe.
 #
-# Layout, which is PyTorch's too: a convolution is (features, channels of a group, height, width),
-# a
-# dense layer (outputs, inputs) with the maps laid out channel by channel. Caffe's `BatchNorm`
-# keeps
+# Layout, which is PyTorch's too: a convolution is (features, channels of a group, height, width), a
+# dense layer (outputs, inputs) with the maps laid out channel by channel. Caffe's `BatchNorm` keeps
 # sums of means and variances and the number they have to be divided by; the learned scale and bias
 # stand in a `Scale` layer behind it, and are put under the name of the `BatchNorm` here.
 

@@ -232,8 +232,7 @@ ENTRIES: tuple[Entry, ...] = (
 # | `activation`, `average` | 1 | 448 | 342 | 1734 | 2190 |
 #
 # The pair is depth and growth. Without "BC", a dense layer is one 3x3 convolution, `conv1` has 16
-# features and a transition keeps all channels: 3n + 4 layers. With it, a bottleneck stands in
-# front
+# features and a transition keeps all channels: 3n + 4 layers. With it, a bottleneck stands in front
 # of the 3x3, `conv1` has twice the growth and a transition keeps half: 6n + 4 layers.
 #
 # Conventions: the average pools have no padding and round down; batch-norm epsilon 1e-5; `conv1`

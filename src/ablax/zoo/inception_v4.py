@@ -183,8 +183,7 @@ ENTRIES: tuple[Entry, ...] = (Entry(inception_v4, 299, 42_679_816, 12_253_974_62
 # ------------------------------------------------------------------------------------------
 # Inception-ResNet: inception modules whose answers are added to their input.
 #
-# Szegedy, Ioffe, Vanhoucke, Alemi (2016): Inception-v4, Inception-ResNet and the impact of
-# residual
+# Szegedy, Ioffe, Vanhoucke, Alemi (2016): Inception-v4, Inception-ResNet and the impact of residual
 # connections on learning. arXiv 1602.07261, sections 3.2 and 3.3, figures 7 and 10 to 20, table 1.
 #
 # A block runs a cheap inception module, brings it to the features of its input by a 1x1 convolution
@@ -193,8 +192,7 @@ ENTRIES: tuple[Entry, ...] = (Entry(inception_v4, 299, 42_679_816, 12_253_974_62
 # and 0.20 at 35, 17 and 8 pixels are those of the authors' code.
 #
 # V2 means two networks: that of the paper's figures, and the one the authors published (TF-Slim,
-# timm), which has V3's tail and twice the blocks. `inception_resnet_v2` is the published one,
-# whose
+# timm), which has V3's tail and twice the blocks. `inception_resnet_v2` is the published one, whose
 # weights exist; `inception_resnet_v2_paper` is the figures'.
 #
 # Conventions, as in TF-Slim and timm: layers with a stride, and what the figures mark V, are not

@@ -100,8 +100,7 @@ def _remarks(layer: object) -> Iterator[str]:
 # ImageNet's validation images or CIFAR-10's test images, as the source reports it for one network
 # and one view of the image unless it says otherwise; ours are not among them.
 #
-# Networks of which nobody publishes an exact count are derived by hand from their papers' tables
-# in
+# Networks of which nobody publishes an exact count are derived by hand from their papers' tables in
 # `tests/zoo/derivations`.
 
 

@@ -480,8 +480,7 @@ ENTRIES: tuple[Entry, ...] = (
 #
 # Conventions: no pooling but the global average; batch-norm epsilon 1e-5, every scale starts at 1;
 # where maps halve, the identity keeps the pixels of even row and column, counted from 0, and adds
-# channels of zeros behind the others. Errors are the paper's, on CIFAR-10 with flips and crops;
-# its
+# channels of zeros behind the others. Errors are the paper's, on CIFAR-10 with flips and crops; its
 # plain networks have curves only.
 #
 # | n | 3 | 5 | 7 | 9 | 18 | 200 |

@@ -245,8 +245,7 @@ ENTRIES: tuple[Entry, ...] = (
 # The errors are the paper's, on CIFAR-10, median of five runs; a scale of 0 is the plain network.
 #
 # What the paper leaves open, and is so here: two shortcuts change the shape, by option A, and what
-# stands in the way stands behind that; a gate g = sigmoid(W s + b) is a 1x1 convolution of what
-# the
+# stands in the way stands behind that; a gate g = sigmoid(W s + b) is a 1x1 convolution of what the
 # shortcut carries, with as many features, a bias and no normalization; the 1x1 convolution of 2(e)
 # has one, as the caption of figure 2 says of weight layers. The ReLU stands behind the sum.
 
