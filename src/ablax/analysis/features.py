@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 SHARE_OF_RANGE = 0.01
 """A value is saturated within this share of the range from an end of it."""
 CONSTANT = 1e-6
-"""A unit ignores the input if its deviation is below this share of its largest value."""
+"""A unit ignores the input if its standard deviation is below this share of its largest value."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 # ------------------------------------------------------------------------------------------
 # Intervals of one axis of an image, one for each element of an array, and how they move.
 #
-# An array that a network computes is described by two numbers an element: the first and the last
+# An array that a network computes is described by two numbers per element: the first and the last
 # row of the image that the element depends on. Operations on arrays become operations on these
 # numbers: a window takes the least and the greatest of its taps, a concatenation concatenates.
 #

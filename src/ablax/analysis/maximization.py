@@ -32,7 +32,7 @@ class Ascent:
     Attributes:
         steps: How many.
         rate: The root mean square of a step, in units of a pixel; falls linearly to a tenth.
-        decay: L2 decay, a share of the image a step.
+        decay: L2 decay, a share of the image per step.
         blur: Standard deviation of the Gaussian, in pixels; 0 leaves it out.
         blur_every: In steps.
         total_variation: Weight of smoothness beside the objective.
@@ -89,7 +89,7 @@ def maximize(
         The images, and the objective before each step.
 
     Raises:
-        ValueError: The objective is not one number an image.
+        ValueError: The objective is not one number per image.
 
     Example:
         >>> dark = jnp.zeros((1, 8, 8, 1))
@@ -153,7 +153,7 @@ def blurred(x: Float[Array, "N H W C"], deviation: float) -> Float[Array, "N H W
 
     Args:
         x: Images.
-        deviation: Of the Gaussian, in pixels; it is cut off at three deviations.
+        deviation: Of the Gaussian, in pixels; it is cut off at three standard deviations.
     """
     reach = max(1, math.ceil(3 * deviation))
     taps = jnp.exp(-(jnp.arange(-reach, reach + 1) ** 2) / (2 * deviation**2)).astype(x.dtype)

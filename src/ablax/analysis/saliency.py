@@ -51,7 +51,7 @@ def backward_pictures(
         rule: Of the ReLUs.
 
     Returns:
-        A picture an image.
+        One picture per image.
 
     Raises:
         ValueError: No such rule, or a signal of another shape than the features.
@@ -262,7 +262,7 @@ def _scan(eqn: JaxprEqn, operands: Sequence[Any], body: Callable[..., list[Any]]
 # Which pixels a score depends on: saliency by the gradient, occlusion by covering them.
 
 Score = Callable[[Float[Array, "N H W C"]], Float[Array, " N"]]
-"""From images to one number an image, such as `lambda x: scores(x)[:, 3]`."""
+"""From images to one number per image, such as `lambda x: scores(x)[:, 3]`."""
 
 
 def saliency_map(
@@ -378,6 +378,6 @@ def spread(
 def _refuse_other_than_one_number(scores: tuple[int, ...], images: tuple[int, ...]) -> None:
     if scores != images[:1]:
         raise ValueError(
-            f"the score has shape {scores} for {images[0]} images: expected one number an image, "
+            f"the score has shape {scores} for {images[0]} images: expected one number per image, "
             "such as that of one class"
         )

@@ -71,7 +71,7 @@ def displacement_field(
     of exactly `amount` at every pixel, at the border too.
 
     Args:
-        key: Draws one number a pixel and axis.
+        key: Samples one number per pixel and axis.
         size: Number of pictures, height, width.
         amount: Standard deviation in pixels, along each axis.
         smoothness: Standard deviation of the Gaussian in pixels; about the distance over which
@@ -146,7 +146,7 @@ class Augmentation:
     elastic: float = 0.0
     """Standard deviation of the elastic displacement, in pixels along each axis."""
     elastic_smoothness: float = 4.0
-    """Pixels over which the elastic displacement changes (deviation of the Gaussian)."""
+    """Pixels over which the elastic displacement changes (standard deviation of the Gaussian)."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise, where 1 is the step from black to white."""
     brightness: float = 0.0

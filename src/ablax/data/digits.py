@@ -47,7 +47,7 @@ _FRACTION = 2.0**-12
 
 
 def load_digits(*, distorted: bool = False) -> ImageSet:
-    """The set, made anew in about a second.
+    """The set, made again at every call.
 
     Args:
         distorted: Whether each training picture is distorted too, once, as a test picture is.

@@ -28,7 +28,7 @@ class Residual(nn.Module):
     """y = after(shortcut(u) + residual(u)), u = before(x).
 
     The four share one name space, so a parameter path is `res2a/conv1/kernel`, whichever part
-    holds it, and a network without its shortcuts starts from bit-equal weights.
+    holds it, and a network without its shortcuts has bit-equal initial weights.
 
     Attributes:
         before: The layers in front of the fork; given by name only, as a rule there are none.
@@ -145,7 +145,7 @@ def without_shortcuts(network: Network) -> Network:
     """The plain network: every `Residual`, at any depth, keeps its layers and loses its shortcut.
 
     A block becomes the chain of what stands before the fork, the residual and what stands behind
-    the sum, under the same name. The weights left start bit-equal; projections go.
+    the sum, under the same name. The weights left are initialized bit-equal; projections go.
 
     Args:
         network: One with a `Residual`.
@@ -365,9 +365,9 @@ def squeeze_excite(features: int, reduction: int = 16) -> Gate:
 class Highway(nn.Module):
     """y = after((1 - g(s)) s + g(s) residual(x)), s = shortcut(x).
 
-    An *exclusive* gate: what one way gains the other loses. With a gate that starts near 0, so
-    does the layers' part, and the block starts as its shortcut. The four share one name space, as
-    those of a `Residual`.
+    An *exclusive* gate: what one way gains the other loses. With a gate near 0 at first, so is the
+    layers' part, and the block is initially its shortcut. The four share one name space, as those
+    of a `Residual`.
 
     Attributes:
         residual: The layers that learn the residual.
@@ -421,7 +421,7 @@ class Highway(nn.Module):
 # Huang, Chen, Li, Wu, van der Maaten, Weinberger (2018): Multi-scale dense networks for resource
 # efficient image classification. arXiv 1703.09844, section 4 and figure 2.
 #
-# A multi-scale network carries several maps, one a scale, each half as high and wide as the one
+# A multi-scale network carries several maps, one per scale, each half as high and wide as the one
 # before. Layers here take one array and give one array, and so do tables, listings and edits; so
 # the whole grid is one module, `MultiScale`, that keeps the maps to itself: it takes the finest map
 # and gives the coarsest. Inside, the grid is a flat list of cells with the paper's two indices as

@@ -206,7 +206,7 @@ def convolution(
         strict: Refuse a window that does not fit exactly instead of leaving rows out.
 
     Returns:
-        One map a feature.
+        One map per feature.
 
     Raises:
         FieldError: A stride, dilation, padding or number of groups that no convolution can have.
@@ -309,8 +309,8 @@ class Convolution(nn.Module):
         dilation: Distance between the taps of the kernel.
         groups: Number of groups.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel starts.
-        bias_init: How the bias starts.
+        kernel_init: Initialization of the kernel.
+        bias_init: Initialization of the bias.
         strict: Refuse a window that does not fit exactly.
 
     Example:
@@ -424,7 +424,7 @@ def locally_connected(
         padding: As in `convolution`.
 
     Returns:
-        One map a feature.
+        One map per feature.
 
     Raises:
         FieldError: A stride or padding that no window can have.
@@ -696,8 +696,8 @@ class VideoConvolution(nn.Module):
         stride: Steps in time, down and to the right.
         padding: As in `video_convolution`.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel starts.
-        bias_init: How the bias starts.
+        kernel_init: Initialization of the kernel.
+        bias_init: Initialization of the bias.
 
     Example:
         >>> import jax

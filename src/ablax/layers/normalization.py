@@ -198,7 +198,7 @@ class BatchNormalization(nn.Module):
             if math.prod(x.shape[:-1]) == 0:
                 raise ShapeError(
                     f"BatchNormalization was given {x.shape} to train on: nothing has no mean; "
-                    "expected at least one number a channel"
+                    "expected at least one number per channel"
                 )
             axes = tuple(range(x.ndim - 1))
             center = wide.mean(axes)

@@ -389,8 +389,8 @@ def average_pool(
         padding: As in `max_pool`.
         ceil_mode: False leaves the rest out, True adds a window that hangs over the end.
         strict: Refuse a window that does not fit exactly.
-        count_include_pad: Whether the zeros of `padding` count as numbers. What hangs over a padded
-            image by `ceil_mode` never does.
+        count_include_pad: Whether the zeros of `padding` count as elements. What hangs over a
+            padded image by `ceil_mode` never does.
 
     Returns:
         Smaller maps.
@@ -420,7 +420,7 @@ def average_pool(
 def _counts(
     size: int, windows: Windows, sides: Pair, axis: int, count_include_pad: bool
 ) -> list[int]:
-    """How many numbers each position of a window holds along one axis."""
+    """How many elements each position of a window holds along one axis."""
     low = windows.padding[axis][0]
     first, last = (-sides[0], size + sides[1]) if count_include_pad else (0, size)
     starts = [windows.stride[axis] * position - low for position in range(windows.output[axis])]
@@ -588,8 +588,9 @@ def spatial_pyramid_pool(
 
     A level of n cuts the image into n x n bins. Bin i of 0 .. n - 1 along an axis of W pixels holds
     floor(i W / n) to ceil((i + 1) W / n) - 1: every pixel is in a bin, whatever W is, and bins
-    share pixels where n does not divide W. The vector has L = C sum of n^2 numbers, level by level,
-    bin by bin in rows, channels last. The gradient of a bin goes to its first maximum, row by row.
+    share pixels where n does not divide W. The vector has L = C sum of n^2 elements, level by
+    level, bin by bin in rows, channels last. The gradient of a bin goes to its first maximum, row
+    by row.
 
     For images of one size the paper slides a window of ceil(W / n) by steps of floor(W / n)
     (section 2.3): the same bins for its 13 pixels, but others for 10, where 6 such windows end

@@ -79,7 +79,7 @@ def patches(x: Float[Array, "N H W C"], windows: Windows) -> Float[Array, "H2 W2
         windows: Where the windows lie.
 
     Returns:
-        The patches. With the positions in front every tap is a slice of whole runs of N C numbers,
+        The patches. With the positions in front every tap is a slice of whole runs of N C elements,
         and a product with weights of each position's own needs no transposition.
 
     Example:
@@ -370,7 +370,7 @@ def depthwise_along_kernel(x: Array, kernel: Array, windows: Windows) -> Array:
     """The kernel spread over a strip of rows, which is laid on strip after strip of the image.
 
     The transpose of spreading is a sum over a strip, done once; that of the strips is a sum, for
-    each place of a strip, over strips and images. So XLA adds whole rows of numbers to each other
+    each place of a strip, over strips and images. So XLA adds whole rows of elements to each other
     where it would reduce, number by number, to one sum a channel.
 
     Args:

@@ -96,7 +96,7 @@ def curves_picture() -> Picture:
 
 
 def curves_figure(study: Study) -> Figure:
-    """A panel a variant: mean over seeds and range of the errors, against steps."""
+    """One panel per variant: mean over seeds and range of the errors, against steps."""
     with settings():
         names = [name for name in study.names if study.rows(NAME, variant=name)]
         columns = min(COLUMNS, len(names))

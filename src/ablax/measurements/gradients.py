@@ -102,7 +102,7 @@ def _draw_groups(axes: Axes, study: Study, groups: list[list[str]], of: str) -> 
 
 
 def training_figure(study: Study) -> Figure:
-    """The same at every moment it was measured, a panel a variant: from blue to orange."""
+    """The same at every moment it was measured, one panel per variant: from blue to orange."""
     with settings():
         names = [v for v in study.variants if study.rows(NAME, variant=v.name)]
         down = max(1, math.ceil(len(names) / PANEL))
@@ -286,7 +286,7 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
     and dropout, so that all variants and moments are measured by the same function.
 
     The two tell different things. The gradient by the outputs is what travels down: it fades or
-    grows by a factor a layer. The gradient by a kernel is that times the layer's input; where
+    grows by one factor per layer. The gradient by a kernel is that times the layer's input; where
     activations shrink on their way up as the gradient does on its way down, kernels of all layers
     pull alike, and all too little.
 

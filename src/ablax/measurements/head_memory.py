@@ -86,7 +86,7 @@ def part_costs(network: Network, image_shape: ImageShape) -> dict[str, dict[str,
 
 
 def head_table(study: Study) -> Table:
-    """A row a variant: the head's figures beside those of tail and body."""
+    """One row per variant: the head's figures beside those of tail and body."""
     found: dict[str, dict[str, Row]] = {}
     for row in study.rows(NAME):
         found.setdefault(row["variant"], {})[row["part"]] = row
@@ -102,7 +102,7 @@ def head_table(study: Study) -> Table:
         title="What the head costs beside tail and body",
         columns=(Column("Variant", "left"), *map(Column, headings)),
         rows=tuple(rows),
-        notes=("One image; 4 bytes a number. MACs: multiply-accumulates forward.",),
+        notes=("One image; 4 bytes per number. MACs: multiply-accumulates forward.",),
     )
 
 

@@ -222,7 +222,7 @@ _SIZE = 13
 _SHADE = "#F1F1F1"
 
 Curves = dict[float, list[float]]
-"""Amount to one value a seed."""
+"""Amount to one value per seed."""
 
 
 def curves_figure(
@@ -405,7 +405,7 @@ def apart(heights: Sequence[float], gap: float, top: float = 1.0) -> list[float]
 
 
 def errors_table(study: Study, transformations: Sequence[Transformation]) -> Table:
-    """A row a variant: test error of untouched images, and over the small amounts of each."""
+    """One row per variant: test error of untouched images, and over the small amounts of each."""
     names = ["untouched_error", *(f"{t.name}_error" for t in transformations)]
     return Table(
         title="Test error under small transformations",
@@ -431,7 +431,7 @@ def errors_table(study: Study, transformations: Sequence[Transformation]) -> Tab
 def distances_table(
     study: Study, transformations: Sequence[Transformation], layers: Sequence[str]
 ) -> Table:
-    """A row a variant and layer: the distance that its features move, over the small amounts."""
+    """One row per variant and layer: the distance that its features move, over the small amounts."""
     rows = []
     for name in study.names:
         for place, layer in (("first", layers[0]), ("last", layers[-1])):

@@ -46,7 +46,7 @@ class Subject:
         test: Test images, in the data's order.
         classes: How many there are.
         mean: Of each channel over all training images, in [0, 1].
-        std: Deviation of each channel.
+        std: Standard deviation of each channel.
         held_out: Training images kept apart for validation; None where the recipe asks for none.
     """
 
@@ -92,7 +92,7 @@ class Subject:
         images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"],
         at: Sequence[str],
     ) -> dict[str, Float[np.ndarray, "N ..."]]:
-        """What the named layers give for raw images, as in a test: a row an image.
+        """What the named layers give for raw images, as in a test: one row per image.
 
         Raises:
             AblaxError: A name that no layer has.

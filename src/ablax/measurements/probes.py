@@ -546,7 +546,7 @@ def layer_features(
 ) -> dict[int, Float[np.ndarray, "N _ _"]]:
     """Depth to what a classifier is given of raw images; untrained subjects give pixels too, at 0.
 
-    Pixels do not depend on the network: they are measured once a run.
+    Pixels do not depend on the network: they are measured once per run.
     """
     found: dict[int, list[np.ndarray]] = {}
     # in portions, because the maps of many images are large before they are averaged
@@ -590,7 +590,7 @@ def _named_errors(layers: Mapping[int, str]) -> Iterator[tuple[str, str, dict[st
 
 
 # ------------------------------------------------------------------------------------------
-# What a report shows of transfer: a row a layer, and a panel for each other data set.
+# What a report shows of transfer: one row per layer, and a panel for each other data set.
 
 TRANSFER_TEXT = (
     "The network keeps the weights it learned from the recipe's data. Images of another data set "
@@ -643,7 +643,7 @@ def targets(study: Study) -> tuple[list[str], dict[str, str]]:
 def transfer_table(
     study: Study, *, layers: Mapping[int, str], published: Sequence[PublishedProbes]
 ) -> Table:
-    """For each data set a row a layer, and a row for each set that was not there."""
+    """For each data set one row per layer, and a row for each set that was not there."""
     there, missing = targets(study)
     rows = []
     for target in there:

@@ -70,7 +70,7 @@ def place_weights(only: tuple[str, ...] = ()) -> Measurement:
 
 
 def measure_place_weights(subject: Subject) -> list[Row]:
-    """A row a pixel of the last maps: `row`, `column`, `weight`, and whether it is of the `edge`.
+    """One row per pixel of the last maps: `row`, `column`, `weight`, and whether it is of the `edge`.
 
     Raises:
         AblaxError: No layer of the network weighs by place.
@@ -120,7 +120,7 @@ def learned_weights(network: Network, params: Any) -> Weights:
 
 
 def place_figure(study: Study) -> Figure:
-    """A row a variant: the mean over seeds, then single seeds; one scale a row."""
+    """One row per variant: the mean over seeds, then single seeds; one scale per row."""
     found = by_variant_and_seed(study)
     with settings():
         figure = blank(WIDTH, 1.2 + 3.1 * max(1, len(found)))

@@ -121,7 +121,7 @@ def _seconds(form: str) -> Quantity:
 
 
 def seconds_table(study: Study) -> Table:
-    """A row a variant: seconds to trace and to compile, unrolled and scanned."""
+    """One row per variant: seconds to trace and to compile, unrolled and scanned."""
     rows = []
     for variant in study.variants:
         cells = [variant.label]
@@ -162,7 +162,7 @@ COMPILE_TIME_COMPILE_TIME = Measurement(
     quantities={"compile_unrolled": _seconds("unrolled"), "compile_scanned": _seconds("scanned")},
     every_seed=False,
 )
-"""Seconds of tracing and compiling, measured once a variant."""
+"""Seconds of tracing and compiling, measured once per variant."""
 
 
 # ------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def nanoseconds(variant: Variant, row: Row) -> float:
 
 
 def step_time_table(study: Study) -> Table:
-    """A row a variant: multiply-accumulates, milliseconds, and what 1000 of them cost."""
+    """One row per variant: multiply-accumulates, milliseconds, and what 1000 of them cost."""
     rows = [
         (
             variant.label,

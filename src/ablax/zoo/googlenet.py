@@ -4,7 +4,7 @@ Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014)
 convolutions. arXiv 1409.4842, table 1, figure 3 and section 5.
 
 Nine inception modules (`ablax.zoo.googlenet`) behind a short chain, a global average
-instead of dense layers, and in training two side classifiers on inner modules.
+instead of dense layers, and in training two auxiliary classifiers on inner modules.
 
 Two definitions go by the name. `googlenet` is the paper's and the lecture's: 5x5 windows, biases,
 response normalization. `googlenet_bn` is torchvision's: batch normalization everywhere, no response
@@ -15,7 +15,7 @@ Conventions: max pools of the chain are not padded and round up, those within a 
 gives no constants for response normalization; here are those of Caffe's published network, a sum
 over 5 channels with alpha 1e-4 divided by 5 and k 1. `googlenet_bn` has batch-norm epsilon 1e-3.
 
-The networks are what is left after training; `with_auxiliary` puts the side classifiers on, which
+The networks are what is left after training; `with_auxiliary` adds the auxiliary classifiers, which
 cost nothing and count for nothing once the network is trained.
 """
 
@@ -180,7 +180,7 @@ def googlenet(classes: int = 1000) -> Network:
     510,104 parameters where it prints 463 K, `inception_5a` 1,043,456 where it prints 1072 K.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     norm = LocalResponseNormalization(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
     return Network(
@@ -205,7 +205,7 @@ def googlenet_bn(classes: int = 1000) -> Network:
     the paper has 3, and its dropout a rate of 0.2 where the paper has 0.4.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
@@ -225,7 +225,7 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
     one of the literature see `ablax.zoo.googlenet`.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
 
     Raises:
@@ -240,12 +240,12 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
 
 
 def auxiliary_head(classes: int = 1000) -> Layers:
-    """The paper's side classifier: 5x5/3 average, 1x1 to 128, 1024 units, 70 % dropout.
+    """The paper's auxiliary classifier: 5x5/3 average, 1x1 to 128, 1024 units, 70 % dropout.
 
     Of maps of 14x14 pixels; from 512 features 3,188,840 parameters for 1000 classes.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
 
     References:
         Szegedy et al. 2014, section 5.
@@ -254,18 +254,18 @@ def auxiliary_head(classes: int = 1000) -> Layers:
 
 
 def auxiliary_head_bn(classes: int = 1000) -> Layers:
-    """Torchvision's side classifier: an average over 4x4 bins, and batch normalization.
+    """Torchvision's auxiliary classifier: an average over 4x4 bins, and batch normalization.
 
     At 14 pixels its bins hold 4 pixels and overlap; the paper's windows hold 5.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return _side(AdaptiveAveragePool(4), normalized(128, 1), classes)
 
 
 def with_auxiliary(head: Layers) -> Edit:
-    """The edit that puts side classifiers behind modules 4a and 4d, for training.
+    """The edit that puts auxiliary classifiers behind modules 4a and 4d, for training.
 
     `ablax.core.without(Auxiliary)` takes them off again.
 
@@ -365,7 +365,7 @@ def inception_small(classes: int = 10, width: float = 1.0) -> Network:
     and 204,219,680 multiply-accumulates at 28 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
 
     Raises:

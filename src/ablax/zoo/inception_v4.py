@@ -39,7 +39,7 @@ def inception_v4(classes: int = 1000) -> Network:
     (top-1 / top-5). Images have at least 75 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     body = Layers({f"inception_a{n}": _inception_a() for n in range(1, 5)})
     body = body + Layers(reduction_a=reduction_a(192, 224, 256, 384))
@@ -75,7 +75,7 @@ def kept_head(classes: int) -> Layers:
     """Global average, dropout of 0.2, one dense layer: the head of all networks of the paper.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Layers(
         average=GlobalAveragePool(),
@@ -207,7 +207,7 @@ def inception_resnet_v1(classes: int = 1000) -> Network:
     22,756,328 parameters and 6,206,361,696 multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(
@@ -231,12 +231,12 @@ def inception_resnet_v1(classes: int = 1000) -> Network:
 def inception_resnet_v2(classes: int = 1000) -> Network:
     """Inception-ResNet V2 as its authors published it, for images of 299 pixels.
 
-    55,843,464 parameters and 13,155,794,016 multiply-accumulates, as in timm; its weights err on
-    19.6 / 4.7 % (top-1 / top-5). The last block has factor 1 and no ReLU behind its sum, and a 1x1
-    convolution to 1536 features follows. Images have at least 75 pixels.
+    55,843,464 parameters and 13,155,794,016 multiply-accumulates, as in timm; its weights have a
+    test error of 19.6 / 4.7 % (top-1 / top-5). The last block has factor 1 and no ReLU behind its
+    sum, and a 1x1 convolution to 1536 features follows. Images have at least 75 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=inception_v3.stem(),
@@ -262,7 +262,7 @@ def inception_resnet_v2_paper(classes: int = 1000) -> Network:
     384 + 384 + 384 = 1152 and 1152 + 384 + 288 + 320 = 2144; these are built.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=stem(),

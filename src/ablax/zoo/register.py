@@ -18,7 +18,7 @@ class Entry:
     """A network of the zoo, the images it was made for, and its counts.
 
     The counts are written here so that a list of all networks costs nothing; the tests count every
-    network anew, and hold the figures against the published ones or a derivation from the paper.
+    network again, and hold the figures against the published ones or a derivation from the paper.
 
     Attributes:
         build: The zoo's function; its defaults are the paper's, and its argument `classes` says how

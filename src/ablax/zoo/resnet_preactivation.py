@@ -11,7 +11,7 @@ of its own (the authors' code).
 Conventions, ImageNet: as timm's `resnetv2_50`, the stride is in the 3x3 and `conv1` has no
 normalization; the max pool is padded by 1 and rounds down. The paper does not say where its stride
 is; the authors' code, for CIFAR, has it in the first 1x1, and so have the networks for CIFAR here.
-Batch-norm epsilon 1e-5, every scale starts at 1.
+Batch-norm epsilon 1e-5, every scale is initialized with 1.
 
 The paper's errors are of one crop of 320 pixels, its networks trained on 224.
 """
@@ -54,7 +54,7 @@ def resnet50_preactivation(classes: int = 1000) -> Network:
     """Pre-activated ResNet-50: 25,549,352 parameters, 4.089 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation((3, 4, 6, 3), classes)
 
@@ -63,7 +63,7 @@ def resnet101_preactivation(classes: int = 1000) -> Network:
     """Pre-activated ResNet-101: 44,541,480 parameters, 7.801 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation((3, 4, 23, 3), classes)
 
@@ -74,7 +74,7 @@ def resnet152_preactivation(classes: int = 1000) -> Network:
     The paper's table 5 has 21.1 / 5.5 % error (top-1, top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation((3, 8, 36, 3), classes)
 
@@ -85,7 +85,7 @@ def resnet200_preactivation(classes: int = 1000) -> Network:
     16 blocks more than 152 at 28 pixels; the paper's table 5 has 20.7 / 5.3 % error (top-1, top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation((3, 24, 36, 3), classes)
 
@@ -98,7 +98,7 @@ def preactivation110(classes: int = 10) -> Network:
     activate in front of the fork.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation_cifar(110, classes)
 
@@ -109,7 +109,7 @@ def preactivation164(classes: int = 10) -> Network:
     1,703,258 parameters; the paper rounds to 1.7 M.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation_cifar_bottleneck(164, classes)
 
@@ -121,7 +121,7 @@ def preactivation1001(classes: int = 10) -> Network:
     remains without batch normalization (10,178,490).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation_cifar_bottleneck(1001, classes)
 
@@ -130,7 +130,7 @@ def resnet110_bn_after_addition(classes: int = 10) -> Network:
     """ResNet-110 in the order of figure 4(b): 8.17 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, bn_after_addition(basic, option_a))
 
@@ -139,7 +139,7 @@ def resnet110_relu_before_addition(classes: int = 10) -> Network:
     """ResNet-110 in the order of figure 4(c): 7.84 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, relu_before_addition(basic, option_a))
 
@@ -148,7 +148,7 @@ def resnet110_relu_preactivation(classes: int = 10) -> Network:
     """ResNet-110 in the order of figure 4(d): 6.71 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return activate_ends(resnet_cifar(110, classes, relu_preactivation(basic, option_a)))
 
@@ -160,7 +160,7 @@ def preactivation(
 
     Args:
         counts: Blocks of each stage.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of the first stage; they double from stage to stage.
         channels: Of `conv1`.
     """
@@ -173,7 +173,7 @@ def preactivation_cifar(depth: int, classes: int = 10, features: int = 16) -> Ne
 
     Args:
         depth: Weight layers, 6n + 2.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of `conv1` and the first stage; they double from stage to stage.
 
     Raises:
@@ -188,7 +188,7 @@ def preactivation_cifar_bottleneck(depth: int, classes: int = 10, features: int 
 
     Args:
         depth: Weight layers, 9n + 2.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of `conv1`; the first stage has four times as many, and they double.
 
     Raises:
@@ -254,7 +254,7 @@ def resnet110_constant_scaling(classes: int = 10) -> Network:
     """Figure 2(b): half of the shortcut and half of the residual; 12.35 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, constant_scaling(0.5, 0.5))
 
@@ -263,7 +263,7 @@ def resnet110_exclusive_gating(classes: int = 10) -> Network:
     """Figure 2(c): a gate divides between the two, from a bias of -6; 8.70 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, exclusive_gating(-6.0))
 
@@ -272,7 +272,7 @@ def resnet110_shortcut_gating(classes: int = 10) -> Network:
     """Figure 2(d): a gate on the shortcut alone, from a bias of -6; 6.91 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, shortcut_gating(-6.0))
 
@@ -281,7 +281,7 @@ def resnet110_convolution_shortcut(classes: int = 10) -> Network:
     """Figure 2(e): a 1x1 convolution on every shortcut, option C; 12.22 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, original(basic, option_c))
 
@@ -290,7 +290,7 @@ def resnet110_dropout_shortcut(classes: int = 10) -> Network:
     """Figure 2(f): dropout of 0.5 on every shortcut; above 20 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, dropout_shortcut(0.5))
 
@@ -317,7 +317,7 @@ def exclusive_gating(bias: float) -> Block:
     """Figure 2(c): y = relu((1 - g) x + g F(x)), g = sigmoid(W x + b), as in highway networks.
 
     Args:
-        bias: Where each b starts; the paper searched from 0 to -10.
+        bias: Initial value of each b; the paper searched from 0 to -10.
     """
 
     def block(channels: int, features: int, stride: int) -> Highway:
@@ -337,7 +337,7 @@ def shortcut_gating(bias: float) -> Block:
     Written with 1 - sigmoid(z) = sigmoid(-z).
 
     Args:
-        bias: Where each b starts; very negative is nearly the identity.
+        bias: Initial value of each b; very negative is nearly the identity.
     """
 
     def block(channels: int, features: int, stride: int) -> Residual:
