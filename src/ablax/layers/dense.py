@@ -279,8 +279,8 @@ def _check_constant(name: str, constant: object) -> None:
     )
     if constant is not None and not (numbers and finite):
         raise FieldError(
-            f"{name}={constant!r}: expected a finite number, a tuple of one per channel, or None to "
-            "learn it"
+            f"{name}={constant!r}: expected a finite number, a tuple of one per channel, or None "
+            "to learn it"
         )
 
 

@@ -111,7 +111,7 @@ def orthogonal(gain: float = 1.0) -> Initializer:
 
 
 def all_equal() -> Initializer:
-    """Every weight 1 / fan-in: every unit is initially the mean of its inputs, and all are the same.
+    """Every weight 1 / fan-in: each unit is initially the mean of its inputs, and all are the same.
 
     Units that are the same get the same gradient and stay the same for ever, however long they are
     trained: only random initialization breaks the symmetry.

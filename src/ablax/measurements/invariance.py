@@ -254,9 +254,11 @@ def curves_figure(
             for axes in row[:-1]:
                 axes.set_ylim(0, top)
                 _label_ends(axes, top)
-            row[0].set_ylabel("distance moved,\n1 = another image", fontsize=_SIZE)
-            row[-1].set_ylabel("probability of\nthe right class", fontsize=_SIZE)
-        for axes, title in zip(grid[0], [*shown, "score of the right class"], strict=True):
+            row[0].set_ylabel(
+                "relative feature distance\n(1 = two different images)", fontsize=_SIZE
+            )
+            row[-1].set_ylabel("probability of\nthe true class", fontsize=_SIZE)
+        for axes, title in zip(grid[0], [*shown, "score of the true class"], strict=True):
             axes.set_title(title)
         figure.legend(
             *grid[0][-1].get_legend_handles_labels(),
@@ -431,14 +433,14 @@ def errors_table(study: Study, transformations: Sequence[Transformation]) -> Tab
 def distances_table(
     study: Study, transformations: Sequence[Transformation], layers: Sequence[str]
 ) -> Table:
-    """One row per variant and layer: the distance that its features move, over the small amounts."""
+    """One row per variant and layer: relative distance of its features, over the small amounts."""
     rows = []
     for name in study.names:
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             cells = [_cell(study, f"{name}:{t.name}_{place}", 2) for t in transformations]
             rows.append((study.variant(name).label, layer, *cells))
     return Table(
-        title="Distance moved under small transformations",
+        title="Relative feature distance under small transformations",
         columns=(
             Column("Variant", "left"),
             Column("Layer", "left"),
@@ -446,7 +448,7 @@ def distances_table(
         ),
         rows=tuple(rows),
         notes=(
-            "Mean distance over the same amounts, in distances between two different images; "
+            "Mean over the same amounts; 1 is the mean distance between two different images; "
             "± standard deviation over seeds.",
         ),
     )
@@ -472,7 +474,7 @@ LAW = (
     "the sample, so that layers can be compared: at 1 an image has moved as far as another image "
     "is away. (The plain distance, which the source plots, is this curve times one number for each "
     "layer of a run; it is in the rows of the measurement as `euclidean`.) Right, the mean "
-    "probability that the network gives the right class. Gray: the small amounts over which the "
+    "probability that the network gives the true class. Gray: the small amounts over which the "
     "tables take their means, the untouched images not among them."
 )
 """What the report says of it."""
@@ -493,7 +495,7 @@ def invariance(
 
     Its rows have the columns `transformation`, `amount`, `measure`, `layer` (empty for what the
     output gives) and `value`. Measures are `distance` and `euclidean` of each layer, `probability`
-    of the right class (0 to 1) and test `error` (percent). The error of the untouched sample is the
+    of the true class (0 to 1) and test `error` (percent). The error of the untouched sample is the
     quantity `untouched_error`. For each transformation T, means over its small amounts are
     quantities: `T_error`, `T_increase` (of the error, over untouched images), and the distances
     `T_first` and `T_last` of the first and the last layer; over all amounts `T_wide_error`.
@@ -504,7 +506,7 @@ def invariance(
             the first is solid, the second dashed.
         images: How many test images.
         transformations: Which, and by how much.
-        note: What the report says beside the law.
+        note: What the report says beside the definition.
 
     Raises:
         InvarianceError: Fewer than two layers or images, or nothing to transform by.
@@ -525,7 +527,7 @@ def invariance(
         Picture(
             name=f"invariance_{kind}",
             title=title,
-            caption=f"{caption}: how far features move, and the probability of the right class, "
+            caption=f"{caption}: how far features move, and the probability of the true class, "
             "against the amount. Lines: mean over seeds; bands: lowest to highest.",
             draw=partial(curves_figure, chosen=chosen, layers=tuple(layers), panels=panels),
         )
@@ -628,7 +630,7 @@ def mean_distance_between(features: Float[np.ndarray, "N ..."]) -> float:
 def mean_probability(
     scores: Float[np.ndarray, "N classes"], labels: Int32[np.ndarray, " N"]
 ) -> float:
-    """Of the right class, by the softmax of the scores, on average.
+    """Of the true class, by the softmax of the scores, on average.
 
     Example:
         >>> mean_probability(np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([0, 1], np.int32))

@@ -67,7 +67,7 @@ class Subject:
     def normalized(
         self, images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
     ) -> Float[np.ndarray, "N H W C"]:
-        """Levels of 0 to 255 as the network gets them: in [0, 1], less the mean, over deviation."""
+        """Levels of 0 to 255 as the network gets them: in [0, 1], standardized by mean and std."""
         pixels = np.asarray(images, np.float32) / 255
         return ((pixels - np.asarray(self.mean)) / np.asarray(self.std)).astype(np.float32)
 

@@ -100,13 +100,13 @@ _MARKS = (
 
 
 def shift_table(study: Study, name: str) -> Table:
-    """Mean and deviation of the error, one row per variant and one column per shift."""
+    """Mean and std of the error, one row per variant and one column per shift."""
     found = by_variant(study, name, "shift")
     return _table(study, found, "Test error on shifted images, %", "{:g} px")
 
 
 def size_table(study: Study, name: str) -> Table:
-    """Mean and deviation of the error, one row per variant and one column per size."""
+    """Mean and std of the error, one row per variant and one column per size."""
     found = by_variant(study, name, "image_size")
     return _table(study, found, "Test error on images of another size, %", "{0:g} x {0:g}")
 

@@ -78,7 +78,7 @@ def layers_figure(study: Study) -> Figure:
 
 
 def training_figure(study: Study) -> Figure:
-    """Saturated responses by epoch: one panel per variant, one line per layer, from blue to orange."""
+    """Saturated responses by epoch: one panel per variant, one line per layer, blue to orange."""
     shown = [v for v in study.variants if study.rows(NAME, variant=v.name)]
     with settings():
         down = max(1, math.ceil(len(shown) / PANEL))
@@ -198,8 +198,8 @@ def section() -> Section:
             Picture(
                 "saturation_in_training",
                 "Saturated responses during training",
-                "Share of saturated responses against epochs, one panel per variant and a line a "
-                "layer.",
+                "Share of saturated responses against epochs, one panel per variant and one "
+                "line per layer.",
                 training_figure,
             ),
         ),
@@ -211,7 +211,7 @@ def section() -> Section:
 # Saturation: where a nonlinearity is so flat that it passes no gradient, layer by layer.
 
 IMAGES = 256
-"""Test images whose responses are judged."""
+"""Test images whose responses are counted."""
 
 FLAT = 0.01
 """A slope below this share of the largest is flat."""

@@ -127,8 +127,10 @@ def pixel_learned(classes: int) -> Layers:
 
     Place comes into play as one weight per pixel, softmax(location), and class combination as a
     matrix M between the classes: with m the mean probabilities so weighted,
-    scores = log m + M log m + b. Location, M and b are initially 0, so that the head is initially `pixel_average`. C K + K + H W + K^2 + K parameters. At another image size the locations are
-    resized bilinearly.
+    scores = log m + M log m + b.
+
+    Location, M and b are initially 0, so that the head is initially `pixel_average`. C K + K + H W
+    + K^2 + K parameters. At another image size the locations are resized bilinearly.
 
     Args:
         classes: Scores per image.

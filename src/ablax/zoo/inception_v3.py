@@ -64,7 +64,7 @@ def inception_v3(classes: int = 1000) -> Network:
 
 
 def auxiliary_head(classes: int = 1000) -> Layers:
-    """Torchvision's and TF-Slim's auxiliary classifier: 5x5/3 average, 1x1 to 128, 5x5 to 768, dense.
+    """The auxiliary classifier: 5x5/3 average, 1x1 to 128, 5x5 to 768, dense; as in torchvision.
 
     3,326,696 parameters for 1000 classes, at any size from 17 pixels. The paper has one, on the
     last maps of 17 pixels, and finds that it regularizes: batch normalization in it is what its
