@@ -25,7 +25,7 @@ class Ascent:
     """How images are changed, step by step.
 
     A step: the image is rolled by up to `jitter` pixels each way; the gradient of the objective, of
-    which `total_variation` times that of |differences of neighbours|^2 / 2 is taken away, both of
+    which `total_variation` times that of |differences of neighbors|^2 / 2 is taken away, both of
     root mean square 1, moves the image by `rate`; it is shrunk by 1 - `decay`, and rolled back.
     Every `blur_every` steps it is blurred.
 
@@ -140,7 +140,7 @@ def noise(seed: int, shape: tuple[int, ...], deviation: float = 0.1) -> Float[Ar
 
 
 def roughness_gradient(x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-    """The gradient of sum |differences of neighbours|^2 / 2, down and to the right."""
+    """The gradient of sum |differences of neighbors|^2 / 2, down and to the right."""
 
     def roughness(x: Array) -> Array:
         return sum(jnp.sum(jnp.diff(x, axis=axis) ** 2) for axis in (1, 2)) / 2  # type: ignore[return-value]

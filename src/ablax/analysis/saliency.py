@@ -273,7 +273,7 @@ def saliency_map(
     Args:
         score: Image by image: that of one image may not depend on another.
         images: Where the derivative is taken.
-        rule: How a signal passes back through a ReLU; see `ablax.analysis.saliency`.
+        rule: How a signal passes back through a ReLU; see `with_rectifier_rule`.
 
     Returns:
         Not negative, in score per unit of pixel.

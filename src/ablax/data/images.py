@@ -44,7 +44,7 @@ class ImageSet:
         test: The pictures to evaluate on.
         classes: The name of each label.
         mean: Per channel, over the training pictures scaled to [0, 1].
-        std: The standard deviation likewise, at least one grey level (1/255), so that dividing by
+        std: The standard deviation likewise, at least one gray level (1/255), so that dividing by
             it is safe in a channel that never changes.
         note: A sentence on what the pictures are, for whoever reads a result; may be empty.
         held_out: Training pictures kept apart for validation; None where nobody asked for any.

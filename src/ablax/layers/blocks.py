@@ -291,7 +291,7 @@ class DualPath(nn.Module):
 
 
 class Gate(nn.Module):
-    """y = x gate(x), number by number.
+    """y = x gate(x), element by element.
 
     The gate gives a factor for each number (N, H, W, C), for each pixel (N, H, W, 1), or for each
     channel (N, C).

@@ -99,7 +99,7 @@ class Flatten(nn.Module):
 
 
 # ------------------------------------------------------------------------------------------
-# Arithmetic number by number: a linear function of one map, or a combination of several.
+# Arithmetic element by element: a linear function of one map, or a combination of several.
 #
 # `add`, `multiply`, `maximum` and `average` take any number of maps of one shape, so each can be
 # the `merge` of a `Parallel`.
@@ -108,7 +108,7 @@ Constant = float | tuple[float, ...]
 
 
 def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """x_1 + x_2 + ..., number by number.
+    """x_1 + x_2 + ..., element by element.
 
     Args:
         *maps: At least one; all of one shape.
@@ -128,7 +128,7 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """x_1 x_2 ..., number by number.
+    """x_1 x_2 ..., element by element.
 
     Args:
         *maps: At least one; all of one shape.
@@ -148,7 +148,7 @@ def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """max(x_1, x_2, ...), number by number.
+    """max(x_1, x_2, ...), element by element.
 
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
     branches that are affine it is a maxout unit.
@@ -179,7 +179,7 @@ def _first_maximum(x: Array, y: Array) -> Array:
 
 
 def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """(x_1 + ... + x_n) / n, number by number.
+    """(x_1 + ... + x_n) / n, element by element.
 
     Args:
         *maps: At least one; all of one shape.

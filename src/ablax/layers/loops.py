@@ -23,7 +23,7 @@ from ablax.layers.normalization import BatchNormalization
 from ablax.layers.windows import FieldError, ShapeError, positive, takes
 
 # ------------------------------------------------------------------------------------------
-# Identical blocks in one loop: very deep networks that compile in seconds.
+# Identical blocks in one loop: very deep networks that compile fast.
 
 
 class Repeat(nn.Module):

@@ -115,12 +115,12 @@ def patches(x: Float[Array, "N H W C"], windows: Windows) -> Float[Array, "H2 W2
 #
 # JAX writes the transpose of a convolution with axes in an order that XLA's CPU compiler turns
 # round first, but not inside a loop such as a `lax.scan` over the steps of an epoch, where the
-# gradient of the images then takes tens of times as long. Here the kernel is turned beforehand, so
+# gradient of the images is then very slow. Here the kernel is turned beforehand, so
 # that the transpose reads like a forward convolution, and a barrier keeps XLA from folding the turn
 # back.
 #
 # The gain is inside loops alone; at the top level there is none. `benchmarks/layers.py`, rows
-# `convolution, 3x3` and `convolution, 5x5`, says when this file may be deleted: when the ratios in
+# `convolution, 3x3` and `convolution, 5x5`, says when this may be deleted: when the ratios in
 # the scan are 1 or less.
 
 
@@ -162,9 +162,8 @@ def turned_along_images(x: Array, kernel: Array, windows: Windows) -> Array:
 #
 # The one that lays out the fewest elements is taken. An element is laid in its place by a choice
 # between shifted images (`jnp.where` on the number of the shift), one vector loop in XLA;
-# `jnp.stack` takes half as long again. A loop that also merges axes takes twice as long, and XLA
-# would compute what lies before the images, such as a normalization, once for every tap: hence the
-# barriers.
+# `jnp.stack` is slower. A loop that also merges axes is slower too, and XLA would compute what lies
+# before the images, such as a normalization, once for every tap: hence the barriers.
 #
 # In a `lax.scan` this is faster on a CPU than the convolution that JAX derives.
 # `benchmarks/layers.py`, rows `convolution`, says when it may be deleted: when the ratios in the
@@ -291,7 +290,7 @@ def _moved(x: Array, axis: int, low: int, length: int) -> Array:
 # y[n, r, c, f] = sum over a, b of kernel[a, b, 0, f] x[n, S r + D a - P, S c + D b - P, f // M]
 #
 # with M features per channel. Nothing is summed over channels, so this is no matrix product but a
-# loop over the image that reads it once a tap. XLA's CPU compiler makes such loops of sums of
+# loop over the image that reads it once per tap. XLA's CPU compiler makes such loops of sums of
 # products, where its own convolution takes a slow path. Each form below goes image by image in a
 # `lax.map`: the image stays in the cache, and nothing before or after is computed again for every
 # tap.
@@ -330,7 +329,7 @@ def depthwise_along_images(x: Array, kernel: Array, windows: Windows) -> Array:
     """The image cut into S x S phases, each tap laid on a canvas where it belongs.
 
     The transpose of laying on a canvas is cutting out, so the gradient is a sum of slices again;
-    that of a strided slice would be an image with holes, which XLA fills number by number.
+    that of a strided slice would be an image with holes, which XLA fills element by element.
 
     Args:
         x: Images (N H W C).
@@ -371,7 +370,7 @@ def depthwise_along_kernel(x: Array, kernel: Array, windows: Windows) -> Array:
 
     The transpose of spreading is a sum over a strip, done once; that of the strips is a sum, for
     each place of a strip, over strips and images. So XLA adds whole rows of elements to each other
-    where it would reduce, number by number, to one sum a channel.
+    where it would reduce, element by element, to one sum per channel.
 
     Args:
         x: Images (N H W C).

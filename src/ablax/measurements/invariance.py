@@ -103,7 +103,7 @@ def values_of(
     """Amount to value, ascending, of one transformation, measure and layer of one run.
 
     Args:
-        rows: Of the measurement `ablax.measurements.invariance`, of one run.
+        rows: Of the measurement `invariance`, of one run.
         transformation: Which.
         measure: `distance`, `euclidean`, `probability` or `error`.
         layer: Whose; empty for the last two.
@@ -237,7 +237,7 @@ def curves_figure(
         study: With rows of the measurement.
         chosen: The transformations.
         layers: From the first to the last.
-        panels: Title to the variants drawn in it: the first solid, the second dashed.
+        panels: Title to the variants plotted in it: the first solid, the second dashed.
     """
     shown = {
         title: [name for name in names if name in study.names] for title, names in panels.items()
@@ -502,7 +502,7 @@ def invariance(
 
     Args:
         layers: From the first to the last, such as `("pool1", "pool5", "fc7")`, of every variant.
-        panels: Which variants' features are drawn together, by the panel's title; in each panel
+        panels: Which variants' features are plotted together, by the panel's title; in each panel
             the first is solid, the second dashed.
         images: How many test images.
         transformations: Which, and by how much.

@@ -72,7 +72,7 @@ def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.nda
     Maps of H x W x C elements are averaged over B x B bins (`adaptive_average_pool`), B being the
     largest with B^2 C <= limit, but at least 1; P = B^2. B = H = W changes nothing. An average is
     linear: a linear classifier on averages is one on the features themselves that weighs
-    neighbours alike, so it never finds what a classifier on all of them could not. The elements of
+    neighbors alike, so it never finds what a classifier on all of them could not. The elements of
     a vector are channels of one place, and are left as they are.
 
     Args:
@@ -180,7 +180,7 @@ def _unfitted(classifier: Classifier) -> Any:
     if classifier == "svm":
         from sklearn.svm import LinearSVC
 
-        # the order in which liblinear visits the images is drawn: from the same seed every time
+        # the order in which liblinear visits the images is random: from the same seed every time
         return LinearSVC(C=_SVM, dual=True, max_iter=_ITERATIONS, random_state=0)
     from sklearn.linear_model import LogisticRegression
 

@@ -71,7 +71,7 @@ class Dataset(Protocol):
 
 
 class InMemory:
-    """All images live on the device; an epoch is a permutation drawn there.
+    """All images live on the device; an epoch is a random permutation made there.
 
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
     are others every epoch.

@@ -111,8 +111,8 @@ class BatchEvaluation(NamedTuple):
 def step_key(seed: Int[Array, ""], step: Int[Array, ""]) -> Key[Array, ""]:
     """The key of everything random in one step: a function of seed and step alone.
 
-    A resumed run therefore draws what the uninterrupted one would have drawn, and all variants of
-    an experiment see the same augmented images under the same seed.
+    A resumed run therefore samples what the uninterrupted one would have sampled, and all variants
+    of an experiment see the same augmented images under the same seed.
     """
     return jax.random.fold_in(_stream(seed, 2), step)
 

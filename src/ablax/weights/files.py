@@ -281,7 +281,7 @@ def _text(name: Any) -> str:
 #
 # A pickle is a program for a small stack machine, two of whose instructions look up any name in any
 # module and call it. `pickletools` of the standard library takes the program apart without running
-# it; this file carries out the instructions that build data, and for a call consults a table of
+# it; the code here carries out the instructions that build data, and for a call consults a table of
 # known names. Whatever is not in the table is refused by its name.
 
 Calls = Mapping[str, Callable[..., Any]]
@@ -514,7 +514,7 @@ class _Machine:
 #
 # Since version 1.6 `torch.save` writes an archive (zip) that holds a pickle and one file for each
 # storage, a run of elements; before, all in one row. The pickle says which part of which storage is
-# a tensor (`ablax.weights.files`). Neither PyTorch nor `pickle` is needed.
+# a tensor, and is read as above. Neither PyTorch nor `pickle` is needed.
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001

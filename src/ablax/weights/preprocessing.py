@@ -76,7 +76,7 @@ class Preprocessing:
         if not len(self.mean) == len(self.std) == len(self.channels):
             raise AblaxError(
                 f"{len(self.mean)} means and {len(self.std)} standard deviations for the channels "
-                f"{self.channels}: expected one of each a channel"
+                f"{self.channels}: expected one of each per channel"
             )
         if min(self.std) <= 0:
             raise AblaxError(f"std is {self.std}: expected more than 0")

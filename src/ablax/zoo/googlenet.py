@@ -3,7 +3,7 @@
 Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper with
 convolutions. arXiv 1409.4842, table 1, figure 3 and section 5.
 
-Nine inception modules (`ablax.zoo.googlenet`) behind a short chain, a global average
+Nine inception modules (section below) behind a short chain, a global average
 instead of dense layers, and in training two auxiliary classifiers on inner modules.
 
 Two definitions go by the name. `googlenet` is the paper's and the lecture's: 5x5 windows, biases,
@@ -222,7 +222,7 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
     The layout of kuangliu/pytorch-cifar: one 3x3 convolution instead of all layers in front of the
     modules, which then work at 32, 16 and 8 pixels. Theirs has two 3x3 convolutions for each 5x5;
     ours has the 5x5, so that its modules are the paper's. The papers have no form for CIFAR; for
-    one of the literature see `ablax.zoo.googlenet`.
+    one of the literature see `inception_small`.
 
     Args:
         classes: Scores per image.

@@ -66,9 +66,9 @@ from ablax.zoo.register import Entry
 # What an MSDNet is made of: its design, and from it the grid of cells and the classifiers.
 #
 # Huang, Chen, Li, Wu, van der Maaten, Weinberger (2018): Multi-scale dense networks for resource
-# efficient image classification. arXiv 1703.09844, figure 2, appendix A. The networks are in
-# `ablax.zoo.msdnet`; the features of the first layer, the width of the bottlenecks and the place of
-# the transitions are those of the authors' code, gaohuang/MSDNet.
+# efficient image classification. arXiv 1703.09844, figure 2, appendix A. The features of the first
+# layer, the width of the bottlenecks and the place of the transitions are those of the authors'
+# code, gaohuang/MSDNet.
 
 GRID = "scales"
 """The body's one layer."""

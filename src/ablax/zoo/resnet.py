@@ -49,8 +49,7 @@ from ablax.zoo.register import Entry
 #
 # * the *weight layers* of a block: `basic`, `bottleneck` or `bottleneck_v1`;
 # * the *shortcut* round them: `option_a`, `option_b` or `option_c`;
-# * the *order* of weight layers, normalizations and ReLUs (`ablax.zoo.resnet`), which makes
-# a
+# * the *order* of weight layers, normalizations and ReLUs, such as `original`, which makes a
 #   block of the first two.
 
 WeightLayers = Callable[[int, int], tuple[tuple[int, int, int], ...]]
@@ -545,7 +544,7 @@ def resnet110(classes: int = 10) -> Network:
 def resnet1202(classes: int = 10) -> Network:
     """ResNet-1202: 19,421,274 parameters (the paper: 19.4 M), 2.829 G multiply-accumulates.
 
-    Made of 600 blocks: `fold(Residual)` turns them into loops that compile in seconds.
+    Made of 600 blocks: `fold(Residual)` turns them into loops, which compile fast.
 
     Args:
         classes: Scores per image.
@@ -622,7 +621,7 @@ def resnet_cifar(
     Args:
         depth: Weight layers, 6n + 2.
         classes: Scores per image.
-        block: Of two 3x3 convolutions; `ablax.zoo.resnet` and `ablax.zoo.resnet_preactivation`
+        block: Of two 3x3 convolutions; this module and `ablax.zoo.resnet_preactivation`
             have others.
         features: Of `conv1` and the first stage; they double from stage to stage.
 

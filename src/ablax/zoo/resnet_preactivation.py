@@ -236,8 +236,7 @@ ENTRIES: tuple[Entry, ...] = (
 # |---|---|---|---|---|
 # | 2(a) | `original(basic, option_a)` | 1 | 1 | 6.61 |
 # | 2(b) | `constant_scaling` | 0; 0.5; 0.5 | 1; 1; 0.5 | above 20; above 20; 12.35 |
-# | 2(c) | `exclusive_gating` | 1 - g | g | 8.70 at a bias of -6, 9.81 at -7, above 20 from 0 to -5
-# |
+# | 2(c) | `exclusive_gating` | 1 - g | g | bias -6: 8.70, -7: 9.81; above 20 from 0 to -5 |
 # | 2(d) | `shortcut_gating` | 1 - g | 1 | 12.86 at a bias of 0, 6.91 at -6 |
 # | 2(e) | `original(basic, option_c)` | 1x1 convolution | 1 | 12.22 |
 # | 2(f) | `dropout_shortcut` | dropout 0.5 | 1 | above 20 |
