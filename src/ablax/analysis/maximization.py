@@ -102,7 +102,7 @@ def maximize(
     shape = jax.eval_shape(objective, images).shape
     if shape != images.shape[:1]:
         raise ValueError(
-            f"the objective has shape {shape} for {images.shape[0]} images: expected one number an "
+            f"the objective has shape {shape} for {images.shape[0]} images: expected one number per "
             "image"
         )
 
