@@ -102,8 +102,8 @@ def maximize(
     shape = jax.eval_shape(objective, images).shape
     if shape != images.shape[:1]:
         raise ValueError(
-            f"the objective has shape {shape} for {images.shape[0]} images: expected one number per "
-            "image"
+            f"the objective has shape {shape} for {images.shape[0]} images: expected one number "
+            "per image"
         )
 
     def step(x: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
