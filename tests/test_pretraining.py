@@ -1,4 +1,4 @@
-"""First weights of a variant from another training: taken over, kept, resumable, told."""
+"""Initial weights of a variant from another training: imported, kept, resumable, told."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_a_pretraining_of_nothing_else_is_refused():
 
 
 def test_weights_that_do_not_fit_are_refused_before_anything_runs(tmp_path):
-    with pytest.raises(AblaxError, match=r"output/.* has shape .* let it start anew"):
+    with pytest.raises(AblaxError, match=r"output/.* has shape .* keep its random"):
         Runner(plan(tmp_path, fresh=()), Console(quiet=True))
 
 

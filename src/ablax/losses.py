@@ -1,6 +1,6 @@
 """Losses: how wrong an output is, as pure functions; the mean over a batch is the caller's.
 
-Each but the penalty gives one number an example, so that a caller can mask, weight or average.
+Each but the penalty gives one number per example, so that a caller can mask, weight or average.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def lp_loss(
         p: The exponent, at least 1, so that the loss is convex.
 
     Returns:
-        One number an example.
+        One number per example.
 
     Raises:
         AblaxError: An exponent below 1, or not finite.
@@ -63,7 +63,7 @@ def softmax_cross_entropy(
         smoothing: Share s of the target that is spread evenly over all classes, in [0, 1].
 
     Returns:
-        One number an example, in nats.
+        One number per example, in nats.
 
     Raises:
         AblaxError: A smoothing outside [0, 1].
@@ -99,7 +99,7 @@ def squared_error(
         targets: t.
 
     Returns:
-        One number an example.
+        One number per example.
 
     Example:
         >>> squared_error(jnp.array([[1.0, 5.0]]), jnp.array([[3.0, 4.0]]))
@@ -200,7 +200,7 @@ def slope_error(
         target_slopes: dt_k / dx_j.
 
     Returns:
-        One number an example, differentiable in whatever `function` closes over.
+        One number per example, differentiable in whatever `function` closes over.
 
     Raises:
         AblaxError: The slopes of the function have another shape than the target's.
@@ -243,7 +243,7 @@ def directional_error(
         target_slopes: s.
 
     Returns:
-        One number an example.
+        One number per example.
 
     Raises:
         AblaxError: The slopes of the function have another shape than the target's.

@@ -105,7 +105,7 @@ def test_ascent_refuses_numbers_out_of_range(wrong):
 
 
 def test_maximize_and_inceptionism_refuse_what_they_cannot_do():
-    with pytest.raises(ValueError, match="one number an image"):
+    with pytest.raises(ValueError, match="one number per image"):
         maximize(lambda x: x, jnp.ones((1, 8, 8, 1)), 0)
     with pytest.raises(ValueError, match="no picture below 8 pixels"):
         deep_dream(lambda x: x, jnp.ones((8, 8, 1)), 0)

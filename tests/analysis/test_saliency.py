@@ -63,9 +63,9 @@ def test_spread_gives_each_pixel_the_mean_of_its_squares():
 
 def test_saliency_and_occlusion_refuse_more_than_one_number_an_image():
     images = jnp.ones((2, 6, 7, 3))
-    with pytest.raises(ValueError, match="one number an image"):
+    with pytest.raises(ValueError, match="one number per image"):
         saliency_map(lambda x: x.sum((1, 2)), images)
-    with pytest.raises(ValueError, match="one number an image"):
+    with pytest.raises(ValueError, match="one number per image"):
         occlusion_map(lambda x: x.sum((1, 2)), images[0], window=2)
 
 

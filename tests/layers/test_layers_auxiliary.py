@@ -1,4 +1,4 @@
-"""Side classifiers: silent unless asked, and what they add to the gradient."""
+"""Auxiliary classifiers: silent unless asked, and what they add to the gradient."""
 
 import jax
 import jax.numpy as jnp

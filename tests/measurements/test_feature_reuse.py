@@ -1,4 +1,4 @@
-"""Feature reuse: weights by source, on kernels of known values, and how they are drawn."""
+"""Feature reuse: weights by source, on kernels of known values, and how they are plotted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seen and new images judged alike, and early stopping that never looks at a test image."""
+"""Seen and new images evaluated alike, and early stopping that never looks at a test image."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def network():
     return Network(tail=Layers(), body=Layers(), head=head)
 
 
-def test_training_and_test_images_are_judged_alike_without_dropout():
+def test_training_and_test_images_are_evaluated_alike_without_dropout():
     subject = made_subject(network())
     subject = replace(subject, held_out=subject.test)
     rows = {row["images"]: row for row in measure_generalization(subject)}

@@ -1,4 +1,4 @@
-"""The gradient of the training loss against one pass through the network with its side losses."""
+"""The gradient of the training loss against one pass through the network with its auxiliary losses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def dense() -> Sequential:
 
 
 def supervised() -> Network:
-    """Three layers pixel by pixel, with a side classifier behind each of the first two."""
+    """Three layers pixel by pixel, with an auxiliary classifier behind each of the first two."""
     side = Auxiliary(heads.global_average_pool(3))
     return Network(
         Layers(fc1=dense(), side1=side),
@@ -40,7 +40,7 @@ def supervised() -> Network:
 
 
 def losses(network, held, batch, labels):
-    """Of the scores and of every side classifier, as a training step gets them."""
+    """Of the scores and of every auxiliary classifier, as a training step gets them."""
     scores, aside = network.apply(held, batch, mutable=["batch_stats", "auxiliary"])
     every = [scores, *jax.tree.leaves(aside.get("auxiliary", {}))]
     return [optax.softmax_cross_entropy_with_integer_labels(s, labels).mean() for s in every]
@@ -74,7 +74,7 @@ def test_gradients_by_parameters_are_those_of_the_training_step():
     for path, value in expected.items():
         np.testing.assert_allclose(found[path], value, rtol=1e-4, atol=1e-6)
     assert list(outputs) == ["fc1", "fc2", "fc3"]
-    # behind the last side classifier nothing but the scores pulls
+    # behind the last auxiliary classifier nothing but the scores has a gradient
     alone, _ = weighed(0.0)
     np.testing.assert_array_equal(outputs["fc3"], alone["fc3"])
     assert not np.allclose(outputs["fc2"], alone["fc2"], rtol=0.01)
@@ -127,4 +127,4 @@ def test_a_side_classifier_inside_a_chain_is_refused():
 
 def test_the_section_says_that_side_losses_count():
     section = side_losses.training_gradient_norms({"all": [("full",)]}).section
-    assert "side classifiers add theirs" in section.text
+    assert "auxiliary classifiers add theirs" in section.text

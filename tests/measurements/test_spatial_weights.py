@@ -1,4 +1,4 @@
-"""Learned weights by place: what they are at the start, what they say, how they are drawn."""
+"""Learned weights by place: what they are initially, what they say, how they are plotted."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from ablax.weights.conversion import from_torch, tensor_name, tensor_shapes
 
 
 def our_variables(case, network):
-    """Variables drawn by PyTorch's names, taken over as a stranger's weights would be."""
+    """Variables initialized by PyTorch's names, imported as a stranger's weights would be."""
     shapes = tensor_shapes(network, case.image_shape, case.torch_name)
     tensors = {name: drawn(name, shape, case.gain) for name, shape in shapes.items()}
     tensors = case.prepare(tensors) if case.prepare else tensors

@@ -55,7 +55,7 @@ TABLE = {
 
 
 class GoogLeNet(nn.Module):
-    """Nine modules, no batch normalization, no side classifiers."""
+    """Nine modules, no batch normalization, no auxiliary classifiers."""
 
     def __init__(self):
         super().__init__()

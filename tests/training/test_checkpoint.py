@@ -346,7 +346,7 @@ def test_no_good_checkpoint_is_an_error_that_names_every_fault(tmp_path):
     message = str(caught.value)
     assert "step 2: record/metadata does not match its checksum" in message
     assert "step 1: state/_METADATA does not match its checksum" in message
-    assert "Delete the folder to start anew, or give another --results folder" in message
+    assert "Delete the folder to start from scratch, or give another --results folder" in message
     assert isinstance(caught.value, AblaxError)
 
 

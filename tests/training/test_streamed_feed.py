@@ -1,4 +1,4 @@
-"""The ImageNet recipe on a small made-up folder of JPEGs: streamed, resumed, judged whole."""
+"""The ImageNet recipe on a small made-up folder of JPEGs: streamed, resumed, evaluated whole."""
 
 import csv
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""First weights from another training."""
+"""Initial weights from another training."""
 
 import jax
 import numpy as np
@@ -44,5 +44,5 @@ def test_a_pattern_that_matches_nothing_is_refused():
 
 def test_another_shape_is_refused_with_what_to_do():
     theirs = initial_state(tiny_network(5), optax.adam(0.1), 1, (8, 8, 1))
-    with pytest.raises(AblaxError, match=r"let it start anew with fresh=\("):
+    with pytest.raises(AblaxError, match=r"keep its random initialization with fresh=\("):
         warm_start(_state(0), theirs)

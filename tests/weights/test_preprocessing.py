@@ -81,7 +81,7 @@ def test_a_preprocessing_survives_json():
         ({"resize": -1}, "resize -1"),
         ({"interpolation": "nearest"}, "expected bilinear or bicubic"),
         ({"channels": "RBG"}, "expected RGB, BGR or L"),
-        ({"mean": (0.5,)}, "1 means and 3 deviations"),
+        ({"mean": (0.5,)}, "1 means and 3 standard deviations"),
         ({"std": (0.0, 1.0, 1.0)}, "more than 0"),
     ],
 )

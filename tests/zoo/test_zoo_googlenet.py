@@ -1,4 +1,4 @@
-"""GoogLeNet: table 1, the two figures of the module, side classifiers, and that it trains."""
+"""GoogLeNet: table 1, the two figures of the module, auxiliary classifiers, and that it trains."""
 
 import jax
 import jax.numpy as jnp

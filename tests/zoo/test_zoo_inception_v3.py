@@ -1,4 +1,4 @@
-"""Inception V3: its maps, what factorizing saves, the side classifier, and that it trains."""
+"""Inception V3: its maps, what factorizing saves, the auxiliary classifier, and that it trains."""
 
 import jax
 import jax.numpy as jnp

@@ -387,7 +387,7 @@ def _layer(
 
 
 def convolution_macs(equation: Equation) -> int:
-    """Multiply-accumulates of one `conv_general_dilated`: outputs × taps × channels a group.
+    """Multiply-accumulates of one `conv_general_dilated`: outputs × taps × channels per group.
 
     macs = (N · P · Q · features) · (R · S · C / groups)
 
@@ -484,7 +484,7 @@ class Convention:
         name: What the foot of a table calls it.
         says: What counts, in a sentence or two for that foot.
         macs: The multiply-accumulates of a layer, all its trips.
-        stored: The numbers that a layer stores as parameters; from the layer and the numbers of
+        stored: The elements that a layer stores as parameters; from the layer and the numbers of
             each parameter (0 for one that is not learned).
     """
 
@@ -597,7 +597,7 @@ class CostRow:
         return self.macs / self.memory if self.memory else 0.0
 
     def bytes(self, width: int = 4) -> int:
-        """The memory in bytes, at that many bytes a number."""
+        """The memory in bytes, at that many bytes per element."""
         return self.memory * width
 
 
@@ -608,7 +608,7 @@ def cost(
     parameters: int | None = 0,
     statistics: Sequence[str] = ("batch_stats",),
 ) -> list[CostRow]:
-    """What `fn(*args)` costs, a row a layer; nothing is computed.
+    """What `fn(*args)` costs, one row per layer; nothing is computed.
 
     A layer is what stands under one name of the name stack (see `analysis.layers.layers`); the
     outermost name, when all layers share it, is left out. Its input is what it reads and others
@@ -666,7 +666,7 @@ def cost(
 
 
 def learned_sizes(traced: Flow, statistics: Sequence[str]) -> list[int]:
-    """The numbers of each parameter, 0 for one that is not learned."""
+    """The elements of each parameter, 0 for one that is not learned."""
     return [
         0 if set(path) & set(statistics) else size
         for path, size in zip(traced.paths, traced.sizes, strict=True)
@@ -839,7 +839,7 @@ def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
 # What a step of training costs: the forward pass, both gradients, and what is kept for them.
 #
 # Of a product y = x w the gradient by x and the gradient by w are sums over the same triples of
-# numbers as y, so each costs what y costs. Where x depends on nothing that is learned, nobody asks
+# elements as y, so each costs what y costs. Where x depends on nothing that is learned, nobody asks
 # for its gradient: the first layer has none, and training costs three times the forward pass minus
 # that gradient.
 
@@ -880,7 +880,7 @@ def training_cost(
     parameters: int = 0,
     statistics: Sequence[str] = ("batch_stats",),
 ) -> list[TrainingRow]:
-    """What a step of training `fn` costs, a row a layer; nothing is computed.
+    """What a step of training `fn` costs, one row per layer; nothing is computed.
 
     Products alone are counted, as in the usual convention. What is kept are the residuals of
     `jax.vjp` by the learned parameters, each counted once with the layer that made it; arguments

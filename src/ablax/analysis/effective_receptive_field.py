@@ -46,7 +46,7 @@ class EffectiveReceptiveField:
     """How much each pixel moves one unit.
 
     Attributes:
-        heat: A number a pixel; they add up to 1.
+        heat: One number per pixel; they add up to 1.
         unit: Row and column of the unit in its map.
         fit: The Gaussian nearest to `heat`.
     """

@@ -13,16 +13,14 @@ from jaxtyping import Bool, Float, Int
 # ------------------------------------------------------------------------------------------
 # Statistics of hidden units over samples: the features a healthy network should not have.
 #
-# The lecture asks that feature maps be sparse, uncorrelated and of high variance; units that
-# ignore
+# The lecture asks that feature maps be sparse, uncorrelated and of high variance; units that ignore
 # the input or move together mean bad training. Everything is summed up batch by batch, so the
-# samples
-# never lie in memory together.
+# samples never lie in memory together.
 
 SHARE_OF_RANGE = 0.01
 """A value is saturated within this share of the range from an end of it."""
 CONSTANT = 1e-6
-"""A unit ignores the input if its deviation is below this share of its largest value."""
+"""A unit ignores the input if its standard deviation is below this share of its largest value."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,7 +70,7 @@ def compare(
         label: Of the line.
         line: The function along it, in float64.
         expected: The slope that the gradient gives.
-        scale: Of the numbers that are moved; the first step is a share of it.
+        scale: Of the elements that are moved; the first step is a share of it.
         value: Of the function at the point.
         tolerance: The largest relative error that agrees.
     """
@@ -117,7 +117,7 @@ Index = tuple[int, ...]
 DISPLACEMENT = 2.0**-7
 """How far a point is moved off its kinks, of the scale of each leaf: far beyond any step."""
 SMALLEST_SCALE = 0.1
-"""Scale of a leaf whose numbers are all smaller: biases start at 0."""
+"""Scale of a leaf whose elements are all smaller: biases are initially 0."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def check_gradient(
 ) -> GradientCheck:
     r"""Compare the gradient of `fn(parameters, *args)` with central differences, leaf by leaf.
 
-    Along a direction v, whose entries are drawn as -1 or 1 so that each number of the leaf takes
+    Along a direction v, whose entries are sampled as -1 or 1 so that each element of the leaf takes
     part, or are 0 but for one, the gradient g predicts the slope v . g, and
 
         d(h) = (f(p + h v) - f(p - h v)) / 2h
@@ -210,9 +210,9 @@ def check_gradient(
         parameters: A tree; only its leaves of floating point are checked.
         *args: Further arguments, not differentiated; floating point is made float64.
         directions: Random directions a leaf.
-        entries: Single numbers of each leaf, drawn; or, by the path of a leaf, their indices.
+        entries: Single elements of each leaf, at random; or, by the path of a leaf, their indices.
         tolerance: Of the relative error.
-        seed: Of what is drawn.
+        seed: Of what is random.
 
     Returns:
         A row a leaf, and the verdict.
@@ -357,7 +357,7 @@ def _chosen(
 
 
 def _refuse_lower_precision(fn: Callable[..., Any], tree: Any, others: Sequence[Any]) -> None:
-    """Differences of numbers that were rounded to float32 on the way tell nothing."""
+    """Differences of values that were rounded to float32 on the way tell nothing."""
     for equation in equations(fn, tree, *others):
         kinds = [x.dtype for x in (*equation.inputs[:1], *equation.outputs[:1])]
         if equation.primitive == "convert_element_type" and kinds[0] == np.float64:

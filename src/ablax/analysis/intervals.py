@@ -16,19 +16,15 @@ from jaxtyping import Float
 # ------------------------------------------------------------------------------------------
 # Intervals of one axis of an image, one for each element of an array, and how they move.
 #
-# An array that a network computes is described by two numbers an element: the first and the last
-# row
-# of the image that the element depends on. Operations on arrays become operations on these
-# numbers:
-# a window takes the least and the greatest of its taps, a concatenation concatenates.
+# An array that a network computes is described by two numbers per element: the first and the last
+# row of the image that the element depends on. Operations on arrays become operations on these
+# numbers: a window takes the least and the greatest of its taps, a concatenation concatenates.
 #
-# Theory asks what a unit would see of an image without end, so padding is not nothing: it holds
-# the
+# Theory asks what a unit would see of an image without end, so padding is not nothing: it holds the
 # units that would be there. They are found from the law of an axis: `(period, advance)` says that
 # `period` elements further along the intervals lie `advance` rows further down. A convolution has
 # period 1, an upsampling by f has period f. On an axis without a law (`None`) padding holds
-# nothing:
-# that is how the part of the real image is found that a unit sees.
+# nothing: that is how the part of the real image is found that a unit sees.
 
 Ends = Float[np.ndarray, "..."]
 """The first or the last row that each element of an array depends on."""
@@ -777,8 +773,7 @@ def _through(x: Intervals, axis: int, matrix: Any) -> Intervals:
 # ------------------------------------------------------------------------------------------
 # What each primitive of JAX does to the intervals of an image that its operands depend on.
 #
-# Structure alone counts: a unit depends on all that an operation reads for it, whatever the
-# values,
+# Structure alone counts: a unit depends on all that an operation reads for it, whatever the values,
 # except where they are known before the function runs (the weights of a resize, the indices of a
 # gather). What is not known here is answered by all of the image, and marked as bounded.
 

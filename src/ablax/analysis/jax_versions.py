@@ -90,7 +90,7 @@ def constants_and_carry(scan: JaxprEqn) -> tuple[int, int]:
 
 
 def results_of(eqn: JaxprEqn, operands: Sequence[Any]) -> Sequence[Any]:
-    """Compute an equation anew.
+    """Compute an equation again.
 
     Args:
         eqn: The equation.

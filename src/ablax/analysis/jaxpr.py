@@ -203,7 +203,7 @@ def _drop_marked_repeats(names: list[str], marked: list[bool]) -> None:
 
 Kind = Literal["activation", "parameter", "constant"]
 
-# What only says how numbers are looked at; no number is computed, and none has to move.
+# What only says how elements are looked at; none is computed, and none has to move.
 FREE = frozenset(
     {
         *("reshape", "squeeze", "broadcast_in_dim", "expand_dims", "convert_element_type"),
@@ -225,7 +225,7 @@ class Value:
         literal: The number, when it stands in the jaxpr itself.
         width: Bytes of a number.
         whole: The array of which a loop takes this one as a slice, or gathers it from such slices.
-        rooted: Whether a root was drawn of a parameter on the way to it, as of a kept variance.
+        rooted: Whether a root was taken of a parameter on the way to it, as of a kept variance.
         began: What a loop carries as this one was before its first trip.
         source: The value of which this one is another look, or itself when None.
     """
@@ -247,7 +247,7 @@ class Value:
 
     @property
     def size(self) -> int:
-        """How many numbers were written: a broadcast or a new shape writes none."""
+        """How many elements were written: a broadcast or a new shape writes none."""
         return math.prod(self.origin.shape)
 
 

@@ -25,14 +25,14 @@ class Ascent:
     """How images are changed, step by step.
 
     A step: the image is rolled by up to `jitter` pixels each way; the gradient of the objective, of
-    which `total_variation` times that of |differences of neighbours|^2 / 2 is taken away, both of
+    which `total_variation` times that of |differences of neighbors|^2 / 2 is taken away, both of
     root mean square 1, moves the image by `rate`; it is shrunk by 1 - `decay`, and rolled back.
     Every `blur_every` steps it is blurred.
 
     Attributes:
         steps: How many.
         rate: The root mean square of a step, in units of a pixel; falls linearly to a tenth.
-        decay: L2 decay, a share of the image a step.
+        decay: L2 decay, a share of the image per step.
         blur: Standard deviation of the Gaussian, in pixels; 0 leaves it out.
         blur_every: In steps.
         total_variation: Weight of smoothness beside the objective.
@@ -89,7 +89,7 @@ def maximize(
         The images, and the objective before each step.
 
     Raises:
-        ValueError: The objective is not one number an image.
+        ValueError: The objective is not one number per image.
 
     Example:
         >>> dark = jnp.zeros((1, 8, 8, 1))
@@ -102,8 +102,8 @@ def maximize(
     shape = jax.eval_shape(objective, images).shape
     if shape != images.shape[:1]:
         raise ValueError(
-            f"the objective has shape {shape} for {images.shape[0]} images: expected one number an "
-            "image"
+            f"the objective has shape {shape} for {images.shape[0]} images: expected one number "
+            "per image"
         )
 
     def step(x: Array, at: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -140,7 +140,7 @@ def noise(seed: int, shape: tuple[int, ...], deviation: float = 0.1) -> Float[Ar
 
 
 def roughness_gradient(x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-    """The gradient of sum |differences of neighbours|^2 / 2, down and to the right."""
+    """The gradient of sum |differences of neighbors|^2 / 2, down and to the right."""
 
     def roughness(x: Array) -> Array:
         return sum(jnp.sum(jnp.diff(x, axis=axis) ** 2) for axis in (1, 2)) / 2  # type: ignore[return-value]
@@ -153,7 +153,7 @@ def blurred(x: Float[Array, "N H W C"], deviation: float) -> Float[Array, "N H W
 
     Args:
         x: Images.
-        deviation: Of the Gaussian, in pixels; it is cut off at three deviations.
+        deviation: Of the Gaussian, in pixels; it is cut off at three standard deviations.
     """
     reach = max(1, math.ceil(3 * deviation))
     taps = jnp.exp(-(jnp.arange(-reach, reach + 1) ** 2) / (2 * deviation**2)).astype(x.dtype)

@@ -423,7 +423,7 @@ def receptive_fields(
         spatial: Its axes of which receptive fields are asked.
 
     Returns:
-        A row a layer, outer layers first, in the order of execution; the whole function first.
+        One row per layer, outer layers first, in the order of execution; the whole function first.
         Layers that do not depend on the image, or that nobody reads, have no row.
 
     Raises:

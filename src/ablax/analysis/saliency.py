@@ -26,9 +26,8 @@ from ablax.analysis.jaxpr import CALLS
 # - guided: where both are (Springenberg et al.).
 #
 # So `with_rectifier_rule` gives the same function with another derivative of its ReLUs, and the
-# rest
-# is left to `jax.vjp`: a convolution's is its transpose, a max pool's goes to the places where the
-# maxima were (the switches), a bias has none, batch normalization in a test scales.
+# rest is left to `jax.vjp`: a convolution's is its transpose, a max pool's goes to the places where
+# the maxima were (the switches), a bias has none, batch normalization in a test scales.
 
 Rule = Literal["deconvolution", "guided", "gradient"]
 """How a signal passes back through a ReLU."""
@@ -52,7 +51,7 @@ def backward_pictures(
         rule: Of the ReLUs.
 
     Returns:
-        A picture an image.
+        One picture per image.
 
     Raises:
         ValueError: No such rule, or a signal of another shape than the features.
@@ -263,7 +262,7 @@ def _scan(eqn: JaxprEqn, operands: Sequence[Any], body: Callable[..., list[Any]]
 # Which pixels a score depends on: saliency by the gradient, occlusion by covering them.
 
 Score = Callable[[Float[Array, "N H W C"]], Float[Array, " N"]]
-"""From images to one number an image, such as `lambda x: scores(x)[:, 3]`."""
+"""From images to one number per image, such as `lambda x: scores(x)[:, 3]`."""
 
 
 def saliency_map(
@@ -274,7 +273,7 @@ def saliency_map(
     Args:
         score: Image by image: that of one image may not depend on another.
         images: Where the derivative is taken.
-        rule: How a signal passes back through a ReLU; see `ablax.analysis.saliency`.
+        rule: How a signal passes back through a ReLU; see `with_rectifier_rule`.
 
     Returns:
         Not negative, in score per unit of pixel.
@@ -379,6 +378,6 @@ def spread(
 def _refuse_other_than_one_number(scores: tuple[int, ...], images: tuple[int, ...]) -> None:
     if scores != images[:1]:
         raise ValueError(
-            f"the score has shape {scores} for {images[0]} images: expected one number an image, "
+            f"the score has shape {scores} for {images[0]} images: expected one number per image, "
             "such as that of one class"
         )

@@ -1,4 +1,4 @@
-"""A network as a listing that one can read: one line a layer."""
+"""A network as a listing that one can read: one line per layer."""
 
 from __future__ import annotations
 

@@ -205,10 +205,10 @@ def replace_kind(kind: type[nn.Module], instead: Callable[[Any], nn.Module]) -> 
 
 
 def with_initializer(kernel_init: Initializer) -> Edit:
-    """The edit that gives every layer with a kernel, at any depth, another start of it.
+    """The edit that gives every layer with a kernel, at any depth, another initialization of it.
 
     Args:
-        kernel_init: Draws a kernel from key, shape and type: one of `ablax.layers.initializers`.
+        kernel_init: Samples a kernel from key, shape and type: one of `ablax.layers.initializers`.
 
     Raises:
         EditError: When applied to a network no layer of which has a `kernel_init`, or whose layers
@@ -232,8 +232,8 @@ def with_initializer(kernel_init: Initializer) -> Edit:
             return edit(network, rewrite)
         except EditError:
             raise EditError(
-                "the edit changes nothing: no layer of the network has a kernel that starts "
-                "otherwise"
+                "the edit changes nothing: no layer of the network has a kernel with "
+                "another initializer"
             ) from None
 
     return exchange

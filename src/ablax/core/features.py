@@ -104,8 +104,8 @@ def gradients(
     """The derivatives of a loss by outputs and by parameters, in one pass, as in a training step.
 
     Batch normalization uses the batch's own statistics; no dropout. Something small is added to
-    each output and the loss differentiated by it, at 0. The losses of side classifiers are not part
-    of it, and an `Ensemble`, which trains by nothing else, has a gradient of 0.
+    each output and the loss differentiated by it, at 0. The losses of auxiliary classifiers are not
+    part of it, and an `Ensemble`, which trains by nothing else, has a gradient of 0.
 
     Args:
         network: Any network.

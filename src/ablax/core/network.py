@@ -194,9 +194,9 @@ class Network(nn.Module):
     turns them into class scores (L2, "tail, body, head"). The three share one name space, so a
     parameter path is the layer's name in the paper (`conv1/conv/kernel`), whichever part holds it.
 
-    An ablation is a function from Network to Network (`ablax.core.edits`). Linen draws a
-    parameter's initial value from the key and its path, so an ablated network and its parent start
-    from bit-equal weights wherever path and shape agree.
+    An ablation is a function from Network to Network (`ablax.core.edits`). Linen samples a
+    parameter's initial value from the key and its path, so an ablated network and its parent have
+    bit-equal initial weights wherever path and shape agree.
 
     Attributes:
         tail: Layers from the image, (N, H, W, C).
@@ -227,16 +227,16 @@ class Network(nn.Module):
 
 
 def initialize(network: Network, seed: int, image_shape: ImageShape) -> dict[str, Any]:
-    """The network's initial variables, drawn leaf by leaf.
+    """The network's initial variables, sampled leaf by leaf.
 
     `lazy_init` runs the initializers and leaves the images abstract, so that no layer is computed
-    or compiled; the values are those of `init`, bit for bit. (`jax.jit(network.init)` takes 30 s to
-    compile for 56 layers.) Only `params` and `batch_stats` are returned: `init` also returns what
-    layers put aside for training, which is no part of the state.
+    or compiled; the values are those of `init`, bit for bit. (`jax.jit(network.init)` compiles for
+    long where a network has many layers.) Only `params` and `batch_stats` are returned: `init` also
+    returns what layers put aside for training, which is no part of the state.
 
     Args:
         network: Any network.
-        seed: Of the key from which every leaf is drawn, by its path.
+        seed: Of the key from which every leaf is sampled, by its path.
         image_shape: (H, W, C) in pixels and channels.
 
     Returns:
@@ -285,7 +285,7 @@ def check(network: Network, image_shape: ImageShape, classes: int | None = None)
 
 
 def count_parameters(network: Network, image_shape: ImageShape) -> int:
-    """How many numbers the network learns; running statistics are not among them.
+    """How many parameters the network learns; running statistics are not among them.
 
     Args:
         network: Any network.
@@ -316,7 +316,7 @@ def leaves_by_path(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reinitialized(parent: Network, child: Network, image_shape: ImageShape) -> tuple[str, ...]:
-    """The child's parameters that do not start where the parent's do, found by drawing both.
+    """The child's parameters whose initial values differ from the parent's, found by sampling both.
 
     Those of another shape, of another initializer, or of a path the parent lacks; every other leaf
     is bit-equal to the parent's under the same seed.

@@ -71,7 +71,7 @@ def displacement_field(
     of exactly `amount` at every pixel, at the border too.
 
     Args:
-        key: Draws one number a pixel and axis.
+        key: Samples one number per pixel and axis.
         size: Number of pictures, height, width.
         amount: Standard deviation in pixels, along each axis.
         smoothness: Standard deviation of the Gaussian in pixels; about the distance over which
@@ -81,7 +81,7 @@ def displacement_field(
         Pixels, down and to the right.
     """
     count, height, width = size
-    # Drawn as rows and then folded: XLA on a CPU compiles a draw of four axes ten times as long.
+    # Drawn as rows and then folded: XLA on a CPU compiles a draw of four axes much more slowly.
     white = jax.random.normal(key, (2 * count, height * width)).reshape(2, count, height, width)
     rows, columns = _smoothing(height, smoothness), _smoothing(width, smoothness)
     field = jnp.einsum("anjk,ij,lk->nila", white, rows, columns, precision=_EXACT)
@@ -146,7 +146,7 @@ class Augmentation:
     elastic: float = 0.0
     """Standard deviation of the elastic displacement, in pixels along each axis."""
     elastic_smoothness: float = 4.0
-    """Pixels over which the elastic displacement changes (deviation of the Gaussian)."""
+    """Pixels over which the elastic displacement changes (standard deviation of the Gaussian)."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise, where 1 is the step from black to white."""
     brightness: float = 0.0
@@ -248,7 +248,7 @@ def affine(
         key: Draws one angle, one factor and two distances a picture.
         images: The pictures.
         rotate: Degrees, to either side.
-        scale: The factor is drawn from 1 - scale to 1 + scale.
+        scale: The factor is sampled from 1 - scale to 1 + scale.
         translate: Pixels, to either side, along both axes.
     """
     if not (rotate or scale or translate):
@@ -292,7 +292,7 @@ def noise(key: PRNGKey, images: Images, amount: float) -> Images:
     """Add Gaussian noise of standard deviation `amount`, then clip to [0, 1]."""
     if amount == 0:
         return images
-    # Drawn as rows and then folded: with a last axis of 3, XLA's CPU takes twice as long.
+    # Drawn as rows and then folded: with a last axis of 3, XLA on a CPU is slower.
     count, height, width, channels = images.shape
     drawn = jax.random.normal(key, (count, height * width * channels), images.dtype)
     return jnp.clip(images + amount * drawn.reshape(images.shape), 0, 1)

@@ -5,9 +5,10 @@ by class. Each is drawn three times larger in the middle of a 32 x 32 picture, s
 pixels are left on every side to turn and move the digit in. Training pictures
 stand upright: the training step distorts them afresh for every sample
 (`ablax.data.augment.augment` with `ROTATE`, `SCALE` and `TRANSLATE`). The test pictures are four
-fixed distortions of each held-out digit, drawn from the same ranges. Where a question is about what
-a network learns without distortions, `digits:distorted` has training pictures that are distorted
-once and for all from the same ranges, so that they are of one kind with those of the test.
+fixed distortions of each held-out digit, sampled from the same ranges. Where a question is about
+what a network learns without distortions, `digits:distorted` has training pictures that are
+distorted once and for all from the same ranges, so that they are of one kind with those of the
+test.
 
 Every number is a whole number or a short binary fraction, so the pictures are the same to the last
 bit with every version of NumPy and on every machine.
@@ -47,7 +48,7 @@ _FRACTION = 2.0**-12
 
 
 def load_digits(*, distorted: bool = False) -> ImageSet:
-    """The set, made anew in about a second.
+    """The set, made again at every call.
 
     Args:
         distorted: Whether each training picture is distorted too, once, as a test picture is.

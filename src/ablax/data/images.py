@@ -41,10 +41,10 @@ class ImageSet:
     Attributes:
         name: The set, its version and the size of its pictures.
         train: The pictures to learn from.
-        test: The pictures to be judged by.
+        test: The pictures to evaluate on.
         classes: The name of each label.
         mean: Per channel, over the training pictures scaled to [0, 1].
-        std: The standard deviation likewise, at least one grey level (1/255), so that dividing by
+        std: The standard deviation likewise, at least one gray level (1/255), so that dividing by
             it is safe in a channel that never changes.
         note: A sentence on what the pictures are, for whoever reads a result; may be empty.
         held_out: Training pictures kept apart for validation; None where nobody asked for any.
@@ -67,7 +67,7 @@ class ImageSet:
 
 
 class ChannelStatistics:
-    """Mean and deviation per channel, exact because they are sums of integers.
+    """Mean and standard deviation per channel, exact because they are sums of integers.
 
     Example:
         >>> statistics = ChannelStatistics(channels=1)
@@ -118,17 +118,17 @@ def select(
     """The set with fewer classes, fewer training images, and some of these kept apart.
 
     The training images stand in one random order, always the same, in which the classes take turns
-    (`balanced_order`). Its end is held out, and training takes its start, so that a smaller share
-    is a part of every larger one. The test images of the kept classes stay as they are.
+    (`balanced_order`). Its end is held out, and training takes its beginning, so that a smaller
+    share is a part of every larger one. The test images of the kept classes stay as they are.
 
     Args:
         images: The whole set.
         held_out: Share of the training images for validation, in [0, 1).
         share: Share of the others to train on, in (0, 1].
-        classes: Labels to keep, which are counted anew in this order; all by default.
+        classes: Labels to keep, which are counted again in this order; all by default.
 
     Returns:
-        The set; mean and deviation are those of the images that are trained on.
+        The set; mean and standard deviation are those of the images that are trained on.
 
     Raises:
         DataError: A label that the set lacks, or no image is left.

@@ -361,7 +361,7 @@ def random_crop(picture: Image.Image, size: int, random: np.random.Generator) ->
     """A random part of the picture, of random area and aspect, made `size` x `size`.
 
     The area is 8 to 100 % of the picture, the aspect 3/4 to 4/3 (uniform in its logarithm). A draw
-    that does not fit is drawn again; after ten, the largest middle square is taken.
+    that does not fit is sampled again; after ten, the largest middle square is taken.
 
     References:
         C. Szegedy et al., 2015. Going Deeper with Convolutions, section 6.

@@ -75,7 +75,7 @@ def leaky_relu(x: Float[Array, "..."], slope: float = 0.01) -> Float[Array, "...
 
 
 def prelu(x: Float[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, "... C"]:
-    """A leaky ReLU whose slope is learned, one a channel.
+    """A leaky ReLU whose slope is learned, one per channel.
 
     Args:
         x: Numbers, channels last.
@@ -247,7 +247,7 @@ class PReLU(nn.Module):
     """The module of `prelu`: one learned parameter `slope` a channel.
 
     Attributes:
-        slope_init: How the slopes start; 0.25 in the paper.
+        slope_init: Initialization of the slopes; 0.25 in the paper.
     """
 
     slope_init: Initializer = QUARTERS
@@ -342,7 +342,7 @@ def dropout(
     the weights.
 
     Args:
-        key: Says which numbers are left out.
+        key: Says which elements are dropped.
         x: Numbers.
         rate: Probability of being left out, in [0, 1).
 

@@ -48,30 +48,20 @@ from ablax.native import operation, why_not
 # ------------------------------------------------------------------------------------------
 # Convolution and its two transposes as loops in C++, for a CPU.
 #
-# y = x * k is linear in x and in k. With its transposes, x' from y' and k, and k' from x and y',
-# it
+# y = x * k is linear in x and in k. With its transposes, x' from y' and k, and k' from x and y', it
 # closes: each of the three is linear in both of its arguments, and the transpose of each in either
-# is
-# one of the other two. So derivatives of any order, forward and backward, are these three again.
+# is one of the other two. So derivatives of any order, forward and backward, are these three again.
 #
 # XLA's CPU compiler has no loop for the gradient of a kernel that reads images where they are, a
-# slow
-# one for few channels, and a naive one for channels alone or in groups. `ablax/native` says what
-# its
-# loops do; where they cannot be had (`ablax.native.why_not`), `widened`, `grouped` and `depthwise`
-# write the same in XLA's words.
+# slow one for few channels, and a naive one for channels alone or in groups. `ablax/native` says
+# what its loops do; where they cannot be had (`ablax.native.why_not`), the forms of
+# `ablax.layers.xla_convolution` write the same in XLA's words.
 #
-# Measured 2026-11-28 on 2 cores of an AMD EPYC (Zen 4), JAX 0.12.0.1, in a `lax.scan`, in ms,
-# before
-# and after: kernel gradient of a 3x3 convolution of images (128, 32, 32), 16 -> 16 features, 9.1
-# and
-# 3.3; (128, 16, 16), 32 -> 32, 5.8 and 3.1; (128, 8, 8), 64 -> 64, 6.5 and 2.7. That is 90 to 110
-# G multiply-accumulates a second, zeros of the padding counted, beside the 100 to 107 of a large
+# The gradient of a 3x3 kernel then does about as many multiply-accumulates per second as a large
 # product of matrices.
 #
 # `benchmarks/layers.py`, rows `convolution`, says when this may be deleted: when ABLAX_NATIVE=0
-# does
-# not change them.
+# does not change them.
 
 FEW_PLACES = 4
 """With fewer pixels than this in a map of results, a product of all that windows see is as fast and
@@ -216,7 +206,7 @@ def convolution(
         strict: Refuse a window that does not fit exactly instead of leaving rows out.
 
     Returns:
-        One map a feature.
+        One map per feature.
 
     Raises:
         FieldError: A stride, dilation, padding or number of groups that no convolution can have.
@@ -319,8 +309,8 @@ class Convolution(nn.Module):
         dilation: Distance between the taps of the kernel.
         groups: Number of groups.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel starts.
-        bias_init: How the bias starts.
+        kernel_init: Initialization of the kernel.
+        bias_init: Initialization of the bias.
         strict: Refuse a window that does not fit exactly.
 
     Example:
@@ -370,7 +360,7 @@ class Convolution(nn.Module):
         _check_groups("Convolution", x.shape, self.features, self.groups)
         window = pair("window", self.window)
         shape = (*window, channels // self.groups, self.features)
-        # Before any weight is drawn: a window that does not fit is refused first.
+        # Before any weight is initialized: a window that does not fit is refused first.
         slide = window, self.stride, self.padding, self.dilation
         place("Convolution", x.shape, *slide, strict=self.strict)
         if self.has_variable("params", "kernel"):
@@ -424,18 +414,17 @@ def locally_connected(
     with stride S and padding P: a convolution whose kernel may differ from position to position,
     and that convolution where all kernels are the same. The sum is computed in the type of `x`.
 
-    It is written as one product of patches with weights a position. Measured 2026-11-21 on 2 cores
-    of an AMD EPYC, gradient of 3x3, 16 -> 32 features, images of (128, 16, 16): 34 ms so and 183 ms
-    by `lax.conv_general_dilated_local` on JAX 0.12.0.1, 29 and 412 on 0.10.2.
+    It is written as one product of patches with the weights of each position, whose gradient is
+    faster on a CPU than that of `lax.conv_general_dilated_local`.
 
     Args:
         x: Images.
-        kernels: Weights, a kernel a position.
+        kernels: Weights, one kernel per position.
         stride: Steps down and to the right.
         padding: As in `convolution`.
 
     Returns:
-        One map a feature.
+        One map per feature.
 
     Raises:
         FieldError: A stride or padding that no window can have.
@@ -472,7 +461,7 @@ class LocallyConnected(nn.Module):
     """A convolution without weight sharing, for images of one size.
 
     With H2 W2 positions it has H2 W2 (h w C F + F) parameters, where the convolution has
-    h w C F + F. Each position's kernel is drawn as the kernel of a convolution is.
+    h w C F + F. Each position's kernel is initialized as the kernel of a convolution is.
 
     Attributes:
         features: Number of features F at each position.
@@ -480,8 +469,8 @@ class LocallyConnected(nn.Module):
         stride: Steps down and to the right.
         padding: As in `convolution`.
         use_bias: Whether to add a bias to each unit.
-        kernel_init: How each kernel starts.
-        bias_init: How the biases start.
+        kernel_init: Initialization of each kernel.
+        bias_init: Initialization of the biases.
 
     References:
         L0, "Decrease in # of parameters"; L1, "Convolution: Problem".
@@ -592,10 +581,7 @@ def shift(
             "one for each displacement"
         )
     # Split and pad, since the transpose of each is one copy; the transpose of slices adds k^2 maps
-    # up. Measured 2026-11-21 on 2 busy cores of an AMD EPYC, gradient for (128, 32, 32, 64),
-    # (128, 16, 16, 144) and, with a 5x5 window, (64, 14, 14, 256): slices take 1.4, 2.6 and 4.1
-    # times as long on JAX 0.12.0.1 (0.7, 2.8 and 5.3 on 0.10.2), a depthwise convolution 10, 13
-    # and 25 times.
+    # up, and a depthwise convolution is slower still on a CPU.
     sizes = (each,) * places + ((rest,) if rest else ())
     groups = list(lax.split(x, sizes, axis=3))
     for number in range(places):
@@ -710,8 +696,8 @@ class VideoConvolution(nn.Module):
         stride: Steps in time, down and to the right.
         padding: As in `video_convolution`.
         use_bias: Whether to add a bias to each feature.
-        kernel_init: How the kernel starts.
-        bias_init: How the bias starts.
+        kernel_init: Initialization of the kernel.
+        bias_init: Initialization of the bias.
 
     Example:
         >>> import jax

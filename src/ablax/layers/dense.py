@@ -26,8 +26,8 @@ class Dense(nn.Module):
     Attributes:
         features: Number of outputs.
         use_bias: Whether to add b.
-        kernel_init: How K starts.
-        bias_init: How b starts.
+        kernel_init: Initialization of K.
+        bias_init: Initialization of b.
 
     Example:
         >>> import jax
@@ -55,14 +55,14 @@ class Dense(nn.Module):
             x: Vectors.
 
         Returns:
-            Vectors of `features` numbers.
+            Vectors of `features` elements.
         """
         given = x.shape[-1]
         if self.has_variable("params", "kernel"):
             expected = self.get_variable("params", "kernel").shape[0]
             if given != expected:
                 raise ShapeError(
-                    f"Dense was given {x.shape}, {given} numbers an example: its kernel takes "
+                    f"Dense was given {x.shape}, {given} features per example: its kernel takes "
                     f"{expected}; initialize it again, or feed it what it was initialized with "
                     "(behind a Flatten: images of that size, or take a pooling head)"
                 )
@@ -99,17 +99,16 @@ class Flatten(nn.Module):
 
 
 # ------------------------------------------------------------------------------------------
-# Arithmetic number by number: a linear function of one map, or a combination of several.
+# Arithmetic element by element: a linear function of one map, or a combination of several.
 #
 # `add`, `multiply`, `maximum` and `average` take any number of maps of one shape, so each can be
-# the
-# `merge` of a `Parallel`.
+# the `merge` of a `Parallel`.
 
 Constant = float | tuple[float, ...]
 
 
 def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """x_1 + x_2 + ..., number by number.
+    """x_1 + x_2 + ..., element by element.
 
     Args:
         *maps: At least one; all of one shape.
@@ -129,7 +128,7 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """x_1 x_2 ..., number by number.
+    """x_1 x_2 ..., element by element.
 
     Args:
         *maps: At least one; all of one shape.
@@ -149,7 +148,7 @@ def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """max(x_1, x_2, ...), number by number.
+    """max(x_1, x_2, ...), element by element.
 
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
     branches that are affine it is a maxout unit.
@@ -180,7 +179,7 @@ def _first_maximum(x: Array, y: Array) -> Array:
 
 
 def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
-    """(x_1 + ... + x_n) / n, number by number.
+    """(x_1 + ... + x_n) / n, element by element.
 
     Args:
         *maps: At least one; all of one shape.
@@ -200,11 +199,11 @@ def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 class Scale(nn.Module):
-    """y = s x, with a factor s that is learned, one a channel, unless a constant is given.
+    """y = s x, with a factor s that is learned, one per channel, unless a constant is given.
 
     Attributes:
         factor: A constant for all channels, or one for each; None for a learned `scale`.
-        scale_init: How a learned factor starts.
+        scale_init: Initialization of a learned factor.
 
     Example:
         >>> Scale(0.5).apply({}, jnp.array([[2.0, 6.0]]))
@@ -226,11 +225,11 @@ class Scale(nn.Module):
 
 
 class Bias(nn.Module):
-    """y = x + b, with a summand b that is learned, one a channel, unless a constant is given.
+    """y = x + b, with a summand b that is learned, one per channel, unless a constant is given.
 
     Attributes:
         amount: A constant for all channels, or one for each; None for a learned `bias`.
-        bias_init: How a learned summand starts.
+        bias_init: Initialization of a learned summand.
 
     Example:
         >>> Bias((1.0, -1.0)).apply({}, jnp.array([[2.0, 6.0]]))
@@ -280,8 +279,8 @@ def _check_constant(name: str, constant: object) -> None:
     )
     if constant is not None and not (numbers and finite):
         raise FieldError(
-            f"{name}={constant!r}: expected a finite number, a tuple of one a channel, or None to "
-            "learn it"
+            f"{name}={constant!r}: expected a finite number, a tuple of one per channel, or None "
+            "to learn it"
         )
 
 

@@ -64,10 +64,10 @@ def code_scores(x: Float[Array, "N C"], codes: Float[Array, "K L"]) -> Float[Arr
 
     Args:
         x: Vectors.
-        codes: The code of each class, of as many numbers as the vectors.
+        codes: The code of each class, as long as the vectors.
 
     Returns:
-        A score a class.
+        One score per class.
 
     Raises:
         ShapeError: The codes are longer or shorter than the vectors.
@@ -123,7 +123,7 @@ def spatial_weights(
 
     Args:
         x: Maps.
-        weights: One factor a pixel, the same for all channels and images.
+        weights: One factor per pixel, the same for all channels and images.
 
     Returns:
         Maps like `x`.
@@ -145,15 +145,15 @@ def resized(weights: Float[Array, "h w"], size: Pair) -> Float[Array, "H W"]:
     """Numbers by place, for maps of another size: bilinear, and what they were at their own size.
 
     Corners stay corners: place p of h stands at (p + 1/2) / h of the height. Beyond the middle of
-    the outermost pixels the nearest number goes on; a smaller size averages. Equal numbers stay
+    the outermost pixels the nearest weight goes on; a smaller size averages. Equal weights stay
     equal to them.
 
     Args:
-        weights: One number a pixel.
+        weights: One number per pixel.
         size: Height and width wanted, in pixels.
 
     Returns:
-        One number a pixel of the wanted size.
+        One number per pixel of the wanted size.
 
     Example:
         >>> resized(jnp.array([[0.0, 4.0]]), (1, 4))
@@ -165,14 +165,14 @@ def resized(weights: Float[Array, "h w"], size: Pair) -> Float[Array, "H W"]:
 
 
 class SpatialWeights(nn.Module):
-    """Pixels that count by where they are: y = (1 + v) x, with one learned `deviation` v a pixel.
+    """Pixels that count by where they are: y = (1 + v) x, with one learned `deviation` v per pixel.
 
-    It has H W parameters and starts as the identity, bit for bit. Kept is the deviation from 1, so
-    that weight decay pulls towards equal weights and not towards none. The parameters belong to the
-    maps it was initialized with; maps of another size get them resized bilinearly (`resized`).
+    It has H W parameters and is initially the identity, bit for bit. Kept is the deviation from 1,
+    so that weight decay leads to equal weights and not to none. The parameters belong to the maps
+    it was initialized with; maps of another size get them resized bilinearly (`resized`).
 
     Attributes:
-        deviation_init: How v starts.
+        deviation_init: Initialization of v.
 
     References:
         Idea 2 for a head, in the lectures (L2, "2 head design ideas").
@@ -224,7 +224,7 @@ def kept_or_new(module: nn.Module, name: str, init: Initializer, size: Pair) -> 
     Args:
         module: Whose parameter.
         name: Of the parameter.
-        init: How a new one starts.
+        init: Initialization of a new one.
         size: Height and width of a new one.
     """
     if module.has_variable("params", name):
@@ -362,11 +362,11 @@ class PixelVote(nn.Module):
 class PixelMixture(nn.Module):
     """The module of `pixel_mixture`: one learned parameter `location` a pixel, H W in all.
 
-    It starts as `pixel_average`. The parameters belong to the maps it was initialized with; maps of
-    another size get them resized bilinearly (`resized`).
+    It is initially `pixel_average`. The parameters belong to the maps it was initialized with; maps
+    of another size get them resized bilinearly (`resized`).
 
     Attributes:
-        location_init: How the locations start; equal ones count equally.
+        location_init: Initialization of the locations; equal ones count equally.
 
     Example:
         >>> layer = PixelMixture()
@@ -391,7 +391,7 @@ class PixelMixture(nn.Module):
 
 
 def stack(*scores: Float[Array, "N _"]) -> Float[Array, "N heads C"]:
-    """The scores of heads of equally many classes, one row a head.
+    """The scores of heads of equally many classes, one row per head.
 
     Args:
         *scores: At least one.

@@ -1,8 +1,8 @@
-"""How parameters start: named constants, so that equal layers compare equal.
+"""Initialization of parameters: named constants, so that equal layers compare equal.
 
 The draws are those of `jax.nn.initializers`, rounding apart, but taken in one row of a power of two
-and cut to shape. XLA on a CPU takes 3 to 6 s to compile a truncated normal of shape (3, 3, 4, 10)
-and 0.4 s for 360 in a row (JAX 0.10.2, two busy cores); rows of few lengths also share programs.
+and cut to shape. XLA on a CPU compiles a truncated normal of four axes many times slower than one
+of a single axis, and rows of few lengths also share programs.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def _in_a_row(draw: Callable[[Any, int], Array], key: Any, shape: tuple[int, ...
     """A draw of that shape from one that takes a length.
 
     Element i of a row depends on the key and on i alone (`jax_threefry_partitionable`, JAX's
-    default), so a longer row starts with the same numbers.
+    default), so a longer row begins with the same values.
     """
     size = math.prod(shape)
     return draw(key, 1 << max(size - 1, 0).bit_length())[:size].reshape(shape)
 
 
 def variance_scaling(gain: float, fan: Callable[[int, int], float]) -> Initializer:
-    """Truncated normal of variance gain / fan(inputs, outputs), cut at two deviations.
+    """Truncated normal of variance gain / fan(inputs, outputs), cut at two standard deviations.
 
     A kernel's inputs and outputs are its last two axes, times its window.
 
@@ -111,10 +111,10 @@ def orthogonal(gain: float = 1.0) -> Initializer:
 
 
 def all_equal() -> Initializer:
-    """Every weight 1 / fan-in: every unit starts as the mean of its inputs, and all are the same.
+    """Every weight 1 / fan-in: each unit is initially the mean of its inputs, and all are the same.
 
     Units that are the same get the same gradient and stay the same for ever, however long they are
-    trained: only a random start breaks the symmetry.
+    trained: only random initialization breaks the symmetry.
 
     Example:
         >>> all_equal()(jax.random.key(0), (2, 3)).tolist()
@@ -131,7 +131,7 @@ def all_equal() -> Initializer:
 
 
 def orthogonal_blocks() -> Initializer:
-    """For a kernel (F, k F): k orthogonal matrices side by side, each drawn uniformly.
+    """For a kernel (F, k F): k orthogonal matrices side by side, each sampled uniformly.
 
     Such a matrix keeps the length of what it multiplies, however often. Q of the QR decomposition
     of a normal matrix, its columns turned so that the diagonal of R is positive.
@@ -183,22 +183,22 @@ GAUSSIAN_0005: Initializer = gaussian(0.005)
 """Mean 0, standard deviation 0.005: fc6 and fc7 of CaffeNet."""
 
 ZEROS: Initializer = zeros
-"""All zero: the usual start of a bias."""
+"""All zero: the usual initialization of a bias."""
 
 ONES: Initializer = ones
 """All one: the biases of AlexNet's conv2, conv4, conv5 and hidden dense layers, which give the
-ReLUs positive inputs at the start (Krizhevsky et al. 2012, section 5)."""
+ReLUs positive inputs at initialization (Krizhevsky et al. 2012, section 5)."""
 
 QUARTERS: Initializer = constant(0.25)
 """All 0.25: the slopes of a PReLU (He et al. 2015, Delving Deep, section 2.1)."""
 
 ORTHOGONAL: Initializer = orthogonal_blocks()
 """Orthogonal, gate by gate: the kernel of a recurrent layer that multiplies its own past, so that
-nothing fades or explodes at the start (Saxe, McClelland, Ganguli 2013, Exact solutions to the
+nothing fades or explodes at initialization (Saxe, McClelland, Ganguli 2013, Exact solutions to the
 nonlinear dynamics of learning in deep linear neural networks)."""
 
 FORGET_ONES: Initializer = second_of_four(1.0)
-"""One for the forget gate of an LSTM, zero for the others, so that it starts by remembering
+"""One for the forget gate of an LSTM, zero for the others, so that it remembers at first
 (Jozefowicz, Zaremba, Sutskever 2015, An empirical exploration of recurrent network
 architectures)."""
 
@@ -206,4 +206,4 @@ ORTHOGONAL_RELU: Initializer = orthogonal(math.sqrt(2.0))
 """Orthogonal kernels of gain sqrt(2), for layers followed by a ReLU (Saxe et al. 2013; He's 2)."""
 
 ALL_EQUAL: Initializer = all_equal()
-"""Every weight 1 / fan-in: the start from which nothing but one unit a layer is ever learned."""
+"""Every weight 1 / fan-in: from it, nothing but one unit per layer is ever learned."""

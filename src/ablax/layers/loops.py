@@ -23,7 +23,7 @@ from ablax.layers.normalization import BatchNormalization
 from ablax.layers.windows import FieldError, ShapeError, positive, takes
 
 # ------------------------------------------------------------------------------------------
-# Identical blocks in one loop: very deep networks that compile in seconds.
+# Identical blocks in one loop: very deep networks that compile fast.
 
 
 class Repeat(nn.Module):
@@ -167,8 +167,7 @@ def _repeated(names: tuple[str, ...], layers: Layers, rematerialize: bool) -> nn
 # A fully connected layer over the last few moments is a filter of finite impulse response (FIR), a
 # recurrent layer one of infinite impulse response (IIR), each with a nonlinearity behind it. With
 # `identity` in its place they are those filters. All layers are causal: no output depends on a
-# later
-# input.
+# later input.
 
 Nonlinearity = Callable[[Array], Array]
 
@@ -257,7 +256,7 @@ def lstm(
 ) -> tuple[Float[Array, "N T F"], Memory]:
     """Long short-term memory: a cell that gates write to, keep and read.
 
-    (i, f, g, o) = y(t-1) G + x(t) H + v, four runs of F numbers, and with s the sigmoid
+    (i, f, g, o) = y(t-1) G + x(t) H + v, four runs of F elements, and with s the sigmoid
 
     c(t) = s(f) c(t-1) + s(i) tanh(g),   y(t) = s(o) tanh(c(t))
 
@@ -340,9 +339,9 @@ class Recurrent(nn.Module):
     Attributes:
         features: Numbers at each moment, F.
         nonlinearity: f; a function at module level, such as `tanh`, `relu` or `identity`.
-        kernel_init: How H starts.
-        recurrent_init: How G starts.
-        bias_init: How v starts.
+        kernel_init: Initialization of H.
+        recurrent_init: Initialization of G.
+        bias_init: Initialization of v.
     """
 
     features: int
@@ -369,9 +368,9 @@ class LSTM(nn.Module):
 
     Attributes:
         features: Numbers at each moment, F.
-        kernel_init: How H starts.
-        recurrent_init: How G starts.
-        bias_init: How v starts: the forget gate at 1, so that the cell remembers at first.
+        kernel_init: Initialization of H.
+        recurrent_init: Initialization of G.
+        bias_init: Initialization of v: the forget gate at 1, so that the cell remembers at first.
     """
 
     features: int
@@ -460,7 +459,7 @@ class Ensemble(nn.Module):
     all are trained at once, each as if it were alone. (Another weight scales these gradients.) The
     loss that is told is that of y. Elsewhere gradients pass through y as through any layer.
 
-    The members start from different weights, since a parameter is drawn by its path. Clipping the
+    The members are initialized differently, since a parameter is sampled by its path. Clipping the
     norm of the whole gradient (`optimizer.clip`) is not done member by member.
 
     Attributes:
@@ -562,8 +561,8 @@ class Tied(nn.Module):
         times: How often.
 
     Raises:
-        FieldError: Batch normalization or a side classifier inside, at any depth, or `times` below
-            1.
+        FieldError: Batch normalization or an auxiliary classifier inside, at any depth, or `times`
+            below 1.
         ShapeError: The layers change the shape of their input.
 
     References:

@@ -62,7 +62,7 @@ def local_response_normalization(
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     before = size // 2
     # One window over the channels, not `size` slices: XLA evaluates the gradient of the slices
-    # element by element. See `_power` for the figures.
+    # element by element, slowly on a CPU.
     total = lax.reduce_window(
         wide * wide,
         0.0,
@@ -77,10 +77,8 @@ def local_response_normalization(
 def _power(strength: Array, beta: float) -> Array:
     """strength^-beta; for AlexNet's 0.75 two square roots, which cost less than a power.
 
-    Measured 2026-11-21 on 2 cores of an AMD EPYC, gradient for (128, 16, 16, 24): a sum of slices
-    and a power take 73 ms, the window and the roots 2.6 ms on JAX 0.12.0.1 (48 and 3.0 on 0.10.2);
-    in a `lax.scan` 13 and 9 times faster. `benchmarks/layers.py`, rows `local response
-    normalization`, says when this may be deleted.
+    `benchmarks/layers.py`, rows `local response normalization`, says when the window above and
+    these roots may be deleted: when a sum of slices and a power are as fast on a CPU.
     """
     if beta == 0.75:
         root = lax.rsqrt(strength)
@@ -200,7 +198,7 @@ class BatchNormalization(nn.Module):
             if math.prod(x.shape[:-1]) == 0:
                 raise ShapeError(
                     f"BatchNormalization was given {x.shape} to train on: nothing has no mean; "
-                    "expected at least one number a channel"
+                    "expected at least one number per channel"
                 )
             axes = tuple(range(x.ndim - 1))
             center = wide.mean(axes)
@@ -525,12 +523,10 @@ class LocalContrastNormalization(nn.Module):
 def _local_mean(x: Array, window: int, deviation: float) -> Float[Array, "N H W 1"]:
     """The mean over the channels, weighted along the rows and then down the columns.
 
-    Plainly a sum of slices. On a CPU a product with a band matrix an axis: the gradient of the
-    whole normalization for (128, 32, 32, 16) then takes 12 instead of 19 ms, in a `lax.scan` 12
-    instead of 24, and compiles in 0.8 instead of 1.9 s; for (16, 112, 112, 64) it takes 101
-    instead of 136 ms, but 147 instead of 112 a step of a scan (2026-11-21, 2 busy cores of an AMD
-    EPYC, JAX 0.12.0.1). The mean is linear, so a choice by platform keeps no residuals; the plain
-    form has no multiply-accumulates, as the papers' convention wants it of a normalization.
+    Plainly a sum of slices. On a CPU a product with one band matrix per axis, which is faster for
+    small maps and compiles in less time. The mean is linear, so a choice by platform keeps no
+    residuals; the plain form has no multiply-accumulates, as the papers' convention wants it of a
+    normalization.
     """
     down, right = (_band(x.shape[axis], window, deviation) for axis in (1, 2))
 

@@ -33,15 +33,13 @@ from ablax.layers.windows import (
 from ablax.native import operation, why_not
 
 # ------------------------------------------------------------------------------------------
-# The largest number of each window, and its derivative, as loops in C++ for a CPU.
+# The maximum of each window, and its derivative, as loops in C++ for a CPU.
 #
-# Each result comes with a byte: the number of the tap it took, the first of equal ones. The
-# tangent
+# Each result comes with a byte: the index of the tap it took, the first of equal ones. The tangent
 # picks what was taken, and its transpose hands it back; each is the transpose of the other.
 #
 # `benchmarks/layers.py`, rows `max pool`, says when this may be deleted: when ABLAX_NATIVE=0 does
-# not
-# change them.
+# not change them.
 
 MOST_TAPS = 256
 """As many as a byte can tell apart."""
@@ -133,23 +131,16 @@ ad.primitive_transposes[_gradient] = lambda dx, _, taken, **fields: (
 
 
 # ------------------------------------------------------------------------------------------
-# The largest number of each window, with a gradient that goes to the first of several.
+# The maximum of each window, with a gradient that goes to the first of several.
 #
 # XLA's derivative of a maximum over windows, select-and-scatter, obeys this rule everywhere but is
-# slow on a CPU. There it is a loop in C++ (`native_pool`) or, where that cannot be had, two passes
-# of
-# strided slices, along the rows and then down the columns: the first maximum of a window, row by
-# row,
-# is the first column of the first row that holds it. Each pass keeps the index of the tap it took,
-# and its derivative picks that tap. On other platforms XLA's own primitive runs.
+# slow on a CPU. There it is a loop in C++ (the section above) or, where that cannot be had, two
+# passes of strided slices, along the rows and then down the columns: the first maximum of a window,
+# row by row, is the first column of the first row that holds it. Each pass keeps the index of the
+# tap it took, and its derivative picks that tap. On other platforms XLA's own primitive runs.
 #
-# The passes were measured 2026-11-21 on 2 cores of an AMD EPYC, value and gradient of a 3x3/2 pool
-# of
-# (128, 32, 32, 32): 160 ms plain and 16 ms so on JAX 0.12.0.1, 88 and 11 ms on 0.10.2 (the machine
-# was busy: 47 and 4.7 ms on 0.12.0.1 in a quieter hour); in a `lax.scan` 9.5 and 5.5 times faster.
-# `benchmarks/layers.py`, rows `max pool`, says when this file may be deleted: when the ratio in
-# the
-# scan is 1 or less.
+# `benchmarks/layers.py`, rows `max pool`, says when the passes may be deleted: when the ratio in
+# the scan is 1 or less.
 
 
 def plain_maximum(x: Array, windows: Windows) -> Array:
@@ -280,7 +271,7 @@ def _pad(x: Array, axis: int, sides: Pair, fill: float) -> Array:
 
 
 # ------------------------------------------------------------------------------------------
-# Pooling: each window of a map becomes one number, its maximum, minimum or mean.
+# Pooling: each window of a map becomes one element, its maximum, minimum or mean.
 
 
 @takes("N H W C")
@@ -351,9 +342,7 @@ def min_pool(
 def _sums(x: Array, windows: Windows) -> Array:
     """The sum over windows, on a CPU along the rows and then down the columns.
 
-    XLA writes the gradient as a sum over windows with holes, which is slow on a CPU. Measured
-    2026-11-21 on 2 cores of an AMD EPYC, gradient of a 3x3/2 pool of (128, 32, 32, 32): 26 ms plain
-    and 6.6 ms so on JAX 0.12.0.1, 24 and 4.7 on 0.10.2; in a `lax.scan` 3 times faster.
+    XLA writes the gradient as a sum over windows with holes, which is slow on a CPU;
     `benchmarks/layers.py`, rows `average pool`, says when this may be deleted. The sum is linear,
     so a choice by platform keeps no residuals.
     """
@@ -400,8 +389,8 @@ def average_pool(
         padding: As in `max_pool`.
         ceil_mode: False leaves the rest out, True adds a window that hangs over the end.
         strict: Refuse a window that does not fit exactly.
-        count_include_pad: Whether the zeros of `padding` count as numbers. What hangs over a padded
-            image by `ceil_mode` never does.
+        count_include_pad: Whether the zeros of `padding` count as elements. What hangs over a
+            padded image by `ceil_mode` never does.
 
     Returns:
         Smaller maps.
@@ -431,7 +420,7 @@ def average_pool(
 def _counts(
     size: int, windows: Windows, sides: Pair, axis: int, count_include_pad: bool
 ) -> list[int]:
-    """How many numbers each position of a window holds along one axis."""
+    """How many elements each position of a window holds along one axis."""
     low = windows.padding[axis][0]
     first, last = (-sides[0], size + sides[1]) if count_include_pad else (0, size)
     starts = [windows.stride[axis] * position - low for position in range(windows.output[axis])]
@@ -447,7 +436,7 @@ def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
         x: Maps of any size.
 
     Returns:
-        One number a channel.
+        One value per channel.
 
     References:
         Lin, Chen, Yan 2014, Network in network, section 3.2.
@@ -599,8 +588,9 @@ def spatial_pyramid_pool(
 
     A level of n cuts the image into n x n bins. Bin i of 0 .. n - 1 along an axis of W pixels holds
     floor(i W / n) to ceil((i + 1) W / n) - 1: every pixel is in a bin, whatever W is, and bins
-    share pixels where n does not divide W. The vector has L = C sum of n^2 numbers, level by level,
-    bin by bin in rows, channels last. The gradient of a bin goes to its first maximum, row by row.
+    share pixels where n does not divide W. The vector has L = C sum of n^2 elements, level by
+    level, bin by bin in rows, channels last. The gradient of a bin goes to its first maximum, row
+    by row.
 
     For images of one size the paper slides a window of ceil(W / n) by steps of floor(W / n)
     (section 2.3): the same bins for its 13 pixels, but others for 10, where 6 such windows end
@@ -641,7 +631,7 @@ def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
         x: Maps of any size.
 
     Returns:
-        One number a channel.
+        One value per channel.
 
     Raises:
         ShapeError: Maps without a pixel.
@@ -714,10 +704,8 @@ def _pool_along(x: Array, axis: int, bins: int) -> Array:
 def _first_maximum(x: Array, axis: int) -> Array:
     """The maximum along an axis, whose derivative is that of the first one.
 
-    `ablax.layers.pooling` unrolls the taps of a window, which suits the small ones of a pool.
-    For one bin over 56 x 56 pixels, 64 channels, a batch of 16, on 2 busy cores of an AMD EPYC
-    (2026-11-21), its gradient compiles in 6.4 s on JAX 0.12.0.1 and 53 s on 0.10.2, this one's in
-    0.2 and 0.3 s, and runs in 2 and 3 ms.
+    `first_maximum` unrolls the taps of a window, which suits the small ones of a pool; for one bin
+    over a whole map its gradient would compile for many seconds.
     """
     return x.max(axis, keepdims=True)
 

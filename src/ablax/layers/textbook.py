@@ -117,7 +117,7 @@ def input_matrix(
     padding: Padding = "SAME",
     dilation: int | Pair = 1,
 ) -> Float[Array, "N hwC H2W2"]:
-    """What the kernel sees as the columns of a matrix: a column a position ("im2col").
+    """What the kernel sees as the columns of a matrix: one column per position ("im2col").
 
     Every number of the image stands in it as often as a tap of the kernel meets it. A stride takes
     columns out of the matrix of stride 1, a dilation takes the rows of the holes out of the matrix
@@ -131,7 +131,7 @@ def input_matrix(
         dilation: Distance between the taps of the kernel.
 
     Returns:
-        The input matrix of L2, one an image; its rows are ordered as the columns of
+        The input matrix of L2, one per image; its rows are ordered as the columns of
         `filter_matrix`.
 
     Raises:
@@ -246,7 +246,7 @@ def discrete_convolution(
     y[t] = sum over tau of x[t - tau] k[tau], in two dimensions
     y[s, t] = sum over sigma, tau of x[s - sigma, t - tau] k[sigma, tau], and so on.
 
-    x is 0 outside. With d numbers and a kernel of k, the sum has d + k - 1 places where any tap
+    x is 0 outside. With d elements and a kernel of k, the sum has d + k - 1 places where any tap
     meets x ("full"), d - k + 1 where all taps do ("valid"); "same" is the middle d of "full", one
     nearer the start where the middle is not whole.
 
@@ -305,7 +305,7 @@ def cross_correlation(
 
 
 def moving_average(x: Float[Array, "T"], window: int, mode: Mode = "valid") -> Float[Array, "T2"]:
-    """The mean of the numbers in a window: a convolution with `window` weights of 1 / window.
+    """The mean of the elements in a window: a convolution with `window` weights of 1 / window.
 
     Args:
         x: A signal.
@@ -363,9 +363,8 @@ def _discrete_check(who: str, x: Array, kernel: Array, mode: object) -> None:
 # ------------------------------------------------------------------------------------------
 # The stage of Jarrett et al. 2009: filters, rectification, normalization, pooling.
 #
-# The filters with their squashing are the simple cells of the eye's cortex, which find a feature
-# at a
-# place; rectification and pooling are the complex cells, which find it anywhere near (L1).
+# The filters with their squashing are the simple cells of the eye's cortex, which find a feature at
+# a place; rectification and pooling are the complex cells, which find it anywhere near (L1).
 
 POOL = AveragePool(window=10, stride=5)
 """The pool of the paper's first stage: the mean of 10x10, every fifth row and column."""
@@ -374,8 +373,8 @@ POOL = AveragePool(window=10, stride=5)
 def filter_bank(features: int, window: int | Pair) -> Sequential:
     """y_j = g_j tanh(sum over i of k_ij * x_i + b_j), where the whole kernel fits.
 
-    The convolution does not flip its kernel, which a learned kernel does not mind. The gains start
-    at 1, and let a squashed feature leave the range from -1 to 1.
+    The convolution does not flip its kernel, which a learned kernel does not mind. The gains are
+    initially at 1, and let a squashed feature leave the range from -1 to 1.
 
     Args:
         features: Number of filters.

@@ -67,7 +67,7 @@ def plain(x: Array, kernel: Array, windows: Windows) -> Array:
 
 
 def patches(x: Float[Array, "N H W C"], windows: Windows) -> Float[Array, "H2 W2 N hwC"]:
-    """What each position of a window sees, one row an image: positions first, channels last.
+    """What each position of a window sees, one row per image: positions first, channels last.
 
     p[r, c, n, (a, b, i)] = x[n, S r + D a - P, S c + D b - P, i], 0 outside the image.
 
@@ -79,7 +79,7 @@ def patches(x: Float[Array, "N H W C"], windows: Windows) -> Float[Array, "H2 W2
         windows: Where the windows lie.
 
     Returns:
-        The patches. With the positions in front every tap is a slice of whole runs of N C numbers,
+        The patches. With the positions in front every tap is a slice of whole runs of N C elements,
         and a product with weights of each position's own needs no transposition.
 
     Example:
@@ -114,14 +114,13 @@ def patches(x: Float[Array, "N H W C"], windows: Windows) -> Float[Array, "H2 W2
 # Convolution whose kernel is turned beforehand, so that its gradient is fast in a loop.
 #
 # JAX writes the transpose of a convolution with axes in an order that XLA's CPU compiler turns
-# round
-# first, but not inside a loop such as a `lax.scan` over the steps of an epoch, where the gradient
-# of
-# the images then takes tens of times as long. Here the kernel is turned beforehand, so that the
-# transpose reads like a forward convolution, and a barrier keeps XLA from folding the turn back.
+# round first, but not inside a loop such as a `lax.scan` over the steps of an epoch, where the
+# gradient of the images is then very slow. Here the kernel is turned beforehand, so
+# that the transpose reads like a forward convolution, and a barrier keeps XLA from folding the turn
+# back.
 #
 # The gain is inside loops alone; at the top level there is none. `benchmarks/layers.py`, rows
-# `convolution, 3x3` and `convolution, 5x5`, says when this file may be deleted: when the ratios in
+# `convolution, 3x3` and `convolution, 5x5`, says when this may be deleted: when the ratios in
 # the scan are 1 or less.
 
 
@@ -152,33 +151,23 @@ def turned_along_images(x: Array, kernel: Array, windows: Windows) -> Array:
 # k'[a, b, i, f] = sum over n, r, c of x[n, S r + D a - P, S c + D b - P, i] y'[n, r, c, f]
 #
 # Every tap (a, b) is a product of matrices whose long axis is all pixels. A sliding window meets a
-# pixel h w times, and XLA's CPU compiler copies it as often, in a slow loop. Here what the taps
-# see
+# pixel h w times, and XLA's CPU compiler copies it as often, in a slow loop. Here what the taps see
 # is laid out once, and one product has all kernel matrices, in one of three ways:
 #
-# - by columns and rows: the w columns of a row of x beside each other (w C numbers a pixel), the h
-#   rows of a column of y' beside each other (h F numbers); their product has every tap once;
-# - by results: all taps of y' beside each other (h w F numbers), times x as it is;
-# - by taps: all taps of x beside each other (h w C numbers), times y' as it is; with a stride,
-# too.
+# - by columns and rows: the w columns of a row of x beside each other (w C elements per pixel), the
+#   h rows of a column of y' beside each other (h F elements); their product has every tap once;
+# - by results: all taps of y' beside each other (h w F elements), times x as it is;
+# - by taps: all taps of x beside each other (h w C elements), times y' as it is;
+#   with a stride, too.
 #
-# The one that lays out the fewest numbers is taken. A number is laid in its place by a choice
-# between
-# shifted images (`jnp.where` on the number of the shift), one vector loop in XLA; `jnp.stack`
-# takes
-# half as long again. A loop that also merges axes takes twice as long, and XLA would compute what
-# lies before the images, such as a normalization, once for every tap: hence the barriers.
+# The one that lays out the fewest elements is taken. An element is laid in its place by a choice
+# between shifted images (`jnp.where` on the number of the shift), one vector loop in XLA;
+# `jnp.stack` is slower. A loop that also merges axes is slower too, and XLA would compute what lies
+# before the images, such as a normalization, once for every tap: hence the barriers.
 #
-# Measured 2026-11-22 on 2 cores of an Intel Xeon, JAX 0.12.0.1, in a `lax.scan`, in ms, against
-# the
-# convolution that JAX derives, its operands turned beforehand: 3x3, images of (128, 32, 32), 16 ->
-# 16
-# features, 8.5 and 16; (128, 16, 16), 32 -> 32, 5.3 and 15; (32, 32, 32), 160 -> 12, 10 and 21;
-# stride 2, (128, 32, 32), 16 -> 32, 5.3 and 9.1; 11x11 with stride 4, (4, 227, 227), 3 -> 96, 12
-# and
-# 24. `benchmarks/layers.py`, rows `convolution`, says when this file may be deleted: when the
-# ratios
-# in the scan are 1 or less.
+# In a `lax.scan` this is faster on a CPU than the convolution that JAX derives.
+# `benchmarks/layers.py`, rows `convolution`, says when it may be deleted: when the ratios in the
+# scan are 1 or less.
 
 PARTS = 4
 """The batch is cut into so many: XLA divides several products among the cores, but not one sum."""
@@ -244,10 +233,7 @@ def by_taps(x: Array, kernel: Array, windows: Windows) -> Array:
 WIDENED = Form(plain, turned_along_images, widened_along_kernel)
 
 LARGE_WINDOW = Form(by_taps, by_taps, widened_along_kernel)
-"""Of windows higher and wider than the image, where XLA falls back to a naive loop.
-
-3x3 with padding on 512 maps of 2x2, batch 32: 240 ms so and 4 ms as a product.
-"""
+"""Of windows higher and wider than the image, where XLA falls back to a naive loop."""
 
 
 def _product(columns: Array, matrix: Array) -> Array:
@@ -298,24 +284,19 @@ def _moved(x: Array, axis: int, low: int, length: int) -> Array:
 
 
 # ------------------------------------------------------------------------------------------
-# Convolution of each channel alone: the sum of the shifted images, each times a number a channel.
+# Convolution of each channel alone: the sum of the shifted images, each times one weight per
+# channel.
 #
 # y[n, r, c, f] = sum over a, b of kernel[a, b, 0, f] x[n, S r + D a - P, S c + D b - P, f // M]
 #
-# with M features a channel. Nothing is summed over channels, so this is no matrix product but a
-# loop
-# over the image that reads it once a tap. XLA's CPU compiler makes such loops of sums of products,
-# where its own convolution takes a slow path. Each form below goes image by image in a `lax.map`:
-# the
-# image stays in the cache, and nothing before or after is computed again for every tap.
+# with M features per channel. Nothing is summed over channels, so this is no matrix product but a
+# loop over the image that reads it once per tap. XLA's CPU compiler makes such loops of sums of
+# products, where its own convolution takes a slow path. Each form below goes image by image in a
+# `lax.map`: the image stays in the cache, and nothing before or after is computed again for every
+# tap.
 #
-# Measured 2026-11-21 on 2 busy cores of an AMD EPYC, JAX 0.12.0.1: 3x3, 32 channels, images of
-# (64,
-# 32, 32): forward 31 ms plain and 1.7 ms so, gradient 63 and 18, in a `lax.scan` 2,868 and 17;
-# with
-# stride 2, 64 channels, (64, 16, 16): gradient 52 and 2.3. `benchmarks/layers.py`, rows
-# `convolution,
-# depthwise`, says when this file may be deleted: when the ratios are 1 or less.
+# `benchmarks/layers.py`, rows `convolution, depthwise`, says when this may be deleted: when the
+# ratios are 1 or less.
 
 MOST_TAPS = 64
 """A window of more taps makes a long program: it is left to the form for groups."""
@@ -348,7 +329,7 @@ def depthwise_along_images(x: Array, kernel: Array, windows: Windows) -> Array:
     """The image cut into S x S phases, each tap laid on a canvas where it belongs.
 
     The transpose of laying on a canvas is cutting out, so the gradient is a sum of slices again;
-    that of a strided slice would be an image with holes, which XLA fills number by number.
+    that of a strided slice would be an image with holes, which XLA fills element by element.
 
     Args:
         x: Images (N H W C).
@@ -388,8 +369,8 @@ def depthwise_along_kernel(x: Array, kernel: Array, windows: Windows) -> Array:
     """The kernel spread over a strip of rows, which is laid on strip after strip of the image.
 
     The transpose of spreading is a sum over a strip, done once; that of the strips is a sum, for
-    each place of a strip, over strips and images. So XLA adds whole rows of numbers to each other
-    where it would reduce, number by number, to one sum a channel.
+    each place of a strip, over strips and images. So XLA adds whole rows of elements to each other
+    where it would reduce, element by element, to one sum per channel.
 
     Args:
         x: Images (N H W C).
@@ -517,18 +498,13 @@ POINTWISE = Form(pointwise_product, pointwise_product, pointwise_product)
 # A dense convolution is fast on a CPU from about 16 channels on; XLA's grouped one is not, and its
 # gradients less so. So neighboring groups are merged until a block has 16 channels: its kernel is
 # block-diagonal, zero where an input belongs to another group. The zeros are multiplied too, 4
-# times
-# the products for groups of 4 channels, which costs less than narrow convolutions do.
+# times the products for groups of 4 channels, which costs less than narrow convolutions do.
 #
 # Up to 8 blocks are written one after the other, which runs fastest; more run in a loop, whose
 # program does not grow with their number.
 #
-# Measured 2026-11-21 on 2 busy cores of an AMD EPYC, JAX 0.12.0.1, gradient: 8 groups of 4
-# channels,
-# images of (16, 16, 16), 121 ms plain and 2.9 ms so; 32 groups of 4, (16, 8, 8), 400 and 2.3; 1x1
-# in
-# 4 groups of 16, (32, 16, 16), 34 and 2.4. `benchmarks/layers.py`, rows `convolution, ... groups`,
-# says when this file may be deleted: when the ratios are 1 or less.
+# `benchmarks/layers.py`, rows `convolution, ... groups`, says when this may be deleted: when the
+# ratios are 1 or less.
 
 WIDE = 16
 """Neighboring groups are merged until a block has so many channels or features."""

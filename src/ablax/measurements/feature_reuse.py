@@ -29,7 +29,7 @@ NAME = "feature_reuse"
 
 
 def reuse_figure(study: Study) -> Figure:
-    """A row a variant, a panel a block: mean over seeds; one scale for all of it."""
+    """One row per variant, one panel per block: mean over seeds; one scale for all of it."""
     measured = [name for name in study.names if study.rows(NAME, variant=name)]
     with settings():
         blocks = sorted({int(row["block"]) for row in study.rows(NAME)}) or [1]
@@ -98,8 +98,7 @@ def _draw(
 # ------------------------------------------------------------------------------------------
 # Which earlier layers the kernels of a densely connected network use.
 #
-# In a dense block each layer is given the maps of all layers before it. Whether it uses them can
-# be
+# In a dense block each layer is given the maps of all layers before it. Whether it uses them can be
 # read from its kernel: the weights of a channel that is of no use decay.
 #
 # References:
@@ -164,7 +163,7 @@ def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
                     name=NAME,
                     title="Weight on each earlier layer",
                     caption=(
-                        "A panel a block: rows are layers that read, columns the layers they "
+                        "One panel per block: rows are layers that read, columns the layers they "
                         "read from; mean absolute weight over the mean of the row's kernel."
                     ),
                     draw=reuse_figure,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # ------------------------------------------------------------------------------------------
-# Early stopping: the moment of least error on images that nobody trains on or is judged by.
+# Early stopping: the moment of least error on images that are neither trained nor tested on.
 
 
 class StoppingPoint(NamedTuple):
@@ -96,7 +96,7 @@ def curves_picture() -> Picture:
 
 
 def curves_figure(study: Study) -> Figure:
-    """A panel a variant: mean over seeds and range of the errors, against steps."""
+    """One panel per variant: mean over seeds and range of the errors, against steps."""
     with settings():
         names = [name for name in study.names if study.rows(NAME, variant=name)]
         columns = min(COLUMNS, len(names))
@@ -193,8 +193,9 @@ def _cell(study: Study, operand: str) -> str:
 # ------------------------------------------------------------------------------------------
 # How well a network does on what it has seen, and on what it has not, while it learns.
 #
-# Training and test images are judged alike: undistorted, without dropout, with running statistics.
-# The training figures of the log are not: they are taken in training, on distorted images.
+# Training and test images are evaluated alike: undistorted, without dropout, with running
+# statistics. The training figures of the log are not: they are taken in training, on distorted
+# images.
 
 
 def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
@@ -213,7 +214,7 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
         section=Section(
             title="What was learned, and what holds for new images",
             text=(
-                "Training, held-out and test images are judged alike here: undistorted by us, "
+                "Training, held-out and test images are evaluated alike here: undistorted by us, "
                 "without dropout. The gap is test error less training error. Early stopping takes "
                 "the evaluation of least error on the held-out images, the first of equals, and no "
                 "test image has a say in it; training itself went on to its end."
@@ -273,6 +274,6 @@ def cross_entropy(scores: Float[np.ndarray, "N classes"], labels: Int32[np.ndarr
 
 
 def last(rows: tuple[Row, ...], images: str) -> float:
-    """The error at the end of a run; nan where these images were not judged."""
+    """The error at the end of a run; nan where these images were not evaluated."""
     own = [row for row in rows if row["images"] == images]
     return float(own[-1]["error"]) if own else math.nan

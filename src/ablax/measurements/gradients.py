@@ -1,4 +1,4 @@
-"""The gradient that reaches each layer, at the start and in training."""
+"""The gradient that reaches each layer, at initialization and in training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 # ------------------------------------------------------------------------------------------
-# The gradient by layer as pictures: at the start, and as training goes on.
+# The gradient by layer as pictures: at initialization, and as training goes on.
 
 NAME = "gradient_norms"
 PANEL = 4
@@ -102,7 +102,7 @@ def _draw_groups(axes: Axes, study: Study, groups: list[list[str]], of: str) -> 
 
 
 def training_figure(study: Study) -> Figure:
-    """The same at every moment it was measured, a panel a variant: from blue to orange."""
+    """The same at every moment it was measured, one panel per variant: from blue to orange."""
     with settings():
         names = [v for v in study.variants if study.rows(NAME, variant=v.name)]
         down = max(1, math.ceil(len(names) / PANEL))
@@ -286,9 +286,9 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
     and dropout, so that all variants and moments are measured by the same function.
 
     The two tell different things. The gradient by the outputs is what travels down: it fades or
-    grows by a factor a layer. The gradient by a kernel is that times the layer's input; where
-    activations shrink on their way up as the gradient does on its way down, kernels of all layers
-    pull alike, and all too little.
+    grows by one factor per layer. The gradient by a kernel is that times the layer's input; where
+    activations shrink on their way up as the gradient does on its way down, the gradients of all
+    kernels are equally large, and all too small.
 
     Args:
         subject: The network at one moment.
@@ -303,7 +303,7 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
 
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
-        networks, where both are drawn.
+        networks, where both are plotted.
     """
     batch = jnp.asarray(subject.normalized(subject.train.images[:images]))
     labels = jnp.asarray(subject.train.labels[:images])
@@ -386,7 +386,8 @@ def sensitivity(rows: tuple[Row, ...]) -> float:
     """log10 of the median `sensitivity` of all kernels before training.
 
     Example:
-        >>> pull(({"of": "kernel", "step": 0, "sensitivity": 100.0}, {"of": "output", "step": 0}))
+        >>> kernel = {"of": "kernel", "step": 0, "sensitivity": 100.0}
+        >>> sensitivity((kernel, {"of": "output", "step": 0}))
         2.0
     """
     own = [row for row in rows if row["of"] == "kernel"]
@@ -426,19 +427,15 @@ def gradient_norms(panels: Panels) -> Measurement:
 
 
 # ------------------------------------------------------------------------------------------
-# The gradient of the whole training loss by layer, that of side classifiers included.
+# The gradient of the whole training loss by layer, that of auxiliary classifiers included.
 #
-# A side classifier (`ablax.layers.Auxiliary`) on an inner layer ends a shorter network: the layers
-# up
-# to there, then the side's head. So the gradient of the training loss
+# An auxiliary classifier (`ablax.layers.Auxiliary`) on an inner layer ends a shorter network: the
+# layers up to there, then the auxiliary head. So the gradient of the training loss
 #
-#     L = L(scores) + weight (L(side scores 1) + L(side scores 2) + ...)
+#     L = L(scores) + weight (L(auxiliary scores 1) + L(auxiliary scores 2) + ...)
 #
-# is the sum of the gradients of the whole network and of these shorter ones. `gradient_norms`
-# alone
-# takes that of L(scores), which side classifiers do not change before training.
-
-"""Training images of the loss."""
+# is the sum of the gradients of the whole network and of these shorter ones. `gradient_norms` alone
+# takes that of L(scores), which auxiliary classifiers do not change before training.
 
 Outputs = dict[str, Array]
 Slopes = dict[str, Any]
@@ -455,18 +452,18 @@ def training_gradients(
     """The derivatives of the training loss by the outputs of the outer layers and by parameters.
 
     Args:
-        network: Its side classifiers, if any, stand among the layers of tail and body.
+        network: Its auxiliary classifiers, if any, stand among the layers of tail and body.
         variables: `params`, and `batch_stats` where there are any.
         images: What to show it.
-        loss: From the scores of the network, or of a side classifier, to one number.
-        weight: Of the loss of each side classifier.
+        loss: From the scores of the network, or of an auxiliary classifier, to one number.
+        weight: Of the loss of each auxiliary classifier.
 
     Returns:
-        dL/dy by the name of each layer of tail and body that is no side classifier; dL/dW as the
-        parameters lie.
+        dL/dy by the name of each layer of tail and body that is no auxiliary classifier; dL/dW as
+        the parameters lie.
 
     Raises:
-        AblaxError: A side classifier inside a chain or a block.
+        AblaxError: An auxiliary classifier inside a chain or a block.
     """
     _refuse_inner(network.layers)
     outputs, slopes = gradients(network, variables, images, loss, outer_layers(network))
@@ -481,13 +478,13 @@ def training_gradients(
 
 
 def auxiliary_networks(network: Network) -> dict[str, Network]:
-    """By the name of each side classifier, the network that ends in it.
+    """By the name of each auxiliary classifier, the network that ends in it.
 
     Example:
         >>> from ablax.core import insert_after
         >>> from ablax.zoo import heads, lenet5
         >>> side = Auxiliary(heads.global_average_pool(10))
-        >>> shorter = side_networks(insert_after("c1", side=side)(lenet5()))
+        >>> shorter = auxiliary_networks(insert_after("c1", side=side)(lenet5()))
         >>> [list(found.layers) for found in shorter.values()]
         [['c1', 'average', 'classifier']]
     """
@@ -503,7 +500,7 @@ def auxiliary_networks(network: Network) -> dict[str, Network]:
 
 
 def outer_layers(network: Network) -> tuple[str, ...]:
-    """The layers of tail and body, whole, without side classifiers."""
+    """The layers of tail and body, whole, without auxiliary classifiers."""
     trunk = network.tail + network.body
     return tuple(name for name in trunk if not isinstance(trunk[name], Auxiliary))
 
@@ -512,15 +509,15 @@ def _refuse_inner(layers: Layers, depth: int = 0) -> None:
     for name, layer in layers.items():
         if depth and isinstance(layer, Auxiliary):
             raise AblaxError(
-                f"the side classifier {name!r} stands inside another layer: put it behind that "
-                "layer, in the tail or the body"
+                f"the auxiliary classifier {name!r} stands inside another layer: put it behind "
+                "that layer, in the tail or the body"
             )
         for inner in inner_layers(layer).values():
             _refuse_inner(inner, depth + 1)
 
 
 def _of_side(variables: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The variables with those of a side's head in the place of the network's head."""
+    """The variables with those of an auxiliary head in the place of the network's head."""
     return {kind: {**tree, **tree.get(name, {})} for kind, tree in variables.items()}
 
 
@@ -531,7 +528,7 @@ def _added(
     pulled: Mapping[str, Any],
     weight: float | Float[Array, ""],
 ) -> Slopes:
-    """The slopes of a side's loss, times its weight, added where each parameter lies."""
+    """The slopes of an auxiliary loss, times its weight, added where each parameter lies."""
 
     def add(total: Any, more: Any) -> Any:
         return jax.tree.map(lambda a, b: a + weight * b, total, more)
@@ -562,10 +559,10 @@ def measure_auxiliary_losses(subject: Subject, images: int = IMAGES) -> list[Row
     """The gradient of the training loss of some images, by outputs and by kernels.
 
     The rows are those of `measure_gradient_norms`; layers and
-    kernels of side classifiers have none, so that places count the same in every variant.
+    kernels of auxiliary classifiers have none, so that places count the same in every variant.
 
     Args:
-        subject: The network at one moment; its recipe has the weight of the side losses.
+        subject: The network at one moment; its recipe has the weight of the auxiliary losses.
         images: How many training images.
     """
     batch = jnp.asarray(subject.normalized(subject.train.images[:images]))
@@ -596,14 +593,14 @@ def measure_auxiliary_losses(subject: Subject, images: int = IMAGES) -> list[Row
 
 
 def training_gradient_norms(panels: Panels) -> Measurement:
-    """`gradient_norms` of the training loss: with the losses of the side classifiers.
+    """`gradient_norms` of the training loss: with the losses of the auxiliary classifiers.
 
     Args:
         panels: As for `gradient_norms`.
     """
     alone = gradient_norms(panels)
     text = (
-        f"{alone.section.text} The loss is that of the training: side classifiers add theirs, "
+        f"{alone.section.text} The loss is that of the training: auxiliary classifiers add theirs, "
         "times their weight."
     )
     return dataclasses.replace(

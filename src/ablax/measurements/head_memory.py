@@ -31,9 +31,9 @@ def head_memory() -> Measurement:
         section=Section(
             title="What the head costs",
             text=(
-                "Counted for one image in float32. Activations are the numbers that layers write "
+                "Counted for one image in float32. Activations are the elements that layers write "
                 "for others to read; training keeps them for each image of the batch. "
-                "Multiply-accumulates for each number moved (activations read and written, and "
+                "Multiply-accumulates per element moved (activations read and written, and "
                 "parameters read) say what bounds the speed: few of them, and it is the memory."
             ),
             tables=(head_table,),
@@ -58,8 +58,8 @@ def part_costs(network: Network, image_shape: ImageShape) -> dict[str, dict[str,
         image_shape: (H, W, C).
 
     Returns:
-        Under `"tail and body"` and `"head"`: `parameters`, `activations` (numbers written for
-        others to read), `macs`, and `moved` (numbers read and written, parameters among them).
+        Under `"tail and body"` and `"head"`: `parameters`, `activations` (elements written for
+        others to read), `macs`, and `moved` (elements read and written, parameters among them).
 
     Raises:
         LayerError: The network does not fit the images.
@@ -86,7 +86,7 @@ def part_costs(network: Network, image_shape: ImageShape) -> dict[str, dict[str,
 
 
 def head_table(study: Study) -> Table:
-    """A row a variant: the head's figures beside those of tail and body."""
+    """One row per variant: the head's figures beside those of tail and body."""
     found: dict[str, dict[str, Row]] = {}
     for row in study.rows(NAME):
         found.setdefault(row["variant"], {})[row["part"]] = row
@@ -97,12 +97,12 @@ def head_table(study: Study) -> Table:
         intensity = head["macs"] / head["moved"] if head["moved"] else 0.0
         rows.append((study.variant(variant).label, *cells, number(intensity, 2)))
     headings = [f"{part}: {what}" for part in ("Head", "Tail and body") for what in _FIGURES]
-    headings.append("Head: MACs for each number moved")
+    headings.append("Head: MACs per element moved")
     return Table(
         title="What the head costs beside tail and body",
         columns=(Column("Variant", "left"), *map(Column, headings)),
         rows=tuple(rows),
-        notes=("One image; 4 bytes a number. MACs: multiply-accumulates forward.",),
+        notes=("One image; 4 bytes per element. MACs: multiply-accumulates forward.",),
     )
 
 
@@ -119,7 +119,7 @@ def _cells(part: Row) -> tuple[str, ...]:
 
 
 def kibibytes(numbers: float | int) -> str:
-    """So many numbers of four bytes, in KiB with about three digits.
+    """So many elements of four bytes, in KiB with about three digits.
 
     Example:
         >>> kibibytes(256), kibibytes(10_370), kibibytes(300_000)

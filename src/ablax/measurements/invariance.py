@@ -103,7 +103,7 @@ def values_of(
     """Amount to value, ascending, of one transformation, measure and layer of one run.
 
     Args:
-        rows: Of the measurement `ablax.measurements.invariance`, of one run.
+        rows: Of the measurement `invariance`, of one run.
         transformation: Which.
         measure: `distance`, `euclidean`, `probability` or `error`.
         layer: Whose; empty for the last two.
@@ -222,7 +222,7 @@ _SIZE = 13
 _SHADE = "#F1F1F1"
 
 Curves = dict[float, list[float]]
-"""Amount to one value a seed."""
+"""Amount to one value per seed."""
 
 
 def curves_figure(
@@ -237,7 +237,7 @@ def curves_figure(
         study: With rows of the measurement.
         chosen: The transformations.
         layers: From the first to the last.
-        panels: Title to the variants drawn in it: the first solid, the second dashed.
+        panels: Title to the variants plotted in it: the first solid, the second dashed.
     """
     shown = {
         title: [name for name in names if name in study.names] for title, names in panels.items()
@@ -407,7 +407,7 @@ def apart(heights: Sequence[float], gap: float, top: float = 1.0) -> list[float]
 
 
 def errors_table(study: Study, transformations: Sequence[Transformation]) -> Table:
-    """A row a variant: test error of untouched images, and over the small amounts of each."""
+    """One row per variant: test error of untouched images, and over the small amounts of each."""
     names = ["untouched_error", *(f"{t.name}_error" for t in transformations)]
     return Table(
         title="Test error under small transformations",
@@ -433,14 +433,14 @@ def errors_table(study: Study, transformations: Sequence[Transformation]) -> Tab
 def distances_table(
     study: Study, transformations: Sequence[Transformation], layers: Sequence[str]
 ) -> Table:
-    """A row a variant and layer: the distance that its features move, over the small amounts."""
+    """One row per variant and layer: relative distance of its features, over the small amounts."""
     rows = []
     for name in study.names:
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             cells = [_cell(study, f"{name}:{t.name}_{place}", 2) for t in transformations]
             rows.append((study.variant(name).label, layer, *cells))
     return Table(
-        title="Distance moved under small transformations",
+        title="Relative feature distance under small transformations",
         columns=(
             Column("Variant", "left"),
             Column("Layer", "left"),
@@ -448,7 +448,7 @@ def distances_table(
         ),
         rows=tuple(rows),
         notes=(
-            "Mean distance over the same amounts, in distances between two different images; "
+            "Mean over the same amounts; 1 is the mean distance between two different images; "
             "± standard deviation over seeds.",
         ),
     )
@@ -464,8 +464,7 @@ def _cell(study: Study, operand: str, digits: int) -> str:
 #
 # References:
 #     M. D. Zeiler and R. Fergus, 2014. Visualizing and understanding convolutional networks,
-#     section
-#     4.1 and figure 5.
+#     section 4.1 and figure 5.
 
 LAW = (
     "Every image x of a fixed sample of the test images, evenly spaced, is transformed by growing "
@@ -503,11 +502,11 @@ def invariance(
 
     Args:
         layers: From the first to the last, such as `("pool1", "pool5", "fc7")`, of every variant.
-        panels: Which variants' features are drawn together, by the panel's title; in each panel
+        panels: Which variants' features are plotted together, by the panel's title; in each panel
             the first is solid, the second dashed.
         images: How many test images.
         transformations: Which, and by how much.
-        note: What the report says beside the law.
+        note: What the report says beside the definition.
 
     Raises:
         InvarianceError: Fewer than two layers or images, or nothing to transform by.

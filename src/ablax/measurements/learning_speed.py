@@ -32,7 +32,7 @@ def epochs_to(curve: Curve, error: float) -> float:
 
 
 def speed_table(study: Study, error: float) -> Table:
-    """A row a variant: epochs until that training error, runs that came so far, and the mean error.
+    """One row per variant: epochs until that training error, runs that reached it, mean error.
 
     A mean is over the runs that reached the error; where one did not, the cell says how many did,
     because a mean over the others would call a slow variant fast.

@@ -46,7 +46,7 @@ class Subject:
         test: Test images, in the data's order.
         classes: How many there are.
         mean: Of each channel over all training images, in [0, 1].
-        std: Deviation of each channel.
+        std: Standard deviation of each channel.
         held_out: Training images kept apart for validation; None where the recipe asks for none.
     """
 
@@ -67,7 +67,7 @@ class Subject:
     def normalized(
         self, images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
     ) -> Float[np.ndarray, "N H W C"]:
-        """Levels of 0 to 255 as the network gets them: in [0, 1], less the mean, over deviation."""
+        """Levels of 0 to 255 as the network gets them: in [0, 1], standardized by mean and std."""
         pixels = np.asarray(images, np.float32) / 255
         return ((pixels - np.asarray(self.mean)) / np.asarray(self.std)).astype(np.float32)
 
@@ -92,7 +92,7 @@ class Subject:
         images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"],
         at: Sequence[str],
     ) -> dict[str, Float[np.ndarray, "N ..."]]:
-        """What the named layers give for raw images, as in a test: a row an image.
+        """What the named layers give for raw images, as in a test: one row per image.
 
         Raises:
             AblaxError: A name that no layer has.

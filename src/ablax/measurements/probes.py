@@ -69,15 +69,15 @@ class Probe(NamedTuple):
 def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.ndarray, "N P C"]:
     """Features as places by channels, averaged over space where they are more than `limit`.
 
-    Maps of H x W x C numbers are averaged over B x B bins (`adaptive_average_pool`), B being the
+    Maps of H x W x C elements are averaged over B x B bins (`adaptive_average_pool`), B being the
     largest with B^2 C <= limit, but at least 1; P = B^2. B = H = W changes nothing. An average is
     linear: a linear classifier on averages is one on the features themselves that weighs
-    neighbours alike, so it never finds what a classifier on all of them could not. The numbers of
+    neighbors alike, so it never finds what a classifier on all of them could not. The elements of
     a vector are channels of one place, and are left as they are.
 
     Args:
         maps: Of shape (N, H, W, C), or (N, C).
-        limit: Numbers of an image, at least 1.
+        limit: Features per image, at least 1.
 
     Raises:
         AblaxError: Features of another shape.
@@ -90,7 +90,7 @@ def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.nda
         return maps[:, None]
     if maps.ndim != 4:
         raise AblaxError(
-            f"features of shape {maps.shape} cannot be probed: expected (images, numbers) or "
+            f"features of shape {maps.shape} cannot be probed: expected (images, features) or "
             "(images, height, width, channels); name another layer"
         )
     _, height, width, channels = maps.shape
@@ -108,29 +108,28 @@ def probe(
     train: tuple[Float[np.ndarray, "N P C"], Int[np.ndarray, " N"]],
     test: tuple[Float[np.ndarray, "M P C"], Int[np.ndarray, " M"]],
 ) -> Probe:
-    """Fits a linear classifier to training features and judges it by test features.
+    """Fits a linear classifier to training features and evaluates it on test features.
 
-    Each channel is standardized by its mean and deviation over the training images and all places,
-    and all numbers are divided by the root of how many there are in channels that vary, so that an
-    image's features have a mean squared length of 1 in every layer and one strength of
+    Each channel is standardized by its mean and standard deviation over the training images and all
+    places, and all features are divided by the root of how many there are in channels that vary, so
+    that an image's features have a mean squared length of 1 in every layer and one strength of
     regularization suits them all. A channel is one feature seen at many places; were each place
     standardized alone, one that is almost always dark in training, as the corners are, would be
-    blown up: by up to 286,333 deviations in the first layer, for distorted training digits.
+    blown up by many orders of magnitude.
 
     Then scikit-learn minimizes |w|^2 / 2 + C sum of losses: `LinearSVC` the squared hinge loss of
     each class against the rest, with C = 1 (its bias is regularized like a weight);
     `LogisticRegression` the cross-entropy of the softmax, with C = 10. Both C are fixed. They were
     set without any test image, by the error on held-out training images, on pixels and features of
-    an untrained network: a tenth of them errs more (SVM by 2.6 points on average over digits and
-    Fashion-MNIST, softmax by 2.4 on digits), ten times as much errs less by 0.4 (SVM) and 0.3
-    (softmax) but takes longer.
-    They are not chosen anew for every layer, because a network has been trained on the training
-    images: its features of held-out ones among them are not those of unseen images.
+    an untrained network: a tenth of them gives a clearly higher error, ten times as much a slightly
+    lower one but takes longer. They are not chosen again for every layer, because a network has
+    been trained on the training images: its features of held-out ones among them are not those of
+    unseen images.
 
     Args:
         classifier: Which of the two.
         train: Features and classes to fit to.
-        test: Features and classes to be judged by.
+        test: Features and classes to evaluate on.
 
     Raises:
         AblaxError: An unknown classifier, or training images of a single class.
@@ -165,7 +164,7 @@ def probe(
 
 
 def _standardization(train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Less the mean, over the deviation and the root of how many numbers vary; flattened."""
+    """Less the mean, over the std and the root of how many features vary; flattened."""
     mean = train.mean(axis=(0, 1), dtype=np.float64)
     deviation = train.std(axis=(0, 1), dtype=np.float64)
     # what is constant but for rounding is told apart from what varies
@@ -181,7 +180,7 @@ def _unfitted(classifier: Classifier) -> Any:
     if classifier == "svm":
         from sklearn.svm import LinearSVC
 
-        # the order in which liblinear visits the images is drawn: from the same seed every time
+        # the order in which liblinear visits the images is random: from the same seed every time
         return LinearSVC(C=_SVM, dual=True, max_iter=_ITERATIONS, random_state=0)
     from sklearn.linear_model import LogisticRegression
 
@@ -192,8 +191,7 @@ def _fit(model: Any, features: np.ndarray, labels: np.ndarray) -> bool:
     """Fits the model in place and returns whether it converged."""
     from sklearn.exceptions import ConvergenceWarning
 
-    # On two busy cores, threads of linear algebra beside those of JAX made softmax fits of these
-    # sizes up to 28 times slower (scikit-learn 1.9.1).
+    # Threads of linear algebra beside those of JAX make softmax fits many times slower.
     with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
         warnings.simplefilter("always")
         model.fit(features, labels)
@@ -215,13 +213,13 @@ HEADINGS = {"svm": "SVM", "softmax": "Softmax"}
 
 TEXT = (
     "A linear classifier was fitted to the features of every layer for training images, without "
-    "distortions, and judged by the features of all test images. Maps of more than 3,072 numbers "
-    "were averaged over space to fewer; each channel was standardized by its mean and deviation "
-    "over the training images and all places, and divided by the root of how many numbers there "
-    "are. SVM: linear support vector "
-    "machine, each class against the rest, squared hinge loss, C = 1. Softmax: softmax "
-    "regression, C = 10. Both C are fixed for all layers; they were chosen without test images. "
-    "Layers differ in how many numbers they give of an image, and more numbers are an advantage. "
+    "distortions, and evaluated on the features of all test images. Maps of more than 3,072 "
+    "elements were averaged over space to fewer; each channel was standardized by its mean and "
+    "standard deviation over the training images and all places, and divided by the root of how "
+    "many features there are. SVM: linear support vector machine, each class against the rest, "
+    "squared hinge loss, C = 1. Softmax: softmax regression, C = 10. Both C are fixed for all "
+    "layers; they were chosen without test images. "
+    "Layers differ in how many features they give per image, and more are an advantage. "
     "Untrained: the network of the same seed before its first step. Where the test images are "
     "distorted and the training images are not, as with the digits, features that have learned "
     "to bear distortions gain by it. The network has learned from the same training images that "
@@ -321,7 +319,7 @@ def probe_table(
         ("The network itself", NOTHING, NOTHING, accuracy_text(own), NOTHING)
         + (NOTHING,) * len(published)
     )
-    headings = ("Numbers an image", "Trained, %", "Untrained, %")
+    headings = ("Features per image", "Trained, %", "Untrained, %")
     return Table(
         title="Accuracy of linear classifiers on the features of each layer",
         columns=(
@@ -546,7 +544,7 @@ def layer_features(
 ) -> dict[int, Float[np.ndarray, "N _ _"]]:
     """Depth to what a classifier is given of raw images; untrained subjects give pixels too, at 0.
 
-    Pixels do not depend on the network: they are measured once a run.
+    Pixels do not depend on the network: they are measured once per run.
     """
     found: dict[int, list[np.ndarray]] = {}
     # in portions, because the maps of many images are large before they are averaged
@@ -592,13 +590,13 @@ def _named_errors(layers: Mapping[int, str]) -> Iterator[tuple[str, str, dict[st
 
 
 # ------------------------------------------------------------------------------------------
-# What a report shows of transfer: a row a layer, and a panel for each other data set.
+# What a report shows of transfer: one row per layer, and a panel for each other data set.
 
 TRANSFER_TEXT = (
     "The network keeps the weights it learned from the recipe's data. Images of another data set "
     "were brought to its size (bilinearly) and channels (gray repeated, color by its luminance) "
     "and normalized as its own; a linear SVM was fitted to the features of some of that set's "
-    "training images and judged by some of its test images, the same images in every run. This "
+    "training images and evaluated on some of its test images, the same images in every run. This "
     "is how the published accuracies were measured too: there the network had learned from "
     "ImageNet."
 )
@@ -645,7 +643,7 @@ def targets(study: Study) -> tuple[list[str], dict[str, str]]:
 def transfer_table(
     study: Study, *, layers: Mapping[int, str], published: Sequence[PublishedProbes]
 ) -> Table:
-    """For each data set a row a layer, and a row for each set that was not there."""
+    """For each data set one row per layer, and a row for each set that was not there."""
     there, missing = targets(study)
     rows = []
     for target in there:
@@ -664,7 +662,7 @@ def transfer_table(
             )
     width = 5 + len(published)
     rows += [(target_label(name), "not there", *(NOTHING,) * (width - 1)) for name in missing]
-    headings = ("Numbers an image", "Trained, %", "Untrained, %")
+    headings = ("Features per image", "Trained, %", "Untrained, %")
     return Table(
         title="Accuracy of a linear SVM on the features of each layer, on other data",
         columns=(
@@ -745,7 +743,7 @@ def transfer(
     """A linear SVM on the features of each layer for the images of other data sets.
 
     The network keeps the weights it has from the recipe's data; only the classifier is fitted to
-    the other set's training images, and judged by its test images. Rows: a data set that is not
+    the other set's training images, and evaluated on its test images. Rows: a data set that is not
     on this machine has one row, with the reason in `missing` and nan for its figures; the others
     have the columns of `layer_probes`, and `target`. The recipe's own data set is left out.
 
@@ -756,7 +754,7 @@ def transfer(
         layers: The number of each layer, at least 1, to its path in the network.
         to: Data sets by the names of `ablax.data.sources.load`.
         published: Accuracies to stand beside ours.
-        train_images: Of each set, drawn at random, the same for every run.
+        train_images: Of each set, sampled at random, the same for every run.
         test_images: Likewise.
 
     Raises:

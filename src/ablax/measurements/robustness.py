@@ -47,21 +47,21 @@ Found = dict[str, dict[float, list[float]]]
 
 
 def shift_picture(name: str) -> Picture:
-    """Error against shift, a line a variant."""
+    """Error against shift, one line per variant."""
     return Picture(
         name=name,
         title="Test error on shifted images",
-        caption="Test error against the shift of the test images in pixels, a line a variant.",
+        caption="Test error against the shift of the test images in pixels, one line per variant.",
         draw=partial(shift_figure, name=name),
     )
 
 
 def size_picture(name: str) -> Picture:
-    """Error against image size, a line a variant."""
+    """Error against image size, one line per variant."""
     return Picture(
         name=name,
         title="Test error on images of another size",
-        caption="Test error against the size of the test images in pixels, a line a variant.",
+        caption="Test error against the size of the test images in pixels, one line per variant.",
         draw=partial(size_figure, name=name),
     )
 
@@ -100,13 +100,13 @@ _MARKS = (
 
 
 def shift_table(study: Study, name: str) -> Table:
-    """Mean and deviation of the error, a row a variant and a column a shift."""
+    """Mean and std of the error, one row per variant and one column per shift."""
     found = by_variant(study, name, "shift")
     return _table(study, found, "Test error on shifted images, %", "{:g} px")
 
 
 def size_table(study: Study, name: str) -> Table:
-    """Mean and deviation of the error, a row a variant and a column a size."""
+    """Mean and std of the error, one row per variant and one column per size."""
     found = by_variant(study, name, "image_size")
     return _table(study, found, "Test error on images of another size, %", "{0:g} x {0:g}")
 
@@ -129,7 +129,7 @@ def _panel(study: Study) -> tuple[Figure, Axes]:
 
 
 def _lines(axes: Axes, study: Study, found: Found) -> None:
-    """A line a variant, marks side by side where they would lie on each other."""
+    """One line per variant, marks side by side where they would lie on each other."""
     places = sorted({place for errors in found.values() for place in errors})
     step = min(np.diff(places), default=1.0)
     middle = (len(found) - 1) / 2
@@ -185,11 +185,9 @@ def _finite(errors: list[float]) -> bool:
 # Robustness of a trained network: its error on shifted images and on images of other sizes.
 #
 # Neither is trained for here: the network stays as it is and gets other images. Shifted by s
-# pixels,
-# every image is moved in one of the four directions, in turn: down, right, up, left. Of another
-# size,
-# every image is interpolated bilinearly; a network that cannot take it refuses, which is a finding
-# and not an error of 100 %.
+# pixels, every image is moved in one of the four directions, in turn: down, right, up, left. Of
+# another size, every image is interpolated bilinearly; a network that cannot take it refuses, which
+# is a finding and not an error of 100 %.
 
 Pixels = Float[np.ndarray, "N H W C"]
 
@@ -295,7 +293,7 @@ def size_error(
 def errors_when_shifted(
     subject: Subject, pixels: Sequence[int], border: Border = "black"
 ) -> list[Row]:
-    """A row a shift: `shift` in pixels, `error` in percent.
+    """One row per shift: `shift` in pixels, `error` in percent.
 
     Args:
         subject: Whose error.
@@ -350,7 +348,7 @@ def shifted_in_turn(images: Levels, shift: int, border: Border = "black") -> Pix
 
 
 def errors_when_resized(subject: Subject, factors: Sequence[float]) -> list[Row]:
-    """A row a factor: `factor`, `image_size` in pixels, `error` in percent, `refused` (0 or 1).
+    """One row per factor: `factor`, `image_size` in pixels, `error` in percent, `refused` (0 or 1).
 
     Where the network refuses images of that size, `refused` is 1 and the error is nan.
 

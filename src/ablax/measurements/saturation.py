@@ -48,7 +48,7 @@ PANEL = 3
 def layers_figure(study: Study) -> Figure:
     """Saturated responses and dead units by layer: before training on the left, after on the right.
 
-    A line a variant.
+    One line per variant.
     """
     with settings():
         figure = blank(WIDTH + 1, 9.4)
@@ -78,7 +78,7 @@ def layers_figure(study: Study) -> Figure:
 
 
 def training_figure(study: Study) -> Figure:
-    """Saturated responses by epoch: a panel a variant, a line a layer, from blue to orange."""
+    """Saturated responses by epoch: one panel per variant, one line per layer, blue to orange."""
     shown = [v for v in study.variants if study.rows(NAME, variant=v.name)]
     with settings():
         down = max(1, math.ceil(len(shown) / PANEL))
@@ -150,7 +150,7 @@ def _dress(axes: Axes) -> None:
 
 
 def saturation_table(study: Study) -> Table:
-    """A row a variant: saturated responses and dead units, mean over layers."""
+    """One row per variant: saturated responses and dead units, mean over layers."""
     names = ("saturated_at_start", "saturated_at_end", "last_saturated", "dead_at_end")
     rows = []
     for variant in study.variants:
@@ -192,14 +192,14 @@ def section() -> Section:
                 "saturation_by_layer",
                 "Saturated responses and dead units by layer",
                 "Share of saturated responses, and of dead units, of each hidden layer before and "
-                "after training, a line a variant.",
+                "after training, one line per variant.",
                 layers_figure,
             ),
             Picture(
                 "saturation_in_training",
                 "Saturated responses during training",
-                "Share of saturated responses against epochs, a panel a variant and a line a "
-                "layer.",
+                "Share of saturated responses against epochs, one panel per variant and one "
+                "line per layer.",
                 training_figure,
             ),
         ),
@@ -211,7 +211,7 @@ def section() -> Section:
 # Saturation: where a nonlinearity is so flat that it passes no gradient, layer by layer.
 
 IMAGES = 256
-"""Test images whose responses are judged."""
+"""Test images whose responses are counted."""
 
 FLAT = 0.01
 """A slope below this share of the largest is flat."""
@@ -333,7 +333,7 @@ def measure(subject: Subject, images: int = IMAGES) -> list[Row]:
         images: How many test images, the first ones.
 
     Returns:
-        A row a layer: `layer`; `place` from 1; `saturated` and `dead`, in percent.
+        One row per layer: `layer`; `place` from 1; `saturated` and `dead`, in percent.
 
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural

@@ -1,8 +1,8 @@
 """What a head has learned of place: the weight of every pixel of the last maps.
 
 Two layers weigh by place. `SpatialWeights` multiplies a pixel by 1 + v; `PixelMixture` gives it the
-share softmax(location) of the whole, here times the number of pixels. Both start at 1 everywhere,
-so that 1 says "as at the start, and as in an average".
+share softmax(location) of the whole, here times the number of pixels. Both are initially 1
+everywhere, so that 1 says "as initialized, and as in an average".
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def place_weights(only: tuple[str, ...] = ()) -> Measurement:
 
 
 def measure_place_weights(subject: Subject) -> list[Row]:
-    """A row a pixel of the last maps: `row`, `column`, `weight`, and whether it is of the `edge`.
+    """One row per pixel of the last maps: `row`, `column`, `weight`, whether it is of the `edge`.
 
     Raises:
         AblaxError: No layer of the network weighs by place.
@@ -120,7 +120,7 @@ def learned_weights(network: Network, params: Any) -> Weights:
 
 
 def place_figure(study: Study) -> Figure:
-    """A row a variant: the mean over seeds, then single seeds; one scale a row."""
+    """One row per variant: the mean over seeds, then single seeds; one scale per row."""
     found = by_variant_and_seed(study)
     with settings():
         figure = blank(WIDTH, 1.2 + 3.1 * max(1, len(found)))

@@ -39,7 +39,7 @@ def distinct_units(kernel: Float[np.ndarray, "*inputs F"]) -> int:
 
 
 def measure_symmetry(subject: Subject) -> list[Row]:
-    """A row a kernel: its `layer`, `place` from 1, `units`, and how many are `distinct`."""
+    """One row per kernel: its `layer`, `place` from 1, `units`, and how many are `distinct`."""
     leaves = leaves_by_path(subject.variables["params"])
     kernels = {
         path.rpartition("/")[0]: np.asarray(leaf)

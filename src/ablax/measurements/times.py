@@ -121,7 +121,7 @@ def _seconds(form: str) -> Quantity:
 
 
 def seconds_table(study: Study) -> Table:
-    """A row a variant: seconds to trace and to compile, unrolled and scanned."""
+    """One row per variant: seconds to trace and to compile, unrolled and scanned."""
     rows = []
     for variant in study.variants:
         cells = [variant.label]
@@ -162,7 +162,7 @@ COMPILE_TIME_COMPILE_TIME = Measurement(
     quantities={"compile_unrolled": _seconds("unrolled"), "compile_scanned": _seconds("scanned")},
     every_seed=False,
 )
-"""Seconds of tracing and compiling, measured once a variant."""
+"""Seconds of tracing and compiling, measured once per variant."""
 
 
 # ------------------------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def step_time() -> Measurement:
                 f"median of {RUNS} runs of the compiled step, after one that is not counted. Not "
                 "in it: the weights' update, drawing and distorting the images, compiling. The "
                 "time also pays for what has no multiply-accumulates: normalization, copies, and "
-                "every number that is moved between memory and processor."
+                "every element that is moved between memory and processor."
             ),
             pictures=(
                 Picture(
@@ -193,7 +193,7 @@ def step_time() -> Measurement:
                     title="Time of a training step against multiply-accumulates",
                     caption=(
                         "Milliseconds of forward and backward of one batch against "
-                        "multiply-accumulates of one image, a mark a variant."
+                        "multiply-accumulates of one image, one mark per variant."
                     ),
                     draw=step_time_figure,
                 ),
@@ -284,7 +284,7 @@ def nanoseconds(variant: Variant, row: Row) -> float:
 
 
 def step_time_table(study: Study) -> Table:
-    """A row a variant: multiply-accumulates, milliseconds, and what 1000 of them cost."""
+    """One row per variant: multiply-accumulates, milliseconds, and what 1000 of them cost."""
     rows = [
         (
             variant.label,
@@ -313,7 +313,7 @@ def step_time_table(study: Study) -> Table:
 
 
 def step_time_figure(study: Study) -> Figure:
-    """A named mark a variant; a line through the baseline on which time goes with the products."""
+    """One mark per variant; a line through the baseline on which time goes with the products."""
     with settings():
         figure = blank(WIDTH, 6.8)
         axes = figure.subplots()

@@ -3,7 +3,7 @@
 They are what invariance is measured under, so they are exact where they can be: an amount that
 changes nothing gives the images themselves bit for bit, a whole number of pixels or quarter turns
 moves levels without mixing them. Everything else is read linearly between the four nearest pixels.
-Unlike `ablax.data.augment`, nothing is drawn by lot, and all images get the same amount.
+Unlike `ablax.data.augment`, nothing is random, and all images get the same amount.
 
 What enters from outside an image is, by default, the nearest pixel of its edge: black for digits
 and clothes, and no new contour in photographs. The alternative is black, as in the augmentation.

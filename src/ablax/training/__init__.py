@@ -1,1 +1,1 @@
-"""One training loop for CPU, GPU and TPU: state, step, feed, loop, checkpoints, metrics."""
+"""One training loop for CPU, GPU and TPU: state, step, dataset, loop, checkpoints, metrics."""

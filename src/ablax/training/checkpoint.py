@@ -2,7 +2,7 @@
 
 A step is *good* when orbax has committed it and every bit of it agrees with the checksums written
 afterwards (orbax itself does not notice a flipped bit). Older steps go only when the new one is
-good. Orbax is imported at the first save or restore: it costs a third of a second.
+good. Orbax is imported at the first save or restore, because that is slow.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ from ablax.files import sync_folder, write_atomic
 # SHA-256 of every file in a folder, written beside them, so that a flipped bit is noticed.
 #
 # The list has the format of the command `sha256sum`: `sha256sum --check checksums.sha256` inside
-# the
-# folder verifies it without ablax.
+# the folder verifies it without ablax.
 
 LIST_NAME = "checksums.sha256"
 
@@ -109,13 +108,13 @@ def _line(folder: Path, name: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------
-# The folders of checkpoints, one a step: which there are, and how they come and go.
+# The folders of checkpoints, one per step: which there are, and how they come and go.
 #
 # At every moment of every function here a kill leaves at least one complete step where there was
-# one.
-# A step is *listed* when its checksums were written, which is the last thing that happens to it.
+# one. A step is *listed* when its checksums were written, which is the last thing that happens to
+# it.
 
-_ASIDE = "replaced-"  # a step that is being saved anew keeps its old files under this name
+_ASIDE = "replaced-"  # a step that is being saved again keeps its old files under this name
 
 
 def folder_of(folder: Path, step: int) -> Path:
@@ -255,10 +254,9 @@ def _leaf_type(name: str, leaf: Any) -> str:
 # ------------------------------------------------------------------------------------------
 # Checkpoints that survive a kill, a full disk and a flipped bit: orbax behind four functions.
 #
-# A step is *good* when orbax has committed it and every bit of it agrees with the checksums
-# written
+# A step is *good* when orbax has committed it and every bit of it agrees with the checksums written
 # afterwards (orbax itself does not notice a flipped bit). Older steps go only when the new one is
-# good. Orbax is imported at the first save or restore: it costs a third of a second.
+# good. Orbax is imported at the first save or restore, because that is slow.
 
 _LOG = logging.getLogger(__name__)
 
@@ -280,7 +278,7 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Attributes:
-        folder: Their absolute folder; one sub-folder a step.
+        folder: Their absolute folder; one sub-folder per step.
         keep: How many good steps stay.
     """
 
@@ -399,7 +397,7 @@ def restore(checkpoints: Checkpoints, like: PyTree) -> Restored | None:
     if faults:
         raise CheckpointError(
             f"no good checkpoint in {checkpoints.folder}: {'; '.join(faults)}. "
-            "Delete the folder to start anew, or give another --results folder."
+            "Delete the folder to start from scratch, or give another --results folder."
         )
     return None
 
@@ -455,7 +453,7 @@ def _read(checkpoints: Checkpoints, step: int, like: PyTree) -> Restored:
             raise CheckpointError(
                 f"the checkpoint {folder_of(checkpoints.folder, step)} is that of another network "
                 f"or optimizer: {foreign}\n"
-                "Give another --results folder, or delete this one to start anew."
+                "Give another --results folder, or delete this one to start from scratch."
             )
         target = jax.tree.map(_placed, like)
         items = ocp.args.Composite(state=ocp.args.StandardRestore(target))

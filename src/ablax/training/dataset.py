@@ -23,9 +23,8 @@ from ablax.training.step import State, StepFigures, Task, shuffle_key, train_ste
 # ------------------------------------------------------------------------------------------
 # Where the batches of a training loop come from: arrays on the device, or a stream.
 #
-# A feed gives the loop a program for a chunk of steps. `InMemory` keeps all images on the device
-# as
-# uint8 and shuffles there; `Streaming` is handed the chunk's batches, decoded by the host.
+# A dataset gives the loop a program for a chunk of steps. `InMemory` keeps all images on the device
+# as uint8 and shuffles there; `Streaming` is handed the chunk's batches, decoded by the host.
 
 Program = Callable[..., tuple[State, StepFigures]]
 Batch = tuple[Any, Any, int]
@@ -42,7 +41,7 @@ class Dataset(Protocol):
         image_shape: (H, W, C).
         classes: How many there are.
         mean: Of each channel over the training images, in [0, 1].
-        std: Deviation of each channel.
+        std: Standard deviation of each channel.
         steps_per_epoch: Whole batches in the training images.
         longest_chunk: Steps one program may take; None leaves it to the loop.
         note: What the data are, in a sentence.
@@ -72,7 +71,7 @@ class Dataset(Protocol):
 
 
 class InMemory:
-    """All images live on the device; an epoch is a permutation drawn there.
+    """All images live on the device; an epoch is a random permutation made there.
 
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
     are others every epoch.
@@ -166,7 +165,7 @@ class Streaming:
         self._batches: Iterator[Any] = iter(())
 
     def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:
-        """The next `length` batches, stacked; the stream is opened anew only after a jump."""
+        """The next `length` batches, stacked; the stream is opened again only after a jump."""
         if self._place != (seed, step):
             self._batches = self._stream.train(
                 batch=self._batch, seed=seed, start_step=step, workers=self._workers
@@ -244,7 +243,7 @@ def _note(name: str, train: int, test: int, shape: ImageShape, classes: int, mor
 
 
 # ------------------------------------------------------------------------------------------
-# From a recipe's data to a feed, with progress while a set is decoded for the first time.
+# From a recipe's data to a dataset, with progress while a set is decoded for the first time.
 
 
 def open_dataset(recipe: Recipe, mesh: Mesh, console: Console) -> Dataset:
@@ -283,13 +282,13 @@ def _decoding(console: Console, source: str) -> Callable[[int, int], None]:
 
 
 # ------------------------------------------------------------------------------------------
-# Some of a feed's images, for what looks at them outside training.
+# Some of a dataset's images, for what looks at them outside training.
 
 
 def training_images(
     dataset: Dataset, count: int, seed: int = 0
 ) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
-    """A random sample of the training images of a feed, in random order.
+    """A random sample of the training images of a dataset, in random order.
 
     Args:
         dataset: Of images that lie on the device, or of a stream.
@@ -297,12 +296,12 @@ def training_images(
         seed: Of the draw.
 
     Raises:
-        AblaxError: The feed gives something else than images and labels.
+        AblaxError: The dataset gives something else than images and labels.
     """
     length = dataset.longest_chunk or 1
     given = jax.device_get(dataset.arguments(seed, 0, length))
     if len(given) != 2:
-        raise AblaxError(f"the feed gives {len(given)} arrays: expected images and labels")
+        raise AblaxError(f"the dataset gives {len(given)} arrays: expected images and labels")
     images, labels = np.asarray(given[0]), np.asarray(given[1])
     if images.ndim == 5:  # steps x batch
         images, labels = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
@@ -313,7 +312,7 @@ def training_images(
 def test_images(
     dataset: Dataset, count: int
 ) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
-    """The first test images of a feed, in the data's order.
+    """The first test images of a dataset, in the data's order.
 
     Args:
         dataset: Of images that lie on the device, or of a stream.

@@ -62,7 +62,7 @@ class Evaluation(NamedTuple):
 
 
 class Trainer:
-    """Advances and judges the states of one network, whatever their seed.
+    """Advances and evaluates the states of one network, whatever their seed.
 
     Args:
         network: What is trained.
@@ -329,11 +329,11 @@ def fit(
         on_resume: Told the step from which the run goes on, where it is not 0.
         on_tick: Told about every chunk.
         observe: Shown the state, at every `Moment`; its time is not counted.
-        begin: Given the state as drawn, gives the one that the run starts from; asked only where
+        begin: Given the initial state, gives the one that the run starts from; asked only where
             the run does not go on from a checkpoint.
 
     Returns:
-        The last state, and how it judges the test images.
+        The last state, and its evaluation on the test images.
 
     Raises:
         DivergedError: A loss is not finite; nothing is saved after it.

@@ -17,7 +17,7 @@ from ablax.errors import nearest
 
 
 def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> optax.Schedule:
-    """The learning rate at every step: a linear warm-up from rate / steps, then the named fall.
+    """The learning rate at every step: a linear warm-up from rate / steps, then the named decay.
 
     With t from 0 after the warm-up to 1 at the end, the rate is multiplied by
 
@@ -28,7 +28,7 @@ def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> opta
 
     Args:
         config: Names the schedule.
-        epochs: Length of the training; the fall is measured against it.
+        epochs: Length of the training; the decay is measured against it.
         steps_per_epoch: Steps in one of them.
 
     Returns:

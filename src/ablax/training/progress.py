@@ -57,7 +57,7 @@ def clock_text(seconds: float | None) -> str:
 class Progress:
     """The state of the experiment and of its current run; made by `progress`.
 
-    Work is in a unit of the caller's choice, e.g. images times MACs an image.
+    Work is in a unit of the caller's choice, e.g. images times MACs per image.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Progress:
 
         Args:
             work: Its work.
-            images: How many images it saw; for images a second since the last chunk.
+            images: How many images it saw; for images per second since the last chunk.
             loss: Mean training loss of the chunk.
             error: The error to show, in percent.
         """

@@ -1,4 +1,4 @@
-"""One step of training: state, loss, gradient, update; and first weights from another state."""
+"""One step of training: state, loss, gradient, update; and initial weights from another state."""
 
 from __future__ import annotations
 
@@ -64,8 +64,7 @@ def initial_state(
 # ------------------------------------------------------------------------------------------
 # One training step and one evaluation step, as pure functions.
 #
-# These two alone call `Network.apply`. A mode is not a flag: the training step grants what
-# training
+# These two alone call `Network.apply`. A mode is not a flag: the training step grants what training
 # needs (the `dropout` key, and `batch_stats` to write), the evaluation step grants neither.
 
 
@@ -78,11 +77,11 @@ class Task:
         optimizer: How the weights move.
         augmentation: How training images are varied.
         mean: Of each channel over the training images, in [0, 1].
-        std: Deviation of each channel over the training images.
+        std: Standard deviation of each channel over the training images.
         precision: Of the computation; parameters, statistics and the loss stay in float32.
         label_smoothing: Share of the target spread evenly over all classes.
-        auxiliary_weight: Of the loss of each side classifier (`ablax.layers.Auxiliary`), where the
-            network has any.
+        auxiliary_weight: Of the loss of each auxiliary classifier (`ablax.layers.Auxiliary`), where
+            the network has any.
     """
 
     network: Network
@@ -112,8 +111,8 @@ class BatchEvaluation(NamedTuple):
 def step_key(seed: Int[Array, ""], step: Int[Array, ""]) -> Key[Array, ""]:
     """The key of everything random in one step: a function of seed and step alone.
 
-    A resumed run therefore draws what the uninterrupted one would have drawn, and all variants of
-    an experiment see the same augmented images under the same seed.
+    A resumed run therefore samples what the uninterrupted one would have sampled, and all variants
+    of an experiment see the same augmented images under the same seed.
     """
     return jax.random.fold_in(_stream(seed, 2), step)
 
@@ -132,8 +131,8 @@ def train_step(
 ) -> tuple[State, StepFigures]:
     """One step of stochastic gradient descent on the mean cross-entropy of a batch.
 
-    Side classifiers add theirs, each with the task's weight; the loss that is told is that of the
-    network's own scores, so that it compares with that of a network without them.
+    Auxiliary classifiers add theirs, each with the task's weight; the loss that is told is that of
+    the network's own scores, so that it compares with that of a network without them.
 
     Args:
         task: What does not change.
@@ -206,22 +205,22 @@ def _cross_entropy(
 
 
 # ------------------------------------------------------------------------------------------
-# First weights from another training: what fits is taken over, the rest stays as drawn.
+# Initial weights from another training: what fits is imported, the rest stays as initialized.
 
 
 def warm_start(state: State, trained: State, fresh: tuple[str, ...] = ()) -> State:
     """A state before its first step, with the weights and statistics of another training.
 
-    The optimizer starts anew: the momentum of another task says nothing about this one.
+    The optimizer's state is not imported: the momentum of another task says nothing about this one.
 
     Args:
         state: Before the first step.
         trained: What another training of the same network ended with.
-        fresh: Patterns of paths of parameters that stay as drawn, such as `"output/*"`: the scores
-            of other classes.
+        fresh: Patterns of paths of parameters that stay as initialized, such as `"output/*"`: the
+            scores of other classes.
 
     Raises:
-        AblaxError: A pattern matches no parameter, or a parameter that is taken over has another
+        AblaxError: A pattern matches no parameter, or a parameter that is imported has another
             shape there.
 
     References:
@@ -237,7 +236,7 @@ def warm_start(state: State, trained: State, fresh: tuple[str, ...] = ()) -> Sta
 
 
 def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
-    """Refuse parameters that cannot be taken over.
+    """Refuse parameters that cannot be imported.
 
     Args:
         here: Parameters, or their shapes.
@@ -259,7 +258,7 @@ def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
         if theirs.get(name) != shape and not _is_fresh(name, fresh):
             raise AblaxError(
                 f"{name} has shape {shape} here and {theirs.get(name)} in the training that the "
-                f"first weights come from: let it start anew with fresh=({name!r},)"
+                f"initial weights come from: keep its random initialization with fresh=({name!r},)"
             )
 
 

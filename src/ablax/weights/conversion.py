@@ -96,7 +96,7 @@ def from_torch(
     tensors: Mapping[str, Float[np.ndarray, "..."]],
     module_name: ModuleName,
 ) -> dict[str, Any]:
-    """Our variables with PyTorch's numbers in them.
+    """Our variables with PyTorch's values in them.
 
     Args:
         network: Of the zoo.

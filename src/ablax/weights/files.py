@@ -82,10 +82,8 @@ def _check_hash(path: Path) -> None:
 # ------------------------------------------------------------------------------------------
 # Caffe's files of weights, `.caffemodel`: protocol buffers, read without Caffe.
 #
-# Layout, which is PyTorch's too: a convolution is (features, channels of a group, height, width),
-# a
-# dense layer (outputs, inputs) with the maps laid out channel by channel. Caffe's `BatchNorm`
-# keeps
+# Layout, which is PyTorch's too: a convolution is (features, channels of a group, height, width), a
+# dense layer (outputs, inputs) with the maps laid out channel by channel. Caffe's `BatchNorm` keeps
 # sums of means and variances and the number they have to be divided by; the learned scale and bias
 # stand in a `Scale` layer behind it, and are put under the name of the `BatchNorm` here.
 
@@ -281,12 +279,10 @@ def _text(name: Any) -> str:
 # ------------------------------------------------------------------------------------------
 # Read a pickle as data: its instructions are interpreted here, and none of them can run code.
 #
-# A pickle is a program for a small stack machine, two of whose instructions look up any name in
-# any
+# A pickle is a program for a small stack machine, two of whose instructions look up any name in any
 # module and call it. `pickletools` of the standard library takes the program apart without running
-# it; this file carries out the instructions that build data, and for a call consults a table of
-# known
-# names. Whatever is not in the table is refused by its name.
+# it; the code here carries out the instructions that build data, and for a call consults a table of
+# known names. Whatever is not in the table is refused by its name.
 
 Calls = Mapping[str, Callable[..., Any]]
 """From `module.name` to what a call of it means."""
@@ -517,9 +513,8 @@ class _Machine:
 # PyTorch's files of weights, `.pth` and `.pt`, read as data: nothing in them is run.
 #
 # Since version 1.6 `torch.save` writes an archive (zip) that holds a pickle and one file for each
-# storage, a run of numbers; before, all in one row. The pickle says which part of which storage is
-# a
-# tensor (`ablax.weights.files`). Neither PyTorch nor `pickle` is needed.
+# storage, a run of elements; before, all in one row. The pickle says which part of which storage is
+# a tensor, and is read as above. Neither PyTorch nor `pickle` is needed.
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -567,7 +562,7 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     except CodeError as error:
         raise WeightsError(
             f"{path} needs code to be run: {error}. ablax reads weights as data and runs nothing "
-            "from a file. Where you trust it, save the numbers alone, in PyTorch: "
+            "from a file. Where you trust it, save the tensors alone, in PyTorch: "
             "torch.save(model.state_dict(), FILE), or safetensors.torch.save_file"
         ) from error
     except (ValueError, EOFError, RecursionError, zipfile.BadZipFile, OSError) as error:
@@ -591,7 +586,7 @@ def _read_archive(path: Path) -> Any:
             if name is None:
                 raise ValueError(f"record data/{key} is missing")
             if archive.NameToInfo[name].file_size != count * dtype.itemsize:
-                raise ValueError(f"record data/{key} does not have its {count} numbers")
+                raise ValueError(f"record data/{key} does not have its {count} elements")
             return lambda: np.frombuffer(archive.read(name), dtype)
 
         with archive.open(records["data.pkl"]) as file:
@@ -637,7 +632,7 @@ def _identified(identifier: Any, order: ByteOrder) -> tuple[np.dtype, str, int]:
     kind, storage_type, key, _, count, *_ = identifier
     name = storage_type.path.rsplit(".", 1)[-1] if isinstance(storage_type, Name) else ""
     if kind != "storage" or name not in _DTYPES:
-        raise ValueError(f"it holds numbers of an unknown type, {name or identifier!r}")
+        raise ValueError(f"it holds elements of an unknown type, {name or identifier!r}")
     return np.dtype(_DTYPES[name]).newbyteorder(order), str(key), int(count)
 
 
@@ -657,7 +652,7 @@ class _Tensor:
         if min(self.size, default=0) < 0 or min(self.stride, default=0) < 0 or outside:
             raise ValueError(f"a tensor of size {self.size} reaches out of its storage")
         if count > len(numbers):
-            raise ValueError(f"a tensor of size {self.size} repeats its {len(numbers)} numbers")
+            raise ValueError(f"a tensor of size {self.size} repeats its {len(numbers)} elements")
         strides = [step * numbers.itemsize for step in self.stride]
         view = np.lib.stride_tricks.as_strided(
             numbers[self.offset :], self.size, strides, writeable=False

@@ -156,11 +156,9 @@ def _last_shape(network: Network, shape: ImageShape) -> tuple[str, tuple[int, ..
 # ------------------------------------------------------------------------------------------
 # A folder of weights: a checkpoint of orbax, and beside it what is needed to use them.
 #
-# `weights.json` names the network of the zoo, whose weights they are, the preparation of the
-# images
+# `weights.json` names the network of the zoo, whose weights they are, the preparation of the images
 # and the classes; the checkpoint holds `params` and `batch_stats` with checksums, as every
-# checkpoint
-# of ablax (`ablax.training.checkpoint`).
+# checkpoint of ablax (`ablax.training.checkpoint`).
 
 _ABOUT = "weights.json"
 

@@ -16,12 +16,12 @@ from PIL import Image
 from ablax.errors import AblaxError
 
 # ------------------------------------------------------------------------------------------
-# From a picture to what a network was trained on: size, order of channels, mean and deviation.
+# From a picture to what a network was trained on: size, order of channels, mean and standard
+# deviation.
 #
 # Weights are worth little without the preparation of the images they saw. It belongs to the
-# weights,
-# not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network want
-# different ones.
+# weights, not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network
+# want different ones.
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -39,7 +39,8 @@ class Preprocessing:
             is. With `keep_aspect=False` both sides are.
         interpolation: `bilinear` or `bicubic`; with antialiasing, as pillow does it.
         mean: Of each channel, in [0, 1], in the order of `channels`.
-        std: Deviation of each channel likewise; 1/255 leaves levels up to 255, as Caffe does.
+        std: Standard deviation of each channel likewise; 1/255 leaves levels up to 255, as Caffe
+        does.
         channels: `RGB`, `BGR` as Caffe and OpenCV have it, or `L` for gray.
         keep_aspect: Whether the picture keeps its shape when resized; Caffe's reference networks
             were trained on pictures warped to 256 x 256.
@@ -74,8 +75,8 @@ class Preprocessing:
             raise AblaxError(f"channels is {self.channels!r}: expected RGB, BGR or L")
         if not len(self.mean) == len(self.std) == len(self.channels):
             raise AblaxError(
-                f"{len(self.mean)} means and {len(self.std)} deviations for the channels "
-                f"{self.channels}: expected one of each a channel"
+                f"{len(self.mean)} means and {len(self.std)} standard deviations for the channels "
+                f"{self.channels}: expected one of each per channel"
             )
         if min(self.std) <= 0:
             raise AblaxError(f"std is {self.std}: expected more than 0")

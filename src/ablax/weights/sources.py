@@ -82,7 +82,7 @@ class WeightSource:
         change: What makes our network compute what theirs does; None where it does already.
         prepare: From the tensors of a file to those of today's definition, where an older one
             called them otherwise, or kept the channels in another order.
-        left_out: Beginnings of the names of tensors that are not needed: side classifiers.
+        left_out: Beginnings of the names of tensors that are not needed: auxiliary classifiers.
     """
 
     library: str
@@ -111,9 +111,8 @@ WeightSources = dict[str, tuple[WeightSource, ...]]
 # What TensorFlow's definitions do otherwise: where padding goes, and what keeps a root from zero.
 #
 # `padding="same"` there adds as few zeros as give ceil(size / stride) pixels, and where their
-# number
-# is odd one more behind than in front; PyTorch's padding is the same on all sides. At stride 1 the
-# two agree, at stride 2 and an even size they are a pixel apart.
+# number is odd one more behind than in front; PyTorch's padding is the same on all sides. At stride
+# 1 the two agree, at stride 2 and an even size they are a pixel apart.
 
 _KEPT = (0, "VALID", "SAME")
 
@@ -340,7 +339,7 @@ def _reordered(name: str, array: np.ndarray, orders: dict[int, np.ndarray]) -> n
 
 
 def _sources(depth: int) -> Iterator[WeightSource]:
-    # Their training normalizes with ImageNet's mean and deviation.
+    # Their training normalizes with ImageNet's mean and std.
     preprocessing = Preprocessing(32, None)
     for library, prepare in (("idelbayev", zeros_behind), ("zeros-behind", None)):
         yield WeightSource(
@@ -414,7 +413,7 @@ def xception_names(path: str) -> str:
 
 
 def numbered_in_order(tensors: Tensors) -> Tensors:
-    """Keras numbers its unnamed layers, the four projections, anew in every process.
+    """Keras numbers its unnamed layers, the four projections, again in every process.
 
     Args:
         tensors: With `conv2d_7.weight` and the like.
@@ -472,7 +471,7 @@ KERAS_SOURCES: WeightSources = {
 # squeeze-and-excitation networks and Xception have `.pth` files.
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# Levels of 124, 117 and 104 of 255, and a deviation of 1 / (0.0167 * 255), as the authors have it.
+# Levels of 124, 117 and 104 of 255, and a std of 1 / (0.0167 * 255), as the authors have it.
 _DPN = ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3)
 
 
@@ -518,21 +517,20 @@ TIMM_SOURCES: WeightSources = {
 # torchvision's weights, trained on ImageNet.
 #
 # File names, sizes and errors are those of torchvision 0.28, one crop of the middle. The `_V2`
-# files
-# of a network were trained longer and resize the shorter side to 232 pixels instead of 256.
+# files of a network were trained longer and resize the shorter side to 232 pixels instead of 256.
 
 _HOME = "https://download.pytorch.org/models/"
 
 
 def _usual(model: str, names: ModuleName, *files: KnownFile, crop: int = 224) -> WeightSource:
-    """Resized to 256 pixels, the middle 224 cut out, ImageNet's mean and deviation."""
+    """Resized to 256 pixels, the middle 224 cut out, ImageNet's mean and std."""
     return WeightSource(
         *("torchvision", model, "torch", names, Preprocessing(crop, 256)), files=files, home=_HOME
     )
 
 
 def _of_tensorflow(source: WeightSource, resize: int, *left_out: str) -> WeightSource:
-    """Weights taken over from TensorFlow: levels from -1 to 1 (`transform_input` there)."""
+    """Weights imported from TensorFlow: levels from -1 to 1 (`transform_input` there)."""
     size = dataclasses.replace(source.preprocessing, resize=resize, mean=_HALF, std=_HALF)
     return dataclasses.replace(source, preprocessing=size, left_out=left_out)
 

@@ -41,12 +41,12 @@ def alexnet(classes: int = 1000) -> Network:
     """AlexNet as in 2012: images of 227 pixels, convolutions 2, 4 and 5 in two groups.
 
     60,965,224 parameters and 0.724 G multiply-accumulates. The paper writes 224 pixels, with which
-    its first layer does not give 55 positions; 227 does: (227 - 11) / 4 + 1 = 55. Weights start
-    from a Gaussian of deviation 0.01, biases at 1 in layers 2, 4, 5, 6 and 7 and 0 elsewhere
-    (section 5).
+    its first layer does not give 55 positions; 227 does: (227 - 11) / 4 + 1 = 55. Weights are
+    initialized from a Gaussian of std 0.01, biases with 1 in layers 2, 4, 5, 6 and 7 and 0
+    elsewhere (section 5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return _imagenet_form(classes, groups=2, padding="VALID")
 
@@ -58,7 +58,7 @@ def alexnet_ungrouped(classes: int = 1000) -> Network:
     total, 1 before and 2 behind: (224 + 3 - 11) / 4 + 1 = 55.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return _imagenet_form(classes, groups=1, padding=((1, 2), (1, 2)))
 
@@ -66,17 +66,17 @@ def alexnet_ungrouped(classes: int = 1000) -> Network:
 def alexnet_one_weird_trick(classes: int = 1000) -> Network:
     """AlexNet in one column, of 2014, as torchvision defines it: images of 224 pixels.
 
-    61,100,840 parameters and 714,188,480 multiply-accumulates; torchvision's weights err on 43.48 /
-    20.93 % (top-1 / top-5). Fewer features (64, 192, 384, 256, 256), no groups, dropout in front of
-    the dense layers 6 and 7 instead of behind them. The first convolution is padded by 2 and rounds
-    down: (224 + 4 - 11) / 4 + 1 = 55.25; the max pools fit exactly. Krizhevsky's own file (layers-
-    223-1gpu.cfg of cuda-convnet2) has images of 223 pixels, no padding, and response normalization
-    behind both first convolutions; torchvision leaves it out. torchvision's average pool in front
-    of the dense layers makes 6x6 maps of any; at 224 pixels they are 6x6 already, and there is none
-    here. Weights start as in He et al. (2015).
+    61,100,840 parameters and 714,188,480 multiply-accumulates; torchvision's weights have a test
+    error of 43.48 / 20.93 % (top-1 / top-5). Fewer features (64, 192, 384, 256, 256), no groups,
+    dropout in front of the dense layers 6 and 7 instead of behind them. The first convolution is
+    padded by 2 and rounds down: (224 + 4 - 11) / 4 + 1 = 55.25; the max pools fit exactly.
+    Krizhevsky's own file (layers- 223-1gpu.cfg of cuda-convnet2) has images of 223 pixels, no
+    padding, and response normalization behind both first convolutions; torchvision leaves it out.
+    torchvision's average pool in front of the dense layers makes 6x6 maps of any; at 224 pixels
+    they are 6x6 already, and there is none here. Weights are initialized as in He et al. (2015).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
 
     References:
         Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks, arXiv
@@ -115,12 +115,12 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     The five convolutions, three poolings and three dense layers of the paper with its features
     times `width`; at width 1, with 32 pixels and 3 channels, 29,983,114 parameters and 0.324 G
     multiply-accumulates. An adaptation of ours. Differences: the first convolution is 5x5 with
-    stride 1 (11x11/4 would leave 6 positions of 32), no groups, and weights start as in He et al.
-    (2015), with biases at 0: a deviation of 0.01 was chosen for thousands of inputs a unit, and
-    narrow layers vanish under it.
+    stride 1 (11x11/4 would leave 6 positions of 32), no groups, and weights are initialized as in
+    He et al. (2015), with biases of 0: a std of 0.01 was chosen for thousands of inputs per unit;
+    in narrow layers activations would vanish.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
 
     Raises:
@@ -163,7 +163,7 @@ def alexnet_for(image_size: int, classes: int, width: float = 1.0) -> Network:
 
     Args:
         image_size: Height and width in pixels.
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features; the ImageNet forms exist at 1 only.
 
     Raises:
@@ -274,12 +274,12 @@ def caffenet(classes: int = 1000) -> Network:
     """CaffeNet as published, with AlexNet's two groups in convolutions 2, 4 and 5.
 
     60,965,224 parameters and 0.724 G multiply-accumulates at 227 pixels, as AlexNet: poolings and
-    normalizations change places and cost neither. The published weights err on 42.6 / 19.6 %
-    (top-1 / top-5, centre crop). Weights start from Gaussians of deviation 0.01, in the hidden
-    dense layers 0.005; biases at 1 in layers 2, 4, 5, 6 and 7 and 0 elsewhere.
+    normalizations change places and cost neither. The published weights have a test error of 42.6 /
+    19.6 % (top-1 / top-5, center crop). Weights are initialized from Gaussians of std 0.01, in the
+    hidden dense layers 0.005; biases with 1 in layers 2, 4, 5, 6 and 7 and 0 elsewhere.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(
@@ -311,7 +311,7 @@ def caffenet_ungrouped(classes: int = 1000) -> Network:
     62,378,344 parameters, as `alexnet_ungrouped`.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return without_groups(caffenet(classes))
 

@@ -26,7 +26,7 @@ give a network at once. A transition keeps its features then: half of the unedit
 
 Conventions, as in torchvision and the authors' code: the max pool is padded by 1 and rounds down;
 the average pools have no padding and round down; batch-norm epsilon 1e-5. No convolution has a
-bias; kernels start with variance 2 / fan-in, the authors' with 2 / fan-out.
+bias; kernels are initialized with variance 2 / fan-in, the authors' with 2 / fan-out.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ DenseLayer = Callable[[int, float], DenselyConnected]
 def densenet121(classes: int = 1000) -> Network:
     """DenseNet-121: 7,978,856 parameters, 2.834 G multiply-accumulates at 224 pixels.
 
-    The authors' weights err 25.0 % (top-1), one crop of 224 pixels.
+    The authors' weights have a test error of 25.0 % (top-1), one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return densenet((6, 12, 24, 16), 32, classes)
 
@@ -59,10 +59,10 @@ def densenet121(classes: int = 1000) -> Network:
 def densenet169(classes: int = 1000) -> Network:
     """DenseNet-169: 14,149,480 parameters, 3.360 G multiply-accumulates at 224 pixels.
 
-    The authors' weights err 23.6 % (top-1), one crop of 224 pixels.
+    The authors' weights have a test error of 23.6 % (top-1), one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return densenet((6, 12, 32, 32), 32, classes)
 
@@ -70,10 +70,10 @@ def densenet169(classes: int = 1000) -> Network:
 def densenet201(classes: int = 1000) -> Network:
     """DenseNet-201: 20,013,928 parameters, 4.291 G multiply-accumulates at 224 pixels.
 
-    The authors' weights err 22.5 % (top-1), one crop of 224 pixels.
+    The authors' weights have a test error of 22.5 % (top-1), one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return densenet((6, 12, 48, 32), 32, classes)
 
@@ -81,10 +81,10 @@ def densenet201(classes: int = 1000) -> Network:
 def densenet161(classes: int = 1000) -> Network:
     """DenseNet-161, growth 48: 28,681,000 parameters, 7.728 G multiply-accumulates at 224 pixels.
 
-    The authors' weights err 22.2 % (top-1), one crop of 224 pixels.
+    The authors' weights have a test error of 22.2 % (top-1), one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return densenet((6, 12, 36, 24), 48, classes)
 
@@ -95,7 +95,7 @@ def densenet264(classes: int = 1000) -> Network:
     Counted as the others are, its layers with weights are 265.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return densenet((6, 12, 64, 48), 32, classes)
 
@@ -106,7 +106,7 @@ def densenet(counts: tuple[int, ...], growth: int, classes: int = 1000) -> Netwo
     Args:
         counts: Dense layers of each block, four in the paper.
         growth: Features k that a dense layer adds; `conv1` has 2 k.
-        classes: Scores an image.
+        classes: Scores per image.
 
     Example:
         >>> list(densenet((2, 1), growth=4).body)
@@ -232,16 +232,13 @@ ENTRIES: tuple[Entry, ...] = (
 # | `activation`, `average` | 1 | 448 | 342 | 1734 | 2190 |
 #
 # The pair is depth and growth. Without "BC", a dense layer is one 3x3 convolution, `conv1` has 16
-# features and a transition keeps all channels: 3n + 4 layers. With it, a bottleneck stands in
-# front
+# features and a transition keeps all channels: 3n + 4 layers. With it, a bottleneck stands in front
 # of the 3x3, `conv1` has twice the growth and a transition keeps half: 6n + 4 layers.
 #
 # Conventions: the average pools have no padding and round down; batch-norm epsilon 1e-5; `conv1`
-# has
-# neither normalization nor ReLU, with which the first dense layer begins. The paper drops out, at
-# a
-# rate of 0.2 behind every convolution but the first, only where it does not augment the images:
-# `dropout`, an argument that is 0 by default. Errors are the paper's with flips and crops.
+# has neither normalization nor ReLU, with which the first dense layer begins. The paper drops out,
+# at a rate of 0.2 behind every convolution but the first, only where it does not augment the
+# images: `dropout`, an argument that is 0 by default. Errors are the paper's with flips and crops.
 #
 # | | (40, 12) | BC (100, 12) | BC (250, 24) | BC (190, 40) |
 # |---|---|---|---|---|
@@ -253,7 +250,7 @@ def densenet40_12(classes: int = 10, dropout: float = 0.0) -> Network:
     """DenseNet (40, 12), no bottlenecks: 1,019,722 parameters, 0.265 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         dropout: Rate behind every convolution but the first, in [0, 1).
     """
     return densenet_cifar(40, 12, classes, dropout)
@@ -263,7 +260,7 @@ def densenet_bc_100_12(classes: int = 10, dropout: float = 0.0) -> Network:
     """DenseNet-BC (100, 12): 769,162 parameters, 0.288 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         dropout: Rate behind every convolution but the first, in [0, 1).
     """
     return densenet_bc_cifar(100, 12, classes, dropout)
@@ -273,7 +270,7 @@ def densenet_bc_250_24(classes: int = 10, dropout: float = 0.0) -> Network:
     """DenseNet-BC (250, 24): 15,324,406 parameters, 5.419 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         dropout: Rate behind every convolution but the first, in [0, 1).
     """
     return densenet_bc_cifar(250, 24, classes, dropout)
@@ -283,7 +280,7 @@ def densenet_bc_190_40(classes: int = 10, dropout: float = 0.0) -> Network:
     """DenseNet-BC (190, 40): 25,624,430 parameters, 9.302 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         dropout: Rate behind every convolution but the first, in [0, 1).
     """
     return densenet_bc_cifar(190, 40, classes, dropout)
@@ -295,7 +292,7 @@ def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 
     Args:
         depth: Weight layers, 3n + 4.
         growth: Features that a dense layer adds.
-        classes: Scores an image.
+        classes: Scores per image.
         dropout: Rate behind every convolution but the first, in [0, 1).
 
     Raises:
@@ -319,7 +316,7 @@ def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float
     Args:
         depth: Weight layers, 6n + 4.
         growth: Features that a dense layer adds; `conv1` has twice as many.
-        classes: Scores an image.
+        classes: Scores per image.
         dropout: Rate behind every convolution but the first, in [0, 1).
 
     Raises:

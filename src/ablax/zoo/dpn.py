@@ -44,10 +44,10 @@ EPSILON = 1e-3
 def dpn68(classes: int = 1000) -> Network:
     """DPN-68: 12,611,602 parameters, 2.326 G multiply-accumulates at 224 pixels.
 
-    The authors' weights err 23.57 % (top-1), one crop of 224 pixels.
+    The authors' weights have a test error of 23.57 % (top-1), one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=_tail(10, 3),
@@ -59,10 +59,10 @@ def dpn68(classes: int = 1000) -> Network:
 def dpn92(classes: int = 1000) -> Network:
     """DPN-92: 37,668,392 parameters, 6.502 G multiply-accumulates at 224 pixels.
 
-    The authors' weights err 20.73 % (top-1), one crop of 224 pixels.
+    The authors' weights have a test error of 20.73 % (top-1), one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=_tail(64, 7),
@@ -74,10 +74,10 @@ def dpn92(classes: int = 1000) -> Network:
 def dpn98(classes: int = 1000) -> Network:
     """DPN-98: 61,570,728 parameters, 11.671 G multiply-accumulates at 224 pixels.
 
-    The authors' weights err 20.15 % (top-1), one crop of 224 pixels.
+    The authors' weights have a test error of 20.15 % (top-1), one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=_tail(96, 7),
@@ -89,10 +89,10 @@ def dpn98(classes: int = 1000) -> Network:
 def dpn131(classes: int = 1000) -> Network:
     """DPN-131: 79,254,504 parameters, 16.014 G multiply-accumulates at 224 pixels.
 
-    The authors' weights err 19.93 % (top-1), one crop of 224 pixels.
+    The authors' weights have a test error of 19.93 % (top-1), one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=_tail(128, 7),
@@ -111,7 +111,7 @@ def dpn_small(classes: int = 10, features: int = 32, blocks: int = 2) -> Network
     residual path in every block.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of the first residual path, a multiple of 8; they double from stage to stage.
         blocks: Of each stage.
 
@@ -167,7 +167,7 @@ def block(
         inner: Features of the first two convolutions.
         groups: Of the 3x3.
         stride: Steps down and to the right.
-        project: Whether a projection makes both paths anew: the first block of a stage.
+        project: Whether a projection starts both paths again: the first block of a stage.
     """
     layers = Layers(
         conv1=_preactivated(inner, 1),

@@ -3,8 +3,8 @@
 Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper with
 convolutions. arXiv 1409.4842, table 1, figure 3 and section 5.
 
-Nine inception modules (`ablax.zoo.googlenet`) behind a short chain, a global average
-instead of dense layers, and in training two side classifiers on inner modules.
+Nine inception modules (section below) behind a short chain, a global average
+instead of dense layers, and in training two auxiliary classifiers on inner modules.
 
 Two definitions go by the name. `googlenet` is the paper's and the lecture's: 5x5 windows, biases,
 response normalization. `googlenet_bn` is torchvision's: batch normalization everywhere, no response
@@ -15,7 +15,7 @@ Conventions: max pools of the chain are not padded and round up, those within a 
 gives no constants for response normalization; here are those of Caffe's published network, a sum
 over 5 channels with alpha 1e-4 divided by 5 and k 1. `googlenet_bn` has batch-norm epsilon 1e-3.
 
-The networks are what is left after training; `with_auxiliary` puts the side classifiers on, which
+The networks are what is left after training; `with_auxiliary` adds the auxiliary classifiers, which
 cost nothing and count for nothing once the network is trained.
 """
 
@@ -49,16 +49,13 @@ from ablax.zoo.register import Entry
 # What the Inception networks are made of: their convolutions, and the modules of figure 2.
 #
 # Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper
-# with
-# convolutions. arXiv 1409.4842, section 4 and figure 2.
+# with convolutions. arXiv 1409.4842, section 4 and figure 2.
 #
 # A module looks at its input through windows of several sizes at once and lays the answers behind
-# one
-# another. `naive` is figure 2(a): each branch sees all channels, and the pool hands all of them
-# on,
-# so the features can only grow from module to module. `reduced` is figure 2(b): a 1x1 convolution
-# in
-# front of the large windows, and behind the pool, sets how much each branch costs and gives.
+# one another. `naive` is figure 2(a): each branch sees all channels, and the pool hands all of them
+# on, so the features can only grow from module to module. `reduced` is figure 2(b): a 1x1
+# convolution in front of the large windows, and behind the pool, sets how much each branch costs
+# and gives.
 
 Convolve = Callable[[int, int], Sequential]
 """From features and window to a convolution that keeps the size, with what belongs to it."""
@@ -183,7 +180,7 @@ def googlenet(classes: int = 1000) -> Network:
     510,104 parameters where it prints 463 K, `inception_5a` 1,043,456 where it prints 1072 K.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     norm = LocalResponseNormalization(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
     return Network(
@@ -208,7 +205,7 @@ def googlenet_bn(classes: int = 1000) -> Network:
     the paper has 3, and its dropout a rate of 0.2 where the paper has 0.4.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
@@ -225,10 +222,10 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
     The layout of kuangliu/pytorch-cifar: one 3x3 convolution instead of all layers in front of the
     modules, which then work at 32, 16 and 8 pixels. Theirs has two 3x3 convolutions for each 5x5;
     ours has the 5x5, so that its modules are the paper's. The papers have no form for CIFAR; for
-    one of the literature see `ablax.zoo.googlenet`.
+    one of the literature see `inception_small`.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
 
     Raises:
@@ -243,12 +240,12 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
 
 
 def auxiliary_head(classes: int = 1000) -> Layers:
-    """The paper's side classifier: 5x5/3 average, 1x1 to 128, 1024 units, 70 % dropout.
+    """The paper's auxiliary classifier: 5x5/3 average, 1x1 to 128, 1024 units, 70 % dropout.
 
     Of maps of 14x14 pixels; from 512 features 3,188,840 parameters for 1000 classes.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
 
     References:
         Szegedy et al. 2014, section 5.
@@ -257,18 +254,18 @@ def auxiliary_head(classes: int = 1000) -> Layers:
 
 
 def auxiliary_head_bn(classes: int = 1000) -> Layers:
-    """Torchvision's side classifier: an average over 4x4 bins, and batch normalization.
+    """Torchvision's auxiliary classifier: an average over 4x4 bins, and batch normalization.
 
     At 14 pixels its bins hold 4 pixels and overlap; the paper's windows hold 5.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return _side(AdaptiveAveragePool(4), normalized(128, 1), classes)
 
 
 def with_auxiliary(head: Layers) -> Edit:
-    """The edit that puts side classifiers behind modules 4a and 4d, for training.
+    """The edit that puts auxiliary classifiers behind modules 4a and 4d, for training.
 
     `ablax.core.without(Auxiliary)` takes them off again.
 
@@ -352,15 +349,12 @@ ENTRIES: tuple[Entry, ...] = (
 # generalization. arXiv 1611.03530, appendix A, figure 3 and table 1.
 #
 # A module is a 1x1 and a 3x3 convolution side by side; one that halves the grid is a 3x3
-# convolution
-# and a 3x3 max pool with stride 2 side by side.
+# convolution and a 3x3 max pool with stride 2 side by side.
 #
 # Conventions: 28 pixels, which the paper cuts out of the middle of CIFAR's 32 (at 32 the last maps
 # have 8x8 pixels instead of 7x7, and nothing else changes); convolutions and pools with stride 2
-# are
-# padded so that 28 pixels give 14 and 14 give 7, 0 before and 1 behind as in TensorFlow; batch-
-# norm
-# epsilon 1e-3. Batch normalization has a bias and no scale: so the 1,649,402 parameters of the
+# are padded so that 28 pixels give 14 and 14 give 7, 0 before and 1 behind as in TensorFlow; batch-
+# norm epsilon 1e-3. Batch normalization has a bias and no scale: so the 1,649,402 parameters of the
 # paper's table 1 come out.
 
 
@@ -371,7 +365,7 @@ def inception_small(classes: int = 10, width: float = 1.0) -> Network:
     and 204,219,680 multiply-accumulates at 28 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
 
     Raises:

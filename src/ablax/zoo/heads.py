@@ -43,7 +43,7 @@ def vectorize(classes: int, hidden: tuple[int, ...] = (4096, 4096), dropout: flo
     It takes images of the size it was initialized with alone.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         hidden: Units of the dense layers in front of the last; none makes the classifier linear.
         dropout: Rate behind each of them, in [0, 1).
 
@@ -64,7 +64,7 @@ def global_average_pool(classes: int) -> Layers:
     `vectorize` without hidden layers can compute: the same weights over H W at every pixel.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
 
     References:
         Lin, Chen, Yan 2014, Network in network, section 3.2.
@@ -73,14 +73,14 @@ def global_average_pool(classes: int) -> Layers:
 
 
 def convolution(classes: int, dropout: float = 0.5) -> Layers:
-    """One map a class by a 1x1 convolution, a ReLU, then the mean of each: SqueezeNet's head.
+    """One map per class by a 1x1 convolution, a ReLU, then the mean of each: SqueezeNet's head.
 
     C K + K parameters. Without the ReLU it would be `global_average_pool`: the mean and the
     classifier are both linear. A class that no pixel speaks for scores 0, and the ReLU then passes
-    no gradient. Weights start with the deviation of the authors' published files, 0.01.
+    no gradient. Weights are initialized with the std of the authors' published files, 0.01.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         dropout: Rate in front of the convolution, in [0, 1).
 
     References:
@@ -104,7 +104,7 @@ def pixel_average(classes: int) -> Layers:
     probabilities would be `global_average_pool` again.)
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Layers(classifier=Convolution(classes, 1), average=PixelAverage())
 
@@ -117,7 +117,7 @@ def pixel_vote(classes: int) -> Layers:
     (`ablax.layers.heads.pixel_vote`).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Layers(classifier=Convolution(classes, 1), vote=PixelVote())
 
@@ -125,14 +125,15 @@ def pixel_vote(classes: int) -> Layers:
 def pixel_learned(classes: int) -> Layers:
     """Idea 1: classify every pixel, then combine the classes by what was learned.
 
-    Place comes into play as one weight a pixel, softmax(location), and class combination as a
+    Place comes into play as one weight per pixel, softmax(location), and class combination as a
     matrix M between the classes: with m the mean probabilities so weighted,
-    scores = log m + M log m + b. Location, M and b start at 0, so that the head starts as
-    `pixel_average`. C K + K + H W + K^2 + K parameters. At another image size the locations are
-    resized bilinearly.
+    scores = log m + M log m + b.
+
+    Location, M and b are initially 0, so that the head is initially `pixel_average`. C K + K + H W
+    + K^2 + K parameters. At another image size the locations are resized bilinearly.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Layers(
         classifier=Convolution(classes, 1),
@@ -144,11 +145,11 @@ def pixel_learned(classes: int) -> Layers:
 def spatial_weights(classes: int) -> Layers:
     """Idea 2: weigh the pixels by place before the global average.
 
-    H W + C K + K parameters. The weights start at 1, so that the head starts as
+    H W + C K + K parameters. The weights are initially 1, so that the head is initially
     `global_average_pool`, bit for bit. At another image size they are resized bilinearly.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Layers(weights=SpatialWeights()) + global_average_pool(classes)
 
@@ -159,14 +160,14 @@ def spatial_pyramid(
     hidden: tuple[int, ...] = (4096, 4096),
     dropout: float = 0.5,
 ) -> Layers:
-    """The largest number of each bin of several grids, then dense layers: between the first two.
+    """The maximum of each bin of several grids, then dense layers: between the first two.
 
     A grid of n x n bins keeps place as `vectorize` does, at any image size, as a pool does:
-    C sum of n^2 numbers, 50 a channel in the paper.
+    C sum of n^2 elements, 50 per channel in the paper.
 
     Args:
-        classes: Scores an image.
-        levels: Bins along each axis, a number a grid.
+        classes: Scores per image.
+        levels: Bins along each axis, one number per grid.
         hidden: Units of the dense layers in front of the last; none makes the classifier linear.
         dropout: Rate behind each of them, in [0, 1).
 
@@ -183,7 +184,7 @@ def several(merge: Merge = concatenate, /, **heads: Layers) -> Layers:
     A network gives one array, so the heads' scores are merged. By default they are concatenated,
     in the order written: heads may then have different numbers of classes, as several tasks do,
     and `ablax.layers.shape.split(scores, (10, 3))` takes them apart for the losses. Heads
-    of equally many classes may be stacked (`ablax.layers.heads.stack`: one row a head), or
+    of equally many classes may be stacked (`ablax.layers.heads.stack`: one row per head), or
     averaged as an ensemble (`ablax.layers.heads.ensemble`).
 
     Args:

@@ -47,7 +47,7 @@ def inception_v2(classes: int = 1000) -> Network:
     multiplier 8; it is a plain one here, as in Caffe's.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
@@ -86,7 +86,7 @@ def inception_v2_factorized(classes: int = 1000) -> Network:
     2.5 times the cost of GoogLeNet; what its table builds has 54 and costs 4.0 times it.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(

@@ -34,12 +34,12 @@ AVERAGE = AveragePool(3, 1, padding=1, count_include_pad=True)
 def inception_v3(classes: int = 1000) -> Network:
     """Inception V3, for images of 299 pixels, as in torchvision.
 
-    23,834,568 parameters and 5,713,216,096 multiply-accumulates, without the side classifier that
-    `with_auxiliary` adds for training. The error of 22.5 / 6.5 % (top-1 / top-5) is of
+    23,834,568 parameters and 5,713,216,096 multiply-accumulates, without the auxiliary classifier
+    that `with_auxiliary` adds for training. The error of 22.5 / 6.5 % (top-1 / top-5) is of
     torchvision's weights, which are the authors'. Images have at least 75 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=stem(),
@@ -64,14 +64,14 @@ def inception_v3(classes: int = 1000) -> Network:
 
 
 def auxiliary_head(classes: int = 1000) -> Layers:
-    """Torchvision's and TF-Slim's side classifier: 5x5/3 average, 1x1 to 128, 5x5 to 768, dense.
+    """The auxiliary classifier: 5x5/3 average, 1x1 to 128, 5x5 to 768, dense; as in torchvision.
 
     3,326,696 parameters for 1000 classes, at any size from 17 pixels. The paper has one, on the
     last maps of 17 pixels, and finds that it regularizes: batch normalization in it is what its
     table 3 calls "BN-auxiliary" (section 4).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Layers(
         average=AveragePool(5, 3),
@@ -83,7 +83,7 @@ def auxiliary_head(classes: int = 1000) -> Layers:
 
 
 def with_auxiliary(head: Layers) -> Edit:
-    """The edit that puts a side classifier behind module 6e, for training.
+    """The edit that puts an auxiliary classifier behind module 6e, for training.
 
     Args:
         head: `auxiliary_head`, or any head of the zoo.

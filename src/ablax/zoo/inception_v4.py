@@ -39,7 +39,7 @@ def inception_v4(classes: int = 1000) -> Network:
     (top-1 / top-5). Images have at least 75 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     body = Layers({f"inception_a{n}": _inception_a() for n in range(1, 5)})
     body = body + Layers(reduction_a=reduction_a(192, 224, 256, 384))
@@ -75,7 +75,7 @@ def kept_head(classes: int) -> Layers:
     """Global average, dropout of 0.2, one dense layer: the head of all networks of the paper.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Layers(
         average=GlobalAveragePool(),
@@ -183,21 +183,16 @@ ENTRIES: tuple[Entry, ...] = (Entry(inception_v4, 299, 42_679_816, 12_253_974_62
 # ------------------------------------------------------------------------------------------
 # Inception-ResNet: inception modules whose answers are added to their input.
 #
-# Szegedy, Ioffe, Vanhoucke, Alemi (2016): Inception-v4, Inception-ResNet and the impact of
-# residual
+# Szegedy, Ioffe, Vanhoucke, Alemi (2016): Inception-v4, Inception-ResNet and the impact of residual
 # connections on learning. arXiv 1602.07261, sections 3.2 and 3.3, figures 7 and 10 to 20, table 1.
 #
-# A block runs a cheap inception module, brings it to the features of its input by a 1x1
-# convolution
+# A block runs a cheap inception module, brings it to the features of its input by a 1x1 convolution
 # without nonlinearity, and adds it, scaled down: without the factor, says section 3.3, networks
-# with
-# more than 1000 filters die early in training. The paper gives 0.1 to 0.3 for it; 0.17, 0.10 and
-# 0.20
-# at 35, 17 and 8 pixels are those of the authors' code.
+# with more than 1000 filters die early in training. The paper gives 0.1 to 0.3 for it; 0.17, 0.10
+# and 0.20 at 35, 17 and 8 pixels are those of the authors' code.
 #
 # V2 means two networks: that of the paper's figures, and the one the authors published (TF-Slim,
-# timm), which has V3's tail and twice the blocks. `inception_resnet_v2` is the published one,
-# whose
+# timm), which has V3's tail and twice the blocks. `inception_resnet_v2` is the published one, whose
 # weights exist; `inception_resnet_v2_paper` is the figures'.
 #
 # Conventions, as in TF-Slim and timm: layers with a stride, and what the figures mark V, are not
@@ -212,7 +207,7 @@ def inception_resnet_v1(classes: int = 1000) -> Network:
     22,756,328 parameters and 6,206,361,696 multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(
@@ -236,12 +231,12 @@ def inception_resnet_v1(classes: int = 1000) -> Network:
 def inception_resnet_v2(classes: int = 1000) -> Network:
     """Inception-ResNet V2 as its authors published it, for images of 299 pixels.
 
-    55,843,464 parameters and 13,155,794,016 multiply-accumulates, as in timm; its weights err on
-    19.6 / 4.7 % (top-1 / top-5). The last block has factor 1 and no ReLU behind its sum, and a 1x1
-    convolution to 1536 features follows. Images have at least 75 pixels.
+    55,843,464 parameters and 13,155,794,016 multiply-accumulates, as in timm; its weights have a
+    test error of 19.6 / 4.7 % (top-1 / top-5). The last block has factor 1 and no ReLU behind its
+    sum, and a 1x1 convolution to 1536 features follows. Images have at least 75 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=inception_v3.stem(),
@@ -267,7 +262,7 @@ def inception_resnet_v2_paper(classes: int = 1000) -> Network:
     384 + 384 + 384 = 1152 and 1152 + 384 + 288 + 320 = 2144; these are built.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=stem(),

@@ -28,7 +28,7 @@ def lenet5(classes: int = 10, image_size: int = 32) -> Network:
     layer instead of distances to 84-bit codes. `lenet5_codes` has none of them.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         image_size: 32, or 28 (MNIST's size, padded by 2 on each side as the paper does).
 
     Raises:
@@ -52,14 +52,14 @@ def lenet5_codes(classes: int = 10, image_size: int = 32) -> Network:
     the 840 differences of the output layer are no products of a dense layer and are not among
     them. C1, S2, C3, S4, C5 and F6 each end in 1.7159 tanh(2x/3).
 
-    Differences from the paper: the digits of the codes are drawn anew (`DIGITS`), S2 and S4 scale
-    the mean of four numbers instead of their sum (the gain is four times as large), weights start
-    as in LeCun et al. (1998), Efficient BackProp, instead of uniformly within 2.4 / fan-in, and
-    the loss is left to the training: with the usual cross-entropy it is the paper's of section
-    II.C without its rubbish class.
+    Differences from the paper: the digits of the codes are our own (`DIGITS`), S2 and S4 scale the
+    mean of four elements instead of their sum (the gain is four times as large), weights are
+    initialized as in LeCun et al. (1998), Efficient BackProp, instead of uniformly within 2.4 /
+    fan-in, and the loss is left to the training: with the usual cross-entropy it is the paper's of
+    section II.C without its rubbish class.
 
     Args:
-        classes: Scores an image, at most 10.
+        classes: Scores per image, at most 10.
         image_size: 32, or 28 (MNIST's size, padded by 2 on each side as the paper does).
 
     Raises:
@@ -82,12 +82,12 @@ def lenet5_codes(classes: int = 10, image_size: int = 32) -> Network:
 def code_head(classes: int = 10) -> Layers:
     """84 units, and for each class minus the squared distance to its code, a digit of 7x12 pixels.
 
-    The codes are constants. 84 (P + 1) parameters for P numbers in front, 10,164 for LeNet-5's 120.
-    Where errors between similar classes cost less, similar codes say so; for other classes put
+    The codes are constants. 84 (P + 1) parameters for P features in front, 10,164 for LeNet-5's
+    120. Where errors between similar classes cost less, similar codes say so; for other classes put
     `CodeScores` with codes of your own in place of `output`.
 
     Args:
-        classes: Scores an image, at most 10: the digits from 0.
+        classes: Scores per image, at most 10: the digits from 0.
 
     Raises:
         AblaxError: More classes than there are codes.
@@ -178,7 +178,7 @@ def _grouped(*seen: tuple[int, ...]) -> Sequential:
 
 
 def _subsampling() -> Sequential:
-    """The mean of 2x2 numbers, times a gain, plus a bias, squashed: two parameters a map."""
+    """The mean of 2x2 elements, times a gain, plus a bias, squashed: two parameters per map."""
     return _squashed(average=AveragePool(2, 2), scale=Scale(), offset=Bias())
 
 

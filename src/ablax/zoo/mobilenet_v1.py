@@ -48,7 +48,7 @@ def mobilenet_v1(classes: int = 1000, width: float = 1.0) -> Network:
     29.4 % (top-1). The paper's width multipliers are 1, 0.75, 0.5 and 0.25.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
 
     Raises:
@@ -65,7 +65,7 @@ def mobilenet_v1_small(classes: int = 10, width: float = 1.0) -> Network:
     the paper has none.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
 
     Raises:

@@ -66,7 +66,7 @@ def mobilenet_v2(classes: int = 1000, width: float = 1.0) -> Network:
     one crop. The widths of the paper's section 4 and its authors' code are 0.35 to 1.4.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features, more than 0; each number is rounded to a multiple of 8
             (`divisible`), and the last 1x1 convolution keeps its 1280 below 1.
 
@@ -85,7 +85,7 @@ def mobilenet_v2_small(classes: int = 10, width: float = 1.0) -> Network:
     features, and has ReLU for ReLU6; the paper has no such form.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features, as in `mobilenet_v2`.
 
     Raises:

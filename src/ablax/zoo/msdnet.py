@@ -66,10 +66,9 @@ from ablax.zoo.register import Entry
 # What an MSDNet is made of: its design, and from it the grid of cells and the classifiers.
 #
 # Huang, Chen, Li, Wu, van der Maaten, Weinberger (2018): Multi-scale dense networks for resource
-# efficient image classification. arXiv 1703.09844, figure 2, appendix A. The networks are in
-# `ablax.zoo.msdnet`; the features of the first layer, the width of the bottlenecks and the place
-# of
-# the transitions are those of the authors' code, gaohuang/MSDNet.
+# efficient image classification. arXiv 1703.09844, figure 2, appendix A. The features of the first
+# layer, the width of the bottlenecks and the place of the transitions are those of the authors'
+# code, gaohuang/MSDNet.
 
 GRID = "scales"
 """The body's one layer."""
@@ -128,7 +127,7 @@ def msdnet(design: Design, tail: Layers, classes: int) -> Network:
     Args:
         design: Its numbers.
         tail: Layers from the image to the finest map, of `design.features` channels.
-        classes: Scores an image.
+        classes: Scores per image.
     """
     grid, features = _first(design), design.features
     *early, depth = design.classifiers
@@ -223,7 +222,7 @@ def msdnet_cifar10(classes: int = 10) -> Network:
     authors' code trains one of 22 layers, `msdnet_cifar(tuple(range(4, 23, 2)))`.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
 
     References:
         Huang et al. 2018, appendix A.
@@ -239,7 +238,7 @@ def msdnet_cifar10_budgeted(classes: int = 10) -> Network:
     (4 of them) to 36 (8), and the README of the authors' code trains this one.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
 
     References:
         Huang et al. 2018, appendix A; gaohuang/MSDNet, README, "Training recipe".
@@ -258,7 +257,7 @@ def msdnet_cifar(
 
     Args:
         classifiers: The layers behind which one stands, ascending; the last is the depth.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of the first layer at the finest scale; 2 and 4 times as many at the others.
         growth: Features a layer adds at the finest scale; 2 and 4 times as many at the others.
         hidden: Features of a classifier's two convolutions.
@@ -282,7 +281,7 @@ def msdnet_imagenet_k4(classes: int = 1000) -> Network:
     31,096,056 parameters, 1,606,191,552 multiply-accumulates up to the last classifier.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return msdnet_imagenet(tuple(4 * i + 3 for i in range(1, 6)), classes)
 
@@ -293,7 +292,7 @@ def msdnet_imagenet_k6(classes: int = 1000) -> Network:
     75,087,752 parameters, 2,914,979,456 multiply-accumulates up to the last classifier.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return msdnet_imagenet(tuple(6 * i + 3 for i in range(1, 6)), classes)
 
@@ -304,7 +303,7 @@ def msdnet_imagenet_k7(classes: int = 1000) -> Network:
     80,217,784 parameters, 3,504,182,976 multiply-accumulates up to the last classifier.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return msdnet_imagenet(tuple(7 * i + 3 for i in range(1, 6)), classes)
 
@@ -317,7 +316,7 @@ def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Networ
 
     Args:
         classifiers: The layers behind which one stands, ascending; the last is the depth.
-        classes: Scores an image.
+        classes: Scores per image.
 
     Raises:
         AblaxError: The classifiers do not ascend from at least 1.
@@ -365,7 +364,7 @@ def truncated(classifier: int) -> Edit:
 
     The classifier becomes the head, and everything behind it goes; so do the cells in front of it
     that it cannot see (`ablax.layers.blocks.needed`), as under the paper's lazy evaluation.
-    The scores are those of `anytime_scores`. The grid starts from bit-equal weights; the
+    The scores are those of `anytime_scores`. The grid has bit-equal initial weights; the
     classifier's path is shorter than in the grid, so it draws other ones (`truncated_variables`
     moves trained weights).
 

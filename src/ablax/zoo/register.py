@@ -18,7 +18,7 @@ class Entry:
     """A network of the zoo, the images it was made for, and its counts.
 
     The counts are written here so that a list of all networks costs nothing; the tests count every
-    network anew, and hold the figures against the published ones or a derivation from the paper.
+    network again, and hold the figures against the published ones or a derivation from the paper.
 
     Attributes:
         build: The zoo's function; its defaults are the paper's, and its argument `classes` says how
@@ -94,17 +94,13 @@ def _remarks(layer: object) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------
 # What others report of the networks: counts of independent definitions, errors of the papers.
 #
-# A count is the number of parameters (the scale and bias of batch normalization among them,
-# running
+# A count is the number of parameters (the scale and bias of batch normalization among them, running
 # statistics not) and of multiply-accumulates of convolutions and dense layers for one image at the
-# catalog's size, padded taps counted, of the named library's definition. An error is in percent,
-# of
+# catalog's size, padded taps counted, of the named library's definition. An error is in percent, of
 # ImageNet's validation images or CIFAR-10's test images, as the source reports it for one network
-# and
-# one view of the image unless it says otherwise; ours are not among them.
+# and one view of the image unless it says otherwise; ours are not among them.
 #
-# Networks of which nobody publishes an exact count are derived by hand from their papers' tables
-# in
+# Networks of which nobody publishes an exact count are derived by hand from their papers' tables in
 # `tests/zoo/derivations`.
 
 

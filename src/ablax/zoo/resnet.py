@@ -15,9 +15,9 @@ section 3 and table 1.
 
 Conventions: the max pool is padded by 1 and rounds down, as in torchvision (the authors' Caffe file
 does not pad and rounds up); the global average has no padding; batch-norm epsilon 1e-5, every scale
-starts at 1, as in the paper (some later recipes start the last of a block at 0); kernels start as
-in He et al. 2015, Delving deep. Convolutions have no bias; the 50-layer Caffe file has one in the
-first.
+is initialized with 1, as in the paper (some later recipes initialize the last of a block with 0);
+kernels as in He et al. 2015, Delving deep. Convolutions have no bias; the 50-layer Caffe file has
+one in the first.
 
 `resnet50` and deeper have their stride in the 3x3 of a block, "v1.5", as torchvision has and most
 published weights need. The paper has it in the first 1x1: `resnet50_v1`, as many parameters, fewer
@@ -49,8 +49,7 @@ from ablax.zoo.register import Entry
 #
 # * the *weight layers* of a block: `basic`, `bottleneck` or `bottleneck_v1`;
 # * the *shortcut* round them: `option_a`, `option_b` or `option_c`;
-# * the *order* of weight layers, normalizations and ReLUs (`ablax.zoo.resnet`), which makes
-# a
+# * the *order* of weight layers, normalizations and ReLUs, such as `original`, which makes a
 #   block of the first two.
 
 WeightLayers = Callable[[int, int], tuple[tuple[int, int, int], ...]]
@@ -168,8 +167,8 @@ def block_names(stage: int, count: int) -> Iterator[str]:
 # The two columns on the right are the paper's: error in percent on CIFAR-10, median of five runs.
 #
 # Every weight layer has the same path in all five (`res2a/conv1/conv`), so networks that differ in
-# the order alone start from bit-equal kernels. Batch-norm epsilon is 1e-5 and each scale starts at
-# 1.
+# the order alone have bit-equal initial kernels. Batch-norm epsilon is 1e-5 and each scale is
+# initialized with 1.
 
 
 def original(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
@@ -295,7 +294,7 @@ def resnet18(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
     """ResNet-18: 11,689,512 parameters, 1.814 G multiply-accumulates at 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         shortcut: `option_a`, `option_b`, `option_c`, or another.
     """
     return resnet((2, 2, 2, 2), original(basic, shortcut), 64, classes)
@@ -307,7 +306,7 @@ def resnet34(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
     The paper's table 4 has 21.84 / 5.71 % error (top-1, top-5) for this network, option B.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         shortcut: `option_a`, `option_b`, `option_c`, or another.
     """
     return resnet((3, 4, 6, 3), original(basic, shortcut), 64, classes)
@@ -316,10 +315,10 @@ def resnet34(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
 def resnet50(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
     """ResNet-50, stride in the 3x3: 25,557,032 parameters, 4.089 G multiply-accumulates.
 
-    torchvision's first weights err 23.84 / 7.13 %, one crop of 224 pixels.
+    torchvision's first weights have a test error of 23.84 / 7.13 %, one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         shortcut: `option_a`, `option_b`, `option_c`, or another.
     """
     return resnet((3, 4, 6, 3), original(bottleneck, shortcut), 256, classes)
@@ -329,7 +328,7 @@ def resnet101(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
     """ResNet-101, stride in the 3x3: 44,549,160 parameters, 7.801 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         shortcut: `option_a`, `option_b`, `option_c`, or another.
     """
     return resnet((3, 4, 23, 3), original(bottleneck, shortcut), 256, classes)
@@ -339,7 +338,7 @@ def resnet152(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
     """ResNet-152, stride in the 3x3: 60,192,808 parameters, 11.514 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         shortcut: `option_a`, `option_b`, `option_c`, or another.
     """
     return resnet((3, 8, 36, 3), original(bottleneck, shortcut), 256, classes)
@@ -351,7 +350,7 @@ def resnet50_v1(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
     25,557,032 parameters. The paper's table 4 has 20.74 / 5.25 % error for this network.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         shortcut: `option_a`, `option_b`, `option_c`, or another.
     """
     return resnet((3, 4, 6, 3), original(bottleneck_v1, shortcut), 256, classes)
@@ -363,7 +362,7 @@ def resnet101_v1(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
     44,549,160 parameters. The paper's table 4 has 19.87 / 4.60 % error for this network.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         shortcut: `option_a`, `option_b`, `option_c`, or another.
     """
     return resnet((3, 4, 23, 3), original(bottleneck_v1, shortcut), 256, classes)
@@ -375,7 +374,7 @@ def resnet152_v1(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
     60,192,808 parameters. The paper's table 4 has 19.38 / 4.49 % error for this network.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         shortcut: `option_a`, `option_b`, `option_c`, or another.
     """
     return resnet((3, 8, 36, 3), original(bottleneck_v1, shortcut), 256, classes)
@@ -385,7 +384,7 @@ def resnet34_a(classes: int = 1000) -> Network:
     """ResNet-34 with identities alone, option A: 21,623,848 parameters, as the plain network.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet34(classes, option_a)
 
@@ -394,7 +393,7 @@ def resnet34_c(classes: int = 1000) -> Network:
     """ResNet-34 with projections round every block, option C: 22,716,840 parameters.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet34(classes, option_c)
 
@@ -403,7 +402,7 @@ def plain18(classes: int = 1000) -> Network:
     """ResNet-18 without its shortcuts: 11,515,688 parameters.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return without_shortcuts(resnet18(classes))
 
@@ -414,7 +413,7 @@ def plain34(classes: int = 1000) -> Network:
     It trains worse than the plain one of 18 layers.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
 
     References:
         He, Zhang, Ren, Sun 2015, section 4.1 and table 2.
@@ -435,7 +434,7 @@ def resnet(
         counts: Blocks of each stage, four in the paper.
         block: Such as `original(basic, option_b)`.
         features: Of the first stage; they double from stage to stage.
-        classes: Scores an image.
+        classes: Scores per image.
         channels: Of the maps in front of the first stage.
     """
     return Network(
@@ -476,13 +475,12 @@ ENTRIES: tuple[Entry, ...] = (
 # | `average`, `classifier` | 1 | | 1 |
 #
 # All shortcuts are identities (option A), so the plain network of the same depth has the same
-# parameters, and each of them starts at the same value.
+# parameters, and each of them has the same initial value.
 #
-# Conventions: no pooling but the global average; batch-norm epsilon 1e-5, every scale starts at 1;
-# where maps halve, the identity keeps the pixels of even row and column, counted from 0, and adds
-# channels of zeros behind the others. Errors are the paper's, on CIFAR-10 with flips and crops;
-# its
-# plain networks have curves only.
+# Conventions: no pooling but the global average; batch-norm epsilon 1e-5, every scale is
+# initialized with 1; where maps halve, the identity keeps the pixels of even row and column,
+# counted from 0, and adds channels of zeros behind the others. Errors are the paper's, on CIFAR-10
+# with flips and crops; its plain networks have curves only.
 #
 # | n | 3 | 5 | 7 | 9 | 18 | 200 |
 # |---|---|---|---|---|---|---|
@@ -500,7 +498,7 @@ def resnet20(classes: int = 10) -> Network:
     """ResNet-20: 269,722 parameters, 0.041 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(20, classes)
 
@@ -509,7 +507,7 @@ def resnet32(classes: int = 10) -> Network:
     """ResNet-32: 464,154 parameters, 0.069 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(32, classes)
 
@@ -518,7 +516,7 @@ def resnet44(classes: int = 10) -> Network:
     """ResNet-44: 658,586 parameters, 0.097 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(44, classes)
 
@@ -527,7 +525,7 @@ def resnet56(classes: int = 10) -> Network:
     """ResNet-56: 853,018 parameters, 0.125 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(56, classes)
 
@@ -538,7 +536,7 @@ def resnet110(classes: int = 10) -> Network:
     The paper warms it up at a rate of 0.01 until the training error is below 80 %.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes)
 
@@ -546,10 +544,10 @@ def resnet110(classes: int = 10) -> Network:
 def resnet1202(classes: int = 10) -> Network:
     """ResNet-1202: 19,421,274 parameters (the paper: 19.4 M), 2.829 G multiply-accumulates.
 
-    Made of 600 blocks: `fold(Residual)` turns them into loops that compile in seconds.
+    Made of 600 blocks: `fold(Residual)` turns them into loops, which compile fast.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(1202, classes)
 
@@ -558,7 +556,7 @@ def plain20(classes: int = 10) -> Network:
     """ResNet-20 without its shortcuts: as many parameters and multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return plain_cifar(20, classes)
 
@@ -567,7 +565,7 @@ def plain32(classes: int = 10) -> Network:
     """ResNet-32 without its shortcuts: as many parameters and multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return plain_cifar(32, classes)
 
@@ -576,7 +574,7 @@ def plain44(classes: int = 10) -> Network:
     """ResNet-44 without its shortcuts: as many parameters and multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return plain_cifar(44, classes)
 
@@ -585,7 +583,7 @@ def plain56(classes: int = 10) -> Network:
     """ResNet-56 without its shortcuts: as many parameters and multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return plain_cifar(56, classes)
 
@@ -594,7 +592,7 @@ def plain110(classes: int = 10) -> Network:
     """ResNet-110 without its shortcuts, which the paper could not train well.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return plain_cifar(110, classes)
 
@@ -607,7 +605,7 @@ def resnet164(classes: int = 10) -> Network:
     authors' pre-activated code.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar_bottleneck(164, classes)
 
@@ -622,8 +620,8 @@ def resnet_cifar(
 
     Args:
         depth: Weight layers, 6n + 2.
-        classes: Scores an image.
-        block: Of two 3x3 convolutions; `ablax.zoo.resnet` and `ablax.zoo.resnet_preactivation`
+        classes: Scores per image.
+        block: Of two 3x3 convolutions; this module and `ablax.zoo.resnet_preactivation`
             have others.
         features: Of `conv1` and the first stage; they double from stage to stage.
 
@@ -652,7 +650,7 @@ def resnet_cifar_bottleneck(
 
     Args:
         depth: Weight layers, 9n + 2.
-        classes: Scores an image.
+        classes: Scores per image.
         block: Of three convolutions.
         features: Of `conv1`; the first stage has four times as many, and they double.
 
@@ -671,11 +669,11 @@ def resnet_cifar_bottleneck(
 
 
 def plain_cifar(depth: int, classes: int = 10, features: int = 16) -> Network:
-    """`resnet_cifar` without its shortcuts; both start from bit-equal weights.
+    """`resnet_cifar` without its shortcuts; both have bit-equal initial weights.
 
     Args:
         depth: Weight layers, 6n + 2.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of the first stage.
 
     Raises:

@@ -11,7 +11,7 @@ of its own (the authors' code).
 Conventions, ImageNet: as timm's `resnetv2_50`, the stride is in the 3x3 and `conv1` has no
 normalization; the max pool is padded by 1 and rounds down. The paper does not say where its stride
 is; the authors' code, for CIFAR, has it in the first 1x1, and so have the networks for CIFAR here.
-Batch-norm epsilon 1e-5, every scale starts at 1.
+Batch-norm epsilon 1e-5, every scale is initialized with 1.
 
 The paper's errors are of one crop of 320 pixels, its networks trained on 224.
 """
@@ -54,7 +54,7 @@ def resnet50_preactivation(classes: int = 1000) -> Network:
     """Pre-activated ResNet-50: 25,549,352 parameters, 4.089 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation((3, 4, 6, 3), classes)
 
@@ -63,7 +63,7 @@ def resnet101_preactivation(classes: int = 1000) -> Network:
     """Pre-activated ResNet-101: 44,541,480 parameters, 7.801 G multiply-accumulates.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation((3, 4, 23, 3), classes)
 
@@ -74,7 +74,7 @@ def resnet152_preactivation(classes: int = 1000) -> Network:
     The paper's table 5 has 21.1 / 5.5 % error (top-1, top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation((3, 8, 36, 3), classes)
 
@@ -85,7 +85,7 @@ def resnet200_preactivation(classes: int = 1000) -> Network:
     16 blocks more than 152 at 28 pixels; the paper's table 5 has 20.7 / 5.3 % error (top-1, top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation((3, 24, 36, 3), classes)
 
@@ -98,7 +98,7 @@ def preactivation110(classes: int = 10) -> Network:
     activate in front of the fork.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation_cifar(110, classes)
 
@@ -109,7 +109,7 @@ def preactivation164(classes: int = 10) -> Network:
     1,703,258 parameters; the paper rounds to 1.7 M.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation_cifar_bottleneck(164, classes)
 
@@ -121,7 +121,7 @@ def preactivation1001(classes: int = 10) -> Network:
     remains without batch normalization (10,178,490).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return preactivation_cifar_bottleneck(1001, classes)
 
@@ -130,7 +130,7 @@ def resnet110_bn_after_addition(classes: int = 10) -> Network:
     """ResNet-110 in the order of figure 4(b): 8.17 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, bn_after_addition(basic, option_a))
 
@@ -139,7 +139,7 @@ def resnet110_relu_before_addition(classes: int = 10) -> Network:
     """ResNet-110 in the order of figure 4(c): 7.84 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, relu_before_addition(basic, option_a))
 
@@ -148,7 +148,7 @@ def resnet110_relu_preactivation(classes: int = 10) -> Network:
     """ResNet-110 in the order of figure 4(d): 6.71 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return activate_ends(resnet_cifar(110, classes, relu_preactivation(basic, option_a)))
 
@@ -160,7 +160,7 @@ def preactivation(
 
     Args:
         counts: Blocks of each stage.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of the first stage; they double from stage to stage.
         channels: Of `conv1`.
     """
@@ -173,7 +173,7 @@ def preactivation_cifar(depth: int, classes: int = 10, features: int = 16) -> Ne
 
     Args:
         depth: Weight layers, 6n + 2.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of `conv1` and the first stage; they double from stage to stage.
 
     Raises:
@@ -188,7 +188,7 @@ def preactivation_cifar_bottleneck(depth: int, classes: int = 10, features: int 
 
     Args:
         depth: Weight layers, 9n + 2.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of `conv1`; the first stage has four times as many, and they double.
 
     Raises:
@@ -236,8 +236,7 @@ ENTRIES: tuple[Entry, ...] = (
 # |---|---|---|---|---|
 # | 2(a) | `original(basic, option_a)` | 1 | 1 | 6.61 |
 # | 2(b) | `constant_scaling` | 0; 0.5; 0.5 | 1; 1; 0.5 | above 20; above 20; 12.35 |
-# | 2(c) | `exclusive_gating` | 1 - g | g | 8.70 at a bias of -6, 9.81 at -7, above 20 from 0 to -5
-# |
+# | 2(c) | `exclusive_gating` | 1 - g | g | bias -6: 8.70, -7: 9.81; above 20 from 0 to -5 |
 # | 2(d) | `shortcut_gating` | 1 - g | 1 | 12.86 at a bias of 0, 6.91 at -6 |
 # | 2(e) | `original(basic, option_c)` | 1x1 convolution | 1 | 12.22 |
 # | 2(f) | `dropout_shortcut` | dropout 0.5 | 1 | above 20 |
@@ -245,8 +244,7 @@ ENTRIES: tuple[Entry, ...] = (
 # The errors are the paper's, on CIFAR-10, median of five runs; a scale of 0 is the plain network.
 #
 # What the paper leaves open, and is so here: two shortcuts change the shape, by option A, and what
-# stands in the way stands behind that; a gate g = sigmoid(W s + b) is a 1x1 convolution of what
-# the
+# stands in the way stands behind that; a gate g = sigmoid(W s + b) is a 1x1 convolution of what the
 # shortcut carries, with as many features, a bias and no normalization; the 1x1 convolution of 2(e)
 # has one, as the caption of figure 2 says of weight layers. The ReLU stands behind the sum.
 
@@ -255,7 +253,7 @@ def resnet110_constant_scaling(classes: int = 10) -> Network:
     """Figure 2(b): half of the shortcut and half of the residual; 12.35 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, constant_scaling(0.5, 0.5))
 
@@ -264,7 +262,7 @@ def resnet110_exclusive_gating(classes: int = 10) -> Network:
     """Figure 2(c): a gate divides between the two, from a bias of -6; 8.70 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, exclusive_gating(-6.0))
 
@@ -273,7 +271,7 @@ def resnet110_shortcut_gating(classes: int = 10) -> Network:
     """Figure 2(d): a gate on the shortcut alone, from a bias of -6; 6.91 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, shortcut_gating(-6.0))
 
@@ -282,7 +280,7 @@ def resnet110_convolution_shortcut(classes: int = 10) -> Network:
     """Figure 2(e): a 1x1 convolution on every shortcut, option C; 12.22 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, original(basic, option_c))
 
@@ -291,7 +289,7 @@ def resnet110_dropout_shortcut(classes: int = 10) -> Network:
     """Figure 2(f): dropout of 0.5 on every shortcut; above 20 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(110, classes, dropout_shortcut(0.5))
 
@@ -318,7 +316,7 @@ def exclusive_gating(bias: float) -> Block:
     """Figure 2(c): y = relu((1 - g) x + g F(x)), g = sigmoid(W x + b), as in highway networks.
 
     Args:
-        bias: Where each b starts; the paper searched from 0 to -10.
+        bias: Initial value of each b; the paper searched from 0 to -10.
     """
 
     def block(channels: int, features: int, stride: int) -> Highway:
@@ -338,7 +336,7 @@ def shortcut_gating(bias: float) -> Block:
     Written with 1 - sigmoid(z) = sigmoid(-z).
 
     Args:
-        bias: Where each b starts; very negative is nearly the identity.
+        bias: Initial value of each b; very negative is nearly the identity.
     """
 
     def block(channels: int, features: int, stride: int) -> Residual:

@@ -11,7 +11,7 @@ stage; d doubles from stage to stage.
 Conventions, as in torchvision and the authors' code: down-sampling by stride 2 in the 3x3,
 projections (1x1 and batch normalization) where the shape changes and identities elsewhere (type B),
 max pool padded by 1 and rounding down, batch-norm epsilon 1e-5, a batch normalization after every
-convolution. Kernels start with variance 2 / fan-in; the authors' code has 2 / fan-out.
+convolution. Kernels are initialized with variance 2 / fan-in; the authors' code has 2 / fan-out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def resnext50_32x4d(classes: int = 1000) -> Network:
     25.0 M and 4.2 G. Its error of 22.2 % (top-1) is of this network, one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnext((3, 4, 6, 3), cardinality=32, width=4, classes=classes)
 
@@ -41,7 +41,7 @@ def resnext101_32x8d(classes: int = 1000) -> Network:
     88,791,336 parameters and 16.414 G multiply-accumulates at 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnext((3, 4, 23, 3), cardinality=32, width=8, classes=classes)
 
@@ -53,7 +53,7 @@ def resnext101_64x4d(classes: int = 1000) -> Network:
     error of 20.4 % (top-1) is of this network, one crop of 224 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnext((3, 4, 23, 3), cardinality=64, width=4, classes=classes)
 
@@ -66,7 +66,7 @@ def resnext29_8x64d(classes: int = 10) -> Network:
     README, which prefers the blocks here and batches of 128.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnext_cifar(29, cardinality=8, width=64, classes=classes)
 
@@ -78,7 +78,7 @@ def resnext29_16x64d(classes: int = 10) -> Network:
     Its 3.58 % on CIFAR-10 is of pre-activated blocks, as with `resnext29_8x64d`.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnext_cifar(29, cardinality=16, width=64, classes=classes)
 
@@ -90,7 +90,7 @@ def resnext(counts: tuple[int, ...], cardinality: int, width: int, classes: int 
         counts: Blocks of each stage, whose outputs have 256, 512, 1024 and 2048 features.
         cardinality: Branches C of a block.
         width: Features d of a branch in the first stage.
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet(counts, aggregate(cardinality, width), 256, classes)
 
@@ -104,7 +104,7 @@ def resnext_cifar(
         depth: Weight layers, 9n + 2.
         cardinality: Branches C of a block.
         width: Features d of a branch in the first stage of a network with 64 `features`.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of `conv1`; the first stage has four times as many, and they double.
 
     Raises:

@@ -41,7 +41,7 @@ def se_resnet50(classes: int = 1000) -> Network:
     """SE-ResNet-50: 28,088,024 parameters, 3.860 G multiply-accumulates, 22.37 / 6.36 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return senet((3, 4, 6, 3), BOTTLENECK, classes)
 
@@ -50,7 +50,7 @@ def se_resnet101(classes: int = 1000) -> Network:
     """SE-ResNet-101: 49,326,872 parameters, 7.575 G multiply-accumulates, 21.75 / 5.72 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return senet((3, 4, 23, 3), BOTTLENECK, classes)
 
@@ -59,7 +59,7 @@ def se_resnet152(classes: int = 1000) -> Network:
     """SE-ResNet-152: 66,821,848 parameters, 11.289 G multiply-accumulates, 21.34 / 5.54 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return senet((3, 8, 36, 3), BOTTLENECK, classes)
 
@@ -68,7 +68,7 @@ def se_resnext50_32x4d(classes: int = 1000) -> Network:
     """SE-ResNeXt-50: 27,559,896 parameters, 4.233 G multiply-accumulates, 20.97 / 5.54 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return senet((3, 4, 6, 3), aggregate(cardinality=32, width=4), classes)
 
@@ -77,7 +77,7 @@ def se_resnext101_32x4d(classes: int = 1000) -> Network:
     """SE-ResNeXt-101: 48,955,416 parameters, 7.975 G multiply-accumulates, 19.81 / 4.96 % error.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return senet((3, 4, 23, 3), aggregate(cardinality=32, width=4), classes)
 
@@ -91,7 +91,7 @@ def senet154(classes: int = 1000) -> Network:
     the 3x3: 256 features in 64 groups of 4 in the first stage.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     head = Layers(
         average=GlobalAveragePool(),
@@ -110,7 +110,7 @@ def se_resnet20(classes: int = 10) -> Network:
     in the gate.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return resnet_cifar(20, classes, gated(BASIC))
 
@@ -121,7 +121,7 @@ def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network
     Args:
         counts: Blocks of each stage, whose outputs have 256, 512, 1024 and 2048 features.
         block: What is gated, such as `BOTTLENECK` or `aggregate(32, 4)`.
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=tails.caffe(64),

@@ -82,7 +82,7 @@ def shiftnet_a(classes: int = 1000) -> Network:
     The paper prints 4.1 M and 1.4 G, and an error of 29.9 / 10.3 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shiftnet(A, 32, classes)
 
@@ -94,7 +94,7 @@ def shiftnet_b(classes: int = 1000) -> Network:
     first convolution too is a choice: at 32 features the first group would have nothing to add.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shiftnet(B, 16, classes)
 
@@ -107,7 +107,7 @@ def shiftnet_c(classes: int = 1000) -> Network:
     without concatenating, would come to 0.781 M, but to 444 M products instead of 371 M in B.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shiftnet(C, 16, classes)
 
@@ -118,7 +118,7 @@ def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Netw
     Args:
         groups: `A`, `B`, `C`, or your own.
         first: Features of the first convolution.
-        classes: Scores an image.
+        classes: Scores per image.
 
     Raises:
         AblaxError: A group with no more features than the one before, so that nothing would be left
@@ -149,7 +149,7 @@ def shift_resnet20(classes: int = 10) -> Network:
     The authors' repository prints 0.19 M, and an error of 8.93 % on CIFAR-10.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shift_resnet(20, classes=classes)
 
@@ -160,7 +160,7 @@ def shift_resnet56(classes: int = 10) -> Network:
     The authors' repository prints 0.58 M, and an error of 6.51 % on CIFAR-10.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shift_resnet(56, classes=classes)
 
@@ -171,7 +171,7 @@ def shift_resnet110(classes: int = 10) -> Network:
     The authors' repository prints 1.18 M, and an error of 6.97 % on CIFAR-10.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shift_resnet(110, classes=classes)
 
@@ -188,7 +188,7 @@ def shift_resnet(depth: int, expansion: int = 6, classes: int = 10, features: in
     Args:
         depth: 6 n + 2: 20, 56 and 110 in the paper.
         expansion: Channels that are shifted over the features of a block, E.
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of the first stage; they double twice. E times them are at least 9.
 
     Raises:

@@ -51,7 +51,7 @@ def shufflenet_v1_g1(classes: int = 1000) -> Network:
     Error 33.6 %.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v1(1, classes=classes)
 
@@ -62,7 +62,7 @@ def shufflenet_v1_g2(classes: int = 1000) -> Network:
     Error 32.7 %.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v1(2, classes=classes)
 
@@ -73,7 +73,7 @@ def shufflenet_v1_g3(classes: int = 1000) -> Network:
     Error 32.6 %; of the authors' published weights 32.2 / 12.3 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v1(3, classes=classes)
 
@@ -84,7 +84,7 @@ def shufflenet_v1_g4(classes: int = 1000) -> Network:
     Error 32.8 %.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v1(4, classes=classes)
 
@@ -95,7 +95,7 @@ def shufflenet_v1_g8(classes: int = 1000) -> Network:
     Error 32.4 %; of the authors' published weights 32.0 / 13.6 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v1(8, classes=classes)
 
@@ -110,7 +110,7 @@ def shufflenet_v1(groups: int = 3, width: float = 1.0, classes: int = 1000) -> N
     Args:
         groups: Of the 1x1 convolutions: 1, 2, 3, 4 or 8.
         width: Factor on the features, the paper's scale: 0.25, 0.5, 1, 1.5 or 2.
-        classes: Scores an image.
+        classes: Scores per image.
 
     Raises:
         AblaxError: Another number of groups, a width that is not positive, or one at which the
@@ -133,7 +133,7 @@ def shufflenet_v1_small(classes: int = 10, groups: int = 3, width: float = 1.0) 
     there; the paper has no such form.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         groups: Of the 1x1 convolutions: 1, 2, 3, 4 or 8.
         width: Factor on the features.
 

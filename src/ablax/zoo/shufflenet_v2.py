@@ -43,7 +43,7 @@ def shufflenet_v2_0_5(classes: int = 1000) -> Network:
     Error of the authors' published weights: 38.9 / 17.4 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v2((48, 96, 192), classes=classes)
 
@@ -54,7 +54,7 @@ def shufflenet_v2_1_0(classes: int = 1000) -> Network:
     Error of the authors' published weights: 30.6 / 11.1 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v2((116, 232, 464), classes=classes)
 
@@ -65,7 +65,7 @@ def shufflenet_v2_1_5(classes: int = 1000) -> Network:
     Error of the authors' published weights: 27.4 / 9.4 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v2((176, 352, 704), classes=classes)
 
@@ -76,7 +76,7 @@ def shufflenet_v2_2_0(classes: int = 1000) -> Network:
     Error of the authors' published weights: 25.0 / 7.6 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return shufflenet_v2((244, 488, 976), last=2048, classes=classes)
 
@@ -87,7 +87,7 @@ def shufflenet_v2(features: Features, last: int = 1024, classes: int = 1000) -> 
     Args:
         features: Of stages 2, 3 and 4, even numbers.
         last: Of the 1x1 convolution behind them, `conv5`.
-        classes: Scores an image.
+        classes: Scores per image.
 
     Raises:
         AblaxError: A number of features that has no half.
@@ -104,7 +104,7 @@ def shufflenet_v2_small(
     are at 16, 8 and 4 pixels. So it is in kuangliu/pytorch-cifar; the paper has no such form.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         features: Of stages 2, 3 and 4, even numbers.
         last: Of the 1x1 convolution behind them, `conv5`.
 

@@ -5,11 +5,12 @@ fewer parameters and <0.5MB model size. arXiv 1602.07360, table 1, sections 3 an
 forresti/SqueezeNet.
 
 A fire module squeezes its input to few features by 1x1 convolutions, then expands them by 1x1 and
-3x3 convolutions side by side. There is no dense layer: the last 1x1 convolution has a map a class.
+3x3 convolutions side by side. There is no dense layer: the last 1x1 convolution has one map per
+class.
 
 Conventions, as in the authors' Caffe files and in torchvision: max pools are not padded and round
-up; the first convolution is not padded; biases everywhere, no batch normalization; weights of the
-classifier start from a Gaussian of deviation 0.01, the others as in He et al. (2015) (the authors'
+up; the first convolution is not padded; biases everywhere, no batch normalization; the classifier
+is initialized from a Gaussian of std 0.01, the other layers as in He et al. (2015) (the authors'
 files have Xavier's).
 
 The paper's table 1 prints images of 224 pixels and a first map of 111, which belong to 227 pixels:
@@ -38,7 +39,7 @@ def squeezenet_1_0(classes: int = 1000) -> Network:
     torchvision; the paper's error is 42.5 / 19.7 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(
@@ -68,7 +69,7 @@ def squeezenet_1_1(classes: int = 1000) -> Network:
     `squeezenet_1_0`; the error of torchvision's weights is 41.8 / 19.4 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return Network(
         tail=Layers(
@@ -99,7 +100,7 @@ def squeezenet_small(classes: int = 10, width: float = 1.0) -> Network:
     modules and two pools of 1.1, at 32, 16 and 8 pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
 
     Raises:
@@ -133,7 +134,7 @@ def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Sequential:
     """The fire module: 1x1 to few features, then 1x1 and 3x3 side by side.
 
     (N, H, W, C) -> (N, H, W, expand1x1 + expand3x3), with squeeze (C + expand1x1 + 9 expand3x3)
-    weights and a bias a feature.
+    weights and one bias per feature.
 
     Args:
         squeeze: Features between, the paper's s1x1.

@@ -10,11 +10,11 @@ doubles the features up to 512, and a 2x2/2 max pool ends it.
 Conventions: all convolutions keep the size, and 224 pixels halve five times to 7, so nothing is
 rounded. No batch normalization, as in the paper; `vgg_small` has it.
 
-Differences from the paper: scores instead of probabilities, and weights that start as in He et
-al. (2015). The paper draws network A from a Gaussian and starts the others from its trained layers;
-He's deviations let all of them start from nothing. The paper's errors are of whole rescaled images,
-with the dense layers run as convolutions; the errors quoted here are of torchvision's weights, of
-its own training, one crop of 224 pixels.
+Differences from the paper: scores instead of probabilities, and weights initialized as in He et al.
+(2015). The paper initializes network A from a Gaussian and the others from its trained layers; with
+He's std all of them train from scratch. The paper's errors are of whole rescaled images, with the
+dense layers run as convolutions; the errors quoted here are of torchvision's weights, of its own
+training, one crop of 224 pixels.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def vgg_a(classes: int = 1000) -> Network:
     Error of torchvision's weights: 30.98 / 11.37 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return vgg(A, classes)
 
@@ -68,7 +68,7 @@ def vgg_a_lrn(classes: int = 1000) -> Network:
     multiplies the sum over 5 channels, k is 2. The paper finds no gain over A.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return insert_after("conv1_1", norm1=LocalResponseNormalization())(vgg_a(classes))
 
@@ -79,7 +79,7 @@ def vgg_b(classes: int = 1000) -> Network:
     Error of torchvision's weights: 30.07 / 10.75 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return vgg(B, classes)
 
@@ -90,7 +90,7 @@ def vgg_c(classes: int = 1000) -> Network:
     The 1x1 convolutions keep the number of features: they add a nonlinearity, and no pixels.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return vgg(C, classes)
 
@@ -101,7 +101,7 @@ def vgg_d(classes: int = 1000) -> Network:
     Error of torchvision's weights: 28.41 / 9.62 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return vgg(D, classes)
 
@@ -112,7 +112,7 @@ def vgg_e(classes: int = 1000) -> Network:
     Error of torchvision's weights: 27.62 / 9.12 % (top-1 / top-5).
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     return vgg(E, classes)
 
@@ -122,7 +122,7 @@ def vgg(stages: Stages, classes: int = 1000) -> Network:
 
     Args:
         stages: `A` to `E`, or windows of your own for five stages.
-        classes: Scores an image.
+        classes: Scores per image.
 
     Raises:
         AblaxError: Not five stages, or an empty one.
@@ -156,7 +156,7 @@ def vgg_small(stages: Stages = D, classes: int = 10, width: float = 1.0) -> Netw
 
     Args:
         stages: `A` to `E`, or windows of your own for five stages.
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features, more than 0.
 
     Raises:

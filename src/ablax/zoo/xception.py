@@ -45,7 +45,7 @@ def xception(classes: int = 1000) -> Network:
     22,855,952 too). The paper's error is 21.0 / 5.5 % (top-1 / top-5), one crop.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
     """
     tail = Layers(
         conv1=_unpadded(32, stride=2),
@@ -63,7 +63,7 @@ def xception_small(classes: int = 10, width: float = 1.0, middle: int = 8) -> Ne
     weiaicunzai/pytorch-cifar100; the paper has no such form.
 
     Args:
-        classes: Scores an image.
+        classes: Scores per image.
         width: Factor on the features of every layer but the last, more than 0.
         middle: Blocks of the middle flow, at least 0.
 

@@ -7,7 +7,7 @@ from ablax.zoo.googlenet import googlenet_bn
 
 
 def without_auxiliary(model):
-    """Torchvision's network without its side classifiers, which only train."""
+    """Torchvision's network without its auxiliary classifiers, which only train."""
     model.aux_logits, model.aux1, model.aux2 = False, None, None
     return model
 

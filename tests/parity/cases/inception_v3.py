@@ -7,7 +7,7 @@ from ablax.zoo.inception_v3 import inception_v3
 
 
 def without_auxiliary(model):
-    """Torchvision's network without its side classifier, which only trains."""
+    """Torchvision's network without its auxiliary classifier, which only trains."""
     model.aux_logits, model.AuxLogits = False, None
     return model
 
