@@ -185,8 +185,10 @@ def by_part(graph: dict[str, set[str]]) -> dict[str, set[str]]:
     graph = {module: targets for module, targets in graph.items() if module != "ablax.__main__"}
     parts: dict[str, set[str]] = {entry(module): set() for module in graph}
     for module, targets in graph.items():
-        # which form of a JAX function a version has is a question below all others
-        used = {entry(t) for t in targets if t != "ablax.analysis.jax_versions"}
+        # which form of a JAX function a version has is a question below all others, and so is how
+        # Python imports a name
+        below = {"ablax.analysis.jax_versions", "ablax.lazy"}
+        used = {entry(t) for t in targets if t not in below}
         parts[entry(module)] |= used - {entry(module)}
     return parts
 

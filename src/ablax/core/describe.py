@@ -167,15 +167,14 @@ def _parts(network: Network) -> dict[str, list[Row]]:
 
 
 def _folded(layers: Layers) -> list[Row]:
-    """A row a layer; neighbors that are written alike share one: `res2b ... res2f`."""
-    runs: list[tuple[list[str], str]] = []
+    """A row a layer; equal neighbors share one: `res2b ... res2f`."""
+    runs: list[tuple[list[str], nn.Module]] = []
     for name, layer in layers.items():
-        what = _cut(_written(layer))
-        if runs and runs[-1][1] == what:
+        if runs and runs[-1][1] == layer:
             runs[-1][0].append(name)
         else:
-            runs.append(([name], what))
-    return [_of_run(names, what) for names, what in runs]
+            runs.append(([name], layer))
+    return [_of_run(names, _cut(_written(layer))) for names, layer in runs]
 
 
 def _of_run(names: Sequence[str], what: str) -> Row:
