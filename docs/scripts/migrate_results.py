@@ -21,9 +21,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import flax.linen as nn
 
 from ablax.config import Recipe, flat, unflat
-from ablax.core import Network, parameter_shapes, paths
+from ablax.core import Layers, Network, parameter_shapes, paths
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs
 from ablax.files import compressed, write_atomic
@@ -39,9 +42,22 @@ IMAGES = {
 HEAD = ("format", "experiment", "recipe", "networks")
 
 
+def old_repr(network: Network) -> str:
+    """The network as Linen writes any module, and layers one behind the other."""
+
+    def written(layers: Layers) -> str:
+        return f"Layers({', '.join(f'{name}={layer!r}' for name, layer in layers.items())})"
+
+    with (
+        mock.patch.object(Network, "__repr__", nn.Module.__repr__),
+        mock.patch.object(Layers, "__repr__", written),
+    ):
+        return repr(network)
+
+
 def old_fingerprint(network: Network, image_shape: tuple[int, int, int]) -> str:
-    """What format 1 called a network: a hash of its `repr`."""
-    layers = re.sub(r" at 0x[0-9a-f]+", "", repr(network))
+    """What format 1 called a network: a hash of what its `repr` was, every field of every layer."""
+    layers = re.sub(r" at 0x[0-9a-f]+", "", old_repr(network))
     told = f"{paths(network)} {layers} {parameter_shapes(network, image_shape)}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 

@@ -1,1 +1,59 @@
-"""What a network costs, sees and hides, for any JAX function; imports nothing of ours."""
+"""What a network costs, sees and hides, for any JAX function; imports nothing of ours.
+
+Some modules have the name of their function. `ablax.analysis.cost` is the function, whoever
+imported which module first, because all of them are imported here; `from ablax.analysis.cost
+import ...` reaches the module.
+"""
+
+from ablax.analysis.cost import (
+    CONVENTIONS,
+    LECTURE,
+    USUAL,
+    Convention,
+    CostRow,
+    TrainingRow,
+    cost,
+    fold,
+    fold_training,
+    macs,
+    macs_by_scope,
+    training_cost,
+)
+from ablax.analysis.effective_receptive_field import effective_receptive_field
+from ablax.analysis.features import FeatureStatistics, feature_statistics
+from ablax.analysis.gradient_check import GradientCheck, check_gradient
+from ablax.analysis.graph import DataFlow, data_flow
+from ablax.analysis.maximization import Ascent, inceptionism, maximize
+from ablax.analysis.receptive_field import ReceptiveField, chain_receptive_field, receptive_fields
+from ablax.analysis.saliency import backward_pictures, occlusion_map, saliency_map
+
+__all__ = [
+    "CONVENTIONS",
+    "LECTURE",
+    "USUAL",
+    "Ascent",
+    "Convention",
+    "CostRow",
+    "DataFlow",
+    "FeatureStatistics",
+    "GradientCheck",
+    "ReceptiveField",
+    "TrainingRow",
+    "backward_pictures",
+    "chain_receptive_field",
+    "check_gradient",
+    "cost",
+    "data_flow",
+    "effective_receptive_field",
+    "feature_statistics",
+    "fold",
+    "fold_training",
+    "inceptionism",
+    "macs",
+    "macs_by_scope",
+    "maximize",
+    "occlusion_map",
+    "receptive_fields",
+    "saliency_map",
+    "training_cost",
+]

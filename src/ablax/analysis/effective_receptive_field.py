@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.optimize import curve_fit
 
 Measure = Literal["absolute", "squared"]
 
@@ -168,6 +167,8 @@ def gaussian_fit(heat: Float[np.ndarray, "H W"]) -> GaussianFit:
         >>> [round(each, 3) for each in (*found.center, *found.sigma, found.explained)]
         [9.0, 10.0, 2.0, 4.0, 1.0]
     """
+    from scipy.optimize import curve_fit  # slow to import, and of use here alone
+
     heat = np.asarray(heat, np.float64)
     start = _moments(heat)
     rows, columns = np.indices(heat.shape, dtype=np.float64)

@@ -21,7 +21,6 @@ from ablax.commands.options import (
 if TYPE_CHECKING:
     from ablax.analysis.cost import Convention
     from ablax.inspection.cost import Case
-    from ablax.inspection.tables import Table
 
 
 def table(
@@ -62,14 +61,14 @@ def table(
         raise AblaxError("which network? ablax list names them: ablax table alexnet")
     if training and convention != "usual":
         raise AblaxError("the lecture says nothing of training: leave --convention out")
-    from ablax.inspection.cost import case, convention_named
+    from ablax.inspection.cost import case, convention_named, table_of
     from ablax.inspection.tables import written
 
     chosen, counted = case(network, image_size, batch), convention_named(convention)
     if plot is not None:
         _draw(chosen, counted, plot)
-    printed, plain = _table(chosen, counted, training, depth)
-    print(written(printed, format, plain))
+    plain = convention == "lecture" and depth is None  # numbers as the lecture prints them
+    print(written(table_of(chosen, counted, training, depth), format, plain))
 
 
 def _draw(chosen: Case, convention: Convention, file: Path) -> None:
@@ -79,27 +78,3 @@ def _draw(chosen: Case, convention: Convention, file: Path) -> None:
 
     rows = network_cost(chosen, convention, softmax=convention.name == "lecture")
     save(depth_figure(chosen, rows, convention), file)
-
-
-def _table(
-    chosen: Case, convention: Convention, training: bool, depth: int | None
-) -> tuple[Table, bool]:
-    """The table, and whether its numbers stand without separators."""
-    from ablax.analysis.cost import fold, fold_training
-    from ablax.inspection.cost import (
-        cost_table,
-        lecture_table,
-        network_cost,
-        network_training_cost,
-        training_table,
-    )
-
-    if training:
-        steps = network_training_cost(chosen)
-        return training_table(chosen, fold_training(steps, depth) if depth else steps), False
-    lecture = convention.name == "lecture"
-    rows = network_cost(chosen, convention, softmax=lecture)
-    if depth:
-        return cost_table(chosen, fold(rows, depth), convention), False
-    layout = lecture_table if lecture else cost_table
-    return layout(chosen, rows, convention), lecture

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import html
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import flax.linen as nn
 
@@ -13,6 +15,9 @@ from ablax.core.network import ImageShape, Layers, Network, parameter_sizes
 
 _WIDEST = 88
 """Characters of a layer's description; a longer one names its inner layers only."""
+_LONGEST = 33
+"""Lines of the layers of a network in its `repr`, so that all of it fits a screen."""
+_PARTS = ("tail", "body", "head")
 
 
 def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -> str:
@@ -54,7 +59,7 @@ def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -
     shapes = layer_shapes(network, image_shape)
     sizes = parameter_sizes(network, image_shape)
     rows = [("images", "", _shape(image_shape), "parameters")]
-    for part in ("tail", "body", "head"):
+    for part in _PARTS:
         rows.append((part, "", "", ""))
         rows += _rows(getattr(network, part), "", 1, depth, shapes, sizes)
     scores = shapes[list(network.layers)[-1]] if len(network.layers) else image_shape
@@ -86,6 +91,125 @@ def _rows(
         if opened:
             for below in inner:
                 yield from _rows(below, f"{path}/", level + 1, depth, shapes, sizes)
+
+
+# ------------------------------------------------------------------------------------------
+# The same lines without images: the `repr` of layers and of a network, as text and in a notebook.
+
+
+def layers_text(layers: Layers) -> str:
+    """What `repr(layers)` gives: one line as code where that is short, else a line a layer.
+
+    Example:
+        >>> from ablax.layers import Dense, ReLU
+        >>> print(layers_text(Layers(fc1=Dense(8), relu1=ReLU())))
+        Layers(fc1=Dense(8), relu1=ReLU())
+    """
+    code = f"Layers({', '.join(f'{name}={_code(layer)}' for name, layer in layers.items())})"
+    if len(code) <= _WIDEST:
+        return code
+    return "\n".join(["Layers(", *_aligned(_shortened(_folded(layers), _LONGEST), "  "), ")"])
+
+
+def network_text(network: Network) -> str:
+    """What `repr(network)` gives: the layers of each part, those that repeat on one line.
+
+    Example:
+        >>> from ablax.zoo import lenet5
+        >>> print(network_text(lenet5()))
+        Network(
+          tail
+            c1         Convolution(6, 5, padding=0), Tanh()
+            s2         AveragePool(2, stride=2)
+          body
+            c3         Convolution(16, 5, padding=0), Tanh()
+            s4         AveragePool(2, stride=2)
+            c5         Convolution(120, 5, padding=0), Tanh()
+          head
+            vectorize  Vectorize()
+            f6         Dense(84), Tanh()
+            output     Dense(10)
+        )
+    """
+    parts = _parts(network)
+    lines = iter(_aligned([row for rows in parts.values() for row in rows], "    "))
+    told = [line for name in parts for line in (f"  {name}", *(next(lines) for _ in parts[name]))]
+    return "\n".join([f"{type(network).__name__}(", *told, ")"])
+
+
+def network_html(network: Network) -> str:
+    """What a notebook shows: the lines of `network_text` as a table, in the notebook's colors."""
+    rows = []
+    for part, found in _parts(network).items():
+        for place, row in enumerate(found):
+            heading = f'<th rowspan="{len(found)}" style="{_CELL}">{part}</th>' * (place == 0)
+            name, what = (html.escape(cell) for cell in row)
+            cells = f'<td style="{_CELL}">{name}</td><td style="{_CELL}">{what}</td>'
+            rows.append(f"<tr>{heading}{cells}</tr>")
+    return f'<table style="background: none; color: inherit">{"".join(rows)}</table>'
+
+
+_CELL = "background: none; text-align: left; vertical-align: top; padding: 0.1em 0.8em"
+
+Row = tuple[str, str]
+"""Name or names, and the layer."""
+
+
+def _parts(network: Network) -> dict[str, list[Row]]:
+    """The lines of each part, no more than fit a screen together."""
+    parts = {name: _folded(getattr(network, name)) for name in _PARTS}
+    while sum(map(len, parts.values())) > _LONGEST:
+        longest = max(parts, key=lambda name: len(parts[name]))
+        others = sum(len(rows) for name, rows in parts.items() if name != longest)
+        second = max(len(rows) for name, rows in parts.items() if name != longest)
+        parts[longest] = _shortened(parts[longest], max(_LONGEST - others, second, 3))
+    return parts
+
+
+def _folded(layers: Layers) -> list[Row]:
+    """A row a layer; equal neighbors share one: `res2b ... res2f`."""
+    runs: list[tuple[list[str], nn.Module]] = []
+    for name, layer in layers.items():
+        if runs and runs[-1][1] == layer:
+            runs[-1][0].append(name)
+        else:
+            runs.append(([name], layer))
+    return [_of_run(names, _cut(_written(layer))) for names, layer in runs]
+
+
+def _of_run(names: Sequence[str], what: str) -> Row:
+    if len(names) == 1:
+        return names[0], what
+    return f"{names[0]} ... {names[-1]}", f"{len(names)} x {what}"
+
+
+def _shortened(rows: list[Row], most: int) -> list[Row]:
+    """The rows with those in the middle left out, where there are more than `most`."""
+    if len(rows) <= most:
+        return rows
+    first, last = most // 2, most - most // 2 - 1
+    return [*rows[:first], ("...", f"{len(rows) - first - last} lines more"), *rows[-last:]]
+
+
+def _aligned(rows: Sequence[Row], indent: str) -> list[str]:
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{indent}{name:<{width}}  {what}" for name, what in rows]
+
+
+def _cut(text: str) -> str:
+    """On one line, and no longer than a line is wide."""
+    text = re.sub(r"\s+", " ", text)
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
+
+
+def _code(layer: nn.Module) -> str:
+    """The layer as one would write it, the layers inside by name and value."""
+    inner = [
+        f"{name}={_code(below)}"
+        for layers in inner_layers(layer).values()
+        for name, below in layers.items()
+    ]
+    return f"{type(layer).__name__}({', '.join([*inner, *_fields(layer)])})"
 
 
 def _written(layer: nn.Module) -> str:

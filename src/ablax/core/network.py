@@ -90,7 +90,9 @@ class Layers:
         return dict(self.entries).items()
 
     def __repr__(self) -> str:
-        return "Layers(" + ", ".join(f"{name}={layer!r}" for name, layer in self.entries) + ")"
+        from ablax.core.describe import layers_text  # which reads what is defined here
+
+        return layers_text(self)
 
 
 def _check_entry(name: str, layer: object, seen: set[str]) -> None:
@@ -224,6 +226,17 @@ class Network(nn.Module):
     def layers(self) -> Layers:
         """All layers, from the image to the scores."""
         return self.tail + self.body + self.head
+
+    def __repr__(self) -> str:
+        from ablax.core.describe import network_text  # which reads what is defined here
+
+        return network_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from ablax.core.describe import network_html  # which reads what is defined here
+
+        return network_html(self)
 
 
 def initialize(network: Network, seed: int, image_shape: ImageShape) -> dict[str, Any]:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ablax.analysis.cost import CONVENTIONS, Convention, CostRow, TrainingRow, cost, training_cost
+from ablax.analysis.cost import (
+    CONVENTIONS,
+    Convention,
+    CostRow,
+    TrainingRow,
+    cost,
+    fold,
+    fold_training,
+    training_cost,
+)
 from ablax.core import ImageShape, Network, abstract_variables
 from ablax.errors import AblaxError, nearest
 from ablax.inspection.tables import Cell, Table
@@ -134,6 +143,79 @@ def _arguments(case: Case) -> Sequence[Any]:
 
 
 # ------------------------------------------------------------------------------------------
+# The table of `ablax table`.
+
+
+def cost_table(
+    network: Network | str,
+    image_shape: ImageShape | None = None,
+    *,
+    batch: int = 1,
+    convention: str = "usual",
+    training: bool = False,
+    depth: int | None = None,
+) -> Table:
+    """What every layer costs, as `ablax table` prints it; nothing is computed.
+
+    Args:
+        network: Any network, or the name of one of the zoo.
+        image_shape: (H, W, C) in pixels and channels; the paper's by default, for a name.
+        batch: Number of images.
+        convention: What counts as a multiply-accumulate, "usual" or "lecture"; the latter in the
+            lecture's columns, unless `depth` is given.
+        training: The forward pass and both gradients, instead of the forward pass alone.
+        depth: How many names of a layer's path are kept; costs below them are summed.
+
+    Returns:
+        The table; `print` shows it.
+
+    Raises:
+        AblaxError: There is no such network or convention, a number is less than 1, a network is
+            given without an image shape, or training by another convention than the usual.
+        LayerError: The network does not fit the images.
+
+    Example:
+        >>> from ablax.core import remove
+        >>> from ablax.zoo import lenet5
+        >>> table = cost_table(remove("f6")(lenet5()), (32, 32, 1), depth=1)
+        >>> table.totals["MACs"]
+        406800
+    """
+    for what, number in (("batch", batch), ("depth", depth)):
+        if number is not None and number < 1:
+            raise AblaxError(f"the {what} is {number}: expected at least 1")
+    return table_of(_given(network, image_shape, batch), convention_named(convention), training, depth)
+
+
+def _given(network: Network | str, image_shape: ImageShape | None, batch: int) -> Case:
+    if isinstance(network, str):
+        found = case(network, batch=batch)
+        return found if image_shape is None else replace(found, image_shape=image_shape)
+    if image_shape is None:
+        raise AblaxError(
+            "the network does not say which images it takes: give their shape (height, width, "
+            "channels), as in cost_table(network, (224, 224, 3))"
+        )
+    return Case("the network", network, image_shape, batch)
+
+
+def table_of(
+    case: Case, convention: Convention, training: bool = False, depth: int | None = None
+) -> Table:
+    """The table of a network and its images; arguments and errors are those of `cost_table`."""
+    if training:
+        if convention.name != "usual":
+            raise AblaxError("the lecture says nothing of training: leave the convention out")
+        steps = network_training_cost(case)
+        return training_table(case, fold_training(steps, depth) if depth else steps)
+    lecture = convention.name == "lecture"
+    rows = network_cost(case, convention, softmax=lecture)
+    if depth:
+        return usual_table(case, fold(rows, depth), convention)
+    return (lecture_table if lecture else usual_table)(case, rows, convention)
+
+
+# ------------------------------------------------------------------------------------------
 # The columns of a cost table: ours, the lecture's, and those of training.
 
 LECTURE_COLUMNS = (
@@ -158,7 +240,7 @@ _TYPES = {
 }
 
 
-def cost_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> Table:
+def usual_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> Table:
     """One row per layer: operation, shapes, multiply-accumulates, parameters and memory.
 
     Args:

@@ -29,6 +29,9 @@ class Table:
     foot: tuple[str, ...] = ()
     totals: Mapping[str, Cell] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return written(self, "text")
+
 
 def written(table: Table, form: str, plain: bool = False) -> str:
     """The table in one of the forms.

@@ -3,3 +3,9 @@
 `results` holds the values, `statistics`, `flatness` and `verdict` what follows from them, `tables`
 and `plots` how it looks, `page` the finished report.
 """
+
+from ablax.lazy import lazily
+
+__getattr__, __dir__ = lazily(__name__)
+
+del lazily

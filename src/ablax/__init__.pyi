@@ -1,0 +1,49 @@
+"""What `import ablax` gives: the one list, read by type checkers, editors and `ablax.lazy`."""
+
+from ablax import analysis as analysis
+from ablax import core as core
+from ablax import data as data
+from ablax import inspection as inspection
+from ablax import layers as layers
+from ablax import losses as losses
+from ablax import measurements as measurements
+from ablax import report as report
+from ablax import study as study
+from ablax import training as training
+from ablax import weights as weights
+from ablax import zoo as zoo
+from ablax.config import DataConfig as DataConfig
+from ablax.config import OptimizerConfig as OptimizerConfig
+from ablax.config import Recipe as Recipe
+from ablax.config import TrainConfig as TrainConfig
+from ablax.core import Chain as Chain
+from ablax.core import Layers as Layers
+from ablax.core import Network as Network
+from ablax.core import chain as chain
+from ablax.core import compose as compose
+from ablax.core import count_parameters as count_parameters
+from ablax.core import describe as describe
+from ablax.core import edit as edit
+from ablax.core import features as features
+from ablax.core import initialize as initialize
+from ablax.core import insert_after as insert_after
+from ablax.core import insert_before as insert_before
+from ablax.core import layer_shapes as layer_shapes
+from ablax.core import remove as remove
+from ablax.core import replace as replace
+from ablax.core import replace_kind as replace_kind
+from ablax.core import with_head as with_head
+from ablax.core import with_initializer as with_initializer
+from ablax.core import without as without
+from ablax.data.augment import Augmentation as Augmentation
+from ablax.errors import AblaxError as AblaxError
+from ablax.experiment import Budget as Budget
+from ablax.experiment import Experiment as Experiment
+from ablax.experiment import Inputs as Inputs
+from ablax.experiment import Pretraining as Pretraining
+from ablax.experiment import Treatment as Treatment
+from ablax.layers import without_shortcuts as without_shortcuts
+from ablax.report.study import Claim as Claim
+from ablax.report.study import Published as Published
+
+__version__: str

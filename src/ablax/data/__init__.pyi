@@ -1,0 +1,17 @@
+from ablax.data import augment as augment
+from ablax.data import cache as cache
+from ablax.data import digits as digits
+from ablax.data import images as images
+from ablax.data import prepare as prepare
+from ablax.data import sources as sources
+from ablax.data import stream as stream
+from ablax.data import tfds as tfds
+from ablax.data.augment import Augmentation as Augmentation
+from ablax.data.digits import load_digits as load_digits
+from ablax.data.images import ChannelStatistics as ChannelStatistics
+from ablax.data.images import ImageSet as ImageSet
+from ablax.data.images import Split as Split
+from ablax.data.images import select as select
+from ablax.data.sources import load as load
+from ablax.data.stream import ImageStream as ImageStream
+from ablax.data.stream import open_stream as open_stream

@@ -1,0 +1,14 @@
+from ablax.study import discovery as discovery
+from ablax.study import environment as environment
+from ablax.study import folder as folder
+from ablax.study import keep as keep
+from ablax.study import rebuild as rebuild
+from ablax.study import runner as runner
+from ablax.study.discovery import experiment as experiment
+from ablax.study.discovery import recipe as recipe
+from ablax.study.folder import ResultsFolder as ResultsFolder
+from ablax.study.folder import finished_runs as finished_runs
+from ablax.study.folder import stored as stored
+from ablax.study.runner import Bench as Bench
+from ablax.study.runner import Order as Order
+from ablax.study.runner import run_experiment as run_experiment
