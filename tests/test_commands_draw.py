@@ -104,7 +104,7 @@ def test_a_name_cannot_leave_the_data(tmp_path):
         (("lenet5", "--image-size", "0", "--out", "x.html"), "--image-size 0"),
         (("lenet5", "--remove", "f7", "--out", "x.html"), "no layer 'f7': choose from: c1"),
         (("alexnet", "--ablation", "without_8", "--out", "x.html"), "no ablation of that name"),
-        (("alexnet", "--ablation", "nowhere:cut", "--out", "x.html"), "cannot import nowhere"),
+        (("alexnet", "--ablation", "nowhere:cut", "--out", "x.html"), "cannot import 'nowhere'"),
         (("alexnet", "--ablation", "remove", "--out", "x.html"), "no ablation of that name"),
         (("lenet5", "--ablation", "without_3_4", "--out", "x.html"), "no layer 'conv3'"),
     ],

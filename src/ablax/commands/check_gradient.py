@@ -37,7 +37,7 @@ def check_gradient(
     """Compare the gradient of a network's loss with finite differences in float64, leaf by leaf.
 
     Args:
-        network: A network of the zoo (ablax list).
+        network: A network of the zoo (ablax list), or module:function.
         image_size: Height and width of the images; the paper's by default.
         images: Images of noise in the batch.
         classes: Number of classes; the paper's by default.
@@ -103,9 +103,8 @@ def _loss(
     from ablax.zoo import find
 
     entry = find(name)
-    size = entry.image_size if image_size is None else image_size
     network = entry.build() if classes is None else entry.build(classes)
-    shape = (size, size, entry.channels)
+    shape = entry.shape(image_size)
     variables = initialize(network, seed, shape)
     statistics = {name: tree for name, tree in variables.items() if name != "params"}
     kept, labelled = jax.random.split(jax.random.key(seed))

@@ -27,7 +27,7 @@ def draw(
     """Draw a network's data-flow graph as a page for a browser: fold, hover, search.
 
     Args:
-        network: A network of the zoo (ablax list).
+        network: A network of the zoo (ablax list), or module:function.
         out: The page to write.
         image_size: Height and width of the images; the paper's by default.
         ablation: Draw the network after this ablation beside it: a name of ablax.zoo.alexnet, or
@@ -39,16 +39,15 @@ def draw(
     from ablax.zoo import find
 
     entry = find(network)
-    size = entry.image_size if image_size is None else image_size
     chosen = _ablation(ablation, remove)
-    whole, shape = entry.build(), (size, size, entry.channels)
+    whole, shape = entry.build(), entry.shape(image_size)
     ablated = None if chosen is None else (f"{entry.name}, {chosen[0]}", _applied(*chosen, whole))
 
     from ablax.inspection.page import network_graph, page
 
     parent = network_graph(entry.name, whole, shape)
     child = None if ablated is None else network_graph(*ablated, shape)
-    text = page(parent, child, f"1 image of {size}x{size}x{entry.channels}")
+    text = page(parent, child, f"1 image of {'x'.join(map(str, shape))}")
     try:
         write_atomic(out, text)
     except OSError as error:
@@ -100,15 +99,14 @@ def _named(written: str) -> Edit:
     Raises:
         AblaxError: There is no such module, or it has no such function.
     """
-    import importlib
-
+    from ablax.core import plugins
     from ablax.errors import AblaxError, nearest
 
     module_name, _, name = written.rpartition(":")
     try:
-        module = importlib.import_module(module_name or "ablax.zoo.alexnet")
-    except Exception as error:  # whatever the module does
-        raise AblaxError(f"--ablation {written}: cannot import {module_name}: {error}") from error
+        module = plugins.module(module_name or "ablax.zoo.alexnet")
+    except AblaxError as error:
+        raise AblaxError(f"--ablation {written}: {error}") from error
     known = [each for each, value in vars(module).items() if _is_edit(each, value)]
     if name not in known:
         raise AblaxError(f"--ablation {written}: no ablation of that name: {nearest(name, known)}")

@@ -71,7 +71,7 @@ def inspect(
     """Visualize filters, feature maps and what activates a network; print their statistics.
 
     Args:
-        network: A network of the zoo (ablax list).
+        network: A network of the zoo (ablax list), or module:function.
         pictures: Files of pictures to show the network; or --data.
         out: The folder to write the figures into.
         only: Only these figures.

@@ -37,7 +37,9 @@ def list(format: Literal["text", "json", "markdown"] = "text") -> None:
     Args:
         format: How the list is printed; markdown is the page docs/networks.md.
     """
+    from ablax.core.plugins import offered
     from ablax.study.discovery import names
+    from ablax.zoo.catalog import PACKAGES
 
     if format == "markdown":
         print(_page())
@@ -46,6 +48,7 @@ def list(format: Literal["text", "json", "markdown"] = "text") -> None:
         "experiments": names("experiments"),
         "recipes": names("configs"),
         "networks": _networks(),
+        "other_networks": offered(PACKAGES),
     }
     print(json.dumps(found, indent=2) if format == "json" else _text(found))
 
@@ -81,6 +84,9 @@ def _text(found: dict[str, Any]) -> str:
         whose = ", ".join(title.split()[0] for title in each["weights"])
         row = f"{'  ' + each['name']:<{width}}{size:>13}{counts}  {whose}"
         lines.append(row.rstrip())
+    if others := found["other_networks"]:
+        lines += ["", "networks of other packages (ablax show NAME)"]
+        lines += [f"{'  ' + name:<{width}}  {where}" for name, where in others.items()]
     return "\n".join(lines)
 
 

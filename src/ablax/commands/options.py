@@ -142,7 +142,7 @@ def word(given: str) -> str:
 
 
 def network_name(given: str) -> str:
-    """The name of a network of the zoo.
+    """What finds a network: a name of the zoo's or of a package's, or `module:function`.
 
     Raises:
         AblaxError: There is none; the message has the nearest.
@@ -251,7 +251,7 @@ PICTURES = (".png", ".svg", ".pdf")
 Word = Annotated[str, spec(word, "NAME", str)]
 """A name that is looked up later, such as a layer's."""
 NetworkName = Annotated[str, spec(network_name, "NETWORK", str)]
-"""A network of the zoo."""
+"""A network of the zoo, or of a package."""
 ConventionName = Annotated[str, spec(convention_name, "{usual,lecture}", str)]
 """What counts as a multiply-accumulate."""
 DataSource = Annotated[str, spec(word, "SET", str)]

@@ -19,7 +19,7 @@ def profile(
     """Time of a training step, layer by layer, beside what the machine could reach.
 
     Args:
-        network: A network of the zoo (ablax list).
+        network: A network of the zoo (ablax list), or module:function.
         inference: Profile inference instead of a training step.
         batch: Images per step.
         image_size: Height and width of the images; the paper's by default.

@@ -48,7 +48,7 @@ def receptive_field(
     """Receptive field of each layer: theoretical, or effective as measured by gradients.
 
     Args:
-        network: A network of the zoo (ablax list).
+        network: A network of the zoo (ablax list), or module:function.
         layer: Only this layer; may be given again.
         depth: How many levels of blocks to open; 0 opens all.
         format: How the table is printed.
@@ -77,12 +77,11 @@ def receptive_field(
     if network is None:
         raise AblaxError("which network? ablax list names them: ablax receptive-field alexnet")
     entry = find(network)
-    size = entry.image_size if image_size is None else image_size
-    shape = (size, size, entry.channels)
+    shape = entry.shape(image_size)
     fields = network_receptive_fields(entry.build(), shape)
     if effective is None:
         shown = layers_named(fields, list(layer)) if layer else _down_to(depth, fields)
-        title = f"Receptive fields of {entry.name}, images of {size}x{size}x{entry.channels}"
+        title = f"Receptive fields of {entry.name}, images of {'x'.join(map(str, shape))}"
         print(written(field_table(title, shown), format))
         return
     layers = _layers_with_maps(fields, layer)

@@ -18,7 +18,7 @@ def roofline(
     """Each layer against the compute and bandwidth limits of this machine, as measured.
 
     Args:
-        network: A network of the zoo (ablax list).
+        network: A network of the zoo (ablax list), or module:function.
         out: Plot it too: .png, .svg or .pdf.
         format: How the table is printed.
         image_size: Height and width of the images; the paper's by default.

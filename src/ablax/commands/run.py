@@ -28,8 +28,8 @@ def run(
     """Run an experiment, or resume one: its name first, then options and fields of the recipe.
 
     Args:
-        name: An experiment (ablax list), or the path of a file that defines one.
-        config: A recipe (ablax list), or the path of one; the fields below are its own.
+        name: An experiment (ablax list), the path of a file that defines one, or a module.
+        config: A recipe (ablax list), the path of one, or a module; the fields below are its own.
         results: Where the results go; results/NAME/RECIPE by default.
         only: Variants to run beside the baseline, with commas between; more may be added later.
         recipe: The fields of the recipe.

@@ -13,7 +13,7 @@ def show(
     """Print a network of the zoo, one line per layer.
 
     Args:
-        network: A network of the zoo (ablax list).
+        network: A network of the zoo (ablax list), or module:function.
         depth: How many levels of blocks to open; 0 opens all.
         image_size: Height and width of the images; the paper's by default.
     """
@@ -21,5 +21,4 @@ def show(
     from ablax.zoo import find
 
     entry = find(network)
-    size = entry.image_size if image_size is None else image_size
-    print(describe(entry.build(), (size, size, entry.channels), depth or None))
+    print(describe(entry.build(), entry.shape(image_size), depth or None))

@@ -37,7 +37,7 @@ def table(
     """Cost of every layer: multiply-accumulates, parameters, memory.
 
     Args:
-        network: A network of the zoo (ablax list).
+        network: A network of the zoo (ablax list), or module:function.
         convention: What counts as a multiply-accumulate; lecture prints the lecture's columns.
         format: How the table is printed.
         depth: How many names of a layer's path are kept; costs below them are summed. All by

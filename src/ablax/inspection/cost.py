@@ -65,11 +65,11 @@ def case(name: str, image_size: int | None = None, batch: int = 1) -> Case:
         AblaxError: There is no such network, or a size is less than 1.
     """
     entry = find(name)
-    size = entry.image_size if image_size is None else image_size
-    for what, number in (("image size", size), ("batch", batch)):
+    shape = entry.shape(image_size)
+    for what, number in (("image size", shape[0]), ("batch", batch)):
         if number < 1:
             raise AblaxError(f"the {what} is {number}: expected at least 1")
-    return Case(name, entry.build(), (size, size, entry.channels), batch)
+    return Case(name, entry.build(), shape, batch)
 
 
 def convention_named(name: str) -> Convention:

@@ -217,7 +217,7 @@ def networks_with_errors(size: str) -> list[Entry]:
         for entry in CATALOG
         if entry.name in PUBLISHED
         and PUBLISHED[entry.name].top1 is not None
-        and (entry.image_size > 64) == large
+        and (entry.image_shape[0] > 64) == large
     ]
     return sorted(found, key=lambda entry: entry.macs)
 

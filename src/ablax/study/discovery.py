@@ -1,4 +1,4 @@
-"""Find experiments and recipes: a name is a file in `experiments/` or `configs/`."""
+"""Find experiments and recipes: files in `experiments/` and `configs/`, and those of packages."""
 
 from __future__ import annotations
 
@@ -9,51 +9,71 @@ from types import ModuleType
 from typing import TypeVar
 
 from ablax.config import Recipe
+from ablax.core import plugins
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment
 
 T = TypeVar("T")
 
-_CHECKOUT = Path(__file__).resolve().parents[3]
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def experiment(name: str) -> tuple[str, Experiment]:
-    """The experiment of that name, or in the file of that path.
+    """The experiment of that name, in the file of that path, or in the module.
 
     Args:
-        name: Such as `alexnet_ablation`, or `my_question.py`.
+        name: Such as `alexnet_ablation`; `my_question.py`; or `my_package.my_question`. An
+            installed package names its own as entry points of the group `ablax.experiments`.
 
     Returns:
         Its name, and the value `EXPERIMENT` of its file.
 
     Raises:
-        AblaxError: There is no such file, it cannot be run, or it defines no `EXPERIMENT`.
+        AblaxError: There is no such file or module, it cannot be run, or it defines no
+            `EXPERIMENT`.
     """
-    path = _find("experiments", "experiment", name)
-    return path.stem, _value(path, "EXPERIMENT", Experiment)
+    return _named("experiments", "experiment", name, "EXPERIMENT", Experiment)
 
 
 def recipe(name: str) -> tuple[str, Recipe]:
-    """The recipe of that name, or in the file of that path: the value `RECIPE` of its file.
+    """The recipe of that name, in the file of that path, or in the module: its value `RECIPE`.
+
+    The group of entry points is `ablax.configs`.
 
     Raises:
         AblaxError: As `experiment`.
     """
-    path = _find("configs", "recipe", name)
-    return path.stem, _value(path, "RECIPE", Recipe)
+    return _named("configs", "recipe", name, "RECIPE", Recipe)
 
 
 def names(folder: str) -> list[str]:
-    """What a folder, `experiments` or `configs`, offers."""
-    return sorted({path.stem for place in _places(folder) for path in place.glob("[!_]*.py")})
+    """What the folders called `experiments` or `configs`, and other packages, offer."""
+    found = {path.stem for place in _places(folder) for path in place.glob("[!_]*.py")}
+    return sorted(found | {*plugins.offered(f"ablax.{folder}")})
 
 
 def _places(folder: str) -> list[Path]:
-    """The folder here, and in the checkout ablax is installed from."""
-    return [place / folder for place in (Path.cwd(), _CHECKOUT) if (place / folder).is_dir()]
+    """The folder here, in the checkout ablax is installed from, and in the installed package."""
+    checkout = _PACKAGE.parents[1]
+    ours = (checkout,) if (checkout / "src" / "ablax").is_dir() else ()
+    return [p / folder for p in (Path.cwd(), *ours, _PACKAGE) if (p / folder).is_dir()]
 
 
-def _find(folder: str, kind: str, name: str) -> Path:
+def _named(folder: str, kind: str, name: str, attribute: str, of: type[T]) -> tuple[str, T]:
+    """The name that finds it again, and the value."""
+    path = _find(folder, kind, name)
+    group, module = f"ablax.{folder}", name.removesuffix(f":{attribute}")
+    if path is not None:
+        return path.stem, _of_kind(path, attribute, getattr(_run(path), attribute, None), of)
+    if name in plugins.offered(group):
+        return name, _of_kind(f"the entry point {name}", attribute, plugins.offer(group, name), of)
+    if "." in module or module != name:
+        value = getattr(plugins.module(module), attribute, None)
+        return module, _of_kind(module, attribute, value, of)
+    raise AblaxError(f"there is no {kind} named {name!r}: {nearest(name, names(folder))}")
+
+
+def _find(folder: str, kind: str, name: str) -> Path | None:
     if name.endswith(".py"):
         path = Path(name)
         if path.is_file():
@@ -64,14 +84,13 @@ def _find(folder: str, kind: str, name: str) -> Path:
     for place in _places(folder):
         if (place / f"{name}.py").is_file():
             return place / f"{name}.py"
-    raise AblaxError(f"there is no {kind} named {name!r}: {nearest(name, names(folder))}")
+    return None
 
 
-def _value(path: Path, attribute: str, kind: type[T]) -> T:
-    value = getattr(_run(path), attribute, None)
+def _of_kind(where: Path | str, attribute: str, value: object, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise AblaxError(
-            f"{path} must define {attribute}, a value of type {kind.__name__}, and it is {value!r}"
+            f"{where} must define {attribute}, a value of type {kind.__name__}, and it is {value!r}"
         )
     return value
 

@@ -55,7 +55,7 @@ from ablax.zoo.msdnet import (
     truncated,
     truncated_variables,
 )
-from ablax.zoo.register import PUBLISHED, Entry, Published, conventions
+from ablax.zoo.register import PUBLISHED, Entry, Published, conventions, network
 from ablax.zoo.resnet import (
     option_a,
     option_b,
@@ -214,6 +214,7 @@ __all__ = [
     "msdnet_imagenet_k4",
     "msdnet_imagenet_k6",
     "msdnet_imagenet_k7",
+    "network",
     "option_a",
     "option_b",
     "option_c",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ablax.core import plugins
 from ablax.errors import AblaxError, nearest
 from ablax.zoo.alexnet import CAFFENET_ENTRIES as CAFFENET
 from ablax.zoo.alexnet import ENTRIES as ALEXNET
@@ -18,7 +19,7 @@ from ablax.zoo.lenet import ENTRIES as LENET
 from ablax.zoo.mobilenet_v1 import ENTRIES as MOBILENET_V1
 from ablax.zoo.mobilenet_v2 import ENTRIES as MOBILENET_V2
 from ablax.zoo.msdnet import ENTRIES as MSDNET
-from ablax.zoo.register import Entry
+from ablax.zoo.register import Entry, entry_of
 from ablax.zoo.resnet import ENTRIES as RESNET
 from ablax.zoo.resnet import RESNET_CIFAR_ENTRIES as RESNET_CIFAR
 from ablax.zoo.resnet_preactivation import ENTRIES as RESNET_PREACTIVATION
@@ -63,8 +64,16 @@ CATALOG: tuple[Entry, ...] = (
 )
 
 
+PACKAGES = "ablax.networks"
+"""The group of entry points by which packages of others name their networks."""
+
+
 def find(name: str) -> Entry:
-    """The entry of the network of that name.
+    """The entry of a network.
+
+    Args:
+        name: Of a network of the zoo; of an entry point of an installed package, in the group
+            `ablax.networks`; or `module:function`.
 
     Raises:
         AblaxError: There is none; the message names the nearest.
@@ -72,9 +81,17 @@ def find(name: str) -> Entry:
     Example:
         >>> find("alexnet").parameters
         60965224
+        >>> find("ablax.zoo.lenet:lenet5").image_shape
+        (32, 32, 1)
     """
     for entry in CATALOG:
         if entry.name == name:
             return entry
-    names = [entry.name for entry in CATALOG]
+    if ":" in name:
+        named = plugins.named(name)
+        return entry_of(name, next((each for each in CATALOG if each.build is named), named))
+    others = plugins.offered(PACKAGES)
+    if name in others:
+        return entry_of(name, plugins.offer(PACKAGES, name))
+    names = [*(entry.name for entry in CATALOG), *others]
     raise AblaxError(f"there is no network {name!r}: {nearest(name, names)}")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, TypeVar
 
 from ablax.core import ImageShape, Layers, Network, inner_layers
+from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, LocalResponseNormalization, MaxPool
 
 # ------------------------------------------------------------------------------------------
@@ -15,7 +19,7 @@ from ablax.layers import AveragePool, BatchNormalization, LocalResponseNormaliza
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the zoo, the images it was made for, and its counts.
+    """A network of the zoo or of another package, the images it was made for, and its counts.
 
     The counts are written here so that a list of all networks costs nothing; the tests count every
     network again, and hold the figures against the published ones or a derivation from the paper.
@@ -23,28 +27,125 @@ class Entry:
     Attributes:
         build: The zoo's function; its defaults are the paper's, and its argument `classes` says how
             many scores an image gets.
-        image_size: Height and width in pixels.
-        parameters: Numbers it learns; running statistics are not among them.
+        image_size: Height and width in pixels; None where another package does not say it.
+        parameters: Numbers it learns; running statistics are not among them. 0 where nobody wrote
+            it down.
         macs: Multiply-accumulates of convolutions and dense layers for one image; padded taps
-            count.
+            count. 0 where nobody wrote it down.
         channels: 3 for color, 1 for gray.
+        called: What finds it, where that is not the function's name.
     """
 
     build: Callable[..., Network]
-    image_size: int
-    parameters: int
-    macs: int
+    image_size: int | None
+    parameters: int = 0
+    macs: int = 0
     channels: int = 3
+    called: str = ""
 
     @property
     def name(self) -> str:
-        """The name of the zoo's function."""
-        return self.build.__name__
+        """The name of the zoo's function, or what finds it."""
+        return self.called or self.build.__name__
 
     @property
     def image_shape(self) -> ImageShape:
         """(H, W, C)."""
-        return (self.image_size, self.image_size, self.channels)
+        return self.shape()
+
+    def shape(self, image_size: int | None = None) -> ImageShape:
+        """(H, W, C) of the images, of another height and width where one is given.
+
+        Raises:
+            AblaxError: No size is given, and the network has none of its own.
+
+        Example:
+            >>> from ablax.zoo import find
+            >>> find("lenet5").shape(), find("alexnet").shape(64)
+            ((32, 32, 1), (64, 64, 3))
+        """
+        size = self.image_size if image_size is None else image_size
+        if size is None:
+            raise AblaxError(
+                f"{self.name} does not say for which images it is: give --image-size 32, or write "
+                "@network(image_size=32), of ablax.zoo, above its function"
+            )
+        return (size, size, self.channels)
+
+
+_Build = TypeVar("_Build", bound=Callable[..., Network])
+
+
+def network(image_size: int, channels: int = 3) -> Callable[[_Build], _Build]:
+    """Says of a function of yours for which images its network is.
+
+    The function's arguments all have defaults, and the first is `classes`, the scores of an image.
+    `ablax table my_package:my_network` and the other commands then find it, `ablax.networks` among
+    the entry points of your package gives it a name of one word.
+
+    Args:
+        image_size: Height and width in pixels.
+        channels: 3 for color, 1 for gray.
+
+    Example:
+        >>> from ablax.zoo import lenet5
+        >>> @network(image_size=28, channels=1)
+        ... def small(classes: int = 10) -> Network:
+        ...     return lenet5(classes, image_size=28)
+        >>> entry_of("mine:small", small).image_shape
+        (28, 28, 1)
+    """
+
+    def said(build: _Build) -> _Build:
+        vars(build)[_SAID] = (image_size, channels)
+        return build
+
+    return said
+
+
+_SAID = "ablax_images"
+
+
+def entry_of(name: str, value: object) -> Entry:
+    """The entry of a network of another package.
+
+    Args:
+        name: What finds it.
+        value: A function that builds it, with or without `@network(...)`; or an entry.
+
+    Raises:
+        AblaxError: It is neither.
+    """
+    if isinstance(value, Entry):
+        return dataclasses.replace(value, build=_told(name, value.build), called=name)
+    if not callable(value) or isinstance(value, type):
+        raise AblaxError(
+            f"{name} is {value!r}: expected a function that returns a Network, such as "
+            "ablax.zoo:lenet5"
+        )
+    size, channels = getattr(value, _SAID, (None, 3))
+    return Entry(_told(name, value), size, channels=channels, called=name)
+
+
+def _told(name: str, build: Callable[..., Any]) -> Callable[..., Network]:
+    """The function, with errors that say which one fails."""
+
+    @functools.wraps(build)
+    def told(*arguments: Any, **named: Any) -> Network:
+        try:
+            built = build(*arguments, **named)
+        except AblaxError:
+            raise
+        except Exception as error:
+            raise AblaxError(f"{name} fails with {type(error).__name__}: {error}") from error
+        if not isinstance(built, Network):
+            raise AblaxError(
+                f"{name} gives {type(built).__name__}: expected a Network, as ablax.zoo:lenet5 "
+                "gives one"
+            )
+        return built
+
+    return told
 
 
 # ------------------------------------------------------------------------------------------
