@@ -2,7 +2,7 @@
 
 Krizhevsky (2009): Learning multiple layers of features from tiny images. Get it with
 `make data DATA=cifar10`. On a CPU use fewer epochs and a narrower network, for instance
-`ARGS="--train.epochs 15 --width 0.25 --train.precision float32"`. Cost: see the README.
+`ARGS="--train.epochs 15 --width 0.25 --train.precision float32"`. Cost: see `docs/running.md`.
 """
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig

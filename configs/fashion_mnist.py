@@ -1,7 +1,7 @@
 """Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28 x 28 pixels, gray.
 
 Xiao, Rasul, Vollgraf (2017): Fashion-MNIST, a novel image dataset for benchmarking machine learning
-algorithms. Get it with `make data DATA=fashion_mnist`. Cost: see the README.
+algorithms. Get it with `make data DATA=fashion_mnist`. Cost: see `docs/running.md`.
 """
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig

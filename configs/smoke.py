@@ -1,6 +1,6 @@
 """Smoke: does everything work? Two epochs of digits from one seed; no conclusion is drawn.
 
-Cost: see the README.
+Cost: see `docs/running.md`.
 """
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig

@@ -157,7 +157,7 @@ def test_one_file_here_is_enough_for_a_network(capsys):
         ("stranger:", "expected module:name, such as my_networks:tiny"),
         ("stranger:BlurPool", "expected a function that returns a Network"),
         ("stranger.networks:convolution", "fails with TypeError"),
-        ("stranger.networks:blurred_pool", "gives Chain: expected a Network"),
+        ("stranger.networks:blurred_pool", "gives Sequential: expected a Network"),
         ("tiny_nett", "there is no network 'tiny_nett': did you mean 'tiny_net'"),
     ],
 )

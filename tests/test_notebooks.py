@@ -240,7 +240,7 @@ def test_without_cifar_10_the_experiments_run_on_digits(lab, monkeypatch, capsys
     found = lab("tpu")
     assert len(commands) == 1
     assert "cifar10" in commands[0]
-    assert "could not be had: the experiments run on digits" in capsys.readouterr().out
+    assert "is not available: the experiments run on digits" in capsys.readouterr().out
     assert found["order"]("heads").recipe.data.source == "digits"
 
 
@@ -323,12 +323,12 @@ def test_the_tour_agrees_with_itself_and_learns(tmp_path, monkeypatch):
     assert len(differences) == 3
     assert max(differences) < 1e-4
     assert text.count("[[ 45. 110.]") == 2, "the lecture's example, by hand and by the library"
-    assert "the input's own: True" in text
+    assert "those of the input: True" in text
     assert "c5/conv/kernel | (5, 5, 16, 120)" in text
     assert "61,706" in text, "LeNet-5's parameters"
     assert re.search(r"vgg_d \| 138,357,544 \| 15,470,264,320", text)
     error = float(re.search(r"test error after 2 epochs: (\S+) %", text).group(1))
     assert error < 50, "far below chance, 90 %"
-    neuron = float(re.search(r"the neuron errs on .* \((\S+) %\)", text).group(1))
+    neuron = float(re.search(r"the neuron misclassifies .* \((\S+) %\)", text).group(1))
     assert neuron < 20
     assert count_pictures(book) == 15

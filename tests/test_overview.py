@@ -79,7 +79,7 @@ def test_keeping_a_run_copies_what_is_read_and_writes_the_overview(tmp_path, cap
     assert "6 runs, 1,234 s of training on 2 CPU cores (A), 2026-01-02" in text
     assert "results/mine/digits-cpu/plots/errors.png" in text
     (experiments / "other.py").write_text((experiments / "mine.py").read_text())
-    assert "Nobody has kept a run yet." in overview(experiments)
+    assert "No run has been kept yet." in overview(experiments)
 
 
 def test_keeping_what_is_no_finished_run_is_refused(tmp_path, capsys):

@@ -1,8 +1,12 @@
-"""The README's code runs, is as short as it says, and names what exists."""
+"""README and docs: their code runs, is as short as they say, and names what exists."""
 
+import contextlib
 import re
+import shlex
 import subprocess
 import sys
+from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -14,50 +18,99 @@ from ablax.study.discovery import experiment, names
 from ablax.zoo import CATALOG, alexnet, alexnet_small
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+TEXTS = {path: path.read_text("utf-8") for path in PAGES}
+ALL = "\n".join(TEXTS.values())
+README = TEXTS[ROOT / "README.md"]
 SMALL = Inputs(image_size=32, channels=1, classes=10, width=1 / 32)
 
 
-def section(title: str) -> str:
-    return re.split(r"^## ", README.split(f"\n## {title}\n")[1], flags=re.MULTILINE)[0]
+def page(name: str) -> str:
+    return TEXTS[DOCS / f"{name}.md"]
 
 
-def python(title: str) -> str:
-    return re.search(r"```python\n(.*?)```", section(title), re.DOTALL).group(1)
+def section(text: str, title: str) -> str:
+    return re.split(r"^## ", text.split(f"\n## {title}\n")[1], flags=re.MULTILINE)[0]
 
 
-def test_cutting_a_network_prints_what_the_readme_says(capsys):
-    exec(python("Read a network, cut it"), {})
+def python(text: str, title: str) -> str:
+    return re.search(r"```python\n(.*?)```", section(text, title), re.DOTALL).group(1)
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words behind `ablax` of every command of the page, in a block or between backticks."""
+    block = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    shown = "\n".join(lines for language, lines in block.findall(text) if language in ("", "sh"))
+    lines = shown.replace("\\\n", " ").split("\n")
+    prose = block.sub("", text)
+    lines += [" ".join(words.split()) for words in re.findall(r"`([^`]+)`", prose)]
+    found = [re.match(r"(?:\.venv/bin/)?ablax ([a-z].*)", line) for line in lines]
+    return [shlex.split(line.group(1), comments=True) for line in found if line]
+
+
+@cache
+def options(command: str) -> set[str]:
+    """All that the help of the command names."""
+    with contextlib.redirect_stdout(StringIO()) as said, contextlib.suppress(SystemExit):
+        main([command, "--help"])
+    return set(re.findall(r"--[a-z][\w.-]*", said.getvalue()))
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 200
+
+
+def test_the_python_of_the_readme_is_ten_lines_and_prints_what_it_says(capsys):
+    code = python(README, "Ten lines of Python")
+    assert sum(bool(line.strip()) for line in code.splitlines()) == 10
+    exec(code, {})
+    said = capsys.readouterr().out
+    assert "res3c" in said
+    assert "res3b" not in said
+    assert re.search(r"# (\[269722, \d+\])\n", code).group(1) in said
+    assert "{'conv1': (8, 32, 32, 16), 'res4c/conv1': (8, 8, 8, 64)}" in said
+    assert "60,965,224" in said or "60965224" in said
+
+
+def test_the_readme_asks_the_question_of_every_experiment():
+    rows = re.findall(r"^\| `(\w+)` \|", section(README, "The experiments"), re.MULTILINE)
+    assert rows == names("experiments")
+
+
+def test_cutting_a_network_prints_what_the_page_says(capsys):
+    exec(python(page("building_networks"), "Read a network, cut it"), {})
     said = capsys.readouterr().out.split("\n")
     assert said[0].startswith("['conv1', 'norm1', 'pool1', 'conv2'")
     assert said[1] == "1696512"
 
 
-def test_the_listing_of_the_readme_is_what_the_command_prints(capsys):
+def test_the_listing_of_the_page_is_what_the_command_prints(capsys):
     main(["show", "resnet20"])
     said = capsys.readouterr().out
-    printed = re.search(r"```\n(images.*?)```", section("Look into a network"), re.DOTALL).group(1)
+    text = section(page("building_networks"), "Look into a network")
+    printed = re.search(r"```\n(images.*?)```", text, re.DOTALL).group(1)
     above, below = printed.split("...\n")
     assert said.startswith(above)
     assert said.endswith(below)
 
 
-def test_features_and_heads_print_what_the_readme_says(capsys):
-    exec(python("Look into a network"), {})
+def test_features_and_heads_print_what_the_page_says(capsys):
+    exec(python(page("building_networks"), "Look into a network"), {})
     said = capsys.readouterr().out
     assert said.startswith("{'conv1': (8, 32, 32, 16), 'res3b': (8, 16, 16, 32), 'res4c/conv1'")
     assert "PixelVote()" in said
 
 
 def test_the_analyses_print_what_they_find_in_any_function(capsys):
-    exec(python("What a network costs, sees and hides"), {})
+    exec(python(page("analysis"), "Any JAX function"), {})
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"[('conv', {16 * 16 * 8 * 5 * 5 * 3})]"
     assert "(5, 5)" in said[1]
 
 
 def test_a_family_is_extended_in_under_20_lines_and_has_the_papers_parameters():
-    code, scope = python("Extend a family"), {}
+    code, scope = python(page("building_networks"), "Extend a family"), {}
     assert sum(bool(line.strip()) for line in code.splitlines()) < 20
     exec(code, scope)
     millions = {
@@ -69,23 +122,49 @@ def test_a_family_is_extended_in_under_20_lines_and_has_the_papers_parameters():
     assert millions == {(28, 10): 36.5, (40, 4): 8.9, (16, 8): 11.0}  # Zagoruyko 2016, table 4
 
 
-def test_the_table_of_networks_names_networks_and_files_that_exist():
-    text = section("The networks")
-    names = set(re.findall(r"`([a-z]\w+\d\w*)`", text))
-    assert names
-    assert names <= {entry.name for entry in CATALOG} | {"resnet1202"}
-    for file in re.findall(r"`(\w+\.py)`", text):
-        assert (ROOT / "src" / "ablax" / "zoo" / file).exists(), file
+def test_another_initialization_and_an_ensemble_make_a_network_of_the_same_scores():
+    scope = {}
+    exec(python(page("building_networks"), "Initialization, ensembles, tied weights"), scope)
+    check(scope["orthogonal"], (32, 32, 1), classes=10)
+    check(scope["five"], (32, 32, 1), classes=10)
+
+
+def test_the_fields_of_the_augmentation_page_are_fields():
+    code = re.search(r"```python\n(.*?)```", page("augmentation"), re.DOTALL).group(1)
+    exec(code, {})
+
+
+def test_every_block_of_python_runs_in_a_test_of_this_file():
+    counts = {
+        str(path.relative_to(ROOT)): text.count("```python\n") for path, text in TEXTS.items()
+    }
+    assert {name: count for name, count in counts.items() if count} == {
+        "README.md": 1,
+        "docs/analysis.md": 1,
+        "docs/augmentation.md": 1,
+        "docs/building_networks.md": 4,
+        "docs/writing_experiments.md": 2,
+    }
+
+
+def test_the_table_of_families_names_networks_and_files_that_exist():
+    text = section(page("building_networks"), "The families")
+    table = "\n".join(line for line in text.splitlines() if line.startswith("| "))
+    found = set(re.findall(r"`([a-z]\w+\d\w*)`", table))
+    assert found
+    assert found <= {entry.name for entry in CATALOG}
+    files = set(re.findall(r"`(\w+\.py)`", table))
+    assert files == {f"{entry.build.__module__.rpartition('.')[2]}.py" for entry in CATALOG}
 
 
 def test_the_page_of_networks_is_what_the_command_prints():
     command = [sys.executable, "-m", "ablax", "list", "--format", "markdown"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert (ROOT / "docs" / "networks.md").read_text() == printed
+    assert page("networks") == printed
 
 
 def test_an_ablation_is_added_in_under_20_lines_and_applies():
-    code, scope = python("Add an ablation"), {}
+    code, scope = python(page("writing_experiments"), "Add an ablation"), {}
     assert code.count("\n") < 20
     exec(code, scope)
     changed = scope["batch_for_response_normalization"](alexnet_small(10, 1 / 32))
@@ -95,7 +174,7 @@ def test_an_ablation_is_added_in_under_20_lines_and_applies():
 
 
 def test_a_question_is_added_in_under_20_lines_and_builds_its_networks(tmp_path):
-    code = python("Add a question")
+    code = python(page("writing_experiments"), "Add a question")
     assert code.count("\n") < 20
     path = tmp_path / "dropout.py"
     path.write_text(code)
@@ -106,32 +185,73 @@ def test_a_question_is_added_in_under_20_lines_and_builds_its_networks(tmp_path)
 
 
 def test_the_table_of_recipes_names_them_all():
-    rows = re.findall(r"^\| `(\w+)` \|", section("Other recipes, other data"), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|", section(page("running"), "Recipes"), re.MULTILINE)
     assert sorted(rows) == names("configs")
 
 
-def test_every_make_target_and_link_of_the_readme_exists():
+def test_the_page_of_the_layout_names_every_folder_and_file_at_the_top_of_the_source():
+    text = section(page("layout"), "src/ablax")
+    rows = re.findall(r"^\| `([\w./]+)` \|", text, re.MULTILINE)
+    tree = [
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in (ROOT / "src" / "ablax").iterdir()
+        if path.name != "__pycache__"
+    ]
+    assert sorted(rows) == sorted(tree)
+    beside = re.findall(r"`([\w./]+/)`", section(page("layout"), "Beside it"))
+    assert all((ROOT / name).is_dir() for name in beside)
+
+
+def test_the_index_names_every_page():
+    links = set(re.findall(r"\]\(([\w.]+)\)", page("README")))
+    assert links | {"README.md"} == {path.name for path in DOCS.glob("*.md")}
+
+
+def test_every_make_target_of_the_pages_exists():
     makefile = (ROOT / "Makefile").read_text()
-    commands = re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", README, re.MULTILINE)
-    targets = {one or other for one, other in commands}
+    found = re.findall(r"^make ([a-z-]+)|`make\s([a-z-]+)", ALL, re.MULTILINE)
+    targets = {one or other for one, other in found}
     assert {"experiment", "test", "help", "setup", "data"} <= targets
     for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert (ROOT / link).exists(), link
 
 
-def test_every_command_of_the_readme_exists_and_takes_a_network_of_the_catalog():
-    found = re.findall(r"(?:`|bin/)ablax\s+([a-z-]+)(?:\s+([a-z]\w*))?", README)
-    assert {name for name, _ in found} <= set(COMMANDS)
-    assert {name for name, _ in found} >= {"list", "show", "import", "predict", "evaluate"}
-    networks = {entry.name for entry in CATALOG} | {""}
-    others = ("list", "run", "keep", "plot-errors", "doctor")
-    assert {word for command, word in found if command not in others} <= networks
+def anchors(path: Path) -> set[str]:
+    """What a link may name behind `#`: the headings, as GitHub writes them."""
+    heads = re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-@pytest.mark.parametrize("line", re.findall(r'ARGS="([^"]*)"', README.replace("\\\n", "")))
-def test_the_arguments_of_the_readme_are_accepted(line, capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(path):
+    for link in re.findall(r"\]\(([^)]+)\)", TEXTS[path]):
+        if link.startswith("https://"):
+            continue
+        file, _, anchor = link.partition("#")
+        target = path.parent / file if file else path
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_pages_show_these_commands_at_least():
+    found = {words[0] for words in commands(ALL)}
+    assert found >= {"list", "show", "import", "predict", "evaluate", "draw", "doctor", "report"}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_of_a_page_exists_with_its_options_and_its_network(path):
+    networks = {entry.name for entry in CATALOG}
+    others = ("list", "run", "keep", "plot-errors", "doctor", "report")
+    for command, *words in commands(TEXTS[path]):
+        assert command in COMMANDS
+        for word in words:
+            assert not word.startswith("--") or word in options(command), (command, word)
+        if command not in others and words and re.fullmatch(r"[a-z]\w*", words[0]):
+            assert words[0] in networks, (command, words)
+
+
+@pytest.mark.parametrize("line", re.findall(r'ARGS="([^"]*)"', ALL.replace("\\\n", "")))
+def test_the_arguments_of_the_pages_are_accepted(line, capsys, tmp_path, monkeypatch):
     """With a batch no data can fill the command gets past every argument and stops there."""
     monkeypatch.chdir(tmp_path)
     words = [w for w in line.split() if not w.startswith(("--data", "/where", "tfds:"))]

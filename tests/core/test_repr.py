@@ -4,7 +4,7 @@ import html.parser
 
 import pytest
 
-from ablax.core import Layers, Network, chain
+from ablax.core import Layers, Network, sequential
 from ablax.layers import Convolution, Dense, Parallel, ReLU, Residual
 from ablax.zoo import CATALOG, lenet5, resnet20, resnet1202
 
@@ -13,7 +13,7 @@ BLOCK = Residual(Layers(conv=Convolution(4, 3)), after=Layers(relu=ReLU()))
 
 def test_a_network_is_written_a_line_a_layer_and_equal_neighbors_on_one():
     network = Network(
-        tail=Layers(conv1=chain(conv=Convolution(4, 3, stride=2), relu=ReLU())),
+        tail=Layers(conv1=sequential(conv=Convolution(4, 3, stride=2), relu=ReLU())),
         body=Layers(res2a=BLOCK, res2b=BLOCK, res2c=BLOCK, relu=ReLU()),
         head=Layers(fc=Dense(2)),
     )
@@ -70,7 +70,7 @@ def many_named(letter):
 def test_few_layers_stay_on_one_line_as_code():
     assert repr(Layers()) == "Layers()"
     assert repr(Layers(fc1=Dense(8), relu1=ReLU())) == "Layers(fc1=Dense(8), relu1=ReLU())"
-    block = Layers(fc=chain(dense=Dense(8), relu=ReLU()))
+    block = Layers(fc=sequential(dense=Dense(8), relu=ReLU()))
     assert repr(block) == f"Layers(fc={type(block['fc']).__name__}(dense=Dense(8), relu=ReLU()))"
 
 
@@ -82,7 +82,7 @@ def test_many_layers_take_a_line_each():
 
 
 def test_a_module_that_holds_layers_is_short():
-    both = Parallel(Layers(left=BLOCK, right=chain(fc1=Dense(2), fc2=Dense(2))))
+    both = Parallel(Layers(left=BLOCK, right=sequential(fc1=Dense(2), fc2=Dense(2))))
     assert len(repr(both).splitlines()) <= 12
 
 

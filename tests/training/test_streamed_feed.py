@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import made_up_set
 import numpy as np
 import pytest
-from ablax.training.dataset import open_dataset
 from rich.console import Console
 from tiny import tiny_network
 
 from ablax.__main__ import main
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.training.checkpoint import close, open_checkpoints
+from ablax.training.dataset import open_dataset
 from ablax.training.loop import StoppedError, StopRequest, Trainer, data_mesh, fit
 
 

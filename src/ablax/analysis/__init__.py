@@ -23,7 +23,7 @@ from ablax.analysis.effective_receptive_field import effective_receptive_field
 from ablax.analysis.features import FeatureStatistics, feature_statistics
 from ablax.analysis.gradient_check import GradientCheck, check_gradient
 from ablax.analysis.graph import DataFlow, data_flow
-from ablax.analysis.maximization import Ascent, inceptionism, maximize
+from ablax.analysis.maximization import Ascent, deep_dream, maximize
 from ablax.analysis.receptive_field import ReceptiveField, chain_receptive_field, receptive_fields
 from ablax.analysis.saliency import backward_pictures, occlusion_map, saliency_map
 
@@ -44,11 +44,11 @@ __all__ = [
     "check_gradient",
     "cost",
     "data_flow",
+    "deep_dream",
     "effective_receptive_field",
     "feature_statistics",
     "fold",
     "fold_training",
-    "inceptionism",
     "macs",
     "macs_by_scope",
     "maximize",

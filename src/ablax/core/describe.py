@@ -126,7 +126,7 @@ def network_text(network: Network) -> str:
             s4         AveragePool(2, stride=2)
             c5         Convolution(120, 5, padding=0), Tanh()
           head
-            vectorize  Vectorize()
+            vectorize  Flatten()
             f6         Dense(84), Tanh()
             output     Dense(10)
         )

@@ -15,16 +15,15 @@ from ablax.study.folder import stored
 
 _HEAD = """# Experiments
 
-Written by `ablax keep`; a test fails when it is stale. Each question is a file in this folder, each
-answer comes from the measured results in `results/`, with the hardware and the date. Run one with
+Written by `ablax keep`; a test fails when it is out of date. Each question is a file in this folder;
+each answer comes from the results in `results/`, with hardware and date. Run one with
 
     make experiment NAME=depth_sweep CONFIG=digits
 
-and all of them with `make experiments CONFIG=smoke`. `ablax keep results/NAME/RECIPE` puts a
-finished run's tables, plots and report here, with its metrics and its prediction and loss of every
-test image, from which `ablax report` makes the report again without training. Runs that were kept
-before this was so (those without a `study.json`) have tables, plots and report alone: their metrics
-and predictions do not exist any more.
+and all of them with `make experiments CONFIG=smoke`. `ablax keep results/NAME/RECIPE` copies a
+finished run's tables, plots and report to this folder, with its metrics and the prediction and loss
+of every test image, from which `ablax report` makes the report again without training. Runs without
+a `study.json` were kept before metrics and predictions were: they have tables, plots and report only.
 """
 
 
@@ -65,7 +64,7 @@ _FACTS = {
     *("experiment", "recipe", "answer", "device", "date"),
     *("runs", "training_seconds", "picture"),
 }
-_AGAIN = "run the experiment again to write its report again, then keep it with `ablax keep`"
+_AGAIN = "run the experiment again to rewrite its report, then keep it with `ablax keep`"
 
 
 def page(questions: Iterable[tuple[str, Experiment]], answered: list[dict[str, Any]]) -> str:
@@ -92,7 +91,7 @@ def _section(name: str, question: Experiment, answered: list[dict[str, Any]]) ->
     if question.cost:
         lines += [f"Cost: {escape_markdown(question.cost)}", ""]
     if not answered:
-        lines += ["Nobody has kept a run yet.", ""]
+        lines += ["No run has been kept yet.", ""]
     for facts in answered:
         lines += _answer(facts)
     return "\n".join(lines)

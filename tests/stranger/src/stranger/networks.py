@@ -1,19 +1,19 @@
 """A network made with the layer, and an ablation of it."""
 
-from ablax.core import Chain, Layers, Network, chain, compose, replace
+from ablax.core import Layers, Network, Sequential, compose, replace, sequential
 from ablax.layers import Convolution, MaxPool, ReLU
 from ablax.zoo import heads, network
 from stranger.layers import BlurPool
 
 
-def convolution(features: int) -> Chain:
+def convolution(features: int) -> Sequential:
     """A 3x3 convolution that keeps the size, and ReLU."""
-    return chain(conv=Convolution(features, 3, padding=1), relu=ReLU())
+    return sequential(conv=Convolution(features, 3, padding=1), relu=ReLU())
 
 
-def blurred_pool() -> Chain:
+def blurred_pool() -> Sequential:
     """The maximum of 2x2 at every place, blurred and then subsampled."""
-    return chain(max=MaxPool(2, 1, padding="SAME"), blur=BlurPool())
+    return sequential(max=MaxPool(2, 1, padding="SAME"), blur=BlurPool())
 
 
 @network(image_size=32, channels=1)
