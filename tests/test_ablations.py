@@ -14,10 +14,9 @@ from ablax.core import (
     paths,
     sequential,
 )
-from ablax.layers import Dense, ReLU, Residual
+from ablax.layers import Dense, ReLU, Residual, without_shortcuts
 from ablax.layers.dense import Scale
 from ablax.zoo import lenet5
-from ablax.zoo.alexnet import without_shortcuts
 
 
 def test_without_shortcuts_by_hand():

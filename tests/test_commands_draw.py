@@ -120,7 +120,7 @@ def test_refusals_name_what_to_mend_before_anything_is_traced(
 
 
 def test_libraries_are_those_whose_checksums_are_written_down():
-    folder = resources.files("ablax.drawing")
+    folder = resources.files("ablax.inspection").joinpath("drawing")
     readme = (folder / "README.md").read_text("utf-8")
     for name in ("elk.bundled.js", "d3.min.js"):
         content = (folder / "vendored" / name).read_bytes()

@@ -102,6 +102,8 @@ recipes = st.builds(
 )
 
 
+# the check of types takes a random element of each tuple, inside the strategy
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @settings(max_examples=40, deadline=None)
 @given(recipes)
 def test_any_recipe_comes_back_from_json_exactly(one):

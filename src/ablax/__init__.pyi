@@ -16,10 +16,9 @@ from ablax.config import DataConfig as DataConfig
 from ablax.config import OptimizerConfig as OptimizerConfig
 from ablax.config import Recipe as Recipe
 from ablax.config import TrainConfig as TrainConfig
-from ablax.core import Chain as Chain
 from ablax.core import Layers as Layers
 from ablax.core import Network as Network
-from ablax.core import chain as chain
+from ablax.core import Sequential as Sequential
 from ablax.core import compose as compose
 from ablax.core import count_parameters as count_parameters
 from ablax.core import describe as describe
@@ -32,6 +31,7 @@ from ablax.core import layer_shapes as layer_shapes
 from ablax.core import remove as remove
 from ablax.core import replace as replace
 from ablax.core import replace_kind as replace_kind
+from ablax.core import sequential as sequential
 from ablax.core import with_head as with_head
 from ablax.core import with_initializer as with_initializer
 from ablax.core import without as without

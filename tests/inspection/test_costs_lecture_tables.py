@@ -5,32 +5,39 @@ from pathlib import Path
 
 import pytest
 
-from ablax.inspection import lectures as densenet
-from ablax.inspection import lectures as googlenet
-from ablax.inspection import lectures as mobilenet_v1
-from ablax.inspection import lectures as resnet
-from ablax.inspection import lectures as squeezenet
-from ablax.inspection.lectures import page
+from ablax.inspection.lectures import (
+    densenet_comparison,
+    googlenet_comparison,
+    mobilenet_v1_comparison,
+    page,
+    resnet_comparison,
+    squeezenet_comparison,
+)
 
 ROOT = Path(__file__).parents[2]
 SLOW = [
-    pytest.param(module, marks=pytest.mark.slow)
-    for module in (googlenet, mobilenet_v1, densenet, resnet)
+    pytest.param(make, marks=pytest.mark.slow)
+    for make in (
+        googlenet_comparison,
+        mobilenet_v1_comparison,
+        densenet_comparison,
+        resnet_comparison,
+    )
 ]
 
 
 @functools.cache
-def lines_of(module):
-    return module.comparison().lines
+def lines_of(make):
+    return make().lines
 
 
-def named(module):
-    return module.__name__.rpartition(".")[2]
+def named(make):
+    return make.__name__
 
 
-@pytest.mark.parametrize("module", [squeezenet, *SLOW], ids=named)
-def test_every_difference_from_a_lecture_has_a_remark_and_no_agreement_has_one(module):
-    lines = lines_of(module)
+@pytest.mark.parametrize("make", [squeezenet_comparison, *SLOW], ids=named)
+def test_every_difference_from_a_lecture_has_a_remark_and_no_agreement_has_one(make):
+    lines = lines_of(make)
     unexplained = [line for line in lines if not line.agrees and not line.remark]
     assert unexplained == []
     assert [line for line in lines if line.agrees and line.remark] == []
@@ -38,7 +45,7 @@ def test_every_difference_from_a_lecture_has_a_remark_and_no_agreement_has_one(m
 
 @pytest.mark.slow
 def test_googlenet_slips_are_those_of_the_reference():
-    by_layer = {line.layer: line for line in lines_of(googlenet) if line.remark}
+    by_layer = {line.layer: line for line in lines_of(googlenet_comparison) if line.remark}
     assert by_layer["inception (4c)"].parameters == 510_104
     assert by_layer["inception (5a)"].parameters == 1_043_456
     assert "9,408" in by_layer["convolution"].remark
@@ -46,7 +53,7 @@ def test_googlenet_slips_are_those_of_the_reference():
 
 
 def test_squeezenet_columns_add_up_to_the_printed_totals():
-    cells = [line.printed[3:] for line in lines_of(squeezenet) if line.printed[3]]
+    cells = [line.printed[3:] for line in lines_of(squeezenet_comparison) if line.printed[3]]
     before, after = (
         sum(int(c.replace(",", "")) for c in column) for column in zip(*cells, strict=True)
     )
@@ -54,25 +61,25 @@ def test_squeezenet_columns_add_up_to_the_printed_totals():
 
 
 def test_squeezenet_differs_in_two_cells_of_its_table():
-    lines = [line for line in lines_of(squeezenet) if not line.agrees]
+    lines = [line for line in lines_of(squeezenet_comparison) if not line.agrees]
     assert [line.layer for line in lines] == ["fire8", "maxpool8"]
 
 
 @pytest.mark.slow
 def test_mobilenet_differs_in_one_stride():
-    (line,) = [line for line in lines_of(mobilenet_v1) if not line.agrees]
+    (line,) = [line for line in lines_of(mobilenet_v1_comparison) if not line.agrees]
     assert (line.printed[0], line.ours[0]) == ("Conv dw / s2", "Conv dw / s1")
 
 
 @pytest.mark.slow
 def test_resnet_differs_in_two_counts_of_flops_alone():
-    lines = [line for line in lines_of(resnet) if not line.agrees]
+    lines = [line for line in lines_of(resnet_comparison) if not line.agrees]
     assert [line.layer for line in lines] == ["34-layer: FLOPs", "50-layer: FLOPs"]
 
 
 @pytest.mark.slow
 def test_densenet_tables_agree():
-    assert all(line.agrees for line in lines_of(densenet))
+    assert all(line.agrees for line in lines_of(densenet_comparison))
 
 
 @pytest.mark.slow

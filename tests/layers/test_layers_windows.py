@@ -109,7 +109,6 @@ def test_place_reaches_the_last_window_when_rounding_up():
         (lambda: MaxPool(0), "window=0"),
         (lambda: MaxPool(2, stride=0), "stride=0"),
         (lambda: MaxPool(2, padding=2), "padding=2 with window=2"),
-        (lambda: AveragePool(2, ceil_mode="up"), "ceil_mode='up'"),
         (lambda: Dense(0), "features=0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The gradient of the training loss against one pass through the network with its auxiliary losses."""
+"""The gradient of the training loss against one pass with the auxiliary losses."""
 
 from __future__ import annotations
 

@@ -256,7 +256,8 @@ def test_answer_says_no_and_says_that_it_is_inconclusive(study):
     changed = replace(with_errors(study, errors), claims=CLAIMS)
     no = answer(replace(changed, decides=CLAIMS[0])).sentence
     assert no.startswith(
-        "No: the measurements contradict the hypothesis that 7 matters; the difference is \N{MINUS SIGN}"
+        "No: the measurements contradict the hypothesis that 7 matters; "
+        "the difference is \N{MINUS SIGN}"
     )
     assert answer(replace(changed, decides=CLAIMS[1])).sentence.startswith(
         "Inconclusive: the measurements do not show whether 34 matters; the difference is "
@@ -267,8 +268,8 @@ def test_answer_of_a_small_recipe_gives_the_reason(study):
     found = answer(replace(study, verdict_wanted=False))
     assert found.outcome == "not judged"
     assert found.sentence == (
-        "No answer to whether without 3, 4, 6, 7 has a higher test error than without 6, 7: the recipe 'digits' "
-        "is too small to conclude anything."
+        "No answer to whether without 3, 4, 6, 7 has a higher test error than without 6, 7: "
+        "the recipe 'digits' is too small to conclude anything."
     )
 
 

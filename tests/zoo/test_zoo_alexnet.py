@@ -23,7 +23,6 @@ from ablax.core.edits import EditError
 from ablax.core.network import Layers
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, MaxPool
-from ablax.zoo import alexnet as ablations
 from ablax.zoo.alexnet import (
     alexnet,
     alexnet_for,
@@ -32,6 +31,10 @@ from ablax.zoo.alexnet import (
     alexnet_ungrouped,
     caffenet,
     caffenet_ungrouped,
+    without_3_4,
+    without_3_4_6_7,
+    without_6_7,
+    without_7,
     without_groups,
 )
 
@@ -89,9 +92,9 @@ def test_macs_of_each_layer_are_the_lectures_minus_its_biases():
 @pytest.mark.parametrize(
     ("ablation", "removed"),
     [
-        (ablations.without_7, 16_781_312),
-        (ablations.without_6_7, 49_414_144),
-        (ablations.without_3_4, 1_696_512),
+        (without_7, 16_781_312),
+        (without_6_7, 49_414_144),
+        (without_3_4, 1_696_512),
     ],
 )
 def test_the_lectures_ablations_remove_about_16_50_and_1_million_parameters(ablation, removed):
@@ -101,7 +104,7 @@ def test_the_lectures_ablations_remove_about_16_50_and_1_million_parameters(abla
 
 def test_removing_3_and_4_without_groups_removes_2_5_million():
     before, shape = alexnet_ungrouped(), (224, 224, 3)
-    after = ablations.without_3_4(before)
+    after = without_3_4(before)
     assert count_parameters(before, shape) - count_parameters(after, shape) == 2_507_520
 
 
@@ -248,10 +251,10 @@ def test_every_variant_of_the_lecture_starts_bit_equal_to_the_whole_network():
     shape, whole = (28, 28, 1), alexnet_small(10, 1 / 32)
     parent = leaves_by_path(initialize(whole, 1, shape)["params"])
     cuts = (
-        ablations.without_7,
-        ablations.without_6_7,
-        ablations.without_3_4,
-        ablations.without_3_4_6_7,
+        without_7,
+        without_6_7,
+        without_3_4,
+        without_3_4_6_7,
     )
     for cut in cuts:
         child = leaves_by_path(initialize(cut(whole), 1, shape)["params"])

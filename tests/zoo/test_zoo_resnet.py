@@ -5,8 +5,7 @@ import pytest
 from memorizing import leaves_without_gradient
 
 from ablax.core import Layers, layer_shapes, parameter_shapes, paths
-from ablax.layers import AveragePool, ReLU, Residual
-from ablax.zoo.alexnet import without_shortcuts
+from ablax.layers import AveragePool, ReLU, Residual, without_shortcuts
 from ablax.zoo.resnet import (
     basic,
     block_names,

@@ -7,9 +7,8 @@ import pytest
 from memorizing import leaves_without_gradient
 
 from ablax.core import Layers, Network, count_parameters
-from ablax.layers import FieldError
+from ablax.layers import FieldError, without_shortcuts
 from ablax.zoo import resnet_preactivation as zoo
-from ablax.zoo.alexnet import without_shortcuts
 from ablax.zoo.resnet import basic, option_a, option_c, original, resnet_cifar
 
 BLOCKS = {

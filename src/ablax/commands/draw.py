@@ -30,8 +30,8 @@ def draw(
         network: A network of the zoo (ablax list), or module:function.
         out: The page to write.
         image_size: Height and width of the images; the paper's by default.
-        ablation: Draw the network after this ablation beside it: a name of ablax.zoo.alexnet, or
-            module:name.
+        ablation: Draw the network after this ablation beside it: without_7, without_shortcuts and
+            the like, or module:name.
         remove: Draw the network without this layer beside it; may be given again.
     """
     from ablax.errors import AblaxError
@@ -86,10 +86,12 @@ def _applied(name: str, edit: Edit, network: Network) -> Network:
     except Exception as error:
         raise AblaxError(
             f"{name} is no ablation: it fails with {type(error).__name__}: {error}; "
-            "ablax.zoo.alexnet has some"
+            "without_7 and without_shortcuts are some"
         ) from error
     if not isinstance(found, Network):
-        raise AblaxError(f"{name} is no ablation: it gave no network; ablax.zoo.alexnet has some")
+        raise AblaxError(
+            f"{name} is no ablation: it gave no network; without_7 and without_shortcuts are some"
+        )
     return found
 
 
@@ -104,14 +106,18 @@ def _named(written: str) -> Edit:
 
     module_name, _, name = written.rpartition(":")
     try:
-        module = plugins.module(module_name or "ablax.zoo.alexnet")
+        modules = [plugins.module(each) for each in ([module_name] if module_name else _HOMES)]
     except AblaxError as error:
         raise AblaxError(f"--ablation {written}: {error}") from error
-    known = [each for each, value in vars(module).items() if _is_edit(each, value)]
+    items = (item for module in modules for item in vars(module).items())
+    known: dict[str, Edit] = {each: value for each, value in items if _is_edit(each, value)}
     if name not in known:
         raise AblaxError(f"--ablation {written}: no ablation of that name: {nearest(name, known)}")
-    found: Edit = getattr(module, name)
-    return found
+    return known[name]
+
+
+_HOMES = ("ablax.zoo.alexnet", "ablax.layers")
+"""Where an ablation is looked for whose module is not given."""
 
 
 def _is_edit(name: str, value: object) -> bool:

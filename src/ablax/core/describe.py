@@ -52,7 +52,7 @@ def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -
           s4         AveragePool(2, stride=2)                  5x5x16           0
           c5         Convolution(120, 5, padding=0), Tanh()   1x1x120      48,120
         head
-          vectorize  Flatten()                                  120           0
+          vectorize  Flatten()                                    120           0
           output     Dense(10)                                     10       1,210
         all                                                        10      51,902
     """

@@ -315,6 +315,8 @@ def _source(thing: Any) -> ast.AST | None:
         if getattr(thing, "__name__", "") == "<lambda>":
             return _lambda(thing)
         own = thing if isinstance(thing, type) else thing.__code__  # not of what it wraps
+        if inspect.getsourcefile(own) == "<string>":  # of `exec`: its lines are not to be had
+            return None
         return ast.parse(textwrap.dedent(inspect.getsource(own)))
     except (OSError, TypeError, SyntaxError):
         return None

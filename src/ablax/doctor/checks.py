@@ -391,7 +391,8 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
     """The criterion of `generalization`, for the wrong and all of the images of either kind.
 
     Example:
-        >>> judge((0, 100), (50, 100)).verdict, judge((0, 100), (2, 100)).verdict
+        >>> criterion = generalization_criterion
+        >>> criterion((0, 100), (50, 100)).verdict, criterion((0, 100), (2, 100)).verdict
         ('problem', 'healthy')
     """
     shares = [wrong / total for wrong, total in (train, test)]

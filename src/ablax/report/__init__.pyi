@@ -19,4 +19,4 @@ from ablax.report.study import Section as Section
 from ablax.report.study import Study as Study
 from ablax.report.study import Variant as Variant
 from ablax.report.verdict import answer as answer
-from ablax.report.verdict import judge as judge
+from ablax.report.verdict import assess as assess

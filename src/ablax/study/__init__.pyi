@@ -9,6 +9,6 @@ from ablax.study.discovery import recipe as recipe
 from ablax.study.folder import ResultsFolder as ResultsFolder
 from ablax.study.folder import finished_runs as finished_runs
 from ablax.study.folder import stored as stored
-from ablax.study.runner import Bench as Bench
-from ablax.study.runner import Order as Order
+from ablax.study.runner import Plan as Plan
+from ablax.study.runner import Runner as Runner
 from ablax.study.runner import run_experiment as run_experiment

@@ -1,11 +1,11 @@
 from ablax.training import checkpoint as checkpoint
-from ablax.training import feed as feed
+from ablax.training import dataset as dataset
 from ablax.training import loop as loop
 from ablax.training import metrics as metrics
 from ablax.training import optimizer as optimizer
 from ablax.training import progress as progress
 from ablax.training import step as step
-from ablax.training.feed import open_feed as open_feed
+from ablax.training.dataset import open_dataset as open_dataset
 from ablax.training.loop import Trainer as Trainer
 from ablax.training.loop import data_mesh as data_mesh
 from ablax.training.loop import fit as fit

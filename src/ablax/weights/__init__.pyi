@@ -3,8 +3,8 @@ from ablax.weights import evaluation as evaluation
 from ablax.weights import files as files
 from ablax.weights import load as load
 from ablax.weights import names as names
-from ablax.weights import origins as origins
 from ablax.weights import preprocessing as preprocessing
+from ablax.weights import sources as sources
 from ablax.weights.evaluation import evaluate as evaluate
 from ablax.weights.evaluation import predictions as predictions
 from ablax.weights.files import read_weights as read_weights
@@ -12,9 +12,9 @@ from ablax.weights.load import Foreign as Foreign
 from ablax.weights.load import load_foreign as load_foreign
 from ablax.weights.load import open_weights as open_weights
 from ablax.weights.load import write_weights as write_weights
-from ablax.weights.origins import Origin as Origin
-from ablax.weights.origins import find_origin as find_origin
-from ablax.weights.origins import origins_of as origins_of
 from ablax.weights.preprocessing import Preprocessing as Preprocessing
 from ablax.weights.preprocessing import class_names as class_names
 from ablax.weights.preprocessing import open_picture as open_picture
+from ablax.weights.sources import WeightSource as WeightSource
+from ablax.weights.sources import find_source as find_source
+from ablax.weights.sources import sources_of as sources_of
