@@ -447,8 +447,8 @@ def occlusion_figure(subject: Subject, pictures: Named, window: int | None = Non
         return panels(
             rows,
             f"Decrease of the log probability of the most likely class under a gray square of "
-            f"{window} pixels, the mean of all squares over each pixel. Purple: the class needs this place; "
-            f"orange: it speaks against. {subject.title}.",
+            f"{window} pixels, the mean of all squares over each pixel. Purple: the class needs "
+            f"this place; orange: it speaks against. {subject.title}.",
             labels,
             ("picture", "decrease", "over the picture"),
         )
@@ -654,8 +654,8 @@ def statistics_figure(
             figure,
             "Above: one row per sample, one column per unit; dark: a strong activation (at the "
             "middle position; white is the least, black the 99.5 % quantile of the layer). Good "
-            "training: sparse rows that differ. Bad: columns of one shade (units that ignore the input), or columns "
-            "alike. Below: correlations between units over all places; gray: constant units. "
+            "training: sparse rows that differ. Bad: columns of one shade (units that ignore the "
+            "input), or columns alike. Below: correlations between units over all places; gray: constant units. "
             f"{subject.title}.",
         )
         return figure
