@@ -15,15 +15,16 @@ from ablax.study.folder import stored
 
 _HEAD = """# Experiments
 
-Written by `ablax keep`; a test fails when it is out of date. Each question is a file in this folder;
-each answer comes from the results in `results/`, with hardware and date. Run one with
+Written by `ablax keep`; a test fails when it is out of date. Each question is a file in this
+folder; each answer comes from the results in `results/`, with hardware and date. Run one with
 
     make experiment NAME=depth_sweep CONFIG=digits
 
 and all of them with `make experiments CONFIG=smoke`. `ablax keep results/NAME/RECIPE` copies a
 finished run's tables, plots and report to this folder, with its metrics and the prediction and loss
 of every test image, from which `ablax report` makes the report again without training. Runs without
-a `study.json` were kept before metrics and predictions were: they have tables, plots and report only.
+a `study.json` were kept before metrics and predictions were: they have tables, plots and the report
+only.
 """
 
 
