@@ -135,9 +135,7 @@ def test_the_fields_of_the_augmentation_page_are_fields():
 
 
 def test_every_block_of_python_runs_in_a_test_of_this_file():
-    counts = {
-        str(path.relative_to(ROOT)): text.count("```python\n") for path, text in TEXTS.items()
-    }
+    counts = {str(path.relative_to(ROOT)): text.count("```py") for path, text in TEXTS.items()}
     assert {name: count for name, count in counts.items() if count} == {
         "README.md": 1,
         "docs/analysis.md": 1,

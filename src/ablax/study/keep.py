@@ -23,7 +23,8 @@ folder; each answer comes from the results in `results/`, with hardware and date
 and all of them with `make experiments CONFIG=smoke`. `ablax keep results/NAME/RECIPE` copies a
 finished run's tables, plots and report to this folder, with its metrics and the prediction and loss
 of every test image, from which `ablax report` makes the report again without training. Runs without
-a `study.json` were kept before metrics and predictions were: they have tables, plots and report.
+a `study.json` were kept before metrics and predictions were: they have tables, plots and the report
+only.
 """
 
 
