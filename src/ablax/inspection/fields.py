@@ -315,7 +315,7 @@ def effective_table(sighted: Sequence[Sighted], title: str) -> Table:
 
 
 def effective_figure(sighted: Sequence[Sighted], title: str, measure: Measure) -> Figure:
-    """One column per layer: the heat map, and below it its sum along the rows beside the Gaussian."""
+    """One column per layer: the heat map, and below it its sum over rows beside the Gaussian."""
     with settings():
         figure = blank(max(3.6 * len(sighted), 7.2), 8.4)
         panels = figure.subplots(2, len(sighted), squeeze=False, height_ratios=(1.25, 1))

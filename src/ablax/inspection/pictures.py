@@ -447,9 +447,9 @@ def occlusion_figure(subject: Subject, pictures: Named, window: int | None = Non
     with settings():
         return panels(
             rows,
-            f"Decrease of the log probability of the most likely class under a gray square of {window} "
-            "pixels, the mean of all squares over each pixel. Purple: the class needs this place; "
-            f"orange: it speaks against. {subject.title}.",
+            "Decrease of the log probability of the most likely class under a gray square of "
+            f"{window} pixels, the mean of all squares over each pixel. Purple: the class needs "
+            f"this place; orange: it speaks against. {subject.title}.",
             labels,
             ("picture", "decrease", "over the picture"),
         )
@@ -458,7 +458,7 @@ def occlusion_figure(subject: Subject, pictures: Named, window: int | None = Non
 def deconvolution_figure(
     subject: Subject, pictures: Named, layers: Sequence[str], units: int = 3
 ) -> Figure:
-    """The strongest units of some layers, sent back to the pixels of the picture that activates them most."""
+    """The strongest units of some layers, sent back to the pixels of their preferred picture."""
     batch = jnp.asarray(np.stack(list(pictures.values())))
     rules: tuple[Rule, ...] = ("deconvolution", "guided", "gradient")
     columns: list[list[Draw | None]] = []
@@ -654,9 +654,9 @@ def statistics_figure(
         write_caption(
             figure,
             "Above: one row per sample, one column per unit; dark: a strong activation (at the "
-            "middle position; white is the least, black the 99.5 % quantile of the layer). Good training: sparse "
-            "rows that differ. Bad: columns of one shade (units that ignore the input), or columns "
-            "alike. Below: correlations between units over all places; gray: constant units. "
+            "middle position; white is the least, black the 99.5 % quantile of the layer). Good "
+            "training: sparse rows that differ. Bad: columns of one shade (units that ignore the "
+            "input), or columns alike. Below: correlations between units over all places; gray: constant units. "
             f"{subject.title}.",
         )
         return figure

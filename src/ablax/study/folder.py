@@ -330,8 +330,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ResultsError(
-            f"{path} cannot be read ({error}): remove it to start again, or give another place with "
-            "--results FOLDER"
+            f"{path} cannot be read ({error}): remove it to start again, or give another place "
+            "with --results FOLDER"
         ) from error
     if not isinstance(found, dict):
         raise ResultsError(f"{path} is not one of ours: give another place with --results FOLDER")
