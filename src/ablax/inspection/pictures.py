@@ -656,7 +656,8 @@ def statistics_figure(
             "Above: one row per sample, one column per unit; dark: a strong activation (at the "
             "middle position; white is the least, black the 99.5 % quantile of the layer). Good "
             "training: sparse rows that differ. Bad: columns of one shade (units that ignore the "
-            "input), or columns alike. Below: correlations between units over all places; gray: constant units. "
+            "input), or columns alike. Below: correlations between units over all positions; gray: "
+            "constant units. "
             f"{subject.title}.",
         )
         return figure
