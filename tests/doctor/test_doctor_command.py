@@ -25,7 +25,7 @@ Source: nobody.
 
 Prediction: little.
 """
-from ablax.core import Layers, Network, chain, replace
+from ablax.core import Layers, Network, replace, sequential
 from ablax.experiment import Experiment
 from ablax.layers import Convolution, Dense, ReLU, Flatten
 
