@@ -633,7 +633,7 @@ def learning_rate(trial: Trial) -> Finding:
     where = f"{limit / rate:.2g} times" if limit >= rate else f"1/{rate / limit:.2g} of"
     sentence = (
         f"the loss starts to rise again at a rate of {limit:.2g}, {where} the recipe's {rate:g} "
-        f"(range test, {LEARNING_RATE_STEPS} steps)"
+        f"(range test, {len(losses)} steps)"
     )
     return Finding(
         LEARNING_RATE_CHECK,

@@ -145,7 +145,7 @@ def roofline(case: Case, machine: Machine, repeats: int = 5) -> list[Point]:
         repeats: How often each layer is timed.
 
     Returns:
-        One point per layer that moves elements; layers that only change the shape are left out.
+        One point per layer that moves elements; layers that only reshape them are left out.
 
     Raises:
         AblaxError: The cost cannot be counted.

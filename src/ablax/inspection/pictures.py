@@ -133,13 +133,14 @@ def untrained(name: str, seed: int, image_size: int | None = None) -> Subject:
         AblaxError: There is no such network, or it does not take images of this size.
     """
     entry = find(name)
+    size = entry.image_size if image_size is None else image_size
     if entry.channels not in (1, 3):
         raise AblaxError(f"{name} takes {entry.channels} channels: expected pictures, of 1 or 3")
-    shape = entry.shape(image_size)
+    shape = (size, size, entry.channels)
     network = entry.build()
     preprocessing = Preprocessing(
-        shape[0],
-        shape[1],
+        size,
+        size,
         mean=(0.5,) * entry.channels,
         std=(0.25,) * entry.channels,
         channels="RGB" if entry.channels == 3 else "L",
@@ -446,7 +447,7 @@ def occlusion_figure(subject: Subject, pictures: Named, window: int | None = Non
     with settings():
         return panels(
             rows,
-            f"Decrease of the log probability of the most likely class under a gray square of "
+            "Decrease of the log probability of the most likely class under a gray square of "
             f"{window} pixels, the mean of all squares over each pixel. Purple: the class needs "
             f"this place; orange: it speaks against. {subject.title}.",
             labels,
@@ -457,7 +458,7 @@ def occlusion_figure(subject: Subject, pictures: Named, window: int | None = Non
 def deconvolution_figure(
     subject: Subject, pictures: Named, layers: Sequence[str], units: int = 3
 ) -> Figure:
-    """The strongest units of some layers, sent back to the pixels of their best picture."""
+    """The strongest units of some layers, sent back to the pixels of their preferred picture."""
     batch = jnp.asarray(np.stack(list(pictures.values())))
     rules: tuple[Rule, ...] = ("deconvolution", "guided", "gradient")
     columns: list[list[Draw | None]] = []
@@ -655,7 +656,7 @@ def statistics_figure(
             "Above: one row per sample, one column per unit; dark: a strong activation (at the "
             "middle position; white is the least, black the 99.5 % quantile of the layer). Good "
             "training: sparse rows that differ. Bad: columns of one shade (units that ignore the "
-            "input), or columns alike. Below: correlations between units over all places; gray: "
+            "input), or columns alike. Below: correlations between units over all positions; gray: "
             "constant units. "
             f"{subject.title}.",
         )

@@ -306,7 +306,7 @@ def _trainer(case: Case, steps: int) -> Trainer:
 
 
 def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
-    """One row per layer: time, share, the least time the machine allows, and what bounds it.
+    """One row per layer: its time, its share, the least possible time, and what bounds it.
 
     The least time is the larger of multiply-accumulates over the machine's rate and bytes over its
     bandwidth. A layer's bytes are its input, parameters and output, read and written once in the
@@ -329,7 +329,7 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
         f"{REST}: the loss, the optimizer, shuffling and augmentation. A fused operation counts "
         "for the layer of its last part.",
         f"Limit: {machine.rate / 1e9:,.1f} G multiply-accumulates and "
-        f"{machine.bandwidth / 1e9:,.1f} GB/s on {machine.device}, float32, measured here.",
+        f"{machine.bandwidth / 1e9:,.1f} GB per second on {machine.device}, float32, measured.",
     )
     columns = (
         *("layer", "forward ms", "backward ms", "share", "MACs", "least ms", "of limit"),
