@@ -185,11 +185,11 @@ def test_the_table_says_who_refuses_and_the_figure_draws_only_what_was_measured(
     study = shown("size_error", errors_when_resized, [0.75, 1.0])
     table = size_table(study, "size_error")
     assert [column.heading for column in table.columns] == ["Variant", "12 x 12", "16 x 16", "n"]
-    assert table.rows[1] == ("Flatten", "refuses", "50.00 ± 0.00", "2")
+    assert table.rows[1] == ("Vectorize", "refuses", "50.00 ± 0.00", "2")
     assert any("no error" in note for note in table.notes)
     (axes,) = size_figure(study, "size_error").axes
     labels = [line.get_label() for line in axes.lines if not line.get_label().startswith("_")]
-    assert labels == ["Average", "Flatten\n(refuses the others)"]
+    assert labels == ["Average", "Vectorize\n(refuses the others)"]
     assert axes.get_xlabel() == "height and width of the test images, pixels"
 
 
