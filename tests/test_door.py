@@ -1,4 +1,4 @@
-"""`import ablax` is instant and gives every name that a reader needs, whoever imported what first."""
+"""`import ablax` is instant and gives every name, in whatever order modules are imported."""
 
 import importlib
 import json
@@ -95,7 +95,7 @@ def test_star_import_gives_all_names():
 def test_a_wrong_name_is_an_attribute_error_with_the_nearest():
     with pytest.raises(AttributeError, match="no attribute 'desribe': did you mean 'describe'"):
         _ = ablax.desribe
-    with pytest.raises(AttributeError, match="'ablax.weights' has no attribute 'open_weight'"):
+    with pytest.raises(AttributeError, match=r"'ablax\.weights' has no attribute 'open_weight'"):
         _ = ablax.weights.open_weight
     with pytest.raises(ImportError):
         exec("from ablax import Netwrok")

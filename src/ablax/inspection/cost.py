@@ -184,7 +184,9 @@ def cost_table(
     for what, number in (("batch", batch), ("depth", depth)):
         if number is not None and number < 1:
             raise AblaxError(f"the {what} is {number}: expected at least 1")
-    return table_of(_given(network, image_shape, batch), convention_named(convention), training, depth)
+    return table_of(
+        _given(network, image_shape, batch), convention_named(convention), training, depth
+    )
 
 
 def _given(network: Network | str, image_shape: ImageShape | None, batch: int) -> Case:
