@@ -2,11 +2,22 @@
 
 import html.parser
 
+import flax.linen as nn
 import pytest
 
 from ablax.core import Layers, Network, sequential
 from ablax.layers import Convolution, Dense, Parallel, ReLU, Residual
 from ablax.zoo import CATALOG, lenet5, resnet20, resnet1202
+
+
+class Told(nn.Module):
+    """A layer with a field of words."""
+
+    text: str
+
+    def __call__(self, x):
+        return x
+
 
 BLOCK = Residual(Layers(conv=Convolution(4, 3)), after=Layers(relu=ReLU()))
 
@@ -57,7 +68,7 @@ def test_long_parts_leave_out_the_middle_and_short_ones_stay_whole():
     assert len(lines) <= 40
     assert any("conv " in line for line in lines)
     assert any("fc200" in line for line in lines)
-    (gap,) = [line for line in lines if "lines more" in line]
+    (gap,) = [line for line in lines if "more lines" in line]
     shown = sum("fc" in line for line in lines)
     assert int(gap.split()[1]) + shown == 200
     assert len(repr(Network(many, many_named("a"), many_named("b"))).splitlines()) <= 40
@@ -87,7 +98,7 @@ def test_a_module_that_holds_layers_is_short():
 
 
 def test_a_layer_that_prints_long_is_cut():
-    told = repr(Network(Layers(), Layers(a=Convolution("x\n" * 500, 3)), Layers()))
+    told = repr(Network(Layers(), Layers(a=Told("x\n" * 500)), Layers()))
     assert max(map(len, told.splitlines())) <= 120
     assert len(told.splitlines()) == 6
 
@@ -122,11 +133,11 @@ def test_a_notebook_shows_the_same_lines_as_a_table():
 
 
 def test_a_notebook_is_shown_text_and_never_markup():
-    network = Network(Layers(), Layers(a=Convolution("<b>&", 3)), Layers())
+    network = Network(Layers(), Layers(a=Told("<b>&")), Layers())
     page = network._repr_html_()
     assert "<b>" not in page
     assert "&lt;b&gt;&amp;" in page
-    assert "Convolution(<b>&, 3)" in Reader(page).told
+    assert "Told(<b>&)" in Reader(page).told
 
 
 def test_a_notebook_keeps_its_own_colors():

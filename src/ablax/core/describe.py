@@ -158,12 +158,11 @@ Row = tuple[str, str]
 def _parts(network: Network) -> dict[str, list[Row]]:
     """The lines of each part, no more than fit a screen together."""
     parts = {name: _folded(getattr(network, name)) for name in _PARTS}
-    while sum(map(len, parts.values())) > _LONGEST:
-        longest = max(parts, key=lambda name: len(parts[name]))
-        others = sum(len(rows) for name, rows in parts.items() if name != longest)
-        second = max(len(rows) for name, rows in parts.items() if name != longest)
-        parts[longest] = _shortened(parts[longest], max(_LONGEST - others, second, 3))
-    return parts
+    counts = [len(rows) for rows in parts.values()]
+    most = _LONGEST  # of one part, so that short ones stay whole
+    while sum(min(count, most) for count in counts) > _LONGEST:
+        most -= 1
+    return {name: _shortened(rows, most) for name, rows in parts.items()}
 
 
 def _folded(layers: Layers) -> list[Row]:
@@ -188,7 +187,7 @@ def _shortened(rows: list[Row], most: int) -> list[Row]:
     if len(rows) <= most:
         return rows
     first, last = most // 2, most - most // 2 - 1
-    return [*rows[:first], ("...", f"{len(rows) - first - last} lines more"), *rows[-last:]]
+    return [*rows[:first], ("...", f"{len(rows) - first - last} more lines"), *rows[-last:]]
 
 
 def _aligned(rows: Sequence[Row], indent: str) -> list[str]:
