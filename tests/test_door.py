@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""`import ablax` is instant and gives every name that a reader needs, in any order of imports."""
-=======
 """`import ablax` is instant and gives every name, in whatever order modules are imported."""
->>>>>>> c32439b1c7440c2624405c048bf488d58f3d96f8
 
 import importlib
 import json
@@ -99,11 +95,7 @@ def test_star_import_gives_all_names():
 def test_a_wrong_name_is_an_attribute_error_with_the_nearest():
     with pytest.raises(AttributeError, match="no attribute 'desribe': did you mean 'describe'"):
         _ = ablax.desribe
-<<<<<<< HEAD
-    with pytest.raises(AttributeError, match=r"'ablax.weights' has no attribute 'open_weight'"):
-=======
     with pytest.raises(AttributeError, match=r"'ablax\.weights' has no attribute 'open_weight'"):
->>>>>>> c32439b1c7440c2624405c048bf488d58f3d96f8
         _ = ablax.weights.open_weight
     with pytest.raises(ImportError):
         exec("from ablax import Netwrok")
