@@ -26,7 +26,7 @@ from ablax.core import Edit, Network, compose, replace_kind, without
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import BatchNormalization, ReLU, Tanh
 from ablax.measurements.gradients import gradient_norms
-from ablax.measurements.times import COMPILE_TIME_COMPILE_TIME
+from ablax.measurements.times import COMPILE_SECONDS
 from ablax.report.plots import Trend
 from ablax.report.study import Claim, Published, Section
 from ablax.zoo.register import PUBLISHED
@@ -191,7 +191,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     decides=DEGRADATION,
-    measurements=(gradient_norms(PANELS), COMPILE_TIME_COMPILE_TIME),
+    measurements=(gradient_norms(PANELS), COMPILE_SECONDS),
     sections=(
         Section(
             "Error by depth",

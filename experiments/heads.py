@@ -27,9 +27,8 @@ were set by the training losses of a pilot run with 20 epochs, two of which were
 
 from ablax.core import Network, with_head
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
-from ablax.measurements.head_memory import head_memory
+from ablax.measurements.heads import head_memory, place_weights
 from ablax.measurements.robustness import shift_error, size_error
-from ablax.measurements.spatial_weights import place_weights
 from ablax.report.study import Claim
 from ablax.zoo import heads
 from ablax.zoo.resnet import resnet_cifar

@@ -10,7 +10,7 @@ from ablax.config import Recipe
 from ablax.core import Layers, Network, with_head
 from ablax.data.images import Split
 from ablax.layers import Convolution
-from ablax.measurements.head_memory import (
+from ablax.measurements.heads import (
     head_memory,
     head_table,
     kibibytes,

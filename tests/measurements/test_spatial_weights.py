@@ -12,14 +12,14 @@ from ablax.core import Layers, Network, initialize
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution
-from ablax.measurements.measurement import Subject
-from ablax.measurements.spatial_weights import (
+from ablax.measurements.heads import (
     by_variant_and_seed,
     learned_weights,
     measure_place_weights,
     place_figure,
     place_weights,
 )
+from ablax.measurements.measurement import Subject
 from ablax.report.study import Study
 from ablax.zoo import heads
 

@@ -133,14 +133,13 @@ def untrained(name: str, seed: int, image_size: int | None = None) -> Subject:
         AblaxError: There is no such network, or it does not take images of this size.
     """
     entry = find(name)
-    size = entry.image_size if image_size is None else image_size
+    shape = entry.shape(image_size)
     if entry.channels not in (1, 3):
         raise AblaxError(f"{name} takes {entry.channels} channels: expected pictures, of 1 or 3")
-    shape = (size, size, entry.channels)
     network = entry.build()
     preprocessing = Preprocessing(
-        size,
-        size,
+        shape[0],
+        shape[0],
         mean=(0.5,) * entry.channels,
         std=(0.25,) * entry.channels,
         channels="RGB" if entry.channels == 3 else "L",

@@ -149,7 +149,7 @@ def seconds_table(study: Study) -> Table:
     )
 
 
-COMPILE_TIME_COMPILE_TIME = Measurement(
+COMPILE_SECONDS = Measurement(
     name=COMPILE_TIME,
     measure=measure,
     section=Section(

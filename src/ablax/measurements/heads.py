@@ -1,33 +1,161 @@
-"""What a head has learned of place: the weight of every pixel of the last maps.
-
-Two layers weigh by place. `SpatialWeights` multiplies a pixel by 1 + v; `PixelMixture` gives it the
-share softmax(location) of the whole, here times the number of pixels. Both are initially 1
-everywhere, so that 1 says "as initialized, and as in an average".
-"""
+"""Heads: what they cost, and how much each place counts."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from scipy.special import softmax
 
-from ablax.core import Network, leaves_by_path
+from ablax.analysis.cost import USUAL, cost
+from ablax.core import ImageShape, Network, abstract_variables, leaves_by_path
 from ablax.errors import AblaxError
 from ablax.layers.heads import PixelMixture, SpatialWeights
 from ablax.measurements.measurement import Measurement, Subject
 from ablax.report.figures import WIDTH, blank, settings, where, wrapped, write_caption
 from ablax.report.study import Picture, Quantity, Row, Section, Study
+from ablax.report.tables import Column, Table, number, scaled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-NAME = "place_weights"
+
+# ------------------------------------------------------------------------------------------
+# What the head costs beside the rest of the network: weights, maps and multiply-accumulates.
+#
+# Counted for one image from the network's jaxpr (`ablax.analysis.cost`), not measured, so that
+# neither seed nor training changes it.
+
+HEAD_MEMORY = "head_memory"
+BYTES = 4
+"""Of a number in float32."""
+HEAD, REST = "head", "tail and body"
+
+
+def head_memory() -> Measurement:
+    """Parameters, activations and multiply-accumulates of the head, and of all in front of it."""
+    return Measurement(
+        name=HEAD_MEMORY,
+        measure=measure_head_memory,
+        section=Section(
+            title="What the head costs",
+            text=(
+                "Counted for one image in float32. Activations are the elements that layers write "
+                "for others to read; training keeps them for each image of the batch. "
+                "Multiply-accumulates per element moved (activations read and written, and "
+                "parameters read) say what bounds the speed: few of them, and it is the memory."
+            ),
+            tables=(head_table,),
+        ),
+        moments=("start",),
+        every_seed=False,
+    )
+
+
+def measure_head_memory(subject: Subject) -> list[Row]:
+    """A row for the head and one for tail and body; see `part_costs`."""
+    shape = subject.test.images.shape[1:]
+    costs = part_costs(subject.network, (shape[0], shape[1], shape[2]))
+    return [{"part": part, **figures} for part, figures in costs.items()]
+
+
+def part_costs(network: Network, image_shape: ImageShape) -> dict[str, dict[str, float]]:
+    """What the head costs for one image, and what tail and body cost together.
+
+    Args:
+        network: Any network.
+        image_shape: (H, W, C).
+
+    Returns:
+        Under `"tail and body"` and `"head"`: `parameters`, `activations` (elements written for
+        others to read), `macs`, and `moved` (elements read and written, parameters among them).
+
+    Raises:
+        LayerError: The network does not fit the images.
+
+    Example:
+        >>> from ablax.zoo import lenet5
+        >>> part_costs(lenet5(), (32, 32, 1))["head"]["parameters"]
+        11014.0
+    """
+    variables = abstract_variables(network, image_shape)
+    kept = {name: tree for name, tree in variables.items() if name in ("params", "batch_stats")}
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    rows = cost(network.apply, kept, image, convention=USUAL)
+    found = {}
+    for part in (REST, HEAD):
+        own = [row for row in rows if (row.path.split("/")[0] in network.head) == (part == HEAD)]
+        found[part] = {
+            "parameters": float(sum(row.parameters for row in own)),
+            "activations": float(sum(row.output_memory for row in own)),
+            "macs": float(sum(row.macs for row in own)),
+            "moved": float(sum(row.memory for row in own)),
+        }
+    return found
+
+
+def head_table(study: Study) -> Table:
+    """One row per variant: the head's figures beside those of tail and body."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in study.rows(HEAD_MEMORY):
+        found.setdefault(row["variant"], {})[row["part"]] = row
+    rows = []
+    for variant, parts in found.items():
+        head = parts[HEAD]
+        cells = [cell for part in (head, parts[REST]) for cell in _cells(part)]
+        intensity = head["macs"] / head["moved"] if head["moved"] else 0.0
+        rows.append((study.variant(variant).label, *cells, number(intensity, 2)))
+    headings = [f"{part}: {what}" for part in ("Head", "Tail and body") for what in _FIGURES]
+    headings.append("Head: MACs per element moved")
+    return Table(
+        title="What the head costs beside tail and body",
+        columns=(Column("Variant", "left"), *map(Column, headings)),
+        rows=tuple(rows),
+        notes=("One image; 4 bytes per element. MACs: multiply-accumulates forward.",),
+    )
+
+
+_FIGURES = ("parameters", "parameters, KiB", "activations, KiB", "MACs")
+
+
+def _cells(part: Row) -> tuple[str, ...]:
+    return (
+        number(part["parameters"], 0),
+        kibibytes(part["parameters"]),
+        kibibytes(part["activations"]),
+        scaled(part["macs"]),
+    )
+
+
+def kibibytes(numbers: float | int) -> str:
+    """So many elements of four bytes, in KiB with about three digits.
+
+    Example:
+        >>> kibibytes(256), kibibytes(10_370), kibibytes(300_000)
+        ('1.00', '40.5', '1,172')
+    """
+    size = BYTES * numbers / 2**10
+    digits = max(0, 2 - math.floor(math.log10(size))) if size else 0
+    return number(size, digits)
+
+
+# ------------------------------------------------------------------------------------------
+# What a head has learned of place: the weight of every pixel of the last maps.
+#
+# Two layers weigh by place. `SpatialWeights` multiplies a pixel by 1 + v; `PixelMixture` gives it
+# the
+# share softmax(location) of the whole, here times the number of pixels. Both are initially 1
+# everywhere, so that 1 says "as initialized, and as in an average".
+
+PLACE_WEIGHTS = "place_weights"
 SEEDS_SHOWN = 3
 NUMBERED = 8
 """Pixels in a row up to which each has its number written on it."""
@@ -42,7 +170,7 @@ def place_weights(only: tuple[str, ...] = ()) -> Measurement:
         only: The variants whose heads weigh by place.
     """
     return Measurement(
-        name=NAME,
+        name=PLACE_WEIGHTS,
         measure=measure_place_weights,
         section=Section(
             title="Which places count",
@@ -54,7 +182,7 @@ def place_weights(only: tuple[str, ...] = ()) -> Measurement:
             ),
             pictures=(
                 Picture(
-                    name=NAME,
+                    name=PLACE_WEIGHTS,
                     title="Learned weights by place",
                     caption="Weights of the pixels of the last maps, mean over seeds and by seed.",
                     draw=place_figure,
@@ -180,7 +308,7 @@ def _draw(axes: Axes, weights: Weights, furthest: float) -> AxesImage:
 def by_variant_and_seed(study: Study) -> dict[str, dict[int, Weights]]:
     """The measured weights as maps."""
     cells: dict[tuple[str, int], dict[tuple[int, int], float]] = defaultdict(dict)
-    for row in study.rows(NAME):
+    for row in study.rows(PLACE_WEIGHTS):
         place = int(row["row"]), int(row["column"])
         cells[row["variant"], int(row["seed"])][place] = float(row["weight"])
     found: dict[str, dict[int, Weights]] = {}
