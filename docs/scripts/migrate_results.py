@@ -9,7 +9,9 @@ fingerprint of format 2; one that does not is dropped and listed. Fields that re
 get their default. No figure of any run is touched.
 
 `--recompute` replaces the fingerprints of folders of format 2: for a class or a field that was
-renamed while the networks stayed what they were. Doing either again changes nothing.
+renamed while the networks stayed what they were. It also puts the words of today into `answer.json`
+and the headings of `measurements/`; `report.md` stays as it was printed. Doing either again changes
+nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from ablax.core import Layers, Network, parameter_shapes, paths
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs
 from ablax.files import compressed, write_atomic
+from ablax.report.study import QUANTITIES, Claim, operand
+from ablax.report.tables import signed
 from ablax.study.discovery import experiment
 from ablax.study.folder import FORMAT, NETWORKS, Identity, identity
 
@@ -119,7 +123,56 @@ def migrate(results: Path, recompute: bool) -> Iterator[str]:
             text = json.dumps(trees, sort_keys=True, separators=(",", ":"))
             _replace(path.with_name(NETWORKS), compressed(text.encode()))
         _replace(path, (json.dumps(new, indent=2) + "\n").encode())
+        if recompute:
+            reword(path.parent)
         yield f"{path.parent.relative_to(results)}: {said}"
+
+
+def reword(folder: Path) -> None:
+    """The words of today for what a kept folder says; its figures stay."""
+    for path in folder.glob("measurements/*/metrics.csv"):
+        heading, _, rows = path.read_text().partition("\n")
+        columns = [COLUMNS.get(name, name) for name in heading.split(",")]
+        _replace(path, (",".join(columns) + "\n" + rows).encode())
+    path = folder / "answer.json"
+    if path.exists():
+        facts = json.loads(path.read_text())
+        _replace(path, (json.dumps(reworded(facts), indent=2, ensure_ascii=False) + "\n").encode())
+
+
+COLUMNS = {"pull": "sensitivity"}
+"""Columns of measurements: their former names and those of today."""
+
+
+def reworded(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts of an `answer.json` with the sentence of today, made of the same figures."""
+    among = re.search(r", (\d+) claims at once, n = \d+\)", facts["answer"])
+    if "interval" not in facts["answer"]:
+        return facts  # of today, or without a figure
+    _, question = experiment(facts["experiment"])
+    claim = question.decides or next(iter((*question.claims, *question.expectations)))
+    outcome = {"cannot be told": "inconclusive"}.get(facts["outcome"], facts["outcome"])
+    unit = {"points": "percentage points"}.get(facts["unit"], facts["unit"])
+    digits = question.quantities[name].digits if (name := _quantity(claim)) else 2
+    shown, low, high = (signed(facts[key], digits) for key in ("difference", "low", "high"))
+    shown = f"{shown} {unit}".strip()
+    interval = f"95 % CI {low} to {high}"
+    interval += f", Bonferroni over {among[1]} comparisons" if among else ""
+    interval += f", {facts['n']} seeds"
+    sentence = {
+        "reproduced": f"Yes: {claim.text} by {shown} ({interval}).".replace("+", ""),
+        "contradicted": "No: the measurements contradict the hypothesis that "
+        f"{claim.text}; the difference is {shown} ({interval}).",
+        "inconclusive": "Inconclusive: the measurements do not show whether "
+        f"{claim.text}; the difference is {shown} ({interval}).",
+    }[outcome]
+    return {**facts, "answer": sentence, "outcome": outcome, "unit": unit}
+
+
+def _quantity(claim: Claim) -> str | None:
+    """The measurement's quantity that a claim compares; None of the test and training error."""
+    name = operand(claim.worse)[1]
+    return None if name in QUANTITIES else name
 
 
 def _replace(path: Path, content: bytes) -> None:

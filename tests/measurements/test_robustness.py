@@ -189,7 +189,7 @@ def test_the_table_says_who_refuses_and_the_figure_draws_only_what_was_measured(
     assert any("no error" in note for note in table.notes)
     (axes,) = size_figure(study, "size_error").axes
     labels = [line.get_label() for line in axes.lines if not line.get_label().startswith("_")]
-    assert labels == ["Average", "Flatten\n(refuses the others)"]
+    assert labels == ["Average", "Vectorize\n(refuses the others)"]
     assert axes.get_xlabel() == "height and width of the test images, pixels"
 
 

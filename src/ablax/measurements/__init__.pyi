@@ -1,14 +1,13 @@
 from ablax.measurements import feature_reuse as feature_reuse
 from ablax.measurements import generalization as generalization
 from ablax.measurements import gradients as gradients
-from ablax.measurements import head_memory as head_memory
+from ablax.measurements import heads as heads
 from ablax.measurements import invariance as invariance
 from ablax.measurements import learning_speed as learning_speed
 from ablax.measurements import measurement as measurement
 from ablax.measurements import probes as probes
 from ablax.measurements import robustness as robustness
 from ablax.measurements import saturation as saturation
-from ablax.measurements import spatial_weights as spatial_weights
 from ablax.measurements import symmetry as symmetry
 from ablax.measurements import times as times
 from ablax.measurements import transformations as transformations
