@@ -88,7 +88,7 @@ def test_doctor_finds_a_hasty_recipe_and_leaves_with_status_1(place, capsys):
         examine("mine", "--config", "hasty", "--out", "page")
     assert left.value.code == 1
     told = capsys.readouterr().out
-    assert "Problem found: learning rate" in told
+    assert "Problems found: learning rate, " in told
     assert "small subset ... healthy" in told  # the network is not to blame
     page = (place / "page" / "doctor.md").read_text()
     assert "| learning rate | problem |" in page
