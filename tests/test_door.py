@@ -105,12 +105,9 @@ def test_a_wrong_name_is_an_attribute_error_with_the_nearest():
 @pytest.mark.parametrize(
     "first",
     [
-        "import ablax",
-        "import ablax.analysis",
         "import ablax.analysis.cost, ablax",
         "import ablax.layers, ablax.analysis.cost",
         "from ablax.analysis.cost import macs; import ablax",
-        "from ablax.analysis import cost; import ablax",
         "import ablax; ablax.analysis.cost; import ablax.analysis.cost",
         "import ablax.inspection.cost; import ablax.analysis.effective_receptive_field",
     ],
