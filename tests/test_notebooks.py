@@ -213,20 +213,20 @@ def lab(monkeypatch, tmp_path):
 def test_every_budget_gives_every_experiment_a_recipe_that_the_devices_can_share(lab, budget):
     found = lab(budget, data=False)
     for name in EXPERIMENTS:
-        order = found["order"](name)
-        assert order.recipe_name == found["BUDGETS"][budget]["recipe"]
-        assert order.recipe.train.batch % DEVICES == 0
-        assert len(order.experiment.chosen(order.recipe_name)) >= 2
-        assert order.folder.path == Path("results/notebook") / budget / name
+        plan = found["plan"](name)
+        assert plan.recipe_name == found["BUDGETS"][budget]["recipe"]
+        assert plan.recipe.train.batch % DEVICES == 0
+        assert len(plan.experiment.chosen(plan.recipe_name)) >= 2
+        assert plan.folder.path == Path("results/notebook") / budget / name
 
 
 def test_the_fields_of_a_budget_reach_the_recipe_and_the_experiments_own_stay(lab):
     found = lab("gpu", data=False)
-    order = found["order"]("depth_sweep")
-    assert order.recipe.train.epochs == found["BUDGETS"]["gpu"]["fields"]["train.epochs"]
-    assert order.recipe.width == found["BUDGETS"]["gpu"]["depth_sweep"]["width"]
-    assert order.recipe.optimizer.schedule == "step"  # the paper's, of the experiment itself
-    assert set(order.experiment.chosen("cifar10")) == set(found["DEPTHS"])
+    plan = found["plan"]("depth_sweep")
+    assert plan.recipe.train.epochs == found["BUDGETS"]["gpu"]["fields"]["train.epochs"]
+    assert plan.recipe.width == found["BUDGETS"]["gpu"]["depth_sweep"]["width"]
+    assert plan.recipe.optimizer.schedule == "step"  # the paper's, of the experiment itself
+    assert set(plan.experiment.chosen("cifar10")) == set(found["DEPTHS"])
 
 
 def test_without_cifar_10_the_experiments_run_on_digits(lab, monkeypatch, capsys):
@@ -241,7 +241,7 @@ def test_without_cifar_10_the_experiments_run_on_digits(lab, monkeypatch, capsys
     assert len(commands) == 1
     assert "cifar10" in commands[0]
     assert "is not available: the experiments run on digits" in capsys.readouterr().out
-    assert found["order"]("heads").recipe.data.source == "digits"
+    assert found["plan"]("heads").recipe.data.source == "digits"
 
 
 def test_nothing_is_fetched_where_digits_are_enough(lab, monkeypatch):

@@ -10,7 +10,8 @@ get their default. No figure of any run is touched.
 
 `--recompute` replaces the fingerprints of folders of format 2: for a class or a field that was
 renamed while the networks stayed what they were. It also puts the words of today into `answer.json`
-and the headings of `measurements/`; `report.md` stays as it was printed. Doing either again changes
+and the headings of `measurements/`; `report.md`
+stays as it was printed, but for its first sentence. Doing either again changes
 nothing.
 """
 
@@ -33,7 +34,7 @@ from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs
 from ablax.files import compressed, write_atomic
 from ablax.report.study import QUANTITIES, Claim, operand
-from ablax.report.tables import signed
+from ablax.report.tables import escape_markdown, signed
 from ablax.study.discovery import experiment
 from ablax.study.folder import FORMAT, NETWORKS, Identity, identity
 
@@ -137,7 +138,12 @@ def reword(folder: Path) -> None:
     path = folder / "answer.json"
     if path.exists():
         facts = json.loads(path.read_text())
-        _replace(path, (json.dumps(reworded(facts), indent=2, ensure_ascii=False) + "\n").encode())
+        new = reworded(facts)
+        _replace(path, (json.dumps(new, indent=2, ensure_ascii=False) + "\n").encode())
+        report = folder / "report.md"
+        lines = report.read_text().split("\n")
+        lines[2] = escape_markdown(new["answer"])  # the headline; the rest stays as printed
+        _replace(report, "\n".join(lines).encode())
 
 
 COLUMNS = {"pull": "sensitivity"}
