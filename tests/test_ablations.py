@@ -49,6 +49,7 @@ def test_without_shortcuts_reaches_blocks_in_chains_and_in_blocks():
     )
 
 
+@pytest.mark.slow
 def test_the_plain_network_starts_bit_equal_and_loses_the_projections():
     block = Residual(Layers(fc=Dense(4)), shortcut=Layers(projection=Dense(4)))
     network = Network(Layers(), Layers(res2a=block, res2b=block), Layers(last=Dense(2)))

@@ -253,6 +253,7 @@ def test_version_and_overview_are_printed(capsys):
     assert all(f"\n  {name} " in said for name in COMMANDS)
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_the_command_in_silence():
     with subprocess.Popen(
         [sys.executable, "-m", "ablax", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -399,6 +400,7 @@ WRONG_TYPES = {
 }
 
 
+@pytest.mark.slow
 def test_a_recipe_file_with_a_value_of_the_wrong_type_is_refused_by_name():
     """In a process of its own: the tests' type checker would refuse these first."""
     code = (

@@ -95,6 +95,7 @@ def test_untrained_subject_says_so_and_has_a_name_for_each_class():
     assert (found.title, len(found.classes)) == ("lenet5, untrained, seed 3", 10)
 
 
+@pytest.mark.slow
 def test_statistics_of_a_network_have_a_row_a_layer(lenet):
     images = jnp.float32(np.random.default_rng(1).normal(size=(4, 32, 32, 1)))
     found = network_statistics(lenet, ["c1", "f6"], [images[:3], images[3:]])
@@ -104,6 +105,7 @@ def test_statistics_of_a_network_have_a_row_a_layer(lenet):
     assert len(statistics_figure(lenet, found, ["c1"]).axes) == 3
 
 
+@pytest.mark.slow
 def test_inspect_refuses_what_it_cannot_show(tmp_path):
     with pytest.raises(AblaxError, match="give pictures, or --data"):
         command("inspect", "lenet5", "--out", tmp_path)

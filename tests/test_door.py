@@ -102,6 +102,7 @@ def test_a_wrong_name_is_an_attribute_error_with_the_nearest():
     assert not hasattr(ablax, "__wrapped__")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first",
     [

@@ -87,6 +87,7 @@ def test_every_nonlinearity_is_drawn():
     assert all(function(x).shape == x.shape for function in drawn.values())
 
 
+@pytest.mark.slow
 def test_saturation_is_where_the_slope_is_below_the_printed_part_of_the_largest():
     assert f"below {100 * FLAT:g} % of the largest" in PAGE
     x = jnp.linspace(-8, 8, 401)

@@ -42,6 +42,7 @@ CONFIGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS)
 def test_every_recipe_comes_back_under_every_budget_and_treatment(config, questions):
     _, plain = recipe(config)

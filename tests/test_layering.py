@@ -200,6 +200,7 @@ def our_files() -> dict[str, str]:
     return {file.relative_to(ROOT).as_posix(): file.read_text("utf-8") for file in files}
 
 
+@pytest.mark.slow
 def test_imports_follow_the_layers_of_the_design():
     files = our_files()
     assert {"src/ablax/errors.py", "src/ablax/analysis/jaxpr.py"} <= set(files)

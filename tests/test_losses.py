@@ -174,6 +174,7 @@ def test_directional_error_along_each_axis_adds_up_to_the_slope_error():
     np.testing.assert_allclose(parts, whole, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradient_of_both_slope_errors_in_the_weights_equals_finite_differences():
     with double_precision():
         x, directions, along = jnp.asarray(np.random.default_rng(0).normal(size=(3, 3, 2)))

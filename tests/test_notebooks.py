@@ -139,6 +139,7 @@ def install(tools, monkeypatch, tmp_path, shell, after=None):
     tools["install"](str(tmp_path / "source"))
 
 
+@pytest.mark.slow
 def test_pip_is_held_to_the_installed_jax(tools, monkeypatch, tmp_path, capsys):
     shell = Shell()
     install(tools, monkeypatch, tmp_path, shell, after={"new": "1"})

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ablax.training.dataset import InMemory
 
 from ablax.analysis.cost import macs
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
@@ -23,6 +22,7 @@ from ablax.data.augment import augment
 from ablax.data.sources import load
 from ablax.layers import BatchNormalization, Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.study.discovery import recipe
+from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import shuffle_key, step_key
 from ablax.zoo import (
@@ -194,6 +194,7 @@ def test_initial_parameters_are_what_they_were(name):
         np.testing.assert_allclose(found[path][1:], [size, moment], rtol=1e-6, atol=1e-6 * size)
 
 
+@pytest.mark.slow
 def test_random_bits_are_what_they_were():
     assert random_bits() == KEPT["random"]["bits"]
 

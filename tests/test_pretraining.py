@@ -61,6 +61,7 @@ def test_a_pretraining_of_nothing_else_is_refused():
         Pretraining({})
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_fit_are_refused_before_anything_runs(tmp_path):
     with pytest.raises(AblaxError, match=r"output/.* has shape .* keep its random"):
         Runner(plan(tmp_path, fresh=()), Console(quiet=True))

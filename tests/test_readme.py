@@ -95,6 +95,7 @@ def test_the_listing_of_the_page_is_what_the_command_prints(capsys):
     assert said.endswith(below)
 
 
+@pytest.mark.slow
 def test_features_and_heads_print_what_the_page_says(capsys):
     exec(python(page("building_networks"), "Look into a network"), {})
     said = capsys.readouterr().out
@@ -156,6 +157,7 @@ def test_the_table_of_families_names_networks_and_files_that_exist():
     assert files == {f"{entry.build.__module__.rpartition('.')[2]}.py" for entry in CATALOG}
 
 
+@pytest.mark.slow
 def test_the_page_of_networks_is_what_the_command_prints():
     command = [sys.executable, "-m", "ablax", "list", "--format", "markdown"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -249,6 +251,7 @@ def test_every_command_of_a_page_exists_with_its_options_and_its_network(path):
             assert words[0] in networks, (command, words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", re.findall(r'ARGS="([^"]*)"', ALL.replace("\\\n", "")))
 def test_the_arguments_of_the_pages_are_accepted(line, capsys, tmp_path, monkeypatch):
     """With a batch no data can fill the command gets past every argument and stops there."""

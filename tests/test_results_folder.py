@@ -90,6 +90,7 @@ def test_runs_of_an_unknown_recipe_are_not_adopted(tmp_path):
         claim(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_share_a_folder(tmp_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom ablax.config import Recipe\n"

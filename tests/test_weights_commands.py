@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ablax.weights.sources import find_source
 from drawn_weights import drawn
 from made_up_set import encode, pictures, write
 from PIL import Image
@@ -20,6 +19,7 @@ from ablax.weights import sources as cifar
 from ablax.weights.conversion import tensor_shapes
 from ablax.weights.evaluation import batches_of, evaluate, open_test_images, wilson
 from ablax.weights.load import import_tensors, open_weights
+from ablax.weights.sources import find_source
 from ablax.zoo import resnet20, squeezenet_1_1
 
 
@@ -68,6 +68,7 @@ def fails(capsys, *words):
     return capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_imported_weights_are_those_of_the_file(resnet_file, folder):
     from_file, from_folder = open_weights("resnet20", resnet_file), open_weights("resnet20", folder)
     assert from_folder.network == from_file.network
@@ -76,6 +77,7 @@ def test_imported_weights_are_those_of_the_file(resnet_file, folder):
     assert from_folder.classes[3] == "cat"
 
 
+@pytest.mark.slow
 def test_predict_prints_the_likeliest_classes_of_each_picture(folder, capsys, tmp_path):
     Image.fromarray(pictures(1, [(40, 36)])[0]).save(tmp_path / "one.png")
     main(["predict", "resnet20", "--weights", str(folder), str(tmp_path / "one.png")])
@@ -181,6 +183,7 @@ def test_a_mistake_is_named_with_what_to_do(
     assert not Path("weights").exists()
 
 
+@pytest.mark.slow
 def test_data_of_another_number_of_classes_are_refused(folder):
     test = open_test_images("digits", None)
     assert len(test.classes) == 10

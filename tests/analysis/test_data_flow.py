@@ -85,6 +85,7 @@ def test_a_loop_takes_slices_from_what_was_before_it_and_hands_on_its_result():
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("inception_small", "dpn_small")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet5", "resnet20", *SLOW])
 def test_every_layer_with_parameters_is_one_node_and_edges_go_forward(name):
     entry = find(name)

@@ -28,6 +28,7 @@ def sequential(depth):
     return fn
 
 
+@pytest.mark.slow
 def test_two_means_of_three_weigh_the_pixels_one_two_three_two_one():
     found = effective_receptive_field(sequential(2), jnp.ones((2, 9, 9, 1)))
     weights = np.array([0, 0, 1, 2, 3, 2, 1, 0, 0]) / 9
@@ -43,6 +44,7 @@ def test_squared_gradients_are_the_squares():
     np.testing.assert_allclose(found.heat, np.outer(weights, weights), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_chain_of_equal_weights_tends_to_a_gaussian_that_grows_as_the_root_of_the_depth():
     image = jnp.ones((1, 61, 61, 1))
     ratios = []

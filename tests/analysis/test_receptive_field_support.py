@@ -159,6 +159,7 @@ def check_middle_unit(sequential, length=72, margin=10):
     assert theory == spans(gradient)
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None, derandomize=True)
 @given(st.lists(steps(), min_size=3, max_size=3))
 def test_receptive_field_of_every_unit_of_a_random_network_is_the_support_of_its_gradient(

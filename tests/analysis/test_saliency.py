@@ -42,6 +42,7 @@ def test_saliency_is_the_gradient_of_each_image_alone():
     )
 
 
+@pytest.mark.slow
 def test_occlusion_of_a_linear_score_is_what_the_square_held():
     image = drawn(3, 6, 7, 3)
     fill = (0.5, -1.0, 2.0)

@@ -161,6 +161,7 @@ def test_redrawn_names_the_layer_behind_the_cut_alone():
     assert reinitialized(SMALL, remove("fc7")(SMALL), SHAPE) == ()
 
 
+@pytest.mark.slow
 def test_redrawn_sees_another_initializer_under_the_same_name_and_shape():
     changed = replace("fc8", Dense(10, kernel_init=GAUSSIAN_001))(SMALL)
     assert reinitialized(SMALL, changed, SHAPE) == ("fc8/kernel",)
@@ -227,6 +228,7 @@ def test_replacing_a_kind_that_is_not_there_is_refused():
         replace_kind(AveragePool, lambda _: MaxPool(2, 2))(SMALL)
 
 
+@pytest.mark.slow
 def test_with_initializer_reaches_every_kernel_and_nothing_else():
     before = leaves_by_path(initialize(SMALL, 0, SHAPE)["params"])
     after = leaves_by_path(initialize(with_initializer(ZEROS)(SMALL), 0, SHAPE)["params"])

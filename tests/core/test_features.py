@@ -59,6 +59,7 @@ def variables():
 IMAGES = jnp.asarray(np.random.default_rng(1).normal(size=(2, *SHAPE)), jnp.float32)
 
 
+@pytest.mark.slow
 def test_features_of_a_layer_are_what_the_network_cut_behind_it_gives(variables):
     cut = network().copy(body=Layers(res2a=block()), head=Layers())
     kept = {
@@ -103,6 +104,7 @@ def test_a_name_that_no_layer_has_is_refused_with_the_nearest(variables):
         features(network(), variables, IMAGES, at=["res2c"])
 
 
+@pytest.mark.slow
 def test_a_layer_inside_a_repeat_is_refused_and_the_repeat_itself_is_not():
     folded = fold(Residual)(network())
     variables = initialize(folded, 0, SHAPE)
@@ -119,6 +121,7 @@ def test_layer_shapes_name_every_layer_in_order():
     assert shapes["pool"] == (5,)
 
 
+@pytest.mark.slow
 def test_gradients_by_outputs_are_what_a_change_of_the_output_does_to_the_loss():
     network = Network(
         Layers(fc1=sequential(dense=Dense(5), tanh=Tanh())), Layers(), Layers(scores=Dense(3))

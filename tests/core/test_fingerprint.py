@@ -284,6 +284,7 @@ def test_a_decorator_of_a_user_is_told():
     assert found[0] != found[1]
 
 
+@pytest.mark.slow
 def test_fingerprints_are_those_of_every_process_hash_seed_and_python():
     assert fingerprint(OWN, SHAPE) == "f2c14b2c36a3b272"
     for seed in ("1",):

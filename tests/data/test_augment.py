@@ -84,11 +84,13 @@ def test_each_distortion_at_amount_zero_returns_the_same_bits(distort, amount):
     assert np.array_equal(distort(KEY, images, amount), images)
 
 
+@pytest.mark.slow
 def test_a_field_of_zeros_returns_the_same_bits():
     images = pictures()
     assert np.array_equal(resample(images, jnp.zeros((*images.shape[:3], 2))), images)
 
 
+@pytest.mark.slow
 def test_an_affine_field_without_motion_is_exactly_zero():
     field = affine_field((7, 9), jnp.zeros(2), jnp.ones(2), jnp.zeros((2, 2)))
     assert not np.any(field)
@@ -110,6 +112,7 @@ def test_flip_mirrors_about_half_of_the_pictures_and_leaves_the_rest():
     assert 150 < mirrored.sum() < 250  # five standard deviations
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", [1, 4])
 def test_a_crop_is_a_window_of_the_padded_picture_and_every_window_occurs(padding):
     images = pictures(n=600, height=5, width=4, channels=2)
@@ -249,6 +252,7 @@ def test_equal_keys_give_equal_results_and_other_keys_others(augmentation):
     assert not np.array_equal(result, augment(jax.random.key(1), images, augmentation))
 
 
+@pytest.mark.slow
 def test_pictures_of_one_channel_are_distorted_too():
     images = pictures(channels=1)
     result = augment(KEY, images, EVERYTHING)

@@ -211,6 +211,7 @@ def test_what_cannot_be_streamed_is_refused(folder):
         open_stream("tfds:imagenet", folder=folder, image_size=16)
 
 
+@pytest.mark.slow
 @real("cifar10")
 def test_the_real_cifar10_streams():
     images = open_stream("tfds:cifar10", folder=REAL, image_size=28)

@@ -70,6 +70,7 @@ def test_gradient_of_a_healthy_network_agrees_at_every_leaf(healthy):
     assert max(found.measurements["errors"].values()) < 1e-5
 
 
+@pytest.mark.slow
 def test_gradient_with_wrong_signs_disagrees_below_the_faulty_layer_alone():
     found = gradient(trial(network(between=WrongGradient())))
     assert found.verdict == "problem"
@@ -199,6 +200,7 @@ def test_gradient_flow_of_a_healthy_network_is_level(healthy):
     assert found.measurements["layers"] == ("fc1/dense", "scores")
 
 
+@pytest.mark.slow
 def test_gradient_flow_vanishes_in_a_deep_network_of_sigmoids():
     found = gradient_flow(trial(network(**hidden(10, 16, Sigmoid))))
     assert found.verdict == "problem"

@@ -170,6 +170,7 @@ def test_doctor_reads_back_the_recipe_that_a_run_stored(tmp_path):
     assert stored(tmp_path) == Stored("mine", "small", given, {})
 
 
+@pytest.mark.slow
 def test_doctor_page_shows_each_finding_with_what_to_do(tmp_path):
     rates = tuple(1e-4 * 1.1**i for i in range(60))
     falls = (*(2.3 - 0.03 * i for i in range(59)), math.inf)

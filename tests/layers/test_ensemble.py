@@ -46,6 +46,7 @@ def of_member(variables, number):
     return {kind: tree["ensemble"][f"member_{number}"] for kind, tree in variables.items()}
 
 
+@pytest.mark.slow
 def test_the_class_probabilities_are_the_mean_of_those_of_the_members():
     variables = initialize(TWO, 0, SHAPE)
     apply = jax.jit(SINGLE.apply)
@@ -94,6 +95,7 @@ def test_one_step_moves_each_member_exactly_as_if_it_were_trained_alone():
     assert float(figures.loss) < np.mean(losses)
 
 
+@pytest.mark.slow
 def test_the_output_is_cut_from_the_gradient_exactly_where_scores_are_put_aside():
     variables = initialize(TWO, 0, SHAPE)
     statistics = {"batch_stats": variables["batch_stats"]}

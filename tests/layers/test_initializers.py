@@ -16,6 +16,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mine", "jax_own"), PAIRS)
 def test_the_draws_are_those_of_jax(mine, jax_own):
     key = jax.random.key(3)
@@ -39,6 +40,7 @@ def test_initializers_give_the_type_that_is_asked_for():
     assert ours.HE_NORMAL(jax.random.key(0), (4, 4), jnp.bfloat16).dtype == jnp.bfloat16
 
 
+@pytest.mark.slow
 def test_orthogonal_draws_are_orthogonal_block_by_block_and_differ():
     kernel = ours.ORTHOGONAL(jax.random.key(0), (4, 12))
     blocks = kernel.reshape(4, 3, 4).transpose(1, 0, 2)
@@ -52,6 +54,7 @@ def test_forget_gates_start_open_and_the_other_gates_at_zero():
     assert ours.FORGET_ONES(jax.random.key(0), (12,)).tolist() == [0] * 3 + [1] * 3 + [0] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 3, 2, 5), (2, 7), (6, 6), (1, 1, 4, 9)])
 def test_an_orthogonal_kernel_keeps_lengths_and_angles_times_its_gain(shape):
     kernel = ours.orthogonal(1.5)(jax.random.key(0), shape).reshape(-1, shape[-1])

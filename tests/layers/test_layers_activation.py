@@ -57,6 +57,7 @@ def test_prelu_learns_one_slope_a_channel():
         layer.apply(variables, jnp.ones((1, 1, 1, 3)))
 
 
+@pytest.mark.slow
 def test_activations_keep_the_type_they_are_given():
     x = jnp.ones((1, 2), jnp.bfloat16)
     names = ("ReLU", "ReLU6", "LeakyReLU", "PReLU", "Sigmoid", "ShiftedSigmoid", "Tanh")

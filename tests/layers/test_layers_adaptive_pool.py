@@ -25,6 +25,7 @@ def test_bins_that_overlap_share_a_pixel_worked_by_hand():
     np.testing.assert_array_equal(gradient.ravel(), [0.5, 1.0, 0.5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width", "bins"), [(14, 14, 4), (5, 9, 2), (3, 4, 5)])
 def test_every_bin_is_the_mean_of_its_pixels(height, width, bins):
     x = np.asarray(maps(height, width))
@@ -38,6 +39,7 @@ def test_every_bin_is_the_mean_of_its_pixels(height, width, bins):
             np.testing.assert_allclose(ours[:, row, column], mean, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_bin_is_the_global_average_and_bins_that_fit_are_an_average_pool():
     x = maps(6, 9)
     whole = adaptive_average_pool(x, 1)[:, 0, 0]

@@ -172,6 +172,7 @@ def check_every_derivative(options):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAST)
 def test_convolution_derivatives_of_every_kind_equal_those_of_the_plain_form(name):
     check_every_derivative(CASES[name])
@@ -183,6 +184,7 @@ def test_convolution_derivatives_equal_those_of_the_plain_form_in_the_other_case
     check_every_derivative(CASES[name])
 
 
+@pytest.mark.slow
 def test_convolution_gradient_of_a_gradient_equals_that_of_the_plain_form():
     def twice(form):
         first = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(form(x, kernel))), (0, 1))
@@ -193,6 +195,7 @@ def test_convolution_gradient_of_a_gradient_equals_that_of_the_plain_form():
         close(jax.jit(twice(convolution))(x, kernel), jax.jit(twice(plain))(x, kernel))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [CASES["stride"], CASES["2 groups"]], ids=["stride", "groups"])
 def test_convolution_jacobians_forward_and_reverse_agree(options):
     with double_precision():
@@ -205,6 +208,7 @@ def test_convolution_jacobians_forward_and_reverse_agree(options):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [CASES["stride"], CASES["2 groups"]], ids=["stride", "groups"])
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0)])
 def test_convolution_and_its_gradient_can_be_mapped_over_either_argument(options, axes):
@@ -315,6 +319,7 @@ def test_convolution_refuses_a_kernel_of_other_channels_and_other_ranks():
         convolution(jnp.ones((1, 5, 5, 4)), jnp.ones((3, 3, 3, 2)))
 
 
+@pytest.mark.slow
 def test_convolution_of_a_window_larger_than_the_image_is_a_product_on_a_cpu(by_xla):
     x, kernel = numbers(3, 2, 3, 4), numbers(4, 5, 4, 3)
     assert count(convolution, x, kernel) == 1

@@ -39,6 +39,7 @@ def test_with_all_features_it_is_a_residual_and_with_none_densely_connected(feat
     np.testing.assert_array_equal(block.apply(variables, X), same.apply(variables, X))
 
 
+@pytest.mark.slow
 def test_the_first_dense_channels_pass_a_stack_unchanged_and_the_path_grows():
     x = X
     for key in range(3):

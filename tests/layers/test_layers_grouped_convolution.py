@@ -77,6 +77,7 @@ def everything(form, options):
     return apply
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_value_and_gradients_are_those_of_the_plain_primitive(name):
     x, kernel, options = pieces(name)
@@ -124,6 +125,7 @@ def test_a_depthwise_window_with_a_one_in_the_middle_is_the_identity():
     np.testing.assert_array_equal(convolution(x, middle, groups=6), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["depthwise", "12 groups", "4 groups, 1x1"])
 def test_the_first_features_do_not_see_the_channels_of_other_groups(name):
     x, kernel, options = pieces(name)

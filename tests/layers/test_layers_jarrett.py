@@ -22,6 +22,7 @@ def bank_variables(kernel, gain):
     return {"params": {"convolution": {"kernel": kernel, "bias": bias}, "gain": {"scale": gain}}}
 
 
+@pytest.mark.slow
 def test_filter_bank_is_the_formula_of_the_lecture():
     x, kernel, gain = draw(5, 6, 2), draw(3, 3, 2, 4, seed=1), jnp.array([1.0, -2, 0.5, 3])
     variables = bank_variables(kernel[::-1, ::-1], gain)

@@ -63,6 +63,7 @@ def test_locally_connected_with_one_kernel_everywhere_is_the_convolution():
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_kernel_of_a_locally_connected_layer_learns_from_its_own_window_alone():
     x = jnp.arange(1.0, 5.0).reshape(1, 1, 4, 1)
     y, back = jax.vjp(

@@ -60,6 +60,7 @@ def equals_xla(name, sizes):
         close(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "sizes"), QUICK)
 def test_value_and_gradients_equal_xlas(name, sizes):
     equals_xla(name, sizes)
@@ -121,6 +122,7 @@ def test_derivatives_forward_backward_and_of_second_order_are_those_of_the_diffe
     check_grads(form, (x, kernel), 2, rtol=2e-2, atol=2e-2)
 
 
+@pytest.mark.slow
 def test_it_is_mapped_over_either_argument_or_both():
     x, kernel, _, windows = pieces(PLACES["3x3"], 6, 12, 6)
     xs, kernels = jnp.stack([x, 2 * x + 1]), jnp.stack([kernel, 1 - kernel])

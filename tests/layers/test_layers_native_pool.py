@@ -32,6 +32,7 @@ def pieces(name):
     return x, y, windows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_value_and_gradient_equal_xlas_select_and_scatter_on_ties(name):
     x, gradient, windows = pieces(name)
@@ -41,6 +42,7 @@ def test_value_and_gradient_equal_xlas_select_and_scatter_on_ties(name):
     np.testing.assert_allclose(back(gradient)[0], expected_back(gradient)[0], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_tangent_and_gradient_are_transposes_and_of_no_second_order(name):
     x, gradient, windows = pieces(name)
@@ -70,6 +72,7 @@ def test_the_gradient_of_a_gradient_equals_xlas_without_ties(name):
     np.testing.assert_allclose(second(maximum), second(plain_maximum), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_nan_wins_wherever_a_window_sees_it():
     x, _, windows = pieces("3x3/2")
     x = x.at[0, 4, 4, 20].set(jnp.nan)
@@ -82,6 +85,7 @@ def test_a_nan_wins_wherever_a_window_sees_it():
     assert gradient[0, 4, 4, 20] == jnp.isnan(y).sum()
 
 
+@pytest.mark.slow
 def test_it_is_mapped_in_value_and_gradient():
     x, _, windows = pieces("few channels")
     xs = jnp.stack([x, -x])

@@ -43,6 +43,7 @@ def test_response_normalization_by_hand_in_value_and_gradient():
     assert gradient[0].tolist() == pytest.approx([1 / 6 - 9 / 216, -12 / 216])
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(
     channels=st.integers(1, 9),
@@ -62,6 +63,7 @@ def test_response_normalization_has_alexnets_constants_and_does_not_divide_alpha
     np.testing.assert_allclose(LocalResponseNormalization().apply({}, x), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_response_normalization_gradients_forward_and_reverse_equal_those_of_the_formula():
     def formula(x):
         padded = jnp.pad(x * x, ((0, 0), (2, 2)))
@@ -120,6 +122,7 @@ def test_batch_normalization_forgets_the_scale_and_shift_of_its_input():
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_batch_normalization_equals_flax_in_value_gradient_and_statistics():
     x = 1 + numbers(6, 3, 3, 4)
     parameters = {"scale": numbers(4, seed=1), "bias": numbers(4, seed=2)}

@@ -23,6 +23,7 @@ def test_normalized_by_hand():
     np.testing.assert_allclose(y.ravel(), [-1, 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_of_normalized_by_hand():
     """d/dw of the kept statistics' w x / sqrt(1 + epsilon), at x = 3; the bias adds 1."""
     x = jnp.full((1, 1, 1, 1), 3.0)

@@ -22,6 +22,7 @@ def test_parallel_by_hand_in_value_and_gradient():
     assert jax.grad(lambda x: two.apply({}, x).sum())(x).tolist() == [[1, 2, 2]]
 
 
+@pytest.mark.slow
 def test_outputs_come_in_the_order_of_the_branches():
     x = np.ones((1, 2, 2, 3), np.float32)
     layers = {"wide": Convolution(4, 3), "narrow": Convolution(2, 1)}
@@ -46,6 +47,7 @@ def test_branches_have_parameters_under_their_names():
     assert set(paths["two"]) == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_equal_branches_do_not_share_weights_nor_masks():
     two = Parallel(
         Layers(a=sequential(dense=Dense(8), drop=Dropout(0.5)), b=sequential(dense=Dense(8)))

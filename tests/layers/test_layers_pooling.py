@@ -73,6 +73,7 @@ def test_max_pool_by_hand_in_value_and_gradient():
     assert gradient[0, :, :, 0].tolist() == [[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1]]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("computed_by")
 def test_max_pool_gives_nine_equal_inputs_gradient_at_the_first_alone():
     x = jnp.ones((1, 3, 3, 1))
@@ -81,6 +82,7 @@ def test_max_pool_gives_nine_equal_inputs_gradient_at_the_first_alone():
         assert dx[0, :, :, 0].tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("computed_by")
 def test_max_pool_takes_the_first_row_before_the_first_column():
     x = jnp.array([[0.0, 2], [2, 0]]).reshape(1, 2, 2, 1)
@@ -118,6 +120,7 @@ def test_max_pool_and_its_gradient_equal_loops_with_ties(
     close(both(x, weights), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("window", "stride", "padding"), [(3, 2, 0), ((3, 2), (1, 3), ((1, 0), (0, 1)))]
 )
@@ -143,6 +146,7 @@ def test_max_pool_derivatives_of_every_kind_equal_those_of_the_plain_form(window
         close(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("computed_by")
 def test_max_pool_jacobians_forward_and_reverse_agree_on_ties():
     x = ties(1, 5, 5, 2)
@@ -153,6 +157,7 @@ def test_max_pool_jacobians_forward_and_reverse_agree_on_ties():
     close(jax.jit(jax.jacfwd(pool))(x), jax.jit(jax.jacrev(pool))(x))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("computed_by")
 def test_max_pool_and_its_gradient_can_be_mapped():
     x = ties(3, 2, 5, 5, 2)
@@ -265,6 +270,7 @@ def test_average_pool_equals_numpy(size, window, stride, pad, seed):
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_average_pool_sums_in_float32_and_returns_the_type_it_was_given():
     x = jnp.asarray(np.random.default_rng(0).uniform(size=(1, 13, 13, 8)), jnp.bfloat16)
 

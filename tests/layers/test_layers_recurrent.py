@@ -144,6 +144,7 @@ def test_lstm_equals_pytorchs_figures():
     np.testing.assert_allclose(memory.output[0, 0], y[0, -1, 0])
 
 
+@pytest.mark.slow
 def test_gradients_over_time_equal_those_of_the_unrolled_loop():
     x, weights = numbers(2, 4, 2), [numbers(2, 12), numbers(3, 12, seed=1), numbers(12, seed=2)]
 
@@ -182,6 +183,7 @@ def test_the_cell_of_an_lstm_passes_gradient_on_as_the_product_of_its_forget_gat
     np.testing.assert_allclose(jax.grad(last)(jnp.ones((1, 1)))[0, 0], gates.prod(), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_layers_over_time_go_on_where_they_stopped():
     x = numbers(2, 6, 3)
     own = numbers(3, 4, seed=1), numbers(4, 4, seed=2), numbers(4, seed=3)
@@ -207,6 +209,7 @@ def test_layers_over_time_go_on_where_they_stopped():
     np.testing.assert_allclose(end.cell, after.cell, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [Recurrent(2), LSTM(2), TimeWindows(3)])
 def test_no_output_depends_on_a_later_input(layer):
     x = numbers(1, 5, 2)

@@ -52,6 +52,7 @@ def test_bilinear_by_hand_in_value_and_gradient():
     assert only[0, :, :, 0].tolist() == [[9, 3], [3, 1]]
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 6), st.integers(1, 6)),

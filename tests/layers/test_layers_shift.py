@@ -38,6 +38,7 @@ def test_shift_by_hand_in_value_and_gradient():
     assert dx[0, :, :, 0].tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
@@ -52,6 +53,7 @@ def test_shift_equals_loops_also_where_it_moves_everything_out(size, window, dil
     np.testing.assert_array_equal(ours, expected)
 
 
+@pytest.mark.slow
 def test_shift_is_a_depthwise_convolution_in_value_gradient_and_second_derivative():
     kernel = np.zeros((3, 3, 1, 20), np.float32)
     for m in range(20):

@@ -59,6 +59,7 @@ def test_weights_resized_by_hand():
     np.testing.assert_allclose(resized(weights, (1, 1)), [[2]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_equal_weights_stay_equal_at_any_size():
     def all_sizes(weights):
         return [resized(weights, size) for size in ((1, 1), (2, 7), (9, 3), (14, 14))]

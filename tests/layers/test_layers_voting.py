@@ -67,6 +67,7 @@ def test_a_vote_by_hand():
     assert average(z).argmax() == 1
 
 
+@pytest.mark.slow
 def test_a_vote_equals_counting_in_a_loop():
     z = random(*SHAPE, seed=3)
     expected = probabilities(z).mean((1, 2))
@@ -86,6 +87,7 @@ def test_of_equal_classes_a_pixel_votes_for_the_first():
     )
 
 
+@pytest.mark.slow
 def test_the_derivative_of_the_vote_is_that_of_the_average_forwards_and_backwards():
     z, direction, cotangent = random(*SHAPE), random(*SHAPE, seed=1), random(2, 4, seed=2)
 
@@ -129,6 +131,7 @@ def test_a_mixture_by_hand_in_value_and_gradient():
     np.testing.assert_allclose(slope, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_mixture_starts_as_the_average_and_takes_maps_of_another_size():
     variables = PixelMixture().init(jax.random.key(0), jnp.zeros((1, 5, 2, 4)))
     assert variables["params"]["location"].shape == (5, 2)

@@ -44,6 +44,7 @@ def gradient(form, shape, kernel_shape, *windows):
         return both(x, kernel)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*ROWS, *RESULTS, *TAPS])
 def test_value_and_gradient_equal_those_of_the_primitive(case):
     case = {**ROWS, **RESULTS, **TAPS}[case]

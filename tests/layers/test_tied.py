@@ -112,6 +112,7 @@ def test_an_edit_and_a_listing_reach_what_is_tied():
     assert "84" in describe(network(5), SHAPE).splitlines()[4]
 
 
+@pytest.mark.slow
 def test_a_layer_inside_is_refused_where_one_output_is_asked_for():
     variables = initialize(network(2), 0, SHAPE)
     images = jnp.ones((1, *SHAPE))

@@ -30,6 +30,7 @@ def test_a_scanned_program_does_not_grow_with_depth():
     assert all(row["compile_seconds"] > 0 < row["trace_seconds"] for row in scanned.values())
 
 
+@pytest.mark.slow
 def test_the_compiler_works_though_its_answer_was_cached(tmp_path):
     subjects = [made_subject(deep(1)) for _ in range(2)]
     fields = {

@@ -32,6 +32,7 @@ def test_gradients_of_a_linear_classifier_are_those_of_the_formula():
     np.testing.assert_allclose(output["gradient"], np.sqrt(each.mean()), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_through_small_weights_the_gradient_vanishes_though_kernels_pull_alike():
     small = sequential(dense=Dense(32, kernel_init=GAUSSIAN_001), tanh=Tanh())
     deep = Layers({f"fc{n}": small for n in range(1, 9)})

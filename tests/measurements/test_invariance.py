@@ -61,6 +61,7 @@ def norms(values: np.ndarray) -> np.ndarray:
     return np.sqrt((values.reshape(len(values), -1).astype(float) ** 2).sum(1))
 
 
+@pytest.mark.slow
 def test_distances_of_a_linear_network_are_those_of_numpy():
     test = images_with_blank_edges()
     subject = subject_of(LINEAR, test)

@@ -216,11 +216,13 @@ def test_layers_are_numbered_from_one():
         layer_probes({0: "s2"})
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_not_there_is_refused(subject):
     with pytest.raises(AblaxError, match="did you mean 's2'"):
         probed_layers(subject, {1: "s22"})
 
 
+@pytest.mark.slow
 def test_rows_are_the_probes_of_the_features(subject, monkeypatch):
     monkeypatch.setattr(probes, "_CHUNK", 70)
     rows = probed_layers(subject, LAYERS, images=120)
@@ -243,6 +245,7 @@ def test_rows_are_the_probes_of_the_features(subject, monkeypatch):
     assert {row["converged"] for row in rows} == {1.0}
 
 
+@pytest.mark.slow
 def test_trained_rows_differ_from_untrained_ones_and_leave_out_the_pixels(subject):
     before, after = probed_layers(subject, LAYERS), probed_layers(later(subject), LAYERS)
     assert [row["depth"] for row in after] == [1, 1, 2, 2]

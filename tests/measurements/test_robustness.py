@@ -138,6 +138,7 @@ def test_a_size_that_the_head_refuses_is_reported_as_such_and_not_as_an_error():
     assert math.isnan(larger["error"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [heads.pixel_learned(4), heads.spatial_weights(4)])
 def test_heads_with_weights_by_place_take_other_sizes(head):
     rows = errors_when_resized(subject(head), [0.5, 2.0])

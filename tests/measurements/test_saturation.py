@@ -68,6 +68,7 @@ def test_each_channel_of_a_prelu_is_flat_by_its_own_slope_even_a_negative_one():
     assert found.tolist() == [[False, True, False, False], [False, False, False, True]]
 
 
+@pytest.mark.slow
 def test_the_saturated_share_of_relus_is_that_of_their_zeros():
     subject = made_subject(of(ReLU()))
     outputs = subject.features(subject.test.images, ["fc1/act"])["fc1/act"]
@@ -79,6 +80,7 @@ def test_the_saturated_share_of_relus_is_that_of_their_zeros():
     assert 0 < row["saturated"] < 100
 
 
+@pytest.mark.slow
 def test_a_unit_is_dead_only_if_every_image_leaves_it_flat():
     layers = sequential(dense=Dense(2, bias_init=constant(-1e4)), act=ReLU())
     network = Network(Layers(fc1=layers), Layers(), of(ReLU()).head)

@@ -84,6 +84,7 @@ def test_gradients_by_parameters_are_those_of_the_training_step():
     np.testing.assert_allclose(found["fc1/dense/bias"], by_rule, rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
     subject = made_subject(without(Auxiliary)(supervised()))
     for found, expected in zip(
@@ -97,6 +98,7 @@ def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
         assert found["gradient"] == pytest.approx(expected["gradient"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
     subject = made_subject(supervised())
     without_weight = with_fields(subject.recipe, {"train.auxiliary_weight": 0.0})

@@ -57,6 +57,7 @@ def trained(subject, steps=10):
     return replace(subject, variables={"params": params}, step=steps)
 
 
+@pytest.mark.slow
 def test_equal_units_stay_equal_however_they_are_trained_and_random_ones_do_not():
     equal = made_subject(with_initializer(ALL_EQUAL)(PLAIN))
     after = trained(equal)

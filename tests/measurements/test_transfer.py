@@ -93,6 +93,7 @@ def test_images_that_cannot_be_made_to_fit_are_refused(channels, shape):
         fitted(np.zeros((1, 4, 4, channels), np.uint8), shape)
 
 
+@pytest.mark.slow
 def test_a_sample_is_always_the_same_images_with_their_labels():
     (train, test), (again, _) = (sample("digits", None, 40, 60) for _ in range(2))
     assert (len(train), len(test)) == (40, 60)
@@ -114,6 +115,7 @@ def test_a_data_set_that_is_not_there_is_a_row_with_the_reason(subject, nothing_
     assert math.isnan(row["error"])
 
 
+@pytest.mark.slow
 def test_digits_are_always_there_and_probed_as_their_features_are(subject, nothing_prepared):
     rows = transferred(subject, LAYERS, ["digits"], train_images=150, test_images=100)
     assert [row["layer"] for row in rows] == ["pixels", "s2", "f6"]

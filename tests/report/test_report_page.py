@@ -101,6 +101,7 @@ def test_equal_studies_give_equal_files(report, study, tmp_path):
         assert (again / name).read_bytes() == (report.parent / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_everything_a_person_wrote_is_escaped(study, tmp_path):
     evil = "<script>alert(1)</script> $\\frac{$ *a* & \n b"
     variants = tuple(
@@ -322,6 +323,7 @@ def test_folder_that_cannot_be_made_is_refused(study, tmp_path):
         write_report(study, tmp_path / "taken")
 
 
+@pytest.mark.slow
 def test_importing_the_report_does_not_load_matplotlib():
     code = "import ablax.report.page, sys; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

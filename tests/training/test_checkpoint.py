@@ -177,6 +177,7 @@ def test_closing_twice_is_harmless_and_a_closed_handle_opens_again(tmp_path):
     assert restore(checkpoints, small()).step == 2
 
 
+@pytest.mark.slow
 def test_import_does_not_import_orbax():
     code = "import sys, ablax.training.checkpoint; sys.exit('orbax.checkpoint' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -458,6 +459,7 @@ def test_keep_of_zero_is_refused(tmp_path):
         open_checkpoints(tmp_path, keep=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failing", ["_commit", "write_checksums"])
 def test_full_disk_keeps_the_last_good_step_and_says_what_is_needed(tmp_path, monkeypatch, failing):
     checkpoints = saved(tmp_path, 1, 2)
@@ -521,6 +523,7 @@ def test_really_full_disk_keeps_the_last_good_step(tmp_path):
 # --- several devices ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_arrays_come_back_to_the_sharding_that_is_asked_for(tmp_path):
     script = textwrap.dedent("""
         import sys

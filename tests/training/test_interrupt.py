@@ -98,6 +98,7 @@ def test_other_threads_get_a_flag_that_never_rises():
     assert seen == [(None, True)]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_asked_to_stop_finishes_its_chunk():
     script = textwrap.dedent("""
         import time

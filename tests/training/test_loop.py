@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ablax.training.dataset import InMemory
 from tiny import tiny_images, tiny_network
 
 from ablax.config import ConfigError, OptimizerConfig, Recipe, TrainConfig
@@ -16,6 +15,7 @@ from ablax.data.augment import Augmentation
 from ablax.errors import AblaxError
 from ablax.layers import Dense, MaxPool
 from ablax.training.checkpoint import close, open_checkpoints
+from ablax.training.dataset import InMemory
 from ablax.training.loop import (
     DivergedError,
     Fitted,
@@ -164,6 +164,7 @@ def test_chunks_cut_an_epoch_evenly_and_never_cross_it(chunk, ends):
     assert found == [epoch * 6 + end for epoch in range(3) for end in ends]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_the_run_and_says_what_to_try(tmp_path):
     wild = replace(RECIPE, optimizer=OptimizerConfig(rate=1e30, schedule="constant"))
     attempt = Attempt(tmp_path)

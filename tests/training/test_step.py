@@ -93,6 +93,7 @@ def test_side_classifiers_add_their_loss_times_its_weight_to_the_gradient_alone(
     assert "auxiliary" not in after.params
 
 
+@pytest.mark.slow
 def test_training_writes_batch_statistics_and_evaluation_does_not(batch):
     task, state = make(tiny_network())
     after, _ = train_step(task, state, *batch)
@@ -111,6 +112,7 @@ def test_training_draws_for_dropout_and_evaluation_draws_nothing(batch):
     assert trained == without + 1
 
 
+@pytest.mark.slow
 def test_a_step_depends_on_seed_and_step_alone(batch):
     task, state = make(tiny_network(), Augmentation(flip=True, translate=1.0))
     one = train_step(task, state, *batch)[1].loss
@@ -148,6 +150,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_parameters_and_loss_in_float32(
     assert jnp.isclose(figures.loss, train_step(exact, state, *batch)[1].loss, rtol=0.03)
 
 
+@pytest.mark.slow
 def test_evaluation_gives_prediction_and_loss_of_each_image(batch):
     task, state = make(tiny_network())
     evaluation = evaluation_step(task, state, *batch)

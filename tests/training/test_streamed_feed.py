@@ -66,6 +66,7 @@ def train(trainer, folder, stop_at=None):
         close(checkpoints)
 
 
+@pytest.mark.slow
 def test_a_stream_knows_its_sizes_and_judges_every_test_image_once(folder):
     trainer = make_trainer(folder)
     assert trainer.dataset.steps_per_epoch == 3

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ablax.weights.sources import WEIGHT_SOURCES, find_source, sources_of, tensorflow_conventions
 from drawn_weights import drawn
 
 from ablax.core import Layers, abstract_variables, edit, inner_layers
@@ -13,6 +12,7 @@ from ablax.layers import BatchNormalization, Convolution, MaxPool, PadChannels
 from ablax.weights import sources as cifar
 from ablax.weights.conversion import from_torch, tensor_shapes
 from ablax.weights.preprocessing import imagenet_synsets
+from ablax.weights.sources import WEIGHT_SOURCES, find_source, sources_of, tensorflow_conventions
 from ablax.zoo import CATALOG, find
 from ablax.zoo.mobilenet_v1 import mobilenet_v1
 from ablax.zoo.resnet import resnet_cifar
@@ -45,6 +45,7 @@ def names_that_do_not_fit(name):
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_every_leaf_of_a_network_has_a_name_of_its_own_in_every_library(name):
     assert names_that_do_not_fit(name) == []
@@ -72,6 +73,7 @@ class ZerosAround(PadChannels):
         return jnp.pad(x, [(0, 0)] * 3 + [(zeros, zeros)])
 
 
+@pytest.mark.slow
 def test_zeros_around_the_channels_are_zeros_behind_in_another_order():
     """One network with `ZerosAround`, one with ours and the reordered tensors: the same scores."""
     ours = resnet_cifar(8, 10, features=4)

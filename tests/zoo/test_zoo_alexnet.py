@@ -162,6 +162,7 @@ def test_caffenets_normalization_divides_alpha_by_the_channels_of_its_sum():
     np.testing.assert_allclose(norm.apply({}, jnp.asarray(x))[..., 2], middle, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_caffes_rounding_makes_no_difference_at_227_and_does_at_224():
     def floor(path, layer):
         if isinstance(layer, MaxPool):

@@ -71,6 +71,7 @@ def test_densenet264_has_a_weight_layer_more_than_its_name():
     assert sum(path.endswith("/conv") for path in paths(densenet264())) + 1 == 265
 
 
+@pytest.mark.slow
 def test_each_dense_layer_sees_all_before_it_through_bn_relu_conv():
     """Equation 2 of the paper with its composite function, written out beside the block."""
     names = ("dense1_1", "dense1_2")
@@ -109,6 +110,7 @@ def test_a_transition_convolves_and_then_averages_four_pixels():
     assert float(layer.apply(variables, x)[0, 0, 0, 0]) == pytest.approx(2.5, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_dense_layer_or_a_transition_can_go_and_its_neighbors_keep_their_features():
     network = densenet((1, 5, 1), 4, 4)
     without = remove("dense2_5")(network)

@@ -83,6 +83,7 @@ def test_depths_that_do_not_exist_are_refused_with_the_nearest(build, depth, nea
         build(depth, 12)
 
 
+@pytest.mark.slow
 def test_any_dense_layer_can_go():
     network = densenet_cifar(19, 4)
     check(remove("dense2_5")(network), (8, 8, 3), 10)

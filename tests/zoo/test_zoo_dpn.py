@@ -63,6 +63,7 @@ def test_the_3x3_is_grouped_and_alone_in_it():
     assert grouped == [1, 8, 1]
 
 
+@pytest.mark.slow
 def test_a_block_hands_its_dense_path_on_and_adds_to_its_residual_path():
     """A block of 8 + 4: beside the same layers round an identity, and alone."""
     x = jnp.asarray(np.random.default_rng(0).normal(0, 1, (1, 4, 4, 8 + 12)), jnp.float32)
@@ -99,6 +100,7 @@ def test_equal_calls_build_equal_networks():
     assert dpn_small() != dpn_small(10, features=16)
 
 
+@pytest.mark.slow
 def test_the_small_one_takes_28_and_32_pixels():
     assert layer_shapes(dpn_small(), (28, 28, 3))["conv4_2"] == (7, 7, 128 + 4 * 8)
     assert count_parameters(dpn_small(), SHAPE) == 163_946

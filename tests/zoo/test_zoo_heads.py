@@ -73,6 +73,7 @@ def params(**leaves):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 def test_any_head_goes_on_any_network(network):
     """All of them beside one another, to look through the network once."""
@@ -139,6 +140,7 @@ def test_averaged_scores_of_pixels_are_a_global_average():
     assert scores(squeezenet, shared, x).min() >= 0
 
 
+@pytest.mark.slow
 def test_with_one_pixel_all_heads_of_idea_1_decide_as_a_global_average():
     x, learned = maps(20, 1, 1, 6), alone(heads.pixel_learned(5))
     start = initialize(learned, 0, (1, 1, 6))
@@ -155,6 +157,7 @@ def test_with_one_pixel_all_heads_of_idea_1_decide_as_a_global_average():
     np.testing.assert_allclose(np.exp(scores(learned, start, x)), chances, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_learned_combination_starts_as_the_average():
     x, learned = maps(2, 3, 4, 6), alone(heads.pixel_learned(5))
     start = initialize(learned, 0, (3, 4, 6))
@@ -163,6 +166,7 @@ def test_the_learned_combination_starts_as_the_average():
     np.testing.assert_allclose(scores(learned, start, x), average, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_spatial_weights_start_as_a_global_average_bit_for_bit():
     plain = Network(Layers(), Layers(conv=Convolution(6, 3)), heads.global_average_pool(CLASSES))
     weighted = with_head(heads.spatial_weights(CLASSES))(plain)

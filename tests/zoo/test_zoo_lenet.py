@@ -78,6 +78,7 @@ def test_both_forms_go_through_the_shapes_of_figure_2(build, size):
     }
 
 
+@pytest.mark.slow
 def test_maps_of_c3_see_the_maps_of_s2_of_table_i():
     """Found by showing one map at a time, not read off the layers."""
     c3 = lenet5_codes().layers["c3"]

@@ -69,6 +69,7 @@ def test_width_multiplies_the_channels_of_every_layer_but_the_last(width):
     assert narrow.head == whole.head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "left"), [(28, 2), (64, 4)])
 def test_the_small_form_halves_four_times_and_takes_any_channels(size, left):
     shapes = layer_shapes(mobilenet_v1_small(7, width=1 / 16), (size, size, 1))

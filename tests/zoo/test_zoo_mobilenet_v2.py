@@ -23,6 +23,7 @@ def shapes():
     return layer_shapes(shortened(mobilenet_v2()), (224, 224, 3))
 
 
+@pytest.mark.slow
 def test_the_network_goes_through_the_shapes_of_table_2(shapes):
     assert shapes["conv1"] == (112, 112, 32)
     ends = {line: shapes[f"bottleneck{line}_1"] for line in range(2, 9)}

@@ -228,6 +228,7 @@ def test_a_cell_and_each_of_its_sides_can_be_removed():
         assert layer_shapes(shorter, CIFAR)["classifier3"] == (4,)
 
 
+@pytest.mark.slow
 def test_another_head_takes_the_place_of_the_last_classifier():
     network = with_head(heads.global_average_pool(7))(small())
     assert layer_shapes(network, CIFAR)["classifier"] == (7,)

@@ -94,6 +94,7 @@ def test_a_gate_starts_at_its_bias():
     assert params["block"]["gate"]["conv"]["bias"].tolist() == [-6] * 4
 
 
+@pytest.mark.slow
 def test_dropout_on_the_shortcut_acts_in_training_alone():
     f, s = parts()
     np.testing.assert_array_equal(

@@ -27,6 +27,7 @@ def shortened(network):
     return network.copy(body=Layers({name: network.body[name] for name in kept}))
 
 
+@pytest.mark.slow
 def test_se_resnet50_goes_through_the_shapes_of_table_1():
     shapes = layer_shapes(shortened(se_resnet50()), IMAGENET)
     assert shapes["conv1"] == (112, 112, 64)
@@ -40,6 +41,7 @@ def test_se_resnet50_goes_through_the_shapes_of_table_1():
         assert shapes[f"res{stage}b/se/excite"] == (features,)
 
 
+@pytest.mark.slow
 def test_se_resnext50_strides_in_the_3x3():
     shapes = layer_shapes(shortened(se_resnext50_32x4d()), IMAGENET)
     assert shapes["res3a/conv1"] == (56, 56, 256)
@@ -47,6 +49,7 @@ def test_se_resnext50_strides_in_the_3x3():
     assert shapes["res5b"] == (7, 7, 2048)
 
 
+@pytest.mark.slow
 def test_senet154_has_its_four_changes():
     network = senet154()
     shapes = layer_shapes(shortened(network), IMAGENET)

@@ -86,6 +86,7 @@ def test_modules_that_compute_all_their_features_meet_the_parameters_of_c_but_no
     assert round(by_hand(B, 16, concatenated=False).macs / 1e6) == 444
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", [3, 5])
 def test_a_module_sees_as_far_as_its_shift_reaches(window):
     """The pixels that move the middle output pixel of one module."""

@@ -33,6 +33,7 @@ def shapes():
     return layer_shapes(shortened(shufflenet_v1_g3()), (224, 224, 3))
 
 
+@pytest.mark.slow
 def test_the_network_goes_through_the_shapes_of_table_1(shapes):
     assert shapes["conv1"] == (112, 112, 24)
     assert shapes["pool1"] == (56, 56, 24)
@@ -111,6 +112,7 @@ def channels_that_reach(unit, channels):
     return y[1:] != y[0]
 
 
+@pytest.mark.slow
 def test_the_shuffle_lets_every_feature_hear_of_every_group():
     """Figure 1: without it each group of the output sees its own group of the input alone."""
     layers = shufflenet_v1_small(4, groups=3, width=0.25).body["stage2_2"].residual

@@ -33,6 +33,7 @@ def shapes():
     return layer_shapes(shortened(shufflenet_v2_1_0()), (224, 224, 3))
 
 
+@pytest.mark.slow
 def test_the_network_goes_through_the_shapes_of_table_5(shapes):
     assert shapes["conv1"] == (112, 112, 24)
     assert shapes["pool1"] == (56, 56, 24)
@@ -59,6 +60,7 @@ def test_each_stage_has_the_units_of_table_5():
     assert [len(names) for names in stages] == [4, 8, 4]
 
 
+@pytest.mark.slow
 def test_a_unit_hands_the_first_half_on_untouched_in_every_second_channel():
     unit = shufflenet_v2_small(**TINY).body["stage2_2"]
     x = jnp.asarray(np.random.default_rng(0).normal(0, 1, (2, 3, 3, 8)), jnp.float32)

@@ -82,6 +82,7 @@ def test_at_112_columns_the_one_hangs_over_the_right_edge_and_the_other_over_the
     assert left[1] > right[1]
 
 
+@pytest.mark.slow
 def test_the_tail_of_alexnet_is_the_zoos_up_to_how_it_starts():
     assert list(tails.alexnet()) == list(alexnet().tail)
     ours = layer_shapes(alone(tails.alexnet()), (227, 227, 3))
