@@ -84,7 +84,8 @@ def test_every_nonlinearity_is_drawn():
     assert {"relu", "prelu", "sigmoid", "tanh", "shifted_sigmoid"} <= set(drawn)
     modules = {n.lower() for n, v in vars(activation).items() if isinstance(v, type)}
     assert {name.replace("_", "") for name in drawn} <= modules
-    assert all(function(x).shape == x.shape for function in drawn.values())
+    for function in drawn.values():  # of each number alone
+        assert function(x[:2]).tolist() == function(x)[:2].tolist()
 
 
 @pytest.mark.slow

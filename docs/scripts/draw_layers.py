@@ -109,13 +109,17 @@ RANGES = {"shifted_sigmoid": (-200.0, 600.0)}
 """The rest is drawn from -8 to 8."""
 
 
+NOT_ELEMENTWISE = {"softmax", "dropout"}
+"""Of `ablax.layers.activation`: they see more than one number."""
+
+
 def nonlinearities() -> dict[str, Nonlinearity]:
     """The functions of `ablax.layers.activation` by name; a PReLU with its first slope, 1/4."""
     found: dict[str, Nonlinearity] = {}
     for name, function in vars(activation).items():
         if name.startswith("_") or not inspect.isfunction(function):
             continue
-        if function.__module__ != activation.__name__:
+        if function.__module__ != activation.__name__ or name in NOT_ELEMENTWISE:
             continue
         parameters = inspect.signature(function).parameters.values()
         needed = [each.name for each in parameters if each.default is each.empty]
