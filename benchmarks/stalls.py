@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from ablax.training.dataset import open_dataset
 from result_table import RESULTS, facts, write
 from rich.console import Console
 from stalls_timeline import Span, Timeline, draw
@@ -34,6 +33,7 @@ from ablax.inspection.profile import events
 from ablax.study.discovery import recipe
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
+from ablax.training.dataset import open_dataset
 from ablax.training.loop import StopRequest, Trainer, data_mesh, fit, set_up
 from ablax.training.metrics import MetricsLog
 from ablax.zoo.alexnet import alexnet_for
@@ -45,7 +45,7 @@ CHECKPOINTS = {"without checkpoints": 1e9, "with a checkpoint a chunk": 0.0}
 MARKED: dict[str, tuple[Any, str]] = {
     "chunk": (Trainer, "advance"),
     "finite": (Trainer, "is_finite"),
-    "judge": (Trainer, "judge"),
+    "evaluate": (Trainer, "evaluate"),
     "rate": (Trainer, "rate"),
     "log": (MetricsLog, "write"),
     "copy": (BackgroundSave, "save"),

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Span = tuple[float, float]
-LOOP = ("finite", "judge", "rate", "log", "wait", "copy", "chunk", "end")
+LOOP = ("finite", "evaluate", "rate", "log", "wait", "copy", "chunk", "end")
 LOOKS = {  # Okabe and Ito's colors; one color is one thing, whoever does it
     "chunk": ("#0072B2", "training chunk"),
-    "judge": ("#009E73", "evaluation"),
+    "evaluate": ("#009E73", "evaluation"),
     "write": ("#E69F00", "checkpoint being written"),
     "finite": ("#CC79A7", "are the parameters finite?"),
     "rate": ("#56B4E9", "learning rate, for the log"),
@@ -82,13 +82,15 @@ class Timeline:
 
     def parts(self, run: str) -> Iterator[tuple[str, float, float]]:
         """What the table is about: its name, start and end."""
-        ended, over = self.host["judge"][-1][1], self.host["end"][-1][1]
+        ended, over = self.host["evaluate"][-1][1], self.host["end"][-1][1]
         yield f"a run {run}", self.chunks[0][0], ended
         for start, end in self.chunks:
             written = ", a checkpoint being written" * bool(self.within("write", start, end))
             yield "a chunk" + written, start, end
         for (_, start), (end, _) in pairwise(self.chunks):
-            evaluation = "an evaluation between" if self.within("judge", start, end) else "between"
+            evaluation = (
+                "an evaluation between" if self.within("evaluate", start, end) else "between"
+            )
             saved = ", a checkpoint begun" * bool(self.within("copy", start, end))
             yield f"{evaluation} chunks{saved}", start, end
         yield "after the last evaluation: the last checkpoint", ended, over
@@ -132,8 +134,8 @@ def draw(run: Timeline, path: Path, about: str) -> None:
 
         figure = blank(WIDTH, 7.6)
         panels = figure.subplot_mosaic("AA;BC")
-        after = run.within("judge", two[1], three[0])[0][1]
-        run.show(panels["A"], one[0] - EDGE, four[1] + EDGE, "evaluation", ("judge",))
+        after = run.within("evaluate", two[1], three[0])[0][1]
+        run.show(panels["A"], one[0] - EDGE, four[1] + EDGE, "evaluation", ("evaluate",))
         run.show(panels["B"], one[1] - EDGE, two[0] + EDGE, "loop", tuple(LOOKS))
         run.show(panels["C"], after - 2 * EDGE, three[0] + EDGE, "loop", tuple(LOOKS))
         panels["A"].set_title("Two epochs: a checkpoint after every chunk, an evaluation an epoch")

@@ -149,7 +149,7 @@ class Trainer:
         for images, labels, count in self.dataset.test_batches():
             arguments = (state, images, labels)
             program = self._compile(
-                "judge", self._evaluation, *arguments, out_shardings=self._replicated
+                "evaluate", self._evaluation, *arguments, out_shardings=self._replicated
             )
             parts.append((program(*arguments), count))
         counted = [[whole[:count] for whole in part] for part, count in jax.device_get(parts)]
