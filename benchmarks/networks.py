@@ -31,7 +31,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from ablax.training.dataset import InMemory
 from other_python import TORCH_PYTHON, Timed, in_another_python, serve, torch_version
 from plain_flax import plain_flax
 
@@ -41,6 +40,7 @@ from ablax.core import Network, initialize
 from ablax.data.images import ImageSet, Split
 from ablax.inspection.cost import Case, network_cost
 from ablax.study.environment import available_cores, processor
+from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step
 from ablax.zoo import find

@@ -49,10 +49,10 @@ def all_reduces(text: str) -> tuple[int, int]:
 def train() -> dict[str, object]:
     """Train on all devices there are; called in a process of its own."""
     import jax
-    from ablax.training.dataset import InMemory
 
     from ablax.config import OptimizerConfig, Recipe, TrainConfig
     from ablax.data.images import ImageSet, Split
+    from ablax.training.dataset import InMemory
     from ablax.training.loop import Trainer, data_mesh
     from ablax.zoo.resnet import resnet_cifar
 

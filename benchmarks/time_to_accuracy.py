@@ -15,12 +15,12 @@ import argparse
 import time
 
 import jax
-from ablax.training.dataset import open_dataset
 from result_table import write
 from rich.console import Console
 
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.data.augment import Augmentation
+from ablax.training.dataset import open_dataset
 from ablax.training.loop import Trainer, data_mesh
 from ablax.zoo.resnet import resnet_cifar
 

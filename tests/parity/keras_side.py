@@ -5,11 +5,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from ablax.weights.sources import numbered_in_order
 from drawn_weights import drawn, images
 
 from ablax.analysis.jax_versions import double_precision
 from ablax.weights.files import read_keras
+from ablax.weights.sources import numbered_in_order
 
 
 def keras_scores(case):

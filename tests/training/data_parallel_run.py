@@ -6,11 +6,11 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-from ablax.training.dataset import InMemory
 from tiny import tiny_images, tiny_network
 
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.data.augment import Augmentation
+from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ablax.training.dataset import check_batch
 
 from ablax.config import ConfigError
+from ablax.training.dataset import check_batch
 
 HERE = Path(__file__).parent
 

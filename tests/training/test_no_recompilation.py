@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import jax
 import pytest
-from ablax.training.dataset import InMemory
 from tiny import tiny_images, tiny_network
 
 from ablax.config import Recipe, TrainConfig
 from ablax.training.checkpoint import close, open_checkpoints
+from ablax.training.dataset import InMemory
 from ablax.training.loop import StopRequest, Trainer, data_mesh, fit
 
 RECIPE = Recipe(train=TrainConfig(epochs=3, batch=8, checkpoint_seconds=0.0, chunk=4))

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from ablax.training.dataset import InMemory
 from tiny import tiny_images, tiny_network
 
 from ablax.commands.parsing import parse
 from ablax.commands.run import run
 from ablax.config import ConfigError, OptimizerConfig, Recipe
 from ablax.core import parameter_shapes
+from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.optimizer import check_rate_factors, optimizer, schedule
 from ablax.zoo import lenet5

@@ -1,8 +1,8 @@
 """Networks published as Caffe's files, beside PyTorch's layers put together after Caffe's."""
 
-from ablax.weights.sources import find_source
 from parity_case import Case
 
+from ablax.weights.sources import find_source
 from ablax.zoo.alexnet import alexnet
 from ablax.zoo.googlenet import googlenet
 

@@ -1,8 +1,8 @@
 """Networks whose authors published them in Keras, with TensorFlow's padding and epsilon."""
 
-from ablax.weights.sources import find_source
 from parity_case import Case
 
+from ablax.weights.sources import find_source
 from ablax.zoo.mobilenet_v1 import mobilenet_v1
 from ablax.zoo.xception import xception
 

@@ -3,9 +3,9 @@
 Its shortcuts put half of the zeros in front; the import reorders the channels.
 """
 
-from ablax.weights.sources import names, zeros_behind
 from parity_case import Case
 
+from ablax.weights.sources import names, zeros_behind
 from ablax.zoo.resnet import resnet20
 
 CASES = (
