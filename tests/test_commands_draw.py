@@ -107,6 +107,7 @@ def test_a_name_cannot_leave_the_data(tmp_path):
         (("alexnet", "--ablation", "nowhere:cut", "--out", "x.html"), "cannot import 'nowhere'"),
         (("alexnet", "--ablation", "remove", "--out", "x.html"), "no ablation of that name"),
         (("lenet5", "--ablation", "without_3_4", "--out", "x.html"), "no layer 'conv3'"),
+        (("lenet5", "--ablation", "relu", "--out", "x.html"), "choose from: without_groups, "),
     ],
 )
 def test_refusals_name_what_to_mend_before_anything_is_traced(

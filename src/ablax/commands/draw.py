@@ -121,7 +121,7 @@ _HOMES = ("ablax.zoo.alexnet", "ablax.layers")
 
 
 def _is_edit(name: str, value: object) -> bool:
-    """Whether it is a function of one argument; `remove(*names)` is what makes an ablation."""
+    """Whether it is a function of one network; `remove(*names)` is what makes an ablation."""
     import inspect
 
     if not callable(value) or isinstance(value, type) or not name[0].islower():
@@ -130,4 +130,9 @@ def _is_edit(name: str, value: object) -> bool:
         taken = list(inspect.signature(value).parameters.values())
     except (TypeError, ValueError):  # of C, without a signature
         return False
-    return len(taken) == 1 and taken[0].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if len(taken) != 1 or taken[0].kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+        return False
+    said = taken[0].annotation  # a class, or its name as it is written
+    return said is inspect.Parameter.empty or getattr(said, "__name__", str(said)).endswith(
+        "Network"
+    )

@@ -313,13 +313,7 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
     kernels = kernel_norms(subject.network, weights, slopes)
     places = enumerate(_outer_layers(subject.network), start=1)
     return [output_row(place, layer, outputs[layer]) for place, layer in places] + [
-        {
-            "of": "kernel",
-            "layer": layer,
-            "place": place,
-            "gradient": norm,
-            "sensitivity": norm * size,
-        }
+        kernel_row(place, layer, norm, size)
         for place, (layer, norm, size) in enumerate(kernels, start=1)
     ]
 
@@ -334,6 +328,19 @@ def output_row(place: int, layer: str, gradient: Float[np.ndarray, "N *rest"]) -
     """
     size = math.sqrt(len(gradient)) * float(np.linalg.norm(np.ravel(gradient)))
     return {"of": "output", "layer": layer, "place": place, "gradient": size}
+
+
+def kernel_row(place: int, layer: str, gradient: float, size: float) -> Row:
+    """The row of one kernel: |dL/dW|, and its `sensitivity` |W| |dL/dW|.
+
+    Args:
+        place: Of the kernel, from 1.
+        layer: Path of the layer that holds it.
+        gradient: |dL/dW|.
+        size: |W|.
+    """
+    found = {"of": "kernel", "layer": layer, "place": place}
+    return {**found, "gradient": gradient, "sensitivity": gradient * size}
 
 
 def _outer_layers(network: Network) -> tuple[str, ...]:
@@ -581,13 +588,7 @@ def measure_auxiliary_losses(subject: Subject, images: int = IMAGES) -> list[Row
         output_row(place, layer, outputs[layer])
         for place, layer in enumerate(outer_layers(subject.network), start=1)
     ] + [
-        {
-            "of": "kernel",
-            "layer": layer,
-            "place": place,
-            "gradient": norm,
-            "sensitivity": norm * size,
-        }
+        kernel_row(place, layer, norm, size)
         for place, (layer, norm, size) in enumerate(kernels, start=1)
     ]
 

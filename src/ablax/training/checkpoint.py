@@ -252,11 +252,7 @@ def _leaf_type(name: str, leaf: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------
-# Checkpoints that survive a kill, a full disk and a flipped bit: orbax behind four functions.
-#
-# A step is *good* when orbax has committed it and every bit of it agrees with the checksums written
-# afterwards (orbax itself does not notice a flipped bit). Older steps go only when the new one is
-# good. Orbax is imported at the first save or restore, because that is slow.
+# One run's checkpoints: open, save, restore, close.
 
 _LOG = logging.getLogger(__name__)
 

@@ -228,7 +228,7 @@ def _convolution(
     bias_init: Initializer,
     *,
     stride: int = 1,
-    padding: str | tuple[tuple[int, int], tuple[int, int]] = "SAME",
+    padding: int | str | tuple[tuple[int, int], tuple[int, int]] = "SAME",
     groups: int = 1,
 ) -> Sequential:
     convolution = Convolution(
@@ -283,23 +283,23 @@ def caffenet(classes: int = 1000) -> Network:
     """
     return Network(
         tail=Layers(
-            conv1=_caffenet_convolution(96, 11, ZEROS, stride=4, padding=0),
+            conv1=_convolution(96, 11, ZEROS, stride=4, padding=0),
             pool1=_pool(),
             norm1=_normalization(),
         ),
         body=Layers(
-            conv2=_caffenet_convolution(256, 5, ONES, padding=2, groups=2),
+            conv2=_convolution(256, 5, ONES, padding=2, groups=2),
             pool2=_pool(),
             norm2=_normalization(),
-            conv3=_caffenet_convolution(384, 3, ZEROS, padding=1),
-            conv4=_caffenet_convolution(384, 3, ONES, padding=1, groups=2),
-            conv5=_caffenet_convolution(256, 3, ONES, padding=1, groups=2),
+            conv3=_convolution(384, 3, ZEROS, padding=1),
+            conv4=_convolution(384, 3, ONES, padding=1, groups=2),
+            conv5=_convolution(256, 3, ONES, padding=1, groups=2),
             pool5=_pool(),
         ),
         head=Layers(
             vectorize=Flatten(),
-            fc6=_caffenet_dense(4096),
-            fc7=_caffenet_dense(4096),
+            fc6=_dense(4096, GAUSSIAN_0005, ONES),
+            fc7=_dense(4096, GAUSSIAN_0005, ONES),
             fc8=Dense(classes, kernel_init=GAUSSIAN_001),
         ),
     )
@@ -334,38 +334,12 @@ def without_groups(network: Network) -> Network:
     return edit(network, ungroup)
 
 
-def _caffenet_convolution(
-    features: int,
-    window: int,
-    bias_init: Initializer,
-    *,
-    padding: int,
-    stride: int = 1,
-    groups: int = 1,
-) -> Sequential:
-    convolution = Convolution(
-        features,
-        window,
-        stride=stride,
-        padding=padding,
-        groups=groups,
-        kernel_init=GAUSSIAN_001,
-        bias_init=bias_init,
-    )
-    return sequential(conv=convolution, relu=ReLU())
-
-
 def _pool() -> MaxPool:
     return MaxPool(3, 2, ceil_mode=True)
 
 
 def _normalization() -> LocalResponseNormalization:
     return LocalResponseNormalization(alpha=1e-4 / 5, k=1.0)
-
-
-def _caffenet_dense(features: int) -> Sequential:
-    dense = Dense(features, kernel_init=GAUSSIAN_0005, bias_init=ONES)
-    return sequential(dense=dense, relu=ReLU(), dropout=Dropout(0.5))
 
 
 CAFFENET_ENTRIES: tuple[Entry, ...] = (
