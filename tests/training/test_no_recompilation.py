@@ -66,5 +66,5 @@ def test_more_epochs_compile_no_more_programs(tmp_path):
         run(trainer, 0, tmp_path / str(epochs))
         return set(trainer._programs)
 
-    # an epoch of six steps in portions of three, the judgment, the check of the state
-    assert programs(1) == programs(4) == {3, "judge", "finite"}
+    # an epoch of six steps in portions of three, the evaluation, the check of the state
+    assert programs(1) == programs(4) == {3, "evaluate", "finite"}
