@@ -92,8 +92,10 @@ check: $(DEV) ## format, lint and types
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary --cache-dir .mypy_cache/$(notdir $(VENV))
 
+# Each program of a fast test runs once or twice, so XLA's expensive passes cost more than they gain;
+# the slow tests have them.
 test: check ## check, then the fast tests
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not deep"
+	@JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow and not deep"
 
 test-oldest: ## make test with the oldest Python and the oldest versions, in .venv-oldest
 	@python="$(call found,$(OLDEST))"; \

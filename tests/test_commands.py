@@ -156,7 +156,15 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("line", "message"), MISTAKES.items(), ids=list(MISTAKES))
+def lines():
+    """Each wrong line; one that loads an experiment first is slow, but for a few."""
+    loading = [line for line in MISTAKES if line.startswith("run alexnet_ablation --")]
+    for line, message in MISTAKES.items():
+        marks = [pytest.mark.slow] if line in loading[4:] else []
+        yield pytest.param(line, message, id=line, marks=marks)
+
+
+@pytest.mark.parametrize(("line", "message"), lines())
 def test_a_mistake_is_named_with_what_was_expected(line, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
@@ -181,6 +189,7 @@ def test_results_that_cannot_be_written_are_refused(capsys, tmp_path):
     assert "--results" in said
 
 
+@pytest.mark.slow
 def test_results_of_another_recipe_are_refused_and_kept(capsys, tmp_path):
     (tmp_path / "recipe.json").write_text(
         '{"format": 2, "experiment": "alexnet_ablation", "recipe": "digits"}'
@@ -327,6 +336,7 @@ def test_a_file_may_hold_a_block_of_its_own(tmp_path):
     assert list(question.networks(Inputs(32, 1, 10, 1 / 32))) == ["full", "twice"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("made", "message"),
     [

@@ -35,6 +35,7 @@ def _of_python():
     return json.loads(said("import sys, json; print(json.dumps(list(sys.modules)))"))
 
 
+@pytest.mark.slow
 def test_one_import_is_enough_for_a_network():
     code = "import ablax; print(type(ablax.zoo.resnet20()) is ablax.Network)"
     assert said(code) == "True"

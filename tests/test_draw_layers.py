@@ -79,6 +79,7 @@ def test_movement_is_0_for_features_that_do_not_notice_and_the_root_of_2_for_unr
     assert movement(lambda x: x.max(axis=2, keepdims=True), images, 2).tolist() == [0]
 
 
+@pytest.mark.slow
 def test_every_nonlinearity_is_drawn():
     x, drawn = jnp.linspace(-2, 2, 5), nonlinearities()
     assert {"relu", "prelu", "sigmoid", "tanh", "shifted_sigmoid"} <= set(drawn)

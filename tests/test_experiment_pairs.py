@@ -12,6 +12,7 @@ DIGITS = Inputs(16, 1, 10, 0.25)
 COLOR = Inputs(32, 3, 10, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "one", "other", "inputs"),
     [

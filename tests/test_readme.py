@@ -61,6 +61,7 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) <= 200
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_is_ten_lines_and_prints_what_it_says(capsys):
     code = python(README, "Ten lines of Python")
     assert sum(bool(line.strip()) for line in code.splitlines()) == 10
@@ -110,6 +111,7 @@ def test_the_analyses_print_what_they_find_in_any_function(capsys):
     assert "(5, 5)" in said[1]
 
 
+@pytest.mark.slow
 def test_a_family_is_extended_in_under_20_lines_and_has_the_papers_parameters():
     code, scope = python(page("building_networks"), "Extend a family"), {}
     assert sum(bool(line.strip()) for line in code.splitlines()) < 20
@@ -123,6 +125,7 @@ def test_a_family_is_extended_in_under_20_lines_and_has_the_papers_parameters():
     assert millions == {(28, 10): 36.5, (40, 4): 8.9, (16, 8): 11.0}  # Zagoruyko 2016, table 4
 
 
+@pytest.mark.slow
 def test_another_initialization_and_an_ensemble_make_a_network_of_the_same_scores():
     scope = {}
     exec(python(page("building_networks"), "Initialization, ensembles, tied weights"), scope)

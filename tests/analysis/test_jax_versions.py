@@ -76,6 +76,7 @@ def _scaled_jvp(primals, tangents):
     return scaled(x, w), along_x + along_w
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transform", [lambda fn: fn, jax.jit, jax.checkpoint])
 def test_a_loop_over_slices_that_is_linear_in_a_tangent_is_transposed(transform):
     def loss(fn, x, w):

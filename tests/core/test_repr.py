@@ -48,6 +48,7 @@ def test_blocks_that_look_alike_and_differ_inside_stand_on_lines_of_their_own():
     assert " x " not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", CATALOG, ids=lambda entry: entry.name)
 def test_every_network_of_the_zoo_fits_a_screen(entry):
     network = entry.build()

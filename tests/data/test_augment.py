@@ -157,6 +157,7 @@ def test_a_factor_of_two_doubles_the_distance_from_the_center():
     assert np.argmax(turn(line, factor=0.5)[0, 0, :, 0]) == 5
 
 
+@pytest.mark.slow
 def test_resample_agrees_with_scipy():
     images = pictures()
     field = jnp.asarray(np.random.default_rng(1).normal(0, 2, (*images.shape[:3], 2)), jnp.float32)
@@ -234,6 +235,7 @@ def test_saturation_keeps_the_gray_of_each_pixel_and_all_pictures_of_one_channel
     assert np.array_equal(color(KEY, gray, saturation=0.5), gray)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "augmentation", [*ONE_AT_A_TIME, pytest.param(EVERYTHING, marks=pytest.mark.slow)]
 )

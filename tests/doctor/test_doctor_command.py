@@ -130,6 +130,7 @@ def test_doctor_refuses_what_is_no_experiment_no_folder_and_no_variant(place):
         examine("mine", "--config", "small", "--variant", "wid")
 
 
+@pytest.mark.slow
 def test_doctor_says_of_a_run_without_a_checkpoint_that_it_diverged(place):
     _, hasty = recipe("hasty")
     results = place / "results"

@@ -15,6 +15,7 @@ def test_a_name_and_its_network_have_the_same_rows():
     assert str(named) == written(named, "text")
 
 
+@pytest.mark.slow
 def test_an_ablated_network_costs_what_is_left():
     table = cost_table(remove("f6")(lenet5()), (32, 32, 1), depth=1)
     assert [row[0] for row in table.rows] == ["c1", "s2", "c3", "s4", "c5", "output"]

@@ -55,6 +55,7 @@ def test_the_class_probabilities_are_the_mean_of_those_of_the_members():
     np.testing.assert_allclose(together, np.mean(alone, axis=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_members_start_from_different_draws():
     params = initialize(TWO, 0, SHAPE)["params"]["ensemble"]
     assert set(params) == {"member_1", "member_2"}
@@ -135,6 +136,7 @@ def test_outside_training_the_gradient_flows_to_all_members():
             np.testing.assert_allclose(slope, difference, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_parameters_macs_fields_and_the_drawing_count_every_member():
     assert count_parameters(TWO, SHAPE) == 2 * count_parameters(SINGLE, SHAPE)
     assert network_macs(TWO, SHAPE) == 2 * network_macs(SINGLE, SHAPE) == 2 * 25 * (18 + 2 * 3)

@@ -91,6 +91,7 @@ def test_an_edit_puts_it_behind_a_layer_and_redraws_nothing():
         jax.tree.map(np.testing.assert_array_equal, ours[name], theirs[name])
 
 
+@pytest.mark.slow
 def test_inside_it_batch_normalization_and_dropout_train_when_granted():
     head = Layers(
         bn=BatchNormalization(), drop=sequential(dropout=Dropout(0.5)), classifier=Dense(1)

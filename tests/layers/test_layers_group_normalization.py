@@ -41,6 +41,7 @@ def test_group_normalization_by_hand_in_value_and_gradient():
     assert gradient[0].tolist() == pytest.approx([3 / 16, -3 / 16, 0, 0])
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(
     groups=st.integers(1, 4),
@@ -78,6 +79,7 @@ def test_one_group_is_layer_and_a_group_a_channel_instance_normalization():
         np.testing.assert_allclose(group_normalization(x, groups), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_group_normalization_equals_flax_in_value_and_gradient():
     x, weights = 1 + numbers(2, 3, 3, 8), numbers(2, 3, 3, 8, seed=1)
     parameters = {"scale": numbers(8, seed=2), "bias": numbers(8, seed=3)}
@@ -94,6 +96,7 @@ def test_group_normalization_equals_flax_in_value_and_gradient():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_group_normalization_of_an_image_does_not_see_the_rest_of_the_batch():
     x = numbers(3, 2, 2, 4)
     gradient = jax.jit(jax.grad(lambda x: jnp.sum(group_normalization(x, 2)[0] ** 3)))(x)
@@ -101,6 +104,7 @@ def test_group_normalization_of_an_image_does_not_see_the_rest_of_the_batch():
     assert not gradient[1:].any()
 
 
+@pytest.mark.slow
 def test_group_normalization_forgets_the_scale_and_shift_of_each_image():
     x = numbers(2, 3, 3, 4)
     moved = x * jnp.array([5.0, 0.5]).reshape(2, 1, 1, 1) - 3

@@ -55,6 +55,7 @@ def answers():
     return both(x), both(-x)
 
 
+@pytest.mark.slow
 def test_jarrett_stage_is_filters_rectification_normalization_pool(answers):
     (y, simple), _ = answers
     expected = jax.jit(

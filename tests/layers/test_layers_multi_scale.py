@@ -88,6 +88,7 @@ def test_a_removed_cell_hands_its_map_on_and_a_removed_side_adds_nothing():
         assert layer_shapes(shorter, (2, 2, 1))["scales"] == (1, 1, channels)
 
 
+@pytest.mark.slow
 def test_needed_keeps_one_scale_more_for_each_layer_back():
     first = FIRST + Layers(first_scale3=Cell(3, down=HALF))
     grid = first + layer(1, 3) + layer(2, 3) + layer(3, 3) + layer(4, 3)

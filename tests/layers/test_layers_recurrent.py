@@ -62,6 +62,7 @@ def infinite(x, a, b):
     return layers.apply({"params": {"rnn": own, "dense": {"kernel": b[:, None]}}}, x)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(b=st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=ORDER), seed=st.integers(0, 99))
 def test_a_dense_layer_over_a_window_is_a_finite_impulse_response_filter(b, seed):

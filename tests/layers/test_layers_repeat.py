@@ -59,6 +59,7 @@ def test_repeat_by_hand_in_value_and_gradients():
     assert in_params["params"]["scale"]["scale"].ravel().tolist() == [105, 70, 42]
 
 
+@pytest.mark.slow
 def test_every_repetition_draws_weights_and_masks_of_its_own():
     loop = Repeat(Layers(fc=Dense(4)), times=3)
     kernel = loop.init(jax.random.key(0), jnp.ones((1, 4)))["params"]["fc"]["kernel"]

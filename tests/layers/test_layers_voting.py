@@ -103,6 +103,7 @@ def test_the_derivative_of_the_vote_is_that_of_the_average_forwards_and_backward
     assert np.abs(hard[0] - soft[0]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_training_on_votes_wins_the_vote():
     z, labels = random(*SHAPE), np.array([0, 2])
 

@@ -54,6 +54,7 @@ def test_value_and_gradient_equal_those_of_the_primitive(case):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cases", "ways"), [(ROWS, "rows"), (RESULTS, "results"), (TAPS, "taps")])
 def test_the_way_that_lays_out_fewer_numbers_is_taken(cases, ways, monkeypatch):
     taken = []

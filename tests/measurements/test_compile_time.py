@@ -53,6 +53,7 @@ def test_the_compiler_works_though_its_answer_was_cached(tmp_path):
         compilation_cache.reset_cache()
 
 
+@pytest.mark.slow
 def test_a_network_without_equal_neighbors_is_unrolled_alone_and_the_cache_stays_on():
     before = jax.config.values["jax_enable_compilation_cache"]
     rows = measure(made_subject(deep(1)))

@@ -105,6 +105,7 @@ def test_a_sample_is_always_the_same_images_with_their_labels():
     assert len(sample("digits", None, 10**6, 1)[0]) == len(data)
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_not_there_is_a_row_with_the_reason(subject, nothing_prepared):
     with pytest.raises(DataError):
         sample("tfds:cifar10", None, 1, 1)

@@ -309,6 +309,7 @@ def test_long_labels_keep_both_ends():
     assert shown.count("\n") <= 2
 
 
+@pytest.mark.slow
 def test_pictures_do_not_depend_on_a_persons_settings_and_leave_them_alone(study):
     picture = PICTURES[0]
     plain = render(study, picture)

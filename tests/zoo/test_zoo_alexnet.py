@@ -184,6 +184,7 @@ def test_without_groups_changes_the_kernels_of_the_grouped_convolutions_alone():
         without_groups(caffenet_ungrouped())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [28, 32])
 @pytest.mark.parametrize("channels", [1, 3, 5])
 @pytest.mark.parametrize("width", [1 / 32, 0.25, 1.0])

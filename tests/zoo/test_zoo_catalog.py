@@ -32,7 +32,20 @@ SMALL = [entry for entry in CATALOG if entry.macs < 2e8 and "1202" not in entry.
 # Their blocks are counted as loops in the tests of their families, in a tenth of the time.
 FOLDED = ("resnet1202", "preactivation1001")
 # Deeper forms of networks that are counted at less depth.
-DEEPER = ("msdnet_imagenet_k6", "msdnet_imagenet_k7", "densenet_bc_250_24")
+DEEPER = (
+    "msdnet_imagenet_k4",
+    "msdnet_imagenet_k6",
+    "msdnet_imagenet_k7",
+    "densenet161",
+    "densenet264",
+    "densenet_bc_190_40",
+    "densenet_bc_250_24",
+    "dpn131",
+    "resnet200_preactivation",
+    "resnext101_64x4d",
+    "se_resnet152",
+    "senet154",
+)
 COUNTED = [
     pytest.param(entry, marks=pytest.mark.deep if entry.name in DEEPER else pytest.mark.slow)
     for entry in CATALOG
@@ -102,6 +115,7 @@ def test_equal_calls_build_equal_networks():
         assert entry.build() == entry.build()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", SMALL[:8], ids=named)
 def test_small_networks_fit_their_images(entry):
     check(entry.build(), entry.image_shape)

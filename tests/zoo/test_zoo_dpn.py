@@ -21,6 +21,7 @@ def first_of_each_stage(network):
     return network.copy(body=Layers({name: network.body[name] for name in kept}))
 
 
+@pytest.mark.slow
 def test_dpn92_goes_through_the_shapes_of_table_1():
     shapes = layer_shapes(first_of_each_stage(dpn92()), (224, 224, 3))
     assert shapes["conv1"] == (112, 112, 64)
@@ -82,6 +83,7 @@ def test_a_block_hands_its_dense_path_on_and_adds_to_its_residual_path():
     np.testing.assert_allclose(y[..., 20:], alone[..., 8:], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_block_that_does_not_project_can_go():
     check(remove("conv2_2", "conv4_2")(dpn_small()), (28, 28, 3), 10)
 

@@ -187,6 +187,7 @@ def test_equal_spatial_weights_scale_the_average():
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_heads_of_one_classifier_start_from_the_same_numbers():
     draws = {}
     for name in ("global_average_pool", "pixel_average", "pixel_vote", "spatial_weights"):

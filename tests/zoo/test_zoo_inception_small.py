@@ -16,6 +16,7 @@ def test_parameters_are_those_of_table_1_of_the_paper():
     assert count_parameters(inception_small(), (28, 28, 3)) == 1_649_402
 
 
+@pytest.mark.slow
 def test_maps_have_28_14_and_7_pixels():
     shapes = layer_shapes(inception_small(), (28, 28, 3))
     maps = {name: shape for name, shape in shapes.items() if "/" not in name}

@@ -21,6 +21,7 @@ def test_it_has_the_28_layers_of_the_paper():
     assert len(kernels) == 28
 
 
+@pytest.mark.slow
 def test_it_goes_through_the_input_sizes_of_table_1():
     """The column of a layer's input is what the layer before gives."""
     shapes = layer_shapes(mobilenet_v1(), SHAPE)

@@ -36,6 +36,7 @@ def test_the_network_goes_through_the_shapes_of_table_2(shapes):
     assert shapes["classifier"] == (1000,)
 
 
+@pytest.mark.slow
 def test_a_block_widens_six_times_and_strides_in_its_depthwise_convolution(shapes):
     assert "bottleneck2_1/expand" not in shapes
     assert shapes["bottleneck2_1/depthwise"] == (112, 112, 32)

@@ -203,6 +203,7 @@ def test_every_parameter_gets_a_gradient_from_the_sum_of_all_losses():
     assert all(np.isfinite(leaf).all() for leaf in slopes.values())
 
 
+@pytest.mark.slow
 def test_an_edit_reaches_every_convolution():
     network, found = small(), []
 
@@ -235,6 +236,7 @@ def test_another_head_takes_the_place_of_the_last_classifier():
     assert network.body == small().body
 
 
+@pytest.mark.slow
 def test_every_head_goes_on_it():
     assert heads_that_do_not_fit(small((1, 2)), CIFAR) == []
 

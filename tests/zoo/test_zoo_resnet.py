@@ -132,6 +132,7 @@ def test_plain_networks_are_the_residual_ones_without_shortcuts(plain, residual)
     assert not any(isinstance(layer, Residual) for _, layer in plain().body.items())
 
 
+@pytest.mark.slow
 def test_scales_start_at_1_and_convolutions_have_no_bias():
     network = resnet18()
     block = network.body["res2a"]

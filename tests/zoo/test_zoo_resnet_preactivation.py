@@ -86,6 +86,7 @@ def test_blocks_that_change_the_shape_and_the_first_activate_in_front_of_the_for
     assert list(body["res3a"].residual) == ["conv1", "conv2"]
 
 
+@pytest.mark.slow
 def test_all_orders_have_the_same_layers_and_so_the_same_parameters():
     counts = {count_parameters(ordered(order), (8, 8, 3)) for order in ORDERS}
     assert len(counts) == 1

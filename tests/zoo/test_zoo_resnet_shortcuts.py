@@ -107,6 +107,7 @@ def test_dropout_on_the_shortcut_acts_in_training_alone():
     assert not jnp.allclose(found, left, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BLOCKS)
 def test_all_but_the_gates_and_the_convolution_add_no_parameter(name):
     more = {"exclusive gating", "shortcut gating", "convolution"}

@@ -28,6 +28,7 @@ def blocks(network):
     return {name: layer for name, layer in network.body.items() if isinstance(layer, Residual)}
 
 
+@pytest.mark.slow
 def test_resnext50_goes_through_the_shapes_of_table_1():
     network = resnext50_32x4d()
     first_two = [name for name in network.body if name.endswith(("a", "b"))]  # the rest is equal
@@ -46,6 +47,7 @@ def test_resnext50_goes_through_the_shapes_of_table_1():
     assert shapes["classifier"] == (1000,)
 
 
+@pytest.mark.slow
 def test_resnext29_keeps_32_pixels_and_halves_twice():
     shapes = layer_shapes(resnext29_8x64d(), (32, 32, 3))
     assert shapes["conv1"] == (32, 32, 64)
@@ -75,6 +77,7 @@ def test_the_templates_of_table_2_have_about_70_thousand_weights_a_block(cardina
     assert 69_000 < weights < 72_000
 
 
+@pytest.mark.slow
 def test_one_branch_of_64_is_resnet_50_with_the_stride_in_the_3x3():
     network = resnext((3, 4, 6, 3), cardinality=1, width=64)
     assert count_parameters(network, (224, 224, 3)) == 25_557_032

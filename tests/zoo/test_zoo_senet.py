@@ -102,6 +102,7 @@ def test_gates_add_two_dense_layers_a_block():
     assert gates((3, 16), (3, 32), (3, 64)) == 272_095 - 269_722
 
 
+@pytest.mark.slow
 def test_the_small_form_shortens_by_option_a_without_parameters():
     shortcuts = {
         name: list(block.shortcut) for name, block in se_resnet20().body.items() if block.shortcut

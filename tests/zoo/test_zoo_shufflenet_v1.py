@@ -44,6 +44,7 @@ def test_the_network_goes_through_the_shapes_of_table_1(shapes):
     assert shapes["classifier"] == (1000,)
 
 
+@pytest.mark.slow
 def test_the_unit_with_a_stride_concatenates_its_pooled_input(shapes):
     inside = "stage3_1/branches"
     assert shapes[f"{inside}/shortcut"] == (14, 14, 240)

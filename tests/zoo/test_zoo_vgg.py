@@ -21,6 +21,7 @@ def convolutions(network):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "parameters"),
     [
@@ -36,6 +37,7 @@ def test_parameters_are_exactly_those_of_the_column(build, parameters):
     assert count_parameters(build(), SHAPE) == parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "layers"), [(vgg_a, 11), (vgg_b, 13), (vgg_c, 16), (vgg_d, 16), (vgg_e, 19)]
 )

@@ -18,6 +18,7 @@ def shortened(network):
     return network.copy(body=Layers({name: network.body[name] for name in kept}))
 
 
+@pytest.mark.slow
 def test_the_network_goes_through_the_shapes_of_figure_5():
     shapes = layer_shapes(shortened(xception()), (299, 299, 3))
     assert shapes["conv1"] == (149, 149, 32)

@@ -41,14 +41,17 @@ def features(
             many times.
 
     Example:
-        >>> import jax
-        >>> from ablax.core import initialize
-        >>> from ablax.zoo import lenet5
-        >>> images = jax.numpy.ones((2, 32, 32, 1))
-        >>> variables = initialize(lenet5(), 0, (32, 32, 1))
-        >>> found = features(lenet5(), variables, images, at=["c3", "f6"])
-        >>> {name: value.shape for name, value in found.items()}
-        {'c3': (2, 10, 10, 16), 'f6': (2, 84)}
+        >>> import jax.numpy as jnp
+        >>> from ablax.core import Layers
+        >>> from ablax.layers import Dense, ReLU
+        >>> head = Layers(fc1=Dense(2), relu=ReLU(), fc2=Dense(1))
+        >>> network = Network(Layers(), Layers(), head)
+        >>> fc1 = {"kernel": jnp.asarray([[1.0, -1.0]]), "bias": jnp.zeros(2)}
+        >>> fc2 = {"kernel": jnp.ones((2, 1)), "bias": jnp.zeros(1)}
+        >>> images = jnp.full((3, 1, 1, 1), 5.0)
+        >>> found = features(network, {"params": {"fc1": fc1, "fc2": fc2}}, images, ["fc1"])
+        >>> found["fc1"][0]
+        Array([ 5., -5.], dtype=float32)
     """
     known = paths(network)
     for name in at:
@@ -82,14 +85,14 @@ def output_gradients(
     """The derivative of a loss by the outputs of the named layers: the first of `gradients`.
 
     Example:
-        >>> import jax
-        >>> from ablax.core import initialize
-        >>> from ablax.zoo import lenet5
-        >>> images = jax.numpy.ones((2, 32, 32, 1))
-        >>> variables = initialize(lenet5(), 0, (32, 32, 1))
-        >>> found = output_gradients(lenet5(), variables, images, lambda s: s.sum(), ["f6"])
-        >>> found["f6"].shape
-        (2, 84)
+        >>> import jax.numpy as jnp
+        >>> from ablax.core import Layers
+        >>> from ablax.layers import Dense
+        >>> network = Network(Layers(), Layers(), Layers(fc=Dense(2)))
+        >>> variables = {"params": {"fc": {"kernel": jnp.ones((1, 2)), "bias": jnp.zeros(2)}}}
+        >>> images = jnp.ones((1, 1, 1, 1))
+        >>> output_gradients(network, variables, images, lambda s: (s**2).sum(), ["fc"])["fc"]
+        Array([[2., 2.]], dtype=float32)
     """
     return gradients(network, variables, images, loss, at)[0]
 

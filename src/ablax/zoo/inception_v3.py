@@ -95,9 +95,9 @@ def with_auxiliary(head: Layers) -> Edit:
         Szegedy et al. 2015, Rethinking the Inception architecture, section 4.
 
     Example:
-        >>> from ablax.core import count_parameters
-        >>> count_parameters(with_auxiliary(auxiliary_head())(inception_v3()), (299, 299, 3))
-        27161264
+        >>> layers = list(with_auxiliary(auxiliary_head())(inception_v3()).layers)
+        >>> layers[layers.index("mixed_6e") :][:3]
+        ['mixed_6e', 'auxiliary', 'mixed_7a']
     """
     return insert_after("mixed_6e", auxiliary=Auxiliary(head))
 

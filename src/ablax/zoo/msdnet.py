@@ -378,9 +378,8 @@ def truncated(classifier: int) -> Edit:
         Huang et al. 2018, "Network reduction and lazy evaluation".
 
     Example:
-        >>> from ablax.core import count_parameters
-        >>> count_parameters(truncated(1)(msdnet_cifar10()), (32, 32, 3))
-        419146
+        >>> [name for name, _ in truncated(1)(msdnet_cifar10()).head.items()]
+        ['classifier1']
     """
 
     def cut(network: Network) -> Network:
