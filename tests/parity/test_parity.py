@@ -22,7 +22,7 @@ DEEPER = {
     "vgg_d",
 }
 """Deeper forms of networks that are compared at less depth."""
-LONG_GRADIENTS = {"densenet121", "dpn68", "inception_v3", "resnext50_32x4d", "se_resnet50"}
+LONG_GRADIENTS = {"densenet121", "inception_v3", "resnext50_32x4d", "se_resnet50"}
 """Gradients that take half a minute; `dpn68` has dense connections, too."""
 
 

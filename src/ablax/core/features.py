@@ -51,7 +51,7 @@ def features(
         >>> images = jnp.full((3, 1, 1, 1), 5.0)
         >>> found = features(network, {"params": {"fc1": fc1, "fc2": fc2}}, images, ["fc1"])
         >>> found["fc1"][0]
-        Array([ 5., -5.], dtype=float32)
+        Array([[[ 5., -5.]]], dtype=float32)
     """
     known = paths(network)
     for name in at:
@@ -92,7 +92,7 @@ def output_gradients(
         >>> variables = {"params": {"fc": {"kernel": jnp.ones((1, 2)), "bias": jnp.zeros(2)}}}
         >>> images = jnp.ones((1, 1, 1, 1))
         >>> output_gradients(network, variables, images, lambda s: (s**2).sum(), ["fc"])["fc"]
-        Array([[2., 2.]], dtype=float32)
+        Array([[[[2., 2.]]]], dtype=float32)
     """
     return gradients(network, variables, images, loss, at)[0]
 
