@@ -164,7 +164,7 @@ def lines():
         yield pytest.param(line, message, id=line, marks=marks)
 
 
-@pytest.mark.parametrize(("line", "message"), lines())
+@pytest.mark.parametrize(("line", "message"), list(lines()))
 def test_a_mistake_is_named_with_what_was_expected(line, message, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
