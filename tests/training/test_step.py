@@ -1,6 +1,7 @@
 """One step: what it computes, what it draws, and what it leaves alone."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from ablax.core import Layers, Network
 from ablax.data.augment import Augmentation
 from ablax.layers import Dense, Flatten
 from ablax.layers.blocks import Auxiliary
+from ablax.losses import softmax_cross_entropy
 from ablax.training.optimizer import optimizer
 from ablax.training.step import (
     Task,
@@ -64,7 +66,7 @@ def test_a_step_is_gradient_descent_on_the_mean_cross_entropy(batch):
 
 def test_label_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
     network = Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3)))
-    task, state = make(network, label_smoothing=0.3)
+    task, state = make(network, losses=partial(softmax_cross_entropy, smoothing=0.3))
     scores = network.apply({"params": state.params}, (batch[0] / 255.0 - 0.4) / 0.25)
     target = 0.7 * jax.nn.one_hot(batch[1], 3) + 0.1
     expected = optax.softmax_cross_entropy(scores, target).mean()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -52,9 +54,12 @@ from ablax.layers import (
     Tanh,
     Threshold,
 )
+from ablax.losses import predictions
 from ablax.measurements.gradients import kernel_norms
 from ablax.report.statistics import flattened
 from ablax.report.study import Curve
+from ablax.training.step import gradient as slopes_of
+from ablax.training.step import loss
 
 # ------------------------------------------------------------------------------------------
 # What a check finds: a verdict, the measurement in a sentence, and what to do.
@@ -150,7 +155,8 @@ def capacity(trial: Trial, history: History | None = None) -> Finding:
     """
     if history is None or history.trained is None:
         return _of_network(trial)
-    wrong = int(np.sum(trial.scores(history.trained.variables).argmax(1) != trial.labels))
+    found = predictions(trial.scores(history.trained.variables))
+    wrong = int(np.sum(found != trial.labels))
     return of_run(trial, history.curve, wrong)
 
 
@@ -380,7 +386,8 @@ def generalization(trial: Trial, history: History | None) -> Finding:
             {},
             "run it, and examine its folder",
         )
-    train_wrong = int(np.sum(trial.scores(history.trained.variables).argmax(1) != trial.labels))
+    found = predictions(trial.scores(history.trained.variables))
+    train_wrong = int(np.sum(found != trial.labels))
     test_wrong = int(np.sum(history.evaluation.predictions != history.evaluation.labels))
     return generalization_criterion(
         (train_wrong, len(trial.labels)), (test_wrong, len(history.evaluation.labels))
@@ -450,15 +457,15 @@ def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -
         directions: A leaf.
     """
     batch, labels = trial.normalized(images), jnp.asarray(trial.labels[:images])
+    objective = dataclasses.replace(trial.objective, precision="float64")
 
-    def loss(params: Any, statistics: Any, batch: Any) -> Any:
-        held = {"params": params, "batch_stats": statistics}
-        return trial.loss(trial.network, held, batch, labels)[0]
+    def total(params: Any, statistics: Any, batch: Any) -> Any:
+        return loss(objective, params, statistics, batch, labels)[0]
 
     start = trial.variables
     try:
         found = check_gradient(
-            loss,
+            total,
             start["params"],
             start["batch_stats"],
             batch,
@@ -544,12 +551,8 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     batch = jnp.asarray(trial.normalized(images))
     labels = jnp.asarray(trial.labels[:images])
     start = trial.variables
-
-    def loss(params: Any) -> Any:
-        held = {"params": params, "batch_stats": start["batch_stats"]}
-        return trial.loss(trial.network, held, batch, labels)[0]
-
-    slopes = jax.device_get(jax.jit(jax.grad(loss))(start["params"]))
+    of_batch = jax.jit(partial(slopes_of, trial.objective))
+    slopes, _ = jax.device_get(of_batch(start["params"], start["batch_stats"], batch, labels))
     kernels = kernel_norms(trial.network, jax.device_get(start["params"]), slopes)
     if not kernels:
         return Finding(GRADIENT_FLOW_CHECK, None, "the network has no kernel", {}, "")
