@@ -18,7 +18,12 @@ from scipy import stats
 
 from ablax.analysis.cost import macs
 from ablax.analysis.features import FeatureStatistics, feature_statistics
-from ablax.analysis.gradient_check import GradientCheck, check_gradient
+from ablax.analysis.gradient_check import (
+    GradientCheck,
+    LeafPrecision,
+    check_gradient,
+    check_precision,
+)
 from ablax.core import (
     Layers,
     Network,
@@ -434,7 +439,8 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
 
 
 # ------------------------------------------------------------------------------------------
-# Is the gradient that trains the network the slope of its loss? In float64, leaf by leaf.
+# Is the gradient that trains the network the slope of its loss? Leaf by leaf: against differences
+# in float64, and in float32 against float64.
 
 GRADIENT_IMAGES = 4
 TOLERANCE = 1e-5
@@ -448,8 +454,9 @@ GRADIENT_CHECK = "gradient"
 def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -> Finding:
     """The gradient of the training loss against central differences, along random directions.
 
-    A problem if a leaf disagrees by more than `TOLERANCE`. Inconclusive if fewer than half of the
-    leaves can, because of kinks (ReLU, maximum) between the points compared.
+    A problem if a leaf disagrees by more than `TOLERANCE`, or if the gradient in float32, computed
+    as in training, disagrees with that in float64 (`check_precision`). Inconclusive if fewer than
+    half of the leaves can, because of kinks (ReLU, maximum) between the points compared.
 
     Args:
         trial: Who is examined.
@@ -457,30 +464,29 @@ def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -
         directions: A leaf.
     """
     batch, labels = trial.normalized(images), jnp.asarray(trial.labels[:images])
-    objective = dataclasses.replace(trial.objective, precision="float64")
 
-    def total(params: Any, statistics: Any, batch: Any) -> Any:
-        return loss(objective, params, statistics, batch, labels)[0]
+    def total(precision: str) -> Callable[..., Any]:
+        objective = dataclasses.replace(trial.objective, precision=precision)
+        return lambda params, held, batch: loss(objective, params, held, batch, labels)[0]
 
     start = trial.variables
+    arguments = start["params"], start["batch_stats"], batch
     try:
         found = check_gradient(
-            total,
-            start["params"],
-            start["batch_stats"],
-            batch,
-            directions=directions,
-            tolerance=TOLERANCE,
+            total("float64"), *arguments, directions=directions, tolerance=TOLERANCE
         )
     except ValueError as error:
         return Finding(
             GRADIENT_CHECK, None, str(error), {}, "look at the layer that the message names"
         )
+    single = check_precision(total("float32"), total("float64"), *arguments)
     depth = {path: place for place, path in enumerate(paths(trial.network))}
-    return _gradient_finding(found, images, depth)
+    return _gradient_finding(found, single, images, depth)
 
 
-def _gradient_finding(found: GradientCheck, images: int, depth: Mapping[str, int]) -> Finding:
+def _gradient_finding(
+    found: GradientCheck, single: Sequence[LeafPrecision], images: int, depth: Mapping[str, int]
+) -> Finding:
     wrong = [row for row in found.leaves if row.verdict == "disagrees"]
     told = [row for row in found.leaves if row.verdict == "agrees"]
     size = f"{len(found.leaves)} leaves, loss of {images} images, float64"
@@ -489,6 +495,7 @@ def _gradient_finding(found: GradientCheck, images: int, depth: Mapping[str, int
         "agree": len(told),
         "disagree": len(wrong),
         "errors": {row.leaf: row.error for row in found.leaves},
+        "float32_errors": {row.leaf: row.error for row in single},
     }
     if wrong:
         worst = max(wrong, key=lambda row: row.error)
@@ -499,6 +506,14 @@ def _gradient_finding(found: GradientCheck, images: int, depth: Mapping[str, int
         # what lies nearer the scores than a wrong derivative is right: the fault is where that ends
         last = max(wrong, key=lambda row: depth.get(row.leaf.rpartition("/")[0], 0)).leaf
         advice = f"mend the derivative of {last}, or of what follows it up to the next parameters"
+        return Finding(GRADIENT_CHECK, True, sentence, measured, advice)
+    if untrue := [row for row in single if row.verdict == "disagrees"]:
+        worst_row = max(untrue, key=lambda row: row.error)
+        sentence = (
+            f"{len(untrue)} of {len(single)} leaves in float32, as it trains here, disagree with "
+            f"float64, {worst_row.leaf} by a relative {worst_row.error:.2g}"
+        )
+        advice = "look at the kernels for float32; ABLAX_NATIVE=0 trains without ours in C++"
         return Finding(GRADIENT_CHECK, True, sentence, measured, advice)
     open_ = [row.leaf for row in found.leaves if row.verdict == "inconclusive"]
     kinks = f"; kinks leave {listed(open_)} open" if open_ else ""

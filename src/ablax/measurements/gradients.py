@@ -329,16 +329,15 @@ def _rows(subject: Subject, recipe: Recipe, images: int) -> list[Row]:
     network, variables = subject.network, subject.variables
     outputs, slopes = jax.device_get(training_gradients(network, recipe, variables, batch, labels))
     weights = jax.device_get(variables["params"])
-    trunk = network.tail + network.body
-    sides = {name for name, layer in trunk.items() if isinstance(layer, Auxiliary)}
+    outer = _outer_layers(network)
+    sides = {*network.tail, *network.body} - set(outer)
     kernels = [
         kernel
         for kernel in kernel_norms(network, weights, slopes)
         if kernel[0].split("/")[0] not in sides
     ]
     return [
-        output_row(place, layer, gradient)
-        for place, (layer, gradient) in enumerate(outputs.items(), start=1)
+        output_row(place, layer, outputs[layer]) for place, layer in enumerate(outer, start=1)
     ] + [
         kernel_row(place, layer, norm, size)
         for place, (layer, norm, size) in enumerate(kernels, start=1)
@@ -370,6 +369,12 @@ def kernel_row(place: int, layer: str, gradient: float, size: float) -> Row:
     return {**found, "gradient": gradient, "sensitivity": gradient * size}
 
 
+def _outer_layers(network: Network) -> tuple[str, ...]:
+    """The layers of tail and body, whole, without auxiliary classifiers."""
+    trunk = network.tail + network.body
+    return tuple(name for name, layer in trunk.items() if not isinstance(layer, Auxiliary))
+
+
 @partial(jax.jit, static_argnums=(0, 1))
 def training_gradients(
     network: Network,
@@ -391,12 +396,12 @@ def training_gradients(
         dL/dy by the name of each layer of tail and body, whole, that is no auxiliary classifier;
         dL/dW as the parameters lie.
     """
-    objective, trunk = objective_of(network, recipe), network.tail + network.body
-    outer = [name for name, layer in trunk.items() if not isinstance(layer, Auxiliary)]
-    outputs = output_shapes(network, images.astype(objective.precision), outer)
+    objective = objective_of(network, recipe)
+    seen = images.astype(objective.precision)
+    outputs = output_shapes(network, seen, _outer_layers(network))
 
     def total(params: Any) -> Float[Array, ""]:
-        return loss(objective, params, variables["batch_stats"], images, labels)[0]
+        return loss(objective, params, variables["batch_stats"], seen, labels)[0]
 
     return gradients(total, variables["params"], outputs)
 
