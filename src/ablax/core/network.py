@@ -332,7 +332,7 @@ Role = Literal["kernel", "bias", "scale"]
 """What a parameter is: weights of products, summands, or factors of single channels."""
 
 _ROLES: dict[str, Role] = {
-    **dict.fromkeys(("kernel", "kernels", "embedding", "deviation"), "kernel"),
+    **dict.fromkeys(("kernel", "kernels", "embedding", "deviation", "location"), "kernel"),
     **dict.fromkeys(("bias", "biases"), "bias"),
     **dict.fromkeys(("scale", "scales", "slope"), "scale"),
 }
@@ -341,8 +341,8 @@ _ROLES: dict[str, Role] = {
 def role(path: str) -> Role:
     """What a parameter is, told by the last word of its name, never by its shape.
 
-    `kernel`, `embedding` and `deviation` (of `SpatialWeights`) are weights, which decay; `bias`,
-    `scale` and `slope` are not. A word in front tells parameters of one layer apart:
+    `kernel`, `embedding`, and what heads learn by place (`deviation`, `location`) are weights, which
+    decay; `bias`, `scale` and `slope` are not. A word in front tells parameters of one layer apart:
     `recurrent_kernel`, `input_bias`. So a leaf keeps its role where a `Repeat` stacks it.
 
     Args:
