@@ -341,7 +341,7 @@ _ROLES: dict[str, Role] = {
 def role(path: str) -> Role:
     """What a parameter is, told by the last word of its name, never by its shape.
 
-    `kernel`, `embedding`, and what heads learn by place (`deviation`, `location`) are weights, which
+    `kernel`, `embedding` and what heads learn by place (`deviation`, `location`) are weights, and
     decay; `bias`, `scale` and `slope` are not. A word in front tells parameters of one layer apart:
     `recurrent_kernel`, `input_bias`. So a leaf keeps its role where a `Repeat` stacks it.
 
