@@ -22,6 +22,7 @@ from ablax.inspection.pictures import (
     top_layers,
     untrained,
 )
+from ablax.native import why_not
 from ablax.weights.preprocessing import Preprocessing
 from ablax.zoo import lenet5, resnet20
 
@@ -125,9 +126,29 @@ def test_check_gradient_refuses_to_check_nothing():
 
 
 @pytest.mark.slow
-def test_check_gradient_of_a_network_agrees_leaf_by_leaf(capsys):
-    command("check_gradient", "resnet20", "--image-size", 8, "--directions", 1, "--training")
-    assert "59 leaves agree, 0 disagree, 0 inconclusive." in capsys.readouterr().out
+def test_check_gradient_of_a_network_agrees_leaf_by_leaf_in_both_precisions(capsys):
+    command("check_gradient", "resnet20", "--image-size", 8, "--directions", 1)
+    printed = capsys.readouterr().out
+    agree = "59 leaves agree, 0 disagree, 0 inconclusive."
+    assert f"differences: {agree}" in printed
+    assert f"As it trains: {agree}" in printed
+
+
+@pytest.mark.slow
+def test_check_gradient_sees_the_kernels_that_train(monkeypatch, capsys):
+    """The loops in C++ serve float32 alone: a check in float64 never calls them."""
+    if why_not():
+        pytest.skip(why_not())
+    loops = importlib.import_module("ablax.layers.convolution")._kernel_gradient
+    right = loops.bind
+    monkeypatch.setattr(loops, "bind", lambda *given, **fields: 3 * right(*given, **fields))
+    with pytest.raises(AblaxError, match=r"in float32, as it trains here, .* in 3 leaves, c1/conv"):
+        command("check_gradient", "lenet5", "--directions", 1)
+    printed = capsys.readouterr().out
+    assert "differences: 10 leaves agree, 0 disagree, 0 inconclusive." in printed
+    assert "As it trains: 7 leaves agree, 3 disagree, 0 inconclusive." in printed
+    rows = [line.split() for line in printed.splitlines() if "/conv/kernel" in line]
+    assert [(row[-2], row[-1]) for row in rows] == [("2.0e+00", "disagrees")] * 3
 
 
 @pytest.mark.slow

@@ -21,7 +21,8 @@ LEVELS = 9
 CORE = {"ablax.core", "ablax.errors"}
 LAYERS = CORE | {"ablax.layers", "ablax.native", "ablax.analysis.jax_versions"}
 ZOO = CORE | {"ablax.layers", "ablax.zoo"}
-TRAINING = CORE | {"ablax.config", "ablax.data", "ablax.files", "ablax.lazy", "ablax.training"}
+TRAINING = CORE | {"ablax.config", "ablax.data", "ablax.files", "ablax.lazy", "ablax.losses"}
+TRAINING |= {"ablax.training"}
 MEASUREMENTS = ZOO | TRAINING | {"ablax.analysis", "ablax.report", "ablax.measurements"}
 STUDY = MEASUREMENTS | {"ablax.experiment", "ablax.native", "ablax.study"}
 INSPECTION = ZOO | {"ablax.analysis", "ablax.report", "ablax.inspection", "ablax.weights"}
@@ -35,7 +36,7 @@ OURS: dict[str, set[str]] = {
     "ablax.files": {"ablax.errors"},
     "ablax.analysis": set(),
     "ablax.core": CORE,
-    "ablax.losses": {"ablax.errors"},
+    "ablax.losses": CORE,
     "ablax.data": {"ablax.errors", "ablax.files", "ablax.lazy"},
     "ablax.report": {"ablax.errors", "ablax.files", "ablax.lazy"},
     "ablax.native": {"ablax.errors", "ablax.files", "ablax.analysis.jax_versions"},
@@ -49,10 +50,10 @@ OURS: dict[str, set[str]] = {
     "ablax.experiment": MEASUREMENTS,
     "ablax.study": STUDY,
     "ablax.doctor": STUDY | {"ablax.inspection"},
-    "ablax.commands": STUDY | INSPECTION | {"ablax.doctor", "ablax.losses"},
+    "ablax.commands": STUDY | INSPECTION | {"ablax.doctor"},
     "ablax.__main__": {"ablax.commands", "ablax.errors"},
     "configs": {"ablax.config", "ablax.data"},
-    "experiments": MEASUREMENTS | {"ablax.experiment", "ablax.losses", "configs"},
+    "experiments": MEASUREMENTS | {"ablax.experiment", "configs"},
     "docs.scripts": STUDY,
 }
 # A package of others that only some parts may import.

@@ -13,6 +13,7 @@ from ablax.losses import (
     directional_error,
     lp_loss,
     penalized_squared_error,
+    predictions,
     slope_error,
     softmax_cross_entropy,
     squared_error,
@@ -88,11 +89,44 @@ def test_cross_entropy_does_not_feel_a_common_constant_and_is_log_k_without_a_cl
     np.testing.assert_allclose(loss(0 * scores), np.log(4), rtol=1e-6)
 
 
-def test_cross_entropy_takes_impossible_classes_and_shows_labels_that_are_none():
-    scores = jnp.array([[0.0, -jnp.inf], [0.0, 0.0]])
-    found = softmax_cross_entropy(scores, jnp.array([0, 2]))
-    assert found[0] == 0
-    assert jnp.isnan(found[1])
+def test_a_class_that_cannot_be_costs_nothing_where_it_is_not_the_label_in_value_and_gradient():
+    """ln(1 + e) = 1.31; the slope is p - q, with p = 0 at the score of -inf."""
+    scores = jnp.array([[0.0, -jnp.inf, 1.0]])
+    loss = jax.value_and_grad(lambda s, label: softmax_cross_entropy(s, label[None])[0])
+    value, slope = loss(scores, jnp.array(0))
+    np.testing.assert_allclose(value, np.log(1 + np.e), rtol=1e-6)
+    np.testing.assert_allclose(slope[0], [1 / (1 + np.e) - 1, 0, np.e / (1 + np.e)], rtol=1e-6)
+    assert loss(scores, jnp.array(1))[0] == jnp.inf
+    # label smoothing wants a share of every class
+    assert softmax_cross_entropy(scores, jnp.array([0]), 0.1)[0] == jnp.inf
+
+
+@pytest.mark.parametrize("label", [-4, -1, 3, 99])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_label_that_is_no_class_has_no_loss(label, smoothing):
+    found = softmax_cross_entropy(jnp.zeros((2, 3)), jnp.array([label, 2]), smoothing)
+    assert jnp.isnan(found[0])
+    np.testing.assert_allclose(found[1], np.log(3), rtol=1e-6)
+
+
+def test_large_scores_do_not_overflow():
+    assert softmax_cross_entropy(jnp.array([[1e4, 0.0]]), jnp.array([1])) == 1e4
+
+
+@pytest.mark.parametrize("array", [jnp.array, np.array])
+@pytest.mark.parametrize(
+    ("scores", "predicted"),
+    [
+        ([1.0, 3.0, 3.0], 1),
+        ([-np.inf, 0.0, -np.inf], 1),
+        ([-np.inf, -np.inf, -np.inf], -1),
+        ([np.nan, 1.0, 2.0], -1),
+        ([0.0, 1.0, np.nan], -1),
+        ([0.0, np.inf, 1.0], -1),
+    ],
+)
+def test_scores_that_are_no_numbers_predict_no_class(array, scores, predicted):
+    assert predictions(array([scores, [0.0, 1.0, 0.0]])).tolist() == [predicted, 1]
 
 
 def test_cross_entropy_is_computed_in_float32():
@@ -130,6 +164,8 @@ def test_weight_penalty_counts_every_kernel_of_a_network_once_and_nothing_else()
     assert jax.jit(weight_penalty)(ones) == kernels
     flat = {"recurrent_kernel": jnp.ones(2), "kernels": jnp.ones(3), "slope": jnp.ones(9)}
     assert weight_penalty(flat) == 5
+    with pytest.raises(AblaxError, match="may be a kernel, a bias or a scale"):
+        weight_penalty({"kernel": jnp.ones(2), "w": jnp.ones(2)})
 
 
 def wave(w, x):

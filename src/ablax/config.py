@@ -130,7 +130,8 @@ class OptimizerConfig:
     """Clip gradients to this global norm; None: no clipping."""
     rate_factors: tuple[tuple[str, float], ...] = ()
     """Patterns of parameters' paths, such as `*/bias` or `conv1/*`, and the factors on the rate of
-    those that match; where several match, they multiply. A factor of 0 freezes."""
+    those that match; where several match, they multiply. A factor of 0 freezes, and the running
+    statistics whose paths match with it: `conv1/*` holds both."""
 
     def __post_init__(self) -> None:
         check_types(self, "optimizer.")

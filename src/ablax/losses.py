@@ -11,8 +11,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
+from ablax.core import leaves_by_path, role
 from ablax.errors import AblaxError
 
 Function = Callable[[Array], Array]
@@ -59,8 +61,11 @@ def softmax_cross_entropy(
 
     Args:
         scores: One a class, before the softmax.
-        labels: The class of each example, from 0; another number gives not a number.
-        smoothing: Share s of the target that is spread evenly over all classes, in [0, 1].
+        labels: The class of each example, from 0; a number that is no class gives NaN.
+        smoothing: Share s of the target that is spread evenly over all classes, in [0, 1]. Where it
+            is above 0, a score of -inf costs infinitely much, whatever the label: every class has
+            its share of the target. Without it, one of another class than the label's costs
+            nothing.
 
     Returns:
         One number per example, in nats.
@@ -81,10 +86,34 @@ def softmax_cross_entropy(
         raise AblaxError(f"smoothing={smoothing!r}: expected a share from 0 to 1")
     wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
     surprises = -jax.nn.log_softmax(wide, axis=1)
-    chosen = jnp.take_along_axis(surprises, labels[:, None], axis=1, mode="fill")[:, 0]
+    own = labels[:, None] == jnp.arange(scores.shape[1])
+    chosen = jnp.where(own.any(axis=1), jnp.where(own, surprises, 0).sum(axis=1), jnp.nan)
     if smoothing == 0:  # so that a class of probability 0 costs nothing where it is not the label
         return chosen
     return (1 - smoothing) * chosen + smoothing * surprises.mean(axis=1)
+
+
+def predictions(
+    scores: Float[Array, "N classes"] | Float[np.ndarray, "N classes"],
+) -> Int[Array, " N"]:
+    """The class of the highest score of each example; of equals the first. -1 where there is none.
+
+    There is none where a score is NaN or +inf, or all are -inf: such an example is never right. A
+    score of -inf beside finite ones is that of a class that cannot be.
+
+    Args:
+        scores: One a class.
+
+    Returns:
+        One class per example, from 0, or -1.
+
+    Example:
+        >>> predictions(jnp.array([[0.0, -jnp.inf, 1.0], [0.0, jnp.nan, 1.0]]))
+        Array([ 2, -1], dtype=int32)
+    """
+    broken = jnp.any(jnp.isnan(scores) | jnp.isposinf(scores), axis=1)
+    told = ~broken & jnp.any(jnp.isfinite(scores), axis=1)
+    return jnp.where(told, jnp.argmax(scores, axis=1), -1).astype(jnp.int32)
 
 
 def squared_error(
@@ -111,9 +140,9 @@ def squared_error(
 def weight_penalty(parameters: Any) -> Float[Array, ""]:
     """The sum of the squares of all weights: sum of w^2, with gradient 2 w.
 
-    Weights are the leaves named `kernel`, or `..._kernel` or `kernels`. Biases, scales and slopes
-    are left out: they have no fan-in to keep small. (The optimizer's weight decay acts outside the
-    loss, on all leaves of two axes and more.)
+    Weights are the leaves whose name says that they are kernels (`ablax.core.role`). Biases, scales
+    and slopes are left out: they have no fan-in to keep small. (The optimizer's weight decay acts
+    on the same leaves, outside the loss.)
 
     Args:
         parameters: A tree of named leaves, such as `variables["params"]`.
@@ -122,26 +151,21 @@ def weight_penalty(parameters: Any) -> Float[Array, ""]:
         One number, in float32 at least.
 
     Raises:
-        AblaxError: There is no weight in the tree.
+        AblaxError: There is no weight in the tree, or a leaf whose name says nothing.
 
     Example:
         >>> weight_penalty({"fc": {"kernel": jnp.array([[3.0, 4.0]]), "bias": jnp.ones(2)}})
         Array(25., dtype=float32)
     """
-    named = jax.tree_util.tree_leaves_with_path(parameters)
-    weights = [leaf for path, leaf in named if _last(path).endswith(("kernel", "kernels"))]
+    named = leaves_by_path(parameters)
+    weights = [leaf for path, leaf in named.items() if role(path) == "kernel"]
     if not weights:
-        names = ", ".join(sorted({_last(path) for path, _ in named})) or "none at all"
+        names = ", ".join(sorted({path.rpartition("/")[2] for path in named})) or "none at all"
         raise AblaxError(
             f"weight_penalty was given leaves named {names}: expected one named kernel at least"
         )
     wide = (weight.astype(jnp.promote_types(weight.dtype, jnp.float32)) for weight in weights)
     return sum((jnp.sum(jnp.square(weight)) for weight in wide), jnp.float32(0))
-
-
-def _last(path: tuple[Any, ...]) -> str:
-    """The name of a leaf in its own dictionary."""
-    return str(getattr(path[-1], "key", path[-1])) if path else ""
 
 
 def penalized_squared_error(

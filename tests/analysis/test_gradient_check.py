@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ablax.analysis.gradient_check import check_gradient, compare
+from ablax.analysis.gradient_check import check_gradient, check_precision, compare
 
 
 def drawn(seed, *shape):
@@ -147,3 +147,72 @@ def test_gradient_check_refuses_an_entry_or_a_leaf_that_is_not_there():
             check_gradient(lambda p: jnp.sum(p["a"]), {"a": jnp.ones(3)}, entries=entries)
     with pytest.raises(ValueError, match="at least one of either"):
         check_gradient(jnp.sum, jnp.ones(3), directions=0)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def scaled_back_in_float32(x, factor):
+    """The identity, whose gradient is too large by a factor in float32 alone."""
+    return x
+
+
+scaled_back_in_float32.defvjp(
+    lambda x, factor: (x, None),
+    lambda factor, _, g: (g if g.dtype == jnp.float64 else factor * g,),
+)
+
+
+def layers_in_float32(p, images, factor=1.0):
+    hidden = jnp.tanh(images @ p["first"]["kernel"] + p["first"]["bias"])
+    scores = scaled_back_in_float32(hidden, factor) @ p["second"]
+    return -jnp.mean(jax.nn.log_softmax(scores)[:, 0])
+
+
+def test_check_precision_by_hand():
+    """f = sum of p^3: g = 3 p^2; float32 rounds 3 (1 / 3)^2."""
+    p = jnp.array([1.0, 1 / 3], jnp.float32)
+    (row,) = check_precision(lambda p: jnp.sum(p**3), lambda p: jnp.sum(p**3), p)
+    exact = 3 * np.asarray(p, np.float64) ** 2
+    found = np.asarray(3 * p**2, np.float64)
+    assert row.norm == pytest.approx(np.linalg.norm(exact), rel=1e-12)
+    assert row.error == pytest.approx(np.linalg.norm(found - exact) / row.norm, rel=1e-3)
+    # moved by 2^-24 of itself, each term changes by 2^-23: 16 times that, and 2^-20 of the whole
+    assert row.noise == pytest.approx(row.norm * (16 * 2**-23 + 2**-20), rel=1e-5)
+    assert row.verdict == "agrees"
+
+
+@pytest.mark.parametrize("factor", [1.005, 0.0, 3.0, float("nan")])
+def test_check_precision_finds_a_factor_that_only_float32_has_in_the_leaves_below_it(factor):
+    fn = functools.partial(layers_in_float32, factor=factor)
+    assert check_gradient(fn, parameters(), IMAGES).verdict == "agrees"
+    rows = {row.leaf: row for row in check_precision(fn, fn, parameters(), IMAGES)}
+    assert {leaf: row.verdict for leaf, row in rows.items()} == {
+        "first/bias": "disagrees",
+        "first/kernel": "disagrees",
+        "second": "agrees",
+    }
+    expected = pytest.approx(abs(factor - 1), rel=1e-3, nan_ok=True)
+    assert rows["first/kernel"].error == expected
+
+
+def test_check_precision_is_inconclusive_where_all_that_is_left_is_rounding():
+    def cancels(p):
+        """No constant is seen behind the mean's removal."""
+        moved = p["kernel"] * jnp.arange(1.0, 9.0) + p["bias"]
+        return jnp.sum((moved - moved.mean()) ** 2)
+
+    rows = check_precision(cancels, cancels, {"bias": jnp.ones(()), "kernel": jnp.float32(0.7)})
+    assert {row.leaf: row.verdict for row in rows} == {
+        "bias": "inconclusive",
+        "kernel": "agrees",
+    }
+
+
+def test_check_precision_asks_nearby_where_a_kink_falls_on_two_sides():
+    def kinked(p):
+        """1 + 2^-30 - 1 is 0 in float32."""
+        lifted = (p["at"] + 2.0**-30) - p["at"]
+        return p["slope"] * jnp.where(lifted + 0.1 * (p["at"] - 1) > 0, 2.0, 1.0)
+
+    (_, row) = check_precision(kinked, kinked, {"at": jnp.float32(1), "slope": jnp.float32(1)})
+    assert row.leaf == "slope"
+    assert row.verdict == "agrees"

@@ -1,5 +1,7 @@
 """Fewer classes, fewer training images, some of them held out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,14 @@ def test_a_share_of_no_image_is_refused():
 def test_what_cannot_be_chosen_is_refused_with_its_field(fields, message):
     with pytest.raises(ConfigError, match=message):
         DataConfig(**fields)
+
+
+@pytest.mark.parametrize("label", [-1, 10])
+@pytest.mark.parametrize("part", ["train", "test", "held_out"])
+def test_a_label_of_no_class_is_refused_with_the_data(part, label):
+    whole = select(load_digits(), held_out=0.25)
+    labels = getattr(whole, part).labels.copy()
+    labels[7] = label
+    name = {"train": "training", "test": "test", "held_out": "held-out"}[part]
+    with pytest.raises(DataError, match=f"the {name} images of .* have the label {label}: .*10 cl"):
+        replace(whole, **{part: replace(getattr(whole, part), labels=labels)})

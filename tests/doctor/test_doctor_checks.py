@@ -81,6 +81,19 @@ def test_gradient_with_wrong_signs_disagrees_below_the_faulty_layer_alone():
     assert "mend the derivative of fc1/dense" in found.advice
 
 
+@pytest.mark.slow
+def test_gradient_that_is_wrong_in_float32_alone_is_a_problem():
+    found = gradient(trial(network(between=WrongGradient(only=jnp.float32))))
+    assert found.verdict == "problem"
+    assert found.measurements["disagree"] == 0
+    errors = found.measurements["float32_errors"]
+    assert {leaf for leaf, error in errors.items() if error > 1e-3} == {
+        "fc1/dense/kernel",
+        "fc1/dense/bias",
+    }
+    assert "2 of 4 leaves in float32" in found.sentence
+
+
 def test_gradient_that_rounds_to_float32_is_inconclusive():
     def rounded(scores, labels):
         return jnp.sum(scores.astype(jnp.float32) ** 2, axis=1)

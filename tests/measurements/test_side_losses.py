@@ -13,15 +13,10 @@ from subjects import made_subject
 
 from ablax.config import with_fields
 from ablax.core import Layers, Network, Sequential, leaves_by_path, sequential, without
-from ablax.errors import AblaxError
 from ablax.layers import Auxiliary, Dense, Sigmoid
 from ablax.measurements import gradients as gradient_norms
 from ablax.measurements import gradients as side_losses
-from ablax.measurements.gradients import (
-    auxiliary_networks,
-    measure_auxiliary_losses,
-    training_gradients,
-)
+from ablax.measurements.gradients import measure_training_gradients, training_gradients
 from ablax.zoo import heads
 
 
@@ -59,12 +54,9 @@ def test_gradients_by_parameters_are_those_of_the_training_step():
         assert len(sides) == 2
         return first + 0.3 * sum(sides)
 
-    def mean_loss(scores):
-        return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
-
-    @jax.jit
     def weighed(weight):
-        return training_gradients(subject.network, subject.variables, batch, mean_loss, weight)
+        recipe = with_fields(subject.recipe, {"train.auxiliary_weight": weight})
+        return training_gradients(subject.network, recipe, subject.variables, batch, labels)
 
     expected = leaves_by_path(jax.jit(jax.grad(total))(subject.variables["params"]))
     outputs, slopes = weighed(0.3)
@@ -88,7 +80,7 @@ def test_gradients_by_parameters_are_those_of_the_training_step():
 def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
     subject = made_subject(without(Auxiliary)(supervised()))
     for found, expected in zip(
-        measure_auxiliary_losses(subject),
+        measure_training_gradients(subject),
         gradient_norms.measure_gradient_norms(subject),
         strict=True,
     ):
@@ -102,8 +94,8 @@ def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
 def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
     subject = made_subject(supervised())
     without_weight = with_fields(subject.recipe, {"train.auxiliary_weight": 0.0})
-    plain = measure_auxiliary_losses(dataclasses.replace(subject, recipe=without_weight))
-    rows = measure_auxiliary_losses(subject)
+    plain = measure_training_gradients(dataclasses.replace(subject, recipe=without_weight))
+    rows = measure_training_gradients(subject)
     assert [(row["layer"], row["place"]) for row in rows] == [
         *(("fc1", 1), ("fc2", 2), ("fc3", 3)),
         *(("fc1/dense", 1), ("fc2/dense", 2), ("fc3/dense", 3), ("classifier", 4)),
@@ -112,19 +104,17 @@ def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
     assert rows[2]["gradient"] == pytest.approx(plain[2]["gradient"])
 
 
-def test_a_side_network_ends_in_its_head_and_holds_no_other_side():
-    shorter = auxiliary_networks(supervised())
-    assert {name: list(found.layers) for name, found in shorter.items()} == {
-        "side1": ["fc1", "average", "classifier"],
-        "side2": ["fc1", "fc2", "average", "classifier"],
-    }
-
-
-def test_a_side_classifier_inside_a_chain_is_refused():
+@pytest.mark.slow
+def test_a_side_classifier_inside_a_chain_pulls_on_the_layers_below_it():
     inside = sequential(dense=Dense(4), side=Auxiliary(heads.global_average_pool(3)))
-    network = Network(Layers(fc1=inside), Layers(), heads.global_average_pool(3))
-    with pytest.raises(AblaxError, match="'side' stands inside another layer: put it behind"):
-        measure_auxiliary_losses(made_subject(network))
+    network = Network(Layers(fc1=inside), Layers(fc2=dense()), heads.global_average_pool(3))
+    subject = made_subject(network)
+    alone = gradient_norms.measure_gradient_norms(subject)
+    pulls = {row["layer"]: row["gradient"] for row in alone if row["of"] == "kernel"}
+    rows = measure_training_gradients(subject)
+    pulled = {row["layer"]: row["gradient"] for row in rows if row["of"] == "kernel"}
+    assert pulled["fc1/dense"] != pytest.approx(pulls["fc1/dense"], rel=0.01)
+    assert pulled["fc2/dense"] == pytest.approx(pulls["fc2/dense"])
 
 
 def test_the_section_says_that_side_losses_count():

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from studies import study_of
 from subjects import made_subject
 
+from ablax.config import with_fields
 from ablax.core import Layers, Network
 from ablax.layers import Dense, GlobalAveragePool
 from ablax.measurements import times as measured
 from ablax.measurements.times import (
     STEP_TIME,
+    compile_seconds,
     measure_step_time,
     nanoseconds,
     step_seconds,
@@ -23,6 +26,7 @@ from ablax.measurements.times import (
     step_time_table,
 )
 from ablax.report.study import Study
+from ablax.training.step import task_of, train_step
 
 SUBJECT = made_subject(
     Network(Layers(), Layers(), Layers(average=GlobalAveragePool(), classifier=Dense(3))), size=4
@@ -32,17 +36,37 @@ SUBJECT = made_subject(
 def test_as_many_times_come_back_as_runs_and_the_first_run_is_not_among_them(monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(measured.time, "perf_counter", lambda: float(next(clock)))
-    images = jnp.asarray(SUBJECT.normalized(SUBJECT.train.images[:8]))
-    labels = jnp.asarray(SUBJECT.train.labels[:8])
-    times = step_seconds(SUBJECT.network, SUBJECT.variables, images, labels, runs=4)
-    assert times == [1.0] * 4
+    task = task_of(SUBJECT.network, SUBJECT.recipe, SUBJECT.mean, SUBJECT.std, 3)
+    batch = jnp.asarray(SUBJECT.train.images[:8]), jnp.asarray(SUBJECT.train.labels[:8])
+    assert step_seconds(task, SUBJECT.variables, *batch, runs=4) == [1.0] * 4
     assert next(clock) == 8
+
+
+def test_what_is_timed_is_the_training_step_of_the_recipe(monkeypatch):
+    """Augmentation, label smoothing, weight decay and all."""
+    taken = []
+
+    def step(task, state, images, labels):
+        taken.append((task, state, images, labels))
+        return train_step(task, state, images, labels)
+
+    monkeypatch.setattr(measured, "train_step", step)
+    fields = {"augment.flip": True, "train.label_smoothing": 0.1, "optimizer.name": "adamw"}
+    recipe = with_fields(SUBJECT.recipe, fields)
+    measure_step_time(replace(SUBJECT, recipe=recipe))
+    compile_seconds(SUBJECT.network, recipe, (8, 4, 4, 1))
+    assert len(taken) == 2  # traced once each
+    for task, state, images, _ in taken:
+        assert task.augmentation == recipe.augment
+        assert task.losses.keywords == {"smoothing": 0.1}
+        assert len(jax.tree.leaves(state.opt_state)) > 2 * len(jax.tree.leaves(state.params))
+        assert images.dtype == jnp.uint8
 
 
 def test_a_row_has_the_median_the_quartiles_and_the_batch_of_the_recipe(monkeypatch):
     given = {}
 
-    def times(network, variables, images, labels):
+    def times(task, variables, images, labels):
         given.update(images=images, labels=labels)
         return [0.004, 0.001, 0.002, 0.003, 0.010]
 

@@ -1,7 +1,9 @@
 """One step: what it computes, what it draws, and what it leaves alone."""
 
 from dataclasses import replace
+from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,11 +12,12 @@ import pytest
 from tiny import tiny_network, tiny_split
 
 from ablax.analysis.jaxpr import equations
-from ablax.config import OptimizerConfig
-from ablax.core import Layers, Network
+from ablax.config import OptimizerConfig, Recipe, with_fields
+from ablax.core import Layers, Network, leaves_by_path
 from ablax.data.augment import Augmentation
-from ablax.layers import Dense, Flatten
+from ablax.layers import BatchNormalization, Dense, Flatten
 from ablax.layers.blocks import Auxiliary
+from ablax.losses import softmax_cross_entropy
 from ablax.training.optimizer import optimizer
 from ablax.training.step import (
     Task,
@@ -22,6 +25,7 @@ from ablax.training.step import (
     initial_state,
     shuffle_key,
     step_key,
+    task_of,
     train_step,
 )
 
@@ -64,11 +68,96 @@ def test_a_step_is_gradient_descent_on_the_mean_cross_entropy(batch):
 
 def test_label_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
     network = Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3)))
-    task, state = make(network, label_smoothing=0.3)
+    task, state = make(network, losses=partial(softmax_cross_entropy, smoothing=0.3))
     scores = network.apply({"params": state.params}, (batch[0] / 255.0 - 0.4) / 0.25)
     target = 0.7 * jax.nn.one_hot(batch[1], 3) + 0.1
     expected = optax.softmax_cross_entropy(scores, target).mean()
     assert jnp.isclose(train_step(task, state, *batch)[1].loss, expected, rtol=1e-5)
+
+
+class Given(nn.Module):
+    """The same scores for every image, whatever it shows; `shift` is learned."""
+
+    scores: tuple[float, ...]
+
+    @nn.compact
+    def __call__(self, x):
+        shift = self.param("shift_bias", nn.initializers.zeros, (len(self.scores),))
+        return jnp.broadcast_to(jnp.asarray(self.scores), (len(x), len(self.scores))) + shift
+
+
+def given(*scores):
+    return make(Network(Layers(), Layers(), Layers(scores=Given(scores))))
+
+
+def test_a_class_that_cannot_be_costs_nothing_in_the_step_and_leaves_a_finite_gradient(batch):
+    """Scores (0, -inf, 1) and label 0: ln(1 + e) = 1.31, slopes p - q."""
+    task, state = given(0.0, -np.inf, 1.0)
+    after, figures = train_step(task, state, batch[0], jnp.zeros(6, jnp.int32))
+    assert np.isclose(figures.loss, np.log(1 + np.e), rtol=1e-6)
+    p = np.e / (1 + np.e)
+    assert np.allclose(after.params["scores"]["shift_bias"], [0.1 * p, 0, -0.1 * p], atol=1e-6)
+    judged = evaluation_step(task, state, batch[0], jnp.full(6, 2, jnp.int32))
+    assert judged.predictions.tolist() == [2] * 6
+    assert np.allclose(judged.losses, np.log(1 + np.e) - 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_is_no_class_makes_the_loss_nan_and_never_0(batch, label):
+    task, state = given(0.0, 0.0, 1.0)
+    labels = jnp.array([0, 1, 2, 0, 1, label])
+    assert jnp.isnan(train_step(task, state, batch[0], labels)[1].loss)
+    assert jnp.isnan(evaluation_step(task, state, batch[0], labels).losses).tolist() == [
+        *[False] * 5,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_scores_that_are_no_numbers_are_never_right(batch, broken, place):
+    scores = [0.0, 0.0, 0.0]
+    scores[place] = broken
+    task, state = given(*scores)
+    for label in range(3):
+        labels = jnp.full(6, label, jnp.int32)
+        assert int(train_step(task, state, batch[0], labels)[1].correct) == 0
+        assert evaluation_step(task, state, batch[0], labels).predictions.tolist() == [-1] * 6
+
+
+def test_what_is_frozen_keeps_its_running_statistics_too(batch):
+    """A factor of 0 on the rate: the other statistics move."""
+    frozen = OptimizerConfig(rate_factors=(("a/*", 0.0), ("*/scale", 0.0)), schedule="constant")
+    layers = {"a": BatchNormalization(), "b": BatchNormalization()}
+    network = Network(Layers(layers), Layers(), Layers(v=Flatten(), scores=Dense(3)))
+    recipe = Recipe(optimizer=frozen)
+    task = task_of(network, recipe, (0.4,), (0.25,), 4)
+    state = initial_state(network, task.optimizer, 0, (8, 8, 1))
+    after, _ = train_step(task, state, *batch)
+    moved = {
+        path
+        for part in ("params", "batch_stats")
+        for path, leaf in leaves_by_path(getattr(after, part)).items()
+        if not jnp.array_equal(leaf, leaves_by_path(getattr(state, part))[path])
+    }
+    assert moved == {"b/bias", "b/mean", "b/var", "scores/kernel", "scores/bias"}
+
+
+def test_a_task_is_what_the_recipe_says():
+    fields = {
+        "train.precision": "bfloat16",
+        "train.label_smoothing": 0.3,
+        "train.auxiliary_weight": 0.7,
+        "augment.flip": True,
+        "optimizer.rate_factors": (("v/*", 0.0), ("scores/*", 2.0)),
+    }
+    network = Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3)))
+    task = task_of(network, with_fields(Recipe(), fields), (0.4,), (0.25,), 4)
+    assert (task.network, task.mean, task.std) == (network, (0.4,), (0.25,))
+    assert (task.precision, task.auxiliary_weight) == ("bfloat16", 0.7)
+    assert (task.augmentation, task.frozen) == (Augmentation(flip=True), ("v/*",))
+    scores, labels = jnp.array([[0.0, 1.0, 3.0]]), jnp.array([2])
+    assert task.losses(scores, labels) == softmax_cross_entropy(scores, labels, 0.3)
 
 
 def test_side_classifiers_add_their_loss_times_its_weight_to_the_gradient_alone(batch):

@@ -21,7 +21,12 @@ from ablax.analysis.cost import (
 )
 from ablax.analysis.effective_receptive_field import effective_receptive_field
 from ablax.analysis.features import FeatureStatistics, feature_statistics
-from ablax.analysis.gradient_check import GradientCheck, check_gradient
+from ablax.analysis.gradient_check import (
+    GradientCheck,
+    LeafPrecision,
+    check_gradient,
+    check_precision,
+)
 from ablax.analysis.graph import DataFlow, data_flow
 from ablax.analysis.maximization import Ascent, deep_dream, maximize
 from ablax.analysis.receptive_field import ReceptiveField, chain_receptive_field, receptive_fields
@@ -37,11 +42,13 @@ __all__ = [
     "DataFlow",
     "FeatureStatistics",
     "GradientCheck",
+    "LeafPrecision",
     "ReceptiveField",
     "TrainingRow",
     "backward_pictures",
     "chain_receptive_field",
     "check_gradient",
+    "check_precision",
     "cost",
     "data_flow",
     "deep_dream",

@@ -260,6 +260,134 @@ def check_gradient(
     return GradientCheck(here.value, tolerance, tuple(row for row in rows if row.slopes))
 
 
+# ------------------------------------------------------------------------------------------
+# The gradient that trains, in float32, beside that of float64, which differences can check.
+#
+# Kernels for one type alone, such as loops for float32, have no part in a check in float64.
+
+ROUNDING = 2.0**-10
+"""Relative error of a leaf that is always allowed: 2^14 units of float32's rounding 2^-24. Sums of
+thousands and a hundred layers in a row lose some ten to some hundred units."""
+BACKWARD = 16.0
+"""A stable computation gives what the exact one gives for inputs that are off by about their
+rounding. This multiple of what such a change of all inputs does to the gradient is allowed: where a
+batch has few elements to normalize by, it is a percent and more of the leaf."""
+CANCELLED = 2.0**-20
+"""Share of the whole gradient, 16 units, that rounding may leave in any leaf: in a bias in front of
+batch normalization the exact terms cancel."""
+
+
+@dataclass(frozen=True)
+class LeafPrecision:
+    """One leaf of the gradient in float32.
+
+    Attributes:
+        leaf: Its path.
+        norm: |g| of the gradient in float64.
+        error: |g32 - g| / |g|.
+        noise: `BACKWARD` |g' - g| + `CANCELLED` |whole gradient|, with g' the gradient in float64
+            of parameters and arguments moved by 2^-24 of themselves, up or down at random.
+        verdict: Agrees if |g32 - g| <= tolerance |g| + noise; inconclusive where it does and the
+            noise is above |g| / 2, so that a wrong factor could not be told.
+    """
+
+    leaf: str
+    norm: float
+    error: float
+    noise: float
+    verdict: Verdict
+
+
+def check_precision(
+    fn: Callable[..., Any],
+    exact: Callable[..., Any],
+    parameters: Any,
+    *args: Any,
+    tolerance: float = ROUNDING,
+    seed: int = 0,
+) -> tuple[LeafPrecision, ...]:
+    """Compare a function's gradient in float32, compiled as it trains, with that in float64.
+
+    Whatever the platform computes float32 by takes part. A kink (ReLU, maximum) may fall on
+    different sides in the two, so where a leaf does not agree the same is asked at a point nearby,
+    as in `check_gradient`, and this counts.
+
+    Args:
+        fn: From the parameters to a scalar, in float32.
+        exact: The same function, in the precision of its arguments.
+        parameters: A tree; only its leaves of floating point are compared.
+        *args: Further arguments, not differentiated.
+        tolerance: Largest relative error of a leaf, in the Euclidean norm.
+        seed: Of the point nearby.
+
+    Returns:
+        A row a leaf, in the order of the tree.
+
+    Example:
+        >>> def cube(x):
+        ...     return jnp.sum(x**3)
+        >>> (row,) = check_precision(cube, cube, jnp.array([1.0, 2.0]))
+        >>> row.verdict, row.error < 1e-7
+        ('agrees', True)
+    """
+    fast, slow = (jax.jit(jax.grad(each, allow_int=True)) for each in (fn, exact))
+
+    def at(tree: Any) -> tuple[LeafPrecision, ...]:
+        found = jax.device_get(fast(tree, *args))
+        with double_precision():
+            inputs = _doubled((tree, *args))
+            exact, moved = (slow(*each) for each in (inputs, _rounded_otherwise(inputs, seed)))
+            paths, leaves = _floating(_doubled(found))
+            return _compared(paths, leaves, _floating(exact)[1], _floating(moved)[1], tolerance)
+
+    single = jax.tree.map(_single, parameters)
+    here = at(single)
+    if all(row.verdict == "agrees" for row in here):
+        return here
+    with double_precision():
+        moved = jax.tree.map(_single, _displaced(_doubled(single), seed))
+    nearby = at(moved)
+    return tuple(
+        row if row.verdict == "agrees" else other for row, other in zip(here, nearby, strict=True)
+    )
+
+
+def _compared(
+    paths: Sequence[str],
+    found: Sequence[Float[np.ndarray, "..."]],
+    exact: Sequence[Float[np.ndarray, "..."]],
+    moved: Sequence[Float[np.ndarray, "..."]],
+    tolerance: float,
+) -> tuple[LeafPrecision, ...]:
+    whole = math.hypot(*map(_length, exact))
+    rows = []
+    for path, leaf, known, other in zip(paths, found, exact, moved, strict=True):
+        apart, norm = _length(leaf - known), _length(known)
+        noise = BACKWARD * _length(other - known) + CANCELLED * whole
+        if not apart <= tolerance * norm + noise:
+            verdict: Verdict = "disagrees"
+        else:
+            verdict = "agrees" if noise <= norm / 2 else "inconclusive"
+        rows.append(LeafPrecision(path, norm, apart / norm if norm else math.nan, noise, verdict))
+    return tuple(rows)
+
+
+def _length(leaf: Any) -> float:
+    return float(np.linalg.norm(np.ravel(leaf)))
+
+
+def _rounded_otherwise(tree: Any, seed: int) -> Any:
+    """Every number of floating point moved by float32's rounding unit of itself, up or down."""
+    random = np.random.default_rng(seed)
+
+    def moved(leaf: Any) -> Any:
+        if jnp.result_type(leaf) != np.float64:
+            return leaf
+        return leaf * (1 + 2.0**-24 * random.choice([-1.0, 1.0], size=np.shape(leaf)))
+
+    return jax.tree.map(moved, tree)
+
+
 @dataclass(frozen=True, eq=False)
 class _Function:
     """The function, compiled, its gradient, and what is not differentiated."""
@@ -333,6 +461,12 @@ def _doubled(tree: Any) -> Any:
         return leaf
 
     return jax.tree.map(doubled, tree)
+
+
+def _single(leaf: Any) -> Any:
+    """A leaf of floating point in float32."""
+    floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+    return np.asarray(leaf, np.float32) if floating else leaf
 
 
 def _floating(tree: Any) -> tuple[list[str], list[Float[np.ndarray, "..."]]]:

@@ -93,6 +93,31 @@ def paths(network: Network) -> tuple[str, ...]:
     return tuple(below(network.layers, ""))
 
 
+def stacks(network: Network) -> tuple[str, ...]:
+    """The paths of the layers that stack the parameters of others, one slice for each repetition.
+
+    Every one of them adds a leading axis to the leaves below it (`ablax.layers.Repeat`, told by its
+    class attribute `stacked`); one inside another adds a second.
+
+    Example:
+        >>> from ablax.layers import Dense, Repeat
+        >>> deep = Repeat(Layers(fc=Dense(4)), times=9)
+        >>> stacks(Network(Layers(), Layers(deep=deep), Layers()))
+        ('deep',)
+    """
+
+    def below(layers: Layers, prefix: str) -> list[str]:
+        found = []
+        for name, layer in layers.items():
+            if getattr(layer, "stacked", False):
+                found.append(prefix + name)
+            for inner in inner_layers(layer).values():
+                found += below(inner, f"{prefix}{name}/")
+        return found
+
+    return tuple(below(network.layers, ""))
+
+
 def remove(*names: str) -> Edit:
     """The edit that removes the named layers; their neighbors are joined.
 

@@ -82,7 +82,24 @@ def output_gradients(
     loss: Callable[[Float[Array, "N classes"]], Float[Array, ""]],
     at: Sequence[str],
 ) -> dict[str, Array]:
-    """The derivative of a loss by the outputs of the named layers: the first of `gradients`.
+    """The derivative of a loss by the outputs of the named layers, with batch statistics.
+
+    Batch normalization uses the batch's own statistics; no dropout. The losses of auxiliary
+    classifiers are not part of it, and an `Ensemble`, which trains by nothing else, has a gradient
+    of 0.
+
+    Args:
+        network: Any network.
+        variables: Its weights and statistics.
+        images: What to show it.
+        loss: From the scores to one number.
+        at: Paths of layers at any depth.
+
+    Returns:
+        From each path, in the order asked for, to dL/dy, of the shape of the layer's output y.
+
+    Raises:
+        AblaxError: A name that no layer has, or a layer inside a `Repeat` or a `Tied`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -94,41 +111,49 @@ def output_gradients(
         >>> output_gradients(network, variables, images, lambda s: (s**2).sum(), ["fc"])["fc"]
         Array([[[[2., 2.]]]], dtype=float32)
     """
-    return gradients(network, variables, images, loss, at)[0]
+
+    def of_scores(params: Any) -> Float[Array, ""]:
+        held = {**variables, "params": params}
+        return loss(network.apply(held, images, mutable=["batch_stats", "auxiliary"])[0])
+
+    outputs = output_shapes(network, images, at)
+    return gradients(of_scores, variables.get("params", {}), outputs)[0]
 
 
-def gradients(
-    network: Network,
-    variables: Mapping[str, Any],
-    images: Float[Array, "N H W C"],
-    loss: Callable[[Float[Array, "N classes"]], Float[Array, ""]],
-    at: Sequence[str],
-) -> tuple[dict[str, Array], Any]:
-    """The derivatives of a loss by outputs and by parameters, in one pass, as in a training step.
-
-    Batch normalization uses the batch's own statistics; no dropout. Something small is added to
-    each output and the loss differentiated by it, at 0. The losses of auxiliary classifiers are not
-    part of it, and an `Ensemble`, which trains by nothing else, has a gradient of 0.
-
-    Args:
-        network: Any network.
-        variables: Its weights and statistics.
-        images: What to show it.
-        loss: From the scores to one number.
-        at: Paths of layers at any depth.
-
-    Returns:
-        From each path, in the order asked for, to dL/dy, of the shape of the layer's output y; and
-        dL/dW of every parameter W, as the parameters lie.
+def output_shapes(
+    network: Network, images: Float[Array, "N H W C"], at: Sequence[str]
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shape and type of what the named layers give for these images; nothing is computed.
 
     Raises:
-        AblaxError: A name that no layer has, or a layer inside a `Repeat` or a `Tied`.
+        AblaxError: As `output_gradients`.
     """
     shapes = layer_shapes(network, (images.shape[1], images.shape[2], images.shape[3]))
     for name in at:
         if name not in shapes:
             raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(shapes))}")
-    nothing = {name: jnp.zeros((len(images), *shapes[name]), images.dtype) for name in at}
+    count = len(images)
+    return {name: jax.ShapeDtypeStruct((count, *shapes[name]), images.dtype) for name in at}
+
+
+def gradients(
+    function: Callable[[Any], Float[Array, ""]],
+    params: Any,
+    outputs: Mapping[str, jax.ShapeDtypeStruct],
+) -> tuple[dict[str, Array], Any]:
+    """The derivatives of a function by the outputs of layers and by parameters, in one pass.
+
+    Something small is added to each output and the function differentiated by it, at 0.
+
+    Args:
+        function: From parameters to one number; it applies a network, once.
+        params: Where the derivatives are wanted.
+        outputs: What the layers give, by their paths (`output_shapes`).
+
+    Returns:
+        From each path to dL/dy, of the shape of the layer's output y; and dL/dW of every parameter
+        W, as the parameters lie.
+    """
 
     def moved(added: dict[str, Array], params: Any) -> Float[Array, ""]:
         def add(call: Any, given: Any, named: Any, context: Any) -> Any:
@@ -137,12 +162,11 @@ def gradients(
             here = context.method_name == "__call__" and path in added
             return y + added[path] if here else y
 
-        held = {**variables, "params": params}
         with nn.intercept_methods(add):
-            scores, _ = network.apply(held, images, mutable=["batch_stats", "auxiliary"])
-        return loss(scores)
+            return function(params)
 
-    return jax.grad(moved, argnums=(0, 1))(nothing, variables.get("params", {}))
+    nothing = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in outputs.items()}
+    return jax.grad(moved, argnums=(0, 1))(nothing, params)
 
 
 def layer_shapes(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:

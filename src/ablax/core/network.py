@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import flax.errors
 import flax.linen as nn
@@ -326,6 +326,44 @@ def leaves_by_path(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The leaves of a tree of nested mappings under their joined keys (`conv1/conv/kernel`)."""
     flat = jax.tree_util.tree_flatten_with_path(tree)[0]
     return {"/".join(str(getattr(k, "key", k)) for k in path): leaf for path, leaf in flat}
+
+
+Role = Literal["kernel", "bias", "scale"]
+"""What a parameter is: weights of products, summands, or factors of single channels."""
+
+_ROLES: dict[str, Role] = {
+    **dict.fromkeys(("kernel", "kernels", "embedding", "deviation", "location"), "kernel"),
+    **dict.fromkeys(("bias", "biases"), "bias"),
+    **dict.fromkeys(("scale", "scales", "slope"), "scale"),
+}
+
+
+def role(path: str) -> Role:
+    """What a parameter is, told by the last word of its name, never by its shape.
+
+    `kernel`, `embedding` and what heads learn by place (`deviation`, `location`) are weights, and
+    decay; `bias`, `scale` and `slope` are not. A word in front tells parameters of one layer apart:
+    `recurrent_kernel`, `input_bias`. So a leaf keeps its role where a `Repeat` stacks it.
+
+    Args:
+        path: Of the parameter, such as `"conv1/conv/kernel"`, or its name alone.
+
+    Raises:
+        AblaxError: The name says nothing.
+
+    Example:
+        >>> role("lstm/recurrent_kernel"), role("res2_to_res4/block/bn/scale")
+        ('kernel', 'scale')
+    """
+    name = path.rpartition("/")[2]
+    word = name.rpartition("_")[2]
+    if word not in _ROLES:
+        raise AblaxError(
+            f"the parameter {path!r} may be a kernel, a bias or a scale: its name is expected to "
+            f"say so, because kernels alone decay; call it {name}_kernel, {name}_bias or "
+            f"{name}_scale"
+        )
+    return _ROLES[word]
 
 
 def reinitialized(parent: Network, child: Network, image_shape: ImageShape) -> tuple[str, ...]:

@@ -48,6 +48,9 @@ class ImageSet:
             it is safe in a channel that never changes.
         note: A sentence on what the pictures are, for whoever reads a result; may be empty.
         held_out: Training pictures kept apart for validation; None where nobody asked for any.
+
+    Raises:
+        DataError: A label is that of no class.
     """
 
     name: str
@@ -58,6 +61,16 @@ class ImageSet:
     std: tuple[float, ...]
     note: str = ""
     held_out: Split | None = None
+
+    def __post_init__(self) -> None:
+        parts = {"training": self.train, "test": self.test, "held-out": self.held_out}
+        for name, part in parts.items():
+            known = np.arange(len(self.classes))
+            if part is not None and len(strange := np.setdiff1d(part.labels, known)):
+                raise DataError(
+                    f"the {name} images of {self.name} have the label {strange[0]}: expected the "
+                    f"place of one of {len(self.classes)} classes, counted from 0"
+                )
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

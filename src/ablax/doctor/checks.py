@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,7 +18,12 @@ from scipy import stats
 
 from ablax.analysis.cost import macs
 from ablax.analysis.features import FeatureStatistics, feature_statistics
-from ablax.analysis.gradient_check import GradientCheck, check_gradient
+from ablax.analysis.gradient_check import (
+    GradientCheck,
+    LeafPrecision,
+    check_gradient,
+    check_precision,
+)
 from ablax.core import (
     Layers,
     Network,
@@ -52,9 +59,12 @@ from ablax.layers import (
     Tanh,
     Threshold,
 )
+from ablax.losses import predictions
 from ablax.measurements.gradients import kernel_norms
 from ablax.report.statistics import flattened
 from ablax.report.study import Curve
+from ablax.training.step import gradient as slopes_of
+from ablax.training.step import loss
 
 # ------------------------------------------------------------------------------------------
 # What a check finds: a verdict, the measurement in a sentence, and what to do.
@@ -150,7 +160,8 @@ def capacity(trial: Trial, history: History | None = None) -> Finding:
     """
     if history is None or history.trained is None:
         return _of_network(trial)
-    wrong = int(np.sum(trial.scores(history.trained.variables).argmax(1) != trial.labels))
+    found = predictions(trial.scores(history.trained.variables))
+    wrong = int(np.sum(found != trial.labels))
     return of_run(trial, history.curve, wrong)
 
 
@@ -380,7 +391,8 @@ def generalization(trial: Trial, history: History | None) -> Finding:
             {},
             "run it, and examine its folder",
         )
-    train_wrong = int(np.sum(trial.scores(history.trained.variables).argmax(1) != trial.labels))
+    found = predictions(trial.scores(history.trained.variables))
+    train_wrong = int(np.sum(found != trial.labels))
     test_wrong = int(np.sum(history.evaluation.predictions != history.evaluation.labels))
     return generalization_criterion(
         (train_wrong, len(trial.labels)), (test_wrong, len(history.evaluation.labels))
@@ -427,7 +439,8 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
 
 
 # ------------------------------------------------------------------------------------------
-# Is the gradient that trains the network the slope of its loss? In float64, leaf by leaf.
+# Is the gradient that trains the network the slope of its loss? Leaf by leaf: against differences
+# in float64, and in float32 against float64.
 
 GRADIENT_IMAGES = 4
 TOLERANCE = 1e-5
@@ -441,8 +454,9 @@ GRADIENT_CHECK = "gradient"
 def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -> Finding:
     """The gradient of the training loss against central differences, along random directions.
 
-    A problem if a leaf disagrees by more than `TOLERANCE`. Inconclusive if fewer than half of the
-    leaves can, because of kinks (ReLU, maximum) between the points compared.
+    A problem if a leaf disagrees by more than `TOLERANCE`, or if the gradient in float32, computed
+    as in training, disagrees with that in float64 (`check_precision`). Inconclusive if fewer than
+    half of the leaves can, because of kinks (ReLU, maximum) between the points compared.
 
     Args:
         trial: Who is examined.
@@ -451,29 +465,28 @@ def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -
     """
     batch, labels = trial.normalized(images), jnp.asarray(trial.labels[:images])
 
-    def loss(params: Any, statistics: Any, batch: Any) -> Any:
-        held = {"params": params, "batch_stats": statistics}
-        return trial.loss(trial.network, held, batch, labels)[0]
+    def total(precision: str) -> Callable[..., Any]:
+        objective = dataclasses.replace(trial.objective, precision=precision)
+        return lambda params, held, batch: loss(objective, params, held, batch, labels)[0]
 
     start = trial.variables
+    arguments = start["params"], start["batch_stats"], batch
     try:
         found = check_gradient(
-            loss,
-            start["params"],
-            start["batch_stats"],
-            batch,
-            directions=directions,
-            tolerance=TOLERANCE,
+            total("float64"), *arguments, directions=directions, tolerance=TOLERANCE
         )
     except ValueError as error:
         return Finding(
             GRADIENT_CHECK, None, str(error), {}, "look at the layer that the message names"
         )
+    single = check_precision(total("float32"), total("float64"), *arguments)
     depth = {path: place for place, path in enumerate(paths(trial.network))}
-    return _gradient_finding(found, images, depth)
+    return _gradient_finding(found, single, images, depth)
 
 
-def _gradient_finding(found: GradientCheck, images: int, depth: Mapping[str, int]) -> Finding:
+def _gradient_finding(
+    found: GradientCheck, single: Sequence[LeafPrecision], images: int, depth: Mapping[str, int]
+) -> Finding:
     wrong = [row for row in found.leaves if row.verdict == "disagrees"]
     told = [row for row in found.leaves if row.verdict == "agrees"]
     size = f"{len(found.leaves)} leaves, loss of {images} images, float64"
@@ -482,6 +495,7 @@ def _gradient_finding(found: GradientCheck, images: int, depth: Mapping[str, int
         "agree": len(told),
         "disagree": len(wrong),
         "errors": {row.leaf: row.error for row in found.leaves},
+        "float32_errors": {row.leaf: row.error for row in single},
     }
     if wrong:
         worst = max(wrong, key=lambda row: row.error)
@@ -492,6 +506,14 @@ def _gradient_finding(found: GradientCheck, images: int, depth: Mapping[str, int
         # what lies nearer the scores than a wrong derivative is right: the fault is where that ends
         last = max(wrong, key=lambda row: depth.get(row.leaf.rpartition("/")[0], 0)).leaf
         advice = f"mend the derivative of {last}, or of what follows it up to the next parameters"
+        return Finding(GRADIENT_CHECK, True, sentence, measured, advice)
+    if untrue := [row for row in single if row.verdict == "disagrees"]:
+        worst_row = max(untrue, key=lambda row: row.error)
+        sentence = (
+            f"{len(untrue)} of {len(single)} leaves in float32, as it trains here, disagree with "
+            f"float64, {worst_row.leaf} by a relative {worst_row.error:.2g}"
+        )
+        advice = "look at the kernels for float32; ABLAX_NATIVE=0 trains without ours in C++"
         return Finding(GRADIENT_CHECK, True, sentence, measured, advice)
     open_ = [row.leaf for row in found.leaves if row.verdict == "inconclusive"]
     kinks = f"; kinks leave {listed(open_)} open" if open_ else ""
@@ -544,12 +566,8 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     batch = jnp.asarray(trial.normalized(images))
     labels = jnp.asarray(trial.labels[:images])
     start = trial.variables
-
-    def loss(params: Any) -> Any:
-        held = {"params": params, "batch_stats": start["batch_stats"]}
-        return trial.loss(trial.network, held, batch, labels)[0]
-
-    slopes = jax.device_get(jax.jit(jax.grad(loss))(start["params"]))
+    of_batch = jax.jit(partial(slopes_of, trial.objective))
+    slopes, _ = jax.device_get(of_batch(start["params"], start["batch_stats"], batch, labels))
     kernels = kernel_norms(trial.network, jax.device_get(start["params"]), slopes)
     if not kernels:
         return Finding(GRADIENT_FLOW_CHECK, None, "the network has no kernel", {}, "")

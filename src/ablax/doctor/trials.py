@@ -15,12 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, Int32, UInt8
+from jaxtyping import Array, Float, Int32, UInt8
 from rich.console import Console
 
 from ablax.config import Recipe
-from ablax.core import Network, initialize
-from ablax.data.augment import augment
+from ablax.core import Network, initialize, stacks
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment, Inputs
 from ablax.measurements.measurement import RUN_COLUMNS
@@ -32,12 +31,23 @@ from ablax.training.dataset import open_dataset, training_images
 from ablax.training.loop import Evaluation, Trainer, data_mesh
 from ablax.training.metrics import read_metrics
 from ablax.training.optimizer import optimizer, schedule
+from ablax.training.step import (
+    Losses,
+    Objective,
+    State,
+    StepFigures,
+    Task,
+    descend,
+    initial_state,
+    loss,
+    normalize,
+    task_of,
+    train_step,
+)
 
 # ------------------------------------------------------------------------------------------
 # `Trial`: a network before training, with its recipe and some of its training images.
 
-Losses = Callable[[Float[Array, "N classes"], Int[Array, " N"]], Float[Array, " N"]]
-"""The loss of each image, from its scores and its class."""
 Variables = Mapping[str, Any]
 
 SAMPLE = 1024
@@ -45,13 +55,6 @@ SAMPLE = 1024
 SETTLING = 100
 """Forward passes after which running statistics count as settled: 0.9^100 of the old is left."""
 _PORTION = 128
-
-
-def cross_entropy(
-    scores: Float[Array, "N classes"], labels: Int[Array, " N"]
-) -> Float[Array, " N"]:
-    """The loss that the training step minimizes, without label smoothing."""
-    return optax.softmax_cross_entropy_with_integer_labels(scores, labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,7 @@ class Trial:
         classes: How many there are.
         steps_per_epoch: Of the recipe.
         wider: Builds the network with twice the features; None where nobody can.
-        losses: What is minimized.
+        losses: What is minimized; None for the recipe's own.
         seed: Of the initial weights and of every draw.
     """
 
@@ -83,7 +86,7 @@ class Trial:
     classes: int
     steps_per_epoch: int
     wider: Callable[[], Network] | None = None
-    losses: Losses = cross_entropy
+    losses: Losses | None = None
     seed: int = 0
 
     @cached_property
@@ -102,34 +105,15 @@ class Trial:
         pixels = self.images[first : first + count].astype(np.float64) / 255
         return ((pixels - np.asarray(self.mean)) / np.asarray(self.std)).astype(np.float32)
 
-    def loss(
-        self,
-        network: Network,
-        variables: Variables,
-        images: Float[Array, "N H W C"],
-        labels: Int[Array, " N"],
-        dropout: Array | None = None,
-    ) -> tuple[Float[Array, ""], tuple[Float[Array, "N classes"], Any]]:
-        """What a training step differentiates: mean loss, auxiliary classifiers with their weight.
+    @cached_property
+    def objective(self) -> Objective:
+        """What its training minimizes."""
+        return self.task(self.network)
 
-        Args:
-            network: This one, or a wider one.
-            variables: Its parameters and statistics; batch normalization trains.
-            images: Normalized.
-            labels: Their classes.
-            dropout: A key where units are to be left out.
-
-        Returns:
-            The loss, and beside it the scores and the new statistics.
-        """
-        rngs = {} if dropout is None else {"dropout": dropout}
-        scores, updated = network.apply(
-            variables, images, rngs=rngs, mutable=["batch_stats", "auxiliary"]
-        )
-        total = self.losses(scores, labels).mean()
-        for side in jax.tree.leaves(updated.get("auxiliary", {})):
-            total += self.recipe.train.auxiliary_weight * self.losses(side, labels).mean()
-        return total, (scores, updated.get("batch_stats", {}))
+    def task(self, network: Network) -> Task:
+        """The training of this network, or of a wider one, by the recipe."""
+        made = task_of(network, self.recipe, self.mean, self.std, self.steps_per_epoch)
+        return made if self.losses is None else dataclasses.replace(made, losses=self.losses)
 
     def scores(self, variables: Variables) -> Float[np.ndarray, "N classes"]:
         """Of every image of the sample, as in a test."""
@@ -154,8 +138,8 @@ class Trial:
         labels = jnp.asarray(self.labels[:size])
 
         def pass_forward(statistics: Any, _: None) -> tuple[Any, None]:
-            held = {"params": variables["params"], "batch_stats": statistics}
-            return self.loss(self.network, held, images, labels)[1][1], None
+            parts = loss(self.objective, variables["params"], statistics, images, labels)[1]
+            return parts.batch_stats, None
 
         settle = jax.jit(lambda start: jax.lax.scan(pass_forward, start, length=SETTLING)[0])
         return {**variables, "batch_stats": settle(variables["batch_stats"])}
@@ -175,7 +159,7 @@ class ShortTraining:
     """A short training at its end.
 
     Attributes:
-        losses: Mean loss of each step's batch, before the step.
+        losses: Mean loss of the network's own scores for each step's batch, before the step.
         errors: Share of each batch that was classified wrongly.
         variables: Weights and statistics after the last step.
         seconds: What a step took, without compilation.
@@ -219,59 +203,41 @@ def compile_training(
     batch = min(batch, images)
     pixels, labels = jnp.asarray(trial.images[:images]), jnp.asarray(trial.labels[:images])
     order = _order(images, batch, steps, trial.seed)
-    start = trial.start(network)
-    carry = (start, jax.jit(rule.init)(start["params"]))
-    step = functools.partial(_step, trial, network, rule, varied)
+    task = trial.task(network)
 
-    def loop(carry: Any, pixels: Array, labels: Array, order: Array, rates: Array) -> Any:
-        def body(carry: Any, now: tuple[Array, Array, Array]) -> Any:
-            chosen, rate, number = now
-            return step(carry, pixels[chosen], labels[chosen], rate, number)
+    def at_rates(rates: Array) -> Task:
+        rate = optax.scale_by_schedule(lambda step: rates[step])
+        return dataclasses.replace(task, optimizer=optax.chain(rule, rate))
 
-        return jax.lax.scan(body, carry, (order, rates, jnp.arange(steps)))
+    height, width, channels = trial.images.shape[1:]
+    start = initial_state(
+        network, at_rates(jnp.ones(steps)).optimizer, trial.seed, (height, width, channels)
+    )
+
+    def loop(state: State, pixels: Array, labels: Array, order: Array, rates: Array) -> Any:
+        by_rates = at_rates(rates)
+
+        def body(state: State, chosen: Array) -> tuple[State, StepFigures]:
+            images, classes = pixels[chosen], labels[chosen]
+            if varied:
+                return train_step(by_rates, state, images, classes)
+            return descend(by_rates, state, normalize(by_rates, images), classes)
+
+        return jax.lax.scan(body, state, order)
 
     shape = jax.ShapeDtypeStruct((steps,), jnp.float32)
-    program = jax.jit(loop).lower(carry, pixels, labels, order, shape).compile()
+    program = jax.jit(loop).lower(start, pixels, labels, order, shape).compile()
 
     def train(rates: Float[np.ndarray, " steps"]) -> ShortTraining:
-        given = (carry, pixels, labels, order, jnp.asarray(rates, jnp.float32))
+        given = (start, pixels, labels, order, jnp.asarray(rates, jnp.float32))
         started = time.perf_counter()
-        (variables, _), (losses, errors) = jax.block_until_ready(program(*given))
+        state, figures = jax.block_until_ready(program(*given))
         seconds = (time.perf_counter() - started) / steps
-        return ShortTraining(np.asarray(losses), np.asarray(errors), variables, seconds)
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        errors = 1 - np.asarray(figures.correct) / batch
+        return ShortTraining(np.asarray(figures.loss), errors, variables, seconds)
 
     return train
-
-
-def _step(
-    trial: Trial,
-    network: Network,
-    rule: optax.GradientTransformation,
-    varied: bool,
-    carry: Any,
-    pixels: Array,
-    labels: Array,
-    rate: Array,
-    number: Array,
-) -> Any:
-    """One step, with the variation of the recipe or without."""
-    (variables, state), images, dropout = carry, pixels.astype(jnp.float32) / 255, None
-    if varied:
-        key = jax.random.fold_in(jax.random.key(trial.seed), number)
-        distortion, dropout = jax.random.split(key)
-        images = augment(distortion, images, trial.recipe.augment)
-    images = (images - jnp.asarray(trial.mean)) / jnp.asarray(trial.std)
-    params, statistics = variables["params"], variables["batch_stats"]
-
-    def loss_of(params: Any) -> Any:
-        held = {"params": params, "batch_stats": statistics}
-        return trial.loss(network, held, images, labels, dropout)
-
-    (loss, (scores, statistics)), gradient = jax.value_and_grad(loss_of, has_aux=True)(params)
-    updates, state = rule.update(gradient, state, params)
-    params = optax.apply_updates(params, jax.tree.map(lambda update: rate * update, updates))
-    figures = (loss, jnp.mean(scores.argmax(1) != labels))
-    return ({"params": params, "batch_stats": statistics}, state), figures
 
 
 def _order(images: int, batch: int, steps: int, seed: int) -> Array:
@@ -292,7 +258,7 @@ def recipe_training(trial: Trial) -> Training:
     return compile_training(
         trial,
         trial.network,
-        optimizer(unscaled, train.epochs, trial.steps_per_epoch),
+        optimizer(unscaled, train.epochs, trial.steps_per_epoch, stacks(trial.network)),
         images=len(trial.images),
         batch=train.batch,
         steps=STEPS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -53,6 +53,8 @@ class Repeat(nn.Module):
     layers: Layers
     times: int
     rematerialize: bool = False
+    stacked: ClassVar[bool] = True
+    """Read by `ablax.core.stacks`."""
 
     def __post_init__(self) -> None:
         positive("times", self.times)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int32
 
 from ablax.data.images import Split
+from ablax.losses import predictions, softmax_cross_entropy
 from ablax.measurements.measurement import Measurement, Subject
 from ablax.report.figures import COLORS, WIDTH, blank, settings, where, wrapped, write_caption
 from ablax.report.plots import mean_and_range
@@ -255,22 +256,10 @@ def measure_generalization(subject: Subject) -> list[Row]:
 
 def evaluated(subject: Subject, split: Split) -> dict[str, float]:
     """Error in percent and mean cross-entropy in nats of undistorted images."""
-    scores = subject.scores(split.images)
-    wrong = scores.argmax(axis=1) != split.labels
-    return {"error": 100 * float(np.mean(wrong)), "loss": cross_entropy(scores, split.labels)}
-
-
-def cross_entropy(scores: Float[np.ndarray, "N classes"], labels: Int32[np.ndarray, " N"]) -> float:
-    """The mean of ln(sum over k of exp(s_k)) - s_label, in nats.
-
-    Example:
-        >>> round(cross_entropy(np.zeros((1, 10)), np.array([3], np.int32)), 4)  # ln 10
-        2.3026
-    """
-    wide = scores.astype(np.float64)
-    wide = wide - wide.max(axis=1, keepdims=True)
-    chosen = wide[np.arange(len(labels)), labels]
-    return float(np.mean(np.log(np.exp(wide).sum(axis=1)) - chosen))
+    scores, labels = jnp.asarray(subject.scores(split.images)), jnp.asarray(split.labels)
+    wrong = predictions(scores) != labels
+    losses = np.asarray(softmax_cross_entropy(scores, labels), np.float64)
+    return {"error": 100 * float(np.mean(wrong)), "loss": float(np.mean(losses))}
 
 
 def last(rows: tuple[Row, ...], images: str) -> float:

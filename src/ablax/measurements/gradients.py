@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float, Int
 
-from ablax.core import Layers, Network, gradients, inner_layers, leaves_by_path, paths
-from ablax.errors import AblaxError
+from ablax.config import Recipe, with_fields
+from ablax.core import Network, gradients, leaves_by_path, output_shapes, paths, role
 from ablax.layers import Auxiliary
 from ablax.measurements.measurement import Measurement, Subject
 from ablax.report.figures import (
@@ -31,6 +30,7 @@ from ablax.report.figures import (
 from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study
 from ablax.report.tables import Column, Table, number, signed
+from ablax.training.step import loss, objective_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -263,11 +263,14 @@ def kernel_norms(
         slopes: The gradient of a loss by them.
 
     Returns:
-        Path of the layer, |dL/dW|, |W|; kernels are parameters of two axes and more.
+        Path of the layer, |dL/dW|, |W|.
+
+    Raises:
+        AblaxError: The name of a parameter does not say whether it is a kernel.
     """
     held, pulled = leaves_by_path(weights), leaves_by_path(slopes)
     order = {path: place for place, path in enumerate(paths(network))}
-    kernels = [path for path, leaf in held.items() if np.ndim(leaf) > 1]
+    kernels = [path for path in held if role(path) == "kernel"]
     kernels.sort(key=lambda path: order.get(path.rpartition("/")[0], len(order)))
     return tuple(
         (
@@ -282,8 +285,10 @@ def kernel_norms(
 def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
     """The gradient of the mean loss of some training images, by outputs and by kernels.
 
-    As in a training step: batch normalization uses the batch's own statistics. Without distortions
-    and dropout, so that all variants and moments are measured by the same function.
+    The loss is that of the training step (`ablax.training.step.loss`) without auxiliary
+    classifiers, which change nothing before training; batch normalization uses the batch's own
+    statistics. Without distortions and dropout, so that all variants and moments are measured by
+    the same function.
 
     The two tell different things. The gradient by the outputs is what travels down: it fades or
     grows by one factor per layer. The gradient by a kernel is that times the layer's input; where
@@ -299,20 +304,41 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
         square over the images of |dl/dy|, the norm of the gradient of an image's own loss. One row
         per kernel, `of` "kernel": `gradient` is |dL/dW| of the mean loss, and `sensitivity` is
         |W| |dL/dW|, to first order by how much the loss changes when the kernel changes by its own
-        size.
+        size. Auxiliary classifiers have none, so that places count the same in every variant.
 
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
         networks, where both are plotted.
     """
+    recipe = with_fields(subject.recipe, {"train.auxiliary_weight": 0.0})
+    return _rows(subject, recipe, images)
+
+
+def measure_training_gradients(subject: Subject, images: int = IMAGES) -> list[Row]:
+    """`measure_gradient_norms` of the whole training loss: auxiliary classifiers add theirs.
+
+    An auxiliary classifier (`ablax.layers.Auxiliary`) pulls on the layers below it too, by the
+    weight that the subject's recipe gives it.
+    """
+    return _rows(subject, subject.recipe, images)
+
+
+def _rows(subject: Subject, recipe: Recipe, images: int) -> list[Row]:
     batch = jnp.asarray(subject.normalized(subject.train.images[:images]))
     labels = jnp.asarray(subject.train.labels[:images])
-    found = jax.device_get(_gradients(subject.network, subject.variables, batch, labels))
-    outputs, slopes = found
-    weights = jax.device_get(subject.variables["params"])
-    kernels = kernel_norms(subject.network, weights, slopes)
-    places = enumerate(_outer_layers(subject.network), start=1)
-    return [output_row(place, layer, outputs[layer]) for place, layer in places] + [
+    network, variables = subject.network, subject.variables
+    outputs, slopes = jax.device_get(training_gradients(network, recipe, variables, batch, labels))
+    weights = jax.device_get(variables["params"])
+    outer = _outer_layers(network)
+    sides = {*network.tail, *network.body} - set(outer)
+    kernels = [
+        kernel
+        for kernel in kernel_norms(network, weights, slopes)
+        if kernel[0].split("/")[0] not in sides
+    ]
+    return [
+        output_row(place, layer, outputs[layer]) for place, layer in enumerate(outer, start=1)
+    ] + [
         kernel_row(place, layer, norm, size)
         for place, (layer, norm, size) in enumerate(kernels, start=1)
     ]
@@ -344,23 +370,40 @@ def kernel_row(place: int, layer: str, gradient: float, size: float) -> Row:
 
 
 def _outer_layers(network: Network) -> tuple[str, ...]:
-    """The layers of tail and body, whole: blocks, not what is in them."""
-    return (*network.tail, *network.body)
+    """The layers of tail and body, whole, without auxiliary classifiers."""
+    trunk = network.tail + network.body
+    return tuple(name for name, layer in trunk.items() if not isinstance(layer, Auxiliary))
 
 
-@partial(jax.jit, static_argnums=0)
-def _gradients(
+@partial(jax.jit, static_argnums=(0, 1))
+def training_gradients(
     network: Network,
+    recipe: Recipe,
     variables: Mapping[str, Any],
     images: Float[Array, "N H W C"],
     labels: Int[Array, " N"],
 ) -> tuple[dict[str, Array], Any]:
-    """Of the mean loss: by the outputs of the outer layers, and by the parameters."""
+    """The derivatives of the training loss by the outputs of the outer layers and by parameters.
 
-    def loss_of(scores: Float[Array, "N classes"]) -> Float[Array, ""]:
-        return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
+    Args:
+        network: Any network.
+        recipe: Has precision, smoothing and the weight of auxiliary classifiers.
+        variables: `params` and `batch_stats`.
+        images: Normalized.
+        labels: Their classes.
 
-    return gradients(network, variables, images, loss_of, _outer_layers(network))
+    Returns:
+        dL/dy by the name of each layer of tail and body, whole, that is no auxiliary classifier;
+        dL/dW as the parameters lie.
+    """
+    objective = objective_of(network, recipe)
+    seen = images.astype(objective.precision)
+    outputs = output_shapes(network, seen, _outer_layers(network))
+
+    def total(params: Any) -> Float[Array, ""]:
+        return loss(objective, params, variables["batch_stats"], seen, labels)[0]
+
+    return gradients(total, variables["params"], outputs)
 
 
 def decades(rows: tuple[Row, ...], moment: Callable[[list[float]], float] = min) -> float:
@@ -433,166 +476,6 @@ def gradient_norms(panels: Panels) -> Measurement:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# The gradient of the whole training loss by layer, that of auxiliary classifiers included.
-#
-# An auxiliary classifier (`ablax.layers.Auxiliary`) on an inner layer ends a shorter network: the
-# layers up to there, then the auxiliary head. So the gradient of the training loss
-#
-#     L = L(scores) + weight (L(auxiliary scores 1) + L(auxiliary scores 2) + ...)
-#
-# is the sum of the gradients of the whole network and of these shorter ones. `gradient_norms` alone
-# takes that of L(scores), which auxiliary classifiers do not change before training.
-
-Outputs = dict[str, Array]
-Slopes = dict[str, Any]
-Loss = Callable[[Float[Array, "N classes"]], Float[Array, ""]]
-
-
-def training_gradients(
-    network: Network,
-    variables: Mapping[str, Any],
-    images: Float[Array, "N H W C"],
-    loss: Loss,
-    weight: float | Float[Array, ""],
-) -> tuple[Outputs, Slopes]:
-    """The derivatives of the training loss by the outputs of the outer layers and by parameters.
-
-    Args:
-        network: Its auxiliary classifiers, if any, stand among the layers of tail and body.
-        variables: `params`, and `batch_stats` where there are any.
-        images: What to show it.
-        loss: From the scores of the network, or of an auxiliary classifier, to one number.
-        weight: Of the loss of each auxiliary classifier.
-
-    Returns:
-        dL/dy by the name of each layer of tail and body that is no auxiliary classifier; dL/dW as
-        the parameters lie.
-
-    Raises:
-        AblaxError: An auxiliary classifier inside a chain or a block.
-    """
-    _refuse_inner(network.layers)
-    outputs, slopes = gradients(network, variables, images, loss, outer_layers(network))
-    for name, shorter in auxiliary_networks(network).items():
-        head = tuple(shorter.head)
-        own = _of_side(variables, name)
-        more, pulled = gradients(shorter, own, images, loss, outer_layers(shorter))
-        for layer, gradient in more.items():
-            outputs[layer] = outputs[layer] + weight * gradient
-        slopes = _added(slopes, name, head, pulled, weight)
-    return outputs, slopes
-
-
-def auxiliary_networks(network: Network) -> dict[str, Network]:
-    """By the name of each auxiliary classifier, the network that ends in it.
-
-    Example:
-        >>> from ablax.core import insert_after
-        >>> from ablax.zoo import heads, lenet5
-        >>> side = Auxiliary(heads.global_average_pool(10))
-        >>> shorter = auxiliary_networks(insert_after("c1", side=side)(lenet5()))
-        >>> [list(found.layers) for found in shorter.values()]
-        [['c1', 'average', 'classifier']]
-    """
-    trunk = network.tail + network.body
-    names = list(trunk)
-    found = {}
-    for at, name in enumerate(names):
-        layer = trunk[name]
-        if isinstance(layer, Auxiliary):
-            below = {n: trunk[n] for n in names[:at] if not isinstance(trunk[n], Auxiliary)}
-            found[name] = Network(Layers(below), Layers(), layer.head)
-    return found
-
-
-def outer_layers(network: Network) -> tuple[str, ...]:
-    """The layers of tail and body, whole, without auxiliary classifiers."""
-    trunk = network.tail + network.body
-    return tuple(name for name in trunk if not isinstance(trunk[name], Auxiliary))
-
-
-def _refuse_inner(layers: Layers, depth: int = 0) -> None:
-    for name, layer in layers.items():
-        if depth and isinstance(layer, Auxiliary):
-            raise AblaxError(
-                f"the auxiliary classifier {name!r} stands inside another layer: put it behind "
-                "that layer, in the tail or the body"
-            )
-        for inner in inner_layers(layer).values():
-            _refuse_inner(inner, depth + 1)
-
-
-def _of_side(variables: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The variables with those of an auxiliary head in the place of the network's head."""
-    return {kind: {**tree, **tree.get(name, {})} for kind, tree in variables.items()}
-
-
-def _added(
-    slopes: Slopes,
-    name: str,
-    head: tuple[str, ...],
-    pulled: Mapping[str, Any],
-    weight: float | Float[Array, ""],
-) -> Slopes:
-    """The slopes of an auxiliary loss, times its weight, added where each parameter lies."""
-
-    def add(total: Any, more: Any) -> Any:
-        return jax.tree.map(lambda a, b: a + weight * b, total, more)
-
-    trunk = {
-        layer: add(tree, pulled[layer]) if layer in pulled and layer not in head else tree
-        for layer, tree in slopes.items()
-    }
-    side = {layer: add(tree, pulled[layer]) for layer, tree in slopes.get(name, {}).items()}
-    return {**trunk, **({name: side} if side else {})}
-
-
-@partial(jax.jit, static_argnums=0)
-def _auxiliary_gradients(
-    network: Network,
-    variables: Mapping[str, Any],
-    images: Float[Array, "N H W C"],
-    labels: Int[Array, " N"],
-    weight: Float[Array, ""],
-) -> tuple[Outputs, Slopes]:
-    def mean_loss(scores: Float[Array, "N classes"]) -> Float[Array, ""]:
-        return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
-
-    return training_gradients(network, variables, images, mean_loss, weight)
-
-
-def measure_auxiliary_losses(subject: Subject, images: int = IMAGES) -> list[Row]:
-    """The gradient of the training loss of some images, by outputs and by kernels.
-
-    The rows are those of `measure_gradient_norms`; layers and
-    kernels of auxiliary classifiers have none, so that places count the same in every variant.
-
-    Args:
-        subject: The network at one moment; its recipe has the weight of the auxiliary losses.
-        images: How many training images.
-    """
-    batch = jnp.asarray(subject.normalized(subject.train.images[:images]))
-    labels = jnp.asarray(subject.train.labels[:images])
-    weight = jnp.asarray(subject.recipe.train.auxiliary_weight)
-    found = _auxiliary_gradients(subject.network, subject.variables, batch, labels, weight)
-    outputs, slopes = jax.device_get(found)
-    weights = jax.device_get(subject.variables["params"])
-    sides = auxiliary_networks(subject.network)
-    kernels = [
-        kernel
-        for kernel in kernel_norms(subject.network, weights, slopes)
-        if kernel[0].split("/")[0] not in sides
-    ]
-    return [
-        output_row(place, layer, outputs[layer])
-        for place, layer in enumerate(outer_layers(subject.network), start=1)
-    ] + [
-        kernel_row(place, layer, norm, size)
-        for place, (layer, norm, size) in enumerate(kernels, start=1)
-    ]
-
-
 def training_gradient_norms(panels: Panels) -> Measurement:
     """`gradient_norms` of the training loss: with the losses of the auxiliary classifiers.
 
@@ -606,6 +489,6 @@ def training_gradient_norms(panels: Panels) -> Measurement:
     )
     return dataclasses.replace(
         alone,
-        measure=measure_auxiliary_losses,
+        measure=measure_training_gradients,
         section=dataclasses.replace(alone.section, text=text),
     )

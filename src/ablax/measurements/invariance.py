@@ -13,6 +13,7 @@ from jaxtyping import Float, Int32
 
 from ablax.data.images import Split
 from ablax.errors import AblaxError
+from ablax.losses import predictions
 from ablax.measurements.measurement import Measurement, Subject
 from ablax.measurements.transformations import (
     Levels,
@@ -643,7 +644,7 @@ def mean_probability(
 
 def _error(scores: np.ndarray, labels: np.ndarray) -> float:
     """Percent."""
-    return 100 * float(np.mean(scores.argmax(axis=1) != labels))
+    return 100 * float(np.mean(predictions(scores) != labels))
 
 
 def _features_and_scores(

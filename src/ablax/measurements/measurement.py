@@ -19,6 +19,7 @@ from ablax.config import Recipe
 from ablax.core import Network, features
 from ablax.data.images import Split
 from ablax.errors import AblaxError
+from ablax.losses import predictions
 from ablax.report.study import Quantity, Row, Section
 from ablax.training.loop import Moment
 from ablax.training.metrics import MetricsLog, read_metrics, write_csv
@@ -85,7 +86,7 @@ class Subject:
         labels: Int32[np.ndarray, " N"],
     ) -> float:
         """Share of raw images whose highest score is not that of their class, in percent."""
-        return 100 * float(np.mean(self.scores(images).argmax(axis=1) != labels))
+        return 100 * float(np.mean(predictions(self.scores(images)) != labels))
 
     def features(
         self,

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from ablax.core import leaves_by_path, paths
+from ablax.core import leaves_by_path, paths, role
 from ablax.measurements.measurement import Measurement, Subject
 from ablax.report.statistics import mean
 from ablax.report.study import Quantity, Row, Section, Study
@@ -44,7 +44,7 @@ def measure_symmetry(subject: Subject) -> list[Row]:
     kernels = {
         path.rpartition("/")[0]: np.asarray(leaf)
         for path, leaf in leaves.items()
-        if np.ndim(leaf) > 1
+        if role(path) == "kernel"
     }
     layers = [path for path in paths(subject.network) if path in kernels]
     return [

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.experimental.compilation_cache import compilation_cache
-from jaxtyping import Array, Float, Int32
+from jaxtyping import Array, Int32, UInt8
 
-from ablax.core import Network, abstract_variables
+from ablax.config import Recipe
+from ablax.core import Network
 from ablax.core.edits import EditError
 from ablax.core.network import Sequential
 from ablax.layers import Residual
@@ -23,6 +24,7 @@ from ablax.measurements.measurement import Measurement, Subject
 from ablax.report.figures import WIDTH, blank, logarithmic, look, settings, where, write_caption
 from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
 from ablax.report.tables import Column, Table, number, scaled
+from ablax.training.step import State, Task, initial_state, task_of, train_step
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +40,7 @@ BLOCKS = (Residual, Sequential)
 
 
 def measure(subject: Subject) -> list[Row]:
-    """Seconds to trace and to compile loss and gradient of one batch, unrolled and scanned.
+    """Seconds to trace and to compile the training step of the recipe, unrolled and scanned.
 
     The compilation cache is off meanwhile. Scanned: each run of equal neighboring blocks is one
     `ablax.layers.loops.Repeat`; a network without equal neighbors has no such row.
@@ -53,40 +55,26 @@ def measure(subject: Subject) -> list[Row]:
     batch = subject.recipe.train.batch
     shape = subject.train.images.shape[1:]
     return [
-        {"form": form, **compile_seconds(network, (batch, *shape))}
+        {"form": form, **compile_seconds(network, subject.recipe, (batch, *shape))}
         for form, network in forms.items()
     ]
 
 
-def compile_seconds(network: Network, images: tuple[int, ...]) -> dict[str, float]:
-    """Seconds to trace and to compile the gradient of the mean loss of a batch.
+def compile_seconds(network: Network, recipe: Recipe, images: tuple[int, ...]) -> dict[str, float]:
+    """Seconds to trace and to compile a training step (`ablax.training.step.train_step`).
 
     Args:
         network: Any network.
+        recipe: How it is trained: optimizer, augmentation, precision.
         images: (N, H, W, C).
     """
-    shapes = abstract_variables(network, (images[1], images[2], images[3]))
-
-    def loss(params: Any, statistics: Any, batch: Any, labels: Any) -> Any:
-        held = {"params": params, "batch_stats": statistics}
-        scores, updated = network.apply(
-            held,
-            batch,
-            mutable=["batch_stats", "auxiliary"],
-            rngs={"dropout": jax.random.key(0)},
-        )
-        losses = optax.softmax_cross_entropy_with_integer_labels(scores, labels)
-        return losses.mean(), updated.get("batch_stats", {})
-
-    arguments = (
-        shapes.get("params", {}),
-        shapes.get("batch_stats", {}),
-        jax.ShapeDtypeStruct(images, jnp.float32),
-        jax.ShapeDtypeStruct(images[:1], jnp.int32),
-    )
+    task = _task(network, recipe, (0.5,) * images[3], (0.25,) * images[3])
+    shape = images[1], images[2], images[3]
+    state = jax.eval_shape(lambda: initial_state(network, task.optimizer, 0, shape))
+    batch = jax.ShapeDtypeStruct(images, jnp.uint8), jax.ShapeDtypeStruct(images[:1], jnp.int32)
     with _uncached():
         started = time.perf_counter()
-        lowered = jax.jit(jax.value_and_grad(loss, has_aux=True)).lower(*arguments)
+        lowered = jax.jit(partial(train_step, task)).lower(state, *batch)
         traced = time.perf_counter()
         lowered.compile()
         done = time.perf_counter()
@@ -96,6 +84,13 @@ def compile_seconds(network: Network, images: tuple[int, ...]) -> dict[str, floa
         "compile_seconds": done - traced,
         "program": float(program),
     }
+
+
+def _task(
+    network: Network, recipe: Recipe, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Task:
+    """The task of one step, whose place in the schedule makes no difference to its time."""
+    return task_of(network, recipe, mean, std, steps_per_epoch=10_000)
 
 
 @contextmanager
@@ -141,10 +136,10 @@ def seconds_table(study: Study) -> Table:
         columns=(Column("Variant", "left"), *(Column(heading) for heading in headings)),
         rows=tuple(rows),
         notes=(
-            "Loss and gradient of one batch, once, without the compilation cache, on one machine "
-            "whatever else it was doing. Scanned: each run of equal neighboring blocks is one loop "
-            "(ablax.layers.loops.fold); a dash where a network has no equal neighbors. Program: "
-            "the text that XLA is given.",
+            "The whole step, augmentation and update with it, once, without the compilation cache, "
+            "on one machine whatever else it was doing. Scanned: each run of equal neighboring "
+            "blocks is one loop (ablax.layers.loops.fold); a dash where a network has no "
+            "equal neighbors. Program: the text that XLA is given.",
         ),
     )
 
@@ -181,9 +176,9 @@ def step_time() -> Measurement:
         section=Section(
             title="How long a training step takes",
             text=(
-                "Forward and backward of one batch on one machine, whatever else it was doing: "
-                f"median of {RUNS} runs of the compiled step, after one that is not counted. Not "
-                "in it: the weights' update, drawing and distorting the images, compiling. The "
+                "One step of training, from raw images to new weights, on one machine, whatever "
+                f"else it was doing: median of {RUNS} runs of the compiled step, after one that is "
+                "not counted. Not in it: shuffling and compiling. The "
                 "time also pays for what has no multiply-accumulates: normalization, copies, and "
                 "every element that is moved between memory and processor."
             ),
@@ -192,7 +187,7 @@ def step_time() -> Measurement:
                     name=STEP_TIME,
                     title="Time of a training step against multiply-accumulates",
                     caption=(
-                        "Milliseconds of forward and backward of one batch against "
+                        "Milliseconds of one training step against "
                         "multiply-accumulates of one image, one mark per variant."
                     ),
                     draw=step_time_figure,
@@ -220,49 +215,42 @@ def measure_step_time(subject: Subject) -> list[Row]:
     """
     batch = subject.recipe.train.batch
     chosen = np.arange(batch) % len(subject.train.images)
-    images = jnp.asarray(subject.normalized(subject.train.images[chosen]))
+    images = jnp.asarray(subject.train.images[chosen])
     labels = jnp.asarray(subject.train.labels[chosen])
-    times = step_seconds(subject.network, subject.variables, images, labels)
+    task = _task(subject.network, subject.recipe, subject.mean, subject.std)
+    times = step_seconds(task, subject.variables, images, labels)
     low, middle, high = (float(value) for value in np.quantile(times, (0.25, 0.5, 0.75)))
     return [{"seconds": middle, "low": low, "high": high, "batch": float(batch)}]
 
 
 def step_seconds(
-    network: Network,
+    task: Task,
     variables: Mapping[str, Any],
-    images: Float[Array, "N H W C"],
+    images: UInt8[Array, "N H W C"],
     labels: Int32[Array, " N"],
     runs: int = RUNS,
 ) -> list[float]:
-    """Seconds of each run of the mean loss, its gradient and the new statistics of one batch.
+    """Seconds of each run of one training step: augmentation, loss, gradient and update.
 
-    Compiling is not in them, nor is a first run, which warms memory up.
+    Every run starts from the same state. Compiling is not in them, nor is a first run, which warms
+    memory up.
 
     Args:
-        network: Any network.
-        variables: Its parameters and statistics.
-        images: A batch, normalized.
+        task: Of the training.
+        variables: Parameters and statistics.
+        images: A batch of levels 0 to 255.
         labels: The classes.
         runs: How many, 1 or more.
     """
-
-    def loss(params: Any, statistics: Any) -> Any:
-        scores, updated = network.apply(
-            {"params": params, "batch_stats": statistics},
-            images,
-            mutable=["batch_stats", "auxiliary"],
-            rngs={"dropout": jax.random.key(0)},
-        )
-        losses = optax.softmax_cross_entropy_with_integer_labels(scores, labels)
-        return losses.mean(), updated.get("batch_stats", {})
-
-    arguments = variables.get("params", {}), variables.get("batch_stats", {})
-    step = jax.jit(jax.value_and_grad(loss, has_aux=True))
-    jax.block_until_ready(step(*arguments))
+    params, zero = variables["params"], jnp.zeros((), jnp.int32)
+    opt_state = jax.jit(task.optimizer.init)(params)
+    state = State(zero, zero, params, variables["batch_stats"], opt_state)
+    step = jax.jit(partial(train_step, task))
+    jax.block_until_ready(step(state, images, labels))
     times = []
     for _ in range(runs):
         started = time.perf_counter()
-        jax.block_until_ready(step(*arguments))
+        jax.block_until_ready(step(state, images, labels))
         times.append(time.perf_counter() - started)
     return times
 
@@ -334,7 +322,7 @@ def step_time_figure(study: Study) -> Figure:
         figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=12)
         write_caption(
             figure,
-            "Forward and backward of one batch, compiled, seed 0; bars: the middle half of "
+            "One training step, compiled, seed 0; bars: the middle half of "
             f"{RUNS} runs. On the dotted line every multiply-accumulate would take as long as "
             f"one of the baseline: above it they take longer. {where(study)}",
         )

@@ -28,8 +28,8 @@ from ablax.files import default_root
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
 from ablax.training.dataset import Dataset
-from ablax.training.optimizer import check_rate_factors, optimizer, schedule
-from ablax.training.step import State, StepFigures, Task, evaluation_step, initial_state
+from ablax.training.optimizer import check_rate_factors, schedule
+from ablax.training.step import State, StepFigures, evaluation_step, initial_state, task_of
 
 # ------------------------------------------------------------------------------------------
 # A network under a recipe on a data set, compiled once and shared by all seeds.
@@ -85,16 +85,7 @@ class Trainer:
         self.recipe = recipe
         self.dataset = dataset
         self._replicated = NamedSharding(mesh, P())
-        self.task = Task(
-            network,
-            optimizer(recipe.optimizer, train.epochs, dataset.steps_per_epoch),
-            recipe.augment,
-            dataset.mean,
-            dataset.std,
-            train.precision,
-            train.label_smoothing,
-            train.auxiliary_weight,
-        )
+        self.task = task_of(network, recipe, dataset.mean, dataset.std, dataset.steps_per_epoch)
         self._schedule = schedule(recipe.optimizer, train.epochs, dataset.steps_per_epoch)
         self.total_steps = train.epochs * dataset.steps_per_epoch
         self.compile_seconds = 0.0

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, assert_never
 
 import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, PyTree
 
 from ablax.config import ConfigError, OptimizerConfig
+from ablax.core import role
 from ablax.errors import nearest
 
 
@@ -93,7 +93,7 @@ def _drops(config: OptimizerConfig, total: int, warmup: int) -> dict[int, float]
 
 
 def optimizer(
-    config: OptimizerConfig, epochs: int, steps_per_epoch: int
+    config: OptimizerConfig, epochs: int, steps_per_epoch: int, stacks: Sequence[str] = ()
 ) -> optax.GradientTransformation:
     """The update rule: clip, decay kernels, gather momentum, scale by the schedule and the factors.
 
@@ -110,10 +110,18 @@ def optimizer(
     rmsprop: g / sqrt(v' + 1e-8) + weight_decay * w, with v' = 0.9 v + 0.1 g^2 from v = 0.
 
     Weights decay outside the loss, and only kernels do: not biases, and not the scales of
-    normalization.
+    normalization. What a parameter is, its name says (`ablax.core.role`). Where a layer stacks the
+    kernels of several, each has its own length: folded and unfolded networks train alike.
+
+    Args:
+        config: Names the rule and its numbers.
+        epochs: Length of the training.
+        steps_per_epoch: Steps in one of them.
+        stacks: Paths of the layers that stack the parameters of others (`ablax.core.stacks`).
 
     Raises:
         ConfigError: As `schedule`.
+        AblaxError: When parameters are given: the name of one does not say what it is.
 
     References:
         Krizhevsky, Sutskever, Hinton (2012): ImageNet classification with deep convolutional neural
@@ -128,17 +136,17 @@ def optimizer(
     rate = schedule(config, epochs, steps_per_epoch)
     clip = [] if config.clip is None else [optax.clip_by_global_norm(config.clip)]
     factors = [_scale_by_factors(config)] if config.rate_factors else []
-    return optax.chain(*clip, *_rule(config), *factors, optax.scale_by_learning_rate(rate))
+    return optax.chain(*clip, *_rule(config, stacks), *factors, optax.scale_by_learning_rate(rate))
 
 
-def _rule(config: OptimizerConfig) -> list[optax.GradientTransformation]:
+def _rule(config: OptimizerConfig, stacks: Sequence[str]) -> list[optax.GradientTransformation]:
     """The step of the named optimizer, before rate and factors."""
     decay = optax.add_decayed_weights(config.weight_decay, mask=_kernels)
     momentum = optax.trace(config.momentum, nesterov=config.nesterov)
     if config.name == "sgd":
         return [decay, momentum]
     if config.name == "lars":
-        return [decay, optax.masked(optax.scale_by_trust_ratio(), _kernels), momentum]
+        return [decay, _scale_to_length(stacks), momentum]
     if config.name == "adamw":
         return [optax.scale_by_adam(), decay]
     if config.name == "adagrad":
@@ -160,6 +168,16 @@ def rate_factor(config: OptimizerConfig, path: str) -> float:
     """
     factors = [factor for pattern, factor in config.rate_factors if fnmatchcase(path, pattern)]
     return math.prod(factors, start=1.0)
+
+
+def frozen(config: OptimizerConfig) -> tuple[str, ...]:
+    """The patterns whose factor on the rate is 0: parameters and statistics that match stay.
+
+    Example:
+        >>> frozen(OptimizerConfig(rate_factors=(("conv1/*", 0.0), ("*/bias", 2.0))))
+        ('conv1/*',)
+    """
+    return tuple(pattern for pattern, factor in config.rate_factors if factor == 0)
 
 
 def check_rate_factors(config: OptimizerConfig, paths: Iterable[str]) -> None:
@@ -202,5 +220,34 @@ def _joined(path: tuple[Any, ...]) -> str:
 
 
 def _kernels(params: PyTree) -> PyTree:
-    """Which leaves decay: those of two axes and more."""
-    return jax.tree.map(lambda leaf: jnp.ndim(leaf) > 1, params)
+    """Which leaves are kernels, by their names."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: role(_joined(path)) == "kernel", params)
+
+
+def _scale_to_length(stacks: Sequence[str]) -> optax.GradientTransformation:
+    """Multiplies every step of a kernel by its length over that of the step: h |w| / |h|."""
+
+    def scale(updates: PyTree, params: PyTree | None) -> PyTree:
+        return jax.tree_util.tree_map_with_path(
+            lambda path, step, weights: _to_length(_joined(path), step, weights, stacks),
+            updates,
+            params,
+        )
+
+    return optax.stateless(scale)
+
+
+def _to_length(
+    path: str, step: Float[Array, "..."], weights: Float[Array, "..."], stacks: Sequence[str]
+) -> Float[Array, "..."]:
+    """The step of one leaf, or of each of the leaves that it stacks."""
+    if role(path) != "kernel":
+        return step
+    rule = optax.scale_by_trust_ratio()
+
+    def scaled(step: Array, weights: Array) -> Array:
+        return rule.update(step, rule.init(weights), weights)[0]
+
+    for _ in filter(path.startswith, (f"{name}/" for name in stacks)):
+        scaled = jax.vmap(scaled)
+    return scaled(step, weights)

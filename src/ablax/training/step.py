@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,9 +13,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
-from ablax.core import ImageShape, Network, initialize, leaves_by_path
+from ablax.config import Recipe
+from ablax.core import ImageShape, Network, initialize, leaves_by_path, stacks
 from ablax.data.augment import Augmentation, augment
 from ablax.errors import AblaxError, nearest
+from ablax.losses import predictions, softmax_cross_entropy
+from ablax.training.optimizer import frozen, optimizer
 
 # ------------------------------------------------------------------------------------------
 # Everything that training changes, as one value.
@@ -62,36 +67,107 @@ def initial_state(
 
 
 # ------------------------------------------------------------------------------------------
-# One training step and one evaluation step, as pure functions.
+# The loss, its gradient, the update, and the two steps that are made of them, as pure functions.
 #
-# These two alone call `Network.apply`. A mode is not a flag: the training step grants what training
-# needs (the `dropout` key, and `batch_stats` to write), the evaluation step grants neither.
+# Whoever trains, differentiates or times a network does it by these: there is no other loss. A mode
+# is not a flag: `loss` grants what training needs (the `dropout` key, and `batch_stats` to write),
+# the evaluation step grants neither.
+
+Losses = Callable[[Float[Array, "N classes"], Int[Array, " N"]], Float[Array, " N"]]
+"""The loss of each image, from its scores and its class."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a step needs beside its state and its batch; none of it changes while training.
+class Objective:
+    """What training minimizes.
 
     Attributes:
         network: What is trained.
-        optimizer: How the weights move.
-        augmentation: How training images are varied.
-        mean: Of each channel over the training images, in [0, 1].
-        std: Standard deviation of each channel over the training images.
-        precision: Of the computation; parameters, statistics and the loss stay in float32.
-        label_smoothing: Share of the target spread evenly over all classes.
+        precision: Of the computation; parameters and statistics stay as they are, and the loss is
+            in float32 at least.
+        losses: The loss of each image, given scores in `precision`.
         auxiliary_weight: Of the loss of each auxiliary classifier (`ablax.layers.Auxiliary`), where
             the network has any.
     """
 
     network: Network
+    precision: str = field(default="float32", kw_only=True)
+    losses: Losses = field(default=softmax_cross_entropy, kw_only=True)
+    auxiliary_weight: float = field(default=0.3, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Task(Objective):
+    """What a step needs beside its state and its batch; none of it changes while training.
+
+    Attributes:
+        optimizer: How the weights move.
+        augmentation: How training images are varied.
+        mean: Of each channel over the training images, in [0, 1].
+        std: Standard deviation of each channel over the training images.
+        frozen: Patterns of the paths of running statistics that stay as they are.
+    """
+
     optimizer: optax.GradientTransformation
     augmentation: Augmentation
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    precision: str = "float32"
-    label_smoothing: float = 0.0
-    auxiliary_weight: float = 0.3
+    frozen: tuple[str, ...] = ()
+
+
+def objective_of(network: Network, recipe: Recipe) -> Objective:
+    """What training a network by a recipe minimizes."""
+    train = recipe.train
+    return Objective(
+        network,
+        precision=train.precision,
+        losses=partial(softmax_cross_entropy, smoothing=train.label_smoothing),
+        auxiliary_weight=train.auxiliary_weight,
+    )
+
+
+def task_of(
+    network: Network,
+    recipe: Recipe,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    steps_per_epoch: int,
+) -> Task:
+    """The task of training a network by a recipe.
+
+    Args:
+        network: What is trained.
+        recipe: How.
+        mean: Of each channel over the training images, in [0, 1].
+        std: Standard deviation of each channel.
+        steps_per_epoch: What the recipe's schedule is measured in.
+
+    Raises:
+        ConfigError: The schedule does not fit the training's length.
+    """
+    rule, epochs = recipe.optimizer, recipe.train.epochs
+    return Task(
+        **vars(objective_of(network, recipe)),
+        optimizer=optimizer(rule, epochs, steps_per_epoch, stacks(network)),
+        augmentation=recipe.augment,
+        mean=mean,
+        std=std,
+        frozen=frozen(rule),
+    )
+
+
+class LossParts(NamedTuple):
+    """What `loss` gives beside what is differentiated.
+
+    Attributes:
+        loss: The mean loss of the network's own scores.
+        scores: Those, one row per image.
+        batch_stats: Running statistics with this batch's in them.
+    """
+
+    loss: Float[Array, ""]
+    scores: Float[Array, "N classes"]
+    batch_stats: Any
 
 
 class StepFigures(NamedTuple):
@@ -102,7 +178,12 @@ class StepFigures(NamedTuple):
 
 
 class BatchEvaluation(NamedTuple):
-    """What an evaluation step tells of each image: the class of the highest score, and the loss."""
+    """What an evaluation step tells of each image.
+
+    Attributes:
+        predictions: The class of the highest score, or -1 (`ablax.losses.predictions`).
+        losses: The cross-entropy, whatever is minimized.
+    """
 
     predictions: Int[Array, " N"]
     losses: Float[Array, " N"]
@@ -126,13 +207,109 @@ def _stream(seed: Int[Array, ""], purpose: int) -> Key[Array, ""]:
     return jax.random.fold_in(jax.random.key(seed), purpose)
 
 
+def normalize(
+    task: Task, levels: UInt8[Array, "N H W C"] | Float[Array, "N H W C"]
+) -> Float[Array, "N H W C"]:
+    """Images of levels 0 to 255 as the network gets them: in [0, 1], less mean, over deviation."""
+    return _standardized(task, levels.astype(jnp.float32) / 255)
+
+
+def loss(
+    objective: Objective,
+    params: Any,
+    batch_stats: Any,
+    images: Float[Array, "N H W C"],
+    labels: Int[Array, " N"],
+    dropout_key: Key[Array, ""] | None = None,
+) -> tuple[Float[Array, ""], LossParts]:
+    """What training minimizes: the mean loss of a batch, and those of auxiliary classifiers.
+
+    L = mean of losses(scores) + auxiliary_weight * (sum over auxiliary classifiers of theirs)
+
+    Batch normalization uses the batch's own statistics.
+
+    Args:
+        objective: Network and losses.
+        params: The network's parameters.
+        batch_stats: Running statistics.
+        images: Normalized.
+        labels: Class of each image; one that is none makes L NaN.
+        dropout_key: Which units are dropped; None drops none.
+
+    Returns:
+        L, and its parts.
+    """
+    scores, updated = objective.network.apply(
+        {"params": _in_precision(objective, params), "batch_stats": batch_stats},
+        images.astype(objective.precision),
+        rngs={} if dropout_key is None else {"dropout": dropout_key},
+        mutable=["batch_stats", "auxiliary"],
+    )
+    own = objective.losses(scores, labels).mean()
+    sides = jax.tree.leaves(updated.get("auxiliary", {}))
+    others = [objective.losses(side, labels).mean() for side in sides]
+    total = own + objective.auxiliary_weight * sum(others) if others else own
+    return total, LossParts(own, scores, updated.get("batch_stats", {}))
+
+
+def gradient(
+    objective: Objective,
+    params: Any,
+    batch_stats: Any,
+    images: Float[Array, "N H W C"],
+    labels: Int[Array, " N"],
+    dropout_key: Key[Array, ""] | None = None,
+) -> tuple[PyTree, LossParts]:
+    """The derivative of `loss` by the parameters, as they lie, and the parts of the loss."""
+    slopes_of = jax.grad(loss, argnums=1, has_aux=True)
+    found: tuple[PyTree, LossParts] = slopes_of(
+        objective, params, batch_stats, images, labels, dropout_key
+    )
+    return found
+
+
+def update(task: Task, state: State, slopes: PyTree, batch_stats: PyTree) -> State:
+    """The state after a step along this gradient.
+
+    Args:
+        task: What does not change.
+        state: Before the step.
+        slopes: The gradient.
+        batch_stats: Of the batch, from `LossParts`; those that are frozen are left out.
+    """
+    updates, opt_state = task.optimizer.update(slopes, state.opt_state, state.params)
+    return replace(
+        state,
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        batch_stats=_taken(state.batch_stats, batch_stats, task.frozen),
+        opt_state=opt_state,
+    )
+
+
+def descend(
+    task: Task,
+    state: State,
+    images: Float[Array, "N H W C"],
+    labels: Int[Array, " N"],
+    dropout_key: Key[Array, ""] | None = None,
+) -> tuple[State, StepFigures]:
+    """One update by a batch that is augmented and normalized already; arguments as in `loss`.
+
+    Returns:
+        The state after it, and the batch's figures before it: the loss that is told is that of the
+        network's own scores, so that it compares with that of a network without auxiliary
+        classifiers.
+    """
+    slopes, parts = gradient(task, state.params, state.batch_stats, images, labels, dropout_key)
+    after = update(task, state, slopes, parts.batch_stats)
+    return after, StepFigures(parts.loss, jnp.sum(predictions(parts.scores) == labels))
+
+
 def train_step(
     task: Task, state: State, images: UInt8[Array, "N H W C"], labels: Int[Array, " N"]
 ) -> tuple[State, StepFigures]:
-    """One step of stochastic gradient descent on the mean cross-entropy of a batch.
-
-    Auxiliary classifiers add theirs, each with the task's weight; the loss that is told is that of
-    the network's own scores, so that it compares with that of a network without them.
+    """One step of stochastic gradient descent: augment, normalize, `descend`.
 
     Args:
         task: What does not change.
@@ -141,38 +318,11 @@ def train_step(
         labels: Class of each image.
 
     Returns:
-        The state after the step, and the batch's loss before it.
+        The state after the step, and the batch's figures before it.
     """
     augment_key, dropout_key = jax.random.split(step_key(state.seed, state.step))
     pixels = augment(augment_key, images.astype(jnp.float32) / 255, task.augmentation)
-
-    def loss_of(params: Any) -> tuple[Float[Array, ""], tuple[Any, Any, Any]]:
-        scores, updated = task.network.apply(
-            {"params": _compute(task, params), "batch_stats": state.batch_stats},
-            _normalize(task, pixels),
-            rngs={"dropout": dropout_key},
-            mutable=["batch_stats", "auxiliary"],
-        )
-
-        def mean_loss(scores: Float[Array, "N classes"]) -> Float[Array, ""]:
-            scores = scores.astype(jnp.float32)
-            return _cross_entropy(scores, labels, task.label_smoothing).mean()
-
-        loss = mean_loss(scores)
-        sides = [mean_loss(side) for side in jax.tree.leaves(updated.get("auxiliary", {}))]
-        total = loss + task.auxiliary_weight * sum(sides) if sides else loss
-        return total, (loss, scores, updated.get("batch_stats", {}))
-
-    gradient, (loss, scores, batch_stats) = jax.grad(loss_of, has_aux=True)(state.params)
-    updates, opt_state = task.optimizer.update(gradient, state.opt_state, state.params)
-    after = replace(
-        state,
-        step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
-        batch_stats=batch_stats,
-        opt_state=opt_state,
-    )
-    return after, StepFigures(loss, jnp.sum(scores.argmax(axis=1) == labels))
+    return descend(task, state, _standardized(task, pixels), labels, dropout_key)
 
 
 def evaluation_step(
@@ -180,28 +330,20 @@ def evaluation_step(
 ) -> BatchEvaluation:
     """Predictions and losses of a batch: no augmentation, no dropout, running statistics."""
     scores = task.network.apply(
-        {"params": _compute(task, state.params), "batch_stats": state.batch_stats},
-        _normalize(task, images.astype(jnp.float32) / 255),
-    ).astype(jnp.float32)
-    predictions = scores.argmax(axis=1).astype(jnp.int32)
-    return BatchEvaluation(predictions, _cross_entropy(scores, labels, 0.0))
+        {"params": _in_precision(task, state.params), "batch_stats": state.batch_stats},
+        normalize(task, images).astype(task.precision),
+    )
+    return BatchEvaluation(predictions(scores), softmax_cross_entropy(scores, labels))
 
 
-def _normalize(task: Task, pixels: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
+def _standardized(task: Task, pixels: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
     mean, std = jnp.asarray(task.mean, jnp.float32), jnp.asarray(task.std, jnp.float32)
-    return ((pixels - mean) / std).astype(task.precision)
+    return (pixels - mean) / std
 
 
-def _compute(task: Task, params: Any) -> Any:
+def _in_precision(objective: Objective, params: Any) -> Any:
     """The parameters in the precision of the computation."""
-    return jax.tree.map(lambda leaf: leaf.astype(task.precision), params)
-
-
-def _cross_entropy(
-    scores: Float[Array, "N classes"], labels: Int[Array, " N"], smoothing: float
-) -> Float[Array, " N"]:
-    targets = optax.smooth_labels(jax.nn.one_hot(labels, scores.shape[1]), smoothing)
-    return optax.softmax_cross_entropy(scores, targets)
+    return jax.tree.map(lambda leaf: leaf.astype(objective.precision), params)
 
 
 # ------------------------------------------------------------------------------------------
@@ -255,23 +397,23 @@ def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
                 f"{pattern!r} matches no parameter of the network: {nearest(pattern, list(ours))}"
             )
     for name, shape in ours.items():
-        if theirs.get(name) != shape and not _is_fresh(name, fresh):
+        if theirs.get(name) != shape and not _matches(name, fresh):
             raise AblaxError(
                 f"{name} has shape {shape} here and {theirs.get(name)} in the training that the "
                 f"initial weights come from: keep its random initialization with fresh=({name!r},)"
             )
 
 
-def _taken(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> PyTree:
-    """The leaves of `there`, but those of `here` that are to be fresh."""
+def _taken(here: PyTree, there: PyTree, kept: tuple[str, ...]) -> PyTree:
+    """The leaves of `there`, but those of `here` whose paths match one of the patterns `kept`."""
     names, leaves = list(leaves_by_path(here)), jax.tree.leaves(here)
     found = leaves_by_path(there)
     chosen = [
-        leaf if _is_fresh(name, fresh) else found[name]
+        leaf if _matches(name, kept) else found[name]
         for name, leaf in zip(names, leaves, strict=True)
     ]
     return jax.tree.unflatten(jax.tree.structure(here), chosen)
 
 
-def _is_fresh(name: str, fresh: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in fresh)
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -20,6 +20,7 @@ from ablax.data.digits import load_digits
 from ablax.data.sources import EMBEDDED, parse
 from ablax.data.tfds import decode
 from ablax.errors import AblaxError
+from ablax.losses import predictions as predicted
 from ablax.weights.load import Foreign
 from ablax.weights.preprocessing import Preprocessing
 
@@ -99,6 +100,8 @@ def evaluate(
         own = scores[np.arange(len(labels)), labels][:, None]
         earlier = np.arange(scores.shape[1]) < labels[:, None]
         rank = (scores > own).sum(1) + ((scores == own) & earlier).sum(1)
+        # with a score that is no number nothing is right
+        rank[np.asarray(predicted(scores)) < 0] = max(5, scores.shape[1])
         wrong1 += int((rank >= 1).sum())
         wrong5 += int((rank >= 5).sum())
         count += len(labels)

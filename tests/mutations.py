@@ -1,0 +1,251 @@
+"""Deliberate breaks, one at a time: do the fast tests of a file notice each of them?
+
+`make mutation-test`, or `python tests/mutations.py [WORDS ...]`; words choose among lines such as
+`src/ablax/training/step.py:231 update: 1 becomes 2`. Every break runs in a copy of the tree; the
+end lists those that survived and are not in `EQUIVALENT`; the exit status is 1 if there are any.
+
+Own code, since of the libraries mutmut forks a process that has run JAX, which then hangs, and
+cosmic-ray drops no keyword arguments, which is how a call of optax or Flax goes wrong.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 600
+"""A break that runs longer counts as caught: a loop without an end."""
+
+TARGETS = {
+    "src/ablax/training/step.py": (
+        "tests/training/test_step.py",
+        "tests/training/test_transplant.py",
+        "src/ablax/training/step.py",
+    ),
+    "src/ablax/training/optimizer.py": (
+        "tests/training/test_optimizer.py",
+        "tests/training/test_folded_training.py",
+        "src/ablax/training/optimizer.py",
+    ),
+    "src/ablax/report/statistics.py": (
+        "tests/report/test_report_statistics.py",
+        "tests/report/test_report_flatness.py",
+        "tests/report/test_report_trend.py",
+        "src/ablax/report/statistics.py",
+    ),
+}
+"""Each file, and the fast tests that concern it."""
+
+EQUIVALENT: dict[str, str] = {}
+"""Breaks that change nothing anybody could see, as `function: what becomes what`, and why."""
+
+OTHERS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
+    ast.Lt: (ast.GtE, ast.LtE),
+    ast.LtE: (ast.Gt, ast.Lt),
+    ast.Gt: (ast.LtE, ast.GtE),
+    ast.GtE: (ast.Lt, ast.Gt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.Add: (ast.Sub,),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.Div,),
+    ast.Div: (ast.Mult,),
+    ast.FloorDiv: (ast.Div,),
+    ast.Mod: (ast.Mult,),
+    ast.Pow: (ast.Mult,),
+    ast.And: (ast.Or,),
+    ast.Or: (ast.And,),
+}
+SUMS = (ast.Add, ast.Sub, ast.Mult, ast.Div)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One break.
+
+    Attributes:
+        path: Of the file, from the root.
+        line: Where.
+        what: `function: what becomes what`.
+        source: The whole file, broken.
+    """
+
+    path: str
+    line: int
+    what: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line} {self.what}"
+
+
+def breaks(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Other nodes for this one, each a break, and what it is."""
+    if isinstance(node, ast.Call):
+        for place, keyword in enumerate(node.keywords):
+            broken = copy.deepcopy(node)
+            del broken.keywords[place]
+            yield f"{_short(node.func)}(...) without {_short(keyword)}", broken
+        if len(node.args) > 1:
+            broken = copy.deepcopy(node)
+            broken.args[:2] = broken.args[1::-1]
+            yield f"{_short(node)} with its first two arguments swapped", broken
+    for broken in _others(node):
+        yield f"{_short(node)} becomes {_short(broken)}", broken
+
+
+def _others(node: ast.AST) -> Iterator[ast.AST]:
+    if isinstance(node, ast.Compare | ast.BoolOp | ast.BinOp):
+        operators = node.ops if isinstance(node, ast.Compare) else [node.op]
+        for place, operator in enumerate(operators):
+            for other in OTHERS.get(type(operator), ()):
+                broken = copy.deepcopy(node)
+                if isinstance(broken, ast.Compare):
+                    broken.ops[place] = other()
+                else:
+                    broken.op = other()
+                yield broken
+    if isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
+        yield from (node.left, node.right)
+    if isinstance(node, ast.UnaryOp):
+        yield node.operand
+    if isinstance(node, ast.If | ast.IfExp | ast.While):
+        broken = copy.deepcopy(node)
+        broken.test = ast.UnaryOp(ast.Not(), broken.test)
+        yield broken
+    if isinstance(node, ast.comprehension) and node.ifs:
+        broken = copy.deepcopy(node)
+        broken.ifs = [ast.UnaryOp(ast.Not(), each) for each in broken.ifs]
+        yield broken
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield ast.Constant(not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        yield ast.Constant(node.value + 1)
+
+
+def parts(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
+    """What runs inside a node, as owner, field, place and child; not annotations, not words."""
+    for field, value in ast.iter_fields(node):
+        if field in ("annotation", "returns", "decorator_list", "type_params"):
+            continue
+        for place, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            if isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
+                yield node, field, place, child
+                yield from parts(child)
+
+
+def mutants(path: str, source: str) -> Iterator[Mutant]:
+    """Every break of every function of a file, in order."""
+    tree = ast.parse(source)
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    inner = {id(child) for outer in functions for _, _, _, child in parts(outer)}
+    for function in functions:
+        if id(function) in inner:
+            continue
+        for owner, field, place, child in parts(function):
+            for what, broken in breaks(child):
+                held = getattr(owner, field)
+                if place is None:
+                    setattr(owner, field, broken)
+                else:
+                    held[place] = broken
+                text = ast.unparse(ast.fix_missing_locations(tree))
+                setattr(owner, field, held)
+                if place is not None:
+                    held[place] = child
+                line = getattr(child, "lineno", getattr(owner, "lineno", function.lineno))
+                yield Mutant(path, line, f"{function.name}: {what}", text)
+
+
+def _short(node: ast.AST) -> str:
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) < 90 else f"{text[:60]} ... {text[-25:]}"
+
+
+def caught(tree: Path, mutant: Mutant) -> bool:
+    """Whether a fast test of the file fails in a tree with this break."""
+    place = tree / mutant.path
+    whole = place.read_text("utf-8")
+    place.write_text(mutant.source, "utf-8")
+    words = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider"]
+    words += ["-m", "not slow and not deep", *TARGETS[mutant.path]]
+    try:
+        done = subprocess.run(
+            words,
+            check=False,
+            cwd=tree,
+            env=environment(tree),
+            capture_output=True,
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
+        place.write_text(whole, "utf-8")
+    return done.returncode != 0
+
+
+def environment(tree: Path) -> dict[str, str]:
+    """Python finds the copy's sources first, and leaves no compiled files of broken ones."""
+    return {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def main(words: list[str], jobs: int = 2) -> int:
+    """Break, test and tell."""
+    chosen = [
+        mutant
+        for path in TARGETS
+        for mutant in mutants(path, (ROOT / path).read_text("utf-8"))
+        if not words or any(word in str(mutant) for word in words)
+    ]
+    survived = []
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as threads:
+        trees: Queue[Path] = Queue()
+        ignored = shutil.ignore_patterns(".*", "results", "build", "__pycache__")
+        for number in range(jobs):
+            trees.put(Path(shutil.copytree(ROOT, Path(folder) / str(number), ignore=ignored)))
+
+        def judged(mutant: Mutant) -> bool:
+            tree = trees.get()
+            try:
+                return caught(tree, mutant)
+            finally:
+                trees.put(tree)
+
+        for path in {mutant.path for mutant in chosen}:
+            whole = (ROOT / path).read_text("utf-8")
+            if judged(Mutant(path, 0, "nothing", whole)):
+                sys.exit(f"{path}: its tests fail without any break, so nothing can be told")
+
+        for number, (mutant, found) in enumerate(
+            zip(chosen, threads.map(judged, chosen), strict=True), start=1
+        ):
+            reason = EQUIVALENT.get(mutant.what)
+            verdict = "caught" if found else "equivalent" if reason else "SURVIVED"
+            print(f"{number}/{len(chosen)} {verdict}: {mutant}", flush=True)
+            if not found:
+                survived.append((mutant, reason))
+    left = [mutant for mutant, reason in survived if reason is None]
+    same = len(survived) - len(left)
+    print(f"{len(chosen)} breaks: {len(chosen) - len(survived)} caught, {same} equivalent,")
+    print("\n".join([f"{len(left)} survived", *map(str, left)]))
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
