@@ -43,22 +43,20 @@ def losses(network, held, batch, labels):
 
 @pytest.mark.slow
 def test_gradients_by_parameters_are_those_of_the_training_step():
-    subject = made_subject(supervised())
-    batch = jnp.asarray(subject.normalized(subject.train.images))
-    labels = jnp.asarray(subject.train.labels)
+    model, sample = made_subject(supervised())
+    batch = jnp.asarray(model.normalized(sample.train.images))
+    labels = jnp.asarray(sample.train.labels)
 
     def total(params):
-        first, *sides = losses(
-            subject.network, {**subject.variables, "params": params}, batch, labels
-        )
+        first, *sides = losses(model.network, {**model.variables, "params": params}, batch, labels)
         assert len(sides) == 2
         return first + 0.3 * sum(sides)
 
     def weighed(weight):
-        recipe = with_fields(subject.recipe, {"train.auxiliary_weight": weight})
-        return training_gradients(subject.network, recipe, subject.variables, batch, labels)
+        recipe = with_fields(sample.recipe, {"train.auxiliary_weight": weight})
+        return training_gradients(model.network, recipe, model.variables, batch, labels)
 
-    expected = leaves_by_path(jax.jit(jax.grad(total))(subject.variables["params"]))
+    expected = leaves_by_path(jax.jit(jax.grad(total))(model.variables["params"]))
     outputs, slopes = weighed(0.3)
     found = leaves_by_path(slopes)
     assert set(found) == set(expected)
@@ -71,17 +69,17 @@ def test_gradients_by_parameters_are_those_of_the_training_step():
     np.testing.assert_array_equal(outputs["fc3"], alone["fc3"])
     assert not np.allclose(outputs["fc2"], alone["fc2"], rtol=0.01)
     # by the chain rule: the bias in front of a sigmoid y gets dL/dy y (1 - y), summed
-    y = subject.features(subject.train.images, ["fc1"])["fc1"]
+    y = model.features(sample.train.images, ["fc1"])["fc1"]
     by_rule = np.sum(np.asarray(outputs["fc1"]) * y * (1 - y), axis=(0, 1, 2))
     np.testing.assert_allclose(found["fc1/dense/bias"], by_rule, rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.slow
 def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
-    subject = made_subject(without(Auxiliary)(supervised()))
+    model, sample = made_subject(without(Auxiliary)(supervised()))
     for found, expected in zip(
-        measure_training_gradients(subject),
-        gradient_norms.measure_gradient_norms(subject),
+        measure_training_gradients(model, sample),
+        gradient_norms.measure_gradient_norms(model, sample),
         strict=True,
     ):
         assert {k: found[k] for k in ("of", "layer", "place")} == {
@@ -92,10 +90,11 @@ def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
 
 @pytest.mark.slow
 def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
-    subject = made_subject(supervised())
-    without_weight = with_fields(subject.recipe, {"train.auxiliary_weight": 0.0})
-    plain = measure_training_gradients(dataclasses.replace(subject, recipe=without_weight))
-    rows = measure_training_gradients(subject)
+    model, sample = made_subject(supervised())
+    without_weight = with_fields(sample.recipe, {"train.auxiliary_weight": 0.0})
+    weightless = dataclasses.replace(sample, recipe=without_weight)
+    plain = measure_training_gradients(model, weightless)
+    rows = measure_training_gradients(model, sample)
     assert [(row["layer"], row["place"]) for row in rows] == [
         *(("fc1", 1), ("fc2", 2), ("fc3", 3)),
         *(("fc1/dense", 1), ("fc2/dense", 2), ("fc3/dense", 3), ("classifier", 4)),
@@ -108,10 +107,10 @@ def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
 def test_a_side_classifier_inside_a_chain_pulls_on_the_layers_below_it():
     inside = sequential(dense=Dense(4), side=Auxiliary(heads.global_average_pool(3)))
     network = Network(Layers(fc1=inside), Layers(fc2=dense()), heads.global_average_pool(3))
-    subject = made_subject(network)
-    alone = gradient_norms.measure_gradient_norms(subject)
+    model, sample = made_subject(network)
+    alone = gradient_norms.measure_gradient_norms(model, sample)
     pulls = {row["layer"]: row["gradient"] for row in alone if row["of"] == "kernel"}
-    rows = measure_training_gradients(subject)
+    rows = measure_training_gradients(model, sample)
     pulled = {row["layer"]: row["gradient"] for row in rows if row["of"] == "kernel"}
     assert pulled["fc1/dense"] != pytest.approx(pulls["fc1/dense"], rel=0.01)
     assert pulled["fc2/dense"] == pytest.approx(pulls["fc2/dense"])

@@ -1,4 +1,4 @@
-"""`ablax check-gradient NETWORK`: the gradient that trains it, against finite differences."""
+"""`ablax check-gradient MODEL`: the gradient that trains it, against finite differences."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from tyro.conf import Positional
 from ablax.commands.options import (
     AtLeastTwo,
     Images,
-    NetworkName,
+    ModelSource,
     NonNegativeInt,
     Pixels,
     Positive,
     Seed,
     TableFormat,
+    opened,
 )
 
 if TYPE_CHECKING:
     from ablax.analysis.gradient_check import GradientCheck, LeafPrecision
     from ablax.inspection.tables import Table
+    from ablax.model import Model
     from ablax.training.step import Objective
 
 
 def check_gradient(
-    network: Positional[NetworkName],
+    model: Positional[ModelSource],
     image_size: Pixels | None = None,
     images: Images = 2,
     classes: AtLeastTwo | None = None,
@@ -43,10 +45,10 @@ def check_gradient(
     step: batch statistics, auxiliary classifiers with weight 0.3; no dropout.
 
     Args:
-        network: A network of the zoo (ablax list), or module:function.
-        image_size: Height and width of the images; the paper's by default.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
+        image_size: Height and width of the images, of random weights; the paper's by default.
         images: Images of noise in the batch.
-        classes: Number of classes; the paper's by default.
+        classes: Number of classes, of random weights; the paper's by default.
         directions: Random directions per leaf.
         entries: Single entries per leaf, beside the directions.
         tolerance: Largest relative error that agrees.
@@ -64,7 +66,8 @@ def check_gradient(
     if directions + entries < 1:
         raise AblaxError("--directions 0 --entries 0: expected at least one of either")
     set_up()
-    objective, arguments = _objective(network, image_size, images, classes, seed)
+    asked = opened(model, seed, image_size, classes).model
+    objective, arguments = _objective(asked, images, seed)
     exact = dataclasses.replace(objective, precision="float64")
     found = check_gradient(
         _total(exact),
@@ -75,16 +78,16 @@ def check_gradient(
         seed=seed,
     )
     single = check_precision(_total(objective), _total(exact), *arguments, seed=seed)
-    title = f"Gradient of the training loss of {network}, {images} images of noise, seed {seed}"
+    title = f"Gradient of the training loss of {asked.name}, {images} images of noise, seed {seed}"
     print(written(_table(title, found, single), format))
     if found.verdict == "disagrees":
         raise AblaxError(
-            f"the gradient of {network} disagrees with its differences: look at the layers "
+            f"the gradient of {asked.name} disagrees with its differences: look at the layers "
             "whose leaves disagree, and at those behind them"
         )
     if wrong := [row.leaf for row in single if row.verdict == "disagrees"]:
         raise AblaxError(
-            f"the gradient of {network} in float32, as it trains here, disagrees with that in "
+            f"the gradient of {asked.name} in float32, as it trains here, disagrees with that in "
             f"float64 in {len(wrong)} leaves, {wrong[0]} first: look at the kernels for float32 "
             "(ABLAX_NATIVE=0 trains without ours in C++)"
         )
@@ -97,22 +100,15 @@ def _total(objective: Objective) -> Callable[..., Any]:
     return lambda *arguments: loss(objective, *arguments)[0]
 
 
-def _objective(
-    name: str, image_size: int | None, count: int, classes: int | None, seed: int
-) -> tuple[Objective, tuple[Any, ...]]:
+def _objective(model: Model, count: int, seed: int) -> tuple[Objective, tuple[Any, ...]]:
     """The training loss, and its arguments: parameters, statistics, noise and random labels."""
     import jax
 
-    from ablax.core import initialize
     from ablax.training.step import Objective
-    from ablax.zoo import find
 
-    entry = find(name)
-    network = entry.build() if classes is None else entry.build(classes)
-    shape = entry.shape(image_size)
-    variables = initialize(network, seed, shape)
+    network, variables = model.network, model.variables
     kept, labelled = jax.random.split(jax.random.key(seed))
-    images = jax.random.normal(kept, (count, *shape))
+    images = jax.random.normal(kept, (count, *model.image_shape))
     scores = jax.eval_shape(network.apply, variables, images)
     labels = jax.random.randint(labelled, (count,), 0, scores.shape[-1])
     arguments = (variables.get("params", {}), variables.get("batch_stats", {}), images, labels)

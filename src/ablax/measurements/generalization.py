@@ -10,7 +10,8 @@ import numpy as np
 
 from ablax.data.images import Split
 from ablax.losses import predictions, softmax_cross_entropy
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import COLORS, WIDTH, blank, settings, where, wrapped, write_caption
 from ablax.report.plots import mean_and_range
 from ablax.report.statistics import deviation, mean
@@ -244,19 +245,19 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
     )
 
 
-def measure_generalization(subject: Subject) -> list[Row]:
+def measure_generalization(model: Model, sample: Sample) -> list[Row]:
     """A row for training, test and, where there are any, held-out images: `error` and `loss`."""
-    splits = {"training": subject.train, "held out": subject.held_out, "test": subject.test}
+    splits = {"training": sample.train, "held out": sample.held_out, "test": sample.test}
     return [
-        {"images": name, **evaluated(subject, split)}
+        {"images": name, **evaluated(model, split)}
         for name, split in splits.items()
         if split is not None
     ]
 
 
-def evaluated(subject: Subject, split: Split) -> dict[str, float]:
+def evaluated(model: Model, split: Split) -> dict[str, float]:
     """Error in percent and mean cross-entropy in nats of undistorted images."""
-    scores, labels = jnp.asarray(subject.scores(split.images)), jnp.asarray(split.labels)
+    scores, labels = jnp.asarray(model.scores(split.images)), jnp.asarray(split.labels)
     wrong = predictions(scores) != labels
     losses = np.asarray(softmax_cross_entropy(scores, labels), np.float64)
     return {"error": 100 * float(np.mean(wrong)), "loss": float(np.mean(losses))}

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float, Int
 from ablax.config import Recipe, with_fields
 from ablax.core import Network, gradients, leaves_by_path, output_shapes, paths, role
 from ablax.layers import Auxiliary
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import (
     COLORS,
     WIDTH,
@@ -282,7 +283,7 @@ def kernel_norms(
     )
 
 
-def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
+def measure_gradient_norms(model: Model, sample: Sample, images: int = IMAGES) -> list[Row]:
     """The gradient of the mean loss of some training images, by outputs and by kernels.
 
     The loss is that of the training step (`ablax.training.step.loss`) without auxiliary
@@ -296,7 +297,8 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
     kernels are equally large, and all too small.
 
     Args:
-        subject: The network at one moment.
+        model: The network at one moment.
+        sample: Its training images.
         images: How many training images.
 
     Returns:
@@ -310,23 +312,23 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
         networks, where both are plotted.
     """
-    recipe = with_fields(subject.recipe, {"train.auxiliary_weight": 0.0})
-    return _rows(subject, recipe, images)
+    recipe = with_fields(sample.recipe, {"train.auxiliary_weight": 0.0})
+    return _rows(model, sample, recipe, images)
 
 
-def measure_training_gradients(subject: Subject, images: int = IMAGES) -> list[Row]:
+def measure_training_gradients(model: Model, sample: Sample, images: int = IMAGES) -> list[Row]:
     """`measure_gradient_norms` of the whole training loss: auxiliary classifiers add theirs.
 
     An auxiliary classifier (`ablax.layers.Auxiliary`) pulls on the layers below it too, by the
-    weight that the subject's recipe gives it.
+    weight that the sample's recipe gives it.
     """
-    return _rows(subject, subject.recipe, images)
+    return _rows(model, sample, sample.recipe, images)
 
 
-def _rows(subject: Subject, recipe: Recipe, images: int) -> list[Row]:
-    batch = jnp.asarray(subject.normalized(subject.train.images[:images]))
-    labels = jnp.asarray(subject.train.labels[:images])
-    network, variables = subject.network, subject.variables
+def _rows(model: Model, sample: Sample, recipe: Recipe, images: int) -> list[Row]:
+    batch = jnp.asarray(model.normalized(sample.train.images[:images]))
+    labels = jnp.asarray(sample.train.labels[:images])
+    network, variables = model.network, model.variables
     outputs, slopes = jax.device_get(training_gradients(network, recipe, variables, batch, labels))
     weights = jax.device_get(variables["params"])
     outer = _outer_layers(network)

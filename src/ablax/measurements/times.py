@@ -20,7 +20,8 @@ from ablax.core.edits import EditError
 from ablax.core.network import Sequential
 from ablax.layers import Residual
 from ablax.layers.loops import fold
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import WIDTH, blank, logarithmic, look, settings, where, write_caption
 from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
 from ablax.report.tables import Column, Table, number, scaled
@@ -39,7 +40,7 @@ BLOCKS = (Residual, Sequential)
 """What is folded: runs of equal neighbors of these classes."""
 
 
-def measure(subject: Subject) -> list[Row]:
+def measure(model: Model, sample: Sample) -> list[Row]:
     """Seconds to trace and to compile the training step of the recipe, unrolled and scanned.
 
     The compilation cache is off meanwhile. Scanned: each run of equal neighboring blocks is one
@@ -49,13 +50,13 @@ def measure(subject: Subject) -> list[Row]:
         A row a form: `form` ("unrolled" or "scanned"), `trace_seconds`, `compile_seconds` and
         `program`, the characters of the program that XLA was given.
     """
-    forms = {"unrolled": subject.network}
+    forms = {"unrolled": model.network}
     with suppress(EditError):
-        forms["scanned"] = fold(*BLOCKS)(subject.network)
-    batch = subject.recipe.train.batch
-    shape = subject.train.images.shape[1:]
+        forms["scanned"] = fold(*BLOCKS)(model.network)
+    batch = sample.recipe.train.batch
+    shape = sample.train.images.shape[1:]
     return [
-        {"form": form, **compile_seconds(network, subject.recipe, (batch, *shape))}
+        {"form": form, **compile_seconds(network, sample.recipe, (batch, *shape))}
         for form, network in forms.items()
     ]
 
@@ -207,18 +208,19 @@ def step_time() -> Measurement:
     )
 
 
-def measure_step_time(subject: Subject) -> list[Row]:
+def measure_step_time(model: Model, sample: Sample) -> list[Row]:
     """One row: `seconds`, median of the runs, their quartiles `low` and `high`, and `batch`.
 
     The batch is as large as in training, the first images of the training sample, repeated where
     they are too few.
     """
-    batch = subject.recipe.train.batch
-    chosen = np.arange(batch) % len(subject.train.images)
-    images = jnp.asarray(subject.train.images[chosen])
-    labels = jnp.asarray(subject.train.labels[chosen])
-    task = _task(subject.network, subject.recipe, subject.mean, subject.std)
-    times = step_seconds(task, subject.variables, images, labels)
+    batch = sample.recipe.train.batch
+    chosen = np.arange(batch) % len(sample.train.images)
+    images = jnp.asarray(sample.train.images[chosen])
+    labels = jnp.asarray(sample.train.labels[chosen])
+    preparation = model.preprocessing
+    task = _task(model.network, sample.recipe, preparation.mean, preparation.std)
+    times = step_seconds(task, model.variables, images, labels)
     low, middle, high = (float(value) for value in np.quantile(times, (0.25, 0.5, 0.75)))
     return [{"seconds": middle, "low": low, "high": high, "batch": float(batch)}]
 

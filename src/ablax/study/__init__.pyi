@@ -2,6 +2,7 @@ from ablax.study import discovery as discovery
 from ablax.study import environment as environment
 from ablax.study import folder as folder
 from ablax.study import keep as keep
+from ablax.study import load as load
 from ablax.study import rebuild as rebuild
 from ablax.study import runner as runner
 from ablax.study.discovery import experiment as experiment
@@ -9,6 +10,7 @@ from ablax.study.discovery import recipe as recipe
 from ablax.study.folder import ResultsFolder as ResultsFolder
 from ablax.study.folder import finished_runs as finished_runs
 from ablax.study.folder import stored as stored
+from ablax.study.load import load_model as load_model
 from ablax.study.runner import Plan as Plan
 from ablax.study.runner import Runner as Runner
 from ablax.study.runner import run_experiment as run_experiment

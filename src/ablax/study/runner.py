@@ -19,7 +19,7 @@ from ablax.core import Network, abstract_variables, count_parameters, paths, rei
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs, Pretraining
-from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Subject
+from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Sample
 from ablax.report.files import write_atomically
 from ablax.report.page import write_report
 from ablax.report.study import Run, Study, Variant
@@ -34,6 +34,7 @@ from ablax.study.folder import (
     identity,
     pretraining_log,
 )
+from ablax.study.load import RECORD, record_of
 from ablax.study.rebuild import Facts, study_of, write_facts
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.dataset import Dataset, open_dataset, test_images, training_images
@@ -201,30 +202,26 @@ class Runner:
         def observe(moment: Moment, step: int, state: State) -> None:
             for measurement in self.plan.experiment.measurements:
                 if measurement.wanted(name, seed, moment):
-                    self.log.take(measurement, self._subject(name, seed, step, state))
+                    model = self.trainers[name].model(state, name, f"seed {seed}, step {step}")
+                    self.log.take(measurement, model, self._sample(name, seed, step))
 
         return observe
 
-    def _subject(self, name: str, seed: int, step: int, state: State) -> Subject:
+    def _sample(self, name: str, seed: int, step: int) -> Sample:
         trainer = self.trainers[name]
         dataset = trainer.dataset
         if id(dataset) not in self._samples:
             train = Split(*training_images(dataset, TRAINING_SAMPLE))
             self._samples[id(dataset)] = (train, Split(*test_images(dataset, TEST_SAMPLE)))
         train, test = self._samples[id(dataset)]
-        return Subject(
+        return Sample(
             variant=name,
             seed=seed,
             step=step,
             epoch=step / dataset.steps_per_epoch,
-            network=self.networks[name],
-            variables={"params": state.params, "batch_stats": state.batch_stats},
             recipe=trainer.recipe,
             train=train,
             test=test,
-            classes=dataset.classes,
-            mean=dataset.mean,
-            std=dataset.std,
             held_out=dataset.held_out,
         )
 
@@ -462,7 +459,8 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
         summary = {"status": "diverged", "test_error": None}
     finally:
         close(checkpoints)
-    folder.finish(name, seed, {**summary, "environment": runner.environment})
+    summary |= {"environment": runner.environment, RECORD: record_of(trainer.dataset)}
+    folder.finish(name, seed, summary)
     write_results(folder.path / "results.csv", runner.variants, runner.runs())
     shown.end_run(summary["test_error"])
 
