@@ -54,9 +54,9 @@ def test_what_is_timed_is_the_training_step_of_the_recipe(monkeypatch):
 
     monkeypatch.setattr(measured, "train_step", step)
     fields = {"augment.flip": True, "train.label_smoothing": 0.1, "optimizer.name": "adamw"}
-    recipe = with_fields(SUBJECT.recipe, fields)
-    measure_step_time(replace(SUBJECT, recipe=recipe))
-    compile_seconds(SUBJECT.network, recipe, (8, 4, 4, 1))
+    recipe = with_fields(SAMPLE.recipe, fields)
+    measure_step_time(MODEL, replace(SAMPLE, recipe=recipe))
+    compile_seconds(MODEL.network, recipe, (8, 4, 4, 1))
     assert len(taken) == 2  # traced once each
     for task, state, images, _ in taken:
         assert task.augmentation == recipe.augment
