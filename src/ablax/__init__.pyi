@@ -45,5 +45,6 @@ from ablax.experiment import Treatment as Treatment
 from ablax.layers import without_shortcuts as without_shortcuts
 from ablax.report.study import Claim as Claim
 from ablax.report.study import Published as Published
+from ablax.study.runner import run as run
 
 __version__: str
