@@ -135,8 +135,6 @@ class Budget:
 BASELINE = "full"
 """What the baseline is called where an experiment does not say."""
 
-_AS_IT_IS = Budget()
-
 
 @dataclass(frozen=True)
 class Experiment:
@@ -360,7 +358,7 @@ class Experiment:
         Raises:
             ConfigError: A budget names a field that no recipe has, or a value it cannot have.
         """
-        return with_fields(recipe, self.budgets.get(recipe_name, _AS_IT_IS).fields)
+        return with_fields(recipe, self.budgets.get(recipe_name, Budget()).fields)
 
     def chosen(self, recipe_name: str, only: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The variants that run under a recipe, the baseline first.
@@ -374,7 +372,7 @@ class Experiment:
         """
         for name in only:
             _refuse_unknown("--only", name, self.names)
-        only = only or self.budgets.get(recipe_name, _AS_IT_IS).only
+        only = only or self.budgets.get(recipe_name, Budget()).only
         return tuple(n for n in self.names if not only or n in (*only, self.baseline))
 
     def recipe_of(self, name: str, recipe: Recipe) -> Recipe:
