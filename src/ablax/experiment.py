@@ -181,7 +181,7 @@ class Experiment:
         self._refuse_types()
         for section in _SECTIONS:
             self._paragraph(section)
-        for name in self.names:
+        for name in (self.baseline, *self.variants):
             _require_identifier("a variant", name)
         if self.baseline in self.variants:
             raise AblaxError(
@@ -189,8 +189,9 @@ class Experiment:
                 "of them another"
             )
         self._refuse_unknown_variants()
+        known = {**QUANTITIES, **self.quantities}
         for claim in (*self.claims, *self.expectations):
-            self._refuse_unmeasured(claim)
+            self._refuse_unmeasured(claim, known)
         if self.decides is not None and self.decides not in (*self.claims, *self.expectations):
             raise AblaxError(
                 "what decides is neither among the claims nor the expectations: add "
@@ -251,9 +252,8 @@ class Experiment:
             if taken.count(name) > 1:
                 raise AblaxError(f"two measurements are named {name!r}: give each its own name")
 
-    def _refuse_unmeasured(self, claim: Claim) -> None:
+    def _refuse_unmeasured(self, claim: Claim, known: Mapping[str, Quantity]) -> None:
         """A claim of a variant or a quantity that nothing gives."""
-        known = {**QUANTITIES, **self.quantities}
         for variant, quantity in map(operand, (claim.worse, claim.better)):
             _refuse_unknown("a claim", variant, self.names)
             _refuse_unknown("a claim", quantity, known)
@@ -458,7 +458,7 @@ def _as_it_is(network: Network) -> Network:
 
 
 def _a(kind: type) -> str:
-    return "a string" if kind is str else f"a {kind.__name__}"
+    return {str: "a string", Inputs: "an Inputs"}.get(kind, f"a {kind.__name__}")
 
 
 def _require_function(name: str, given: object, expected: str, *kinds: type) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import Positional
@@ -13,9 +12,6 @@ from tyro.conf import Positional
 from ablax.commands.options import OutFolder, Word
 from ablax.config import Recipe
 from ablax.errors import AblaxError, nearest
-
-if TYPE_CHECKING:
-    from ablax.experiment import Experiment
 
 _OWN = ("--config", "--results", "--only")
 
@@ -40,7 +36,7 @@ def run(
     """
     from ablax.study import runner
 
-    found = asked or Asked.of(name, config, f"ablax run {name}")
+    found = asked or Asked(name, config, f"ablax run {name}")
     runner.run(
         found.experiment,
         recipe,
@@ -52,37 +48,25 @@ def run(
     )
 
 
-@dataclass(frozen=True)
 class Asked:
-    """What the words name, loaded once.
+    """What the words name, loaded once: the experiment, and the recipe under its budget.
 
-    Attributes:
+    Args:
         name: The experiment's.
-        experiment: The value of its file.
-        recipe_name: The recipe's.
-        recipe: The recipe under the experiment's budget.
+        config: The recipe's.
         command: What was typed, for the report.
+
+    Raises:
+        AblaxError: There is none of that name, or its file is refused.
     """
 
-    name: str
-    experiment: Experiment
-    recipe_name: str
-    recipe: Recipe
-    command: str
-
-    @classmethod
-    def of(cls, name: str, config: str, command: str) -> Asked:
-        """Load the experiment and the recipe.
-
-        Raises:
-            AblaxError: There is none of that name, or its file is refused.
-        """
+    def __init__(self, name: str, config: str, command: str) -> None:
         from ablax.study import discovery
 
-        found, experiment = discovery.experiment(name)
-        recipe_name, base = discovery.recipe(config)
-        recipe = experiment.budgeted(recipe_name, base)
-        return cls(found, experiment, recipe_name, recipe, command)
+        self.name, self.experiment = discovery.experiment(name)
+        self.recipe_name, base = discovery.recipe(config)
+        self.recipe = self.experiment.budgeted(self.recipe_name, base)
+        self.command = command
 
 
 def defaults(words: Sequence[str]) -> dict[str, Any]:
@@ -104,7 +88,7 @@ def defaults(words: Sequence[str]) -> dict[str, Any]:
         return {"recipe": discovery.recipe(config)[1]}
     if name is None:
         raise AblaxError("which experiment? " + nearest("", discovery.names("experiments")))
-    asked = Asked.of(name, config, shlex.join(["ablax", "run", *words]))
+    asked = Asked(name, config, shlex.join(["ablax", "run", *words]))
     return {"recipe": asked.recipe, "asked": asked}
 
 

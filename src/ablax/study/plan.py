@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -181,6 +182,7 @@ class _Resolver:
 
     def _variant(self, name: str, trainer: Trainer, changed: tuple[str, ...]) -> Variant:
         network, shape = trainer.task.network, trainer.dataset.image_shape
+        variables = abstract_variables(network, shape)
         gone: tuple[str, ...] = ()
         fresh: tuple[str, ...] = ()
         if self.experiment.is_edit(name):
@@ -191,8 +193,8 @@ class _Resolver:
         return Variant(
             name=name,
             label=self.experiment.label(name),
-            parameters=count_parameters(network, shape),
-            macs=network_macs(network, shape),
+            parameters=sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {}))),
+            macs=network_macs(network, shape, variables),
             removed_layers=gone,
             reinitialized=fresh,
             changes=changed,
@@ -215,16 +217,23 @@ def _inputs(dataset: Dataset, width: float) -> Inputs:
     return Inputs(height, channels, dataset.classes, width)
 
 
-def network_macs(network: Network, image_shape: ImageShape) -> int:
+def network_macs(
+    network: Network, image_shape: ImageShape, variables: Mapping[str, Any] | None = None
+) -> int:
     """Multiply-accumulates of one forward pass for one image.
+
+    Args:
+        network: Any network.
+        image_shape: (H, W, C).
+        variables: The shapes of its variables, where they are known already.
 
     Raises:
         AblaxError: Nobody can say from the network how often one of its products runs.
     """
-    variables = abstract_variables(network, image_shape)
+    known = abstract_variables(network, image_shape) if variables is None else variables
     image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     try:
-        return macs(network.apply, variables, image)
+        return macs(network.apply, known, image)
     except ValueError as error:
         raise AblaxError(f"the network's cost cannot be counted: {error}") from error
 
