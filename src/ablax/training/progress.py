@@ -312,6 +312,8 @@ def _is_interactive(console: Console) -> bool:
 
 def _write_plain(console: Console, line: str) -> None:
     """Past rich, which wraps at 80 columns; and never fail a run over a character."""
+    if console.quiet:
+        return
     encoding = getattr(console.file, "encoding", None) or "utf-8"
     console.file.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     console.file.flush()
