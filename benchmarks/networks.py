@@ -38,7 +38,8 @@ from ablax.analysis.cost import USUAL
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import Network, initialize
 from ablax.data.images import ImageSet, Split
-from ablax.inspection.cost import Case, network_cost
+from ablax.inspection.cost import network_cost
+from ablax.model import Model
 from ablax.study.environment import available_cores, processor
 from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
@@ -269,8 +270,8 @@ def matrix_share(row: Row, part: str, images_per_second: float) -> float:
 
     Multiply-accumulates are those of the cost table; a training step counts as three inferences.
     """
-    case = Case(row.name, row.build(), (row.size, row.size, 3), 1)
-    products = sum(line.macs for line in network_cost(case, USUAL))
+    model = Model.untrained(row.build(), (row.size, row.size, 3), None, name=row.name)
+    products = sum(line.macs for line in network_cost(model, USUAL))
     products *= 3 if part == "training" else 1
     return products * images_per_second / _matrix_rate(row.precision)
 

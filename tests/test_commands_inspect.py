@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 from ablax.commands.parsing import parse
-from ablax.core import abstract_variables, features
+from ablax.core import abstract_variables
 from ablax.errors import AblaxError
 from ablax.inspection.pictures import (
-    Subject,
     _reached,
     chosen_layers,
     filters_figure,
@@ -20,10 +19,9 @@ from ablax.inspection.pictures import (
     statistics_figure,
     statistics_table,
     top_layers,
-    untrained,
 )
-from ablax.weights.preprocessing import Preprocessing
-from ablax.zoo import lenet5, resnet20
+from ablax.model import Model, Preprocessing
+from ablax.zoo import lenet5
 
 
 def command(name, *words):
@@ -38,33 +36,7 @@ def lenet():
     variables = jax.tree.map(lambda x: jnp.float32(0.2 * random.normal(size=x.shape)), shapes)
     gray = Preprocessing(32, 32, mean=(0.5,), std=(0.25,), channels="L")
     classes = tuple(f"class {k}" for k in range(10))
-    return Subject("lenet5", "drawn by numpy", network, variables, gray, classes)
-
-
-@pytest.mark.slow
-def test_subject_features_are_those_of_the_whole_network(lenet):
-    images = jnp.float32(np.random.default_rng(0).normal(size=(1, 32, 32, 1)))
-    whole = features(lenet.network, lenet.variables, images, at=["s4"])["s4"]
-    np.testing.assert_allclose(lenet.features("s4")(images), whole, rtol=1e-6)
-
-
-def test_subject_features_take_other_sizes_of_images(lenet):
-    shape = jax.eval_shape(lenet.features("s4"), jnp.ones((2, 48, 40, 1))).shape
-    assert shape == (2, 9, 7, 16)
-
-
-def test_subject_shows_black_and_white_as_they_were(lenet):
-    low, high = lenet.range
-    assert lenet.shown(np.full((1, 1, 1), low[0])).item() == 0
-    assert lenet.shown(np.full((1, 1, 1), high[0])).item() == 1
-
-
-def test_subject_kernels_come_in_the_order_of_the_network():
-    network = resnet20()
-    variables = abstract_variables(network, (16, 16, 3))
-    found = list(Subject("", "", network, variables, Preprocessing(16, 16), ()).kernels())
-    assert found[0].startswith("conv1/")
-    assert found[-1].startswith("classifier/")
+    return Model("lenet5", network, variables, gray, classes, "drawn by numpy")
 
 
 def test_chosen_layers_spread_from_the_first_map_to_the_last(lenet):
@@ -87,12 +59,6 @@ def test_filters_figure_says_whose_weights_it_shows(lenet):
     text = filters_figure(lenet).get_supxlabel()
     assert "c1/conv/kernel: 6 filters of 5x5" in text.replace("\n", " ")
     assert "drawn by numpy" in text.replace("\n", " ")
-
-
-@pytest.mark.slow
-def test_untrained_subject_says_so_and_has_a_name_for_each_class():
-    found = untrained("lenet5", 3)
-    assert (found.title, len(found.classes)) == ("lenet5, untrained, seed 3", 10)
 
 
 @pytest.mark.slow

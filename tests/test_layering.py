@@ -19,10 +19,12 @@ LEVELS = 9
 
 CORE = {"ablax.core", "ablax.errors"}
 LAYERS = CORE | {"ablax.layers", "ablax.native", "ablax.analysis.jax_versions"}
-ZOO = CORE | {"ablax.layers", "ablax.zoo"}
-TRAINING = CORE | {"ablax.config", "ablax.data", "ablax.files", "ablax.lazy", "ablax.training"}
+ZOO = CORE | {"ablax.layers", "ablax.model", "ablax.zoo"}
+TRAINING = CORE | {
+    *("ablax.config", "ablax.data", "ablax.files", "ablax.lazy", "ablax.model", "ablax.training"),
+}
 MEASUREMENTS = ZOO | TRAINING | {"ablax.analysis", "ablax.report", "ablax.measurements"}
-STUDY = MEASUREMENTS | {"ablax.experiment", "ablax.native", "ablax.study"}
+STUDY = MEASUREMENTS | {"ablax.experiment", "ablax.native", "ablax.study", "ablax.weights"}
 INSPECTION = ZOO | {"ablax.analysis", "ablax.report", "ablax.inspection", "ablax.weights"}
 
 # Each part, and what it may import of ours beside itself. The most exact name counts.
@@ -40,6 +42,7 @@ OURS: dict[str, set[str]] = {
     "ablax.native": {"ablax.errors", "ablax.files", "ablax.analysis.jax_versions"},
     "ablax.config": {"ablax.data.augment", "ablax.errors"},
     "ablax.layers": LAYERS,
+    "ablax.model": CORE | {"ablax.losses"},
     "ablax.zoo": ZOO,
     "ablax.training": TRAINING,
     "ablax.weights": ZOO | TRAINING,

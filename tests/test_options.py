@@ -14,6 +14,7 @@ from ablax.commands.options import (
     ExistingFile,
     ExistingFolder,
     Images,
+    ModelSource,
     NetworkName,
     NonNegativeInt,
     OutFolder,
@@ -24,7 +25,6 @@ from ablax.commands.options import (
     Seed,
     Share,
     TableFormat,
-    WeightsPath,
     Word,
 )
 from ablax.commands.parsing import parse
@@ -77,8 +77,8 @@ def place(tmp_path, monkeypatch):
         (ConventionName, "lecture", "lecture"),
         (ExistingFile, "file.png", Path("file.png")),
         (ExistingFolder, "folder", Path("folder")),
-        (WeightsPath, "folder", Path("folder")),
-        (WeightsPath, "file.png", Path("file.png")),
+        (ModelSource, "lenet5", "lenet5"),
+        (ModelSource, "lenet5=file.png", "lenet5=file.png"),
         (OutFolder, "folder", Path("folder")),
         (OutFolder, "new/below", Path("new/below")),
         (PictureOut, "file.png", Path("file.png")),
@@ -147,12 +147,6 @@ def test_a_type_takes_what_it_is_for(kind, word, value, place):
             "file.png",
             "file.png: there is no such folder; give the path of a folder that exists",
         ),
-        (
-            WeightsPath,
-            "no",
-            "no: there are no weights; give a folder that `ablax import` wrote, or a file of "
-            "weights",
-        ),
         (OutFolder, "", "'': expected a folder, such as results/mine"),
         (
             OutFolder,
@@ -176,6 +170,13 @@ def test_a_type_takes_what_it_is_for(kind, word, value, place):
 )
 def test_a_refusal_says_option_word_and_what_was_expected(kind, word, said, place):
     assert refused(kind, word).replace(f"{place}/", "") == f"--given {said}"
+
+
+def test_what_is_no_model_is_refused_with_what_is_one(place):
+    assert refused(ModelSource, "") == (
+        "expected a model, such as resnet20 or results/alexnet_ablation/digits"
+    )
+    assert refused(ModelSource, "./no").startswith("there is no ./no: give a folder that")
 
 
 def test_a_name_that_nobody_knows_gets_the_nearest():

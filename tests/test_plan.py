@@ -42,6 +42,7 @@ class Described:
         size = data.image_size or size
         self.image_shape = (size, size, channels)
         self.classes = len(data.classes) or 10
+        self.class_names = tuple(f"class {k}" for k in range(self.classes))
         self.mean, self.std = (0.5,) * channels, (0.25,) * channels
         self.steps_per_epoch = 100
         self.note = f"{data.source}, described"

@@ -43,7 +43,7 @@ def network(inputs):
 
 SIZE = Measurement(
     "size",
-    lambda subject: [{"word": "a", "share": 1 / 3}],
+    lambda model, sample: [{"word": "a", "share": 1 / 3}],
     Section("Sizes"),
     quantities={"share": Quantity("share", lambda rows: rows[0]["share"] * rows[0]["seed"])},
 )

@@ -15,10 +15,11 @@ from safetensors.numpy import save_file
 
 from ablax.__main__ import main
 from ablax.errors import AblaxError
+from ablax.model import wilson
+from ablax.study.load import load_model
 from ablax.weights import sources as cifar
-from ablax.weights.conversion import tensor_shapes
-from ablax.weights.evaluation import batches_of, evaluate, open_test_images, wilson
-from ablax.weights.load import import_tensors, open_weights
+from ablax.weights.load import import_tensors, tensor_shapes
+from ablax.weights.pictures import open_test_images
 from ablax.weights.sources import find_source
 from ablax.zoo import resnet20, squeezenet_1_1
 
@@ -58,6 +59,7 @@ def data(tmp_path_factory):
     return place
 
 
+BEHIND = "BEHIND"
 GRAY = ("--channels", "L", "--mean", "0.5", "--std", "0.5")
 
 
@@ -70,7 +72,7 @@ def fails(capsys, *words):
 
 @pytest.mark.slow
 def test_imported_weights_are_those_of_the_file(resnet_file, folder):
-    from_file, from_folder = open_weights("resnet20", resnet_file), open_weights("resnet20", folder)
+    from_file, from_folder = load_model(f"resnet20={resnet_file}"), load_model(folder)
     assert from_folder.network == from_file.network
     assert from_folder.preprocessing == from_file.preprocessing
     jax.tree.map(np.testing.assert_array_equal, from_folder.variables, from_file.variables)
@@ -80,7 +82,7 @@ def test_imported_weights_are_those_of_the_file(resnet_file, folder):
 @pytest.mark.slow
 def test_predict_prints_the_likeliest_classes_of_each_picture(folder, capsys, tmp_path):
     Image.fromarray(pictures(1, [(40, 36)])[0]).save(tmp_path / "one.png")
-    main(["predict", "resnet20", "--weights", str(folder), str(tmp_path / "one.png")])
+    main(["predict", str(folder), str(tmp_path / "one.png")])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("one.png")
     assert len(lines) == 6
@@ -91,10 +93,11 @@ def test_predict_prints_the_likeliest_classes_of_each_picture(folder, capsys, tm
 @pytest.mark.slow
 def test_predict_takes_a_file_and_another_preprocessing(resnet_file, capsys, tmp_path):
     Image.fromarray(pictures(1, [(40, 36)])[0]).save(tmp_path / "one.png")
-    words = ["predict", "resnet20", "--weights", str(resnet_file), str(tmp_path / "one.png")]
     found = []
-    for more in ([], ["--resize", "34"], ["--from", "zeros-behind"]):
-        main([*words, *more, "--format", "json", "--top", "10"])
+    for place, more in ((resnet_file, []), (resnet_file, ["--resize", "34"]), (BEHIND, [])):
+        model = f"resnet20={place}".replace(BEHIND, f"zeros-behind:{resnet_file}")
+        words = [model, str(tmp_path / "one.png"), *more, "--format", "json", "--top", "10"]
+        main(["predict", *words])
         found.append(json.loads(capsys.readouterr().out)[0]["classes"])
         assert sum(each["probability"] for each in found[-1]) == pytest.approx(1, abs=1e-5)
     assert found[0] != found[1]
@@ -104,9 +107,9 @@ def test_predict_takes_a_file_and_another_preprocessing(resnet_file, capsys, tmp
 @pytest.mark.slow
 def test_evaluate_prints_the_errors_that_counting_by_hand_gives(folder, data, capsys):
     words = ["--data", "tfds:made_up", "--data-dir", str(data), "--batch", "4"]
-    main(["evaluate", "resnet20", "--weights", str(folder), *words, "--format", "json"])
+    main(["evaluate", str(folder), *words, "--format", "json"])
     found = json.loads(capsys.readouterr().out)
-    weights = open_weights("resnet20", folder)
+    weights = load_model(folder)
     images = np.stack(pictures(10, [(32, 32)]))
     prepared = jnp.asarray(weights.preprocessing.normalized(images))
     scores = weights.network.apply(weights.variables, prepared)
@@ -116,51 +119,22 @@ def test_evaluate_prints_the_errors_that_counting_by_hand_gives(folder, data, ca
     assert found["top1"] == pytest.approx(100 * np.mean(order[:, :1] != labels))
     assert found["top5"] == pytest.approx(100 * np.mean(~(order[:, :5] == labels).any(1)))
     assert found["top1_interval"] == list(wilson(round(found["top1"] / 10), 10))
-    main(["evaluate", "resnet20", "--weights", str(folder), *words, "--limit", "3"])
+    main(["evaluate", str(folder), *words, "--limit", "3"])
     assert "3 test images" in capsys.readouterr().out
-
-
-def as_scores(images):
-    """A network that gives its images back, each of one pixel."""
-    return jnp.asarray(images[:, 0, 0])
-
-
-def test_of_equal_scores_the_first_class_counts():
-    scores = np.array([[1, 1, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0], [0.0] * 6], np.float32)
-    error = evaluate(as_scores, [(scores[:, None, None], np.array([0, 1, 5]))])
-    assert (error.pictures, round(error.top1, 2), round(error.top5, 2)) == (3, 66.67, 33.33)
-
-
-def test_the_last_batch_may_be_smaller_and_counts_no_more_than_it_has():
-    pairs = [(np.eye(6, dtype=np.float32)[k, None, None], k) for k in range(5)]
-    batches = list(batches_of(iter(pairs), 2))
-    assert [len(labels) for _, labels in batches] == [2, 2, 1]
-    sizes = []
-    found = evaluate(lambda x: sizes.append(len(x)) or as_scores(x), batches)
-    assert found[:3] == (5, 0.0, 0.0)
-    assert sizes == [2, 2, 2]  # filled up, so that nothing compiles again
-    with pytest.raises(AblaxError, match="no picture"):
-        evaluate(as_scores, [])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("predict", "resnet32", "--weights", "FOLDER", "PICTURE"), "weights of resnet20, not of"),
-        (("predict", "resnet20", "--weights", "nowhere", "PICTURE"), "nowhere: there are no"),
-        (
-            ("predict", "resnet20", "--weights", "FOLDER", "nowhere.png"),
-            "FILE nowhere.png: there is no such file",
-        ),
-        (
-            ("predict", "resnet20", "--weights", "FOLDER", "PICTURE", "--top", "0"),
-            "--top 0: expected at least 1",
-        ),
-        (
-            ("predict", "resnet20", "--weights", "FILE", "PICTURE", "--std", "0"),
-            "--std 0: expected a number above 0",
-        ),
+        (("predict", "resnet20=nowhere", "PICTURE"), "there is no file nowhere: give the path"),
+        (("predict", "resnet20=.", "PICTURE"), ". is a folder, and says itself of which network"),
+        (("predict", "./nowhere", "PICTURE"), "there is no ./nowhere: give a folder that"),
+        (("predict", "resnet21=picture.png", "PICTURE"), "there is no network 'resnet21'"),
+        (("predict", "./picture.png", "PICTURE"), "a file: say whose network it has the weights"),
+        (("predict", "FOLDER", "nowhere.png"), "FILE nowhere.png: there is no such file"),
+        (("predict", "FOLDER", "PICTURE", "--top", "0"), "--top 0: expected at least 1"),
+        (("predict", "FOLDER", "PICTURE", "--std", "0"), "--std 0: expected a number above 0"),
         (("import", "resnet21", "FILE"), "no network 'resnet21'"),
         (("import", "resnet32", "FILE"), "missing: layer1.3.bn1"),
         (("import", "lenet5", "FILE"), "takes no weights of torch's form; it takes nobody's"),
@@ -170,7 +144,9 @@ def test_the_last_batch_may_be_smaller_and_counts_no_more_than_it_has():
         ),
         (("import", "resnet20", "FILE", "--from", "timm"), "takes no weights of 'timm'"),
         (("import", "resnet20", "FILE", "--out", "DATA"), "holds something else"),
-        (("evaluate", "resnet20", "--weights", "FOLDER", "--data", "cifar10"), "'tfds:cifar10'"),
+        (("evaluate", "FOLDER", "--data", "cifar10"), "'tfds:cifar10'"),
+        (("evaluate", "FOLDER"), "on which data?"),
+        (("show", "FOLDER", "--image-size", "8"), "--image-size is for random weights"),
     ],
 )
 def test_a_mistake_is_named_with_what_to_do(
@@ -187,7 +163,7 @@ def test_a_mistake_is_named_with_what_to_do(
 def test_data_of_another_number_of_classes_are_refused(folder):
     test = open_test_images("digits", None)
     assert len(test.classes) == 10
-    weights = dataclasses.replace(open_weights("resnet20", folder), classes=("x",) * 1000)
+    weights = dataclasses.replace(load_model(folder), classes=("x",) * 1000)
     with pytest.raises(AblaxError, match="tell 1000 apart"):
         test.check(weights)
 
@@ -202,12 +178,10 @@ def test_a_damaged_folder_says_so(folder, resnet_file, capsys, tmp_path):
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
-    said = fails(capsys, "evaluate", "resnet20", "--weights", place, "--data", "digits")
+    said = fails(capsys, "evaluate", place, "--data", "digits")
     assert "does not match its checksum" in said
     (place / "weights.json").write_text("{}")
-    assert "is damaged" in fails(
-        capsys, "evaluate", "resnet20", "--weights", place, "--data", "digits"
-    )
+    assert "is damaged" in fails(capsys, "evaluate", place, "--data", "digits")
 
 
 def test_without_a_file_import_says_where_weights_are(capsys):
@@ -222,7 +196,7 @@ def test_as_many_classes_as_the_file_has_and_side_classifiers_are_left_out():
     source = find_source("squeezenet_1_1", "torchvision")
     shapes = tensor_shapes(squeezenet_1_1(7), (224, 224, 3), source.names)
     tensors = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    assert len(import_tensors("squeezenet_1_1", tensors, source).classes) == 7
+    assert len(import_tensors("squeezenet_1_1", tensors, source).model.classes) == 7
     lenient = dataclasses.replace(source, left_out=("aux.",))
     found = import_tensors("squeezenet_1_1", {**tensors, "aux.weight": np.zeros(3)}, lenient)
     assert found.left_out == ("aux.weight",)

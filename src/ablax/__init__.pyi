@@ -43,8 +43,10 @@ from ablax.experiment import Inputs as Inputs
 from ablax.experiment import Pretraining as Pretraining
 from ablax.experiment import Treatment as Treatment
 from ablax.layers import without_shortcuts as without_shortcuts
+from ablax.model import Model as Model
 from ablax.report.study import Claim as Claim
 from ablax.report.study import Published as Published
+from ablax.study.load import load_model as load_model
 from ablax.study.runner import run as run
 
 __version__: str

@@ -13,6 +13,7 @@ from ablax.data.digits import load_digits
 from ablax.doctor.trials import Trial, cross_entropy
 from ablax.layers import Dense, Flatten, ReLU
 from ablax.layers.initializers import HE_NORMAL
+from ablax.model import Model, preprocessing_of
 
 RECIPE = Recipe(
     optimizer=OptimizerConfig(name="adamw", rate=0.003, weight_decay=0.0, schedule="constant"),
@@ -48,15 +49,16 @@ def network(between=None, classes=10, **layers):
 def trial(net=None, *, images=512, recipe=RECIPE, losses=cross_entropy, wider=None, labels=None):
     """Whoever has this network, on so many of the digits."""
     pictures, classes = digits()
+    prepared = preprocessing_of((8, 8, 1), (0.3,), (0.35,))
+    built = net if net is not None else network()
+    names = tuple("0123456789")
     return Trial(
-        name="made up",
-        network=net if net is not None else network(),
+        model=Model.untrained(
+            built, (8, 8, 1), name="made up", preprocessing=prepared, classes=names
+        ),
         recipe=recipe,
         images=pictures[:images],
         labels=(classes if labels is None else labels)[:images],
-        mean=(0.3,),
-        std=(0.35,),
-        classes=10,
         steps_per_epoch=22,
         wider=wider,
         losses=losses,

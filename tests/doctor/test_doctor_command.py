@@ -105,7 +105,7 @@ def test_doctor_calls_a_healthy_run_healthy_in_every_check_that_a_busy_machine_a
     main(["run", "mine", "--config", "small", "--results", "results"])
     before = (place / "results" / "recipe.json").read_text()
     capsys.readouterr()
-    examine("results", "--variant", "wide", "--out", "page")  # returns: status 0
+    examine("results:wide", "--out", "page")  # returns: status 0
     told = capsys.readouterr().out
     assert "mine, wide, recipe small" in told
     for check in (
@@ -118,7 +118,7 @@ def test_doctor_calls_a_healthy_run_healthy_in_every_check_that_a_busy_machine_a
     assert (place / "page" / "plots" / "curves.svg").exists()
     assert (place / "results" / "recipe.json").read_text() == before
     with pytest.raises(AblaxError, match="no finished run of wide from seed 3"):
-        examine("results", "--variant", "wide", "--seed", "3")
+        examine("results:wide:3")
 
 
 def test_doctor_refuses_what_is_no_experiment_no_folder_and_no_variant(place):
@@ -127,7 +127,7 @@ def test_doctor_refuses_what_is_no_experiment_no_folder_and_no_variant(place):
     with pytest.raises(AblaxError, match="experiments is no folder of results"):
         examine("experiments")
     with pytest.raises(AblaxError, match="mine has no variant 'wid': did you mean 'wide'"):
-        examine("mine", "--config", "small", "--variant", "wid")
+        examine("mine:wid", "--config", "small")
 
 
 def test_doctor_says_of_a_run_without_a_checkpoint_that_it_diverged(place):
@@ -144,7 +144,7 @@ def test_doctor_says_of_a_run_without_a_checkpoint_that_it_diverged(place):
     (results / "recipe.json").write_text(json.dumps(held))
     summary_of_run = {"status": "diverged", "test_error": None, "environment": {}}
     (results / "runs" / "full-seed-0.json").write_text(json.dumps(summary_of_run))
-    opened = open_trial("results", "digits", "full", 0, Console())
+    opened = open_trial("results:full:0", "digits", None, Console())
     assert opened.trial.recipe == hasty
     assert opened.history.trained is None
     found = divergence(opened.history)

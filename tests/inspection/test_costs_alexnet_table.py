@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ablax.analysis.cost import LECTURE
-from ablax.inspection.cost import case, lecture_table, network_cost
+from ablax.inspection.cost import lecture_table, network_cost
 from ablax.inspection.tables import written
+from ablax.zoo import untrained
 
 PRINTED = [
     line.split("\t")
@@ -22,7 +23,7 @@ PRINTED[0][-1] = "(" + PRINTED[0][-1]
 
 @pytest.fixture(scope="module")
 def table():
-    alexnet = case("alexnet_ungrouped")
+    alexnet = untrained("alexnet_ungrouped", None)
     return lecture_table(alexnet, network_cost(alexnet, LECTURE, softmax=True), LECTURE)
 
 

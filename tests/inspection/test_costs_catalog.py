@@ -4,12 +4,14 @@ import pytest
 
 from ablax.analysis.cost import LECTURE, USUAL, fold
 from ablax.errors import AblaxError
-from ablax.inspection.cost import case, network_cost, network_training_cost
-from ablax.zoo import CATALOG, find
+from ablax.inspection.cost import network_cost, network_training_cost
+from ablax.zoo import CATALOG, find, untrained
+
+LENET = untrained("lenet5", None)
 
 
 def totals(name):
-    rows = network_cost(case(name), USUAL)
+    rows = network_cost(untrained(name, None), USUAL)
     return sum(row.parameters for row in rows), sum(row.macs for row in rows)
 
 
@@ -30,7 +32,7 @@ def test_rows_of_a_small_network_add_up_to_the_catalog(name):
 
 
 def test_fold_gives_a_row_for_each_layer_of_the_paper_and_keeps_the_totals():
-    rows = network_cost(case("lenet5"), USUAL)
+    rows = network_cost(LENET, USUAL)
     folded = fold(rows, 1)
     assert [row.path for row in folded] == ["c1", "s2", "c3", "s4", "c5", "f6", "output"]
     for quantity in ("macs", "parameters", "memory"):
@@ -39,20 +41,20 @@ def test_fold_gives_a_row_for_each_layer_of_the_paper_and_keeps_the_totals():
 
 
 def test_two_images_cost_twice_the_products_and_the_same_parameters():
-    one, two = (network_cost(case("lenet5", batch=batch), USUAL) for batch in (1, 2))
+    one, two = (network_cost(LENET, USUAL, batch) for batch in (1, 2))
     assert [row.macs for row in two] == [2 * row.macs for row in one]
     assert [row.parameters for row in two] == [row.parameters for row in one]
     assert [row.output_memory for row in two] == [2 * row.output_memory for row in one]
 
 
 def test_lecture_stores_a_bias_for_every_place_of_one_image():
-    one, two = (network_cost(case("lenet5", batch=batch), LECTURE) for batch in (1, 2))
+    one, two = (network_cost(LENET, LECTURE, batch) for batch in (1, 2))
     assert one[0].parameters == 6 * 25 + 28 * 28 * 6
     assert [row.parameters for row in two] == [row.parameters for row in one]
 
 
 def test_training_is_three_times_the_forward_pass_without_the_first_gradient_by_input():
-    rows = network_training_cost(case("lenet5"))
+    rows = network_training_cost(LENET)
     forward = find("lenet5").macs
     assert sum(row.forward for row in rows) == forward
     assert sum(row.training for row in rows) == 3 * forward - rows[0].forward
@@ -60,13 +62,15 @@ def test_training_is_three_times_the_forward_pass_without_the_first_gradient_by_
 
 
 def test_kept_activations_grow_with_the_batch():
-    one, four = (network_training_cost(case("lenet5", batch=batch)) for batch in (1, 4))
+    one, four = (network_training_cost(LENET, batch) for batch in (1, 4))
     assert sum(row.kept for row in four) == pytest.approx(4 * sum(row.kept for row in one), rel=0.1)
     assert sum(row.kept for row in one) > 0
 
 
-def test_case_refuses_sizes_and_names():
+def test_sizes_and_names_that_cannot_be_are_refused():
     with pytest.raises(AblaxError, match="the batch is 0: expected at least 1"):
-        case("lenet5", batch=0)
+        network_cost(LENET, USUAL, batch=0)
+    with pytest.raises(AblaxError, match="the image size is 0: expected at least 1"):
+        untrained("lenet5", None, image_size=0)
     with pytest.raises(AblaxError, match="no network 'lenet'"):
-        case("lenet")
+        untrained("lenet", None)

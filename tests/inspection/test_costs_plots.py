@@ -5,7 +5,7 @@ import pytest
 
 from ablax.analysis.cost import USUAL
 from ablax.errors import AblaxError
-from ablax.inspection.cost import case, network_cost
+from ablax.inspection.cost import network_cost
 from ablax.inspection.figures import (
     depth_figure,
     errors_figure,
@@ -14,13 +14,13 @@ from ablax.inspection.figures import (
 )
 from ablax.inspection.machine import Machine, Point, measure, roofline, roofline_table
 from ablax.report.figures import check_file, save
-from ablax.zoo import PUBLISHED
+from ablax.zoo import PUBLISHED, untrained
 
 MACHINE = Machine("made up", rate=1e9, bandwidth=1e8)
 
 
 def test_depth_figure_draws_a_bar_a_layer_in_three_panels():
-    lenet = case("lenet5")
+    lenet = untrained("lenet5", None)
     figure = depth_figure(lenet, network_cost(lenet, USUAL), USUAL)
     volume, parameters, macs = figure.axes
     assert [bar.get_height() for bar in volume.patches][:2] == [28 * 28 * 6, 14 * 14 * 6]
@@ -56,7 +56,7 @@ def test_measured_limits_are_positive_and_name_the_device():
 
 @pytest.mark.slow
 def test_roofline_of_lenet_times_each_layer_and_counts_what_crosses_its_border(tmp_path):
-    lenet = case("lenet5")
+    lenet = untrained("lenet5", None)
     points = roofline(lenet, MACHINE, repeats=1)
     assert [point.layer for point in points] == ["c1", "s2", "c3", "s4", "c5", "f6", "output"]
     first = points[0]
@@ -69,7 +69,7 @@ def test_roofline_of_lenet_times_each_layer_and_counts_what_crosses_its_border(t
 
 def test_roofline_table_says_how_far_from_the_limit():
     points = [Point("c1", macs=1000, moved=100, measured=0.004, predicted=0.001)]
-    table = roofline_table(case("lenet5"), points, MACHINE)
+    table = roofline_table(untrained("lenet5", None), points, MACHINE)
     assert table.rows[0][-3:] == (1.0, 4.0, "25 %")
     assert "predicted 1.00 ms, measured 4.00 ms" in table.foot[0]
 

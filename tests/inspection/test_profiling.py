@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import pytest
 
 from ablax.__main__ import main
-from ablax.inspection.cost import case
 from ablax.inspection.machine import Machine
 from ablax.inspection.profile import (
     REST,
@@ -18,6 +17,7 @@ from ablax.inspection.profile import (
     times_by_layer,
     traced_seconds,
 )
+from ablax.zoo import untrained
 
 MACHINE = Machine("made up", rate=1e9, bandwidth=1e9)
 
@@ -89,7 +89,7 @@ def test_a_trace_has_the_operations_inside_the_span_of_the_host_that_ran_them(tm
 
 @pytest.mark.slow
 def test_a_profile_has_every_layer_with_products_forward_and_backward():
-    found = profile(case("lenet5", batch=8), steps=2)
+    found = profile(untrained("lenet5", None), 8, steps=2)
     for layer in ("c1", "c3", "c5", "f6", "output"):
         assert found.times[layer].forward > 0, layer
     assert sum(times.backward for times in found.times.values()) > 0

@@ -23,7 +23,7 @@ def deep(blocks: int) -> Network:
 def test_a_scanned_program_does_not_grow_with_depth():
     unrolled, scanned = {}, {}
     for blocks in (4, 16):
-        rows = {row["form"]: row for row in measure(made_subject(deep(blocks)))}
+        rows = {row["form"]: row for row in measure(*made_subject(deep(blocks)))}
         unrolled[blocks], scanned[blocks] = rows["unrolled"], rows["scanned"]
     assert unrolled[16]["program"] > 2 * unrolled[4]["program"]
     assert scanned[16]["program"] < 1.1 * scanned[4]["program"]
@@ -32,7 +32,7 @@ def test_a_scanned_program_does_not_grow_with_depth():
 
 @pytest.mark.slow
 def test_the_compiler_works_though_its_answer_was_cached(tmp_path):
-    subjects = [made_subject(deep(1)) for _ in range(2)]
+    given = [made_subject(deep(1)) for _ in range(2)]
     fields = {
         "jax_compilation_cache_dir": str(tmp_path),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
@@ -42,8 +42,8 @@ def test_the_compiler_works_though_its_answer_was_cached(tmp_path):
     for name, value in fields.items():
         jax.config.update(name, value)
     try:
-        for subject in subjects:
-            measure(subject)
+        for model, sample in given:
+            measure(model, sample)
         assert not list(tmp_path.iterdir())  # nothing kept, so nothing to answer with
         jax.jit(lambda x: x + 1)(1.0)
         assert list(tmp_path.iterdir())  # though the cache keeps what others compile
@@ -55,7 +55,7 @@ def test_the_compiler_works_though_its_answer_was_cached(tmp_path):
 
 def test_a_network_without_equal_neighbors_is_unrolled_alone_and_the_cache_stays_on():
     before = jax.config.values["jax_enable_compilation_cache"]
-    rows = measure(made_subject(deep(1)))
+    rows = measure(*made_subject(deep(1)))
     assert [row["form"] for row in rows] == ["unrolled"]
     assert jax.config.values["jax_enable_compilation_cache"] == before
     seconds = COMPILE_SECONDS.quantities["compile_unrolled"].of(tuple(rows))

@@ -27,12 +27,12 @@ def network():
 
 
 def test_training_and_test_images_are_evaluated_alike_without_dropout():
-    subject = made_subject(network())
-    subject = replace(subject, held_out=subject.test)
-    rows = {row["images"]: row for row in measure_generalization(subject)}
-    kernel = np.asarray(subject.variables["params"]["scores"]["kernel"], np.float64)
-    for name, split in [("training", subject.train), ("test", subject.test)]:
-        flat = subject.normalized(split.images).reshape(len(split), -1).astype(np.float64)
+    model, sample = made_subject(network())
+    sample = replace(sample, held_out=sample.test)
+    rows = {row["images"]: row for row in measure_generalization(model, sample)}
+    kernel = np.asarray(model.variables["params"]["scores"]["kernel"], np.float64)
+    for name, split in [("training", sample.train), ("test", sample.test)]:
+        flat = model.normalized(split.images).reshape(len(split), -1).astype(np.float64)
         scores = flat @ kernel
         shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
         own = shares[np.arange(len(split)), split.labels]
@@ -43,7 +43,7 @@ def test_training_and_test_images_are_evaluated_alike_without_dropout():
 
 
 def test_without_held_out_images_there_is_no_row_of_them_and_no_stop():
-    rows = measure_generalization(made_subject(network()))
+    rows = measure_generalization(*made_subject(network()))
     assert [row["images"] for row in rows] == ["training", "test"]
     assert np.isnan(stopping_point(tuple({**row, "epoch": 1.0} for row in rows)).test_error)
 

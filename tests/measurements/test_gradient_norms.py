@@ -16,13 +16,13 @@ from ablax.measurements.gradients import decades, measure_gradient_norms, sensit
 
 def test_gradients_of_a_linear_classifier_are_those_of_the_formula():
     network = Network(Layers(vector=Flatten()), Layers(), Layers(scores=Dense(3)))
-    subject = made_subject(network)
-    output, kernel_row = measure_gradient_norms(subject)
-    x = subject.normalized(subject.train.images).reshape(24, -1).astype(np.float64)
-    kernel = np.asarray(subject.variables["params"]["scores"]["kernel"], np.float64)
+    model, sample = made_subject(network)
+    output, kernel_row = measure_gradient_norms(model, sample)
+    x = model.normalized(sample.train.images).reshape(24, -1).astype(np.float64)
+    kernel = np.asarray(model.variables["params"]["scores"]["kernel"], np.float64)
     scores = x @ kernel
     shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    wrong = shares - np.eye(3)[subject.train.labels]
+    wrong = shares - np.eye(3)[sample.train.labels]
     slope = np.linalg.norm(x.T @ wrong / 24)
     assert (kernel_row["of"], kernel_row["layer"], kernel_row["place"]) == ("kernel", "scores", 1)
     np.testing.assert_allclose(kernel_row["gradient"], slope, rtol=1e-4)
@@ -37,7 +37,7 @@ def test_through_small_weights_the_gradient_vanishes_though_kernels_pull_alike()
     small = sequential(dense=Dense(32, kernel_init=GAUSSIAN_001), tanh=Tanh())
     deep = Layers({f"fc{n}": small for n in range(1, 9)})
     network = Network(Layers(vector=Flatten()), deep, Layers(scores=Dense(3)))
-    rows = measure_gradient_norms(made_subject(network))
+    rows = measure_gradient_norms(*made_subject(network))
     kernels = [row for row in rows if row["of"] == "kernel"]
     assert [row["place"] for row in kernels] == list(range(1, 10))
     assert [row["layer"] for row in kernels][:2] == ["fc1/dense", "fc2/dense"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from studies import study_of
+from subjects import made_sample
 
-from ablax.config import Recipe
 from ablax.core import Layers, Network, with_head
 from ablax.data.images import Split
 from ablax.layers import Convolution
@@ -17,7 +17,8 @@ from ablax.measurements.heads import (
     measure_head_memory,
     part_costs,
 )
-from ablax.measurements.measurement import Subject
+from ablax.measurements.measurement import Sample
+from ablax.model import Model
 from ablax.zoo import heads, lenet5
 
 SHAPE = (6, 8, 1)
@@ -86,13 +87,10 @@ def test_place_costs_a_weight_a_pixel():
     assert weighed - plain == PIXELS
 
 
-def subject(name: str, network: Network) -> Subject:
+def given(name: str, network: Network) -> tuple[Model, Sample]:
     """Memory is counted before training, so that nothing but shapes matters."""
     split = Split(np.zeros((2, 32, 32, 1), np.uint8), np.zeros(2, np.int32))
-    return Subject(
-        variant=name, seed=0, step=0, epoch=0.0, network=network, variables={}, recipe=Recipe(),
-        train=split, test=split, classes=10, mean=(0.0,), std=(1.0,),
-    )  # fmt: skip
+    return Model.untrained(network, (32, 32, 1), None), made_sample(split, variant=name)
 
 
 def test_the_table_has_a_row_a_variant_with_the_figures_of_its_own_network():
@@ -100,7 +98,7 @@ def test_the_table_has_a_row_a_variant_with_the_figures_of_its_own_network():
     rows = [
         {"variant": name, "seed": 0, "step": 0, "epoch": 0.0, **row}
         for name, network in networks.items()
-        for row in measure_head_memory(subject(name, network))
+        for row in measure_head_memory(*given(name, network))
     ]
     table = head_table(study_of("head_memory", tuple(networks), 1, rows))
     assert [row[0] for row in table.rows] == ["Average", "Dense"]

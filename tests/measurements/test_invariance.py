@@ -7,9 +7,9 @@ import math
 import jax
 import numpy as np
 import pytest
+from subjects import made_model, made_sample
 
-from ablax.config import Recipe
-from ablax.core import Layers, Network, initialize, sequential
+from ablax.core import Layers, Network, sequential
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, Flatten, GlobalAveragePool, ReLU
@@ -29,8 +29,9 @@ from ablax.measurements.invariance import (
     quantities,
     values_of,
 )
-from ablax.measurements.measurement import Subject
+from ablax.measurements.measurement import Sample
 from ablax.measurements.transformations import distortions, illuminate, rotate, translate
+from ablax.model import Model
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 
 SIZE = 12
@@ -49,12 +50,9 @@ def images_with_blank_edges(count: int = 6) -> Split:
     return Split(images, random.integers(0, 3, count).astype(np.int32))
 
 
-def subject_of(network: Network, test: Split) -> Subject:
-    variables = initialize(network, 0, (SIZE, SIZE, 1))
-    return Subject(
-        variant="one", seed=0, step=1, epoch=1.0, network=network, variables=variables,
-        recipe=Recipe(), train=test, test=test, classes=3, mean=(0.25,), std=(0.5,),
-    )  # fmt: skip
+def given(network: Network, test: Split) -> tuple[Model, Sample]:
+    model = made_model(network, (SIZE, SIZE, 1), mean=(0.25,), std=(0.5,))
+    return model, made_sample(test)
 
 
 def norms(values: np.ndarray) -> np.ndarray:
@@ -64,9 +62,9 @@ def norms(values: np.ndarray) -> np.ndarray:
 @pytest.mark.slow
 def test_distances_of_a_linear_network_are_those_of_numpy():
     test = images_with_blank_edges()
-    subject = subject_of(LINEAR, test)
-    rows = measure(subject, ("hidden", "output"), 100, (BY_NAME["rotation"], BY_NAME["gain"]))
-    kernel = np.asarray(subject.variables["params"]["hidden"]["kernel"], float)
+    model, sample = given(LINEAR, test)
+    rows = measure(model, sample, ("hidden", "output"), 100, (BY_NAME["rotation"], BY_NAME["gain"]))
+    kernel = np.asarray(model.variables["params"]["hidden"]["kernel"], float)
 
     def hidden(images):  # less a constant, which no difference sees
         return images.astype(float).reshape(len(images), -1) / 255 / 0.5 @ kernel
@@ -87,20 +85,20 @@ def test_distances_of_a_linear_network_are_those_of_numpy():
 
 def test_probability_and_error_are_those_of_the_scores_of_transformed_images():
     test = images_with_blank_edges()
-    subject = subject_of(LINEAR, test)
-    rows = measure(subject, ("hidden", "output"), 100, MOVES)
+    model, sample = given(LINEAR, test)
+    rows = measure(model, sample, ("hidden", "output"), 100, MOVES)
     moved = translate(test.images, down=2.0)
-    chances = np.asarray(jax.nn.softmax(subject.scores(moved), axis=1))
+    chances = np.asarray(jax.nn.softmax(model.scores(moved), axis=1))
     right = chances[np.arange(6), test.labels].mean()
     probability, error = (values_of(rows, MOVES[0], m) for m in ("probability", "error"))
     np.testing.assert_allclose(probability[2.0], right, rtol=1e-5)
-    assert error[2.0] == pytest.approx(subject.error(moved, test.labels))
-    assert error[0.0] == pytest.approx(subject.error(test.images, test.labels))
+    assert error[2.0] == pytest.approx(model.error(moved, test.labels))
+    assert error[0.0] == pytest.approx(model.error(test.images, test.labels))
 
 
 def test_no_feature_moves_where_the_amount_changes_nothing():
-    subject = subject_of(LINEAR, images_with_blank_edges())
-    rows = measure(subject, ("hidden", "output"), 4, TRANSFORMATIONS)
+    model, sample = given(LINEAR, images_with_blank_edges())
+    rows = measure(model, sample, ("hidden", "output"), 4, TRANSFORMATIONS)
     for t in TRANSFORMATIONS:
         for layer in ("hidden", "output"):
             found = values_of(rows, t, "euclidean", layer)
@@ -114,8 +112,10 @@ def test_a_global_average_of_pointwise_features_is_invariant_to_shifts_that_its_
         body=Layers(pool=GlobalAveragePool()),
         head=Layers(output=Dense(3)),
     )
-    subject = subject_of(network, images_with_blank_edges())
-    rows = measure(subject, ("conv", "pool"), 100, (BY_NAME["translation"], BY_NAME["rotation"]))
+    model, sample = given(network, images_with_blank_edges())
+    rows = measure(
+        model, sample, ("conv", "pool"), 100, (BY_NAME["translation"], BY_NAME["rotation"])
+    )
     map_moves = values_of(rows, BY_NAME["translation"], "distance", "conv")
     average_moves = values_of(rows, BY_NAME["translation"], "distance", "pool")
     assert set(map_moves) == {-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0}
@@ -130,7 +130,7 @@ def test_a_global_average_of_pointwise_features_is_invariant_to_shifts_that_its_
 def test_features_that_all_images_share_have_no_distance():
     test = images_with_blank_edges()
     same = Split(np.repeat(test.images[:1], 3, axis=0), test.labels[:3])
-    rows = measure(subject_of(LINEAR, same), ("hidden", "output"), 3, MOVES)
+    rows = measure(*given(LINEAR, same), ("hidden", "output"), 3, MOVES)
     assert all(math.isnan(v) for v in values_of(rows, MOVES[0], "distance", "hidden").values())
 
 
@@ -222,9 +222,9 @@ def test_a_measurement_that_cannot_be_made_is_refused(arguments, words):
 
 
 def test_an_unknown_layer_is_refused_with_the_nearest_one():
-    subject = subject_of(LINEAR, images_with_blank_edges())
+    model, sample = given(LINEAR, images_with_blank_edges())
     with pytest.raises(AblaxError, match="no layer 'hiden': did you mean 'hidden'"):
-        measure(subject, ("hiden", "output"), 4, MOVES)
+        measure(model, sample, ("hiden", "output"), 4, MOVES)
 
 
 def made_study(errors: dict[tuple[str, int], float]) -> Study:

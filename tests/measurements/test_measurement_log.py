@@ -20,20 +20,18 @@ def measurement(measure, **fields):
     return Measurement("sizes", measure, Section("Sizes"), **fields)
 
 
-NOBODY = replace(
-    made_subject(Network(Layers(), Layers(), Layers(average=GlobalAveragePool()))), variant="full"
-)
+MODEL, SAMPLE = made_subject(Network(Layers(), Layers(), Layers(average=GlobalAveragePool())))
 
 
-def subject(seed=0, step=0):
-    return replace(NOBODY, seed=seed, step=step, epoch=step / 10)
+def given(seed=0, step=0):
+    return MODEL, replace(SAMPLE, seed=seed, step=step, epoch=step / 10)
 
 
 def test_rows_come_back_with_what_they_belong_to(tmp_path):
-    sizes = measurement(lambda s: [{"layer": "a", "size": np.float32(1.5)}, {"size": s.seed}])
+    sizes = measurement(lambda _, s: [{"layer": "a", "size": np.float32(1.5)}, {"size": s.seed}])
     log = MeasurementLog(tmp_path, (sizes,))
     assert log.rows() == {"sizes": ()}
-    log.take(sizes, subject(seed=3, step=20))
+    log.take(sizes, *given(seed=3, step=20))
     about = {"step": 20, "variant": "full", "seed": 3, "epoch": 2.0}
     assert log.rows() == {"sizes": ({**about, "layer": "a", "size": 1.5}, {**about, "size": 3})}
     log.write_csv()
@@ -41,12 +39,12 @@ def test_rows_come_back_with_what_they_belong_to(tmp_path):
 
 
 def test_what_a_resumed_run_measures_again_counts_once(tmp_path):
-    given = iter([1.0, 2.0, 3.0])
-    sizes = measurement(lambda _: [{"size": next(given)}])
+    sizes_given = iter([1.0, 2.0, 3.0])
+    sizes = measurement(lambda *_: [{"size": next(sizes_given)}])
     log = MeasurementLog(tmp_path, (sizes,))
-    log.take(sizes, subject(step=0))
-    log.take(sizes, subject(step=10))
-    log.take(sizes, subject(step=10))  # after a kill, from the checkpoint before step 10
+    log.take(sizes, *given(step=0))
+    log.take(sizes, *given(step=10))
+    log.take(sizes, *given(step=10))  # after a kill, from the checkpoint before step 10
     assert [row["size"] for row in log.rows()["sizes"]] == [1.0, 3.0]
 
 
@@ -55,10 +53,12 @@ def test_quantities_are_those_of_one_run_and_nan_is_not_one(tmp_path):
         "largest": Quantity("largest", lambda rows: max(row["size"] for row in rows)),
         "none": Quantity("none", lambda _: math.nan),
     }
-    sizes = measurement(lambda s: [{"size": s.seed}, {"size": 5 * s.seed}], quantities=quantities)
+    sizes = measurement(
+        lambda _, s: [{"size": s.seed}, {"size": 5 * s.seed}], quantities=quantities
+    )
     log = MeasurementLog(tmp_path, (sizes,))
-    log.take(sizes, subject(seed=1))
-    log.take(sizes, subject(seed=2))
+    log.take(sizes, *given(seed=1))
+    log.take(sizes, *given(seed=2))
     assert log.quantities(log.rows(), "full", 2) == {"largest": 10.0}
     assert log.quantities(log.rows(), "other", 2) == {}
 
@@ -68,15 +68,15 @@ def test_quantities_are_those_of_one_run_and_nan_is_not_one(tmp_path):
     [({"seed": 1}, "a column 'seed', which"), ({"size": [1, 2]}, r"gives \[1, 2\] as 'size'")],
 )
 def test_rows_that_cannot_be_kept_are_refused_and_none_of_them_is(row, message, tmp_path):
-    sizes = measurement(lambda _: [{"size": 1}, row])
+    sizes = measurement(lambda *_: [{"size": 1}, row])
     log = MeasurementLog(tmp_path, (sizes,))
     with pytest.raises(AblaxError, match=message):
-        log.take(sizes, subject())
+        log.take(sizes, *given())
     assert log.rows() == {"sizes": ()}
 
 
 def test_a_measurement_says_when_and_of_whom_it_is_wanted():
-    one = measurement(lambda _: [], moments=("start", "end"), every_seed=False, only=("full",))
+    one = measurement(lambda *_: [], moments=("start", "end"), every_seed=False, only=("full",))
     assert one.wanted("full", 0, "start")
     assert not one.wanted("full", 0, "training")
     assert not one.wanted("full", 1, "start")
@@ -86,4 +86,4 @@ def test_a_measurement_says_when_and_of_whom_it_is_wanted():
 @pytest.mark.parametrize(("name", "moments"), [("two words", ("end",)), ("sizes", ())])
 def test_a_measurement_without_a_name_or_a_moment_is_refused(name, moments):
     with pytest.raises(AblaxError, match="measurement"):
-        Measurement(name, lambda _: [], Section("Sizes"), moments=moments)
+        Measurement(name, lambda *_: [], Section("Sizes"), moments=moments)

@@ -1,4 +1,4 @@
-"""Linear probes: the classifiers, the averaging of maps, the rows of a subject, what is shown."""
+"""Linear probes: the classifiers, the averaging of maps, the rows of a network, what is shown."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from matplotlib.colors import to_hex
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from subjects import made_model, made_sample
 
-from ablax.config import Recipe
-from ablax.core import Layers, Network, initialize, sequential
+from ablax.core import Layers, Network, sequential
 from ablax.data.digits import load_digits
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, Flatten, ReLU
 from ablax.measurements import probes
 from ablax.measurements import probes as probe_classifiers
-from ablax.measurements.measurement import Subject
 from ablax.measurements.probes import (
     PublishedProbes,
     convergence_note,
@@ -53,23 +52,21 @@ def clusters(seed, count=300, classes=3, apart=8.0, features=5):
 
 
 @pytest.fixture(scope="module")
-def subject():
+def given():
     """An untrained network, 200 training and 150 test digits."""
     data = load_digits()
     train, test = (
         Split(split.images[:count], split.labels[:count])
         for split, count in ((data.train, 200), (data.test, 150))
     )
-    variables = initialize(TINY, 0, (32, 32, 1))
-    return Subject(
-        *("full", 0, 0, 0.0, TINY, variables, Recipe(), train, test, 10), data.mean, data.std
-    )
+    model = made_model(TINY, (32, 32, 1), data.mean, data.std, classes=data.classes)
+    return model, made_sample(test, train)
 
 
-def later(subject):
-    """The subject after ten steps, which here made all weights positive."""
-    positive = jax.tree.map(abs, subject.variables)
-    return replace(subject, step=10, epoch=1.0, variables=positive)
+def later(model, sample):
+    """The same after ten steps, which here made all weights positive."""
+    positive = jax.tree.map(abs, model.variables)
+    return replace(model, variables=positive), replace(sample, step=10, epoch=1.0)
 
 
 @BOTH
@@ -217,23 +214,24 @@ def test_layers_are_numbered_from_one():
 
 
 @pytest.mark.slow
-def test_a_layer_that_is_not_there_is_refused(subject):
+def test_a_layer_that_is_not_there_is_refused(given):
     with pytest.raises(AblaxError, match="did you mean 's2'"):
-        probed_layers(subject, {1: "s22"})
+        probed_layers(*given, {1: "s22"})
 
 
 @pytest.mark.slow
-def test_rows_are_the_probes_of_the_features(subject, monkeypatch):
+def test_rows_are_the_probes_of_the_features(given, monkeypatch):
+    model, sample = given
     monkeypatch.setattr(probes, "_CHUNK", 70)
-    rows = probed_layers(subject, LAYERS, images=120)
+    rows = probed_layers(model, sample, LAYERS, images=120)
     assert [(row["depth"], row["layer"], row["classifier"]) for row in rows] == [
         *((0, "pixels", "svm"), (0, "pixels", "softmax")),
         *((1, "s2", "svm"), (1, "s2", "softmax")),
         *((2, "f6", "svm"), (2, "f6", "softmax")),
     ]
-    seen = subject.features(subject.train.images[:120], ["s2"])["s2"].reshape(120, -1, 4)
-    unseen = subject.features(subject.test.images, ["s2"])["s2"].reshape(150, -1, 4)
-    train, test = (seen, subject.train.labels[:120]), (unseen, subject.test.labels)
+    seen = model.features(sample.train.images[:120], ["s2"])["s2"].reshape(120, -1, 4)
+    unseen = model.features(sample.test.images, ["s2"])["s2"].reshape(150, -1, 4)
+    train, test = (seen, sample.train.labels[:120]), (unseen, sample.test.labels)
     expected = probe("softmax", train, test)
     assert rows[3]["error"] == pytest.approx(expected.error, abs=100 / 150)
     assert (rows[3]["features"], rows[3]["train_images"], rows[3]["test_images"]) == (
@@ -246,8 +244,8 @@ def test_rows_are_the_probes_of_the_features(subject, monkeypatch):
 
 
 @pytest.mark.slow
-def test_trained_rows_differ_from_untrained_ones_and_leave_out_the_pixels(subject):
-    before, after = probed_layers(subject, LAYERS), probed_layers(later(subject), LAYERS)
+def test_trained_rows_differ_from_untrained_ones_and_leave_out_the_pixels(given):
+    before, after = probed_layers(*given, LAYERS), probed_layers(*later(*given), LAYERS)
     assert [row["depth"] for row in after] == [1, 1, 2, 2]
     assert {row["trained"] for row in after} == {1.0}
     assert [row["error"] for row in after] != [row["error"] for row in before[2:]]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from studies import study_of
+from subjects import made_model, made_sample
 
-from ablax.config import Recipe
 from ablax.core import Layers, Network, initialize
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution
-from ablax.measurements.measurement import Subject
+from ablax.measurements.measurement import Sample
 from ablax.measurements.robustness import (
     errors_when_resized,
     errors_when_shifted,
@@ -28,6 +28,7 @@ from ablax.measurements.robustness import (
     size_figure,
     size_table,
 )
+from ablax.model import Model
 from ablax.report.study import Study
 from ablax.zoo import heads
 
@@ -45,54 +46,43 @@ def blobs(count: int = 24) -> np.ndarray:
 IMAGES = blobs()
 
 
-def subject(head: Layers, images: np.ndarray = IMAGES) -> Subject:
+def given(head: Layers, images: np.ndarray = IMAGES) -> tuple[Model, Sample]:
     """A 3x3 convolution and a head, with the labels that it gives to half of the images."""
     network = Network(Layers(conv=Convolution(6, 3, use_bias=False)), Layers(), head)
     variables = initialize(network, 0, images.shape[1:])
     pixels = jnp.asarray(images / np.float32(255))
     labels = np.asarray(network.apply(variables, pixels)).argmax(1).astype(np.int32)
     labels[::2] = (labels[::2] + 1) % 4
-    return Subject(
-        variant="full",
-        seed=0,
-        step=1,
-        epoch=1.0,
-        network=network,
-        variables=variables,
-        recipe=Recipe(),
-        train=Split(images, labels),
-        test=Split(images, labels),
-        classes=4,
-        mean=(0.0,),
-        std=(1.0,),
-    )
+    model = made_model(network, images.shape[1:], mean=(0.0,), std=(1.0,))
+    return model, made_sample(Split(images, labels))
 
 
-AVERAGE = subject(heads.global_average_pool(4))
-VECTORIZED = subject(heads.vectorize(4, ()))
+AVERAGE = given(heads.global_average_pool(4))
+VECTORIZED = given(heads.vectorize(4, ()))
 
 
 @pytest.mark.parametrize("measured", [AVERAGE, VECTORIZED], ids=["average", "vectorize"])
 def test_a_shift_by_nothing_and_a_factor_of_one_give_the_plain_error(measured):
-    plain = measured.error(measured.test.images, measured.test.labels)
+    model, sample = measured
+    plain = model.error(sample.test.images, sample.test.labels)
     assert plain == 50.0
-    assert errors_when_shifted(measured, [0])[0] == {"shift": 0.0, "error": plain}
-    assert errors_when_resized(measured, [1.0])[0]["error"] == plain
+    assert errors_when_shifted(*measured, [0])[0] == {"shift": 0.0, "error": plain}
+    assert errors_when_resized(*measured, [1.0])[0]["error"] == plain
 
 
 def test_global_average_pool_over_a_convolution_does_not_see_a_shift_that_loses_nothing():
     # five black pixels around a blob: a shift of four leaves one for the convolution's window
-    rows = errors_when_shifted(AVERAGE, [0, 1, 2, 3, 4])
+    rows = errors_when_shifted(*AVERAGE, [0, 1, 2, 3, 4])
     assert [row["error"] for row in rows] == [50.0] * 5
 
 
 def test_global_average_pool_sees_a_shift_that_drives_the_blob_over_the_border():
-    shifted = AVERAGE.scores(shifted_in_turn(IMAGES, 8))
-    assert np.abs(shifted - AVERAGE.scores(IMAGES)).max() > 0.01
+    shifted = AVERAGE[0].scores(shifted_in_turn(IMAGES, 8))
+    assert np.abs(shifted - AVERAGE[0].scores(IMAGES)).max() > 0.01
 
 
 def test_vectorize_sees_a_shift_that_global_average_pool_does_not():
-    assert errors_when_shifted(VECTORIZED, [4])[0]["error"] > 50.0
+    assert errors_when_shifted(*VECTORIZED, [4])[0]["error"] > 50.0
 
 
 @pytest.mark.parametrize("shift", [1, 5])
@@ -131,7 +121,7 @@ def test_resizing_is_linear_interpolation_between_centers_of_pixels():
 
 
 def test_a_size_that_the_head_refuses_is_reported_as_such_and_not_as_an_error():
-    smaller, own, larger = errors_when_resized(VECTORIZED, [0.75, 1.0, 1.5])
+    smaller, own, larger = errors_when_resized(*VECTORIZED, [0.75, 1.0, 1.5])
     assert [row["image_size"] for row in (smaller, own, larger)] == [12.0, 16.0, 24.0]
     assert [row["refused"] for row in (smaller, own, larger)] == [1.0, 0.0, 1.0]
     assert math.isnan(smaller["error"])
@@ -141,14 +131,14 @@ def test_a_size_that_the_head_refuses_is_reported_as_such_and_not_as_an_error():
 @pytest.mark.slow
 @pytest.mark.parametrize("head", [heads.pixel_learned(4), heads.spatial_weights(4)])
 def test_heads_with_weights_by_place_take_other_sizes(head):
-    rows = errors_when_resized(subject(head), [0.5, 2.0])
+    rows = errors_when_resized(*given(head), [0.5, 2.0])
     assert all(row["refused"] == 0.0 and 0 <= row["error"] <= 100 for row in rows)
 
 
 def test_the_error_at_another_size_is_that_of_all_images_whatever_the_portions(monkeypatch):
-    whole = errors_when_resized(AVERAGE, [1.5])
+    whole = errors_when_resized(*AVERAGE, [1.5])
     monkeypatch.setattr("ablax.measurements.robustness.PORTION", 7)
-    assert errors_when_resized(AVERAGE, [1.5])[0]["error"] == pytest.approx(whole[0]["error"])
+    assert errors_when_resized(*AVERAGE, [1.5])[0]["error"] == pytest.approx(whole[0]["error"])
 
 
 def test_quantities_pick_the_error_of_their_shift_and_size():
@@ -172,14 +162,14 @@ def test_a_negative_shift_and_a_factor_of_nothing_are_refused_before_anything_ru
 
 def shown(name: str, measure, *arguments) -> Study:
     """Two heads and two seeds, measured."""
-    subjects = {"average": AVERAGE, "vectorize": VECTORIZED}
+    heads_of = {"average": AVERAGE, "vectorize": VECTORIZED}
     rows = [
         {"variant": variant, "seed": seed, "step": 1, "epoch": 1.0, **row}
-        for variant, of in subjects.items()
+        for variant, of in heads_of.items()
         for seed in (0, 1)
-        for row in measure(of, *arguments)
+        for row in measure(*of, *arguments)
     ]
-    return study_of(name, tuple(subjects), 2, rows)
+    return study_of(name, tuple(heads_of), 2, rows)
 
 
 def test_the_table_says_who_refuses_and_the_figure_draws_only_what_was_measured():

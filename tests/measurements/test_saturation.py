@@ -70,9 +70,9 @@ def test_each_channel_of_a_prelu_is_flat_by_its_own_slope_even_a_negative_one():
 
 @pytest.mark.slow
 def test_the_saturated_share_of_relus_is_that_of_their_zeros():
-    subject = made_subject(of(ReLU()))
-    outputs = subject.features(subject.test.images, ["fc1/act"])["fc1/act"]
-    (row,) = measure(subject)
+    model, sample = made_subject(of(ReLU()))
+    outputs = model.features(sample.test.images, ["fc1/act"])["fc1/act"]
+    (row,) = measure(model, sample)
     assert row["layer"] == "fc1/act"
     assert row["place"] == 1
     assert row["saturated"] == pytest.approx(100 * np.mean(outputs == 0))
@@ -84,15 +84,15 @@ def test_the_saturated_share_of_relus_is_that_of_their_zeros():
 def test_a_unit_is_dead_only_if_every_image_leaves_it_flat():
     layers = sequential(dense=Dense(2, bias_init=constant(-1e4)), act=ReLU())
     network = Network(Layers(fc1=layers), Layers(), of(ReLU()).head)
-    (row,) = measure(made_subject(network))
+    (row,) = measure(*made_subject(network))
     assert (row["saturated"], row["dead"]) == (100, 100)
-    (lively,) = measure(made_subject(of(LeakyReLU(0.1))))
+    (lively,) = measure(*made_subject(of(LeakyReLU(0.1))))
     assert (lively["saturated"], lively["dead"]) == (0, 0)
 
 
 def test_large_weights_saturate_tanh_and_small_ones_do_not():
-    (small,) = measure(made_subject(of(Tanh(), 0.01)))
-    (large,) = measure(made_subject(of(Tanh(), 1000.0)))
+    (small,) = measure(*made_subject(of(Tanh(), 0.01)))
+    (large,) = measure(*made_subject(of(Tanh(), 1000.0)))
     assert small["saturated"] == 0
     assert large["saturated"] > 90
 

@@ -48,14 +48,12 @@ def losses(network, held, batch, labels):
 
 @pytest.mark.slow
 def test_gradients_by_parameters_are_those_of_the_training_step():
-    subject = made_subject(supervised())
-    batch = jnp.asarray(subject.normalized(subject.train.images))
-    labels = jnp.asarray(subject.train.labels)
+    model, sample = made_subject(supervised())
+    batch = jnp.asarray(model.normalized(sample.train.images))
+    labels = jnp.asarray(sample.train.labels)
 
     def total(params):
-        first, *sides = losses(
-            subject.network, {**subject.variables, "params": params}, batch, labels
-        )
+        first, *sides = losses(model.network, {**model.variables, "params": params}, batch, labels)
         assert len(sides) == 2
         return first + 0.3 * sum(sides)
 
@@ -64,9 +62,9 @@ def test_gradients_by_parameters_are_those_of_the_training_step():
 
     @jax.jit
     def weighed(weight):
-        return training_gradients(subject.network, subject.variables, batch, mean_loss, weight)
+        return training_gradients(model.network, model.variables, batch, mean_loss, weight)
 
-    expected = leaves_by_path(jax.jit(jax.grad(total))(subject.variables["params"]))
+    expected = leaves_by_path(jax.jit(jax.grad(total))(model.variables["params"]))
     outputs, slopes = weighed(0.3)
     found = leaves_by_path(slopes)
     assert set(found) == set(expected)
@@ -79,17 +77,17 @@ def test_gradients_by_parameters_are_those_of_the_training_step():
     np.testing.assert_array_equal(outputs["fc3"], alone["fc3"])
     assert not np.allclose(outputs["fc2"], alone["fc2"], rtol=0.01)
     # by the chain rule: the bias in front of a sigmoid y gets dL/dy y (1 - y), summed
-    y = subject.features(subject.train.images, ["fc1"])["fc1"]
+    y = model.features(sample.train.images, ["fc1"])["fc1"]
     by_rule = np.sum(np.asarray(outputs["fc1"]) * y * (1 - y), axis=(0, 1, 2))
     np.testing.assert_allclose(found["fc1/dense/bias"], by_rule, rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.slow
 def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
-    subject = made_subject(without(Auxiliary)(supervised()))
+    model, sample = made_subject(without(Auxiliary)(supervised()))
     for found, expected in zip(
-        measure_auxiliary_losses(subject),
-        gradient_norms.measure_gradient_norms(subject),
+        measure_auxiliary_losses(model, sample),
+        gradient_norms.measure_gradient_norms(model, sample),
         strict=True,
     ):
         assert {k: found[k] for k in ("of", "layer", "place")} == {
@@ -100,10 +98,10 @@ def test_without_side_classifiers_the_rows_are_those_of_gradient_norms():
 
 @pytest.mark.slow
 def test_the_weight_is_the_recipes_and_places_count_no_side_classifier():
-    subject = made_subject(supervised())
-    without_weight = with_fields(subject.recipe, {"train.auxiliary_weight": 0.0})
-    plain = measure_auxiliary_losses(dataclasses.replace(subject, recipe=without_weight))
-    rows = measure_auxiliary_losses(subject)
+    model, sample = made_subject(supervised())
+    without_weight = with_fields(sample.recipe, {"train.auxiliary_weight": 0.0})
+    plain = measure_auxiliary_losses(model, dataclasses.replace(sample, recipe=without_weight))
+    rows = measure_auxiliary_losses(model, sample)
     assert [(row["layer"], row["place"]) for row in rows] == [
         *(("fc1", 1), ("fc2", 2), ("fc3", 3)),
         *(("fc1/dense", 1), ("fc2/dense", 2), ("fc3/dense", 3), ("classifier", 4)),
@@ -124,7 +122,7 @@ def test_a_side_classifier_inside_a_chain_is_refused():
     inside = sequential(dense=Dense(4), side=Auxiliary(heads.global_average_pool(3)))
     network = Network(Layers(fc1=inside), Layers(), heads.global_average_pool(3))
     with pytest.raises(AblaxError, match="'side' stands inside another layer: put it behind"):
-        measure_auxiliary_losses(made_subject(network))
+        measure_auxiliary_losses(*made_subject(network))
 
 
 def test_the_section_says_that_side_losses_count():

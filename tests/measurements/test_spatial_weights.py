@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from studies import study_of
+from subjects import made_model, made_sample
 
-from ablax.config import Recipe
-from ablax.core import Layers, Network, initialize
+from ablax.core import Layers, Network
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution
@@ -19,7 +21,8 @@ from ablax.measurements.heads import (
     place_figure,
     place_weights,
 )
-from ablax.measurements.measurement import Subject
+from ablax.measurements.measurement import Sample
+from ablax.model import Model
 from ablax.report.study import Study
 from ablax.zoo import heads
 
@@ -32,27 +35,24 @@ def network(head: Layers) -> Network:
     return Network(Layers(conv=Convolution(3, 3)), Layers(), head)
 
 
-def subject(head: Layers, leaf: str = "", value: np.ndarray = DEVIATION) -> Subject:
+def given(head: Layers, leaf: str = "", value: np.ndarray = DEVIATION) -> tuple[Model, Sample]:
     """A convolution and a head, one of whose parameters has a value of ours."""
-    built = network(head)
-    params = initialize(built, 0, SHAPE)["params"]
+    model = made_model(network(head), SHAPE)
+    params = model.variables["params"]
     if leaf:
         layer, name = leaf.split("/")
         params = {**params, layer: {**params[layer], name: jnp.asarray(value)}}
     split = Split(np.zeros((2, *SHAPE), np.uint8), np.zeros(2, np.int32))
-    return Subject(
-        variant="x", seed=0, step=1, epoch=1.0, network=built, variables={"params": params},
-        recipe=Recipe(), train=split, test=split, classes=2, mean=(0.0,), std=(1.0,),
-    )  # fmt: skip
+    return replace(model, variables={"params": params}), made_sample(split)
 
 
-WEIGHED = subject(heads.spatial_weights(2), "weights/deviation")
-LEARNED = subject(heads.pixel_learned(2), "mixture/location")
+WEIGHED, SAMPLE = given(heads.spatial_weights(2), "weights/deviation")
+LEARNED, _ = given(heads.pixel_learned(2), "mixture/location")
 
 
 @pytest.mark.parametrize("head", [heads.spatial_weights(2), heads.pixel_learned(2)])
 def test_weights_start_at_one_everywhere(head):
-    start = subject(head)
+    start, _ = given(head)
     weights = learned_weights(start.network, start.variables["params"])
     np.testing.assert_allclose(weights, np.ones(SHAPE[:2]), rtol=1e-6)
 
@@ -72,13 +72,13 @@ def test_shares_of_a_learned_combination_are_one_on_average():
 
 
 def test_a_head_without_weights_by_place_is_refused_with_its_layers():
-    plain = subject(heads.global_average_pool(2))
+    plain = given(heads.global_average_pool(2))
     with pytest.raises(AblaxError, match=r"no layer of the head \(average, classifier\)"):
-        measure_place_weights(plain)
+        measure_place_weights(*plain)
 
 
 def test_center_and_edge_are_the_means_of_disjoint_pixels():
-    rows = tuple(measure_place_weights(WEIGHED))
+    rows = tuple(measure_place_weights(WEIGHED, SAMPLE))
     quantities = place_weights().quantities
     inside = 1 + DEVIATION[1:-1, 1:-1]
     edge = (1 + DEVIATION).sum() - inside.sum()
@@ -92,7 +92,7 @@ def shown(seeds: int) -> Study:
         {"variant": name, "seed": seed, "step": 1, "epoch": 1.0, **row}
         for name, of in (("weighed", WEIGHED), ("learned", LEARNED))
         for seed in range(seeds)
-        for row in measure_place_weights(of)
+        for row in measure_place_weights(of, SAMPLE)
     ]
     return study_of("place_weights", ("learned", "weighed"), seeds, rows)
 

@@ -11,6 +11,7 @@ from studies import study_of
 from subjects import made_subject
 
 from ablax.core import Layers, Network
+from ablax.data.images import Split
 from ablax.layers import Dense, GlobalAveragePool
 from ablax.measurements import times as measured
 from ablax.measurements.times import (
@@ -24,7 +25,7 @@ from ablax.measurements.times import (
 )
 from ablax.report.study import Study
 
-SUBJECT = made_subject(
+MODEL, SAMPLE = made_subject(
     Network(Layers(), Layers(), Layers(average=GlobalAveragePool(), classifier=Dense(3))), size=4
 )
 
@@ -32,9 +33,9 @@ SUBJECT = made_subject(
 def test_as_many_times_come_back_as_runs_and_the_first_run_is_not_among_them(monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(measured.time, "perf_counter", lambda: float(next(clock)))
-    images = jnp.asarray(SUBJECT.normalized(SUBJECT.train.images[:8]))
-    labels = jnp.asarray(SUBJECT.train.labels[:8])
-    times = step_seconds(SUBJECT.network, SUBJECT.variables, images, labels, runs=4)
+    images = jnp.asarray(MODEL.normalized(SAMPLE.train.images[:8]))
+    labels = jnp.asarray(SAMPLE.train.labels[:8])
+    times = step_seconds(MODEL.network, MODEL.variables, images, labels, runs=4)
     assert times == [1.0] * 4
     assert next(clock) == 8
 
@@ -47,16 +48,12 @@ def test_a_row_has_the_median_the_quartiles_and_the_batch_of_the_recipe(monkeypa
         return [0.004, 0.001, 0.002, 0.003, 0.010]
 
     monkeypatch.setattr(measured, "step_seconds", times)
-    small = replace(SUBJECT, train=type(SUBJECT.train)(*(a[:5] for a in _arrays(SUBJECT))))
-    (row,) = measure_step_time(small)
+    small = replace(SAMPLE, train=Split(SAMPLE.train.images[:5], SAMPLE.train.labels[:5]))
+    (row,) = measure_step_time(MODEL, small)
     assert row == pytest.approx({"seconds": 0.003, "low": 0.002, "high": 0.004, "batch": 8.0})
-    np.testing.assert_array_equal(given["labels"], SUBJECT.train.labels[[0, 1, 2, 3, 4, 0, 1, 2]])
+    np.testing.assert_array_equal(given["labels"], SAMPLE.train.labels[[0, 1, 2, 3, 4, 0, 1, 2]])
     assert given["images"].shape == (8, 4, 4, 1)
     assert step_time().quantities["step_milliseconds"].of((row,)) == pytest.approx(3.0)
-
-
-def _arrays(subject) -> tuple:
-    return subject.train.images, subject.train.labels
 
 
 def study(seconds: dict[str, float]) -> Study:

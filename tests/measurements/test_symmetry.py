@@ -40,32 +40,32 @@ def test_units_count_once_within_a_millionth_of_the_longest(apart, count):
     assert distinct_units(kernel) == count
 
 
-def trained(subject, steps=10):
-    """The subject after some steps of plain gradient descent."""
-    images = jnp.asarray(subject.normalized(subject.train.images))
-    labels = jnp.asarray(subject.train.labels)
+def trained(model, sample, steps=10):
+    """The model after some steps of plain gradient descent."""
+    images = jnp.asarray(model.normalized(sample.train.images))
+    labels = jnp.asarray(sample.train.labels)
 
     def loss(params):
-        scores = subject.network.apply({"params": params}, images)
+        scores = model.network.apply({"params": params}, images)
         return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
 
     slope = jax.jit(jax.grad(loss))
-    params = subject.variables["params"]
+    params = model.variables["params"]
     for _ in range(steps):
         pulled = jax.device_get(slope(params))
         params = jax.tree.map(lambda w, g: np.asarray(w) - np.float32(0.1) * g, params, pulled)
-    return replace(subject, variables={"params": params}, step=steps)
+    return replace(model, variables={"params": params})
 
 
 @pytest.mark.slow
 def test_equal_units_stay_equal_however_they_are_trained_and_random_ones_do_not():
-    equal = made_subject(with_initializer(ALL_EQUAL)(PLAIN))
-    after = trained(equal)
-    assert [row["distinct"] for row in measure_symmetry(equal)] == [1, 1, 1]
-    assert [row["distinct"] for row in measure_symmetry(after)] == [1, 1, 3]
+    equal, sample = made_subject(with_initializer(ALL_EQUAL)(PLAIN))
+    after = trained(equal, sample)
+    assert [row["distinct"] for row in measure_symmetry(equal, sample)] == [1, 1, 1]
+    assert [row["distinct"] for row in measure_symmetry(after, sample)] == [1, 1, 3]
     moved = equal.variables["params"]["conv"]["conv"]["kernel"]
     assert not np.allclose(moved, after.variables["params"]["conv"]["conv"]["kernel"])
-    rows = measure_symmetry(made_subject(PLAIN))
+    rows = measure_symmetry(*made_subject(PLAIN))
     assert [(row["layer"], row["place"], row["units"], row["distinct"]) for row in rows] == [
         ("conv/conv", 1, 4, 4),
         ("wide/conv", 2, 6, 6),
@@ -74,19 +74,19 @@ def test_equal_units_stay_equal_however_they_are_trained_and_random_ones_do_not(
 
 
 def test_the_quantity_leaves_out_the_classes_and_looks_at_the_end():
-    start = [{**row, "step": 0} for row in measure_symmetry(made_subject(PLAIN))]
+    start = [{**row, "step": 0} for row in measure_symmetry(*made_subject(PLAIN))]
     equal = made_subject(with_initializer(ALL_EQUAL)(PLAIN))
-    end = [{**row, "step": 9} for row in measure_symmetry(equal)]
+    end = [{**row, "step": 9} for row in measure_symmetry(*equal)]
     assert distinct_share(tuple(start)) == 100
     assert distinct_share(tuple(start + end)) == pytest.approx(100 * 2 / 10)
 
 
 def test_the_table_has_a_row_for_every_moment_and_a_column_for_every_layer():
-    subject = made_subject(PLAIN)
+    model, sample = made_subject(PLAIN)
     rows = [
         {"variant": "full", "seed": 0, "step": step, "epoch": 0.0, **row}
         for step in (0, 8)
-        for row in measure_symmetry(subject)
+        for row in measure_symmetry(model, sample)
     ]
     table = symmetry_table(study_of("symmetry", ("full",), 1, rows))
     assert [column.heading for column in table.columns][2:] == ["conv", "wide", "scores"]

@@ -7,19 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from subjects import made_model, made_sample
 
 from ablax.config import DataConfig, Recipe
-from ablax.core import Layers, Network, initialize, sequential
+from ablax.core import Layers, Network, sequential
 from ablax.data.digits import load_digits
 from ablax.data.images import DataError, Split
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, Flatten, ReLU
-from ablax.measurements.measurement import Subject
 from ablax.measurements.probes import (
     PublishedProbes,
     fitted,
     probe,
-    sample,
+    sample_of,
     target_label,
     targets,
     transfer,
@@ -42,12 +42,12 @@ COLUMNS = {
 
 
 @pytest.fixture(scope="module")
-def subject():
+def given():
     """An untrained network that is to learn clothes in color, reduced to gray of 32 pixels."""
     empty = Split(np.zeros((10, 32, 32, 1), np.uint8), np.arange(10, dtype=np.int32))
     recipe = Recipe(data=DataConfig(source="tfds:fashion_mnist"))
-    variables = initialize(TINY, 0, (32, 32, 1))
-    return Subject(*("full", 0, 0, 0.0, TINY, variables, recipe, empty, empty, 10, (0.3,), (0.4,)))
+    sample = replace(made_sample(empty), recipe=recipe)
+    return made_model(TINY, (32, 32, 1), mean=(0.3,), std=(0.4,)), sample
 
 
 @pytest.fixture
@@ -95,20 +95,20 @@ def test_images_that_cannot_be_made_to_fit_are_refused(channels, shape):
 
 @pytest.mark.slow
 def test_a_sample_is_always_the_same_images_with_their_labels():
-    (train, test), (again, _) = (sample("digits", None, 40, 60) for _ in range(2))
+    (train, test), (again, _) = (sample_of("digits", None, 40, 60) for _ in range(2))
     assert (len(train), len(test)) == (40, 60)
     np.testing.assert_array_equal(train.images, again.images)
     data = load_digits().train
     where = [int(np.argmax((data.images == one).all(axis=(1, 2, 3)))) for one in train.images]
     assert where == sorted(where) != list(range(40))
     np.testing.assert_array_equal(train.labels, data.labels[where])
-    assert len(sample("digits", None, 10**6, 1)[0]) == len(data)
+    assert len(sample_of("digits", None, 10**6, 1)[0]) == len(data)
 
 
-def test_a_data_set_that_is_not_there_is_a_row_with_the_reason(subject, nothing_prepared):
+def test_a_data_set_that_is_not_there_is_a_row_with_the_reason(given, nothing_prepared):
     with pytest.raises(DataError):
-        sample("tfds:cifar10", None, 1, 1)
-    (row,) = transferred(subject, LAYERS, ["tfds:cifar10", "tfds:fashion_mnist"])
+        sample_of("tfds:cifar10", None, 1, 1)
+    (row,) = transferred(*given, LAYERS, ["tfds:cifar10", "tfds:fashion_mnist"])
     assert set(row) == COLUMNS
     assert row["target"] == "tfds:cifar10"
     assert "make data DATA=cifar10" in row["missing"]
@@ -116,21 +116,21 @@ def test_a_data_set_that_is_not_there_is_a_row_with_the_reason(subject, nothing_
 
 
 @pytest.mark.slow
-def test_digits_are_always_there_and_probed_as_their_features_are(subject, nothing_prepared):
-    rows = transferred(subject, LAYERS, ["digits"], train_images=150, test_images=100)
+def test_digits_are_always_there_and_probed_as_their_features_are(given, nothing_prepared):
+    rows = transferred(*given, LAYERS, ["digits"], train_images=150, test_images=100)
     assert [row["layer"] for row in rows] == ["pixels", "s2", "f6"]
     assert {frozenset(row) for row in rows} == {frozenset(COLUMNS)}
-    train, test = sample("digits", None, 150, 100)
+    train, test = sample_of("digits", None, 150, 100)
     seen, unseen = (split.images.reshape(len(split), -1, 1) / 255 for split in (train, test))
     pixels = probe("svm", (seen, train.labels), (unseen, test.labels))
     assert rows[0]["error"] == pytest.approx(pixels.error, abs=1.0)
     seen, unseen = (
-        subject.features(split.images, ["f6"])["f6"][:, None] for split in (train, test)
+        given[0].features(split.images, ["f6"])["f6"][:, None] for split in (train, test)
     )
     last = probe("svm", (seen, train.labels), (unseen, test.labels))
     assert rows[2]["error"] == pytest.approx(last.error, abs=1.0)
     assert (rows[2]["train_images"], rows[2]["test_images"]) == (150, 100)
-    after = transferred(replace(subject, step=5), LAYERS, ["digits"], 150, 100)
+    after = transferred(given[0], replace(given[1], step=5), LAYERS, ["digits"], 150, 100)
     assert [(row["depth"], row["trained"]) for row in after] == [(1, 1.0), (2, 1.0)]
 
 

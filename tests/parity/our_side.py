@@ -6,7 +6,7 @@ import numpy as np
 from drawn_weights import cotangent, drawn, images
 
 from ablax.core import leaves_by_path
-from ablax.weights.conversion import from_torch, tensor_name, tensor_shapes
+from ablax.weights.load import from_torch, tensor_name, tensor_shapes
 
 
 def our_variables(case, network):

@@ -10,8 +10,8 @@ from ablax.core import Layers, abstract_variables, edit, inner_layers
 from ablax.errors import WeightsError
 from ablax.layers import BatchNormalization, Convolution, MaxPool, PadChannels
 from ablax.weights import sources as cifar
-from ablax.weights.conversion import from_torch, tensor_shapes
-from ablax.weights.preprocessing import imagenet_synsets
+from ablax.weights.load import from_torch, tensor_shapes
+from ablax.weights.pictures import imagenet_synsets
 from ablax.weights.sources import WEIGHT_SOURCES, find_source, sources_of, tensorflow_conventions
 from ablax.zoo import CATALOG, find
 from ablax.zoo.mobilenet_v1 import mobilenet_v1

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from ablax.errors import AblaxError
-from ablax.weights.preprocessing import Preprocessing, from_json, open_picture
+from ablax.model import Preprocessing, from_json
+from ablax.weights.pictures import open_picture
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255,) * 3}
 

@@ -7,7 +7,7 @@ import pytest
 from ablax.core import Layers, Network, leaves_by_path, sequential
 from ablax.layers import BatchNormalization, Convolution, Dense, Flatten, Gate
 from ablax.layers import GlobalAveragePool as Squeeze
-from ablax.weights.conversion import WeightsError, from_torch, tensor_name, tensor_shapes
+from ablax.weights.load import WeightsError, from_torch, tensor_name, tensor_shapes
 
 SHAPE = (4, 5, 2)
 NAMES = {"conv1/conv": "features.0", "conv1/bn": "features.1", "fc6": "classifier"}

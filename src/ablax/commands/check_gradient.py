@@ -1,4 +1,4 @@
-"""`ablax check-gradient NETWORK`: its loss's gradient against finite differences in float64."""
+"""`ablax check-gradient MODEL`: its loss's gradient against finite differences in float64."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from tyro.conf import Positional
 from ablax.commands.options import (
     AtLeastTwo,
     Images,
-    NetworkName,
+    ModelSource,
     NonNegativeInt,
     Pixels,
     Positive,
     Seed,
     TableFormat,
+    opened,
 )
 
 if TYPE_CHECKING:
     from ablax.analysis.gradient_check import GradientCheck
     from ablax.inspection.tables import Table
+    from ablax.model import Model
 
 
 def check_gradient(
-    network: Positional[NetworkName],
+    model: Positional[ModelSource],
     image_size: Pixels | None = None,
     images: Images = 2,
     classes: AtLeastTwo | None = None,
@@ -37,10 +39,10 @@ def check_gradient(
     """Compare the gradient of a network's loss with finite differences in float64, leaf by leaf.
 
     Args:
-        network: A network of the zoo (ablax list), or module:function.
-        image_size: Height and width of the images; the paper's by default.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
+        image_size: Height and width of the images, of random weights; the paper's by default.
         images: Images of noise in the batch.
-        classes: Number of classes; the paper's by default.
+        classes: Number of classes, of random weights; the paper's by default.
         directions: Random directions per leaf.
         entries: Single entries per leaf, beside the directions.
         tolerance: Largest relative error that agrees.
@@ -59,9 +61,8 @@ def check_gradient(
     if directions + entries < 1:
         raise AblaxError("--directions 0 --entries 0: expected at least one of either")
     set_up()
-    loss, parameters, statistics, batch, labels = _loss(
-        network, image_size, images, classes, training, seed
-    )
+    asked = opened(model, seed, image_size, classes).model
+    loss, parameters, statistics, batch, labels = _loss(asked, images, training, seed)
     found = check_gradient(
         loss,
         parameters,
@@ -75,40 +76,28 @@ def check_gradient(
     )
     mode = "in training" if training else "as in a test"
     title = (
-        f"Gradient of the mean cross-entropy of {network}, {images} images of noise, {mode}, "
+        f"Gradient of the mean cross-entropy of {asked.name}, {images} images of noise, {mode}, "
         f"seed {seed}"
     )
     print(written(_table(title, found), format))
     if found.verdict == "disagrees":
         raise AblaxError(
-            f"the gradient of {network} disagrees with its differences: look at the layers "
+            f"the gradient of {asked.name} disagrees with its differences: look at the layers "
             "whose leaves disagree, and at those behind them"
         )
 
 
-def _loss(
-    name: str,
-    image_size: int | None,
-    count: int,
-    classes: int | None,
-    training: bool,
-    seed: int,
-) -> tuple[Any, ...]:
+def _loss(model: Model, count: int, training: bool, seed: int) -> tuple[Any, ...]:
     """The mean cross-entropy of a batch of noise, and its arguments."""
     import jax
     import jax.numpy as jnp
 
-    from ablax.core import initialize
     from ablax.losses import softmax_cross_entropy
-    from ablax.zoo import find
 
-    entry = find(name)
-    network = entry.build() if classes is None else entry.build(classes)
-    shape = entry.shape(image_size)
-    variables = initialize(network, seed, shape)
-    statistics = {name: tree for name, tree in variables.items() if name != "params"}
+    network, variables = model.network, model.variables
+    statistics = {name: tree for name, tree in variables.items() if name != "params" and tree}
     kept, labelled = jax.random.split(jax.random.key(seed))
-    images = jax.random.normal(kept, (count, *shape))
+    images = jax.random.normal(kept, (count, *model.image_shape))
 
     def loss(params: Any, statistics: Any, images: Any, labels: Any) -> Any:
         given = {"params": params, **statistics}

@@ -1,4 +1,4 @@
-"""`ablax doctor EXPERIMENT|RUN`: diagnose the training of a network, with the measurement."""
+"""`ablax doctor EXPERIMENT|MODEL`: diagnose the training of a network, with the measurement."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from ablax.commands.options import OutFolder, Seed, Word
 
 
 def doctor(
-    name: Annotated[Positional[Word], tyro.conf.arg(metavar="EXPERIMENT|RUN")],
+    name: Annotated[Positional[Word], tyro.conf.arg(metavar="EXPERIMENT|MODEL")],
     config: Annotated[Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
-    variant: Word | None = None,
     seed: Seed = 0,
     out: OutFolder | None = None,
 ) -> None:
@@ -22,9 +21,9 @@ def doctor(
     The exit status is 1 if a problem was found.
 
     Args:
-        name: An experiment (ablax list), the path of its file, or a folder of results.
-        config: The recipe of an experiment.
-        variant: Which network of the experiment; the baseline by default.
+        name: EXPERIMENT[:VARIANT] (ablax list, or the path of its file), or a model: RESULTS with
+            :VARIANT:SEED, a network, NETWORK=FILE, a folder of weights.
+        config: The recipe of an experiment or a network.
         seed: Of the weights, or of the run.
         out: Write doctor.md, doctor.html and the pictures into this folder.
 
@@ -43,7 +42,7 @@ def doctor(
 
     set_up()
     console = Console()
-    opened = open_trial(name, config, variant or "", seed, console)
+    opened = open_trial(name, config, seed, console)
     console.print(f"{opened.trial.name}\n{opened.note}", markup=False, highlight=False)
     started = time.monotonic()
 

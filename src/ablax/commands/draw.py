@@ -1,4 +1,4 @@
-"""`ablax draw NETWORK --out FILE.html`: the network as data flows through it, as a page."""
+"""`ablax draw MODEL --out FILE.html`: the network as data flows through it, as a page."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from tyro.conf import Positional
 
-from ablax.commands.options import NetworkName, PageOut, Pixels, Word
+from ablax.commands.options import ModelSource, PageOut, Pixels, Word, opened
 
 if TYPE_CHECKING:
     from ablax.core import Edit, Network
 
 
 def draw(
-    network: Positional[NetworkName],
+    model: Positional[ModelSource],
     *,
     out: PageOut,
     image_size: Pixels | None = None,
@@ -27,7 +27,7 @@ def draw(
     """Draw a network's data-flow graph as a page for a browser: fold, hover, search.
 
     Args:
-        network: A network of the zoo (ablax list), or module:function.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         out: The page to write.
         image_size: Height and width of the images; the paper's by default.
         ablation: Draw the network after this ablation beside it: without_7, without_shortcuts and
@@ -36,16 +36,14 @@ def draw(
     """
     from ablax.errors import AblaxError
     from ablax.files import write_atomic
-    from ablax.zoo import find
 
-    entry = find(network)
-    chosen = _ablation(ablation, remove)
-    whole, shape = entry.build(), entry.shape(image_size)
-    ablated = None if chosen is None else (f"{entry.name}, {chosen[0]}", _applied(*chosen, whole))
+    asked, chosen = opened(model, None, image_size).model, _ablation(ablation, remove)
+    whole, shape = asked.network, asked.image_shape
+    ablated = None if chosen is None else (f"{asked.name}, {chosen[0]}", _applied(*chosen, whole))
 
     from ablax.inspection.page import network_graph, page
 
-    parent = network_graph(entry.name, whole, shape)
+    parent = network_graph(asked.name, whole, shape)
     child = None if ablated is None else network_graph(*ablated, shape)
     text = page(parent, child, f"1 image of {'x'.join(map(str, shape))}")
     try:

@@ -1,10 +1,12 @@
-"""`ablax evaluate NETWORK --weights ... --data SET`: top-1 and top-5 error on its test images."""
+"""`ablax evaluate MODEL --data SET`: top-1 and top-5 error on its test images."""
 
 from __future__ import annotations
 
 import json
 import time
-from typing import Literal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
@@ -13,70 +15,116 @@ from ablax.commands.options import (
     DataFolder,
     DataSource,
     Images,
-    Library,
-    NetworkName,
+    ModelSource,
     Preprocessing,
     PreprocessingFields,
-    WeightsPath,
+    opened,
 )
+
+if TYPE_CHECKING:
+    from ablax.config import Recipe
+    from ablax.model import Batch, Model
 
 
 def evaluate(
-    network: Positional[NetworkName],
+    model: Positional[ModelSource],
     *,
-    weights: WeightsPath,
-    data: DataSource,
+    data: DataSource | None = None,
     data_dir: DataFolder = None,
-    library: Library = None,
     batch: Images = 100,
     limit: AtLeastOne | None = None,
     format: Literal["text", "json"] = "text",
     preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
 ) -> None:
-    """Test error of weights on a data set: top-1 and top-5 with their 95 % intervals.
+    """Test error of a model on a data set: top-1 and top-5 with their 95 % intervals.
 
     Args:
-        network: A network of the zoo (ablax list).
-        weights: A folder that `ablax import` wrote, or a file of weights.
-        data: digits, or tfds:NAME such as tfds:cifar10.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
+        data: digits, or tfds:NAME such as tfds:cifar10; the run's own test images by default.
         data_dir: Folder of the prepared sets; that of TFDS_DATA_DIR by default.
-        library: Whose file it is, if its names fit several.
-        batch: Images per batch.
+        batch: Images per batch; the run's own for its own data.
         limit: Evaluate the first so many test images only.
         format: How the errors are printed.
-        preprocessing: Preparation of the images, where it is not that of the weights' source.
+        preprocessing: Preparation of the images, where it is not the model's own.
     """
+    from ablax.errors import AblaxError
+    from ablax.model import error_rates
     from ablax.study.environment import device
     from ablax.training.loop import set_up
-    from ablax.weights.evaluation import batches_of, evaluate, open_test_images, scorer
-    from ablax.weights.load import open_weights
 
-    test = open_test_images(data, data_dir)
     set_up()
-    opened = preprocessing.applied(open_weights(network, weights, library))
-    test.check(opened)
-    count = min(len(test), limit or len(test))
+    found = opened(model, seed=0)
+    asked = preprocessing.applied(found.model)
+    count: int | None
+    if data is not None:
+        test, count, batches = _of_set(asked, data, data_dir, batch, limit)
+    elif found.recipe is not None:
+        test, count, batches = _of_run(asked, found.recipe, data_dir, limit)
+    else:
+        raise AblaxError(
+            f"on which data? {model} says nothing of its own: give --data digits, or tfds:NAME"
+        )
     start = time.monotonic()
     with _Progress(count) as progress:
-        pictures = test.prepared(opened.preprocessing, count)
-        found = evaluate(scorer(opened), batches_of(pictures, batch), progress)
+        rates = error_rates(asked.apply, batches, progress)
     seconds = time.monotonic() - start
     if format == "json":
-        print(json.dumps({"data": test.name, "seconds": seconds, **found._asdict()}, indent=2))
+        print(json.dumps({"data": test, "seconds": seconds, **rates._asdict()}, indent=2))
         return
-    print(f"{opened.source.title} as {network} on {test.name}, {count:,} test images")
+    print(f"{asked.title} on {test}, {rates.pictures:,} test images")
     for name, error, (low, high) in (
-        ("top-1", found.top1, found.top1_interval),
-        ("top-5", found.top5, found.top5_interval),
+        ("top-1", rates.top1, rates.top1_interval),
+        ("top-5", rates.top5, rates.top5_interval),
     ):
         print(f"  {name} error {error:6.2f} %   95 % interval {low:.2f} to {high:.2f} (Wilson's)")
-    print(f"  {seconds:.1f} s, {count / seconds:,.0f} images per second, {device()}")
+    print(f"  {seconds:.1f} s, {rates.pictures / seconds:,.0f} images per second, {device()}")
+
+
+def _of_set(
+    model: Model, source: str, folder: Path | None, batch: int, limit: int | None
+) -> tuple[str, int, Iterator[Batch]]:
+    """Name, count and batches of the test images of a set, prepared as the model wants them."""
+    from ablax.model import batches_of
+    from ablax.weights.pictures import open_test_images
+
+    test = open_test_images(source, folder)
+    test.check(model)
+    count = min(len(test), limit or len(test))
+    return test.name, count, batches_of(test.prepared(model.preprocessing, count), batch)
+
+
+def _of_run(
+    model: Model, recipe: Recipe, folder: Path | None, limit: int | None
+) -> tuple[str, int | None, Iterator[Batch]]:
+    """Name and batches of the test images that a run was evaluated on, just as it was."""
+    import dataclasses
+
+    import numpy as np
+    from rich.console import Console
+
+    from ablax.training.dataset import open_dataset
+    from ablax.training.loop import data_mesh
+
+    if folder is not None:
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, dir=folder))
+    dataset = open_dataset(recipe, data_mesh(), Console(stderr=True))
+
+    def batches() -> Iterator[Batch]:
+        left = limit
+        for images, labels, count in dataset.test_batches():
+            taken = count if left is None else min(left, count)
+            yield model.normalized(np.asarray(images[:taken])), np.asarray(labels[:taken])
+            left = None if left is None else left - taken
+            if left == 0:
+                return
+
+    return recipe.data.source, limit, batches()
 
 
 class _Progress:
     """A bar on the terminal, nothing elsewhere."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int | None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

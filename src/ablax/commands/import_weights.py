@@ -32,21 +32,22 @@ def import_weights(
         library: Whose file it is, if its names fit several.
         preprocessing: Preparation of the images, where it is not that of the weights' source.
     """
-    from ablax.weights.load import load_foreign, write_weights
+    from ablax.weights.load import import_file, write_weights
 
     if file is None:
         print(_whose(network))
         return
-    foreign = preprocessing.applied(load_foreign(network, file, library))
+    found = import_file(network, file, library)
+    found = found._replace(model=preprocessing.applied(found.model))
     folder = out or Path("weights") / network
-    write_weights(folder, foreign, file)
-    numbers = _count(foreign.variables["params"])
-    print(f"{network}: {numbers:,} parameters of {foreign.source.title} in {folder}")
-    for name in foreign.left_out[:3]:
+    write_weights(folder, found, file)
+    numbers = _count(found.model.variables["params"])
+    print(f"{network}: {numbers:,} parameters of {found.source.title} in {folder}")
+    for name in found.left_out[:3]:
         print(f"  left out: {name}")
-    if len(foreign.left_out) > 3:
-        print(f"  left out: {len(foreign.left_out) - 3} more of the auxiliary classifiers")
-    print(f"next: ablax predict {network} --weights {folder} PICTURE ...")
+    if len(found.left_out) > 3:
+        print(f"  left out: {len(found.left_out) - 3} more of the auxiliary classifiers")
+    print(f"next: ablax predict {folder} PICTURE ...")
 
 
 def _count(tree: object) -> int:

@@ -1,4 +1,4 @@
-"""`ablax inspect NETWORK --out FOLDER PICTURE...`: filters, feature maps and what activates."""
+"""`ablax inspect MODEL --out FOLDER PICTURE...`: filters, feature maps and what activates."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from ablax.commands.options import (
     DataFolder,
     DataSource,
     ExistingFile,
-    Library,
-    NetworkName,
+    ModelSource,
     OutFolder,
     Pixels,
     Preprocessing,
     PreprocessingFields,
     Seed,
-    WeightsPath,
     Word,
+    opened,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ablax.inspection.pictures import Subject
+    from ablax.model import Model
 
 Kind = Literal[
     "filters",
@@ -49,14 +48,12 @@ _WITHOUT_PICTURES = ("filters", "maximization")
 
 
 def inspect(
-    network: Positional[NetworkName],
+    model: Positional[ModelSource],
     pictures: Positional[tuple[ExistingFile, ...]] = (),
     *,
     out: OutFolder,
     only: tuple[Kind, ...] = KINDS,
     at: Annotated[tuple[Word, ...], tyro.conf.arg(metavar="LAYER ...")] = (),
-    weights: WeightsPath | None = None,
-    library: Library = None,
     data: DataSource | None = None,
     data_dir: DataFolder = None,
     samples: AtLeastOne = 256,
@@ -71,13 +68,11 @@ def inspect(
     """Visualize filters, feature maps and what activates a network; print their statistics.
 
     Args:
-        network: A network of the zoo (ablax list), or module:function.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         pictures: Files of pictures to show the network; or --data.
         out: The folder to write the figures into.
         only: Only these figures.
         at: Layers to look at; some from the first to the last by default.
-        weights: As in ablax predict; randomly initialized by default.
-        library: Whose file of weights it is, if its names fit several.
         data: digits, or tfds:NAME; its test images are the samples.
         data_dir: Folder of the prepared sets; that of TFDS_DATA_DIR by default.
         samples: Images for the statistics.
@@ -85,9 +80,9 @@ def inspect(
         classes: Names or numbers of the classes to maximize; the first ten by default.
         steps: Steps of gradient ascent.
         window: Side of the occluding square in pixels.
-        image_size: Height and width of the images, without --weights.
+        image_size: Height and width of the images, of random weights.
         seed: Of noise, and of the random initialization.
-        preprocessing: Preparation of the images, where it is not that of the weights' source.
+        preprocessing: Preparation of the images, where it is not the model's own.
     """
     from ablax.analysis.maximization import Ascent
     from ablax.errors import AblaxError
@@ -97,16 +92,14 @@ def inspect(
 
     if not pictures and data is None and set(only) - {*_WITHOUT_PICTURES}:
         raise AblaxError("there is nothing to show the network: give pictures, or --data")
-    if image_size is not None and weights is not None:
-        raise AblaxError("--image-size is for random weights: those of --weights have their own")
     set_up()
-    subject = _subject(network, weights, library, seed, image_size, preprocessing)
-    layers = chosen_layers(subject, list(at))
-    chosen = _classes(classes, subject)
-    shown, found = _samples(subject, pictures, data, data_dir, samples, show)
-    low, high = subject.range
+    asked = preprocessing.applied(opened(model, seed, image_size).model)
+    layers = chosen_layers(asked, list(at))
+    chosen = _classes(classes, asked)
+    shown, found = _samples(asked, pictures, data, data_dir, samples, show)
+    low, high = asked.range
     makers = _makers(
-        subject, shown, layers, chosen, seed, window, Ascent(steps=steps, low=low, high=high)
+        asked, shown, layers, chosen, seed, window, Ascent(steps=steps, low=low, high=high)
     )
     for kind in KINDS:
         if kind not in only:
@@ -114,16 +107,14 @@ def inspect(
         if kind == "statistics" and len(found) < FEWEST_SAMPLES:
             print(f"no statistics: {len(found)} pictures are too few; give --data")
             continue
-        figure = (
-            _statistics(subject, found, layers, out) if kind == "statistics" else makers[kind]()
-        )
+        figure = _statistics(asked, found, layers, out) if kind == "statistics" else makers[kind]()
         path = out / f"{kind}.png"
         save(figure, path, dpi=110)
         print(path)
 
 
 def _makers(
-    subject: Subject,
+    model: Model,
     shown: dict[str, Any],
     layers: list[str],
     classes: list[int],
@@ -136,17 +127,17 @@ def _makers(
 
     dream_steps = max(1, ascent.steps // 16)
     return {
-        "filters": lambda: pictures.filters_figure(subject),
-        "features": lambda: pictures.features_figure(subject, shown, layers),
-        "saliency": lambda: pictures.saliency_figure(subject, shown),
-        "occlusion": lambda: pictures.occlusion_figure(subject, shown, window),
-        "deconvolution": lambda: pictures.deconvolution_figure(subject, shown, layers),
-        "maximization": lambda: pictures.maximization_figure(subject, classes, seed, ascent),
-        "dream": lambda: pictures.dream_figure(subject, shown, layers, seed, dream_steps),
+        "filters": lambda: pictures.filters_figure(model),
+        "features": lambda: pictures.features_figure(model, shown, layers),
+        "saliency": lambda: pictures.saliency_figure(model, shown),
+        "occlusion": lambda: pictures.occlusion_figure(model, shown, window),
+        "deconvolution": lambda: pictures.deconvolution_figure(model, shown, layers),
+        "maximization": lambda: pictures.maximization_figure(model, classes, seed, ascent),
+        "dream": lambda: pictures.dream_figure(model, shown, layers, seed, dream_steps),
     }
 
 
-def _statistics(subject: Subject, samples: list[Any], layers: list[str], out: Path) -> Figure:
+def _statistics(model: Model, samples: list[Any], layers: list[str], out: Path) -> Figure:
     """The table, printed and as CSV, and the figure."""
     from ablax.inspection.pictures import (
         network_statistics,
@@ -156,13 +147,13 @@ def _statistics(subject: Subject, samples: list[Any], layers: list[str], out: Pa
     )
     from ablax.inspection.tables import written
 
-    every = list(dict.fromkeys([*top_layers(subject), *layers]))
-    found = network_statistics(subject, every, _batches(samples))
-    table = statistics_table(f"Features of {subject.title}", found)
+    every = list(dict.fromkeys([*top_layers(model), *layers]))
+    found = network_statistics(model, every, _batches(samples))
+    table = statistics_table(f"Features of {model.title}", found)
     print(written(table, "text"))
     out.mkdir(parents=True, exist_ok=True)
     (out / "statistics.csv").write_text(written(table, "csv") + "\n", "utf-8")
-    return statistics_figure(subject, found, layers)
+    return statistics_figure(model, found, layers)
 
 
 def _batches(samples: list[Any], size: int = 32) -> Iterator[Any]:
@@ -172,27 +163,8 @@ def _batches(samples: list[Any], size: int = 32) -> Iterator[Any]:
         yield as_batch(samples[start : start + size])
 
 
-def _subject(
-    network: str,
-    weights: Path | None,
-    library: str | None,
-    seed: int,
-    image_size: int | None,
-    preprocessing: PreprocessingFields,
-) -> Subject:
-    """The network with its weights, or randomly initialized."""
-    from ablax.inspection.pictures import trained, untrained
-    from ablax.weights.load import open_weights
-
-    if weights is None:
-        return untrained(network, seed, image_size)
-    found = open_weights(network, weights, library)
-    title = f"weights {weights.name} of {found.source.library}"
-    return trained(preprocessing.applied(found), title)
-
-
 def _samples(
-    subject: Subject,
+    model: Model,
     pictures: Sequence[Path],
     data: str | None,
     data_dir: Path | None,
@@ -200,16 +172,15 @@ def _samples(
     show: int,
 ) -> tuple[dict[str, Any], list[Any]]:
     """The prepared pictures to show, by name, and those for the statistics."""
-    from ablax.weights.evaluation import open_test_images
-    from ablax.weights.preprocessing import open_picture
+    from ablax.weights.pictures import open_picture, open_test_images
 
-    prepare = subject.preprocessing.array
+    prepare = model.preprocessing.array
     shown = {path.stem: prepare(open_picture(path)) for path in pictures}
     if data is None:
         return shown, list(shown.values())
     test = open_test_images(data, data_dir)
     count = min(len(test), max(samples, show))
-    found = list(test.prepared(subject.preprocessing, count))
+    found = list(test.prepared(model.preprocessing, count))
     if not shown:
         shown = {
             f"{number}: {test.classes[label]}": image
@@ -218,18 +189,18 @@ def _samples(
     return shown, [image for image, _ in found[:samples]]
 
 
-def _classes(names: Sequence[str], subject: Subject) -> list[int]:
+def _classes(names: Sequence[str], model: Model) -> list[int]:
     """The classes asked for, or the first ten."""
     from ablax.errors import AblaxError, nearest
 
     if not names:
-        return list(range(min(10, len(subject.classes))))
+        return list(range(min(10, len(model.classes))))
     found = []
     for name in names:
-        if name.isdecimal() and int(name) < len(subject.classes):
+        if name.isdecimal() and int(name) < len(model.classes):
             found.append(int(name))
-        elif name in subject.classes:
-            found.append(subject.classes.index(name))
+        elif name in model.classes:
+            found.append(model.classes.index(name))
         else:
-            raise AblaxError(f"there is no class {name!r}: {nearest(name, subject.classes)}")
+            raise AblaxError(f"there is no class {name!r}: {nearest(name, model.classes)}")
     return found

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 if TYPE_CHECKING:
-    from ablax.weights.load import Foreign
+    from ablax.model import Model
+    from ablax.study.load import Opened
 
 T = TypeVar("T")
 
@@ -152,6 +154,18 @@ def network_name(given: str) -> str:
     return find(given).name
 
 
+def model_source(given: str) -> str:
+    """What finds a model (`ablax.study.load`), as it was given.
+
+    Raises:
+        AblaxError: There is none; the message has the nearest.
+    """
+    from ablax.study.load import source_of
+
+    source_of(given)
+    return given
+
+
 def convention_name(given: str) -> str:
     """The name of a convention of counting.
 
@@ -190,21 +204,6 @@ def existing_folder(given: str) -> Path:
     if not given or not Path(given).is_dir():
         raise ValueError("there is no such folder; give the path of a folder that exists")
     return Path(given)
-
-
-def weights_path(given: str) -> Path:
-    """A folder that `ablax import` wrote, or a file of weights.
-
-    Raises:
-        ValueError: There is neither.
-    """
-    if given and Path(given).is_dir():
-        return Path(given)
-    if not given or not os.path.lexists(given):
-        raise ValueError(
-            "there are no weights; give a folder that `ablax import` wrote, or a file of weights"
-        )
-    return existing_file(given)
 
 
 def out_folder(given: str) -> Path:
@@ -252,6 +251,8 @@ Word = Annotated[str, spec(word, "NAME", str)]
 """A name that is looked up later, such as a layer's."""
 NetworkName = Annotated[str, spec(network_name, "NETWORK", str)]
 """A network of the zoo, or of a package."""
+ModelSource = Annotated[str, spec(model_source, "MODEL", str)]
+"""A network's name, NETWORK=FILE, a folder of weights, or RESULTS[:VARIANT[:SEED]]."""
 ConventionName = Annotated[str, spec(convention_name, "{usual,lecture}", str)]
 """What counts as a multiply-accumulate."""
 DataSource = Annotated[str, spec(word, "SET", str)]
@@ -260,8 +261,6 @@ ExistingFile = Annotated[Path, spec(existing_file, "FILE", Path)]
 """A regular file that may be read."""
 ExistingFolder = Annotated[Path, spec(existing_folder, "FOLDER", Path)]
 """A folder that is there."""
-WeightsPath = Annotated[Path, spec(weights_path, "WEIGHTS", Path)]
-"""A folder or file of weights."""
 OutFolder = Annotated[Path, spec(out_folder, "FOLDER", Path)]
 """A folder to write into."""
 PictureOut = Annotated[Path, spec(lambda given: out_file(given, PICTURES), "FILE.png", Path)]
@@ -291,25 +290,51 @@ class PreprocessingFields:
     channels: Literal["RGB", "BGR", "L"] | None = None
     """Order of the channels; L is gray."""
 
-    def applied(self, weights: Foreign) -> Foreign:
-        """The weights with this preparation; fields that are not given stay those of the weights.
+    def applied(self, model: Model) -> Model:
+        """The model with this preparation; fields that are not given stay those of the model.
 
         Raises:
-            AblaxError: The weights are for another number of channels.
+            AblaxError: The model is for another number of channels.
         """
         import dataclasses
 
         from ablax.errors import AblaxError
 
         fields: dict[str, Any] = {name: value for name, value in vars(self).items() if value}
-        changed = dataclasses.replace(weights.preprocessing, **fields)
-        if changed.image_shape != weights.preprocessing.image_shape:
+        if self.channels and len(self.channels) != model.image_shape[2]:
             raise AblaxError(
-                f"--channels {changed.channels}: the weights of {weights.name} are for "
-                f"{len(weights.preprocessing.channels)} channels, {weights.preprocessing.channels};"
+                f"--channels {self.channels}: the weights of {model.name} are for "
+                f"{model.image_shape[2]} channels, {model.preprocessing.channels};"
                 " leave --channels out, or give that many"
             )
-        return dataclasses.replace(weights, preprocessing=changed)
+        return dataclasses.replace(
+            model, preprocessing=dataclasses.replace(model.preprocessing, **fields)
+        )
+
+
+def opened(
+    source: str,
+    seed: int | None = None,
+    image_size: int | None = None,
+    classes: int | None = None,
+) -> Opened:
+    """The model of a source; what was chosen for the person is printed on the standard error.
+
+    Args:
+        source: A `ModelSource`.
+        seed: Of random weights; None leaves them as shapes, where nothing else is known of them.
+        image_size: Of a network without weights.
+        classes: Likewise.
+
+    Raises:
+        AblaxError: It cannot be opened.
+    """
+    from ablax.study.load import open_model
+
+    found = open_model(source, seed=seed, image_size=image_size, classes=classes)
+    if found.note:
+        print(found.note, file=sys.stderr)
+    return found
 
 
 Preprocessing = Annotated[PreprocessingFields, tyro.conf.arg(name="")]

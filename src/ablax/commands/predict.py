@@ -1,4 +1,4 @@
-"""`ablax predict NETWORK --weights ... PICTURES`: the most probable classes of each picture."""
+"""`ablax predict MODEL PICTURES`: the most probable classes of each picture."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from tyro.conf import Positional
 from ablax.commands.options import (
     AtLeastOne,
     ExistingFile,
-    Library,
-    NetworkName,
+    ModelSource,
     Preprocessing,
     PreprocessingFields,
-    WeightsPath,
+    opened,
 )
 
 
 def predict(
-    network: Positional[NetworkName],
+    model: Positional[ModelSource],
     pictures: Positional[tuple[ExistingFile, ...]] = (),
     *,
-    weights: WeightsPath,
-    library: Library = None,
     top: AtLeastOne = 5,
     format: Literal["text", "json"] = "text",
     preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
@@ -31,27 +28,21 @@ def predict(
     """Classify pictures: print the most probable classes of each, and their probabilities.
 
     Args:
-        network: A network of the zoo (ablax list).
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         pictures: The files of one or more pictures.
-        weights: A folder that `ablax import` wrote, or a file of weights.
-        library: Whose file it is, if its names fit several.
         top: How many classes per picture.
         format: How the classes are printed.
-        preprocessing: Preparation of the images, where it is not that of the weights' source.
+        preprocessing: Preparation of the images, where it is not the model's own.
     """
     from ablax.errors import AblaxError
     from ablax.training.loop import set_up
-    from ablax.weights.evaluation import predictions
-    from ablax.weights.load import open_weights
-    from ablax.weights.preprocessing import open_picture
+    from ablax.weights.pictures import open_picture
 
     if not pictures:
-        raise AblaxError(
-            f"there is no picture to classify: ablax predict {network} --weights {weights} cat.jpg"
-        )
-    opened = [open_picture(path) for path in pictures]
+        raise AblaxError(f"there is no picture to classify: ablax predict {model} cat.jpg")
+    shown = [open_picture(path) for path in pictures]
     set_up()
-    found = predictions(preprocessing.applied(open_weights(network, weights, library)), opened, top)
+    found = preprocessing.applied(opened(model, seed=0).model).predict(shown, top)
     if format == "json":
         named = zip(map(str, pictures), found, strict=True)
         rows = [{"picture": p, "classes": [each._asdict() for each in top]} for p, top in named]

@@ -1,14 +1,14 @@
-"""`ablax profile NETWORK`: where the time of a training step goes, layer by layer."""
+"""`ablax profile MODEL`: where the time of a training step goes, layer by layer."""
 
 from __future__ import annotations
 
 from tyro.conf import Positional
 
-from ablax.commands.options import AtLeastOne, Images, NetworkName, Pixels, TableFormat
+from ablax.commands.options import AtLeastOne, Images, ModelSource, Pixels, TableFormat, opened
 
 
 def profile(
-    network: Positional[NetworkName],
+    model: Positional[ModelSource],
     inference: bool = False,
     batch: Images = 32,
     image_size: Pixels | None = None,
@@ -19,7 +19,7 @@ def profile(
     """Time of a training step, layer by layer, beside what the machine could reach.
 
     Args:
-        network: A network of the zoo (ablax list), or module:function.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         inference: Profile inference instead of a training step.
         batch: Images per step.
         image_size: Height and width of the images; the paper's by default.
@@ -27,11 +27,10 @@ def profile(
         depth: How many levels of blocks to open.
         format: How the table is printed.
     """
-    from ablax.inspection.cost import case
     from ablax.inspection.machine import measure
     from ablax.inspection.profile import profile, profile_table
     from ablax.inspection.tables import written
 
-    chosen = case(network, image_size, batch)
-    found = profile(chosen, training=not inference, steps=steps, depth=depth)
+    asked = opened(model, None, image_size).model
+    found = profile(asked, batch, training=not inference, steps=steps, depth=depth)
     print(written(profile_table(found, measure(), depth), format))

@@ -1,14 +1,22 @@
-"""`ablax roofline NETWORK`: each layer against the limits of this machine."""
+"""`ablax roofline MODEL`: each layer against the limits of this machine."""
 
 from __future__ import annotations
 
 from tyro.conf import Positional
 
-from ablax.commands.options import AtLeastOne, Images, NetworkName, PictureOut, Pixels, TableFormat
+from ablax.commands.options import (
+    AtLeastOne,
+    Images,
+    ModelSource,
+    PictureOut,
+    Pixels,
+    TableFormat,
+    opened,
+)
 
 
 def roofline(
-    network: Positional[NetworkName],
+    model: Positional[ModelSource],
     out: PictureOut | None = None,
     format: TableFormat = "text",
     image_size: Pixels | None = None,
@@ -18,23 +26,22 @@ def roofline(
     """Each layer against the compute and bandwidth limits of this machine, as measured.
 
     Args:
-        network: A network of the zoo (ablax list), or module:function.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         out: Plot it too: .png, .svg or .pdf.
         format: How the table is printed.
         image_size: Height and width of the images; the paper's by default.
         batch: Number of images.
         repeats: Timed runs per layer.
     """
-    from ablax.inspection.cost import case
     from ablax.inspection.machine import measure, roofline, roofline_table
     from ablax.inspection.tables import written
     from ablax.report.figures import save
 
-    chosen = case(network, image_size, batch)
+    asked = opened(model, None, image_size).model
     machine = measure(repeats=repeats)
-    points = roofline(chosen, machine, repeats)
-    print(written(roofline_table(chosen, points, machine), format))
+    points = roofline(asked, machine, batch, repeats)
+    print(written(roofline_table(asked, points, machine, batch), format))
     if out is not None:
         from ablax.inspection.figures import roofline_figure
 
-        save(roofline_figure(chosen, points, machine), out)
+        save(roofline_figure(asked, points, machine, batch), out)

@@ -1,24 +1,23 @@
-"""`ablax show NETWORK`: a network of the zoo, one line per layer."""
+"""`ablax show MODEL`: a network, one line per layer."""
 
 from __future__ import annotations
 
 from tyro.conf import Positional
 
-from ablax.commands.options import NetworkName, NonNegativeInt, Pixels
+from ablax.commands.options import ModelSource, NonNegativeInt, Pixels, opened
 
 
 def show(
-    network: Positional[NetworkName], depth: NonNegativeInt = 1, image_size: Pixels | None = None
+    model: Positional[ModelSource], depth: NonNegativeInt = 1, image_size: Pixels | None = None
 ) -> None:
-    """Print a network of the zoo, one line per layer.
+    """Print a network, one line per layer.
 
     Args:
-        network: A network of the zoo (ablax list), or module:function.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         depth: How many levels of blocks to open; 0 opens all.
         image_size: Height and width of the images; the paper's by default.
     """
     from ablax.core import describe
-    from ablax.zoo import find
 
-    entry = find(network)
-    print(describe(entry.build(), entry.shape(image_size), depth or None))
+    asked = opened(model, None, image_size).model
+    print(describe(asked.network, asked.image_shape, depth or None))

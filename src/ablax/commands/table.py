@@ -1,4 +1,4 @@
-"""`ablax table NETWORK`: what every layer costs."""
+"""`ablax table MODEL`: what every layer costs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from ablax.commands.options import (
     AtLeastOne,
     ConventionName,
     Images,
-    NetworkName,
+    ModelSource,
     PictureOut,
     Pixels,
     TableFormat,
+    opened,
 )
 
 if TYPE_CHECKING:
     from ablax.analysis.cost import Convention
-    from ablax.inspection.cost import Case
+    from ablax.model import Model
 
 
 def table(
-    network: Positional[NetworkName | None] = None,
+    model: Positional[ModelSource | None] = None,
     convention: ConventionName = "usual",
     format: TableFormat = "text",
     depth: AtLeastOne | None = None,
@@ -37,7 +38,7 @@ def table(
     """Cost of every layer: multiply-accumulates, parameters, memory.
 
     Args:
-        network: A network of the zoo (ablax list), or module:function.
+        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         convention: What counts as a multiply-accumulate; lecture prints the lecture's columns.
         format: How the table is printed.
         depth: How many names of a layer's path are kept; costs below them are summed. All by
@@ -51,30 +52,30 @@ def table(
     from ablax.errors import AblaxError
 
     if lectures:
-        if network is not None:
+        if model is not None:
             raise AblaxError("--lectures prints the tables of all lectures: give no network")
         from ablax.inspection.lectures import page
 
         print(page(format))
         return
-    if network is None:
+    if model is None:
         raise AblaxError("which network? ablax list names them: ablax table alexnet")
     if training and convention != "usual":
         raise AblaxError("the lecture says nothing of training: leave --convention out")
-    from ablax.inspection.cost import case, convention_named, table_of
+    from ablax.inspection.cost import convention_named, table_of
     from ablax.inspection.tables import written
 
-    chosen, counted = case(network, image_size, batch), convention_named(convention)
+    asked, counted = opened(model, None, image_size).model, convention_named(convention)
     if plot is not None:
-        _draw(chosen, counted, plot)
+        _draw(asked, counted, batch, plot)
     plain = convention == "lecture" and depth is None  # numbers as the lecture prints them
-    print(written(table_of(chosen, counted, training, depth), format, plain))
+    print(written(table_of(asked, counted, batch, training, depth), format, plain))
 
 
-def _draw(chosen: Case, convention: Convention, file: Path) -> None:
+def _draw(model: Model, convention: Convention, batch: int, file: Path) -> None:
     from ablax.inspection.cost import network_cost
     from ablax.inspection.figures import depth_figure
     from ablax.report.figures import save
 
-    rows = network_cost(chosen, convention, softmax=convention.name == "lecture")
-    save(depth_figure(chosen, rows, convention), file)
+    rows = network_cost(model, convention, batch, softmax=convention.name == "lecture")
+    save(depth_figure(model, rows, convention, batch), file)

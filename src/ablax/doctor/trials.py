@@ -7,7 +7,6 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,31 @@ from jaxtyping import Array, Float, Int, Int32, UInt8
 from rich.console import Console
 
 from ablax.config import Recipe
-from ablax.core import Network, initialize
+from ablax.core import Network
 from ablax.data.augment import augment
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs
 from ablax.measurements.measurement import RUN_COLUMNS
+from ablax.model import Model, preprocessing_of
 from ablax.report.study import Curve
 from ablax.study.discovery import experiment, names, recipe
-from ablax.study.folder import ResultsFolder, changes, finished_run, identity, stored
+from ablax.study.folder import ResultsFolder, finished_run, stored
+from ablax.study.load import (
+    RunName,
+    Source,
+    ZooNetwork,
+    check_variant,
+    load_model,
+    question_of,
+    refuse_another,
+    source_of,
+)
 from ablax.training.checkpoint import Restored, close, open_checkpoints, restore
-from ablax.training.dataset import open_dataset, training_images
+from ablax.training.dataset import Dataset, open_dataset, training_images
 from ablax.training.loop import Evaluation, Trainer, data_mesh
 from ablax.training.metrics import read_metrics
 from ablax.training.optimizer import optimizer, schedule
+from ablax.zoo import find
 
 # ------------------------------------------------------------------------------------------
 # `Trial`: a network before training, with its recipe and some of its training images.
@@ -59,48 +70,64 @@ class Trial:
     """Who is examined.
 
     Attributes:
-        name: What reports call it.
-        network: The network.
+        model: The network, its weights before training, and how its images are prepared.
         recipe: How it is trained.
         images: A sample of its training images, as levels 0 to 255.
         labels: Their classes.
-        mean: Of each channel over the training images, in [0, 1].
-        std: Deviation of each channel.
-        classes: How many there are.
         steps_per_epoch: Of the recipe.
         wider: Builds the network with twice the features; None where nobody can.
         losses: What is minimized.
-        seed: Of the initial weights and of every draw.
+        seed: Of every draw.
     """
 
-    name: str
-    network: Network
+    model: Model
     recipe: Recipe
     images: UInt8[np.ndarray, "N H W C"]
     labels: Int32[np.ndarray, " N"]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    classes: int
     steps_per_epoch: int
     wider: Callable[[], Network] | None = None
     losses: Losses = cross_entropy
     seed: int = 0
 
-    @cached_property
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.model.name
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+        return self.model.network
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Of each channel over the training images, in [0, 1]."""
+        return self.model.preprocessing.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each channel."""
+        return self.model.preprocessing.std
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.model.classes)
+
+    @property
     def variables(self) -> Variables:
         """The weights and statistics before training."""
-        return self.start(self.network)
+        return self.model.variables
 
     def start(self, network: Network) -> Variables:
-        """The initial weights and statistics of a network on these images."""
-        height, width, channels = self.images.shape[1:]
-        drawn = initialize(network, self.seed, (height, width, channels))
-        return {"params": drawn.get("params", {}), "batch_stats": drawn.get("batch_stats", {})}
+        """The weights and statistics of a network before training; random ones of a wider one."""
+        if network is self.network:
+            return self.variables
+        return Model.untrained(network, self.model.image_shape, self.seed).variables
 
     def normalized(self, count: int, first: int = 0) -> Float[np.ndarray, "N H W C"]:
         """So many images of the sample, as the network gets them in a test."""
-        pixels = self.images[first : first + count].astype(np.float64) / 255
-        return ((pixels - np.asarray(self.mean)) / np.asarray(self.std)).astype(np.float32)
+        return self.model.normalized(self.images[first : first + count])
 
     def loss(
         self,
@@ -133,9 +160,8 @@ class Trial:
 
     def scores(self, variables: Variables) -> Float[np.ndarray, "N classes"]:
         """Of every image of the sample, as in a test."""
-        apply = jax.jit(self.network.apply)
-        parts = [apply(variables, part) for part in self.portions(len(self.images))]
-        return np.concatenate(jax.device_get(parts)).astype(np.float64)
+        model = dataclasses.replace(self.model, variables=variables)
+        return model.scores(self.images).astype(np.float64)
 
     def portions(self, count: int) -> Iterator[Float[np.ndarray, "N H W C"]]:
         """The first images of the sample, normalized, in batches that any memory holds."""
@@ -445,42 +471,80 @@ class Opened:
     note: str
 
 
-def open_trial(name: str, config: str, variant: str, seed: int, console: Console) -> Opened:
+def open_trial(name: str, config: str, seed: int | None, console: Console) -> Opened:
     """The trial of that name.
 
     Args:
-        name: An experiment, the path of its file, or a folder of results.
-        config: The recipe of an experiment; a folder has its own.
-        variant: Which network of the experiment; the baseline when empty.
-        seed: Of the initial weights, and of the run.
+        name: An experiment or the path of its file, with `:VARIANT` another network than the
+            baseline; or a model (`ablax.study.load`), such as a run of a folder of results.
+        config: The recipe of an experiment or a model; a folder of results has its own.
+        seed: Of the initial weights, and of the run, where its name does not say it; 0 for None.
         console: Where data that are decoded show how far that is.
 
     Raises:
-        AblaxError: Nothing has that name, or the folder holds another network or no such run.
+        AblaxError: Nothing has that name, the folder holds another network or no such run, or the
+            model does not fit the recipe's data.
     """
-    folder = Path(name)
-    if (folder / "recipe.json").exists() or (folder.is_dir() and name not in names("experiments")):
-        return _open_run(folder, variant, seed, console)
-    stem, question = experiment(name)
+    named = _model_source(name)
+    if isinstance(named, RunName):
+        return _open_run(named, seed or 0, console)
     recipe_name, chosen = recipe(config)
+    if named is not None:
+        return _of_model(name, named, recipe_name, chosen, seed or 0, console)
+    question_name, _, variant = name.removesuffix(":EXPERIMENT").partition(":")
+    stem, question = experiment(question_name)
     chosen = question.budgeted(recipe_name, chosen)
     variant = variant or question.baseline
-    trial, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
+    trial, trainer = _patient(stem, question, recipe_name, chosen, variant, seed or 0, console)
     return Opened(trial, None, trainer.dataset.note)
 
 
-def _open_run(path: Path, variant: str, seed: int, console: Console) -> Opened:
+def _model_source(name: str) -> Source | None:
+    """The model that is meant; None where it is an experiment, or nothing that is known."""
+    if name.partition(":")[0] in names("experiments"):
+        return None
+    try:
+        return source_of(name)
+    except AblaxError:
+        if "=" in name or Path(name).is_dir():
+            raise
+        return None
+
+
+def _open_run(run: RunName, seed: int, console: Console) -> Opened:
+    path, seed = run.folder, seed if run.seed is None else run.seed
     held = stored(path)
     stem, recipe_name, chosen = held.experiment, held.recipe_name, held.recipe
-    _, question = experiment(stem)
-    variant = variant or question.baseline
+    question = question_of(path, held)
+    variant = run.variant or question.baseline
     trial, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
     folder = ResultsFolder(path)
-    changed = changes(trainer.recipe, chosen)
-    networks = {variant: identity(trial.network, trainer.dataset.image_shape, changed)}
-    with folder.claim(stem, recipe_name, chosen, networks):
+    refuse_another(path, held, variant, trial.network, trainer.dataset.image_shape)
+    with folder.claim(stem, recipe_name, chosen, {}):
         found = history(folder, variant, seed, trainer)
     return Opened(trial, found, trainer.dataset.note)
+
+
+def _of_model(
+    name: str, named: Source, recipe_name: str, chosen: Recipe, seed: int, console: Console
+) -> Opened:
+    """A model of the zoo or of somebody's weights, as it would be trained by the recipe."""
+    dataset = open_dataset(chosen, data_mesh(), console)
+    shape, classes = dataset.image_shape, dataset.classes
+    if isinstance(named, ZooNetwork):
+        called = f"{named.name}, recipe {recipe_name}"
+        model = _model(find(named.name).build(classes), dataset, seed, called)
+    else:
+        model = load_model(name)
+        if (model.image_shape, len(model.classes)) != (shape, classes):
+            sides, theirs = ("x".join(map(str, each)) for each in (model.image_shape, shape))
+            raise AblaxError(
+                f"{name} takes images of {sides} in {len(model.classes)} classes, and the recipe "
+                f"{recipe_name} has images of {theirs} in {classes}: give the recipe of data that "
+                "fit with --config"
+            )
+        model = dataclasses.replace(model, name=f"{model.title}, recipe {recipe_name}")
+    return Opened(_trial(model, chosen, dataset, seed), None, dataset.note)
 
 
 def _patient(
@@ -492,8 +556,7 @@ def _patient(
     seed: int,
     console: Console,
 ) -> tuple[Trial, Trainer]:
-    if variant not in question.names:
-        raise AblaxError(f"{stem} has no variant {variant!r}: {nearest(variant, question.names)}")
+    check_variant(stem, question, variant)
     chosen = question.recipe_of(variant, chosen)
     mesh = data_mesh()
     dataset = open_dataset(chosen, mesh, console)
@@ -502,19 +565,37 @@ def _patient(
         raise AblaxError(f"the images have {height} x {width} pixels; square ones are expected")
     inputs = Inputs(height, channels, dataset.classes, chosen.width)
     network = question.network_of(variant, inputs)
-    images, labels = training_images(dataset, SAMPLE)
     wide = dataclasses.replace(inputs, width=2 * chosen.width)
-    trial = Trial(
-        name=f"{stem}, {variant}, recipe {recipe_name}",
-        network=network,
+    model = _model(network, dataset, seed, f"{stem}, {variant}, recipe {recipe_name}")
+    trial = _trial(model, chosen, dataset, seed, lambda: question.network_of(variant, wide))
+    return trial, Trainer(network, chosen, dataset, mesh)
+
+
+def _model(network: Network, dataset: Dataset, seed: int, name: str) -> Model:
+    return Model.untrained(
+        network,
+        dataset.image_shape,
+        seed,
+        name=name,
+        preprocessing=preprocessing_of(dataset.image_shape, dataset.mean, dataset.std),
+        classes=dataset.class_names,
+    )
+
+
+def _trial(
+    model: Model,
+    chosen: Recipe,
+    dataset: Dataset,
+    seed: int,
+    wider: Callable[[], Network] | None = None,
+) -> Trial:
+    images, labels = training_images(dataset, SAMPLE)
+    return Trial(
+        model=model,
         recipe=chosen,
         images=images,
         labels=labels,
-        mean=dataset.mean,
-        std=dataset.std,
-        classes=dataset.classes,
         steps_per_epoch=dataset.steps_per_epoch,
-        wider=lambda: question.network_of(variant, wide),
+        wider=wider,
         seed=seed,
     )
-    return trial, Trainer(network, chosen, dataset, mesh)

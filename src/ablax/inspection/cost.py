@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -21,55 +20,14 @@ from ablax.analysis.cost import (
     fold_training,
     training_cost,
 )
-from ablax.core import ImageShape, Network, abstract_variables
+from ablax.core import ImageShape, Network
 from ablax.errors import AblaxError, nearest
 from ablax.inspection.tables import Cell, Table
+from ablax.model import Model
 from ablax.zoo import find
 
 # ------------------------------------------------------------------------------------------
-# The cost of a network of the zoo: `ablax.analysis.cost` given the network's shapes.
-
-
-@dataclass(frozen=True)
-class Case:
-    """A network with the images it is given.
-
-    Attributes:
-        name: The network's name.
-        network: The network.
-        image_shape: (H, W, C).
-        batch: Number of images.
-    """
-
-    name: str
-    network: Network
-    image_shape: ImageShape
-    batch: int = 1
-
-    @property
-    def what(self) -> str:
-        """Such as `"alexnet, 1 image of 227x227x3"`."""
-        images = "image" if self.batch == 1 else "images"
-        return f"{self.name}, {self.batch} {images} of {'x'.join(map(str, self.image_shape))}"
-
-
-def case(name: str, image_size: int | None = None, batch: int = 1) -> Case:
-    """A network of the zoo by its name.
-
-    Args:
-        name: As `ablax list` shows it.
-        image_size: Height and width in pixels; the paper's when left out.
-        batch: Number of images.
-
-    Raises:
-        AblaxError: There is no such network, or a size is less than 1.
-    """
-    entry = find(name)
-    shape = entry.shape(image_size)
-    for what, number in (("image size", shape[0]), ("batch", batch)):
-        if number < 1:
-            raise AblaxError(f"the {what} is {number}: expected at least 1")
-    return Case(name, entry.build(), shape, batch)
+# The cost of a network: `ablax.analysis.cost` given the network's shapes.
 
 
 def convention_named(name: str) -> Convention:
@@ -83,12 +41,15 @@ def convention_named(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def network_cost(case: Case, convention: Convention, softmax: bool = False) -> list[CostRow]:
+def network_cost(
+    model: Model, convention: Convention, batch: int = 1, softmax: bool = False
+) -> list[CostRow]:
     """What a network costs, one row per layer; nothing is computed.
 
     Args:
-        case: Network and images.
+        model: Network and images; shapes of weights are enough.
         convention: What counts.
+        batch: Number of images.
         softmax: Whether a softmax follows the scores, as in the lecture's table; in our networks it
             belongs to the loss.
 
@@ -99,7 +60,7 @@ def network_cost(case: Case, convention: Convention, softmax: bool = False) -> l
         LayerError: The network does not fit the images.
         AblaxError: The cost cannot be counted.
     """
-    network = case.network
+    network = model.network
 
     def scores(variables: Any, images: Float[Array, "N H W C"]) -> Float[Array, "N *scores"]:
         found = network.apply(variables, images)
@@ -109,12 +70,12 @@ def network_cost(case: Case, convention: Convention, softmax: bool = False) -> l
             return jax.nn.softmax(found)
 
     try:
-        return cost(scores, *_arguments(case), convention=convention)
+        return cost(scores, *_arguments(model, batch), convention=convention)
     except ValueError as error:
-        raise AblaxError(f"the cost of {case.name} cannot be counted: {error}") from error
+        raise AblaxError(f"the cost of {model.name} cannot be counted: {error}") from error
 
 
-def network_training_cost(case: Case) -> list[TrainingRow]:
+def network_training_cost(model: Model, batch: int = 1) -> list[TrainingRow]:
     """What a step of training costs a network, one row per layer; nothing is computed.
 
     Batch normalization takes the statistics of the batch and dropout drops, as in training; the
@@ -124,22 +85,25 @@ def network_training_cost(case: Case) -> list[TrainingRow]:
         LayerError: The network does not fit the images.
         AblaxError: The cost cannot be counted.
     """
-    network = case.network
+    network = model.network
 
     def scores(variables: Any, images: Float[Array, "N H W C"]) -> Float[Array, "N *scores"]:
         keys = {"dropout": jax.random.key(0)}
         return network.apply(variables, images, mutable=["batch_stats"], rngs=keys)[0]
 
     try:
-        return training_cost(scores, *_arguments(case))
+        return training_cost(scores, *_arguments(model, batch))
     except ValueError as error:
-        raise AblaxError(f"the cost of {case.name} cannot be counted: {error}") from error
+        raise AblaxError(f"the cost of {model.name} cannot be counted: {error}") from error
 
 
-def _arguments(case: Case) -> Sequence[Any]:
-    variables = abstract_variables(case.network, case.image_shape)
-    kept = {name: tree for name, tree in variables.items() if name in ("params", "batch_stats")}
-    return kept, jax.ShapeDtypeStruct((case.batch, *case.image_shape), jnp.float32)
+def _arguments(model: Model, batch: int) -> Sequence[Any]:
+    if batch < 1:
+        raise AblaxError(f"the batch is {batch}: expected at least 1")
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), dict(model.variables)
+    )
+    return shapes, jax.ShapeDtypeStruct((batch, *model.image_shape), jnp.float32)
 
 
 # ------------------------------------------------------------------------------------------
@@ -147,7 +111,7 @@ def _arguments(case: Case) -> Sequence[Any]:
 
 
 def cost_table(
-    network: Network | str,
+    network: Network | Model | str,
     image_shape: ImageShape | None = None,
     *,
     batch: int = 1,
@@ -158,8 +122,9 @@ def cost_table(
     """What every layer costs, as `ablax table` prints it; nothing is computed.
 
     Args:
-        network: Any network, or the name of one of the zoo.
-        image_shape: (H, W, C) in pixels and channels; the paper's by default, for a name.
+        network: Any network, a model, or the name of a network of the zoo.
+        image_shape: (H, W, C) in pixels and channels; the paper's by default, for a name, and the
+            model's own.
         batch: Number of images.
         convention: What counts as a multiply-accumulate, "usual" or "lecture"; the latter in the
             lecture's columns, unless `depth` is given.
@@ -181,40 +146,46 @@ def cost_table(
         >>> table.totals["MACs"]
         406800
     """
-    for what, number in (("batch", batch), ("depth", depth)):
-        if number is not None and number < 1:
-            raise AblaxError(f"the {what} is {number}: expected at least 1")
+    if depth is not None and depth < 1:
+        raise AblaxError(f"the depth is {depth}: expected at least 1")
     return table_of(
-        _given(network, image_shape, batch), convention_named(convention), training, depth
+        _given(network, image_shape), convention_named(convention), batch, training, depth
     )
 
 
-def _given(network: Network | str, image_shape: ImageShape | None, batch: int) -> Case:
+def _given(network: Network | Model | str, image_shape: ImageShape | None) -> Model:
+    if isinstance(network, Model):
+        return network
     if isinstance(network, str):
-        found = case(network, batch=batch)
-        return found if image_shape is None else replace(found, image_shape=image_shape)
+        named = find(network)
+        shape = named.shape() if image_shape is None else image_shape
+        return Model.untrained(named.build(), shape, None, name=named.name)
     if image_shape is None:
         raise AblaxError(
             "the network does not say which images it takes: give their shape (height, width, "
             "channels), as in cost_table(network, (224, 224, 3))"
         )
-    return Case("the network", network, image_shape, batch)
+    return Model.untrained(network, image_shape, None)
 
 
 def table_of(
-    case: Case, convention: Convention, training: bool = False, depth: int | None = None
+    model: Model,
+    convention: Convention,
+    batch: int = 1,
+    training: bool = False,
+    depth: int | None = None,
 ) -> Table:
-    """The table of a network and its images; arguments and errors are those of `cost_table`."""
+    """The table of a model; arguments and errors are those of `cost_table`."""
     if training:
         if convention.name != "usual":
             raise AblaxError("the lecture says nothing of training: leave the convention out")
-        steps = network_training_cost(case)
-        return training_table(case, fold_training(steps, depth) if depth else steps)
+        steps = network_training_cost(model, batch)
+        return training_table(model, fold_training(steps, depth) if depth else steps, batch)
     lecture = convention.name == "lecture"
-    rows = network_cost(case, convention, softmax=lecture)
+    rows = network_cost(model, convention, batch, softmax=lecture)
     if depth:
-        return usual_table(case, fold(rows, depth), convention)
-    return (lecture_table if lecture else usual_table)(case, rows, convention)
+        return usual_table(model, fold(rows, depth), convention, batch)
+    return (lecture_table if lecture else usual_table)(model, rows, convention, batch)
 
 
 # ------------------------------------------------------------------------------------------
@@ -242,13 +213,16 @@ _TYPES = {
 }
 
 
-def usual_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> Table:
+def usual_table(
+    model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
+) -> Table:
     """One row per layer: operation, shapes, multiply-accumulates, parameters and memory.
 
     Args:
-        case: Network and images.
+        model: Network and images.
         rows: What `network_cost` gives, or `fold` of it.
         convention: By which they were counted.
+        batch: Of how many images.
     """
     noted = any(row.note for row in rows)
     columns = (
@@ -269,7 +243,7 @@ def usual_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> 
         "Memory is in elements read and written; a float32 has 4 bytes.",
     )
     return Table(
-        f"Cost of {case.what}",
+        f"Cost of {model.what(batch)}",
         (*columns, "note") if noted else columns,
         tuple(cells),
         foot,
@@ -277,27 +251,29 @@ def usual_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> 
     )
 
 
-def lecture_table(case: Case, rows: Sequence[CostRow], convention: Convention) -> Table:
+def lecture_table(
+    model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
+) -> Table:
     """The lecture's columns: the images first, then one row per layer.
 
     `#` counts the layers with weights, `Ni` and `No` are features in and out, `M` the height of the
     input, `P` its padding in total, `F` the window, `S` the stride.
     """
-    height, width, channels = case.image_shape
-    images = case.batch * height * width * channels
+    height, width, channels = model.image_shape
+    images = batch * height * width * channels
     cells: list[tuple[Cell, ...]] = [
-        (0, "Inpt", case.batch, channels, _side(height, width), *[0] * 7, images, images, 0)
+        (0, "Inpt", batch, channels, _side(height, width), *[0] * 7, images, images, 0)
     ]
     number = 0
     for row in rows:
         number += row.operation.family in ("convolution", "dense", "product")
-        cells.append((number, *_lecture_cells(row, case.batch)))
+        cells.append((number, *_lecture_cells(row, batch)))
     foot = (
         *_foot(rows, convention),
         "The lecture's last heading is cut off and its column zero; both stand here as printed. "
         "Its last row is the softmax, which in our networks belongs to the loss.",
     )
-    title = f"Cost of {case.what}, in the lecture's columns"
+    title = f"Cost of {model.what(batch)}, in the lecture's columns"
     return Table(title, LECTURE_COLUMNS, tuple(cells), foot, totals(rows, convention))
 
 
@@ -315,7 +291,7 @@ def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
     )
 
 
-def training_table(case: Case, rows: Sequence[TrainingRow]) -> Table:
+def training_table(model: Model, rows: Sequence[TrainingRow], batch: int = 1) -> Table:
     """One row per layer: forward, gradient by input, gradient by weights, activations kept."""
     columns = (
         *("layer", "operation", "output", "forward", "gradient by input"),
@@ -346,7 +322,7 @@ def training_table(case: Case, rows: Sequence[TrainingRow]) -> Table:
         "Kept: what the backward pass reads, as JAX keeps it, beside images and parameters; the "
         "compiler may keep less and compute again.",
     )
-    return Table(f"Cost of a training step of {case.what}", columns, cells, foot, sums)
+    return Table(f"Cost of a training step of {model.what(batch)}", columns, cells, foot, sums)
 
 
 def totals(rows: Sequence[CostRow], convention: Convention) -> dict[str, Cell]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ablax.analysis.cost import Convention, CostRow, fold
 from ablax.errors import AblaxError
-from ablax.inspection.cost import Case
 from ablax.inspection.machine import Machine, Point
+from ablax.model import Model
 from ablax.report.figures import (
     COLORS,
     WIDTH,
@@ -106,13 +106,16 @@ _NAMED = 34
 """So many names of layers fit below the axis; of more, some are left out."""
 
 
-def depth_figure(case: Case, rows: Sequence[CostRow], convention: Convention) -> Figure:
+def depth_figure(
+    model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
+) -> Figure:
     """Data volume, parameters and multiply-accumulates of the layers, one behind the other.
 
     Args:
-        case: Network and images.
+        model: Network and images.
         rows: What `network_cost` gives.
         convention: By which they were counted.
+        batch: Of how many images.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -141,7 +144,8 @@ def depth_figure(case: Case, rows: Sequence[CostRow], convention: Convention) ->
         panels[-1].set_xlabel("layers, from the images to the scores")
         left = f" One name in {step} is written." if step > 1 else ""
         write_caption(
-            figure, f"{case.what}. Convention {convention.name}: {convention.says}.{left}"
+            figure,
+            f"{model.what(batch)}. Convention {convention.name}: {convention.says}.{left}",
         )
         return figure
 
@@ -222,7 +226,9 @@ def networks_with_errors(size: str) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.macs)
 
 
-def roofline_figure(case: Case, points: Sequence[Point], machine: Machine) -> Figure:
+def roofline_figure(
+    model: Model, points: Sequence[Point], machine: Machine, batch: int = 1
+) -> Figure:
     """Each layer under the roof, and its time measured beside the least possible."""
     with settings():
         figure = blank(WIDTH, 9.5 + 0.12 * max(0, len(points) - 20))
@@ -231,11 +237,11 @@ def roofline_figure(case: Case, points: Sequence[Point], machine: Machine) -> Fi
         _draw_times(times, points)
         write_caption(
             figure,
-            f"{case.what}, float32, on {machine.device}. Roof: bandwidth of the main memory and "
-            "rate of a large matrix product, both measured here. Bytes: input, parameters and "
-            "output of a layer. Each layer was run alone and again and again, so one that fits "
-            "into the cache may beat the roof. Layers without products are in the lower picture "
-            "only.",
+            f"{model.what(batch)}, float32, on {machine.device}. Roof: bandwidth of the main "
+            "memory and rate of a large matrix product, both measured here. Bytes: input, "
+            "parameters and output of a layer. Each layer was run alone and again and again, so "
+            "one that fits into the cache may beat the roof. Layers without products are "
+            "in the lower picture only.",
         )
         return figure
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ablax.analysis.cost import LECTURE, USUAL, CostRow
-from ablax.inspection.cost import case, lecture_table, network_cost
+from ablax.inspection.cost import lecture_table, network_cost
 from ablax.inspection.tables import Cell, Table, written
-from ablax.zoo import find
+from ablax.zoo import find, untrained
 
 # ------------------------------------------------------------------------------------------
 # A table that a lecture prints, line by line beside what our networks give.
@@ -73,7 +73,7 @@ def blocks(name: str, image_size: int | None = None) -> Blocks:
         name: As `ablax list` shows it.
         image_size: Height and width in pixels; the paper's when left out.
     """
-    rows = network_cost(case(name, image_size), USUAL)
+    rows = network_cost(untrained(name, None, image_size), USUAL)
     grouped = itertools.groupby(rows, key=lambda row: row.path.split("/")[0])
     return {layer: list(inside) for layer, inside in grouped}
 
@@ -625,7 +625,7 @@ def page(form: str) -> str:
     Args:
         form: "text", "csv", "markdown" or "json".
     """
-    alexnet = case("alexnet_ungrouped")
+    alexnet = untrained("alexnet_ungrouped", None)
     first = lecture_table(alexnet, network_cost(alexnet, LECTURE, softmax=True), LECTURE)
     tables = [first, *map(comparison_table, comparisons())]
     if form == "json":

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from ablax.analysis.cost import USUAL, CostRow, fold
-from ablax.core import abstract_variables, layer_shapes
-from ablax.inspection.cost import Case, network_cost
+from ablax.core import layer_shapes
+from ablax.inspection.cost import network_cost
 from ablax.inspection.tables import Table
+from ablax.model import Model
 
 # ------------------------------------------------------------------------------------------
 # What this machine can do: multiply-accumulates and bytes per second, measured.
@@ -133,15 +134,16 @@ class Point:
         return self.macs / self.measured
 
 
-def roofline(case: Case, machine: Machine, repeats: int = 5) -> list[Point]:
+def roofline(model: Model, machine: Machine, batch: int = 1, repeats: int = 5) -> list[Point]:
     """Time each outermost layer of a network alone, as in a test.
 
     A block is one layer here: what its inner layers hand to one another need not leave the cache,
     so the prediction counts what crosses the border of the block alone, and is a lower bound.
 
     Args:
-        case: Network and images.
+        model: Network and images; shapes of weights are enough.
         machine: Its limits.
+        batch: Number of images.
         repeats: How often each layer is timed.
 
     Returns:
@@ -150,23 +152,22 @@ def roofline(case: Case, machine: Machine, repeats: int = 5) -> list[Point]:
     Raises:
         AblaxError: The cost cannot be counted.
     """
-    costs = {row.path: row for row in fold(network_cost(case, USUAL), 1)}
-    variables = abstract_variables(case.network, case.image_shape)
-    shapes = layer_shapes(case.network, case.image_shape)
-    shape: tuple[int, ...] = case.image_shape
+    costs = {row.path: row for row in fold(network_cost(model, USUAL, batch), 1)}
+    shapes = layer_shapes(model.network, model.image_shape)
+    shape: tuple[int, ...] = model.image_shape
     points = []
-    for name, layer in case.network.layers.items():
+    for name, layer in model.network.layers.items():
         before, shape = shape, shapes[name]
         if name not in costs:
             continue
         own = {
             kind: jax.tree.map(_filled, tree[name])
-            for kind, tree in variables.items()
-            if kind in ("params", "batch_stats") and name in tree
+            for kind, tree in model.variables.items()
+            if name in tree
         }
-        images = jnp.full((case.batch, *before), 0.5, jnp.float32)
+        images = jnp.full((batch, *before), 0.5, jnp.float32)
         seconds = typical(timings(jax.jit(layer.apply), own, images, repeats=repeats))
-        points.append(_point(costs[name], seconds, images.size, case.batch * _size(shape), machine))
+        points.append(_point(costs[name], seconds, images.size, batch * _size(shape), machine))
     return points
 
 
@@ -187,7 +188,9 @@ def _size(shape: Sequence[int]) -> int:
     return size
 
 
-def roofline_table(case: Case, points: Sequence[Point], machine: Machine) -> Table:
+def roofline_table(
+    model: Model, points: Sequence[Point], machine: Machine, batch: int = 1
+) -> Table:
     """One row per layer: what it needs, what it takes, how far that is from the limit."""
     columns = ("layer", "MACs", "bytes", "MACs per byte", "predicted ms", "measured ms", "of limit")
     cells = tuple(
@@ -209,4 +212,4 @@ def roofline_table(case: Case, points: Sequence[Point], machine: Machine) -> Tab
         f"{machine.bandwidth / 1e9:,.1f} GB per second, float32, measured here.",
     )
     totals = {"predicted ms": predicted, "measured ms": measured}
-    return Table(f"Roofline of {case.what}", columns, cells, foot, totals)
+    return Table(f"Roofline of {model.what(batch)}", columns, cells, foot, totals)

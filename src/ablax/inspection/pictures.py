@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -29,20 +28,13 @@ from ablax.analysis.saliency import (
 )
 from ablax.core import (
     LayerError,
-    Layers,
-    Network,
     features,
-    initialize,
     layer_shapes,
-    leaves_by_path,
-    paths,
 )
 from ablax.errors import AblaxError, nearest
 from ablax.inspection.tables import Table
+from ablax.model import Model
 from ablax.report.figures import COLORS, blank, settings, wrapped, write_caption
-from ablax.weights.load import Foreign
-from ablax.weights.preprocessing import Preprocessing
-from ablax.zoo import find
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,125 +42,16 @@ if TYPE_CHECKING:
 
 
 # ------------------------------------------------------------------------------------------
-# A network with weights, seen from outside: scores, features of a layer, and pictures as shown.
+# Which layers are looked at, and pictures as one array.
 
 
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """What is looked into.
-
-    Attributes:
-        name: Of the network in the zoo.
-        weights: Whose weights, for captions: `"untrained, seed 0"`.
-        network: The network.
-        variables: Its weights and statistics.
-        preprocessing: From a picture to what it takes.
-        classes: Their names.
-    """
-
-    name: str
-    weights: str
-    network: Network
-    variables: Mapping[str, Any]
-    preprocessing: Preprocessing
-    classes: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """For captions."""
-        return f"{self.name}, {self.weights}"
-
-    def scores(self, images: Float[Array, "N H W C"]) -> Float[Array, "N classes"]:
-        """Of the classes, before the softmax."""
-        return self.network.apply(self.variables, images)  # type: ignore[return-value]
-
-    def features(self, layer: str) -> Callable[[Float[Array, "N H W C"]], Array]:
-        """The function from images to the features of a layer.
-
-        It is of the network cut behind the layer, so that images of other sizes are taken unless
-        the layer itself minds.
-        """
-        top = layer.split("/")[0]
-        names = list(self.network.layers)
-        kept = {name: self.network.layers[name] for name in names[: names.index(top) + 1]}
-        network = Network(Layers(kept), Layers(), Layers())
-        params = self.variables["params"]
-        variables = {
-            **self.variables,
-            "params": {name: params[name] for name in kept if name in params},
-        }
-        return lambda images: features(network, variables, images, at=[layer])[layer]
-
-    def kernels(self) -> dict[str, Any]:
-        """The parameters by path, in the order of the network."""
-        order = {path: place for place, path in enumerate(paths(self.network))}
-        found = leaves_by_path(self.variables["params"])
-
-        def place(path: str) -> int:
-            parts = path.split("/")
-            known = ["/".join(parts[:end]) for end in range(len(parts), 0, -1)]
-            return next((order[name] for name in known if name in order), len(order))
-
-        return dict(sorted(found.items(), key=lambda item: place(item[0])))
-
-    def shown(self, images: Float[Any, "*N H W C"]) -> Float[np.ndarray, "*N H W C"]:
-        """Images as people see them: levels in [0, 1], red first."""
-        fields = self.preprocessing
-        levels = np.asarray(images) * np.asarray(fields.std) + np.asarray(fields.mean)
-        if fields.channels == "BGR":
-            levels = levels[..., ::-1]
-        return np.clip(levels, 0, 1).astype(np.float32)
-
-    @property
-    def range(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """What black and white become, of each channel."""
-        pairs = list(zip(self.preprocessing.mean, self.preprocessing.std, strict=True))
-        return tuple(-m / s for m, s in pairs), tuple((1 - m) / s for m, s in pairs)
-
-
-def untrained(name: str, seed: int, image_size: int | None = None) -> Subject:
-    """A randomly initialized network; its pictures are scaled to a std of about 1.
-
-    Raises:
-        AblaxError: There is no such network, or it does not take images of this size.
-    """
-    entry = find(name)
-    shape = entry.shape(image_size)
-    if entry.channels not in (1, 3):
-        raise AblaxError(f"{name} takes {entry.channels} channels: expected pictures, of 1 or 3")
-    network = entry.build()
-    preprocessing = Preprocessing(
-        shape[0],
-        shape[0],
-        mean=(0.5,) * entry.channels,
-        std=(0.25,) * entry.channels,
-        channels="RGB" if entry.channels == 3 else "L",
-    )
-    variables = initialize(network, seed, shape)
-    scores = layer_shapes(network, shape)[list(network.layers)[-1]]
-    classes = tuple(f"class {k}" for k in range(scores[-1]))
-    return Subject(name, f"untrained, seed {seed}", network, variables, preprocessing, classes)
-
-
-def trained(weights: Foreign, title: str) -> Subject:
-    """A network with the weights of a folder or file."""
-    return Subject(
-        weights.name,
-        title,
-        weights.network,
-        weights.variables,
-        weights.preprocessing,
-        weights.classes,
-    )
-
-
-def chosen_layers(subject: Subject, asked: Sequence[str], count: int = 4) -> list[str]:
+def chosen_layers(model: Model, asked: Sequence[str], count: int = 4) -> list[str]:
     """The layers asked for; by default some that give maps, from the first to the last.
 
     Raises:
         AblaxError: There is no such layer, or it gives no maps.
     """
-    shapes = layer_shapes(subject.network, subject.preprocessing.image_shape)
+    shapes = layer_shapes(model.network, model.image_shape)
     for name in asked:
         if name not in shapes:
             raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(shapes))}")
@@ -187,9 +70,9 @@ def chosen_layers(subject: Subject, asked: Sequence[str], count: int = 4) -> lis
     return [maps[place] for place in places]
 
 
-def top_layers(subject: Subject) -> list[str]:
+def top_layers(model: Model) -> list[str]:
     """Every layer of the first level that gives features, the scores left out."""
-    shapes = layer_shapes(subject.network, subject.preprocessing.image_shape)
+    shapes = layer_shapes(model.network, model.image_shape)
     return [name for name in shapes if "/" not in name][:-1]
 
 
@@ -346,28 +229,28 @@ Named = Mapping[str, Float[np.ndarray, "H W C"]]
 """Prepared pictures by name."""
 
 
-def filters_figure(subject: Subject) -> Figure:
+def filters_figure(model: Model) -> Figure:
     """The filters of the first convolution that is larger than a pixel."""
-    path, kernel = first_kernel(subject.kernels())
-    if kernel.shape[2] == 3 and subject.preprocessing.channels == "BGR":
+    path, kernel = first_kernel(model.kernels())
+    if kernel.shape[2] == 3 and model.preprocessing.channels == "BGR":
         kernel = kernel[:, :, ::-1]
     kind = "in the colors of their channels" if kernel.shape[2] == 3 else "one channel each"
     with settings():
         return panels(
             [[image(filter_mosaic(kernel))]],
             f"{path}: {kernel.shape[3]} filters of {kernel.shape[0]}x{kernel.shape[1]}, {kind}, "
-            f"each scaled on its own about 0 (gray). {subject.title}.",
+            f"each scaled on its own about 0 (gray). {model.title}.",
             size=5.0,
         )
 
 
-def features_figure(subject: Subject, pictures: Named, layers: Sequence[str]) -> Figure:
+def features_figure(model: Model, pictures: Named, layers: Sequence[str]) -> Figure:
     """The feature maps of some layers for the first picture."""
     name, picture = next(iter(pictures.items()))
-    draws: list[Draw | None] = [image(subject.shown(picture))]
+    draws: list[Draw | None] = [image(model.shown(picture))]
     labels = [name]
     for layer in layers:
-        maps = np.asarray(subject.features(layer)(jnp.asarray(picture)[None]))[0]
+        maps = np.asarray(model.cut(layer)(jnp.asarray(picture)[None]))[0]
         draws.append(image(map_mosaic(maps)))
         height, width, units = maps.shape
         shown = f"{min(units, 64)} of {units}" if units > 64 else f"{units}"
@@ -376,86 +259,86 @@ def features_figure(subject: Subject, pictures: Named, layers: Sequence[str]) ->
         return panels(
             [draws],
             "Maps of one picture, each scaled on its own from its least (black) to its greatest "
-            f"(white); of more than 64 those that vary most. {subject.title}.",
+            f"(white); of more than 64 those that vary most. {model.title}.",
             column_labels=labels,
             size=3.4,
         )
 
 
-def top_class(subject: Subject, picture: Float[Array, "H W C"]) -> tuple[int, float]:
+def top_class(model: Model, picture: Float[Array, "H W C"]) -> tuple[int, float]:
     """The most likely class and its probability."""
-    scores = np.asarray(jax.nn.softmax(jax.jit(subject.scores)(jnp.asarray(picture)[None])[0]))
+    scores = np.asarray(jax.nn.softmax(jax.jit(model.apply)(jnp.asarray(picture)[None])[0]))
     return int(np.argmax(scores)), float(np.max(scores))
 
 
-def saliency_figure(subject: Subject, pictures: Named) -> Figure:
+def saliency_figure(model: Model, pictures: Named) -> Figure:
     """Saliency of the most likely class, by the gradient and by the guided rule."""
     rules: tuple[Rule, ...] = ("gradient", "guided")
-    mapped = {rule: _compiled_saliency(subject, rule) for rule in rules}
+    mapped = {rule: _compiled_saliency(model, rule) for rule in rules}
     rows: list[list[Draw | None]] = []
     labels = []
     for name, picture in pictures.items():
-        best, share = top_class(subject, jnp.asarray(picture))
-        seen = subject.shown(picture)
+        best, share = top_class(model, jnp.asarray(picture))
+        seen = model.shown(picture)
         row: list[Draw | None] = [image(seen)]
         for rule in rules:
             found = mapped[rule](jnp.asarray(picture)[None], best)
             row.append(heat(np.asarray(found[0])))
         rows.append(row)
-        labels.append(f"{name}\n→ {subject.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%")
+        labels.append(f"{name}\n→ {model.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%")
     with settings():
         return panels(
             rows,
             "Largest size over the channels of the derivative of the most likely class's score by "
             "each pixel; bright: the score changes most. Guided: signals below 0 are stopped at "
-            f"each ReLU. Each map to its own scale. {subject.title}.",
+            f"each ReLU. Each map to its own scale. {model.title}.",
             labels,
             ("picture", "gradient", "guided"),
         )
 
 
-def _compiled_saliency(subject: Subject, rule: Rule) -> Callable[[Array, int], Array]:
+def _compiled_saliency(model: Model, rule: Rule) -> Callable[[Array, int], Array]:
     """From images and a class to their saliency."""
 
     def mapped(images: Array, best: Array) -> Array:
-        return saliency_map(lambda x: jnp.take(subject.scores(x), best, axis=1), images, rule)
+        return saliency_map(lambda x: jnp.take(model.apply(x), best, axis=1), images, rule)
 
     return jax.jit(mapped)
 
 
-def _log_probability(subject: Subject, best: int) -> Callable[[Array], Array]:
+def _log_probability(model: Model, best: int) -> Callable[[Array], Array]:
     """From images to the log probability of a class."""
-    return lambda images: jax.nn.log_softmax(subject.scores(images))[:, best]
+    return lambda images: jax.nn.log_softmax(model.apply(images))[:, best]
 
 
-def occlusion_figure(subject: Subject, pictures: Named, window: int | None = None) -> Figure:
+def occlusion_figure(model: Model, pictures: Named, window: int | None = None) -> Figure:
     """How far the score of the most likely class decreases when a square is covered."""
-    side = subject.preprocessing.crop
+    side = min(model.image_shape[:2])
     window = max(2, side // 4) if window is None else window
     stride = max(1, window // 4)
     rows: list[list[Draw | None]] = []
     labels = []
     for name, picture in pictures.items():
-        best, share = top_class(subject, jnp.asarray(picture))
-        falls = occlusion_map(_log_probability(subject, best), jnp.asarray(picture), window, stride)
+        best, share = top_class(model, jnp.asarray(picture))
+        falls = occlusion_map(_log_probability(model, best), jnp.asarray(picture), window, stride)
         over = np.asarray(spread(falls, window, stride, *picture.shape[:2]))
         largest = float(np.nanmax(np.abs(over)))
-        seen = subject.shown(picture)
+        seen = model.shown(picture)
         rows.append([image(seen), signed(over, note=f"scale: ±{largest:.2g}"), signed(over, seen)])
-        labels.append(f"{name}\n→ {subject.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%")
+        labels.append(f"{name}\n→ {model.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%")
     with settings():
         return panels(
             rows,
             "Decrease of the log probability of the most likely class under a gray square of "
             f"{window} pixels, the mean of all squares over each pixel. Purple: the class needs "
-            f"this place; orange: it speaks against. {subject.title}.",
+            f"this place; orange: it speaks against. {model.title}.",
             labels,
             ("picture", "decrease", "over the picture"),
         )
 
 
 def deconvolution_figure(
-    subject: Subject, pictures: Named, layers: Sequence[str], units: int = 3
+    model: Model, pictures: Named, layers: Sequence[str], units: int = 3
 ) -> Figure:
     """The strongest units of some layers, sent back to the pixels of their preferred picture."""
     batch = jnp.asarray(np.stack(list(pictures.values())))
@@ -464,7 +347,7 @@ def deconvolution_figure(
     labels = []
     alike = True
     for layer in layers:
-        fn = subject.features(layer)
+        fn = model.cut(layer)
         strength = np.asarray(fn(batch)).max((1, 2))
         # units stand out against the other pictures' and units' usual strength
         order = np.argsort(-(strength.max(0) / (strength.max(0).mean() + strength.mean(0))))
@@ -477,10 +360,10 @@ def deconvolution_figure(
             ]
             alike = alike and all(np.array_equal(back, backs[0]) for back in backs)
             top, bottom, left, right = box = _reached(backs)
-            seen = subject.shown(batch[liked])
+            seen = model.shown(batch[liked])
             column: list[Draw | None] = [image(seen, box=box), image(seen[top:bottom, left:right])]
             for back in backs:
-                column.append(image(_about_gray(subject, back[top:bottom, left:right])))
+                column.append(image(_about_gray(model, back[top:bottom, left:right])))
             columns.append(column)
             labels.append(f"{layer}\nunit {unit}")
     rows = [list(row) for row in zip(*columns, strict=True)]
@@ -492,7 +375,7 @@ def deconvolution_figure(
             "of the max pools: ReLUs pass what is positive in the signal (deconvolution), in "
             "signal and features (guided), in the features (gradient). Each scaled about gray. "
             f"{'The three are the same here: no ReLU stands below. ' if alike else ''}"
-            f"{subject.title}.",
+            f"{model.title}.",
             ("picture", "part", *rules),
             labels,
             size=1.5,
@@ -514,28 +397,26 @@ def _reached(backs: Sequence[Float[np.ndarray, "H W C"]]) -> Box:
     return top, top + side, left, left + side
 
 
-def _about_gray(subject: Subject, values: Float[np.ndarray, "H W C"]) -> Float[np.ndarray, "H W C"]:
-    if subject.preprocessing.channels == "BGR":
+def _about_gray(model: Model, values: Float[np.ndarray, "H W C"]) -> Float[np.ndarray, "H W C"]:
+    if model.preprocessing.channels == "BGR":
         values = values[..., ::-1]
     largest = float(np.quantile(np.abs(values), 0.998)) or float(np.abs(values).max()) or 1.0
     return np.clip(0.5 + values / (2 * largest), 0, 1)
 
 
-def maximization_figure(
-    subject: Subject, classes: Sequence[int], seed: int, ascent: Ascent
-) -> Figure:
+def maximization_figure(model: Model, classes: Sequence[int], seed: int, ascent: Ascent) -> Figure:
     """For each class an image that climbed from noise to a high score."""
-    shape = (len(classes), *subject.preprocessing.image_shape)
+    shape = (len(classes), *model.image_shape)
     chosen = jnp.asarray(classes)
 
     def objective(images: Array) -> Array:
-        return jnp.take_along_axis(subject.scores(images), chosen[:, None], axis=1)[:, 0]
+        return jnp.take_along_axis(model.apply(images), chosen[:, None], axis=1)[:, 0]
 
     images, _ = maximize(objective, noise(seed, shape), seed, ascent)
-    shares = np.asarray(jax.nn.softmax(jax.jit(subject.scores)(images)))
+    shares = np.asarray(jax.nn.softmax(jax.jit(model.apply)(images)))
     draws: list[Draw | None] = [
-        image(seen, f"{subject.classes[k]}: {100 * share[k]:.0f}\N{NO-BREAK SPACE}%")
-        for seen, k, share in zip(subject.shown(images), classes, shares, strict=True)
+        image(seen, f"{model.classes[k]}: {100 * share[k]:.0f}\N{NO-BREAK SPACE}%")
+        for seen, k, share in zip(model.shown(images), classes, shares, strict=True)
     ]
     rows = [draws[start : start + 5] for start in range(0, len(draws), 5)]
     with settings():
@@ -544,32 +425,32 @@ def maximization_figure(
             f"Images made from noise by {ascent.steps} steps up the score of a class (before the "
             f"softmax), with L2 decay {ascent.decay:g}, blur {ascent.blur:g}, total variation "
             f"{ascent.total_variation:g}, jitter {ascent.jitter}, seed {seed}; above each: the "
-            f"class and its probability. {subject.title}.",
+            f"class and its probability. {model.title}.",
         )
 
 
 def dream_figure(
-    subject: Subject, pictures: Named, layers: Sequence[str], seed: int, steps: int
+    model: Model, pictures: Named, layers: Sequence[str], seed: int, steps: int
 ) -> Figure:
     """The first picture with more of what each layer sees in it."""
     name, picture = next(iter(pictures.items()))
-    low, high = subject.range
+    low, high = model.range
     ascent = Ascent(
         steps=steps, rate=0.05, decay=0.0, blur=0.0, total_variation=0.2, low=low, high=high
     )
-    draws: list[Draw | None] = [image(subject.shown(picture))]
+    draws: list[Draw | None] = [image(model.shown(picture))]
     labels = [name]
     for layer in layers:
-        fn = subject.features(layer)
+        fn = model.cut(layer)
         octaves = _octaves(fn, picture.shape)
         dreamt = deep_dream(fn, jnp.asarray(picture), seed, ascent, octaves=octaves)
         labels.append(f"{layer}\n{octaves} octave" + "s" * (octaves > 1))
-        draws.append(image(subject.shown(dreamt)))
+        draws.append(image(model.shown(dreamt)))
     with settings():
         return panels(
             [draws],
             f"Gradient ascent from the picture on the mean square of a layer's features, {steps} "
-            f"steps per octave, seed {seed} (deep dream). {subject.title}.",
+            f"steps per octave, seed {seed} (deep dream). {model.title}.",
             column_labels=labels,
             size=2.4,
         )
@@ -593,11 +474,11 @@ def _octaves(fn: Callable[[Array], Array], shape: tuple[int, ...], scale: float 
 
 
 def network_statistics(
-    subject: Subject, layers: Sequence[str], batches: Iterable[Any]
+    model: Model, layers: Sequence[str], batches: Iterable[Any]
 ) -> dict[str, FeatureStatistics]:
     """The statistics of these layers over batches of prepared pictures."""
     return feature_statistics(
-        lambda images: features(subject.network, subject.variables, images, at=layers), batches
+        lambda images: features(model.network, model.variables, images, at=layers), batches
     )
 
 
@@ -637,7 +518,7 @@ def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Tabl
 
 
 def statistics_figure(
-    subject: Subject, found: Mapping[str, FeatureStatistics], layers: Sequence[str]
+    model: Model, found: Mapping[str, FeatureStatistics], layers: Sequence[str]
 ) -> Figure:
     """Samples x units and the correlations of some layers: what the lecture calls good and bad."""
     with settings():
@@ -657,7 +538,7 @@ def statistics_figure(
             "training: sparse rows that differ. Bad: columns of one shade (units that ignore the "
             "input), or columns alike. Below: correlations between units over all positions; gray: "
             "constant units. "
-            f"{subject.title}.",
+            f"{model.title}.",
         )
         return figure
 

@@ -20,9 +20,10 @@ from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import layer_shapes
 from ablax.data.images import ImageSet, Split
 from ablax.errors import AblaxError
-from ablax.inspection.cost import Case, network_cost, network_training_cost
+from ablax.inspection.cost import network_cost, network_training_cost
 from ablax.inspection.machine import Machine
 from ablax.inspection.tables import Cell, Table
+from ablax.model import Model
 from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step
@@ -233,25 +234,30 @@ class Profile:
     """Where the time of a step went.
 
     Attributes:
-        case: Network and images.
+        model: Network and images.
+        batch: Images per step.
         training: Whether it was a step of training, or an inference.
         wall: Seconds per step, the trace switched off.
         times: Seconds of the device in each layer, and in the rest.
     """
 
-    case: Case
+    model: Model
+    batch: int
     training: bool
     wall: float
     times: Mapping[str, Times]
 
 
-def profile(case: Case, *, training: bool = True, steps: int = 4, depth: int = 1) -> Profile:
+def profile(
+    model: Model, batch: int = 32, *, training: bool = True, steps: int = 4, depth: int = 1
+) -> Profile:
     """Run some steps under JAX's profiler.
 
     Training is the laboratory's own step, in its compiled loop, on random images.
 
     Args:
-        case: Network and images.
+        model: Network and images; its weights are redrawn, and take part in no figure.
+        batch: Images per step.
         training: A step of training, or an inference.
         steps: How many are traced.
         depth: How many names of a layer's path are kept apart.
@@ -259,15 +265,15 @@ def profile(case: Case, *, training: bool = True, steps: int = 4, depth: int = 1
     Raises:
         AblaxError: The network does not fit the images, or the device gives no trace.
     """
-    trainer = _trainer(case, steps)
+    trainer = _trainer(model, batch, steps)
     state = trainer.initial_state(0)
-    layers = [row.path for row in fold(network_cost(case, USUAL), depth)]
+    layers = [row.path for row in fold(network_cost(model, USUAL, batch), depth)]
     arguments = trainer.dataset.arguments(0, 0, steps)
     if training:
         program = jax.jit(trainer.dataset.program(trainer.task, steps)).lower(state, *arguments)
         inputs = (state, *arguments)
     else:
-        images, labels = (part[: case.batch] for part in arguments)
+        images, labels = (part[:batch] for part in arguments)
         program = jax.jit(lambda s, x, y: evaluation_step(trainer.task, s, x, y)).lower(
             state, images, labels
         )
@@ -284,25 +290,25 @@ def profile(case: Case, *, training: bool = True, steps: int = 4, depth: int = 1
     wall = (time.perf_counter() - start) / steps
     seconds = traced_seconds(run, compiled.as_text() or "")
     each = {operation: spent / steps for operation, spent in seconds.items()}
-    return Profile(case, training, wall, times_by_layer(each, layers))
+    return Profile(model, batch, training, wall, times_by_layer(each, layers))
 
 
-def _trainer(case: Case, steps: int) -> Trainer:
+def _trainer(model: Model, batch: int, steps: int) -> Trainer:
     random = np.random.default_rng(0)
-    shape = (case.batch * steps, *case.image_shape)
+    shape = (batch * steps, *model.image_shape)
     images = random.integers(0, 256, shape, dtype=np.uint8)
-    (classes,) = list(layer_shapes(case.network, case.image_shape).values())[-1]
+    (classes,) = list(layer_shapes(model.network, model.image_shape).values())[-1]
     labels = random.integers(0, classes, len(images)).astype(np.int32)
     split = Split(images, labels)
-    grays = (0.5,) * case.image_shape[2]
+    grays = (0.5,) * model.image_shape[2]
     names = tuple(map(str, range(classes)))
     data = ImageSet("random", split, split, names, grays, grays)
     recipe = Recipe(
         optimizer=OptimizerConfig(schedule="constant", rate=0.001),
-        train=TrainConfig(batch=case.batch, chunk=steps),
+        train=TrainConfig(batch=batch, chunk=steps),
     )
     mesh = data_mesh(jax.devices()[:1])
-    return Trainer(case.network, recipe, InMemory(data, case.batch, mesh), mesh)
+    return Trainer(model.network, recipe, InMemory(data, batch, mesh), mesh)
 
 
 def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
@@ -312,8 +318,8 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
     bandwidth. A layer's bytes are its input, parameters and output, read and written once in the
     forward pass and once more for each of the two gradients.
     """
-    costs = {row.path: row for row in fold(network_cost(found.case, USUAL), depth)}
-    products = _training_macs(found.case, depth) if found.training else {}
+    costs = {row.path: row for row in fold(network_cost(found.model, USUAL, found.batch), depth)}
+    products = _training_macs(found, depth) if found.training else {}
     total = sum(times.both for times in found.times.values())
     rows = []
     for layer, times in found.times.items():
@@ -323,7 +329,7 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
         rows.append(_row(layer, times, row, products, machine, total))
     what = "a training step" if found.training else "an inference"
     foot = (
-        f"A step takes {1e3 * found.wall:,.2f} ms, {found.case.batch / found.wall:,.0f} images per "
+        f"A step takes {1e3 * found.wall:,.2f} ms, {found.batch / found.wall:,.0f} images per "
         f"second; the layers' times add up to {1e3 * total:,.2f} ms (of operations that run side "
         "by side each is counted).",
         f"{REST}: the loss, the optimizer, shuffling and augmentation. A fused operation counts "
@@ -336,13 +342,14 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
         "bound by",
     )
     totals = {"wall_ms": 1e3 * found.wall, "device_ms": 1e3 * total}
-    return Table(f"Profile of {what} of {found.case.what}", columns, tuple(rows), foot, totals)
+    title = f"Profile of {what} of {found.model.what(found.batch)}"
+    return Table(title, columns, tuple(rows), foot, totals)
 
 
-def _training_macs(case: Case, depth: int) -> dict[str, int]:
+def _training_macs(found: Profile, depth: int) -> dict[str, int]:
     """Multiply-accumulates of a training step by layer."""
     macs: dict[str, int] = {}
-    for row in network_training_cost(case):
+    for row in network_training_cost(found.model, found.batch):
         name = "/".join(row.path.split("/")[:depth])
         macs[name] = macs.get(name, 0) + row.training
     return macs

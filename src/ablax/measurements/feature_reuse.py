@@ -12,7 +12,8 @@ from jaxtyping import Float
 from ablax.core import Network, leaves_by_path
 from ablax.errors import AblaxError
 from ablax.layers.blocks import DenselyConnected
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import WIDTH, blank, settings, where, wrapped, write_caption
 from ablax.report.study import Picture, Quantity, Row, Section, Study
 
@@ -175,13 +176,13 @@ def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
     )
 
 
-def measure_feature_reuse(subject: Subject) -> list[Row]:
+def measure_feature_reuse(model: Model, _: Sample) -> list[Row]:
     """A row for each layer and each source that it reads: the fields of `Use`.
 
     Raises:
         AblaxError: The network has no dense block.
     """
-    return [use._asdict() for use in uses(subject.network, subject.variables["params"])]
+    return [use._asdict() for use in uses(model.network, model.variables["params"])]
 
 
 def uses(network: Network, params: Mapping[str, Any]) -> list[Use]:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int32
 
 from ablax.data.images import Split
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import COLORS, WIDTH, blank, settings, where, wrapped, write_caption
 from ablax.report.plots import mean_and_range
 from ablax.report.statistics import deviation, mean
@@ -243,19 +244,19 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
     )
 
 
-def measure_generalization(subject: Subject) -> list[Row]:
+def measure_generalization(model: Model, sample: Sample) -> list[Row]:
     """A row for training, test and, where there are any, held-out images: `error` and `loss`."""
-    splits = {"training": subject.train, "held out": subject.held_out, "test": subject.test}
+    splits = {"training": sample.train, "held out": sample.held_out, "test": sample.test}
     return [
-        {"images": name, **evaluated(subject, split)}
+        {"images": name, **evaluated(model, split)}
         for name, split in splits.items()
         if split is not None
     ]
 
 
-def evaluated(subject: Subject, split: Split) -> dict[str, float]:
+def evaluated(model: Model, split: Split) -> dict[str, float]:
     """Error in percent and mean cross-entropy in nats of undistorted images."""
-    scores = subject.scores(split.images)
+    scores = model.scores(split.images)
     wrong = scores.argmax(axis=1) != split.labels
     return {"error": 100 * float(np.mean(wrong)), "loss": cross_entropy(scores, split.labels)}
 

@@ -17,7 +17,8 @@ from jaxtyping import Array, Float, Int
 from ablax.core import Layers, Network, gradients, inner_layers, leaves_by_path, paths
 from ablax.errors import AblaxError
 from ablax.layers import Auxiliary
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import (
     COLORS,
     WIDTH,
@@ -279,7 +280,7 @@ def kernel_norms(
     )
 
 
-def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
+def measure_gradient_norms(model: Model, sample: Sample, images: int = IMAGES) -> list[Row]:
     """The gradient of the mean loss of some training images, by outputs and by kernels.
 
     As in a training step: batch normalization uses the batch's own statistics. Without distortions
@@ -291,7 +292,8 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
     kernels are equally large, and all too small.
 
     Args:
-        subject: The network at one moment.
+        model: The network at one moment.
+        sample: Its training images.
         images: How many training images.
 
     Returns:
@@ -305,13 +307,13 @@ def measure_gradient_norms(subject: Subject, images: int = IMAGES) -> list[Row]:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
         networks, where both are plotted.
     """
-    batch = jnp.asarray(subject.normalized(subject.train.images[:images]))
-    labels = jnp.asarray(subject.train.labels[:images])
-    found = jax.device_get(_gradients(subject.network, subject.variables, batch, labels))
+    batch = jnp.asarray(model.normalized(sample.train.images[:images]))
+    labels = jnp.asarray(sample.train.labels[:images])
+    found = jax.device_get(_gradients(model.network, model.variables, batch, labels))
     outputs, slopes = found
-    weights = jax.device_get(subject.variables["params"])
-    kernels = kernel_norms(subject.network, weights, slopes)
-    places = enumerate(_outer_layers(subject.network), start=1)
+    weights = jax.device_get(model.variables["params"])
+    kernels = kernel_norms(model.network, weights, slopes)
+    places = enumerate(_outer_layers(model.network), start=1)
     return [output_row(place, layer, outputs[layer]) for place, layer in places] + [
         kernel_row(place, layer, norm, size)
         for place, (layer, norm, size) in enumerate(kernels, start=1)
@@ -562,31 +564,32 @@ def _auxiliary_gradients(
     return training_gradients(network, variables, images, mean_loss, weight)
 
 
-def measure_auxiliary_losses(subject: Subject, images: int = IMAGES) -> list[Row]:
+def measure_auxiliary_losses(model: Model, sample: Sample, images: int = IMAGES) -> list[Row]:
     """The gradient of the training loss of some images, by outputs and by kernels.
 
     The rows are those of `measure_gradient_norms`; layers and
     kernels of auxiliary classifiers have none, so that places count the same in every variant.
 
     Args:
-        subject: The network at one moment; its recipe has the weight of the auxiliary losses.
+        model: The network at one moment.
+        sample: Its training images; the recipe has the weight of the auxiliary losses.
         images: How many training images.
     """
-    batch = jnp.asarray(subject.normalized(subject.train.images[:images]))
-    labels = jnp.asarray(subject.train.labels[:images])
-    weight = jnp.asarray(subject.recipe.train.auxiliary_weight)
-    found = _auxiliary_gradients(subject.network, subject.variables, batch, labels, weight)
+    batch = jnp.asarray(model.normalized(sample.train.images[:images]))
+    labels = jnp.asarray(sample.train.labels[:images])
+    weight = jnp.asarray(sample.recipe.train.auxiliary_weight)
+    found = _auxiliary_gradients(model.network, model.variables, batch, labels, weight)
     outputs, slopes = jax.device_get(found)
-    weights = jax.device_get(subject.variables["params"])
-    sides = auxiliary_networks(subject.network)
+    weights = jax.device_get(model.variables["params"])
+    sides = auxiliary_networks(model.network)
     kernels = [
         kernel
-        for kernel in kernel_norms(subject.network, weights, slopes)
+        for kernel in kernel_norms(model.network, weights, slopes)
         if kernel[0].split("/")[0] not in sides
     ]
     return [
         output_row(place, layer, outputs[layer])
-        for place, layer in enumerate(outer_layers(subject.network), start=1)
+        for place, layer in enumerate(outer_layers(model.network), start=1)
     ] + [
         kernel_row(place, layer, norm, size)
         for place, (layer, norm, size) in enumerate(kernels, start=1)

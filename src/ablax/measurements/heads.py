@@ -17,7 +17,8 @@ from ablax.analysis.cost import USUAL, cost
 from ablax.core import ImageShape, Network, abstract_variables, leaves_by_path
 from ablax.errors import AblaxError
 from ablax.layers.heads import PixelMixture, SpatialWeights
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import WIDTH, blank, settings, where, wrapped, write_caption
 from ablax.report.study import Picture, Quantity, Row, Section, Study
 from ablax.report.tables import Column, Table, number, scaled
@@ -60,10 +61,10 @@ def head_memory() -> Measurement:
     )
 
 
-def measure_head_memory(subject: Subject) -> list[Row]:
+def measure_head_memory(model: Model, sample: Sample) -> list[Row]:
     """A row for the head and one for tail and body; see `part_costs`."""
-    shape = subject.test.images.shape[1:]
-    costs = part_costs(subject.network, (shape[0], shape[1], shape[2]))
+    shape = sample.test.images.shape[1:]
+    costs = part_costs(model.network, (shape[0], shape[1], shape[2]))
     return [{"part": part, **figures} for part, figures in costs.items()]
 
 
@@ -197,13 +198,13 @@ def place_weights(only: tuple[str, ...] = ()) -> Measurement:
     )
 
 
-def measure_place_weights(subject: Subject) -> list[Row]:
+def measure_place_weights(model: Model, _: Sample) -> list[Row]:
     """One row per pixel of the last maps: `row`, `column`, `weight`, whether it is of the `edge`.
 
     Raises:
         AblaxError: No layer of the network weighs by place.
     """
-    weights = learned_weights(subject.network, subject.variables["params"])
+    weights = learned_weights(model.network, model.variables["params"])
     height, width = weights.shape
     return [
         {

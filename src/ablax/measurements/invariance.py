@@ -13,7 +13,7 @@ from jaxtyping import Float, Int32
 
 from ablax.data.images import Split
 from ablax.errors import AblaxError
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
 from ablax.measurements.transformations import (
     Levels,
     Transformed,
@@ -24,6 +24,7 @@ from ablax.measurements.transformations import (
     scale,
     translate,
 )
+from ablax.model import Model
 from ablax.report.figures import COLORS, LINES, blank, settings, where, write_caption
 from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study
@@ -563,7 +564,8 @@ _KINDS = (
 
 
 def measure(
-    subject: Subject,
+    model: Model,
+    sample: Sample,
     layers: Sequence[str],
     images: int,
     transformations: Sequence[Transformation],
@@ -573,16 +575,16 @@ def measure(
     Raises:
         AblaxError: A layer that the network does not have.
     """
-    sample = evenly_spaced(subject.test, images)
-    still, _ = _features_and_scores(subject, sample.images, layers)
+    chosen = evenly_spaced(sample.test, images)
+    still, _ = _features_and_scores(model, chosen.images, layers)
     unit = {layer: mean_distance_between(still[layer]) for layer in layers}
     rows: list[Row] = []
     for transformation in transformations:
-        for amount in transformation.amounts(sample.images.shape[1]):
-            transformed = transformation.apply(sample.images, amount)
-            moved, scores = _features_and_scores(subject, transformed, layers)
-            found = [("error", "", _error(scores, sample.labels))]
-            found.append(("probability", "", mean_probability(scores, sample.labels)))
+        for amount in transformation.amounts(chosen.images.shape[1]):
+            transformed = transformation.apply(chosen.images, amount)
+            moved, scores = _features_and_scores(model, transformed, layers)
+            found = [("error", "", _error(scores, chosen.labels))]
+            found.append(("probability", "", mean_probability(scores, chosen.labels)))
             for layer in layers:
                 distance = mean_distance(still[layer], moved[layer])
                 found.append(("euclidean", layer, distance))
@@ -647,11 +649,11 @@ def _error(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _features_and_scores(
-    subject: Subject, images: np.ndarray, layers: Sequence[str]
+    model: Model, images: np.ndarray, layers: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Of one forward pass: the last layer of a network gives its scores."""
-    output = tuple(subject.network.layers)[-1]
-    found = subject.features(images, at=list(dict.fromkeys([*layers, output])))
+    output = tuple(model.network.layers)[-1]
+    found = model.features(images, at=list(dict.fromkeys([*layers, output])))
     return found, found[output]
 
 

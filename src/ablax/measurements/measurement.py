@@ -3,50 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int32, UInt8
-
 from ablax.config import Recipe
-from ablax.core import Network, features
 from ablax.data.images import Split
 from ablax.errors import AblaxError
+from ablax.model import Model
 from ablax.report.study import Quantity, Row, Section
 from ablax.training.loop import Moment
 from ablax.training.metrics import MetricsLog, read_metrics, write_csv
 
 # ------------------------------------------------------------------------------------------
-# `Subject`: the network of one run at one moment, and the images it is measured on.
-
-PORTION = 128
-"""Images in one compiled forward pass."""
+# `Sample`: what a measurement is given beside the model of one run at one moment.
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
-    """What is measured.
+class Sample:
+    """Which run and moment are measured, and the images that the measurement is made on.
 
     Attributes:
         variant: Its name in the experiment.
         seed: Of its initial weights, and of all its training.
         step: Training steps taken; 0 before training.
         epoch: The same in epochs.
-        network: The network.
-        variables: Its parameters and statistics (`params`, `batch_stats`) at this moment.
         recipe: How it is trained.
         train: Training images: a random sample, the same for every variant and seed.
         test: Test images, in the data's order.
-        classes: How many there are.
-        mean: Of each channel over all training images, in [0, 1].
-        std: Standard deviation of each channel.
         held_out: Training images kept apart for validation; None where the recipe asks for none.
     """
 
@@ -54,69 +40,10 @@ class Subject:
     seed: int
     step: int
     epoch: float
-    network: Network
-    variables: Mapping[str, Any]
     recipe: Recipe
     train: Split
     test: Split
-    classes: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
     held_out: Split | None = None
-
-    def normalized(
-        self, images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
-    ) -> Float[np.ndarray, "N H W C"]:
-        """Levels of 0 to 255 as the network gets them: in [0, 1], standardized by mean and std."""
-        pixels = np.asarray(images, np.float32) / 255
-        return ((pixels - np.asarray(self.mean)) / np.asarray(self.std)).astype(np.float32)
-
-    def scores(
-        self, images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
-    ) -> Float[np.ndarray, "N classes"]:
-        """Of raw images (levels 0 to 255), as in a test."""
-        apply = partial(_scores, self.network)
-        parts = [(apply(self.variables, part), count) for part, count in self._portions(images)]
-        return np.concatenate([np.asarray(found)[:count] for found, count in parts])
-
-    def error(
-        self,
-        images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"],
-        labels: Int32[np.ndarray, " N"],
-    ) -> float:
-        """Share of raw images whose highest score is not that of their class, in percent."""
-        return 100 * float(np.mean(self.scores(images).argmax(axis=1) != labels))
-
-    def features(
-        self,
-        images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"],
-        at: Sequence[str],
-    ) -> dict[str, Float[np.ndarray, "N ..."]]:
-        """What the named layers give for raw images, as in a test: one row per image.
-
-        Raises:
-            AblaxError: A name that no layer has.
-        """
-        found: dict[str, list[np.ndarray]] = {name: [] for name in at}
-        for part, count in self._portions(images):
-            given = jax.device_get(features(self.network, self.variables, part, at))
-            for name in at:
-                found[name].append(given[name][:count])
-        return {name: np.concatenate(parts) for name, parts in found.items()}
-
-    def _portions(self, images: np.ndarray) -> Iterator[tuple[Array, int]]:
-        """Normalized batches of one size, the last filled up with zeros, and how many count."""
-        size = min(PORTION, len(images))
-        for first in range(0, len(images), size):
-            part = self.normalized(images[first : first + size])
-            missing = size - len(part)
-            padded = np.pad(part, [(0, missing), (0, 0), (0, 0), (0, 0)])
-            yield jnp.asarray(padded), len(part)
-
-
-@partial(jax.jit, static_argnums=0)
-def _scores(network: Network, variables: Mapping[str, Any], images: Array) -> Array:
-    return network.apply(variables, images)
 
 
 # ------------------------------------------------------------------------------------------
@@ -125,7 +52,7 @@ def _scores(network: Network, variables: Mapping[str, Any], images: Array) -> Ar
 
 @dataclass(frozen=True)
 class Measurement:
-    """A function of a subject, called at given moments of every run.
+    """A function of a model and a sample, called at given moments of every run.
 
     Its rows are kept in `measurements/<name>/` of the results folder, with the columns `variant`,
     `seed`, `step` and `epoch` beside their own; the study holds them as `study.rows(name)`.
@@ -133,7 +60,7 @@ class Measurement:
     Attributes:
         name: Letters, digits and '_'.
         measure: Gives rows: mappings of a few columns to numbers or strings. It must be a pure
-            function of the subject: a run that goes on repeats it.
+            function of both: a run that goes on repeats it.
         section: How the report shows the rows.
         moments: When.
         quantities: Name to the number that claims may speak of, such as `"full:svm_of_conv5"`; no
@@ -146,7 +73,7 @@ class Measurement:
     """
 
     name: str
-    measure: Callable[[Subject], Iterable[Row]]
+    measure: Callable[[Model, Sample], Iterable[Row]]
     section: Section
     moments: tuple[Moment, ...] = ("end",)
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: MappingProxyType({}))
@@ -188,20 +115,20 @@ class MeasurementLog:
         self._folder = folder
         self._measurements = measurements
 
-    def take(self, measurement: Measurement, subject: Subject) -> None:
-        """Measure a subject and write the rows down.
+    def take(self, measurement: Measurement, model: Model, sample: Sample) -> None:
+        """Measure a model on a sample and write the rows down.
 
         Raises:
             AblaxError: A row has a column that is ours, or something else than numbers and strings.
         """
-        rows = [_checked(measurement.name, row) for row in measurement.measure(subject)]
+        rows = [_checked(measurement.name, row) for row in measurement.measure(model, sample)]
         with MetricsLog(self._place(measurement), tensorboard=False, by=RUN_COLUMNS) as log:
             for row in rows:
                 log.write(
-                    subject.step,
-                    variant=subject.variant,
-                    seed=subject.seed,
-                    epoch=subject.epoch,
+                    sample.step,
+                    variant=sample.variant,
+                    seed=sample.seed,
+                    epoch=sample.epoch,
                     **row,
                 )
 

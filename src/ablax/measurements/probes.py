@@ -23,7 +23,8 @@ from ablax.data.sources import load
 from ablax.data.tfds import as_array, center
 from ablax.errors import AblaxError
 from ablax.layers import adaptive_average_pool
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import COLORS, WIDTH, blank, settings, where, write_caption
 from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study
@@ -504,27 +505,28 @@ def check_layers(layers: Mapping[int, str]) -> None:
 
 
 def probed_layers(
-    subject: Subject, layers: Mapping[int, str], images: int = 2000
+    model: Model, sample: Sample, layers: Mapping[int, str], images: int = 2000
 ) -> tuple[Row, ...]:
-    """The rows of one subject: a row for every layer and classifier.
+    """The rows of one run at one moment: a row for every layer and classifier.
 
     Args:
-        subject: Its training images are taken from the first on, without distortions.
+        model: The network.
+        sample: Its training images are taken from the first on, without distortions.
         layers: Number to path.
         images: Training images, at most.
 
     Raises:
         AblaxError: A layer that the network has not.
     """
-    train = subject.train.images[:images], subject.train.labels[:images]
-    test = subject.test.images, subject.test.labels
-    seen = layer_features(subject, train[0], layers)
-    unseen = layer_features(subject, test[0], layers)
+    train = sample.train.images[:images], sample.train.labels[:images]
+    test = sample.test.images, sample.test.labels
+    seen = layer_features(model, train[0], layers, sample.step)
+    unseen = layer_features(model, test[0], layers, sample.step)
     return tuple(
         {
             "layer": layers.get(depth, PIXELS),
             "depth": depth,
-            "trained": float(subject.step > 0),
+            "trained": float(sample.step > 0),
             "classifier": classifier,
             "features": found.features,
             "error": found.error,
@@ -540,17 +542,17 @@ def probed_layers(
 
 
 def layer_features(
-    subject: Subject, images: UInt8[np.ndarray, "N H W C"], layers: Mapping[int, str]
+    model: Model, images: UInt8[np.ndarray, "N H W C"], layers: Mapping[int, str], step: int
 ) -> dict[int, Float[np.ndarray, "N _ _"]]:
-    """Depth to what a classifier is given of raw images; untrained subjects give pixels too, at 0.
+    """Depth to what a classifier is given of raw images; before training pixels too, at 0.
 
     Pixels do not depend on the network: they are measured once per run.
     """
     found: dict[int, list[np.ndarray]] = {}
     # in portions, because the maps of many images are large before they are averaged
     for part in np.array_split(np.asarray(images), math.ceil(len(images) / _CHUNK)):
-        given = subject.features(part, list(dict.fromkeys(layers.values())))
-        maps = {0: part / np.float32(255)} if subject.step == 0 else {}
+        given = model.features(part, list(dict.fromkeys(layers.values())))
+        maps = {0: part / np.float32(255)} if step == 0 else {}
         maps |= {depth: given[layers[depth]] for depth in sorted(layers)}
         for depth, values in maps.items():
             found.setdefault(depth, []).append(places(values))
@@ -787,27 +789,28 @@ def transfer(
 
 
 def transferred(
-    subject: Subject,
+    model: Model,
+    sample: Sample,
     layers: Mapping[int, str],
     to: Sequence[str],
     train_images: int = 1000,
     test_images: int = 2000,
 ) -> tuple[Row, ...]:
-    """The rows of one subject, one data set after the other."""
+    """The rows of one run at one moment, one data set after the other."""
     rows: list[Row] = []
     for target in to:
-        if target == subject.recipe.data.source:
+        if target == sample.recipe.data.source:
             continue
         try:
-            train, test = sample(target, subject.recipe.data.dir, train_images, test_images)
+            train, test = sample_of(target, sample.recipe.data.dir, train_images, test_images)
         except DataError as error:
-            rows.append(_row(subject, target, missing=str(error)))
+            rows.append(_row(sample, target, missing=str(error)))
             continue
-        rows += _probed(subject, target, layers, train, test)
+        rows += _probed(model, sample, target, layers, train, test)
     return tuple(rows)
 
 
-def sample(
+def sample_of(
     source: str, folder: Path | None, train_images: int, test_images: int
 ) -> tuple[Split, Split]:
     """Random images of a data set, always the same ones, in the data's order.
@@ -864,17 +867,22 @@ def _picture(image: UInt8[np.ndarray, "H W C"]) -> Image.Image:
 
 
 def _probed(
-    subject: Subject, target: str, layers: Mapping[int, str], train: Split, test: Split
+    model: Model,
+    sample: Sample,
+    target: str,
+    layers: Mapping[int, str],
+    train: Split,
+    test: Split,
 ) -> list[Row]:
-    shape = cast(ImageShape, subject.train.images.shape[1:])
-    seen = layer_features(subject, fitted(train.images, shape), layers)
-    unseen = layer_features(subject, fitted(test.images, shape), layers)
+    shape = cast(ImageShape, sample.train.images.shape[1:])
+    seen = layer_features(model, fitted(train.images, shape), layers, sample.step)
+    unseen = layer_features(model, fitted(test.images, shape), layers, sample.step)
     rows = []
     for depth in seen:
         found = probe("svm", (seen[depth], train.labels), (unseen[depth], test.labels))
         rows.append(
             _row(
-                subject,
+                sample,
                 target,
                 layer=layers.get(depth, PIXELS),
                 depth=depth,
@@ -889,13 +897,13 @@ def _probed(
     return rows
 
 
-def _row(subject: Subject, target: str, **columns: Any) -> Row:
+def _row(sample: Sample, target: str, **columns: Any) -> Row:
     """All columns in every row, so that a table of them has no holes."""
     return {
         "target": target,
         "layer": "",
         "depth": -1,
-        "trained": float(subject.step > 0),
+        "trained": float(sample.step > 0),
         "classifier": "svm",
         "features": 0,
         "error": math.nan,

@@ -14,9 +14,11 @@ import numpy as np
 from jaxtyping import Float
 
 from ablax.core import LayerError
+from ablax.data.images import Split
 from ablax.errors import AblaxError
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
 from ablax.measurements.transformations import Border, Levels, distortions_of, translate
+from ablax.model import Model
 from ablax.report.figures import (
     WIDTH,
     blank,
@@ -291,12 +293,13 @@ def size_error(
 
 
 def errors_when_shifted(
-    subject: Subject, pixels: Sequence[int], border: Border = "black"
+    model: Model, sample: Sample, pixels: Sequence[int], border: Border = "black"
 ) -> list[Row]:
     """One row per shift: `shift` in pixels, `error` in percent.
 
     Args:
-        subject: Whose error.
+        model: Whose error.
+        sample: Its test images.
         pixels: The shifts.
         border: What enters from outside.
 
@@ -305,8 +308,8 @@ def errors_when_shifted(
     """
     rows: list[Row] = []
     for shift in pixels:
-        moved = shifted_in_turn(subject.test.images, shift, border)
-        error = subject.error(moved, subject.test.labels)
+        moved = shifted_in_turn(sample.test.images, shift, border)
+        error = model.error(moved, sample.test.labels)
         rows.append({"shift": float(shift), "error": error})
     return rows
 
@@ -347,20 +350,21 @@ def shifted_in_turn(images: Levels, shift: int, border: Border = "black") -> Pix
     return moved
 
 
-def errors_when_resized(subject: Subject, factors: Sequence[float]) -> list[Row]:
+def errors_when_resized(model: Model, sample: Sample, factors: Sequence[float]) -> list[Row]:
     """One row per factor: `factor`, `image_size` in pixels, `error` in percent, `refused` (0 or 1).
 
     Where the network refuses images of that size, `refused` is 1 and the error is nan.
 
     Args:
-        subject: Whose error.
+        model: Whose error.
+        sample: Its test images.
         factors: On the height and width of the images.
     """
     rows: list[Row] = []
-    height, width = subject.test.images.shape[1:3]
+    height, width = sample.test.images.shape[1:3]
     for factor in factors:
         size = max(1, round(factor * height)), max(1, round(factor * width))
-        error = _error_at(subject, size)
+        error = _error_at(model, sample.test, size)
         rows.append(
             {
                 "factor": float(factor),
@@ -372,19 +376,19 @@ def errors_when_resized(subject: Subject, factors: Sequence[float]) -> list[Row]
     return rows
 
 
-def _error_at(subject: Subject, size: tuple[int, int]) -> float | None:
+def _error_at(model: Model, test: Split, size: tuple[int, int]) -> float | None:
     """Percent; None where the network refuses."""
     wrong = 0.0
     try:
-        for images, labels in _portions(subject):
-            wrong += subject.error(resized(images, size), labels) * len(labels)
+        for images, labels in _portions(test):
+            wrong += model.error(resized(images, size), labels) * len(labels)
     except LayerError:
         return None
-    return wrong / len(subject.test.labels)
+    return wrong / len(test.labels)
 
 
-def _portions(subject: Subject) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    images, labels = subject.test.images, subject.test.labels
+def _portions(test: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    images, labels = test.images, test.labels
     for first in range(0, len(labels), PORTION):
         yield images[first : first + PORTION], labels[first : first + PORTION]
 

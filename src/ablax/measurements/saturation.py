@@ -26,7 +26,8 @@ from ablax.layers import (
     Sigmoid,
     Tanh,
 )
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import COLORS, WIDTH, blank, look, settings, where, wrapped, write_caption
 from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
@@ -320,7 +321,7 @@ def flat(
     return np.abs(slopes(layer, variables, inputs)) < FLAT * largest
 
 
-def measure(subject: Subject, images: int = IMAGES) -> list[Row]:
+def measure(model: Model, sample: Sample, images: int = IMAGES) -> list[Row]:
     """The share of responses on the flat of their nonlinearity, and of units that never leave it.
 
     A unit of a feature map is a channel, with a response at each place of each image. A response is
@@ -329,7 +330,8 @@ def measure(subject: Subject, images: int = IMAGES) -> list[Row]:
     unit is dead if all its responses are saturated: a ReLU that is 0 for every image.
 
     Args:
-        subject: The network at one moment.
+        model: The network at one moment.
+        sample: Its test images.
         images: How many test images, the first ones.
 
     Returns:
@@ -339,11 +341,11 @@ def measure(subject: Subject, images: int = IMAGES) -> list[Row]:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
         networks, on saturated sigmoids and tanh.
     """
-    places = nonlinearities(subject.network)
-    inputs = subject.features(subject.test.images[:images], [place.before for place in places])
+    places = nonlinearities(model.network)
+    inputs = model.features(sample.test.images[:images], [place.before for place in places])
     rows: list[Row] = []
     for number, place in enumerate(places, start=1):
-        held = _own(subject.variables["params"], place.path)
+        held = _own(model.variables["params"], place.path)
         responses = inputs[place.before]
         found = flat(place.layer, {"params": held}, responses).reshape(-1, responses.shape[-1])
         rows.append(

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ablax.core import leaves_by_path, paths
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.statistics import mean
 from ablax.report.study import Quantity, Row, Section, Study
 from ablax.report.tables import Column, Table, number
@@ -38,15 +39,15 @@ def distinct_units(kernel: Float[np.ndarray, "*inputs F"]) -> int:
     return len(found)
 
 
-def measure_symmetry(subject: Subject) -> list[Row]:
+def measure_symmetry(model: Model, _: Sample) -> list[Row]:
     """One row per kernel: its `layer`, `place` from 1, `units`, and how many are `distinct`."""
-    leaves = leaves_by_path(subject.variables["params"])
+    leaves = leaves_by_path(model.variables["params"])
     kernels = {
         path.rpartition("/")[0]: np.asarray(leaf)
         for path, leaf in leaves.items()
         if np.ndim(leaf) > 1
     }
-    layers = [path for path in paths(subject.network) if path in kernels]
+    layers = [path for path in paths(model.network) if path in kernels]
     return [
         {
             "layer": layer,

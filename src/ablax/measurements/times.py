@@ -19,7 +19,8 @@ from ablax.core.edits import EditError
 from ablax.core.network import Sequential
 from ablax.layers import Residual
 from ablax.layers.loops import fold
-from ablax.measurements.measurement import Measurement, Subject
+from ablax.measurements.measurement import Measurement, Sample
+from ablax.model import Model
 from ablax.report.figures import WIDTH, blank, logarithmic, look, settings, where, write_caption
 from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
 from ablax.report.tables import Column, Table, number, scaled
@@ -37,7 +38,7 @@ BLOCKS = (Residual, Sequential)
 """What is folded: runs of equal neighbors of these classes."""
 
 
-def measure(subject: Subject) -> list[Row]:
+def measure(model: Model, sample: Sample) -> list[Row]:
     """Seconds to trace and to compile loss and gradient of one batch, unrolled and scanned.
 
     The compilation cache is off meanwhile. Scanned: each run of equal neighboring blocks is one
@@ -47,11 +48,11 @@ def measure(subject: Subject) -> list[Row]:
         A row a form: `form` ("unrolled" or "scanned"), `trace_seconds`, `compile_seconds` and
         `program`, the characters of the program that XLA was given.
     """
-    forms = {"unrolled": subject.network}
+    forms = {"unrolled": model.network}
     with suppress(EditError):
-        forms["scanned"] = fold(*BLOCKS)(subject.network)
-    batch = subject.recipe.train.batch
-    shape = subject.train.images.shape[1:]
+        forms["scanned"] = fold(*BLOCKS)(model.network)
+    batch = sample.recipe.train.batch
+    shape = sample.train.images.shape[1:]
     return [
         {"form": form, **compile_seconds(network, (batch, *shape))}
         for form, network in forms.items()
@@ -212,17 +213,17 @@ def step_time() -> Measurement:
     )
 
 
-def measure_step_time(subject: Subject) -> list[Row]:
+def measure_step_time(model: Model, sample: Sample) -> list[Row]:
     """One row: `seconds`, median of the runs, their quartiles `low` and `high`, and `batch`.
 
     The batch is as large as in training, the first images of the training sample, repeated where
     they are too few.
     """
-    batch = subject.recipe.train.batch
-    chosen = np.arange(batch) % len(subject.train.images)
-    images = jnp.asarray(subject.normalized(subject.train.images[chosen]))
-    labels = jnp.asarray(subject.train.labels[chosen])
-    times = step_seconds(subject.network, subject.variables, images, labels)
+    batch = sample.recipe.train.batch
+    chosen = np.arange(batch) % len(sample.train.images)
+    images = jnp.asarray(model.normalized(sample.train.images[chosen]))
+    labels = jnp.asarray(sample.train.labels[chosen])
+    times = step_seconds(model.network, model.variables, images, labels)
     low, middle, high = (float(value) for value in np.quantile(times, (0.25, 0.5, 0.75)))
     return [{"seconds": middle, "low": low, "high": high, "batch": float(batch)}]
 

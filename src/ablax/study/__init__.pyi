@@ -2,6 +2,7 @@ from ablax.study import discovery as discovery
 from ablax.study import environment as environment
 from ablax.study import folder as folder
 from ablax.study import keep as keep
+from ablax.study import load as load
 from ablax.study import plan as plan
 from ablax.study import runner as runner
 from ablax.study.discovery import experiment as experiment
@@ -10,6 +11,7 @@ from ablax.study.folder import ResultsFolder as ResultsFolder
 from ablax.study.folder import finished_runs as finished_runs
 from ablax.study.folder import rebuild as rebuild
 from ablax.study.folder import stored as stored
+from ablax.study.load import load_model as load_model
 from ablax.study.plan import Plan as Plan
 from ablax.study.plan import Training as Training
 from ablax.study.plan import resolve as resolve

@@ -15,7 +15,7 @@ from ablax.config import Recipe, with_fields
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
-from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Subject
+from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Sample
 from ablax.report.files import write_atomically
 from ablax.report.page import write_report
 from ablax.report.study import Study
@@ -24,6 +24,7 @@ from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
 from ablax.study.environment import environment
 from ablax.study.folder import ResultsFolder, pretraining_log, study_in, write_facts
+from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, resolve
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.dataset import open_dataset, test_images, training_images
@@ -78,30 +79,26 @@ class Runner:
         def observe(moment: Moment, step: int, state: State) -> None:
             for measurement in self.plan.measurements:
                 if measurement.wanted(name, seed, moment):
-                    self.log.take(measurement, self._subject(name, seed, step, state))
+                    model = self.trainers[name].model(state, name, f"seed {seed}, step {step}")
+                    self.log.take(measurement, model, self._sample(name, seed, step))
 
         return observe
 
-    def _subject(self, name: str, seed: int, step: int, state: State) -> Subject:
+    def _sample(self, name: str, seed: int, step: int) -> Sample:
         trainer = self.trainers[name]
         dataset = trainer.dataset
         if id(dataset) not in self._samples:
             train = Split(*training_images(dataset, TRAINING_SAMPLE))
             self._samples[id(dataset)] = (train, Split(*test_images(dataset, TEST_SAMPLE)))
         train, test = self._samples[id(dataset)]
-        return Subject(
+        return Sample(
             variant=name,
             seed=seed,
             step=step,
             epoch=step / dataset.steps_per_epoch,
-            network=self.networks[name],
-            variables={"params": state.params, "batch_stats": state.batch_stats},
             recipe=trainer.recipe,
             train=train,
             test=test,
-            classes=dataset.classes,
-            mean=dataset.mean,
-            std=dataset.std,
             held_out=dataset.held_out,
         )
 
@@ -291,7 +288,8 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
         summary = {"status": "diverged", "test_error": None}
     finally:
         close(checkpoints)
-    folder.finish(name, seed, {**summary, "environment": runner.environment})
+    summary |= {"environment": runner.environment, RECORD: record_of(trainer.dataset)}
+    folder.finish(name, seed, summary)
     study = runner.study()
     write_results(folder.path / "results.csv", study.variants, study.runs)
     shown.end_run(summary["test_error"])

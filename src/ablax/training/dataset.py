@@ -40,6 +40,7 @@ class Dataset(Protocol):
     Attributes:
         image_shape: (H, W, C).
         classes: How many there are.
+        class_names: The name of each.
         mean: Of each channel over the training images, in [0, 1].
         std: Standard deviation of each channel.
         steps_per_epoch: Whole batches in the training images.
@@ -50,6 +51,7 @@ class Dataset(Protocol):
 
     image_shape: ImageShape
     classes: int
+    class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     steps_per_epoch: int
@@ -91,7 +93,7 @@ class InMemory:
         count = len(data.train)
         check_batch(batch, count, mesh.size)
         self.image_shape = data.image_shape
-        self.classes = len(data.classes)
+        self.classes, self.class_names = len(data.classes), data.classes
         self.mean, self.std = data.mean, data.std
         self.held_out = data.held_out
         self.steps_per_epoch = count // batch
@@ -153,7 +155,7 @@ class Streaming:
     def __init__(self, stream: ImageStream, batch: int, workers: int, mesh: Mesh) -> None:
         check_batch(batch, stream.train_size, mesh.size)
         self.image_shape = stream.image_shape
-        self.classes = len(stream.classes)
+        self.classes, self.class_names = len(stream.classes), tuple(stream.classes)
         self.mean, self.std = stream.mean, stream.std
         self.steps_per_epoch = stream.train_size // batch
         sizes = (stream.train_size, stream.test_size)

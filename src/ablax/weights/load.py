@@ -1,56 +1,271 @@
-"""Weights of others, opened: from their file, or from a folder that `ablax import` wrote."""
+"""Weights of others as models of ours: layouts, names and folded biases, files and folders."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from ablax.core import ImageShape, Network, abstract_variables, parameter_shapes
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from ablax.core import (
+    ImageShape,
+    Layers,
+    Network,
+    abstract_variables,
+    inner_layers,
+    layer_shapes,
+    leaves_by_path,
+    parameter_shapes,
+)
 from ablax.errors import AblaxError, WeightsError
 from ablax.files import write_atomic
+from ablax.layers import Dense, Flatten
+from ablax.model import Model, Preprocessing, from_json
 from ablax.training import checkpoint
-from ablax.weights.conversion import fold_biases, from_torch, leaf_paths, tensor_shapes
 from ablax.weights.files import read_weights
-from ablax.weights.preprocessing import Preprocessing, class_names, from_json
+from ablax.weights.names import ModuleName
+from ablax.weights.pictures import class_names
 from ablax.weights.sources import Tensors, WeightSource, find_source, sources_of
 from ablax.zoo import find
+
+# ------------------------------------------------------------------------------------------
+# PyTorch's tensors as our variables: names, axes, and the order in which a vector is read.
+#
+# PyTorch keeps a convolution as (features, channels, height, width) and a dense layer as (outputs,
+# inputs); ours are (height, width, channels, features) and (inputs, outputs). A dense layer behind
+# `Flatten` also reads another order: PyTorch lays maps out channel by channel, we pixel by
+# pixel.
+
+_LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "slope": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+}
+_NOT_WEIGHTS = ("num_batches_tracked",)
+_MISFITS = {"missing": "missing", "another": "of another shape", "left": "left over"}
+
+
+def tensor_name(path: str, module_name: ModuleName) -> str:
+    """PyTorch's name of a leaf of our variables.
+
+    Args:
+        path: Of the leaf, such as `conv1/conv/kernel`.
+        module_name: The family's names.
+
+    Example:
+        >>> tensor_name("conv1/conv/kernel", lambda path: "features.0")
+        'features.0.weight'
+    """
+    module, leaf = path.rsplit("/", 1)
+    return f"{module_name(module)}.{_LEAVES.get(leaf, leaf)}"
+
+
+def tensor_shapes(
+    network: Network, image_shape: ImageShape, module_name: ModuleName
+) -> dict[str, tuple[int, ...]]:
+    """The tensors that PyTorch's definition of the network has, by its names.
+
+    Args:
+        network: Of the zoo.
+        image_shape: (H, W, C) in pixels and channels.
+        module_name: The family's names.
+
+    Returns:
+        From each name to PyTorch's shape, in our order.
+
+    Raises:
+        WeightsError: Two leaves have the same name there.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path, leaf in _leaves(abstract_variables(network, image_shape)).items():
+        name = tensor_name(path.split("/", 1)[1], module_name)
+        if name in shapes:
+            raise WeightsError(f"two parameters are both called {name!r} in PyTorch: one is {path}")
+        shapes[name] = tuple(leaf.shape[axis] for axis in _AXES[leaf.ndim])
+    return shapes
+
+
+def leaf_paths(network: Network, image_shape: ImageShape) -> tuple[str, ...]:
+    """The paths of all parameters and running statistics, such as `conv1/bn/mean`."""
+    leaves = _leaves(abstract_variables(network, image_shape))
+    return tuple(path.split("/", 1)[1] for path in leaves)
+
+
+def from_torch(
+    network: Network,
+    image_shape: ImageShape,
+    tensors: Mapping[str, Float[np.ndarray, "..."]],
+    module_name: ModuleName,
+) -> dict[str, Any]:
+    """Our variables with PyTorch's values in them.
+
+    Args:
+        network: Of the zoo.
+        image_shape: (H, W, C): the maps in front of a `Flatten` depend on it.
+        tensors: PyTorch's `state_dict` as numpy arrays. A dense layer may be kept as a 1x1
+            convolution there.
+        module_name: The family's names.
+
+    Returns:
+        `{"params": ...}` in float32, and `"batch_stats"` where there is batch normalization.
+
+    Raises:
+        WeightsError: Tensors that are missing, left over, or of another shape, listed by name.
+            Nothing is loaded then.
+    """
+    abstract = abstract_variables(network, image_shape)
+    maps = _vectorized(network, image_shape)
+    arrays: dict[str, Any] = {}
+    wrong: list[str] = []
+    left = {name for name in tensors if not name.endswith(_NOT_WEIGHTS)}
+    for path, leaf in _leaves(abstract).items():
+        name = tensor_name(path.split("/", 1)[1], module_name)
+        left.discard(name)
+        if name not in tensors:
+            wrong.append(f"missing: {name} (our {path})")
+            continue
+        layer = path.split("/", 1)[1].rsplit("/", 1)[0]
+        array = _ours(np.asarray(tensors[name]), leaf.shape, maps.get(layer))
+        if array is None:
+            given = tuple(np.shape(tensors[name]))
+            wrong.append(f"another shape: {name} is {given}, our {path} is {tuple(leaf.shape)}")
+        arrays[path] = array
+    wrong += [f"left over: {name}" for name in sorted(left)]
+    if wrong:
+        counts = (
+            f"{sum(line.startswith(kind) for line in wrong)} {words}"
+            for kind, words in _MISFITS.items()
+        )
+        title = f"the tensors do not fit the network: {', '.join(counts)}"
+        raise WeightsError("\n  ".join([title, *wrong]))
+    return _filled(abstract, arrays)
+
+
+_AXES = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,), 0: ()}
+"""Where PyTorch's axes are among ours, by rank: (F, C, h, w) from (h, w, C, F)."""
+
+
+def _ours(
+    tensor: np.ndarray, shape: tuple[int, ...], maps: tuple[int, ...] | None
+) -> np.ndarray | None:
+    """The tensor in our axes, or None where it does not fit."""
+    if tensor.ndim == 4 and len(shape) == 2 and tensor.shape[2:] == (1, 1):
+        tensor = tensor[:, :, 0, 0]
+    if tensor.ndim != len(shape) or tensor.ndim not in _AXES:
+        return None
+    if tensor.ndim == 2 and maps is not None and tensor.shape[1] == np.prod(maps):
+        height, width, channels = maps
+        pixels = tensor.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+        tensor = pixels.reshape(tensor.shape)
+    array = tensor.transpose(np.argsort(_AXES[tensor.ndim]))
+    return np.asarray(array, np.float32) if array.shape == shape else None
+
+
+def _vectorized(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:
+    """The maps (H, W, C) that a dense layer behind a `Flatten` reads, by the layer's path."""
+    shapes = layer_shapes(network, image_shape)
+    found: dict[str, tuple[int, ...]] = {}
+    maps: tuple[int, ...] = image_shape
+    waiting: tuple[int, ...] | None = None
+
+    def walk(layers: Layers, prefix: str) -> None:
+        nonlocal maps, waiting
+        for name, layer in layers.items():
+            path = prefix + name
+            if isinstance(layer, Flatten):
+                waiting = maps
+            elif isinstance(layer, Dense) and waiting is not None:
+                found[path] = waiting
+                waiting = None
+            for inner in inner_layers(layer).values():
+                walk(inner, f"{path}/")
+            maps = shapes.get(path, maps)
+
+    walk(network.layers, "")
+    return found
+
+
+def _leaves(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The leaves of `params` and `batch_stats`, under `collection/path`."""
+    kept = {name: tree for name, tree in variables.items() if name in ("params", "batch_stats")}
+    return leaves_by_path(kept)
+
+
+def _filled(variables: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
+    def fill(tree: Any, prefix: str) -> Any:
+        if not isinstance(tree, Mapping):
+            return jnp.asarray(arrays[prefix])
+        return {key: fill(below, f"{prefix}/{key}") for key, below in tree.items()}
+
+    return {
+        name: fill(variables[name], name) for name in ("params", "batch_stats") if name in variables
+    }
+
+
+# ------------------------------------------------------------------------------------------
+# Biases in front of batch normalization, which our networks do not have and do not need.
+
+
+def fold_biases(
+    tensors: Mapping[str, np.ndarray], paths: Iterable[str], names: ModuleName
+) -> dict[str, np.ndarray]:
+    """Take the bias of a convolution into the running mean behind it: BN(x + b) is BN'(x).
+
+    (x + b - mean) / sqrt(var + e) = (x - (mean - b)) / sqrt(var + e).
+
+    Args:
+        tensors: By the names of the library.
+        paths: Of our leaves, such as `conv1/conv/kernel`.
+        names: From our paths to the library's names.
+
+    Returns:
+        The tensors without those biases.
+
+    Example:
+        >>> theirs = {"c.bias": np.array([1.0]), "n.running_mean": np.array([3.0])}
+        >>> names = {"conv1/conv": "c", "conv1/bn": "n"}.get
+        >>> fold_biases(theirs, ["conv1/conv/kernel", "conv1/bn/mean"], names)
+        {'n.running_mean': array([2.])}
+    """
+    ours = set(paths)
+    folded = dict(tensors)
+    for path in ours:
+        layer, _, leaf = path.rpartition("/")
+        block, _, kind = layer.rpartition("/")
+        if leaf != "kernel" or f"{layer}/bias" in ours or f"{block}/bn/mean" not in ours:
+            continue
+        if kind not in ("conv", "pointwise"):
+            continue
+        bias, mean = f"{names(layer)}.bias", f"{names(f'{block}/bn')}.running_mean"
+        if bias in folded and mean in folded:
+            folded[mean] = folded[mean] - folded.pop(bias)
+    return folded
+
 
 # ------------------------------------------------------------------------------------------
 # A network of the zoo with the weights of others in it: nothing is loaded unless all fits.
 
 
-@dataclass(frozen=True)
-class Foreign:
-    """What a file of weights became.
+class Imported(NamedTuple):
+    """What a file of weights became: a model, its source, and the tensors that are not needed.
 
-    Attributes:
-        name: Of the network in the zoo.
-        network: It, changed where the source computes something else.
-        variables: Its parameters and statistics.
-        source: Whose weights they are.
-        preprocessing: What the images need.
-        classes: The name of each class.
-        left_out: Names of tensors that are not needed.
+    The model's network is changed where the source computes something else.
     """
 
-    name: str
-    network: Network
-    variables: dict[str, Any]
+    model: Model
     source: WeightSource
-    preprocessing: Preprocessing
-    classes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
-    @property
-    def image_shape(self) -> ImageShape:
-        """(H, W, C) of the images it takes."""
-        return self.preprocessing.image_shape
 
-
-def load_foreign(name: str, path: Path, library: str | None = None) -> Foreign:
+def import_file(name: str, path: Path, library: str | None = None) -> Imported:
     """The network with the weights of a file of PyTorch's, safetensors', Caffe's or Keras'.
 
     Args:
@@ -67,15 +282,16 @@ def load_foreign(name: str, path: Path, library: str | None = None) -> Foreign:
     find(name)
     form, tensors = read_weights(path)
     source = choose_source(name, form, tensors, library)
-    foreign = import_tensors(name, tensors, source)
+    found = import_tensors(name, tensors, source)
+    model = dataclasses.replace(found.model, weights=f"weights {path.name} of {source.library}")
     for known in source.files:
         if known.name == path.name and known.resize is not None:
-            resized = dataclasses.replace(foreign.preprocessing, resize=known.resize)
-            return dataclasses.replace(foreign, preprocessing=resized)
-    return foreign
+            resized = dataclasses.replace(model.preprocessing, resize=known.resize)
+            model = dataclasses.replace(model, preprocessing=resized)
+    return found._replace(model=model)
 
 
-def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Foreign:
+def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Imported:
     """The network with these tensors as its weights.
 
     Args:
@@ -98,7 +314,9 @@ def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Foreign
     variables = from_torch(network, shape, kept, source.names)
     count = _last_shape(network, shape)[1][-1]
     names = class_names(source.classes, count)
-    return Foreign(name, network, variables, source, source.preprocessing, names, left_out)
+    weights = f"weights of {source.title}"
+    model = Model(name, network, variables, source.preprocessing, names, weights)
+    return Imported(model, source, left_out)
 
 
 def choose_source(
@@ -160,68 +378,51 @@ def _last_shape(network: Network, shape: ImageShape) -> tuple[str, tuple[int, ..
 # and the classes; the checkpoint holds `params` and `batch_stats` with checksums, as every
 # checkpoint of ablax (`ablax.training.checkpoint`).
 
-_ABOUT = "weights.json"
+WEIGHTS = "weights.json"
+"""What a folder of weights is known by."""
 
 
-def write_weights(folder: Path, foreign: Foreign, file: Path) -> None:
+def write_weights(folder: Path, imported: Imported, file: Path) -> None:
     """Write the weights into a folder.
 
     Args:
         folder: Created when missing; what it held before is replaced.
-        foreign: The weights.
+        imported: The weights.
         file: Where they come from.
 
     Raises:
         AblaxError: The folder cannot be written, or holds something else.
     """
-    if folder.exists() and not (folder / _ABOUT).exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder / WEIGHTS).exists() and any(folder.iterdir()):
         raise WeightsError(f"{folder} holds something else: give another folder with --out")
+    model, source = imported.model, imported.source
     about = {
-        "network": foreign.name,
-        "library": foreign.source.library,
-        "model": foreign.source.model,
+        "network": model.name,
+        "library": source.library,
+        "model": source.model,
         "file": file.name,
-        "classes": len(foreign.classes),
-        "preprocessing": foreign.preprocessing.as_json(),
+        "classes": len(model.classes),
+        "preprocessing": model.preprocessing.as_json(),
     }
     checkpoints = checkpoint.open_checkpoints(folder, keep=1)
     try:
-        checkpoint.save(checkpoints, 0, foreign.variables)
+        checkpoint.save(checkpoints, 0, model.variables)
     finally:
         checkpoint.close(checkpoints)
     # Last: a folder with this file is whole.
-    write_atomic(folder / _ABOUT, json.dumps(about, indent=2) + "\n")
+    write_atomic(folder / WEIGHTS, json.dumps(about, indent=2) + "\n")
 
 
-def open_weights(name: str, path: Path, library: str | None = None) -> Foreign:
-    """The weights in a folder that `ablax import` wrote, or in a file of another library.
-
-    Args:
-        name: Of the network in the zoo.
-        path: The folder, or the file.
-        library: Whose file it is, where its names fit several.
+def open_weights(folder: Path) -> Model:
+    """The model in a folder that `ablax import` wrote.
 
     Raises:
-        AblaxError: There is no such folder or file, it is damaged, or it is another network's.
+        AblaxError: There is no such folder, or it is damaged.
     """
-    if path.is_file():
-        return load_foreign(name, path, library)
-    if not path.is_dir():
-        raise WeightsError(
-            f"there are no weights at {path}: give a folder that `ablax import` wrote, or a file"
-        )
-    return _read_folder(name, path)
-
-
-def _read_folder(name: str, folder: Path) -> Foreign:
     about = _about(folder)
-    if about["network"] != name:
-        raise WeightsError(
-            f"{folder} holds weights of {about['network']}, not of {name}: name that network"
-        )
+    name, count = about["network"], about["classes"]
     source = find_source(name, about["library"])
-    build = find(name).build
-    network = build(classes=about["classes"])
+    network = find(name).build(classes=count)
     network = source.change(network) if source.change else network
     preprocessing: Preprocessing = from_json(about["preprocessing"])
     like = {
@@ -236,17 +437,18 @@ def _read_folder(name: str, folder: Path) -> Foreign:
         checkpoint.close(checkpoints)
     if restored is None:
         raise WeightsError(f"{folder} holds no checkpoint any more: import the weights again")
-    names = class_names(source.classes, about["classes"])
-    return Foreign(name, network, restored.state, source, preprocessing, names)
+    names = class_names(source.classes, count)
+    weights = f"weights {folder.name} of {source.library}"
+    return Model(name, network, restored.state, preprocessing, names, weights)
 
 
 def _about(folder: Path) -> dict[str, Any]:
     try:
-        about = json.loads((folder / _ABOUT).read_text("utf-8"))
+        about = json.loads((folder / WEIGHTS).read_text("utf-8"))
         return {key: about[key] for key in ("network", "library", "classes", "preprocessing")}
     except FileNotFoundError as error:
         raise WeightsError(
-            f"{folder} holds no {_ABOUT}: give a folder that `ablax import` wrote"
+            f"{folder} holds no {WEIGHTS}: give a folder that `ablax import` wrote"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AblaxError(f"{folder / _ABOUT} is damaged ({error}): import again") from error
+        raise AblaxError(f"{folder / WEIGHTS} is damaged ({error}): import again") from error

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from ablax.zoo.vgg import Stages
 
+ModuleName = Callable[[str], str]
+"""From the path of a layer (`res2a/conv1/conv`) to PyTorch's module (`layer1.0.conv1`)."""
+
 # ------------------------------------------------------------------------------------------
 # What torchvision calls the layers of its AlexNet.
 

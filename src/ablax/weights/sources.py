@@ -20,9 +20,10 @@ from ablax.layers import (
     LocalResponseNormalization,
     MaxPool,
 )
+from ablax.model import Preprocessing
 from ablax.weights import names as squeezenet_names
-from ablax.weights.conversion import ModuleName
 from ablax.weights.names import (
+    ModuleName,
     alexnet,
     densenet,
     dpn,
@@ -39,7 +40,6 @@ from ablax.weights.names import (
     vgg,
     xception,
 )
-from ablax.weights.preprocessing import Preprocessing
 from ablax.zoo.mobilenet_v1 import clipped
 from ablax.zoo.vgg import A, B, D, E
 

@@ -10,7 +10,7 @@ from ablax.zoo.alexnet import (
     caffenet,
     caffenet_ungrouped,
 )
-from ablax.zoo.catalog import CATALOG, find
+from ablax.zoo.catalog import CATALOG, find, untrained
 from ablax.zoo.densenet import (
     densenet40_12,
     densenet121,
@@ -296,6 +296,7 @@ __all__ = [
     "tails",
     "truncated",
     "truncated_variables",
+    "untrained",
     "vgg_a",
     "vgg_a_lrn",
     "vgg_b",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ablax.core import plugins
 from ablax.errors import AblaxError, nearest
+from ablax.model import Model
 from ablax.zoo.alexnet import CAFFENET_ENTRIES as CAFFENET
 from ablax.zoo.alexnet import ENTRIES as ALEXNET
 from ablax.zoo.densenet import DENSENET_CIFAR_ENTRIES as DENSENET_CIFAR
@@ -95,3 +96,32 @@ def find(name: str) -> Entry:
         return entry_of(name, plugins.offer(PACKAGES, name))
     names = [*(entry.name for entry in CATALOG), *others]
     raise AblaxError(f"there is no network {name!r}: {nearest(name, names)}")
+
+
+def untrained(
+    name: str,
+    seed: int | None = 0,
+    image_size: int | None = None,
+    classes: int | None = None,
+) -> Model:
+    """The model of a network by its name, randomly initialized.
+
+    Args:
+        name: As `find` takes it.
+        seed: Of the weights; None leaves them as shapes (`Model.untrained`).
+        image_size: Height and width in pixels; the paper's by default.
+        classes: How many scores an image gets; the paper's by default.
+
+    Raises:
+        AblaxError: There is no such network, or it does not take images of this size.
+
+    Example:
+        >>> untrained("lenet5", seed=3).title
+        'lenet5, untrained, seed 3'
+    """
+    entry = find(name)
+    shape = entry.shape(image_size)
+    if shape[0] < 1:
+        raise AblaxError(f"the image size is {shape[0]}: expected at least 1")
+    network = entry.build() if classes is None else entry.build(classes)
+    return Model.untrained(network, shape, seed, name=entry.name)
