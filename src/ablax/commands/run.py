@@ -22,7 +22,7 @@ def run(
     results: OutFolder | None = None,
     only: Annotated[str, tyro.conf.arg(metavar="A,B")] = "",
     recipe: Annotated[Recipe, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = Recipe(),  # noqa: B008 - frozen
-    asked: tyro.conf.Suppress[tyro.conf.Fixed[Any]] = None,
+    asked: Any = None,
 ) -> None:
     """Run an experiment, or resume one: its name first, then options and fields of the recipe.
 
