@@ -34,7 +34,7 @@ from ablax.study.discovery import recipe
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
 from ablax.training.dataset import open_dataset
-from ablax.training.loop import StopRequest, Trainer, data_mesh, fit, set_up
+from ablax.training.loop import StopRequest, Trainer, data_mesh, set_up
 from ablax.training.metrics import MetricsLog
 from ablax.zoo.alexnet import alexnet_for
 
@@ -88,7 +88,7 @@ def traced(trainer: Trainer, seed: int, least_seconds: float) -> Timeline:
         kept = checkpoint.open_checkpoints(folder / "checkpoints")
         trace = jax.profiler.trace(folder / "trace", profiler_options=options)
         with MetricsLog(folder) as log, trace:
-            fit(
+            train(
                 trainer,
                 seed,
                 kept,

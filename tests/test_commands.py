@@ -343,7 +343,7 @@ def test_a_file_may_hold_a_block_of_its_own(tmp_path):
         ("Experiment(__doc__, network, {'same': lambda n: n})", "'same' is the baseline itself"),
         ("Experiment(__doc__, network, {'none': lambda n: None})", "'none' is None"),
         ("Experiment(__doc__, lambda i: 1 / 0, {})", "building 'full' fails with ZeroDivision"),
-        ("Experiment(__doc__, network, {'full': remove('fc7')})", "not 'full'"),
+        ("Experiment(__doc__, network, {'full': remove('fc7')})", "named 'full', and that"),
         (
             "Experiment(__doc__, network, {'cut': remove('fc7')}, "
             "claims=(Claim('', 'cutt', 'full'),))",

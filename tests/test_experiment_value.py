@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
+
 import pytest
 
 from ablax.config import ConfigError, Recipe, with_fields
 from ablax.core import Network, remove, replace_kind
 from ablax.errors import AblaxError
-from ablax.experiment import Budget, Experiment, Inputs, Treatment
+from ablax.experiment import Budget, Experiment, Inputs, Pretraining, Treatment
 from ablax.layers import ReLU, Tanh
 from ablax.measurements.measurement import Measurement
-from ablax.report.study import Claim, Quantity, Section
+from ablax.report.study import Claim, Published, Quantity, Section
 from ablax.zoo import lenet5
 
 ABOUT = """A question.
@@ -27,6 +30,13 @@ INPUTS = Inputs(32, 1, 10)
 DEPTH = Measurement(
     "depth", lambda _: [], Section("Depth"), quantities={"deep": Quantity("depth", lambda _: 1.0)}
 )
+
+
+def drops(**variants):
+    return Published("me", "error", "points", variants, {})
+
+
+DEEP = replace(DEPTH, name="deep")
 
 
 def network(inputs: Inputs) -> Network:
@@ -82,7 +92,7 @@ def test_a_budget_changes_its_own_recipe_and_chooses_variants():
 def test_the_baseline_has_a_name_of_its_own_and_always_runs():
     question = made(baseline="whole", budgets={"digits": Budget(only=("cut",))})
     assert question.chosen("digits") == ("whole", "cut")
-    with pytest.raises(AblaxError, match="not 'cut', the baseline's name"):
+    with pytest.raises(AblaxError, match="named 'cut', and that is the baseline's name"):
         made(baseline="cut")
 
 
@@ -94,7 +104,8 @@ def test_the_baseline_has_a_name_of_its_own_and_always_runs():
         ({"claims": (Claim("c", "cut:deep", "full"),)}, "a claim names 'deep'"),
         ({"decides": Claim("c", "cut", "full")}, "neither among the claims nor"),
         ({"budgets": {"digits": Budget(only=("cutt",))}}, "budget of digits names 'cutt'"),
-        ({"measurements": (DEPTH, DEPTH)}, "two quantities are named 'deep'"),
+        ({"measurements": (DEPTH, DEPTH)}, "two measurements are named 'depth'"),
+        ({"measurements": (DEPTH, DEEP)}, "two quantities are named 'deep'"),
     ],
 )
 def test_what_nothing_gives_is_refused_when_the_experiment_is_made(fields, message):
@@ -118,7 +129,7 @@ def test_cost_is_read_from_the_docstring_where_it_is_there():
     assert Experiment(ABOUT[: ABOUT.index("Cost")], network, {}).cost == ""
 
 
-@pytest.mark.parametrize("name", ["train.epoch", "train", "epochs", "train.epochs.more"])
+@pytest.mark.parametrize("name", ["train.epoch", "epochs", "train.epochs.more"])
 def test_fields_that_no_recipe_has_are_refused_by_name(name):
     with pytest.raises(ConfigError, match=f"no field '{name}'"):
         with_fields(Recipe(), {name: 3})
@@ -127,3 +138,73 @@ def test_fields_that_no_recipe_has_are_refused_by_name(name):
 def test_fields_are_checked_as_the_recipe_checks_them():
     with pytest.raises(ConfigError, match=r"train\.epochs is 0"):
         with_fields(Recipe(), {"train.epochs": 0})
+
+
+def given(value, **fields):
+    """What checks a value that was made of these fields, past the types that tests check."""
+    unchecked = copy(value)
+    for name, field in fields.items():
+        object.__setattr__(unchecked, name, field)
+    return unchecked.__post_init__
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"about": None}, "no docstring: begin its file with one"),
+        ({"about": " \n"}, "no docstring: begin its file with one"),
+        ({"network": None}, "network is None, and a function from Inputs to a Network is expected"),
+        ({"variants": ["a"]}, r"variants is \['a'\], and a mapping such as"),
+        ({"variants": {"a": 3}}, "variant 'a' is 3, and an edit .* or a Treatment is expected"),
+        ({"variants": {3: remove("f6")}}, "a variant is named 3: use letters"),
+        ({"baseline": "../x"}, r"named '\.\./x': use letters, digits and '_'"),
+        ({"labels": {"cut": None}}, "labels, 'cut', is None, and a string is expected"),
+        ({"labels": {"cutt": "Cut"}}, "labels names 'cutt': did you mean 'cut'"),
+        ({"labels": ("cut",)}, r"labels is \('cut',\), and a mapping of names"),
+        ({"budgets": {"digits": {"seeds": 1}}}, "budgets, 'digits', is .* a Budget is expected"),
+        ({"sections": (3,)}, r"sections is \(3,\), and a tuple, each of its items a Section, is"),
+        ({"sections": (Section("S", tables=(3,)),)}, "a table of section 'S' is 3"),
+        ({"claims": Claim("c", "cut", "full")}, "claims is Claim"),
+        ({"published": (drops(cutt=1.0),)}, "published, me, names 'cutt': did you mean 'cut'"),
+        ({"full_size": 227}, "full_size is 227, and an Inputs or None is expected"),
+        ({"measurements": (DEPTH, DEPTH)}, "two measurements are named 'depth'"),
+    ],
+)
+def test_a_field_that_cannot_be_is_refused_with_what_is_expected(fields, message):
+    with pytest.raises(AblaxError, match=message):
+        given(made(), **fields)()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"fields": ("seeds",)}, r"has fields \('seeds',\), and a mapping such as"),
+        ({"fields": {"seeds": 3}}, "changes seeds, which is of the whole study"),
+        ({"fields": {"conclusions": True}}, "changes conclusions, which is of the whole study"),
+        ({"edit": 3}, "a treatment's edit is 3, and a function from network to network is"),
+        ({"pretraining": {"data.share": 0.5}}, "a treatment's pretraining is .* a Pretraining is"),
+    ],
+)
+def test_a_treatment_that_cannot_be_is_refused(fields, message):
+    with pytest.raises(AblaxError, match=message):
+        given(Treatment(fields={"width": 0.5}), **fields)()
+
+
+def test_a_pretraining_and_a_budget_are_held_to_the_same():
+    with pytest.raises(AblaxError, match="a pretraining changes seeds"):
+        Pretraining({"seeds": 3})
+    with pytest.raises(AblaxError, match="a budget's only is 'cut', and a tuple of names"):
+        given(Budget(), only="cut")()
+
+
+def test_a_claim_of_what_is_measured_of_others_alone_is_refused():
+    only = replace(DEPTH, only=("full",))
+    with pytest.raises(AblaxError, match="cut:deep, and the measurement depth is taken of full al"):
+        made(claims=(Claim("c", "cut:deep", "full:deep"),), measurements=(only,))
+
+
+def test_a_part_of_a_recipe_is_told_from_its_fields():
+    with pytest.raises(ConfigError, match=r"'train' is no field of a recipe but a part.*epochs, "):
+        with_fields(Recipe(), {"train": 3})
+    with pytest.raises(ConfigError, match=r"no field 'epochs': did you mean 'train\.epochs'"):
+        with_fields(Recipe(), {"epochs": 3})

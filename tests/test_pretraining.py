@@ -1,6 +1,7 @@
 """Initial weights of a variant from another training: imported, kept, resumable, told."""
 
 import json
+from functools import partial
 
 import jax
 import numpy as np
@@ -13,8 +14,10 @@ from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Pretraining, Treatment
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.study.folder import ResultsFolder
-from ablax.study.runner import Plan, Runner, pretrained, run_experiment
-from ablax.training.loop import StoppedError, StopRequest
+from ablax.study.plan import resolve
+from ablax.study.runner import Runner, pretrained, run_experiment
+from ablax.training.dataset import open_dataset
+from ablax.training.loop import StoppedError, StopRequest, data_mesh
 
 ABOUT = """A question.
 
@@ -47,7 +50,10 @@ def network(inputs):
 def plan(folder, fresh=("output/*",)):
     treatment = Treatment(pretraining=Pretraining(OTHERS, fresh))
     question = Experiment(ABOUT, network, variants={"transferred": treatment})
-    return Plan("mine", question, "small", RECIPE, ResultsFolder(folder), "the command")
+    mesh, console = data_mesh(), Console(quiet=True)
+    data = partial(open_dataset, mesh=mesh, console=console)
+    planned = resolve("mine", question, "small", RECIPE, data=data, mesh=mesh)
+    return planned, ResultsFolder(folder), console
 
 
 def first_state(runner, stop=None, on_tick=lambda _: None, resumed=None):
@@ -64,7 +70,7 @@ def test_a_pretraining_of_nothing_else_is_refused():
 @pytest.mark.slow
 def test_weights_that_do_not_fit_are_refused_before_anything_runs(tmp_path):
     with pytest.raises(AblaxError, match=r"output/.* has shape .* keep its random"):
-        Runner(plan(tmp_path, fresh=()), Console(quiet=True))
+        plan(tmp_path, fresh=())
 
 
 @pytest.mark.slow
@@ -72,9 +78,9 @@ def test_a_stopped_pretraining_goes_on_and_hands_over_the_same_weights(tmp_path)
     def stop_now(_):
         stop.requested = "Ctrl-C"
 
-    straight = first_state(Runner(plan(tmp_path / "straight"), Console(quiet=True)))
+    straight = first_state(Runner(*plan(tmp_path / "straight")))
     runner, stop, resumed = (
-        Runner(plan(tmp_path / "stopped"), Console(quiet=True)),
+        Runner(*plan(tmp_path / "stopped")),
         StopRequest(),
         [],
     )
@@ -98,7 +104,7 @@ def test_a_stopped_pretraining_goes_on_and_hands_over_the_same_weights(tmp_path)
 
 @pytest.mark.slow
 def test_a_whole_run_tells_of_its_pretraining(tmp_path):
-    study = run_experiment(plan(tmp_path), Console(quiet=True))
+    study = run_experiment(*plan(tmp_path))
     told = "first weights from a training with data.classes: [5, 6, 7]"
     assert study.variant("transferred").changes == (told,)
     assert (tmp_path / "pretraining" / "metrics.jsonl").exists()

@@ -146,6 +146,7 @@ def test_every_block_of_python_runs_in_a_test_of_this_file():
         "docs/augmentation.md": 1,
         "docs/building_networks.md": 4,
         "docs/extending.md": 4,  # in test_extending.py
+        "docs/running.md": 1,
         "docs/writing_experiments.md": 2,
     }
 
@@ -186,6 +187,17 @@ def test_a_question_is_added_in_under_20_lines_and_builds_its_networks(tmp_path)
     assert name == "dropout"
     assert question.title == "What dropout buys"
     assert list(question.networks(SMALL)) == ["full", "without_dropout"]
+
+
+@pytest.mark.slow
+def test_a_run_from_python_prints_what_the_page_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```py\n(.*?)```", page("running"), re.DOTALL).group(1)
+    exec(code, {})
+    assert (tmp_path / "results" / "short" / "report.html").exists()
+    *_, named, counted = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"without 7 \d+\.\d+", named)
+    assert counted == "2 2"
 
 
 def test_the_table_of_recipes_names_them_all():

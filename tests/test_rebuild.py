@@ -7,15 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from ablax.__main__ import main
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.errors import AblaxError
 from ablax.study.discovery import experiment
-from ablax.study.folder import ResultsFolder
-from ablax.study.rebuild import rebuild
-from ablax.study.runner import Plan, run_experiment
+from ablax.study.folder import rebuild
+from ablax.study.runner import run
 from ablax.training.metrics import MetricsError, MetricsLog, read_metrics
 
 QUESTION = '''"""A small question.
@@ -76,8 +74,7 @@ def folders(tmp_path_factory):
     experiments.mkdir()
     (experiments / "mine.py").write_text(QUESTION)
     name, question = experiment(str(experiments / "mine.py"))
-    plan = Plan(name, question, "small", RECIPE, ResultsFolder(source), "ablax run mine")
-    run_experiment(plan, Console(quiet=True))
+    run(question, RECIPE, name=name, recipe_name="small", folder=source, progress=False)
     main(["keep", str(source), "--experiments", str(experiments)])
     return source, next((experiments / "results" / "mine").iterdir()), question
 

@@ -47,5 +47,6 @@ from ablax.model import Model as Model
 from ablax.report.study import Claim as Claim
 from ablax.report.study import Published as Published
 from ablax.study.load import load_model as load_model
+from ablax.study.runner import run as run
 
 __version__: str

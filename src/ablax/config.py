@@ -245,10 +245,21 @@ def _with_field(part: Any, path: list[str], value: Any, name: str) -> Any:
     first, *rest = path
     known = [field.name for field in dataclasses.fields(part)]
     if first not in known or bool(rest) != dataclasses.is_dataclass(getattr(part, first)):
-        raise ConfigError(f"a recipe has no field {name!r}: {nearest(first, known)}")
+        raise ConfigError(_no_field(name))
     if rest:
         value = _with_field(getattr(part, first), rest, value, name)
     return dataclasses.replace(part, **{first: value})
+
+
+def _no_field(name: str) -> str:
+    known = list(flat(Recipe()))
+    given = name.replace("-", "_")
+    inside = [one for one in known if one.startswith(f"{given}.")]
+    if inside:
+        return f"{name!r} is no field of a recipe but a part of it: choose from {', '.join(inside)}"
+    ends = [one for one in known if one.rpartition(".")[2] == given.rpartition(".")[2]]
+    hint = f"did you mean {ends[0]!r}?" if ends else nearest(given, known)
+    return f"a recipe has no field {name!r}: {hint}"
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:

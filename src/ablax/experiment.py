@@ -9,13 +9,28 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
-from ablax.config import Recipe, with_fields
+from ablax.config import Recipe, flat, require, with_fields
 from ablax.core import Edit, ImageShape, Network
 from ablax.errors import AblaxError, nearest
 from ablax.measurements.measurement import Measurement
-from ablax.report.study import QUANTITIES, Claim, Published, Quantity, Section, operand
+from ablax.report.study import (
+    QUANTITIES,
+    Claim,
+    Picture,
+    PlanRecord,
+    Published,
+    Quantity,
+    Section,
+    Variant,
+    operand,
+)
 
 _SECTIONS = ("Question", "Source", "Prediction")
+_EDIT = "a function from network to network"
+_NETWORK = "a function from Inputs to a Network"
+_FIELDS = 'a mapping such as {"train.epochs": 3}'
+_OF_ALL = ("seeds", "conclusions")
+"""Fields of a recipe that are of the whole study, and that no variant can have for itself."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +65,15 @@ class Pretraining:
         fresh: Patterns of paths of parameters that are reinitialized instead, such as `"output/*"`.
 
     Raises:
-        AblaxError: It would be the variant's own training.
+        AblaxError: It would be the variant's own training, or changes what is of the whole study.
     """
 
     fields: Mapping[str, object]
     fresh: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _refuse_fields("a pretraining", self.fields)
+        _require_all("a pretraining's fresh", self.fresh, str, "a tuple of patterns of paths")
         if not self.fields:
             raise AblaxError("a pretraining changes no field of the recipe: give it other data")
 
@@ -72,7 +89,8 @@ class Treatment:
         pretraining: Where its initial weights come from; None: random initialization.
 
     Raises:
-        AblaxError: Nothing is treated, or there is both an edit and a network.
+        AblaxError: Nothing is treated, there is both an edit and a network, or a field is of the
+            whole study (`seeds`, `conclusions`).
     """
 
     edit: Edit | None = None
@@ -81,6 +99,14 @@ class Treatment:
     pretraining: Pretraining | None = None
 
     def __post_init__(self) -> None:
+        _require_function("a treatment's edit", self.edit or _as_it_is, _EDIT)
+        _require_function("a treatment's network", self.network or _as_it_is, _NETWORK)
+        _refuse_fields("a treatment", self.fields)
+        given = self.pretraining
+        require(
+            given is None or isinstance(given, Pretraining),
+            "a treatment's pretraining", given, "a Pretraining",
+        )  # fmt: skip
         if self.edit is not None and self.network is not None:
             raise AblaxError("a treatment has an edit or a network of its own, not both")
         if not (self.edit or self.network or self.fields or self.pretraining):
@@ -101,11 +127,13 @@ class Budget:
     fields: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     only: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        require(isinstance(self.fields, Mapping), "a budget's fields", self.fields, _FIELDS)
+        _require_all("a budget's only", self.only, str, "a tuple of names of variants")
+
 
 BASELINE = "full"
 """What the baseline is called where an experiment does not say."""
-
-_AS_IT_IS = Budget()
 
 
 @dataclass(frozen=True)
@@ -130,8 +158,9 @@ class Experiment:
         full_size: The inputs of the source's network, to compare parameters with it.
 
     Raises:
-        AblaxError: A paragraph is missing, a name is no identifier or taken, or a claim, a budget
-            or a measurement speaks of a variant or a quantity that nothing gives.
+        AblaxError: A field is of another type than it says, a paragraph is missing, a name is no
+            identifier or taken, or a label, a claim, a budget, a published figure or a measurement
+            speaks of a variant or a quantity that nothing gives.
     """
 
     about: str
@@ -149,30 +178,91 @@ class Experiment:
     full_size: Inputs | None = None
 
     def __post_init__(self) -> None:
-        for name in self.variants:
-            if not name.isidentifier() or name == self.baseline:
-                raise AblaxError(
-                    f"a variant is named {name!r}: use letters, digits and '_' (a "
-                    f"folder will bear the name), and not {self.baseline!r}, the baseline's name"
-                )
+        self._refuse_types()
         for section in _SECTIONS:
             self._paragraph(section)
-        quantities = {**QUANTITIES, **self.quantities}
+        for name in (self.baseline, *self.variants):
+            _require_identifier("a variant", name)
+        if self.baseline in self.variants:
+            raise AblaxError(
+                f"a variant is named {self.baseline!r}, and that is the baseline's name: give one "
+                "of them another"
+            )
+        self._refuse_unknown_variants()
+        known = {**QUANTITIES, **self.quantities}
         for claim in (*self.claims, *self.expectations):
-            for name, quantity in map(operand, (claim.worse, claim.better)):
-                _refuse_unknown("a claim", name, self.names)
-                _refuse_unknown("a claim", quantity, quantities)
+            self._refuse_unmeasured(claim, known)
         if self.decides is not None and self.decides not in (*self.claims, *self.expectations):
             raise AblaxError(
                 "what decides is neither among the claims nor the expectations: add "
                 f"{self.decides.text!r} to one of them"
             )
-        for recipe, budget in self.budgets.items():
-            for name in budget.only:
-                _refuse_unknown(f"the budget of {recipe}", name, self.names)
-        for measurement in self.measurements:
-            for name in measurement.only:
-                _refuse_unknown(f"the measurement {measurement.name}", name, self.names)
+
+    def _refuse_types(self) -> None:
+        """Fields of another type than they say: no type checker reads a beginner's file."""
+        _require_function("network", self.network, _NETWORK)
+        mapping = isinstance(self.variants, Mapping)
+        require(
+            mapping, "variants", self.variants, 'a mapping such as {"cut": ablax.remove("conv3")}'
+        )
+        for name, made in self.variants.items():
+            what = f"an edit ({_EDIT}) or a Treatment"
+            _require_function(f"variant {name!r}", made, what, Treatment)
+        for name, values, kind in (
+            ("labels", self.labels, str),
+            ("budgets", self.budgets, Budget),
+        ):
+            what = f"a mapping of names to {_a(kind)}"
+            require(isinstance(values, Mapping), name, values, what)
+            for key, value in values.items():
+                require(isinstance(value, kind), f"{name}, {key!r},", value, _a(kind))
+        for name, items, of in (
+            ("published", self.published, Published),
+            ("claims", self.claims, Claim),
+            ("expectations", self.expectations, Claim),
+            ("measurements", self.measurements, Measurement),
+            ("sections", self.sections, Section),
+        ):
+            _require_all(name, items, of, f"a tuple, each of its items {_a(of)},")
+        for section in self.reported:
+            what = f"of section {section.title!r}"
+            _require_all(f"pictures {what}", section.pictures, Picture, "a tuple of Pictures")
+            for table in section.tables:
+                _require_function(f"a table {what}", table, "a function from the study to a Table")
+        for name, given, one in (
+            ("decides", self.decides, Claim),
+            ("full_size", self.full_size, Inputs),
+        ):
+            require(given is None or isinstance(given, one), name, given, f"{_a(one)} or None")
+
+    def _refuse_unknown_variants(self) -> None:
+        """Whatever names a variant, beside claims."""
+        named: list[tuple[str, Iterable[str]]] = [("labels", self.labels)]
+        named += [(f"the budget of {name}", one.only) for name, one in self.budgets.items()]
+        for one in self.published:
+            for figures in (one.drops, one.parameters_removed):
+                require(isinstance(figures, Mapping), "published", figures, "a mapping of variants")
+            named.append((f"published, {one.name},", (*one.drops, *one.parameters_removed)))
+        named += [(f"the measurement {one.name}", one.only) for one in self.measurements]
+        for who, names in named:
+            for name in names:
+                _refuse_unknown(who, name, self.names)
+        taken = [measurement.name for measurement in self.measurements]
+        for name in taken:
+            if taken.count(name) > 1:
+                raise AblaxError(f"two measurements are named {name!r}: give each its own name")
+
+    def _refuse_unmeasured(self, claim: Claim, known: Mapping[str, Quantity]) -> None:
+        """A claim of a variant or a quantity that nothing gives."""
+        for variant, quantity in map(operand, (claim.worse, claim.better)):
+            _refuse_unknown("a claim", variant, self.names)
+            _refuse_unknown("a claim", quantity, known)
+            for one in self.measurements:
+                if quantity in one.quantities and one.only and variant not in one.only:
+                    raise AblaxError(
+                        f"a claim names {variant}:{quantity}, and the measurement {one.name} is "
+                        f"taken of {', '.join(one.only)} alone: add {variant!r} to its `only`"
+                    )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -189,6 +279,58 @@ class Experiment:
                     raise AblaxError(f"two quantities are named {name!r}: give each its own name")
                 found[name] = quantity
         return found
+
+    @property
+    def reported(self) -> tuple[Section, ...]:
+        """The sections of the report: its own, then those of the measurements."""
+        return (*self.sections, *(measurement.section for measurement in self.measurements))
+
+    def record(
+        self,
+        name: str,
+        recipe_name: str,
+        recipe: Recipe,
+        *,
+        variants: tuple[Variant, ...],
+        full_size_parameters: Mapping[str, int],
+        command: str,
+        data_note: str,
+        classes: int | None,
+    ) -> PlanRecord:
+        """What a report says of this experiment under a recipe.
+
+        Args:
+            name: The experiment's.
+            recipe_name: The recipe's.
+            recipe: All of its fields.
+            variants: What each network is and costs.
+            full_size_parameters: Variant to its parameters at the size of the source.
+            command: What repeats it.
+            data_note: What the data are, in a sentence.
+            classes: Of the baseline's data.
+        """
+        return PlanRecord(
+            name=name,
+            title=self.title,
+            question=self.question,
+            prediction=self.prediction,
+            source=self.source,
+            recipe_name=recipe_name,
+            recipe=flat(recipe),
+            verdict_wanted=recipe.conclusions,
+            command=command,
+            data_note=data_note,
+            classes=classes,
+            variants=variants,
+            baseline=self.baseline,
+            full_size_parameters=full_size_parameters,
+            published=self.published,
+            claims=self.claims,
+            expectations=self.expectations,
+            decides=self.decides,
+            quantities=self.quantities,
+            sections=self.reported,
+        )
 
     @property
     def title(self) -> str:
@@ -216,7 +358,7 @@ class Experiment:
         Raises:
             ConfigError: A budget names a field that no recipe has, or a value it cannot have.
         """
-        return with_fields(recipe, self.budgets.get(recipe_name, _AS_IT_IS).fields)
+        return with_fields(recipe, self.budgets.get(recipe_name, Budget()).fields)
 
     def chosen(self, recipe_name: str, only: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The variants that run under a recipe, the baseline first.
@@ -230,7 +372,7 @@ class Experiment:
         """
         for name in only:
             _refuse_unknown("--only", name, self.names)
-        only = only or self.budgets.get(recipe_name, _AS_IT_IS).only
+        only = only or self.budgets.get(recipe_name, Budget()).only
         return tuple(n for n in self.names if not only or n in (*only, self.baseline))
 
     def recipe_of(self, name: str, recipe: Recipe) -> Recipe:
@@ -294,6 +436,11 @@ class Experiment:
         return self.labels.get(name, name.replace("_", " "))
 
     def _paragraph(self, section: str) -> str:
+        if not isinstance(self.about, str) or not self.about.strip():
+            raise AblaxError(
+                "the experiment has no docstring: begin its file with one, with a paragraph for "
+                f"each of {', '.join(_SECTIONS)}, and give about=__doc__"
+            )
         found = re.search(
             rf"^{section}:\s*(.+?)(?:\n\s*\n|\Z)", inspect.cleandoc(self.about), _DOTALL
         )
@@ -303,6 +450,43 @@ class Experiment:
                 f"write one for each of {', '.join(_SECTIONS)}"
             )
         return " ".join(found.group(1).split())
+
+
+def _as_it_is(network: Network) -> Network:
+    """The edit of nothing."""
+    return network
+
+
+def _a(kind: type) -> str:
+    return {str: "a string", Inputs: "an Inputs"}.get(kind, f"a {kind.__name__}")
+
+
+def _require_function(name: str, given: object, expected: str, *kinds: type) -> None:
+    require(isinstance(given, kinds) or callable(given), name, given, expected)
+
+
+def _require_all(name: str, given: object, kind: type, expected: str) -> None:
+    holds = isinstance(given, tuple) and all(isinstance(one, kind) for one in given)
+    require(holds, name, given, expected)
+
+
+def _require_identifier(who: str, name: object) -> None:
+    if not isinstance(name, str) or not name.isidentifier():
+        raise AblaxError(
+            f"{who} is named {name!r}: use letters, digits and '_' (a folder will bear the name)"
+        )
+
+
+def _refuse_fields(who: str, fields: object) -> None:
+    """Fields that are none, or that no variant can have for itself."""
+    if not isinstance(fields, Mapping):
+        raise AblaxError(f"{who} has fields {fields!r}, and {_FIELDS} is expected")
+    for name in fields:
+        if name in _OF_ALL:
+            raise AblaxError(
+                f"{who} changes {name}, which is of the whole study: give it in the recipe or a "
+                "Budget"
+            )
 
 
 def _refuse_unknown(who: str, name: str, known: Iterable[str]) -> None:

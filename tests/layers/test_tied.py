@@ -34,7 +34,7 @@ from ablax.layers import (
     Tied,
 )
 from ablax.layers.dense import Scale
-from ablax.study.runner import network_macs
+from ablax.study.plan import network_macs
 
 BLOCK = Layers(fc=Dense(3), norm=GroupNormalization(1), relu=ReLU())
 SHAPE = (6, 6, 2)

@@ -82,7 +82,8 @@ def _study():
         )
         for run in study.runs
     ]
-    return replace(study, quantities=quantities, runs=tuple(runs))
+    plan = replace(study.plan, quantities=quantities)
+    return replace(study, plan=plan, runs=tuple(runs))
 
 
 def _of(rows, run):

@@ -32,7 +32,7 @@ from ablax.measurements.invariance import (
 from ablax.measurements.measurement import Sample
 from ablax.measurements.transformations import distortions, illuminate, rotate, translate
 from ablax.model import Model
-from ablax.report.study import Curve, Run, Study, Variant
+from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 
 SIZE = 12
 BY_NAME = {t.name: t for t in TRANSFORMATIONS}
@@ -242,13 +242,13 @@ def made_study(errors: dict[tuple[str, int], float]) -> Study:
         curve = Curve((1.0,), (1.0,), (1.0,), (1.0,), (error,))
         runs.append(Run(variant, seed, error, 1.0, 1.0, 1.0, curve, measured=measured))
     names = dict.fromkeys(variant for variant, _ in errors)
-    return Study(
+    plan = PlanRecord(
         name="made", recipe_name="made", question="q", source="s", prediction="p",
-        baseline=next(iter(names)), runs=tuple(runs), environment={}, recipe={},
-        variants=tuple(Variant(n, f"the {n}", 1, 1) for n in names), published=(), claims=(),
-        command="", verdict_wanted=False, data_note="", full_size_parameters={},
-        quantities=quantities(("a", "b"), MOVES), measured={"invariance": tuple(rows)},
+        baseline=next(iter(names)), recipe={}, verdict_wanted=False,
+        variants=tuple(Variant(n, f"the {n}", 1, 1) for n in names),
+        quantities=quantities(("a", "b"), MOVES),
     )  # fmt: skip
+    return Study(plan, tuple(runs), measured={"invariance": tuple(rows)})
 
 
 STUDY = made_study({("x", 0): 10.0, ("x", 1): 20.0, ("y", 0): 30.0})

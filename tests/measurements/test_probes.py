@@ -32,7 +32,7 @@ from ablax.measurements.probes import (
     probe_table,
     probed_layers,
 )
-from ablax.report.study import Study, Variant
+from ablax.report.study import PlanRecord, Study, Variant
 
 LAYERS = {1: "s2", 2: "f6"}
 TINY = Network(
@@ -269,25 +269,18 @@ def made_rows(seeds=(0, 1)):
 
 def made_study(rows):
     """A study of one variant and no runs."""
-    return Study(
+    plan = PlanRecord(
         name="probing",
         question="?",
         prediction="?",
         source="?",
         recipe_name="digits",
+        recipe={},
         variants=(Variant("full", "full", 10, 10),),
         baseline="full",
-        runs=(),
-        published=(),
-        claims=(),
-        environment={},
-        recipe={},
-        command="",
-        verdict_wanted=True,
         data_note="Digits.",
-        full_size_parameters={},
-        measured={"layer_probes": rows},
     )
+    return Study(plan, measured={"layer_probes": rows})
 
 
 def test_quantities_are_the_errors_of_one_run():

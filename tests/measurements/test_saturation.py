@@ -154,4 +154,5 @@ def test_both_pictures_and_the_table_take_a_study_of_several_variants():
 def saturation_table_of(study):
     import dataclasses
 
-    return saturation_table(dataclasses.replace(study, quantities=dict(SATURATION.quantities))).rows
+    plan = dataclasses.replace(study.plan, quantities=dict(SATURATION.quantities))
+    return saturation_table(dataclasses.replace(study, plan=plan)).rows

@@ -89,7 +89,8 @@ def study(seconds: dict[str, float]) -> Study:
     ]
     made = study_of(STEP_TIME, ("full", "apart", "unmeasured"), 1, rows)
     macs = {"full": 4_000_000, "apart": 1_000_000, "unmeasured": 1}
-    return replace(made, variants=tuple(replace(v, macs=macs[v.name]) for v in made.variants))
+    variants = tuple(replace(v, macs=macs[v.name]) for v in made.variants)
+    return replace(made, plan=replace(made.plan, variants=variants))
 
 
 STUDY = study({"full": 0.08, "apart": 0.04})

@@ -27,7 +27,7 @@ from ablax.measurements.probes import (
     transfer_table,
     transferred,
 )
-from ablax.report.study import Study, Variant
+from ablax.report.study import PlanRecord, Study, Variant
 
 LAYERS = {1: "s2", 2: "f6"}
 TINY = Network(
@@ -157,25 +157,18 @@ ROWS = (
 
 
 def made_study(rows):
-    return Study(
+    plan = PlanRecord(
         name="probing",
         question="?",
         prediction="?",
         source="?",
         recipe_name="fashion_mnist",
+        recipe={},
         variants=(Variant("full", "full", 10, 10),),
         baseline="full",
-        runs=(),
-        published=(),
-        claims=(),
-        environment={},
-        recipe={},
-        command="",
-        verdict_wanted=True,
         data_note="Clothes.",
-        full_size_parameters={},
-        measured={"transfer": rows},
     )
+    return Study(plan, measured={"transfer": rows})
 
 
 def test_quantities_are_averages_over_the_data_sets_that_are_there():

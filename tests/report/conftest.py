@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ablax.report.study import Claim, Curve, Published, Run, Study, Variant
+from ablax.report.study import Claim, Curve, PlanRecord, Published, Run, Study, Variant
 
 NAMES = ("full", "without_7", "without_67", "without_34", "without_3467")
 LABELS = ("Full", "Without 7", "Without 6, 7", "Without 3, 4", "Without 3, 4, 6, 7")
@@ -85,7 +85,7 @@ def made_study(
         note="Every variant was trained from scratch.",
         short="Zeiler & Fergus",
     )
-    return Study(
+    plan = PlanRecord(
         name="alexnet_ablation",
         question="What does each part of AlexNet contribute to its accuracy?",
         prediction="Each of the two pairs of layers can go; without both the error is far higher.",
@@ -103,7 +103,6 @@ def made_study(
             for name, label, count, macs in zip(NAMES, LABELS, COUNTS, MACS, strict=True)
         )[:variants],
         baseline="full",
-        runs=tuple(runs),
         published=(lecture, fergus),
         claims=(
             Claim(
@@ -120,7 +119,6 @@ def made_study(
                 "without 6, 7 has a higher test error than the full network", "without_67", "full"
             ),
         ),
-        environment={"Device": "2 cores", "jax": "0.10.2", "Commit": "abc1234", "Date": "today"},
         recipe={"data": {"name": "digits", "size": 32}, "train": {"epochs": 20, "rate": 0.02}},
         command="make experiment NAME=alexnet_ablation CONFIG=digits",
         verdict_wanted=True,
@@ -129,6 +127,8 @@ def made_study(
             zip(NAMES, (60965224, 44183848, 10346792, 59268712, 8650280), strict=True)
         ),
     )
+    environment = {"Device": "2 cores", "jax": "0.10.2", "Commit": "abc1234", "Date": "today"}
+    return Study(plan, tuple(runs), environment=environment)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plans import asked
 
 from ablax.errors import ReportError
 from ablax.report.plots import CurvePanels, spread
@@ -118,7 +119,8 @@ def test_what_cannot_be_drawn_is_refused(panels, curves, message):
 def test_black_belongs_to_the_baseline_however_many_variants_there_are(study):
     many = [replace(study.variants[1], name=f"v{i}", label=f"V{i}") for i in range(20)]
     runs = [replace(study.runs_of("full")[0], variant=variant.name) for variant in many]
-    crowd = replace(study, variants=(*study.variants, *many), runs=(*study.runs, *runs))
+    crowd = asked(study, variants=(*study.variants, *many))
+    crowd = replace(crowd, runs=(*study.runs, *runs))
     names = ("full", *(variant.name for variant in many))
     (axes,) = CurvePanels("p", "Title", {"all": names}).draw(crowd).axes
     looks = [(found.get_color(), found.get_linestyle(), found.get_marker()) for found in axes.lines]

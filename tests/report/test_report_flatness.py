@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from plans import asked
 
 from ablax.errors import ReportError
 from ablax.report.statistics import flattened, mean_curve, variant_flatness
@@ -79,12 +80,12 @@ def test_variant_is_judged_with_the_classes_of_its_study(study):
 
     chance, worse = (variant_flatness(change(x), "full").mean for x in (math.log(10), 50.0))
     assert worse.fall < chance.fall / 10
-    assert variant_flatness(replace(change(50.0), classes=10), "full").mean == chance
+    assert variant_flatness(asked(change(50.0), classes=10), "full").mean == chance
 
 
 def test_fewer_than_two_classes_are_refused(study):
     with pytest.raises(ReportError, match="the data have 1 classes, and at least 2 are expected"):
-        replace(study, classes=1)
+        asked(study, classes=1)
 
 
 @settings(max_examples=60, deadline=None)

@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from plans import asked
 
 from ablax.errors import ReportError
 from ablax.report.figures import look, wrapped
@@ -107,17 +108,18 @@ def test_everything_a_person_wrote_is_escaped(study, tmp_path):
     variants = tuple(
         replace(v, label=f"{v.label} {evil}", reinitialized=(evil,)) for v in study.variants
     )
-    changed = replace(
+    changed = asked(
         study,
         **dict.fromkeys(
             ("name", "question", "prediction", "source", "data_note", "command", "recipe_name"),
             evil,
         ),
         variants=variants,
-        claims=tuple(replace(claim, text=evil) for claim in study.claims),
-        expectations=(replace(study.claims[0], text=evil),),
+        claims=tuple(replace(claim, text=evil) for claim in study.plan.claims),
+        expectations=(replace(study.plan.claims[0], text=evil),),
         published=tuple(
-            replace(p, source=evil, measure=evil, note=evil, short=evil) for p in study.published
+            replace(p, source=evil, measure=evil, note=evil, short=evil)
+            for p in study.plan.published
         ),
         environment={evil: evil},
         recipe={evil: {"a": [evil, None, 1.5, True]}},
@@ -125,7 +127,7 @@ def test_everything_a_person_wrote_is_escaped(study, tmp_path):
     page = write_report(changed, tmp_path).read_text()
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 20
-    short = html_page(evil, (verdict(replace(changed, verdict_wanted=False)),), {})
+    short = html_page(evil, (verdict(asked(changed, verdict_wanted=False)),), {})
     assert "<script" not in short
     assert short.count("&lt;script&gt;") == 3
     text = (tmp_path / "report.md").read_text()
@@ -138,10 +140,10 @@ def test_everything_a_person_wrote_is_escaped(study, tmp_path):
 def test_odd_studies_are_reported_without_a_warning(case, study, make_study, diverge, tmp_path):
     changed = {
         "one seed": lambda: make_study(seeds=1),
-        "smoke": lambda: replace(make_study(seeds=1, variants=2, epochs=1), verdict_wanted=False),
+        "smoke": lambda: asked(make_study(seeds=1, variants=2, epochs=1), verdict_wanted=False),
         "diverged": lambda: replace(study, runs=tuple(map(diverge, study.runs))),
         "no run": lambda: replace(study, runs=study.runs[:5]),
-        "alone": lambda: replace(make_study(variants=1), published=()),
+        "alone": lambda: asked(make_study(variants=1), published=()),
         "nothing": lambda: replace(study, runs=(), published=(), recipe={}, environment={}),
     }[case]()
     page = write_report(changed, tmp_path).read_text()
@@ -152,7 +154,7 @@ def test_odd_studies_are_reported_without_a_warning(case, study, make_study, div
 
 
 def test_smoke_report_says_that_its_errors_mean_nothing(study):
-    assert limits(replace(study, verdict_wanted=False))[0].endswith("Its errors mean nothing.")
+    assert limits(asked(study, verdict_wanted=False))[0].endswith("Its errors mean nothing.")
 
 
 def test_error_plot_shows_every_seed_and_the_mean(study):
@@ -226,7 +228,7 @@ def test_captions_say_what_may_not_be_compared(study):
 
 
 def test_own_prediction_stands_right_after_the_verdict(study, tmp_path):
-    changed = replace(study, expectations=(Claim("all four matter", "without_3467", "full"),))
+    changed = asked(study, expectations=(Claim("all four matter", "without_3467", "full"),))
     found = blocks(changed)
     at = found.index(Heading("Our own prediction"))
     assert found[at - 1] == verdict(changed)
@@ -260,14 +262,14 @@ def test_limits_do_not_claim_that_the_recipe_was_chosen_blindly(study):
 )
 def test_source_is_cited_with_its_short_name_once(study, short, source, line):
     note = "whole network: 40 %"
-    given = replace(study.published[0], short=short, source=source, measure="top-1", note=note)
-    assert sources(replace(study, published=(given,)))[1] == line
+    given = replace(study.plan.published[0], short=short, source=source, measure="top-1", note=note)
+    assert sources(asked(study, published=(given,)))[1] == line
 
 
 @pytest.mark.slow
 def test_report_holds_no_path_of_this_machine_but_those_of_the_command(study, tmp_path):
     given = "/data/given by/nobody"
-    changed = replace(study, command=f"ablax run x --results '{given}'")
+    changed = asked(study, command=f"ablax run x --results '{given}'")
     folder = write_report(changed, tmp_path / "out").parent
     path = re.compile(r"(?<![\w.:/<+-])(?:~|[A-Za-z]:)?[/\\](?:[\w.-]+[/\\])+[\w.-]*")
     assert path.search("at /home/me/x")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from plans import asked
 from scipy import stats
 
 from ablax.errors import ReportError
@@ -109,13 +110,13 @@ def test_pairs_are_seeds_that_both_finished_in_any_order(study):
 
 def test_study_refuses_what_contradicts_itself(study):
     with pytest.raises(ReportError, match="did you mean 'full'"):
-        replace(study, baseline="ful")
+        asked(study, baseline="ful")
     with pytest.raises(ReportError, match="two runs of seed 0"):
         replace(study, runs=(*study.runs, study.runs[0]))
     with pytest.raises(ReportError, match="run of seed 0 is of variant 'nobody'"):
         replace(study, runs=(replace(study.runs[0], variant="nobody"),))
     with pytest.raises(ReportError, match="two variants are named 'full'"):
-        replace(study, variants=(*study.variants, study.variants[0]))
+        asked(study, variants=(*study.variants, study.variants[0]))
     with pytest.raises(ReportError, match="no variant 'without_8'"):
         comparison(study, "without_8", "full")
     with pytest.raises(ReportError, match="give one figure for every epoch"):

@@ -9,6 +9,7 @@ import pytest
 import rich.console
 from hypothesis import given
 from hypothesis import strategies as some
+from plans import asked
 
 from ablax.report.study_tables import (
     flatness_table,
@@ -95,8 +96,8 @@ def test_published_table_sets_the_lecture_beside_ours(study):
 
 
 def test_published_notes_are_sentences(study):
-    given_as = replace(study.published[0], note="whole network: 18.1 %")
-    notes = published_table(replace(study, published=(given_as, study.published[1]))).notes
+    given_as = replace(study.plan.published[0], note="whole network: 18.1 %")
+    notes = published_table(asked(study, published=(given_as, study.plan.published[1]))).notes
     assert notes[1].endswith("(it does not say which). Whole network: 18.1 %.")
     assert notes[2].endswith("ImageNet. Every variant was trained from scratch.")
 
@@ -104,7 +105,7 @@ def test_published_notes_are_sentences(study):
 def test_notes_say_what_flat_and_training_figures_do_not(study):
     plain = flatness_table(study).notes
     assert "less than 1 % of the total decrease since the first epoch, and" in plain[0]
-    assert "(or from ln(10) = 2.30," in flatness_table(replace(study, classes=10)).notes[0]
+    assert "(or from ln(10) = 2.30," in flatness_table(asked(study, classes=10)).notes[0]
     assert "few hundredths" in plain[1]
     assert "different dropout" in main_table(study).notes[-1]
 
@@ -139,7 +140,7 @@ def test_markdown_and_html_show_markup_as_text():
 def test_terminal_table_fits_80_columns_and_shows_every_figure(study):
     out = io.StringIO()
     labels = replace(study.variants[0], label="Full [net]")
-    shown = terminal_table(replace(study, variants=(labels, *study.variants[1:])))
+    shown = terminal_table(asked(study, variants=(labels, *study.variants[1:])))
     rich.console.Console(file=out, width=80).print(shown)
     text = out.getvalue()
     assert max(map(len, text.splitlines())) <= 80

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from plans import asked
 
 from ablax.report.plots import Trend
 from ablax.report.statistics import summary
@@ -36,14 +37,13 @@ def test_quantities_that_share_a_panel_are_told_apart_in_the_legend(study):
 
 @pytest.mark.slow
 def test_a_report_holds_the_picture_of_a_section(study, tmp_path):
-    from dataclasses import replace
 
     from ablax.report.page import write_report
     from ablax.report.study import Section
 
     picture = Trend("by_depth", "Error by depth", "layers", SERIES, (("test_error",),)).picture
     section = Section("Depth", "What was done.", (picture,))
-    page = write_report(replace(study, sections=(section,)), tmp_path)
+    page = write_report(asked(study, sections=(section,)), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "## Depth\n\nWhat was done.\n\n![" in text
     assert (tmp_path / "plots" / "by_depth.png").stat().st_size > 10_000

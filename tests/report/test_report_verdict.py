@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from plans import asked
 from scipy import stats
 
 from ablax.report.statistics import paired_values
@@ -42,7 +43,7 @@ SAME = [2.1, 2.0, 2.3, 1.9, 1.95]
 )
 def test_order_is_reproduced_only_when_every_claim_is(study, seven, three, outcome, findings):
     errors = {"full": FULL, "without_7": seven, "without_34": three}
-    found = verdict(replace(with_errors(study, errors), claims=CLAIMS))
+    found = verdict(asked(with_errors(study, errors), claims=CLAIMS))
     assert found.outcome == outcome
     assert [one.outcome for one in found.findings] == findings
     assert outcome in found.sentence
@@ -56,19 +57,19 @@ LESS = [1.0, 1.2, 1.1, 1.1, 0.9]
 def test_headline_adds_up_and_a_contradicted_claim_says_so(study):
     errors = {"full": FULL, "without_7": WORSE, "without_34": LESS, "without_67": SAME}
     claims = (*CLAIMS, Claim("67 matters", "without_67", "full"), CLAIMS[0])
-    found = verdict(replace(with_errors(study, errors), claims=claims))
+    found = verdict(asked(with_errors(study, errors), claims=claims))
     assert found.sentence == (
         "The stated order is not reproduced: 2 of 4 statements reproduced, 1 contradicted, "
         "1 inconclusive (5 seeds)."
     )
     assert found.findings[1].sentence.startswith("34 matters: contradicted (−")
-    one = verdict(replace(with_errors(study, errors), claims=CLAIMS[:1]))
+    one = verdict(asked(with_errors(study, errors), claims=CLAIMS[:1]))
     assert one.sentence == "The stated order is reproduced: 1 of 1 statement reproduced (5 seeds)."
 
 
 def test_expectations_are_judged_together_and_apart_from_the_claims(study):
     expected = (Claim("a", "without_3467", "full"), Claim("b", "full", "without_3467"))
-    changed = replace(study, expectations=expected)
+    changed = asked(study, expectations=expected)
     found = forecast(changed)
     assert found is not None
     assert found.headline == "1 of 2 predictions confirmed, 1 contradicted (5 seeds)."
@@ -85,13 +86,11 @@ def test_expectations_are_judged_together_and_apart_from_the_claims(study):
 @pytest.mark.parametrize("change", ["smoke", "missing", "falling"])
 def test_expectations_are_not_judged_where_there_is_no_verdict(study, make_study, change):
     changed = {
-        "smoke": lambda: replace(study, verdict_wanted=False),
+        "smoke": lambda: asked(study, verdict_wanted=False),
         "missing": lambda: replace(study, runs=study.runs[1:]),
         "falling": lambda: make_study(time=8.0),
     }[change]()
-    found = forecast(
-        replace(changed, expectations=(Claim("all four matter", "without_67", "full"),))
-    )
+    found = forecast(asked(changed, expectations=(Claim("all four matter", "without_67", "full"),)))
     assert found is not None
     assert found.findings == ()
     assert found.details == ("All four matter.",)
@@ -104,7 +103,7 @@ def test_expectations_are_not_judged_where_there_is_no_verdict(study, make_study
 
 
 def test_expectation_about_a_variant_that_was_not_run_withholds_itself_alone(study):
-    changed = replace(study, expectations=(Claim("deeper", "without_9", "full"),))
+    changed = asked(study, expectations=(Claim("deeper", "without_9", "full"),))
     found = forecast(changed)
     assert found is not None
     assert "variant 'without_9', of which our prediction speaks, was not run" in found.headline
@@ -125,8 +124,8 @@ def test_findings_are_adjusted_for_the_number_of_claims(study):
 def test_adjustment_can_turn_a_finding_into_inconclusive(study):
     errors = {"full": FULL, "without_7": [2.1, 2.4, 2.4, 2.4, 2.05]}
     changed = with_errors(study, errors)
-    alone = verdict(replace(changed, claims=CLAIMS[:1]))
-    among = verdict(replace(changed, claims=CLAIMS[:1] * 20))
+    alone = verdict(asked(changed, claims=CLAIMS[:1]))
+    among = verdict(asked(changed, claims=CLAIMS[:1] * 20))
     assert alone.outcome == "reproduced"
     assert among.outcome == "inconclusive"
 
@@ -138,13 +137,13 @@ def test_one_seed_and_equal_differences_are_inconclusive(make_study, study):
     assert found.findings[0].sentence.endswith(", 1 seed).")
     assert "two seeds are needed" in found.findings[0].sentence
     equal = with_errors(study, {"full": FULL, "without_7": [e + 0.5 for e in FULL]})
-    found = verdict(replace(equal, claims=CLAIMS[:1]))
+    found = verdict(asked(equal, claims=CLAIMS[:1]))
     assert found.outcome == "inconclusive"
     assert "all differences are equal" in found.findings[0].sentence
 
 
 def test_smoke_draws_no_conclusion(study):
-    found = verdict(replace(study, verdict_wanted=False))
+    found = verdict(asked(study, verdict_wanted=False))
     assert (found.outcome, found.findings) == (None, ())
     assert found.sentence == "No verdict: the recipe 'digits' is too small to conclude anything."
 
@@ -166,7 +165,7 @@ ALL_SPEAK_OF_FULL = (*CLAIMS, Claim("67 matters", "without_67", "full"))
 
 def test_diverged_run_withholds_the_verdict_and_is_named(study, diverge):
     runs = (diverge(study.runs[0]), *study.runs[1:])
-    found = verdict(replace(study, runs=runs, claims=ALL_SPEAK_OF_FULL))
+    found = verdict(asked(replace(study, runs=runs), claims=ALL_SPEAK_OF_FULL))
     assert found.reasons == ("Full: training diverged with seed 0",)
     assert found.sentence == "No verdict: Full: training diverged with seed 0."
 
@@ -184,7 +183,7 @@ def test_claim_about_other_variants_than_the_diverged_one_is_judged(study, diver
 
 
 def test_missing_run_withholds_the_verdict_and_is_named(study):
-    study = replace(study, claims=ALL_SPEAK_OF_FULL)
+    study = asked(study, claims=ALL_SPEAK_OF_FULL)
     assert verdict(replace(study, runs=study.runs[1:])).reasons == ("Full: no run with seed 0",)
     two = verdict(replace(study, runs=study.runs[2:]))
     assert two.reasons == ("Full: no run with seeds 0, 1",)
@@ -210,13 +209,13 @@ def measured(study, **values):
         for run in study.runs
     )
     moved = Quantity("distance moved", lambda rows: rows[0]["moved"], "", 3)
-    return replace(study, runs=runs, quantities={"moved": moved})
+    return asked(replace(study, runs=runs), quantities={"moved": moved})
 
 
 def test_claim_may_speak_of_a_measured_quantity_in_its_own_unit(study):
     changed = measured(study, full=[0.1, 0.2, 0.1, 0.2, 0.1], without_7=[0.5, 0.5, 0.6, 0.5, 0.5])
     claims = (Claim("7 steadies", "without_7:moved", "full:moved"),)
-    found = verdict(replace(changed, claims=claims)).findings[0]
+    found = verdict(asked(changed, claims=claims)).findings[0]
     assert found.outcome == "reproduced"
     assert found.measured is not None
     np.testing.assert_allclose(found.measured.difference, 0.52 - 0.14)
@@ -226,7 +225,7 @@ def test_claim_may_speak_of_a_measured_quantity_in_its_own_unit(study):
 def test_quantity_that_some_runs_lack_is_not_judged_and_named(study):
     changed = measured(study, full=[0.1] * 5)
     claims = (Claim("7 steadies", "without_7:moved", "full:moved"), CLAIMS[0])
-    found = verdict(replace(changed, claims=claims)).findings[0]
+    found = verdict(asked(changed, claims=claims)).findings[0]
     assert found.outcome == "not judged"
     assert "distance moved was not measured with seeds 0, 1, 2, 3, 4" in found.sentence
 
@@ -234,13 +233,13 @@ def test_quantity_that_some_runs_lack_is_not_judged_and_named(study):
 def test_claim_about_a_budget_is_judged_though_losses_still_fall(make_study):
     falling = make_study(time=8.0)
     claims = (Claim("it learns less in the time", "without_3467", "full", flat=False),)
-    assert verdict(replace(falling, claims=claims)).outcome == "reproduced"
+    assert verdict(asked(falling, claims=claims)).outcome == "reproduced"
     waiting = (replace(claims[0], flat=True),)
-    assert verdict(replace(falling, claims=waiting)).outcome is None
+    assert verdict(asked(falling, claims=waiting)).outcome is None
 
 
 def test_answer_is_the_finding_of_the_deciding_claim_with_its_adjusted_interval(study):
-    told = answer(replace(study, decides=study.claims[1]))
+    told = answer(asked(study, decides=study.plan.claims[1]))
     among = verdict(study).findings[1]
     assert told.outcome == among.outcome == "reproduced"
     assert told.measured == among.measured
@@ -253,19 +252,19 @@ def test_answer_is_the_finding_of_the_deciding_claim_with_its_adjusted_interval(
 
 def test_answer_says_no_and_says_that_it_is_inconclusive(study):
     errors = {"full": FULL, "without_7": LESS, "without_34": SAME}
-    changed = replace(with_errors(study, errors), claims=CLAIMS)
-    no = answer(replace(changed, decides=CLAIMS[0])).sentence
+    changed = asked(with_errors(study, errors), claims=CLAIMS)
+    no = answer(asked(changed, decides=CLAIMS[0])).sentence
     assert no.startswith(
         "No: the measurements contradict the hypothesis that 7 matters; "
         "the difference is \N{MINUS SIGN}"
     )
-    assert answer(replace(changed, decides=CLAIMS[1])).sentence.startswith(
+    assert answer(asked(changed, decides=CLAIMS[1])).sentence.startswith(
         "Inconclusive: the measurements do not show whether 34 matters; the difference is "
     )
 
 
 def test_answer_of_a_small_recipe_gives_the_reason(study):
-    found = answer(replace(study, verdict_wanted=False))
+    found = answer(asked(study, verdict_wanted=False))
     assert found.outcome == "not judged"
     assert found.sentence == (
         "No answer to whether without 3, 4, 6, 7 has a higher test error than without 6, 7: "
@@ -275,19 +274,19 @@ def test_answer_of_a_small_recipe_gives_the_reason(study):
 
 def test_answer_may_be_decided_by_our_own_prediction(study):
     expected = (Claim("all four matter", "without_3467", "full"),)
-    told = answer(replace(study, expectations=expected, decides=expected[0]))
+    told = answer(asked(study, expectations=expected, decides=expected[0]))
     assert told.sentence.startswith("Yes: all four matter by ")
     assert "(95 % CI " in told.sentence
     assert "Bonferroni" not in told.sentence
 
 
 def test_no_claim_gives_no_verdict(study):
-    found = verdict(replace(study, claims=()))
+    found = verdict(asked(study, claims=()))
     assert found.reasons == ("the source states no order to test",)
 
 
 def test_the_answer_as_a_file_says_what_the_report_says(study):
-    changed = replace(study, decides=study.claims[1])
+    changed = asked(study, decides=study.plan.claims[1])
     told, facts = answer(changed), json.loads(answer_json(changed, "plots"))
     assert told.measured is not None
     assert facts["answer"] == told.sentence

@@ -23,7 +23,7 @@ from ablax.training.loop import (
     StopRequest,
     Trainer,
     data_mesh,
-    fit,
+    train,
 )
 
 RECIPE = Recipe(
@@ -41,7 +41,7 @@ def make_trainer(recipe=RECIPE, network=None, images=None):
 
 @dataclass
 class Attempt:
-    """One call of `fit`, and what it told."""
+    """One call of `train`, and what it told."""
 
     folder: object
     stop_after: int | None = None
@@ -57,7 +57,7 @@ class Attempt:
     def fit(self, trainer, seed=0) -> Fitted:
         checkpoints = open_checkpoints(self.folder)
         try:
-            return fit(
+            return train(
                 trainer,
                 seed,
                 checkpoints,

@@ -11,7 +11,7 @@ from tiny import tiny_images, tiny_network
 from ablax.config import Recipe, TrainConfig
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.dataset import InMemory
-from ablax.training.loop import StopRequest, Trainer, data_mesh, fit
+from ablax.training.loop import StopRequest, Trainer, data_mesh, train
 
 RECIPE = Recipe(train=TrainConfig(epochs=3, batch=8, checkpoint_seconds=0.0, chunk=4))
 COMPILED: list[str] = []
@@ -32,7 +32,7 @@ def run(trainer: Trainer, seed: int, folder) -> int:
     before = len(COMPILED)
     checkpoints = open_checkpoints(folder)
     try:
-        fit(
+        train(
             trainer,
             seed,
             checkpoints,

@@ -2,13 +2,15 @@
 
 import io
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ablax.training.progress import clock_text, progress, seconds_left
+from ablax.training.progress import clock_text, console_here, progress, seconds_left
 
 
 class Clock:
@@ -178,3 +180,40 @@ def test_bars_leave_the_screen_and_the_cursor_returns_when_a_run_fails(monkeypat
     text = console.file.getvalue()
     assert text.rfind(show) > text.rfind(hide) > -1
     assert text.rstrip().endswith(erase)
+
+
+class Cell:
+    """Stands for what IPython gives back for something that may be shown again."""
+
+    def __init__(self):
+        self.shown = []
+
+    def update(self, data, raw):
+        assert raw
+        self.shown.append(data["text/plain"])
+
+
+def test_in_a_notebook_one_line_is_written_again(monkeypatch):
+    cell, said = Cell(), io.StringIO()
+    ipython = SimpleNamespace(get_ipython=lambda: "a kernel")
+    shown = SimpleNamespace(display=lambda data, raw, display_id: cell)
+    for name, module in {
+        "ipykernel": ipython, "IPython": ipython, "IPython.display": shown
+    }.items():  # fmt: skip
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("ablax.training.progress._SECONDS_BETWEEN_UPDATES", -1.0)
+    with progress(10.0, console=Console(file=said), clock=lambda: 0.0) as reporter:
+        reporter.start_run("full · seed 0", 10.0)
+        reporter.advance(5.0, loss=0.5)
+        reporter.end_run(3.1)
+    assert any(line.startswith("[ 50%] full · seed 0 50%, loss 0.5, ") for line in cell.shown)
+    assert said.getvalue().count("\n") == 1
+    assert "test error 3.1%" in said.getvalue()
+    assert console_here().width == 120
+
+
+def test_a_quiet_console_shows_no_progress(capsys):
+    with progress(10.0, console=console_here(shown=False)) as reporter:
+        reporter.start_run("full", 10.0)
+        reporter.end_run(3.1)
+    assert capsys.readouterr().out == ""

@@ -15,7 +15,7 @@ from ablax.__main__ import main
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.dataset import open_dataset
-from ablax.training.loop import StoppedError, StopRequest, Trainer, data_mesh, fit
+from ablax.training.loop import StoppedError, StopRequest, Trainer, data_mesh, train
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def make_trainer(folder):
     return Trainer(tiny_network(), recipe, open_dataset(recipe, mesh, Console()), mesh)
 
 
-def train(trainer, folder, stop_at=None):
+def trained(trainer, folder, stop_at=None):
     stop, checkpoints, resumed = StopRequest(), open_checkpoints(folder), []
 
     def log(step, values):
@@ -52,7 +52,7 @@ def train(trainer, folder, stop_at=None):
             stop.requested = "Ctrl-C"
 
     try:
-        found = fit(
+        found = train(
             trainer,
             0,
             checkpoints,
@@ -77,10 +77,10 @@ def test_a_stream_knows_its_sizes_and_judges_every_test_image_once(folder):
 
 @pytest.mark.slow
 def test_a_streamed_run_resumes_bit_for_bit_in_the_middle_of_an_epoch(folder, tmp_path):
-    straight, _ = train(make_trainer(folder), tmp_path / "straight")
+    straight, _ = trained(make_trainer(folder), tmp_path / "straight")
     with pytest.raises(StoppedError, match="after step 4 of 6"):
-        train(make_trainer(folder), tmp_path / "broken", stop_at=4)
-    found, resumed = train(make_trainer(folder), tmp_path / "broken")
+        trained(make_trainer(folder), tmp_path / "broken", stop_at=4)
+    found, resumed = trained(make_trainer(folder), tmp_path / "broken")
     assert resumed == [4]
     same = jax.tree.map(jnp.array_equal, found.state, straight.state)
     assert jax.tree.all(same)

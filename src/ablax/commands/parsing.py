@@ -84,15 +84,20 @@ def _tyro(function: Callable[..., Any], words: Sequence[str], name: str) -> Any:
 
 
 def _bound(function: Callable[..., None], defaults: Mapping[str, Any]) -> Callable[..., Any]:
-    """The function that is called by no parser, but kept with its arguments for later."""
+    """The function that is called by no parser, but kept with its arguments for later.
+
+    A parameter of type Any is no option: it has its default, or what the command has found.
+    """
     hints = get_type_hints(function, include_extras=True)
     parameters = [
         each.replace(default=defaults.get(name, each.default), annotation=hints[name])
         for name, each in inspect.signature(function).parameters.items()
+        if hints[name] is not Any
     ]
+    held = {name: value for name, value in defaults.items() if hints[name] is Any}
 
     def kept(*positional: Any, **named: Any) -> functools.partial[None]:
-        return functools.partial(function, *positional, **named)
+        return functools.partial(function, *positional, **named, **held)
 
     vars(kept).pop("__wrapped__", None)  # of the tests' checker of types: tyro would look under it
     kept.__name__, kept.__annotations__ = function.__name__, hints

@@ -25,17 +25,14 @@ def report(
     from rich.console import Console
 
     from ablax.report.page import write_report
-    from ablax.report.study_tables import terminal_table, write_results
-    from ablax.report.verdict import answer, verdict
+    from ablax.report.study_tables import write_results
     from ablax.study import discovery
-    from ablax.study.folder import stored
-    from ablax.study.rebuild import rebuild
+    from ablax.study.folder import rebuild, stored
+    from ablax.study.runner import say
 
     _, question = discovery.experiment(experiment or stored(folder).experiment)
     study, console = rebuild(folder, question), Console()
-    console.print(terminal_table(study))
-    console.print(answer(study).sentence, markup=False, soft_wrap=True)
-    console.print(verdict(study).sentence, markup=False, soft_wrap=True)
+    say(study, console)
     if out is not None:
         write_results(out / "results.csv", study.variants, study.runs)
         page = write_report(study, out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -23,7 +22,7 @@ def run(
     results: OutFolder | None = None,
     only: Annotated[str, tyro.conf.arg(metavar="A,B")] = "",
     recipe: Annotated[Recipe, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = Recipe(),  # noqa: B008 - frozen
-    command: tyro.conf.Suppress[str] = "ablax run",
+    asked: Any = None,
 ) -> None:
     """Run an experiment, or resume one: its name first, then options and fields of the recipe.
 
@@ -33,23 +32,41 @@ def run(
         results: Where the results go; results/NAME/RECIPE by default.
         only: Variants to run beside the baseline, with commas between; more may be added later.
         recipe: The fields of the recipe.
-        command: What was typed, for the report.
+        asked: What `defaults` has found already.
     """
-    from rich.console import Console
+    from ablax.study import runner
 
-    from ablax.study.discovery import experiment
-    from ablax.study.discovery import recipe as recipe_named
-    from ablax.study.folder import ResultsFolder
-    from ablax.study.runner import Plan, run_experiment
-    from ablax.training.loop import set_up
+    found = asked or Asked(name, config, f"ablax run {name}")
+    runner.run(
+        found.experiment,
+        recipe,
+        only=only,
+        folder=results,
+        name=found.name,
+        recipe_name=found.recipe_name,
+        command=found.command,
+    )
 
-    stem, question = experiment(name)
-    recipe_name, _ = recipe_named(config)
-    folder = results or Path("results") / stem / recipe_name
-    set_up()
-    variants = tuple(part.strip() for part in only.split(",") if part.strip())
-    plan = Plan(stem, question, recipe_name, recipe, ResultsFolder(folder), command, variants)
-    run_experiment(plan, Console())
+
+class Asked:
+    """What the words name, loaded once: the experiment, and the recipe under its budget.
+
+    Args:
+        name: The experiment's.
+        config: The recipe's.
+        command: What was typed, for the report.
+
+    Raises:
+        AblaxError: There is none of that name, or its file is refused.
+    """
+
+    def __init__(self, name: str, config: str, command: str) -> None:
+        from ablax.study import discovery
+
+        self.name, self.experiment = discovery.experiment(name)
+        self.recipe_name, base = discovery.recipe(config)
+        self.recipe = self.experiment.budgeted(self.recipe_name, base)
+        self.command = command
 
 
 def defaults(words: Sequence[str]) -> dict[str, Any]:
@@ -59,22 +76,20 @@ def defaults(words: Sequence[str]) -> dict[str, Any]:
         words: Behind `ablax run`.
 
     Returns:
-        The defaults of `recipe` and `command`.
+        The defaults of `recipe` and `asked`.
 
     Raises:
         AblaxError: There is no such experiment or recipe, or none is named before the fields.
     """
-    from ablax.study.discovery import experiment, names
-    from ablax.study.discovery import recipe as recipe_named
+    from ablax.study import discovery
 
-    asked = bool({"-h", "--help"} & set(words))
     name, config = _peek(words)
-    recipe_name, base = recipe_named(config)
-    if name is None and not asked:
-        raise AblaxError("which experiment? " + nearest("", names("experiments")))
-    if name is not None and not asked:
-        base = experiment(name)[1].budgeted(recipe_name, base)
-    return {"recipe": base, "command": shlex.join(["ablax", "run", *words])}
+    if {"-h", "--help"} & set(words):
+        return {"recipe": discovery.recipe(config)[1]}
+    if name is None:
+        raise AblaxError("which experiment? " + nearest("", discovery.names("experiments")))
+    asked = Asked(name, config, shlex.join(["ablax", "run", *words]))
+    return {"recipe": asked.recipe, "asked": asked}
 
 
 def _peek(words: Sequence[str]) -> tuple[str | None, str]:

@@ -367,21 +367,60 @@ def role(path: str) -> Role:
 
 
 def reinitialized(parent: Network, child: Network, image_shape: ImageShape) -> tuple[str, ...]:
-    """The child's parameters whose initial values differ from the parent's, found by sampling both.
+    """The child's parameters whose initial values differ from the parent's.
 
     Those of another shape, of another initializer, or of a path the parent lacks; every other leaf
-    is bit-equal to the parent's under the same seed.
+    is bit-equal to the parent's under the same seed. A leaf that both compute from the seed by the
+    same operations is equal; where the operations differ, both networks are sampled and compared.
 
     Returns:
         Paths, in the child's order.
     """
-    trees = (initialize(network, 0, image_shape).get("params", {}) for network in (child, parent))
-    ours, theirs = (leaves_by_path(tree) for tree in trees)
-    return tuple(
-        path
-        for path, leaf in ours.items()
-        if path not in theirs or not jnp.array_equal(leaf, theirs[path])
-    )
+    ours, theirs = (_computed(network, image_shape) for network in (child, parent))
+    changed = [path for path in ours if ours[path] != theirs.get(path)]
+    shapes = (parameter_shapes(network, image_shape) for network in (child, parent))
+    here, there = shapes if changed else ({}, {})
+    if all(here[path] != there.get(path) for path in changed):
+        return tuple(changed)
+    trees = (initialize(network, 0, image_shape)["params"] for network in (child, parent))
+    new, old = (leaves_by_path(tree) for tree in trees)
+    return tuple(p for p in changed if p not in old or not jnp.array_equal(new[p], old[p]))
+
+
+def _computed(network: Network, image_shape: ImageShape) -> dict[str, list[Any]]:
+    """How each parameter is computed from the key: the operations it depends on, in order."""
+    images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+
+    def params(key: Array, images: Array) -> Any:
+        return network.init(key, images).get("params", {})
+
+    closed, shapes = jax.make_jaxpr(params, return_shape=True)(jax.random.key(0), images)
+    operations = closed.jaxpr.eqns
+    made = {var: at for at, one in enumerate(operations) for var in one.outvars}
+    given = {var: f"argument {at}" for at, var in enumerate(closed.jaxpr.invars)}
+    given |= {
+        var: f"constant {jnp.asarray(value).tolist()}"
+        for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True)
+    }
+    found = {}
+    for path, end in zip(leaves_by_path(shapes), closed.jaxpr.outvars, strict=True):
+        needed: set[int] = set()
+        waiting = [end]
+        while waiting:
+            at = None if hasattr(var := waiting.pop(), "val") else made.get(var)
+            if at is not None and at not in needed:
+                needed.add(at)
+                waiting += operations[at].invars
+        names = dict(given)
+        steps: list[Any] = [str(end.aval)]
+        for at in sorted(needed):
+            one = operations[at]
+            # a literal says its value, and is no key of a mapping
+            read = [str(v) if hasattr(v, "val") else names[v] for v in one.invars]
+            names |= {var: f"{at_} of {len(steps)}" for at_, var in enumerate(one.outvars)}
+            steps.append((one.primitive.name, str(one.params), *read))
+        found[path] = steps
+    return found
 
 
 def _check_image_shape(image_shape: ImageShape) -> None:

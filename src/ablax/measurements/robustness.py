@@ -124,7 +124,7 @@ def by_variant(study: Study, name: str, column: str) -> Found:
 def _panel(study: Study) -> tuple[Figure, Axes]:
     figure = blank(WIDTH, 6.4)
     axes = figure.subplots()
-    axes.set_title(f"Test error, {study.recipe_name}")
+    axes.set_title(f"Test error, {study.plan.recipe_name}")
     axes.set_ylabel("test error, % (logarithmic)")
     axes.grid(axis="y", color="#DDDDDD")
     return figure, axes

@@ -229,4 +229,4 @@ def distortions(recipe: Mapping[str, object], changes: Iterable[str] = ()) -> st
 def distortions_of(study: Study) -> str:
     """The same of a study, for captions."""
     changes = [change for variant in study.variants for change in variant.changes]
-    return distortions(study.recipe, changes)
+    return distortions(study.plan.recipe, changes)

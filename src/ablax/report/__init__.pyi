@@ -13,6 +13,7 @@ from ablax.report.plots import Trend as Trend
 from ablax.report.study import Claim as Claim
 from ablax.report.study import Curve as Curve
 from ablax.report.study import Picture as Picture
+from ablax.report.study import PlanRecord as PlanRecord
 from ablax.report.study import Published as Published
 from ablax.report.study import Run as Run
 from ablax.report.study import Section as Section

@@ -119,8 +119,8 @@ def where(study: Study) -> str:
 
     Of the data only their size: what follows the first semicolon of the note stands in the report.
     """
-    data = study.data_note.split(";")[0]
-    return f"{study.name}, recipe {study.recipe_name}, {count_of_seeds(study)}. {data}"
+    data = study.plan.data_note.split(";")[0]
+    return f"{study.plan.name}, recipe {study.plan.recipe_name}, {count_of_seeds(study)}. {data}"
 
 
 def name_rows(axes: Axes, labels: list[str]) -> None:

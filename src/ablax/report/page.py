@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablax.report.files import write_atomically
-from ablax.report.plots import pictures, write_pictures
+from ablax.report.plots import pictures, render, write_pictures
 from ablax.report.study import Picture, Published, Section, Study
 from ablax.report.study_tables import (
     SMALL_LOSS_NOTE,
@@ -70,8 +70,8 @@ Block = Heading | Paragraph | Items | Facts | Code | Table | Picture | Verdict |
 
 def title(study: Study) -> str:
     """The heading: the study's own title, or its name as words, and the recipe."""
-    words = study.title or study.name.replace("_", " ").strip()
-    return f"{words[:1].upper()}{words[1:]}: {study.recipe_name}"
+    words = study.plan.title or study.plan.name.replace("_", " ").strip()
+    return f"{words[:1].upper()}{words[1:]}: {study.plan.recipe_name}"
 
 
 def blocks(study: Study) -> tuple[Block, ...]:
@@ -79,8 +79,8 @@ def blocks(study: Study) -> tuple[Block, ...]:
     shown = {picture.name: picture for picture in pictures(study)}
     found: list[Block] = [
         Paragraph(answer(study).sentence, lead=True),
-        Paragraph(f"Question: {study.question}"),
-        Paragraph(f"Prediction: {study.prediction}"),
+        Paragraph(f"Question: {study.plan.question}"),
+        Paragraph(f"Prediction: {study.plan.prediction}"),
         verdict(study),
     ]
     own = forecast(study)
@@ -93,11 +93,11 @@ def blocks(study: Study) -> tuple[Block, ...]:
         main_table(study),
     ]
     found += [shown["costs"]] if "costs" in shown else []
-    for section in study.sections:
+    for section in study.plan.sections:
         found += _section(study, section)
     if "drops" in shown:
-        found += [Heading(_DROPS[bool(study.published)]), shown["drops"]]
-        found += [published_table(study)] if study.published else []
+        found += [Heading(_DROPS[bool(study.plan.published)]), shown["drops"]]
+        found += [published_table(study)] if study.plan.published else []
     found += [Heading("How the variants learned"), shown["curves"], flatness_table(study)]
     if any(variant.removed_layers or variant.reinitialized for variant in study.variants):
         found += [
@@ -110,9 +110,9 @@ def blocks(study: Study) -> tuple[Block, ...]:
         Heading("How it was measured"),
         Facts(facts(study)),
         Paragraph("The same command resumes where it stopped, or repeats the experiment:"),
-        Code(study.command),
+        Code(study.plan.command),
         Paragraph("The resolved recipe:"),
-        Code(json.dumps(_plain(study.recipe), indent=2, ensure_ascii=False)),
+        Code(json.dumps(_plain(study.plan.recipe), indent=2, ensure_ascii=False)),
         Heading("Limits"),
         Items(limits(study)),
         Heading("Sources"),
@@ -151,7 +151,7 @@ def facts(study: Study) -> tuple[tuple[str, str], ...]:
     runs += f", of which {diverged} diverged" if diverged else ""
     runs += f", of which {again} were interrupted and resumed" if again else ""
     entries = [
-        ("Data", study.data_note),
+        ("Data", study.plan.data_note),
         ("Seeds", ", ".join(map(str, study.seeds)) or "none"),
         ("Runs", runs),
         ("Epochs", ", ".join(f"{epoch:g}" for epoch in epochs) or "none"),
@@ -182,20 +182,20 @@ def limits(study: Study) -> tuple[str, ...]:
             "Removing a layer changes depth, parameters and cost at once; the experiment does "
             "not separate their effects."
         )
-    if study.published:
+    if study.plan.published:
         said.append(
             "The published figures come from other data, other image sizes, larger networks and "
             "other training. Orders may be compared, percentage points may not."
         )
-    if not study.verdict_wanted:
+    if not study.plan.verdict_wanted:
         said.insert(0, "This recipe only shows that everything runs. Its errors mean nothing.")
     return tuple(said)
 
 
 def sources(study: Study) -> tuple[str, ...]:
     """Where the question and every published number come from."""
-    cited = [f"The question: {study.source}"]
-    for published in study.published:
+    cited = [f"The question: {study.plan.source}"]
+    for published in study.plan.published:
         cited.append(f"{_cited(published)} ({published.measure}). {sentence(published.note)}")
     return tuple(text.strip() for text in cited)
 
@@ -284,6 +284,13 @@ def write_report(study: Study, folder: Path) -> Path:
     write_atomically(folder / "report.md", markdown_page(title(study), found))
     vectors = {name: svg.read_bytes() for name, (_, svg) in drawn.items()}
     return write_atomically(folder / "report.html", html_page(title(study), found, vectors))
+
+
+def framed(study: Study) -> str:
+    """The report as a frame in another page, such as a notebook, whose styles stay apart."""
+    drawn = {picture.name: render(study, picture)[1].encode() for picture in pictures(study)}
+    page = html.escape(html_page(title(study), blocks(study), drawn))
+    return f'<iframe srcdoc="{page}" style="width: 100%; height: 40rem; border: 0"></iframe>'
 
 
 def markdown_page(heading: str, found: tuple[Block, ...]) -> str:

@@ -98,7 +98,7 @@ def errors_figure(study: Study) -> Figure:
                 color="#222222",
                 fontweight="bold",
             )
-        axes.set_title(f"Test error, {study.recipe_name}")
+        axes.set_title(f"Test error, {study.plan.recipe_name}")
         give_room(axes)
         base = summary(study, study.baseline)
         if math.isfinite(base.error):
@@ -119,13 +119,13 @@ def drops_figure(study: Study) -> Figure:
 
     with settings():
         others = [variant for variant in study.variants if variant.name != study.baseline]
-        figure = blank(WIDTH, height(len(others)) + 0.4 * len(study.published))
-        panels = figure.subplots(1, 2 if study.published else 1, sharey=True, squeeze=False)[0]
+        figure = blank(WIDTH, height(len(others)) + 0.4 * len(study.plan.published))
+        panels = figure.subplots(1, 2 if study.plan.published else 1, sharey=True, squeeze=False)[0]
         ours = panels[0]
         label = study.variant(study.baseline).label
-        ours.set_title(f"Here: test error, {study.recipe_name}")
+        ours.set_title(f"Here: test error, {study.plan.recipe_name}")
         _draw_differences(ours, study, [variant.name for variant in others])
-        if study.published:
+        if study.plan.published:
             _draw_published(panels[1], study, [variant.name for variant in others])
         name_rows(ours, [variant.label for variant in others])
         for axes in panels:
@@ -143,7 +143,7 @@ def drops_figure(study: Study) -> Figure:
         together = f", Bonferroni over {len(others)} comparisons" if len(others) > 1 else ""
         text = f"Increase over {label}, percentage points, paired by seed; bar: 95 % "
         text += f"interval{together}, none for one seed or equal differences. "
-        if study.published:
+        if study.plan.published:
             text += "Other data, other sizes and other measures: compare the order, not the scale. "
         write_caption(figure, text + where(study))
         return figure
@@ -174,8 +174,8 @@ def _draw_differences(axes: Axes, study: Study, names: list[str]) -> None:
 
 def _draw_published(axes: Axes, study: Study, names: list[str]) -> None:
     axes.set_title("As published")
-    many = len(study.published)
-    for at, source in enumerate(study.published):
+    many = len(study.plan.published)
+    for at, source in enumerate(study.plan.published):
         apart = min(0.3, 0.8 / many)
         offset = (at - (many - 1) / 2) * apart
         places = [place for place, name in enumerate(names) if name in source.drops]
@@ -773,7 +773,7 @@ def pictures(study: Study) -> tuple[Picture, ...]:
     Raises:
         ReportError: When two of them would be written to one file.
     """
-    own = [picture for section in study.sections for picture in section.pictures]
+    own = [picture for section in study.plan.sections for picture in section.pictures]
     several = len(study.variants) > 1
     found = [p for p in PICTURES if several or p.name not in _OF_SEVERAL] + own
     names = [picture.name for picture in found]

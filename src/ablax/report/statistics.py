@@ -361,9 +361,9 @@ def variant_flatness(study: Study, name: str, within: float = FLAT_WITHIN) -> Va
     because a falling and a rising run can cancel.
     """
     curves = [run.curve for run in study.finished_runs_of(name)]
-    alone = sum(flattened(curve, within, study.classes).flat for curve in curves)
+    alone = sum(flattened(curve, within, study.plan.classes).flat for curve in curves)
     together = _unknown("no finished run")
     if curves:
-        together = flattened(mean_curve(curves), within, study.classes)
+        together = flattened(mean_curve(curves), within, study.plan.classes)
     flat = together.flat and 2 * alone > len(curves)
     return VariantFlatness(name, flat, alone, len(curves), together)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from ablax.errors import ReportError, nearest
@@ -132,6 +131,20 @@ class Curve:
                 f"{len(self.test_error)} test errors: give one figure for every epoch"
             )
 
+    def records(self) -> list[dict[str, float]]:
+        """A record for each epoch; the test error is nan where it was not measured."""
+        tested = dict(zip(self.test_epochs, self.test_error, strict=True))
+        figures = zip(self.epochs, self.train_loss, self.train_error, strict=True)
+        return [
+            {
+                "epoch": epoch,
+                "train_loss": loss,
+                "train_error": error,
+                "test_error": tested.get(epoch, math.nan),
+            }
+            for epoch, loss, error in figures
+        ]
+
 
 @dataclass(frozen=True)
 class Run:
@@ -159,7 +172,7 @@ class Run:
     curve: Curve
     status: Literal["finished", "diverged"] = "finished"
     attempts: int = 1
-    measured: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def counts(self) -> bool:
@@ -272,62 +285,56 @@ def operand(text: str) -> tuple[str, str]:
     return variant, quantity or "test_error"
 
 
-@dataclass(frozen=True)
-class Study:
-    """One question under one recipe, with all that was measured and all that was published.
+@dataclass(frozen=True, kw_only=True)
+class PlanRecord:
+    """What a study asks and of whom, resolved: all that a report says beside what was measured.
 
     Args:
         name: The experiment's name.
+        title: Heading of the report; made from `name` when empty.
         question: What it asks.
         prediction: What its source predicts.
         source: Citation of that source.
         recipe_name: The recipe's name, such as `"digits"`.
+        recipe: Its fields by dotted name.
+        verdict_wanted: False where the budget is too small to conclude anything (smoke).
+        command: The command that repeats the experiment.
+        data_note: What the data are, in a sentence.
+        classes: Classes of the data; a training loss above ln(classes) is worse than chance.
         variants: In the order of the source.
         baseline: Name of the variant the others are compared with.
-        runs: Every run that was made.
+        full_size_parameters: Variant name to its parameters at the size of the paper.
         published: Figures to set beside ours.
         claims: Hypotheses of the source, to be tested.
-        environment: Versions, device, commit, date: printed as they are.
-        recipe: The resolved recipe.
-        command: The command that repeats the experiment.
-        verdict_wanted: False where the budget is too small to conclude anything (smoke).
-        data_note: What the data are, in a sentence.
-        full_size_parameters: Variant name to its parameters at the size of the paper.
-        title: Heading of the report; made from `name` when empty.
-        classes: Classes of the data; a training loss above ln(classes) is worse than chance.
         expectations: Our own predictions, judged apart from `claims`.
         decides: The claim or expectation that answers the question; the first one when None.
         quantities: What `Run.measured` holds: name to what it is.
-        measured: The rows of every measurement, by its name.
         sections: What the experiment adds to the report.
 
     Raises:
-        ReportError: When the baseline or a run's variant is not among the variants, two runs
-            share variant and seed, or there are fewer than two classes.
+        ReportError: When the baseline is not among the variants, two variants have one name, or
+            there are fewer than two classes.
     """
 
     name: str
+    title: str = ""
     question: str
     prediction: str
     source: str
     recipe_name: str
+    recipe: Mapping[str, object]
+    verdict_wanted: bool = True
+    command: str = ""
+    data_note: str = ""
+    classes: int | None = None
     variants: tuple[Variant, ...]
     baseline: str
-    runs: tuple[Run, ...]
-    published: tuple[Published, ...]
-    claims: tuple[Claim, ...]
-    environment: Mapping[str, str]
-    recipe: Mapping[str, object]
-    command: str
-    verdict_wanted: bool
-    data_note: str
-    full_size_parameters: Mapping[str, int]
-    title: str = ""
-    classes: int | None = None
+    full_size_parameters: Mapping[str, int] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    claims: tuple[Claim, ...] = ()
     expectations: tuple[Claim, ...] = ()
     decides: Claim | None = None
-    quantities: Mapping[str, Quantity] = field(default_factory=lambda: MappingProxyType({}))
-    measured: Mapping[str, tuple[Row, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
     sections: tuple[Section, ...] = ()
 
     def __post_init__(self) -> None:
@@ -336,18 +343,51 @@ class Study:
                 f"the data have {self.classes} classes, and at least 2 are expected: give the "
                 "number of different labels, or None"
             )
-        names = [variant.name for variant in self.variants]
-        for name in names:
-            if names.count(name) > 1:
+        for name in self.names:
+            if self.names.count(name) > 1:
                 raise ReportError(f"two variants are named {name!r}: give each its own name")
-        for name, where in [(self.baseline, "the baseline")] + [
-            (run.variant, f"a run of seed {run.seed}") for run in self.runs
-        ]:
-            if name not in names:
-                raise ReportError(
-                    f"{where} is of variant {name!r}, which the study does not hold: "
-                    f"{nearest(name, names)}"
-                )
+        self.refuse_unknown(self.baseline, "the baseline")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variants' names, in the order of the source."""
+        return tuple(variant.name for variant in self.variants)
+
+    def refuse_unknown(self, name: str, where: str) -> None:
+        """Refuse what is of no variant.
+
+        Raises:
+            ReportError: No variant has that name.
+        """
+        if name not in self.names:
+            raise ReportError(
+                f"{where} is of variant {name!r}, which the study does not hold: "
+                f"{nearest(name, self.names)}"
+            )
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question under one recipe, with all that was measured.
+
+    Args:
+        plan: What was asked, and of whom.
+        runs: Every run that was made.
+        measured: The rows of every measurement, by its name.
+        environment: Versions, device, commit, date: printed as they are.
+
+    Raises:
+        ReportError: When a run's variant is not in the plan, or two runs share variant and seed.
+    """
+
+    plan: PlanRecord
+    runs: tuple[Run, ...] = ()
+    measured: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for run in self.runs:
+            self.plan.refuse_unknown(run.variant, f"a run of seed {run.seed}")
         pairs = [(run.variant, run.seed) for run in self.runs]
         for variant, seed in pairs:
             if pairs.count((variant, seed)) > 1:
@@ -356,9 +396,45 @@ class Study:
                 )
 
     @property
+    def variants(self) -> tuple[Variant, ...]:
+        """In the order of the source."""
+        return self.plan.variants
+
+    @property
+    def baseline(self) -> str:
+        """Name of the variant the others are compared with."""
+        return self.plan.baseline
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The variants' names, in the order of the source."""
-        return tuple(variant.name for variant in self.variants)
+        return self.plan.names
+
+    @property
+    def summary(self) -> list[dict[str, Any]]:
+        """What `summary.csv` holds: a record for each variant, such as a DataFrame takes."""
+        from ablax.report.study_tables import summary_rows
+
+        return list(summary_rows(self))
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """A record for each epoch of each run: training loss and error, test error where measured.
+
+        The columns: `variant`, `seed`, `epoch`, `train_loss`, `train_error`, `test_error` (nan
+        where it was not measured).
+        """
+        return [
+            {"variant": run.variant, "seed": run.seed, **record}
+            for run in self.runs
+            for record in run.curve.records()
+        ]
+
+    def _repr_html_(self) -> str:
+        """The report with its pictures, as a notebook shows it below a cell."""
+        from ablax.report.page import framed
+
+        return framed(self)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -390,7 +466,7 @@ class Study:
         Raises:
             ReportError: When there is none; the message has the nearest name.
         """
-        known = {**QUANTITIES, **self.quantities}
+        known = {**QUANTITIES, **self.plan.quantities}
         if name not in known:
             raise ReportError(f"nothing measures {name!r}: {nearest(name, list(known))}")
         return known[name]

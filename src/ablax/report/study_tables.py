@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ablax.errors import ReportError
 from ablax.report.files import write_atomically
@@ -130,14 +130,14 @@ def published_table(study: Study) -> Table:
     """Our increases of error and parameters removed beside those that were published."""
     base = study.variant(study.baseline)
     compared = comparisons_with_baseline(study)
-    full = study.full_size_parameters
+    full = study.plan.full_size_parameters
     cut = mostly_cut(study)
     columns = [Column("Variant", "left")]
     if cut:
         columns += [Column("Removed here"), Column("Removed at full size")]
-    columns += [Column(f"Removed, {p.name}") for p in study.published if p.parameters_removed]
+    columns += [Column(f"Removed, {p.name}") for p in study.plan.published if p.parameters_removed]
     columns += [Column("Increase, percentage points, here")]
-    columns += [Column(f"Increase, {p.unit}, {p.name}") for p in study.published]
+    columns += [Column(f"Increase, {p.unit}, {p.name}") for p in study.plan.published]
     rows = []
     for variant in study.variants:
         if variant.name == base.name:
@@ -150,15 +150,16 @@ def published_table(study: Study) -> Table:
             cells += [_removed(full[base.name], full[name]) if known else NOTHING]
         cells += [
             scaled(p.parameters_removed.get(name, math.nan))
-            for p in study.published
+            for p in study.plan.published
             if p.parameters_removed
         ]
         cells += [difference_text(compared[name])]
-        cells += [signed(p.drops.get(name, math.nan), 1) for p in study.published]
+        cells += [signed(p.drops.get(name, math.nan), 1) for p in study.plan.published]
         rows.append(tuple(cells))
-    notes = [f"Here: test error, {study.recipe_name}. {interval_note(study)}"]
+    notes = [f"Here: test error, {study.plan.recipe_name}. {interval_note(study)}"]
     notes += [
-        f"{sentence(f'{p.name}: {p.measure}')} {sentence(p.note)}".strip() for p in study.published
+        f"{sentence(f'{p.name}: {p.measure}')} {sentence(p.note)}".strip()
+        for p in study.plan.published
     ]
     return Table("The published figures beside ours", tuple(columns), tuple(rows), tuple(notes))
 
@@ -204,9 +205,9 @@ def flatness_table(study: Study) -> Table:
 
 
 def _chance_words(study: Study) -> str:
-    if study.classes is None:
+    if study.plan.classes is None:
         return ""
-    guessing = f"ln({study.classes}) = {number(math.log(study.classes))}"
+    guessing = f"ln({study.plan.classes}) = {number(math.log(study.plan.classes))}"
     return f" (or from {guessing}, the loss of a uniform guess, where the first epoch was worse)"
 
 
@@ -270,7 +271,7 @@ def terminal_table(study: Study) -> rich.table.Table:
     left_out = ("MACs", "Parameters removed", "r", "Training loss")
     keep = [at for at, column in enumerate(full.columns) if column.heading not in left_out]
     narrow = Table(
-        title=f"{study.name}, {study.recipe_name}",
+        title=f"{study.plan.name}, {study.plan.recipe_name}",
         columns=tuple(full.columns[at] for at in keep),
         rows=tuple(tuple(row[at] for at in keep) for row in full.rows),
         notes=full.notes[:2],
@@ -357,24 +358,39 @@ def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def summary_csv(study: Study) -> str:
     """One row per variant: the report's figures, unrounded; nan where there is none."""
+    rows = summary_rows(study)
+    return _csv(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def summary_rows(study: Study) -> tuple[dict[str, Any], ...]:
+    """The rows of `summary.csv`: column to value, one row per variant."""
     compared = comparisons_with_baseline(study)
-    columns = (
-        *("variant", "label", "parameters", "macs", "n", "diverged", "test_error", "test_error_sd"),
-        *("difference", "difference_low", "difference_high", "level", "correlation"),
-        *("train_loss", "train_error", "seconds"),
-    )
-    rows: list[list[object]] = []
+    rows = []
     for variant in study.variants:
         line = summary(study, variant.name)
         against = compared.get(variant.name)
         interval = against.interval if against else None
-        paired = [against.difference if against else math.nan]
-        paired += [interval.low, interval.high, interval.level] if interval else [math.nan] * 3
-        paired += [against.correlation if against else math.nan]
-        cost = [variant.name, variant.label, variant.parameters, variant.macs]
-        errors = [line.n, line.diverged, line.error, line.error_sd]
-        rows.append([*cost, *errors, *paired, line.train_loss, line.train_error, line.seconds])
-    return _csv(columns, rows)
+        rows.append(
+            {
+                "variant": variant.name,
+                "label": variant.label,
+                "parameters": variant.parameters,
+                "macs": variant.macs,
+                "n": line.n,
+                "diverged": line.diverged,
+                "test_error": line.error,
+                "test_error_sd": line.error_sd,
+                "difference": against.difference if against else math.nan,
+                "difference_low": interval.low if interval else math.nan,
+                "difference_high": interval.high if interval else math.nan,
+                "level": interval.level if interval else math.nan,
+                "correlation": against.correlation if against else math.nan,
+                "train_loss": line.train_loss,
+                "train_error": line.train_error,
+                "seconds": line.seconds,
+            }
+        )
+    return tuple(rows)
 
 
 def read_results(path: Path) -> tuple[Row, ...]:

@@ -53,7 +53,7 @@ def _of(study: Study, name: str, asked: list[str], flat: bool) -> list[str]:
         lost = [run.seed for run in runs if not run.counts]
         reasons.append(f"training diverged with {_seeds(lost)}")
     for quantity in asked:
-        known = quantity in study.quantities
+        known = quantity in study.plan.quantities
         lost = [run.seed for run in runs if run.seed not in study.values(f"{name}:{quantity}")]
         if known and lost:
             label = study.quantity(quantity).label
@@ -205,8 +205,8 @@ def assess(
     Returns:
         The findings, and the reasons: one of the two is empty.
     """
-    if not study.verdict_wanted:
-        reason = f"the recipe {study.recipe_name!r} is too small to conclude anything"
+    if not study.plan.verdict_wanted:
+        reason = f"the recipe {study.plan.recipe_name!r} is too small to conclude anything"
         return (), (reason,)
     if not claims:
         return (), (f"{by} states no order to test",)
@@ -252,7 +252,7 @@ def verdict(study: Study) -> Verdict:
     diverged, and their training losses have flattened (`ablax.report.verdict`); when no claim can
     be judged, or the recipe is too small for it, there is no verdict.
     """
-    findings, reasons = assess(study, study.claims, "the source")
+    findings, reasons = assess(study, study.plan.claims, "the source")
     if reasons:
         return Verdict(None, f"No verdict: {'; '.join(reasons)}.", (), reasons)
     outcomes = {found.outcome for found in findings}
@@ -273,7 +273,7 @@ def forecast(study: Study) -> Forecast | None:
     They are judged under the conditions of a verdict, and the verdict does not depend on them.
     None when the study has no expectations.
     """
-    expected = study.expectations
+    expected = study.plan.expectations
     if not expected:
         return None
     predicted = tuple(sentence(claim.text) for claim in expected)
@@ -314,11 +314,11 @@ def answer(study: Study) -> Answer:
     The interval is that of the claim among those it is judged with, the source's or our own, so
     that the first sentence never says more than the verdict below it.
     """
-    claim = study.decides or next(iter((*study.claims, *study.expectations)), None)
+    claim = study.plan.decides or next(iter((*study.plan.claims, *study.plan.expectations)), None)
     if claim is None:
         return Answer(None, "No hypothesis declared: see the figures.", None, None)
-    own = claim not in study.claims
-    group = study.expectations if own else study.claims
+    own = claim not in study.plan.claims
+    group = study.plan.expectations if own else study.plan.claims
     findings, reasons = assess(study, group, "our prediction" if own else "the source")
     found = next((one for one in findings if one.claim == claim), None)
     if found is None:
@@ -365,11 +365,11 @@ def answer_json(study: Study, plots: str) -> str:
     told = answer(study)
     measured = told.measured
     interval = measured.interval if measured else None
-    own = [picture.name for section in study.sections for picture in section.pictures]
+    own = [picture.name for section in study.plan.sections for picture in section.pictures]
     name = "" if told.claim is None else operand(told.claim.worse)[1]
     facts = {
-        "experiment": study.name,
-        "recipe": study.recipe_name,
+        "experiment": study.plan.name,
+        "recipe": study.plan.recipe_name,
         "answer": told.sentence,
         "outcome": told.outcome,
         "n": measured.n if measured else 0,
@@ -380,7 +380,7 @@ def answer_json(study: Study, plots: str) -> str:
         "training_seconds": round(sum(run.seconds for run in study.runs)),
         "runs": len(study.runs),
         "picture": f"{plots}/{(own or ['errors'])[0]}.png",
-        "command": study.command,
+        "command": study.plan.command,
         **{key: study.environment.get(key, "") for key in ("device", "date", "commit")},
     }
     return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"

@@ -9,7 +9,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,10 +19,11 @@ import numpy as np
 from ablax.config import ConfigError, Recipe, flat, unflat
 from ablax.core import ImageShape, Network, canonical, difference, fingerprint
 from ablax.errors import AblaxError
+from ablax.experiment import Experiment
 from ablax.files import compressed
-from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog
+from ablax.measurements.measurement import RUN_COLUMNS, Measurement, MeasurementLog
 from ablax.report.files import write_atomically
-from ablax.report.study import Curve, Run
+from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 from ablax.training.loop import Evaluation
 from ablax.training.metrics import read_metrics, seconds_by_run
 
@@ -444,3 +445,131 @@ def _summaries(
 def pretraining_log(results: Path) -> Path:
     """Where the figures of the pretrainings are, in a results folder."""
     return results / "pretraining"
+
+
+# ------------------------------------------------------------------------------------------
+# The study of a finished run, from the files of its folder, or from what was kept of it.
+
+FACTS = "study.json"
+"""What a report says that is neither in the experiment's file nor in the logs of the runs."""
+_FACTS = ("variants", "command", "data_note", "classes", "full_size_parameters")
+
+
+def write_facts(folder: Path, record: PlanRecord) -> None:
+    """Write `study.json`, for `rebuild`.
+
+    Raises:
+        ReportError: It cannot be written.
+    """
+    facts = {name: getattr(record, name) for name in _FACTS}
+    text = json.dumps(facts, indent=2, ensure_ascii=False, default=asdict)
+    write_atomically(folder / FACTS, text + "\n")
+
+
+def recorded(folder: Path, experiment: Experiment) -> PlanRecord:
+    """What was asked and of whom, from `recipe.json`, `study.json` and the experiment as it is now.
+
+    Raises:
+        ResultsError: There is no such file, or it is damaged.
+    """
+    held, path = stored(folder), folder / FACTS
+    if not path.exists():
+        raise ResultsError(
+            f"{folder} has no {FACTS}, so its report cannot be made again: its run is not at its "
+            "end, or was kept before metrics and predictions were; run the experiment again"
+        )
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts["variants"] = tuple(Variant(**_tuples(one)) for one in facts["variants"])
+        return experiment.record(held.experiment, held.recipe_name, held.recipe, **facts)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ResultsError(
+            f"{path} is damaged ({type(error).__name__}: {error}): give the experiment's command "
+            "again, which trains nothing that is finished and writes it again"
+        ) from error
+
+
+def _tuples(held: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in held.items()}
+
+
+def study_in(
+    folder: ResultsFolder, record: PlanRecord, measurements: tuple[Measurement, ...], seeds: int
+) -> Study:
+    """What is measured so far, from the files of a folder.
+
+    Args:
+        folder: Where the runs are.
+        record: What was asked.
+        measurements: What was measured beside the errors.
+        seeds: How many runs each variant may have.
+    """
+    log = MeasurementLog(folder.path, measurements)
+    return Study(
+        record,
+        runs=finished_runs(folder, record.names, seeds, log),
+        measured=log.rows(),
+        environment=environments(folder, record.names, seeds),
+    )
+
+
+def rebuild(path: Path, experiment: Experiment) -> Study:
+    """The study of a folder of results, or of what was kept of one; nothing is trained.
+
+    Its statistics are computed again, by the experiment's claims as they are now. Each test error
+    must be that of the predictions beside it.
+
+    Args:
+        path: The folder.
+        experiment: The question that its runs are of.
+
+    Raises:
+        ResultsError: Something that the report is made from is missing, damaged, or contradicts
+            another file.
+    """
+    held, record = stored(path), recorded(path, experiment)
+    study = study_in(ResultsFolder(path), record, experiment.measurements, held.recipe.seeds)
+    _refuse_missing(path, held, study)
+    for run in study.runs:
+        if run.status == "finished":
+            _check_predictions(path, run.variant, run.seed, run.test_error)
+    return study
+
+
+def _refuse_missing(path: Path, held: Stored, study: Study) -> None:
+    known = [variant for variant in held.networks if variant not in study.names]
+    without = [f"{run.variant}, seed {run.seed}" for run in study.finished_runs_of(study.baseline)]
+    bare = [
+        f"{run.variant}, seed {run.seed}"
+        for run in study.runs
+        if run.status == "finished" and not run.curve.epochs
+    ]
+    if known:
+        raise ResultsError(f"{path / FACTS} says nothing of {known[0]}, which recipe.json names")
+    if not without:
+        raise ResultsError(
+            f"{path} has no finished run of {study.baseline}, the baseline: there is nothing to "
+            "compare with"
+        )
+    if bare:
+        raise ResultsError(
+            f"{path} has no metrics of {bare[0]}, though that run is finished: keep the run again "
+            "with `ablax keep`, or run it again elsewhere"
+        )
+
+
+def _check_predictions(path: Path, variant: str, seed: int, error: float) -> None:
+    name = path / "predictions" / f"{variant}-seed-{seed}.npz"
+    try:
+        with np.load(name, allow_pickle=False) as held:
+            found = 100 * float(np.mean(held["predictions"] != held["labels"]))
+    except (OSError, ValueError, KeyError, EOFError) as problem:
+        raise ResultsError(
+            f"{name} cannot be read ({problem}): keep the run again with `ablax keep`, or run it "
+            "again elsewhere"
+        ) from problem
+    if found != error:
+        raise AblaxError(
+            f"{name} gives a test error of {found:.2f} %, and runs/{variant}-seed-{seed}.json says "
+            f"{error:.2f} %: one of them is of another run"
+        )

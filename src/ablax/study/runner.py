@@ -3,58 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from rich.console import Console
 
-from ablax.analysis.cost import macs
-from ablax.config import DataConfig, Recipe, with_fields
-from ablax.core import Network, abstract_variables, count_parameters, paths, reinitialized
+from ablax.config import Recipe, with_fields
 from ablax.data.images import Split
 from ablax.errors import AblaxError
-from ablax.experiment import Experiment, Inputs, Pretraining
+from ablax.experiment import Experiment
 from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Sample
 from ablax.report.files import write_atomically
 from ablax.report.page import write_report
-from ablax.report.study import Run, Study, Variant
+from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_results
 from ablax.report.verdict import answer, verdict
+from ablax.study import discovery
 from ablax.study.environment import environment
-from ablax.study.folder import (
-    Identity,
-    ResultsFolder,
-    changes,
-    finished_runs,
-    identity,
-    pretraining_log,
-)
+from ablax.study.folder import ResultsFolder, pretraining_log, study_in, write_facts
 from ablax.study.load import RECORD, record_of
-from ablax.study.rebuild import Facts, study_of, write_facts
+from ablax.study.plan import Plan, resolve
 from ablax.training.checkpoint import close, open_checkpoints
-from ablax.training.dataset import Dataset, open_dataset, test_images, training_images
+from ablax.training.dataset import open_dataset, test_images, training_images
 from ablax.training.loop import (
     DivergedError,
     Moment,
     StoppedError,
     StopRequest,
     Tick,
-    Trainer,
     data_mesh,
-    fit,
     graceful_stop,
+    set_up,
+    train,
 )
 from ablax.training.metrics import MetricsLog, write_csv
-from ablax.training.progress import Progress, progress
-from ablax.training.step import State, refuse_misfit, warm_start
+from ablax.training.progress import Progress, console_here, progress
+from ablax.training.step import State, warm_start
 
 # ------------------------------------------------------------------------------------------
-# The bench of an experiment: its data, networks and trainers, and all that its runs give.
+# A plan and the folder that its results go to: what one run reads and writes.
 
 TRAINING_SAMPLE = 5000
 """Training images that measurements look at, at most: a random sample, the same for every run."""
@@ -62,145 +52,32 @@ TEST_SAMPLE = 10_000
 """Test images that measurements look at, at most: the first ones."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to run.
-
-    Attributes:
-        name: The experiment's.
-        experiment: The question.
-        recipe_name: The recipe's.
-        recipe: Data, schedule and budget.
-        folder: Where the results go.
-        command: What a person types to repeat it.
-        only: The variants to run beside the baseline; those of the recipe's budget where empty.
-    """
-
-    name: str
-    experiment: Experiment
-    recipe_name: str
-    recipe: Recipe
-    folder: ResultsFolder
-    command: str
-    only: tuple[str, ...] = ()
-
-
 class Runner:
-    """The data, the networks and their compiled trainers: all that the runs share.
+    """What the runs of a plan share.
 
-    Raises:
-        AblaxError: The data are missing, or a network does not fit them or its recipe.
+    Args:
+        plan: What to run.
+        folder: Where the results go.
+        console: Where progress is shown.
     """
 
-    def __init__(self, plan: Plan, console: Console) -> None:
-        self.plan = plan
-        self.console = console
-        self.mesh = data_mesh()
-        self._datasets: dict[tuple[DataConfig, int], Dataset] = {}
+    def __init__(self, plan: Plan, folder: ResultsFolder, console: Console) -> None:
+        self.plan, self.folder, self.console = plan, folder, console
+        self.trainers = {name: training.trainer for name, training in plan.trainings.items()}
+        self.networks = {name: training.network for name, training in plan.trainings.items()}
+        self.log = MeasurementLog(folder.path, plan.measurements)
         self._samples: dict[int, tuple[Split, Split]] = {}
-        self.networks: dict[str, Network] = {}
-        self.trainers: dict[str, Trainer] = {}
-        self.pretrainers: dict[str, Trainer] = {}
-        experiment = plan.experiment
-        for name in experiment.chosen(plan.recipe_name, plan.only):
-            recipe = experiment.recipe_of(name, plan.recipe)
-            dataset = self._dataset(recipe)
-            self.networks[name] = experiment.network_of(name, _inputs(dataset, recipe.width))
-            self.trainers[name] = Trainer(self.networks[name], recipe, dataset, self.mesh)
-            pretraining = experiment.pretraining_of(name)
-            if pretraining is not None:
-                self.pretrainers[name] = self._pretrainer(name, recipe, pretraining)
-        self.log = MeasurementLog(plan.folder.path, experiment.measurements)
-        self.full_size = full_size_parameters(experiment)
-
-    def _pretrainer(self, name: str, recipe: Recipe, pretraining: Pretraining) -> Trainer:
-        """What pretrains a variant's initial weights, which must fit the variant's network."""
-        recipe = with_fields(recipe, pretraining.fields)
-        dataset = self._dataset(recipe)
-        network = self.plan.experiment.network_of(name, _inputs(dataset, recipe.width))
-        here, there = (
-            abstract_variables(net, given.image_shape)["params"]
-            for net, given in (
-                (self.networks[name], self.trainers[name].dataset),
-                (network, dataset),
-            )
-        )
-        refuse_misfit(here, there, pretraining.fresh)
-        return Trainer(network, recipe, dataset, self.mesh)
-
-    def _dataset(self, recipe: Recipe) -> Dataset:
-        """The data of a recipe; variants that ask for the same ones share them."""
-        asked = (recipe.data, recipe.train.batch)
-        if asked not in self._datasets:
-            self._datasets[asked] = open_dataset(recipe, self.mesh, self.console)
-        return self._datasets[asked]
-
-    @property
-    def dataset(self) -> Dataset:
-        """The baseline's data."""
-        return self.trainers[self.plan.experiment.baseline].dataset
-
-    @cached_property
-    def fingerprints(self) -> dict[str, Identity]:
-        """What each network is, and what its recipe changes, to know it again."""
-        return {
-            name: identity(network, self.trainers[name].dataset.image_shape, self._changes(name))
-            for name, network in self.networks.items()
-        }
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """Versions, hardware, commit and date."""
         return environment()
 
-    @cached_property
-    def variants(self) -> tuple[Variant, ...]:
-        """What each network is and costs."""
-        return tuple(self._variant(name) for name in self.networks)
-
-    def _variant(self, name: str) -> Variant:
-        experiment = self.plan.experiment
-        network, baseline = self.networks[name], self.networks[experiment.baseline]
-        shape = self.trainers[name].dataset.image_shape
-        edited = experiment.is_edit(name)
-        left = set(paths(network))
-        gone = [path for path in paths(baseline) if path not in left and "/" not in path]
-        return Variant(
-            name=name,
-            label=experiment.label(name),
-            parameters=count_parameters(network, shape),
-            macs=network_macs(network, shape),
-            removed_layers=tuple(gone) if edited else (),
-            reinitialized=reinitialized(baseline, network, shape) if edited else (),
-            changes=self._changes(name),
-        )
-
-    def _changes(self, name: str) -> tuple[str, ...]:
-        """What a variant changes in its training, in words."""
-        recipe = self.trainers[name].recipe
-        changed = changes(recipe, self.plan.recipe)
-        if name in self.pretrainers:
-            other = ", ".join(changes(self.pretrainers[name].recipe, recipe))
-            changed += (f"first weights from a training with {other}",)
-        return changed
-
-    def work(self, name: str) -> float:
-        """The multiply-accumulates of one run's forward passes over the training images."""
-        return self._work(name, self.trainers[name])
-
-    def pretraining_work(self, name: str) -> float:
-        """Likewise, of its pretraining; 0 without one."""
-        return self._work(name, self.pretrainers[name]) if name in self.pretrainers else 0.0
-
-    def _work(self, name: str, trainer: Trainer) -> float:
-        macs_an_image = next(v.macs for v in self.variants if v.name == name)
-        return float(trainer.total_steps * trainer.recipe.train.batch * macs_an_image)
-
     def observer(self, name: str, seed: int) -> Callable[[Moment, int, State], None]:
         """Takes the experiment's measurements of one run."""
 
         def observe(moment: Moment, step: int, state: State) -> None:
-            for measurement in self.plan.experiment.measurements:
+            for measurement in self.plan.measurements:
                 if measurement.wanted(name, seed, moment):
                     model = self.trainers[name].model(state, name, f"seed {seed}, step {step}")
                     self.log.take(measurement, model, self._sample(name, seed, step))
@@ -225,68 +102,16 @@ class Runner:
             held_out=dataset.held_out,
         )
 
-    def runs(self) -> tuple[Run, ...]:
-        """Every run that is done, from the files of the folder."""
-        plan = self.plan
-        return finished_runs(plan.folder, self.networks, plan.recipe.seeds, self.log)
-
-    def write_tables(self, runs: tuple[Run, ...]) -> None:
-        """Write what is known so far: a row for each of the runs, the curves, the measurements."""
-        folder = self.plan.folder.path
-        write_results(folder / "results.csv", self.variants, runs)
-        write_csv(folder, by=RUN_COLUMNS)
-        self.log.write_csv()
-
-    @property
-    def facts(self) -> Facts:
-        """What the report says of the data and the networks."""
-        return Facts(
-            variants=self.variants,
-            command=self.plan.command,
-            data_note=self.dataset.note,
-            classes=self.dataset.classes,
-            full_size_parameters=self.full_size,
-        )
-
     def study(self) -> Study:
-        """What was measured, beside what was published."""
+        """What is measured so far, beside what was published."""
         plan = self.plan
-        return study_of(
-            plan.name, plan.experiment, plan.recipe_name, plan.recipe, self.facts, plan.folder
-        )
+        return study_in(self.folder, plan.record, plan.measurements, plan.recipe.seeds)
 
-
-def _inputs(dataset: Dataset, width: float) -> Inputs:
-    height, wide, channels = dataset.image_shape
-    if height != wide:
-        raise AblaxError(
-            f"the images have {height} x {wide} pixels, and square ones are expected: resize them "
-            f"with --data.image-size {min(height, wide)}"
-        )
-    return Inputs(height, channels, dataset.classes, width)
-
-
-def network_macs(network: Network, image_shape: tuple[int, int, int]) -> int:
-    """Multiply-accumulates of one forward pass for one image.
-
-    Raises:
-        AblaxError: Nobody can say from the network how often one of its products runs.
-    """
-    variables = abstract_variables(network, image_shape)
-    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-    try:
-        return macs(network.apply, variables, image)
-    except ValueError as error:
-        raise AblaxError(f"the network's cost cannot be counted: {error}") from error
-
-
-def full_size_parameters(experiment: Experiment) -> dict[str, int]:
-    """Every variant's parameters at the size of the source; empty where none is given."""
-    inputs = experiment.full_size
-    if inputs is None:
-        return {}
-    networks = experiment.networks(inputs)
-    return {name: count_parameters(n, inputs.image_shape) for name, n in networks.items()}
+    def write_tables(self, study: Study) -> None:
+        """Write what is known so far: a row for each of the runs, the curves, the measurements."""
+        write_results(self.folder.path / "results.csv", study.variants, study.runs)
+        write_csv(self.folder.path, by=RUN_COLUMNS)
+        self.log.write_csv()
 
 
 # ------------------------------------------------------------------------------------------
@@ -319,18 +144,17 @@ def pretrained(
     Raises:
         StoppedError: `stop` was requested; the state is saved.
         DivergedError: A loss of the pretraining is not finite.
-        CheckpointError: As `fit`.
+        CheckpointError: As `ablax.training.loop.train`.
     """
-    pretraining = runner.plan.experiment.pretraining_of(name)
-    if pretraining is None:
+    training, folder = runner.plan.trainings[name], runner.folder
+    if training.pretrainer is None:
         return state
-    folder = runner.plan.folder
     own = folder.checkpoints(name, seed)
     checkpoints = open_checkpoints(own.with_name(f"{own.name}-pretraining"))
     try:
         with MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log:
-            fitted = fit(
-                runner.pretrainers[name],
+            fitted = train(
+                training.pretrainer,
                 seed,
                 checkpoints,
                 stop,
@@ -340,43 +164,45 @@ def pretrained(
             )
     finally:
         close(checkpoints)
-    return warm_start(state, fitted.state, pretraining.fresh)
+    return warm_start(state, fitted.state, training.fresh)
 
 
 # ------------------------------------------------------------------------------------------
 # Run an experiment: every variant with every seed, then the report. Resumes where it stopped.
 
 
-def run_experiment(plan: Plan, console: Console) -> Study:
+def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study:
     """Train every variant from every seed and write the report.
 
     Seeds are the outer loop, so that an interrupted experiment has whole pairs to compare.
 
     Args:
         plan: What to run.
+        folder: Where the results go.
         console: Where progress and the table are shown.
 
     Returns:
         What was measured.
 
     Raises:
-        AblaxError: Bad input, before anything is compiled.
+        ResultsError: The folder is another's, before anything is trained.
         StoppedError: Ctrl-C or SIGTERM; the state is saved.
+        AblaxError: No run of the baseline came to its end.
     """
-    runner = Runner(plan, console)
-    with plan.folder.claim(plan.name, plan.recipe_name, plan.recipe, runner.fingerprints):
+    runner, trainings = Runner(plan, folder, console), plan.trainings
+    identities = {name: training.identity for name, training in trainings.items()}
+    record = plan.record
+    with folder.claim(record.name, record.recipe_name, plan.recipe, identities):
         console.print(_headline(runner), highlight=False, soft_wrap=True, markup=False)
         seeds = range(plan.recipe.seeds)
-        work = sum(_whole_work(runner, name) for name in runner.networks) * len(seeds)
+        work = sum(each.work + each.pretraining_work for each in trainings.values()) * len(seeds)
         with graceful_stop() as stop, progress(work, console=console) as shown:
             for seed in seeds:
-                for name in runner.networks:
+                for name in trainings:
                     _run(runner, name, seed, stop, shown)
         study = runner.study()
         page = _write(runner, study)
-    console.print(terminal_table(study))
-    console.print(answer(study).sentence, markup=False, soft_wrap=True)
-    console.print(verdict(study).sentence, markup=False, soft_wrap=True)
+    say(study, console)
     console.print(f"report: {page}", soft_wrap=True, markup=False)
     if not study.finished_runs_of(study.baseline):
         raise AblaxError(
@@ -385,13 +211,20 @@ def run_experiment(plan: Plan, console: Console) -> Study:
     return study
 
 
+def say(study: Study, console: Console) -> None:
+    """Show the main table, the answer and the verdict."""
+    console.print(terminal_table(study))
+    console.print(answer(study).sentence, markup=False, soft_wrap=True)
+    console.print(verdict(study).sentence, markup=False, soft_wrap=True)
+
+
 def _headline(runner: Runner) -> str:
     plan, epochs = runner.plan, runner.plan.recipe.train.epochs
     return (
-        f"{plan.experiment.title}, recipe {plan.recipe_name}: "
-        f"{_count(len(runner.networks), 'variant')} x {_count(plan.recipe.seeds, 'seed')} x "
+        f"{plan.record.title}, recipe {plan.record.recipe_name}: "
+        f"{_count(len(plan.trainings), 'variant')} x {_count(plan.recipe.seeds, 'seed')} x "
         f"{_count(epochs, 'epoch')} on {runner.environment['device']}\n"
-        f"{runner.dataset.note}\nresults: {plan.folder.path}"
+        f"{plan.record.data_note}\nresults: {runner.folder.path}"
     )
 
 
@@ -399,21 +232,17 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
-def _whole_work(runner: Runner, name: str) -> float:
-    return runner.work(name) + runner.pretraining_work(name)
-
-
 def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:
     """One variant from one seed, unless it is done already."""
-    folder, trainer = runner.plan.folder, runner.trainers[name]
-    work, before = _whole_work(runner, name), runner.pretraining_work(name)
-    a_step = runner.work(name) / trainer.total_steps
+    folder, training = runner.folder, runner.plan.trainings[name]
+    trainer, pretrainer, before = training.trainer, training.pretrainer, training.pretraining_work
+    work, a_step = training.work + before, training.work / trainer.total_steps
     if folder.finished(name, seed) is not None:
         shown.skip(work)
         return
     if stop.requested:
         raise StoppedError(f"stopped by {stop.requested}: the same command goes on from here")
-    shown.start_run(f"{runner.plan.experiment.label(name)} · seed {seed}", work)
+    shown.start_run(f"{training.variant.label} · seed {seed}", work)
 
     def tick(chunk: Tick, a_step: float = a_step) -> None:
         shown.advance(
@@ -424,9 +253,9 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
         )
 
     def begin(state: State) -> State:
-        if name not in runner.pretrainers:
+        if pretrainer is None:
             return state
-        a_step = before / runner.pretrainers[name].total_steps
+        a_step = before / pretrainer.total_steps
         return pretrained(
             runner,
             name,
@@ -441,7 +270,7 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
     summary: dict[str, Any]
     try:
         with MetricsLog(folder.path, by=RUN_COLUMNS) as log:
-            fitted = fit(
+            fitted = train(
                 trainer,
                 seed,
                 checkpoints,
@@ -461,15 +290,128 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
         close(checkpoints)
     summary |= {"environment": runner.environment, RECORD: record_of(trainer.dataset)}
     folder.finish(name, seed, summary)
-    write_results(folder.path / "results.csv", runner.variants, runner.runs())
+    study = runner.study()
+    write_results(folder.path / "results.csv", study.variants, study.runs)
     shown.end_run(summary["test_error"])
 
 
 def _write(runner: Runner, study: Study) -> Path:
     """Write what the folder is for, from what is finished; gives the path of the page."""
-    folder = runner.plan.folder.path
-    runner.write_tables(study.runs)
+    folder = runner.folder.path
+    runner.write_tables(study)
     text = json.dumps(dict(study.environment), indent=2) + "\n"
     write_atomically(folder / "environment.json", text)
-    write_facts(folder, runner.facts)
+    write_facts(folder, study.plan)
     return write_report(study, folder)
+
+
+# ------------------------------------------------------------------------------------------
+# `ablax.run`: the same from Python as from the command line, which calls it.
+
+
+def run(
+    experiment: str | Experiment,
+    recipe: str | Recipe = "digits",
+    *,
+    only: str | Sequence[str] = (),
+    folder: Path | str | None = None,
+    name: str = "",
+    recipe_name: str = "",
+    command: str = "",
+    progress: bool = True,
+    **fields: Any,
+) -> Study:
+    """Run an experiment under a recipe, or resume it where it stopped.
+
+    The plan is checked whole before anything is trained and before the folder is touched. The study
+    shows itself as its report in a notebook; its `runs`, `summary` and `metrics` are records that a
+    `pandas.DataFrame` takes.
+
+    Args:
+        experiment: A name (`ablax list`), the path of a file that defines one, a module, or the
+            value.
+        recipe: Likewise; one that is named is changed by the experiment's budget, and a value is
+            taken as it is.
+        only: Variants to run beside the baseline, with commas between or as a sequence; those of
+            the budget where empty. More may be added later.
+        folder: Where the results go; `results/NAME/RECIPE` by default.
+        name: What an experiment that is a value is called; made from its title by default.
+        recipe_name: What a recipe that is a value is called; `own` by default.
+        command: What a person types to repeat it; this call by default.
+        progress: Whether progress and the table are shown.
+        **fields: Fields of the recipe (`seeds=1`, `width=0.5`), and fields of its parts
+            (`train={"epochs": 3}, optimizer={"rate": 0.1}`).
+
+    Returns:
+        What was measured.
+
+    Raises:
+        AblaxError: Bad input, before anything is compiled; a folder that is another's; or no run
+            of the baseline came to its end.
+        StoppedError: Ctrl-C or SIGTERM; the state is saved, and the same call goes on from there.
+
+    Example:
+        >>> import ablax
+        >>> study = ablax.run(
+        ...     "alexnet_ablation", "smoke", only="without_7", train={"epochs": 1}
+        ... )  # doctest: +SKIP
+        >>> study.summary[1]["difference"]  # doctest: +SKIP
+        -0.07
+    """
+    set_up()
+    variants = tuple(only.split(",")) if isinstance(only, str) else tuple(only)
+    if isinstance(experiment, str):
+        found, question = discovery.experiment(experiment)
+    else:
+        found, question = _as_name(experiment.title), experiment
+    if isinstance(recipe, str):
+        under, base = discovery.recipe(recipe)
+        base = question.budgeted(under, base)
+    else:
+        under, base = "own", recipe
+    found, under = name or found, recipe_name or under
+    console, mesh = console_here(progress), data_mesh()
+    plan = resolve(
+        found,
+        question,
+        under,
+        with_fields(base, _dotted(fields)),
+        data=lambda asked: open_dataset(asked, mesh, console),
+        mesh=mesh,
+        only=tuple(part.strip() for part in variants if part.strip()),
+        command=command or _call(experiment, found, recipe, under, only, fields),
+    )
+    place = Path("results") / found / under if folder is None else Path(folder)
+    return run_experiment(plan, ResultsFolder(place), console)
+
+
+def _as_name(title: str) -> str:
+    """A title as the name of a folder: `"What dropout buys"` is `what_dropout_buys`."""
+    return re.sub(r"\W+", "_", title.lower()).strip("_")
+
+
+def _dotted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of parts by their dotted names: `train={"epochs": 3}` is `train.epochs`."""
+    found: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found |= {f"{name}.{one}": given for one, given in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def _call(
+    experiment: str | Experiment,
+    name: str,
+    recipe: str | Recipe,
+    recipe_name: str,
+    only: str | Sequence[str],
+    fields: Mapping[str, Any],
+) -> str:
+    """The call of `run`, as a person types it; values by their names."""
+    words = [repr(experiment) if isinstance(experiment, str) else name]
+    words += [repr(recipe) if isinstance(recipe, str) else recipe_name]
+    words += [f"only={only!r}"] if only else []
+    words += [f"{field}={value!r}" for field, value in fields.items()]
+    return f"ablax.run({', '.join(words)})"

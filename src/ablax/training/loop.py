@@ -314,7 +314,7 @@ class Fitted:
     evaluation: Evaluation
 
 
-def fit(
+def train(
     trainer: Trainer,
     seed: int,
     checkpoints: checkpoint.Checkpoints,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_UPDATES = 0.5
 
 
 def seconds_left(total: float, skipped: float, done: float, elapsed: float) -> float | None:
@@ -69,7 +71,7 @@ class Progress:
         self._run_began = self._began
         self._label, self._run_work, self._run_done = "", 0.0, 0.0
         self._facts: list[str] = []
-        self._bars = _Bars(console, self._times) if _is_interactive(console) else None
+        self._bars = _moving(console, self._times)
 
     def start_run(self, label: str, work: float) -> None:
         """A run begins.
@@ -202,6 +204,29 @@ class _Bars:
         self._rich.stop()
 
 
+class _Cell:
+    """A line below the cell of a notebook, which is written again and again."""
+
+    def __init__(self, console: Console, times: Callable[[], str]) -> None:
+        from IPython.display import display
+
+        self._console, self._times, self._shown = console, times, 0.0
+        self._line = display({"text/plain": times()}, raw=True, display_id=True)
+
+    def show(self, whole: float, run: float, label: str, facts: list[str]) -> None:
+        now = time.monotonic()
+        if now - self._shown > _SECONDS_BETWEEN_UPDATES:
+            self._shown = now
+            parts = [f"[{whole:4.0%}] {label} {run:.0%}", *facts, self._times()]
+            self._line.update({"text/plain": ", ".join(parts)}, raw=True)
+
+    def say(self, line: str) -> None:
+        _write_plain(self._console, line)
+
+    def close(self) -> None:
+        self._line.update({"text/plain": self._times()}, raw=True)
+
+
 class _Facts(ProgressColumn):
     """Right of a bar: the facts of a run; for the experiment its times, which go on by themselves.
 
@@ -227,8 +252,9 @@ def progress(
 ) -> Iterator[Progress]:
     """Show the progress of an experiment.
 
-    On a terminal two bars, and a line for each run that ended. Anywhere else (a pipe, CI) plain
-    lines without control characters: at most one in ten seconds, and one at the end of each run.
+    On a terminal two bars, in a notebook a line that changes, and a line for each run that ended.
+    Anywhere else (a pipe, CI) plain lines without control characters: at most one in ten seconds,
+    and one at the end of each run.
 
     Args:
         total_work: The work of all runs, finished ones included (then call `skip`).
@@ -253,6 +279,32 @@ def progress(
         reporter.close()
 
 
+def console_here(shown: bool = True) -> Console:
+    """What is printed to: a terminal as rich makes it, plain text in a notebook.
+
+    Args:
+        shown: False: nothing is printed.
+    """
+    notebook = _in_notebook()
+    return Console(
+        quiet=not shown, force_jupyter=False if notebook else None, width=120 * notebook or None
+    )
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    return "ipykernel" in sys.modules and sys.modules["IPython"].get_ipython() is not None
+
+
+def _moving(console: Console, times: Callable[[], str]) -> _Bars | _Cell | None:
+    """What shows progress in place; None where only lines can be written."""
+    if console.quiet:
+        return None
+    if _is_interactive(console):
+        return _Bars(console, times)
+    return _Cell(console, times) if _in_notebook() else None
+
+
 def _is_interactive(console: Console) -> bool:
     """Whether bars can move. FORCE_COLOR makes rich call a pipe a terminal: ask the file."""
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
@@ -260,6 +312,8 @@ def _is_interactive(console: Console) -> bool:
 
 def _write_plain(console: Console, line: str) -> None:
     """Past rich, which wraps at 80 columns; and never fail a run over a character."""
+    if console.quiet:
+        return
     encoding = getattr(console.file, "encoding", None) or "utf-8"
     console.file.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     console.file.flush()

@@ -1,0 +1,247 @@
+"""`Plan`: an experiment under a recipe, resolved and checked whole before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from ablax.analysis.cost import macs
+from ablax.config import DataConfig, Recipe, with_fields
+from ablax.core import (
+    ImageShape,
+    Network,
+    abstract_variables,
+    count_parameters,
+    paths,
+    reinitialized,
+)
+from ablax.errors import AblaxError
+from ablax.experiment import Experiment, Inputs
+from ablax.measurements.measurement import Measurement
+from ablax.report.plots import pictures
+from ablax.report.study import PlanRecord, Study, Variant
+from ablax.study.folder import Identity, changes, identity
+from ablax.training.dataset import Dataset
+from ablax.training.loop import Trainer
+from ablax.training.step import refuse_misfit
+
+
+@dataclass(frozen=True)
+class Training:
+    """One variant, ready to be trained.
+
+    Attributes:
+        variant: What it is and costs.
+        trainer: Its network, recipe and data.
+        pretrainer: Of its initial weights; None: random initialization.
+        fresh: Patterns of paths of parameters that are not taken from the pretraining.
+    """
+
+    variant: Variant
+    trainer: Trainer
+    pretrainer: Trainer | None = None
+    fresh: tuple[str, ...] = ()
+
+    @property
+    def network(self) -> Network:
+        """The variant's network."""
+        return self.trainer.task.network
+
+    @property
+    def identity(self) -> Identity:
+        """What it is, and what its recipe changes, to know it again."""
+        return identity(self.network, self.trainer.dataset.image_shape, self.variant.changes)
+
+    @property
+    def work(self) -> float:
+        """Multiply-accumulates of one run's forward passes over the training images."""
+        return self._work(self.trainer)
+
+    @property
+    def pretraining_work(self) -> float:
+        """Likewise, of its pretraining; 0 without one."""
+        return self._work(self.pretrainer) if self.pretrainer is not None else 0.0
+
+    def _work(self, trainer: Trainer) -> float:
+        return float(trainer.total_steps * trainer.recipe.train.batch * self.variant.macs)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run: every network is built, and fits its data, recipe and initial weights.
+
+    Attributes:
+        record: What the report says of it.
+        recipe: Data, schedule and budget.
+        trainings: The variants by name, the baseline first.
+        measurements: What is measured beside the errors.
+    """
+
+    record: PlanRecord
+    recipe: Recipe
+    trainings: Mapping[str, Training]
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def baseline(self) -> Training:
+        """The variant the others are compared with."""
+        return self.trainings[self.record.baseline]
+
+
+def resolve(
+    name: str,
+    experiment: Experiment,
+    recipe_name: str,
+    recipe: Recipe,
+    *,
+    data: Callable[[Recipe], Dataset],
+    mesh: Mesh,
+    only: tuple[str, ...] = (),
+    command: str = "",
+) -> Plan:
+    """The plan of an experiment under a recipe: shapes only, nothing is compiled.
+
+    Args:
+        name: The experiment's.
+        experiment: The question.
+        recipe_name: The recipe's.
+        recipe: Data, schedule and budget; the experiment's budget is in it already.
+        data: Opens the data of a variant's recipe; asked once for each data and batch.
+        mesh: The devices.
+        only: The variants to run beside the baseline; those of the budget where empty.
+        command: What a person types to repeat it.
+
+    Raises:
+        AblaxError: There is no such variant, the data are missing, a network does not fit them, or
+            a recipe has a value that it cannot have.
+        ReportError: Two pictures of the report would have one name.
+    """
+    names = experiment.chosen(recipe_name, only)
+    resolver = _Resolver(experiment, recipe, data, mesh)
+    trainings = {one: resolver.training(one) for one in names}
+    dataset = trainings[experiment.baseline].trainer.dataset
+    record = experiment.record(
+        name,
+        recipe_name,
+        recipe,
+        variants=tuple(training.variant for training in trainings.values()),
+        full_size_parameters=full_size_parameters(experiment),
+        command=command,
+        data_note=dataset.note,
+        classes=dataset.classes,
+    )
+    pictures(Study(record))
+    return Plan(record, recipe, trainings, experiment.measurements)
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    """What the variants of one plan share."""
+
+    experiment: Experiment
+    recipe: Recipe
+    data: Callable[[Recipe], Dataset]
+    mesh: Mesh
+
+    @cached_property
+    def _datasets(self) -> dict[tuple[DataConfig, int], Dataset]:
+        return {}
+
+    @cached_property
+    def _baseline(self) -> Network:
+        return self._trainer(self.experiment.baseline, self.recipe).task.network
+
+    def _trainer(self, name: str, recipe: Recipe) -> Trainer:
+        asked = (recipe.data, recipe.train.batch)
+        if asked not in self._datasets:
+            self._datasets[asked] = self.data(recipe)
+        dataset = self._datasets[asked]
+        network = self.experiment.network_of(name, _inputs(dataset, recipe.width))
+        return Trainer(network, recipe, dataset, self.mesh)
+
+    def training(self, name: str) -> Training:
+        """One variant."""
+        recipe = self.experiment.recipe_of(name, self.recipe)
+        trainer, pretrainer = self._trainer(name, recipe), None
+        changed = changes(recipe, self.recipe)
+        pretraining = self.experiment.pretraining_of(name)
+        if pretraining is not None:
+            pretrainer = self._trainer(name, with_fields(recipe, pretraining.fields))
+            here, there = map(_parameters, (trainer, pretrainer))
+            refuse_misfit(here, there, pretraining.fresh)
+            other = ", ".join(changes(pretrainer.recipe, recipe))
+            changed += (f"first weights from a training with {other}",)
+        variant = self._variant(name, trainer, changed)
+        return Training(variant, trainer, pretrainer, pretraining.fresh if pretraining else ())
+
+    def _variant(self, name: str, trainer: Trainer, changed: tuple[str, ...]) -> Variant:
+        network, shape = trainer.task.network, trainer.dataset.image_shape
+        variables = abstract_variables(network, shape)
+        gone: tuple[str, ...] = ()
+        fresh: tuple[str, ...] = ()
+        if self.experiment.is_edit(name):
+            left = set(paths(network))
+            found = paths(self._baseline)
+            gone = tuple(path for path in found if path not in left and "/" not in path)
+            fresh = reinitialized(self._baseline, network, shape)
+        return Variant(
+            name=name,
+            label=self.experiment.label(name),
+            parameters=sum(leaf.size for leaf in jax.tree.leaves(variables.get("params", {}))),
+            macs=network_macs(network, shape, variables),
+            removed_layers=gone,
+            reinitialized=fresh,
+            changes=changed,
+        )
+
+
+def _parameters(trainer: Trainer) -> Mapping[str, object]:
+    shape = trainer.dataset.image_shape
+    found: Mapping[str, object] = abstract_variables(trainer.task.network, shape)["params"]
+    return found
+
+
+def _inputs(dataset: Dataset, width: float) -> Inputs:
+    height, wide, channels = dataset.image_shape
+    if height != wide:
+        raise AblaxError(
+            f"the images have {height} x {wide} pixels, and square ones are expected: resize them "
+            f"with --data.image-size {min(height, wide)}"
+        )
+    return Inputs(height, channels, dataset.classes, width)
+
+
+def network_macs(
+    network: Network, image_shape: ImageShape, variables: Mapping[str, Any] | None = None
+) -> int:
+    """Multiply-accumulates of one forward pass for one image.
+
+    Args:
+        network: Any network.
+        image_shape: (H, W, C).
+        variables: The shapes of its variables, where they are known already.
+
+    Raises:
+        AblaxError: Nobody can say from the network how often one of its products runs.
+    """
+    known = abstract_variables(network, image_shape) if variables is None else variables
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    try:
+        return macs(network.apply, known, image)
+    except ValueError as error:
+        raise AblaxError(f"the network's cost cannot be counted: {error}") from error
+
+
+def full_size_parameters(experiment: Experiment) -> dict[str, int]:
+    """Every variant's parameters at the size of the source; empty where none is given."""
+    inputs = experiment.full_size
+    if inputs is None:
+        return {}
+    networks = experiment.networks(inputs)
+    return {name: count_parameters(n, inputs.image_shape) for name, n in networks.items()}
