@@ -23,7 +23,7 @@ import jax
 from rich.console import Console
 
 from ablax.config import Recipe
-from ablax.core import ImageShape, Network, fingerprint
+from ablax.core import ImageShape, Network, fingerprint, stacks
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment, Inputs
 from ablax.model import Model, preprocessing_of
@@ -31,9 +31,9 @@ from ablax.study.discovery import experiment
 from ablax.study.folder import ResultsError, ResultsFolder, Stored, stored
 from ablax.training import checkpoint
 from ablax.training.dataset import Dataset, open_dataset
-from ablax.training.loop import data_mesh
+from ablax.training.loop import Trainer, data_mesh
 from ablax.training.optimizer import optimizer
-from ablax.training.step import initial_state
+from ablax.training.step import State, initial_state
 from ablax.weights.load import WEIGHTS, import_file, open_weights
 from ablax.weights.sources import sources_of
 from ablax.zoo import find, untrained
@@ -238,7 +238,7 @@ def _open_run(run: RunName) -> Opened:
         partial(
             initial_state,
             network,
-            optimizer(recipe.optimizer, epochs, record["steps_per_epoch"]),
+            optimizer(recipe.optimizer, epochs, record["steps_per_epoch"], stacks(network)),
             seed,
             shape,
         )
@@ -260,6 +260,27 @@ def _open_run(run: RunName) -> Opened:
         else f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
     )
     return Opened(model, note, recipe)
+
+
+def model_of(trainer: Trainer, state: State, name: str, weights: str) -> Model:
+    """The network of a trainer with the weights of a state, as it is evaluated.
+
+    Args:
+        trainer: Which holds network, data and recipe.
+        state: Of any step.
+        name: What tables and captions call the network.
+        weights: Whose weights these are, for captions.
+    """
+    data = trainer.dataset
+    return Model(
+        name,
+        trainer.task.network,
+        {"params": state.params, "batch_stats": state.batch_stats},
+        preprocessing_of(data.image_shape, data.mean, data.std),
+        data.class_names,
+        weights,
+        trainer.recipe.train.precision,
+    )
 
 
 # ------------------------------------------------------------------------------------------

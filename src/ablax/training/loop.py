@@ -25,7 +25,6 @@ from ablax.config import Recipe
 from ablax.core import Network, check, parameter_shapes
 from ablax.errors import AblaxError
 from ablax.files import default_root
-from ablax.model import Model, preprocessing_of
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
 from ablax.training.dataset import Dataset
@@ -150,25 +149,6 @@ class Trainer:
     def _evaluation(self, state: State, images: Any, labels: Any) -> tuple[Any, Any, Any]:
         evaluation = evaluation_step(self.task, state, images, labels)
         return labels, evaluation.predictions, evaluation.losses
-
-    def model(self, state: State, name: str, weights: str) -> Model:
-        """The network with the weights of a state, as it is evaluated.
-
-        Args:
-            state: Of any step.
-            name: What tables and captions call the network.
-            weights: Whose weights these are, for captions.
-        """
-        data = self.dataset
-        return Model(
-            name,
-            self.task.network,
-            {"params": state.params, "batch_stats": state.batch_stats},
-            preprocessing_of(data.image_shape, data.mean, data.std),
-            data.class_names,
-            weights,
-            self.recipe.train.precision,
-        )
 
     def rate(self, step: int) -> float:
         """The learning rate of one step."""
