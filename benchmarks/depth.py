@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-import optax
 from result_table import write
 
 from ablax.core import Network, abstract_variables
 from ablax.layers import Residual, fold
+from ablax.training.step import Objective, gradient
 from ablax.zoo.resnet import resnet_cifar
 
 BATCH = 32
@@ -45,12 +45,6 @@ def measure(network: Network) -> dict[str, str]:
     """Seconds to trace and to compile, and the program's temporary memory."""
     shapes = abstract_variables(network, (32, 32, 3))
 
-    def loss(params: Any, statistics: Any, images: Any, labels: Any) -> Any:
-        held = {"params": params, "batch_stats": statistics}
-        scores, updated = network.apply(held, images, mutable=["batch_stats"])
-        losses = optax.softmax_cross_entropy_with_integer_labels(scores, labels)
-        return losses.mean(), updated
-
     arguments = (
         shapes["params"],
         shapes["batch_stats"],
@@ -58,7 +52,7 @@ def measure(network: Network) -> dict[str, str]:
         jax.ShapeDtypeStruct((BATCH,), jnp.int32),
     )
     started = time.perf_counter()
-    lowered = jax.jit(jax.value_and_grad(loss, has_aux=True)).lower(*arguments)
+    lowered = jax.jit(partial(gradient, Objective(network))).lower(*arguments)
     traced = time.perf_counter()
     compiled = lowered.compile()
     done = time.perf_counter()

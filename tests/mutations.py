@@ -4,7 +4,7 @@
 `src/ablax/training/step.py:231 update: 1 becomes 2`. Every break runs in a copy of the tree; the
 end lists those that survived and are not in `EQUIVALENT`; the exit status is 1 if there are any.
 
-Own code, since of the libraries mutmut forks a process that has run JAX, which then hangs, and
+Own code, since of the libraries mutmut forks a process that has run JAX, which may hang, and
 cosmic-ray drops no keyword arguments, which is how a call of optax or Flax goes wrong.
 """
 
@@ -14,18 +14,26 @@ import ast
 import copy
 import os
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
+
+# Imported once and before any computation, so that processes may be forked from here.
+import flax.linen  # noqa: F401
+import jax  # noqa: F401
+import optax  # noqa: F401
+import orbax.checkpoint  # noqa: F401
+import pytest
+import scipy.stats  # noqa: F401
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 600
 """A break that runs longer counts as caught: a loop without an end."""
+OPTIONS = "--doctest-modules --strict-markers"
+"""Of pytest: without the check of every type at run time, so that tests have to notice."""
 
 TARGETS = {
     "src/ablax/training/step.py": (
@@ -177,69 +185,68 @@ def _short(node: ast.AST) -> str:
     return text if len(text) < 90 else f"{text[:60]} ... {text[-25:]}"
 
 
-def caught(tree: Path, mutant: Mutant) -> bool:
-    """Whether a fast test of the file fails in a tree with this break."""
-    place = tree / mutant.path
-    whole = place.read_text("utf-8")
-    place.write_text(mutant.source, "utf-8")
-    words = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider"]
-    words += ["-m", "not slow and not deep", *TARGETS[mutant.path]]
+def start(tree: Path, mutant: Mutant) -> int:
+    """A process that breaks a tree and runs the fast tests of the file there; its number."""
+    if child := os.fork():
+        return child
     try:
-        done = subprocess.run(
-            words,
-            check=False,
-            cwd=tree,
-            env=environment(tree),
-            capture_output=True,
-            timeout=SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return True
+        (tree / mutant.path).write_text(mutant.source, "utf-8")
+        os.chdir(tree)
+        os.environ["PYTHONPATH"] = str(tree / "src")
+        sys.path[:] = [str(tree / "src"), *(one for one in sys.path if str(ROOT) not in one)]
+        sys.dont_write_bytecode = True
+        signal.alarm(SECONDS)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        words = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-o", f"addopts={OPTIONS}"]
+        words += ["-m", "not slow and not deep", *TARGETS[mutant.path]]
+        os._exit(min(1, int(pytest.main(words))))
     finally:
-        place.write_text(whole, "utf-8")
-    return done.returncode != 0
+        os._exit(1)  # whatever was raised
 
 
-def environment(tree: Path) -> dict[str, str]:
-    """Python finds the copy's sources first, and leaves no compiled files of broken ones."""
-    return {**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+def verdicts(chosen: list[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
+    """Each break as it is judged, and whether a test failed; so many processes at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        ignored = shutil.ignore_patterns(".*", "results", "build", "__pycache__")
+        trees = [
+            Path(shutil.copytree(ROOT, Path(folder) / str(number), ignore=ignored))
+            for number in range(jobs)
+        ]
+        running: dict[int, tuple[Path, Mutant]] = {}
+        waiting = list(reversed(chosen))
+        while waiting or running:
+            while waiting and trees:
+                tree, mutant = trees.pop(), waiting.pop()
+                running[start(tree, mutant)] = (tree, mutant)
+            done, status = os.wait()
+            tree, mutant = running.pop(done)
+            (tree / mutant.path).write_text((ROOT / mutant.path).read_text("utf-8"), "utf-8")
+            trees.append(tree)
+            yield mutant, status != 0
 
 
 def main(words: list[str], jobs: int = 2) -> int:
     """Break, test and tell."""
+    sources = {path: (ROOT / path).read_text("utf-8") for path in TARGETS}
     chosen = [
         mutant
-        for path in TARGETS
-        for mutant in mutants(path, (ROOT / path).read_text("utf-8"))
+        for path, source in sources.items()
+        for mutant in mutants(path, source)
         if not words or any(word in str(mutant) for word in words)
     ]
+    whole = [Mutant(path, 0, "nothing", sources[path]) for path in {m.path for m in chosen}]
+    for mutant, found in verdicts(whole, jobs):
+        if found:
+            sys.exit(f"{mutant.path}: its tests fail without any break, so nothing can be told")
     survived = []
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as threads:
-        trees: Queue[Path] = Queue()
-        ignored = shutil.ignore_patterns(".*", "results", "build", "__pycache__")
-        for number in range(jobs):
-            trees.put(Path(shutil.copytree(ROOT, Path(folder) / str(number), ignore=ignored)))
-
-        def judged(mutant: Mutant) -> bool:
-            tree = trees.get()
-            try:
-                return caught(tree, mutant)
-            finally:
-                trees.put(tree)
-
-        for path in {mutant.path for mutant in chosen}:
-            whole = (ROOT / path).read_text("utf-8")
-            if judged(Mutant(path, 0, "nothing", whole)):
-                sys.exit(f"{path}: its tests fail without any break, so nothing can be told")
-
-        for number, (mutant, found) in enumerate(
-            zip(chosen, threads.map(judged, chosen), strict=True), start=1
-        ):
-            reason = EQUIVALENT.get(mutant.what)
-            verdict = "caught" if found else "equivalent" if reason else "SURVIVED"
-            print(f"{number}/{len(chosen)} {verdict}: {mutant}", flush=True)
-            if not found:
-                survived.append((mutant, reason))
+    for number, (mutant, found) in enumerate(verdicts(chosen, jobs), start=1):
+        reason = EQUIVALENT.get(mutant.what)
+        verdict = "caught" if found else "equivalent" if reason else "SURVIVED"
+        print(f"{number}/{len(chosen)} {verdict}: {mutant}", flush=True)
+        if not found:
+            survived.append((mutant, reason))
     left = [mutant for mutant, reason in survived if reason is None]
     same = len(survived) - len(left)
     print(f"{len(chosen)} breaks: {len(chosen) - len(survived)} caught, {same} equivalent,")

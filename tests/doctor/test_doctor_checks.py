@@ -1,8 +1,10 @@
 """Each check of the doctor: the problem made on purpose is found, the healthy pass."""
 
 import dataclasses
+import functools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -20,6 +22,8 @@ from made_trials import (
     trial,
 )
 
+from ablax.config import TrainConfig
+from ablax.core import leaves_by_path
 from ablax.doctor import checks as capacity
 from ablax.doctor import checks as collapse
 from ablax.doctor import checks as divergence
@@ -30,8 +34,11 @@ from ablax.doctor.trials import History, Trained, briefly_trained, compile_train
 from ablax.errors import AblaxError
 from ablax.inspection.machine import Machine
 from ablax.layers import Sigmoid
+from ablax.losses import softmax_cross_entropy
 from ablax.report.study import Curve
 from ablax.training.loop import Evaluation
+from ablax.training.step import Objective
+from ablax.training.step import gradient as slopes_of
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +67,29 @@ def test_small_subset_is_not_learned_without_images():
     assert found.measurements["wrong"] > 16
     assert "wrong" in found.sentence
     assert found.advice
+
+
+@pytest.mark.parametrize(("varied", "smoothing"), [(True, 0.5), (False, 0.0)])
+def test_short_trainings_take_the_training_step_and_memorizing_is_not_smoothed(varied, smoothing):
+    recipe = dataclasses.replace(RECIPE, train=TrainConfig(batch=64, label_smoothing=0.5))
+    who = trial(recipe=recipe, images=64)
+    options = {"images": 64, "batch": 64, "steps": 1, "varied": varied}
+    done = compile_training(who, who.network, optax.sgd(1.0), **options)(np.array([0.5]))
+    labels = jnp.asarray(who.labels)
+    images = jnp.asarray(who.normalized(64))
+    expected = Objective(
+        who.network, losses=functools.partial(softmax_cross_entropy, smoothing=smoothing)
+    )
+    params, statistics = who.variables["params"], who.variables["batch_stats"]
+    slopes, parts = jax.jit(functools.partial(slopes_of, expected))(
+        params, statistics, images, labels
+    )
+    np.testing.assert_allclose(done.losses, [parts.loss], rtol=1e-5)
+    wrong = np.mean(np.argmax(parts.scores, axis=1) != labels)
+    np.testing.assert_allclose(done.errors, [wrong], rtol=1e-6)
+    for path, leaf in leaves_by_path(done.variables["params"]).items():
+        moved = leaves_by_path(params)[path] - 0.5 * leaves_by_path(slopes)[path]
+        np.testing.assert_allclose(leaf, moved, rtol=1e-3, atol=1e-6, err_msg=path)
 
 
 @pytest.mark.slow

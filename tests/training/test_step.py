@@ -66,6 +66,16 @@ def test_a_step_is_gradient_descent_on_the_mean_cross_entropy(batch):
     assert int(after.step) == 1
 
 
+def test_an_evaluation_is_softmax_regression_by_hand(batch):
+    task, state = make(Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3))))
+    found = evaluation_step(task, state, *batch)
+    x = ((np.asarray(batch[0], np.float64) / 255 - 0.4) / 0.25).reshape(6, -1)
+    scores = x @ np.asarray(state.params["scores"]["kernel"], np.float64)
+    own = scores[np.arange(6), np.asarray(batch[1])]
+    assert np.allclose(found.losses, np.log(np.exp(scores).sum(1)) - own, rtol=1e-5)
+    assert found.predictions.tolist() == scores.argmax(1).tolist()
+
+
 def test_label_smoothing_moves_a_share_of_the_target_to_all_classes(batch):
     network = Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3)))
     task, state = make(network, losses=partial(softmax_cross_entropy, smoothing=0.3))
@@ -208,6 +218,13 @@ def test_a_step_depends_on_seed_and_step_alone(batch):
     assert one == train_step(task, state, *batch)[1].loss
     assert one != train_step(task, replace(state, step=jnp.int32(1)), *batch)[1].loss
     assert one != train_step(task, replace(state, seed=jnp.int32(1)), *batch)[1].loss
+
+
+def test_the_keys_of_steps_and_epochs_are_those_that_kept_runs_were_made_with():
+    seed = jax.random.key(5)
+    for make_key, stream in ((shuffle_key, 1), (step_key, 2)):
+        expected = jax.random.fold_in(jax.random.fold_in(seed, stream), 9)
+        assert make_key(jnp.int32(5), jnp.int32(9)) == expected
 
 
 def test_the_keys_of_steps_and_epochs_are_all_different():

@@ -22,6 +22,7 @@ from ablax.config import Recipe
 from ablax.core import Network, stacks
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs
+from ablax.losses import softmax_cross_entropy
 from ablax.measurements.measurement import RUN_COLUMNS
 from ablax.model import Model, preprocessing_of
 from ablax.report.study import Curve
@@ -221,7 +222,7 @@ def compile_training(
         images: How many of the sample are trained on.
         batch: Images per step; each pass goes over the images in another order.
         steps: How many.
-        varied: Whether images are augmented as in the recipe, and units dropped.
+        varied: Whether images are augmented, units dropped and labels smoothed as in the recipe.
 
     Returns:
         The training.
@@ -231,6 +232,9 @@ def compile_training(
     pixels, labels = jnp.asarray(trial.images[:images]), jnp.asarray(trial.labels[:images])
     order = _order(images, batch, steps, trial.seed)
     task = trial.task(network)
+    if not varied:
+        plain = trial.losses or softmax_cross_entropy
+        task = dataclasses.replace(task, losses=plain, frozen=())
 
     def at_rates(rates: Array) -> Task:
         rate = optax.scale_by_schedule(lambda step: rates[step])
