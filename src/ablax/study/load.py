@@ -173,6 +173,7 @@ def load_model(
     seed: int | None = 0,
     image_size: int | None = None,
     classes: int | None = None,
+    network: Network | None = None,
 ) -> Model:
     """The model that a source names.
 
@@ -184,6 +185,7 @@ def load_model(
         seed: Of random weights; None leaves them as shapes (`Model.untrained`).
         image_size: Height and width in pixels of a network without weights; the paper's by default.
         classes: Of a network without weights; the paper's by default.
+        network: The one whose weights `ablax.save_model` wrote, where it is not of the zoo.
 
     Raises:
         AblaxError: There is no such network, file, variant or run, a run is not finished, or what
@@ -193,6 +195,8 @@ def load_model(
         >>> load_model("lenet5", seed=1).title
         'lenet5, untrained, seed 1'
     """
+    if network is not None:
+        return open_weights(Path(source), network)
     return open_model(str(source), seed=seed, image_size=image_size, classes=classes).model
 
 
