@@ -439,7 +439,8 @@ def _write(folder: Path, model: Model, about: Mapping[str, Any]) -> None:
     (folder / WEIGHTS).unlink(missing_ok=True)
     checkpoints = checkpoint.open_checkpoints(folder, keep=1)
     try:
-        checkpoint.save(checkpoints, 0, model.variables)
+        kept = {kind: tree for kind, tree in model.variables.items() if tree}
+        checkpoint.save(checkpoints, 0, kept)
     finally:
         checkpoint.close(checkpoints)
     # Last: a folder with this file is whole.
