@@ -171,6 +171,20 @@ def test_a_run_of_before_the_record_is_opened_with_its_data(copy):
     jax.tree.map(np.testing.assert_array_equal, found.variables, expected.variables)
 
 
+@pytest.mark.slow
+def test_the_page_opens_what_was_trained_as_it_says(copy, monkeypatch, capsys):
+    page = Path(__file__).parents[1] / "docs" / "weights.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    copy.rename(copy.parent / "digits")
+    (copy.parent / "results").mkdir()
+    (copy.parent / "results" / "alexnet_ablation").symlink_to(copy.parent)
+    monkeypatch.chdir(copy.parent)
+    scope = {}
+    exec(code, scope)
+    assert "alexnet_ablation, without_7, recipe smoke" in capsys.readouterr().out
+    assert scope["maps"]["conv5"].shape[0] == 8
+
+
 def refused(word):
     with pytest.raises(AblaxError) as refusal:
         ablax.load_model(word)
@@ -178,7 +192,7 @@ def refused(word):
 
 
 @pytest.mark.slow
-def test_what_cannot_be_opened_says_why_and_what_is_there(copy, monkeypatch):
+def test_what_cannot_be_opened_says_why_and_what_is_there(copy):
     assert "has no variant 'without7': did you mean 'without_7'" in refused(f"{copy}:without7")
     said = refused(f"{copy}:without_7:3")
     assert "no finished run of without_7 from seed 3; finished are full:0, " in said
