@@ -48,5 +48,7 @@ from ablax.report.study import Claim as Claim
 from ablax.report.study import Published as Published
 from ablax.study.load import load_model as load_model
 from ablax.study.runner import run as run
+from ablax.training.loop import fit as fit
+from ablax.weights.load import save_model as save_model
 
 __version__: str

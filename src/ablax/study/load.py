@@ -31,9 +31,9 @@ from ablax.study.discovery import experiment
 from ablax.study.folder import ResultsError, ResultsFolder, Stored, stored
 from ablax.training import checkpoint
 from ablax.training.dataset import Dataset, open_dataset
-from ablax.training.loop import Trainer, data_mesh
+from ablax.training.loop import data_mesh
 from ablax.training.optimizer import optimizer
-from ablax.training.step import State, initial_state
+from ablax.training.step import initial_state
 from ablax.weights.load import WEIGHTS, import_file, open_weights
 from ablax.weights.sources import sources_of
 from ablax.zoo import find, untrained
@@ -173,6 +173,7 @@ def load_model(
     seed: int | None = 0,
     image_size: int | None = None,
     classes: int | None = None,
+    network: Network | None = None,
 ) -> Model:
     """The model that a source names.
 
@@ -184,6 +185,7 @@ def load_model(
         seed: Of random weights; None leaves them as shapes (`Model.untrained`).
         image_size: Height and width in pixels of a network without weights; the paper's by default.
         classes: Of a network without weights; the paper's by default.
+        network: The one whose weights `ablax.save_model` wrote, where it is not of the zoo.
 
     Raises:
         AblaxError: There is no such network, file, variant or run, a run is not finished, or what
@@ -193,6 +195,8 @@ def load_model(
         >>> load_model("lenet5", seed=1).title
         'lenet5, untrained, seed 1'
     """
+    if network is not None:
+        return open_weights(Path(source), network)
     return open_model(str(source), seed=seed, image_size=image_size, classes=classes).model
 
 
@@ -260,27 +264,6 @@ def _open_run(run: RunName) -> Opened:
         else f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
     )
     return Opened(model, note, recipe)
-
-
-def model_of(trainer: Trainer, state: State, name: str, weights: str) -> Model:
-    """The network of a trainer with the weights of a state, as it is evaluated.
-
-    Args:
-        trainer: Which holds network, data and recipe.
-        state: Of any step.
-        name: What tables and captions call the network.
-        weights: Whose weights these are, for captions.
-    """
-    data = trainer.dataset
-    return Model(
-        name,
-        trainer.task.network,
-        {"params": state.params, "batch_stats": state.batch_stats},
-        preprocessing_of(data.image_shape, data.mean, data.std),
-        data.class_names,
-        weights,
-        trainer.recipe.train.precision,
-    )
 
 
 # ------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
 from ablax.study.environment import environment
 from ablax.study.folder import ResultsFolder, pretraining_log, study_in, write_facts
-from ablax.study.load import RECORD, model_of, record_of
+from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, resolve
 from ablax.training.checkpoint import close, open_checkpoints
 from ablax.training.dataset import open_dataset, test_images, training_images
@@ -79,7 +79,7 @@ class Runner:
         def observe(moment: Moment, step: int, state: State) -> None:
             for measurement in self.plan.measurements:
                 if measurement.wanted(name, seed, moment):
-                    model = model_of(self.trainers[name], state, name, f"seed {seed}, step {step}")
+                    model = self.trainers[name].model(state, name, f"seed {seed}, step {step}")
                     self.log.take(measurement, model, self._sample(name, seed, step))
 
         return observe

@@ -8,6 +8,7 @@ from ablax.training import step as step
 from ablax.training.dataset import open_dataset as open_dataset
 from ablax.training.loop import Trainer as Trainer
 from ablax.training.loop import data_mesh as data_mesh
+from ablax.training.loop import fit as fit
 from ablax.training.loop import train as train
 from ablax.training.metrics import read_metrics as read_metrics
 from ablax.training.optimizer import schedule as schedule

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
+import math
 import os
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, NamedTuple
@@ -17,18 +20,25 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Bool, Float32, Int32
+from jaxtyping import Array, Bool, Float32, Int32, UInt8
 
-from ablax.config import Recipe
-from ablax.core import Network, check, parameter_shapes
+from ablax.config import OptimizerConfig, Recipe, TrainConfig, flat
+from ablax.core import Network, abstract_variables, check, fingerprint, parameter_shapes
+from ablax.data.augment import Augmentation
+from ablax.data.images import ChannelStatistics, ImageSet, Split
 from ablax.errors import AblaxError
-from ablax.files import default_root
+from ablax.files import default_root, write_atomic
+from ablax.model import Model, preprocessing_of
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
-from ablax.training.dataset import Dataset
+from ablax.training.dataset import Dataset, InMemory
+from ablax.training.metrics import MetricsLog, read_metrics
 from ablax.training.optimizer import check_rate_factors, schedule
+from ablax.training.progress import console_here
+from ablax.training.progress import progress as shown_progress
 from ablax.training.step import State, StepFigures, evaluation_step, initial_state, task_of
 
 # ------------------------------------------------------------------------------------------
@@ -69,6 +79,7 @@ class Trainer:
         recipe: How, and for how long.
         dataset: Where its batches come from.
         mesh: The devices.
+        rule: How the weights move instead of the recipe's optimizer and schedule.
 
     Raises:
         LayerError: The network does not fit the images.
@@ -77,7 +88,14 @@ class Trainer:
             parameter.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, dataset: Dataset, mesh: Mesh) -> None:
+    def __init__(
+        self,
+        network: Network,
+        recipe: Recipe,
+        dataset: Dataset,
+        mesh: Mesh,
+        rule: optax.GradientTransformation | None = None,
+    ) -> None:
         check(network, dataset.image_shape, dataset.classes)
         if recipe.optimizer.rate_factors:
             check_rate_factors(recipe.optimizer, parameter_shapes(network, dataset.image_shape))
@@ -86,6 +104,8 @@ class Trainer:
         self.dataset = dataset
         self._replicated = NamedSharding(mesh, P())
         self.task = task_of(network, recipe, dataset.mean, dataset.std, dataset.steps_per_epoch)
+        if rule is not None:
+            self.task = replace(self.task, optimizer=rule)
         self._schedule = schedule(recipe.optimizer, train.epochs, dataset.steps_per_epoch)
         self.total_steps = train.epochs * dataset.steps_per_epoch
         self.compile_seconds = 0.0
@@ -149,6 +169,25 @@ class Trainer:
     def _evaluation(self, state: State, images: Any, labels: Any) -> tuple[Any, Any, Any]:
         evaluation = evaluation_step(self.task, state, images, labels)
         return labels, evaluation.predictions, evaluation.losses
+
+    def model(self, state: State, name: str, weights: str) -> Model:
+        """The network with the weights of a state, as it is evaluated.
+
+        Args:
+            state: Of any step.
+            name: What tables and captions call the network.
+            weights: Whose weights these are, for captions.
+        """
+        data = self.dataset
+        return Model(
+            name,
+            self.task.network,
+            {"params": state.params, "batch_stats": state.batch_stats},
+            preprocessing_of(data.image_shape, data.mean, data.std),
+            data.class_names,
+            weights,
+            self.recipe.train.precision,
+        )
 
     def rate(self, step: int) -> float:
         """The learning rate of one step."""
@@ -297,7 +336,7 @@ class Fitted:
 def train(
     trainer: Trainer,
     seed: int,
-    checkpoints: checkpoint.Checkpoints,
+    checkpoints: checkpoint.Checkpoints | None,
     stop: StopRequest,
     log: Callable[[int, dict[str, float]], None],
     on_resume: Callable[[int], None],
@@ -314,7 +353,7 @@ def train(
     Args:
         trainer: The compiled network.
         seed: Of initial weights, order, augmentation and dropout.
-        checkpoints: Where states are kept.
+        checkpoints: Where states are kept; None keeps none.
         stop: Asked after every chunk.
         log: Told the step and the figures of every chunk.
         on_resume: Told the step from which the run goes on, where it is not 0.
@@ -333,7 +372,7 @@ def train(
     """
     state = trainer.initial_state(seed)
     step, evaluation, loss = 0, None, float("nan")
-    restored = checkpoint.restore(checkpoints, state)
+    restored = None if checkpoints is None else checkpoint.restore(checkpoints, state)
     if restored is not None:
         state, step, _ = restored
         on_resume(step)
@@ -343,7 +382,8 @@ def train(
             observe("start", 0, state)
     saved = time.monotonic()
     train, per_epoch = trainer.recipe.train, trainer.dataset.steps_per_epoch
-    with BackgroundSave(checkpoints) as saver:
+    saving = contextlib.nullcontext() if checkpoints is None else BackgroundSave(checkpoints)
+    with saving as saver:
         while step < trainer.total_steps:
             started, compiling = time.perf_counter(), trainer.compile_seconds
             length = trainer.chunk_end(step) - step
@@ -370,10 +410,10 @@ def train(
             if observe is not None and evaluation is not None and step < trainer.total_steps:
                 observe("training", step, state)
             due = time.monotonic() - saved >= train.checkpoint_seconds
-            if due or stop.requested or step == trainer.total_steps:
+            if saver is not None and (due or stop.requested or step == trainer.total_steps):
                 saver.save(step, state)
                 saved = time.monotonic()
-            if stop.requested and step < trainer.total_steps:
+            if saver is not None and stop.requested and step < trainer.total_steps:
                 saver.wait()
                 raise StoppedError(
                     f"stopped by {stop.requested} after step {step} of {trainer.total_steps}; "
@@ -425,3 +465,277 @@ def set_up() -> None:
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+# ------------------------------------------------------------------------------------------
+# `ablax.fit`: arrays of images and labels into a model, by the loop above.
+
+_ABOUT = "fit.json"
+"""What a folder of `fit` was trained with, so that nothing else goes on there."""
+
+
+class Epoch(NamedTuple):
+    """The figures of one epoch: a row of a DataFrame.
+
+    Attributes:
+        epoch: Counted from 1.
+        train_loss: Mean over the epoch's images as they were met, in nats.
+        train_error: Likewise, in percent.
+        test_loss: Of all test images after the epoch, in nats.
+        test_error: Likewise, in percent.
+        seconds: Training and evaluation, without compiling.
+    """
+
+    epoch: int
+    train_loss: float
+    train_error: float
+    test_loss: float
+    test_error: float
+    seconds: float
+
+
+class Fit(NamedTuple):
+    """What `fit` gives: the trained model, and its history by epoch."""
+
+    model: Model
+    history: list[Epoch]
+
+
+def fit(
+    network: Network,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    epochs: int,
+    test: tuple[np.ndarray, np.ndarray],
+    optimizer: optax.GradientTransformation | OptimizerConfig | None = None,
+    batch_size: int = 128,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+    name: str = "the network",
+    classes: Sequence[str] = (),
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> Fit:
+    """Train a network on images and labels that are in memory.
+
+    Images are standardized by mean and standard deviation of the training images, which the model
+    keeps. The last epoch's weights are the model's.
+
+    Args:
+        network: Any; it has as many classes as scores.
+        images: (N, H, W, C): uint8, or numbers in [0, 1], which are brought to the nearest of 256
+            levels.
+        labels: (N,): integers, the class of each image, counted from 0.
+        epochs: Passes over the images.
+        test: Images and labels of the test, after every epoch.
+        optimizer: Any transformation of optax, its schedule counted in steps; or fields of a
+            recipe; by default SGD with momentum and a cosine schedule.
+        batch_size: Images per step.
+        augmentation: How each training image is varied; not at all by default.
+        seed: Of initial weights, order, augmentation and dropout.
+        name: What tables and captions call the network.
+        classes: Their names; "class 0", "class 1", ... by default.
+        folder: Where checkpoints and metrics are kept; the same call goes on from there. Without
+            one nothing is written.
+        progress: Whether progress is shown.
+
+    Raises:
+        AblaxError: Images, labels, batch and network do not fit one another, or the folder is of
+            another training; before anything is compiled.
+        DivergedError: The loss is no longer a number.
+        StoppedError: Ctrl-C, where there is a folder; the state is saved.
+
+    Example:
+        >>> from ablax.data import digits
+        >>> from ablax.zoo import lenet5
+        >>> data = digits.load_digits()
+        >>> model, history = fit(  # doctest: +SKIP
+        ...     lenet5(), data.train.images, data.train.labels, epochs=2,
+        ...     test=(data.test.images, data.test.labels),
+        ... )
+        >>> history[-1].test_error < 50  # doctest: +SKIP
+        True
+    """
+    data = _as_data(network, (images, labels), test, classes, batch_size)
+    mesh, rule = data_mesh(), None
+    recipe = Recipe(
+        augment=augmentation or Augmentation(),
+        train=TrainConfig(epochs=epochs, batch=batch_size),
+    )
+    if isinstance(optimizer, OptimizerConfig):
+        recipe = replace(recipe, optimizer=optimizer)
+    else:
+        rule = optimizer
+    set_up()
+    trainer = Trainer(network, recipe, InMemory(data, batch_size, mesh), mesh, rule)
+    place = None if folder is None else Path(folder)
+    if place is not None:
+        _claim(place, network, recipe, data, seed)
+    state, records = _fitted(trainer, seed, place, name, progress)
+    weights = f"trained for {epochs} epoch{'s' * (epochs != 1)}, seed {seed}"
+    return Fit(trainer.model(state, name, weights), _history(records))
+
+
+def _fitted(
+    trainer: Trainer, seed: int, folder: Path | None, name: str, progress: bool
+) -> tuple[State, list[dict[str, Any]]]:
+    """The state after the last epoch, and the figures of every chunk."""
+    records: list[dict[str, Any]] = []
+    with contextlib.ExitStack() as stack:
+        shown = stack.enter_context(
+            shown_progress(float(trainer.total_steps), console=console_here(progress))
+        )
+        checkpoints, log, stop = None, None, StopRequest()
+        if folder is not None:
+            checkpoints = checkpoint.open_checkpoints(folder / "checkpoints")
+            stack.callback(checkpoint.close, checkpoints)
+            log = stack.enter_context(MetricsLog(folder))
+            stop = stack.enter_context(graceful_stop())
+
+        def record(step: int, values: dict[str, float]) -> None:
+            records.append(values)
+            if log is not None:
+                log.write(step, **values)
+
+        def tick(chunk: Tick) -> None:
+            shown.advance(
+                float(chunk.steps), images=chunk.images, loss=chunk.loss, error=chunk.test_error
+            )
+
+        shown.start_run(f"{name} · seed {seed}", float(trainer.total_steps))
+        fitted = train(
+            trainer, seed, checkpoints, stop, record, lambda step: shown.skip(float(step)), tick
+        )
+        shown.end_run(fitted.evaluation.error)
+    return fitted.state, records if folder is None else read_metrics(folder)
+
+
+def _history(records: list[dict[str, Any]]) -> list[Epoch]:
+    """The figures of whole epochs from those of the chunks in them, weighted by their steps."""
+    epochs: dict[int, list[dict[str, Any]]] = {}
+    for record in records:
+        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
+    found = []
+    for epoch, chunks in epochs.items():
+        steps = sum(chunk["steps"] for chunk in chunks)
+        loss, error = (
+            math.fsum(chunk[figure] * chunk["steps"] for chunk in chunks) / steps
+            for figure in ("train_loss", "train_error")
+        )
+        last, seconds = chunks[-1], math.fsum(chunk["seconds"] for chunk in chunks)
+        found.append(Epoch(epoch, loss, error, last["test_loss"], last["test_error"], seconds))
+    return found
+
+
+def _as_data(
+    network: Network,
+    train: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    classes: Sequence[str],
+    batch_size: int,
+) -> ImageSet:
+    """The arrays as a data set, after all that can be refused without a compiler."""
+    given = {"training": train, "test": test}
+    levels = {which: _levels(f"{which} images", images) for which, (images, _) in given.items()}
+    height, width, channels = shape = levels["training"].shape[1:]
+    if levels["test"].shape[1:] != shape:
+        raise AblaxError(
+            f"the training images are of {shape} and the test images of "
+            f"{levels['test'].shape[1:]}: expected one shape (H, W, C)"
+        )
+    count = _scores_of(network, (height, width, channels))
+    learned, tested = (
+        Split(levels[which], _labels(which, given[which][1], len(levels[which]), count))
+        for which in given
+    )
+    if len(np.unique(learned.labels)) < 2:
+        raise AblaxError("all training images are of one class: expected at least two")
+    if not 1 <= batch_size <= len(learned):
+        raise AblaxError(
+            f"batch_size is {batch_size}, and there are {len(learned)} training images: give at "
+            "least 1 and at most that"
+        )
+    if classes and len(classes) != count:
+        raise AblaxError(f"{len(classes)} classes are named, and the network has {count} scores")
+    statistics = ChannelStatistics(channels)
+    statistics.add(learned.images)
+    names = tuple(classes) or tuple(f"class {k}" for k in range(count))
+    return ImageSet("the images", learned, tested, names, statistics.mean, statistics.std)
+
+
+def _levels(which: str, images: np.ndarray) -> UInt8[np.ndarray, "N H W C"]:
+    """Images as levels of 0 to 255."""
+    given = np.asarray(images)
+    if given.ndim != 4 or not given.size:
+        hint = "; give gray images as images[..., None]" if given.ndim == 3 else ""
+        raise AblaxError(
+            f"the {which} have shape {given.shape}, and (N, H, W, C), none of them 0, is "
+            f"expected{hint}"
+        )
+    if given.dtype == np.uint8:
+        return given
+    if not np.issubdtype(given.dtype, np.floating):
+        raise AblaxError(f"the {which} are of {given.dtype}: expected uint8, or floats in [0, 1]")
+    low, high = float(given.min()), float(given.max())
+    if not (low >= 0 and high <= 1):  # of nan both are false
+        raise AblaxError(
+            f"the {which} are floats from {low:g} to {high:g}: expected uint8, or floats in [0, 1] "
+            "(divide levels by 255; mean and standard deviation are taken out by fit)"
+        )
+    return np.rint(given * 255).astype(np.uint8)
+
+
+def _scores_of(network: Network, image_shape: tuple[int, int, int]) -> int:
+    """How many scores an image gets."""
+    check(network, image_shape)
+    variables = abstract_variables(network, image_shape)
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    shape = jax.eval_shape(network.apply, variables, image).shape
+    if len(shape) != 2 or shape[1] < 2:
+        raise AblaxError(
+            f"the network's scores for one image have shape {shape}, and (1, classes), at least "
+            "two of them, is expected: end its head in a dense layer"
+        )
+    return int(shape[1])
+
+
+def _labels(which: str, given: np.ndarray, images: int, classes: int) -> Int32[np.ndarray, " N"]:
+    labels = np.asarray(given)
+    if labels.shape != (images,) or not np.issubdtype(labels.dtype, np.integer):
+        raise AblaxError(
+            f"the {which} labels are of shape {labels.shape} and type {labels.dtype}, and there "
+            f"are {images} images: expected one integer for each"
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise AblaxError(
+            f"the {which} labels go from {labels.min()} to {labels.max()}, and the network has "
+            f"{classes} scores: expected 0 to {classes - 1}"
+        )
+    return labels.astype(np.int32)
+
+
+def _claim(folder: Path, network: Network, recipe: Recipe, data: ImageSet, seed: int) -> None:
+    """Make sure that a training may go on in a folder; the optimizer of somebody is not compared.
+
+    Raises:
+        AblaxError: Another network, recipe, seed or other data were trained there.
+    """
+    pixels = hashlib.sha256()
+    for split in (data.train, data.test):
+        for array in (split.images, split.labels):
+            pixels.update(np.ascontiguousarray(array))
+    ours = json.loads(json.dumps(flat(recipe)))
+    ours |= {"seed": seed, "network": fingerprint(network, data.image_shape)}
+    ours |= {"data": pixels.hexdigest()[:16]}
+    path = folder / _ABOUT
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps(ours, indent=2) + "\n")
+        return
+    theirs = json.loads(path.read_text("utf-8"))
+    differing = [key for key in ours if ours[key] != theirs.get(key)]
+    if differing:
+        raise AblaxError(
+            f"{folder} holds another training ({', '.join(differing)} differ): give another folder"
+        )

@@ -7,6 +7,7 @@ from ablax.weights.files import read_weights as read_weights
 from ablax.weights.load import Imported as Imported
 from ablax.weights.load import import_file as import_file
 from ablax.weights.load import open_weights as open_weights
+from ablax.weights.load import save_model as save_model
 from ablax.weights.load import write_weights as write_weights
 from ablax.weights.pictures import class_names as class_names
 from ablax.weights.pictures import open_picture as open_picture

@@ -17,6 +17,7 @@ from ablax.core import (
     Layers,
     Network,
     abstract_variables,
+    fingerprint,
     inner_layers,
     layer_shapes,
     leaves_by_path,
@@ -378,6 +379,8 @@ def _last_shape(network: Network, shape: ImageShape) -> tuple[str, tuple[int, ..
 # and the classes; the checkpoint holds `params` and `batch_stats` with checksums, as every
 # checkpoint of ablax (`ablax.training.checkpoint`).
 
+OURS = "ablax"
+"""The library of what `save_model` writes."""
 WEIGHTS = "weights.json"
 """What a folder of weights is known by."""
 
@@ -393,8 +396,6 @@ def write_weights(folder: Path, imported: Imported, file: Path) -> None:
     Raises:
         AblaxError: The folder cannot be written, or holds something else.
     """
-    if folder.exists() and not (folder / WEIGHTS).exists() and any(folder.iterdir()):
-        raise WeightsError(f"{folder} holds something else: give another folder with --out")
     model, source = imported.model, imported.source
     about = {
         "network": model.name,
@@ -404,27 +405,99 @@ def write_weights(folder: Path, imported: Imported, file: Path) -> None:
         "classes": len(model.classes),
         "preprocessing": model.preprocessing.as_json(),
     }
+    _write(folder, model, about)
+
+
+def save_model(model: Model, folder: Path | str) -> None:
+    """Write a model into a folder, from which `ablax.load_model(folder, network=...)` takes it.
+
+    What is written is data alone: a checkpoint with checksums, and `weights.json` with name,
+    classes, preparation of images and the network's fingerprint. The network itself is code.
+
+    Args:
+        model: With its weights.
+        folder: Created when missing; a model that it held before is replaced.
+
+    Raises:
+        AblaxError: The folder cannot be written, or holds something else.
+    """
+    about = {
+        "network": model.name,
+        "library": OURS,
+        "fingerprint": fingerprint(model.network, model.image_shape),
+        "classes": list(model.classes),
+        "weights": model.weights,
+        "precision": model.precision,
+        "preprocessing": model.preprocessing.as_json(),
+    }
+    _write(Path(folder), model, about)
+
+
+def _write(folder: Path, model: Model, about: Mapping[str, Any]) -> None:
+    if folder.exists() and not (folder / WEIGHTS).exists() and any(folder.iterdir()):
+        raise WeightsError(f"{folder} holds something else: give another folder")
+    (folder / WEIGHTS).unlink(missing_ok=True)
     checkpoints = checkpoint.open_checkpoints(folder, keep=1)
     try:
-        checkpoint.save(checkpoints, 0, model.variables)
+        kept = {kind: tree for kind, tree in model.variables.items() if tree}
+        checkpoint.save(checkpoints, 0, kept)
     finally:
         checkpoint.close(checkpoints)
     # Last: a folder with this file is whole.
     write_atomic(folder / WEIGHTS, json.dumps(about, indent=2) + "\n")
 
 
-def open_weights(folder: Path) -> Model:
-    """The model in a folder that `ablax import` wrote.
+def open_weights(folder: Path, network: Network | None = None) -> Model:
+    """The model in a folder that `ablax import` or `save_model` wrote.
+
+    Args:
+        folder: The folder.
+        network: The network whose weights `save_model` wrote; not needed for one of the zoo.
 
     Raises:
-        AblaxError: There is no such folder, or it is damaged.
+        AblaxError: There is no such folder, it is damaged, or of another network.
     """
     about = _about(folder)
+    if about["library"] == OURS:
+        return _saved(folder, about, network)
+    if network is not None:
+        raise WeightsError(f"{folder} says itself of which network it is: leave the network out")
     name, count = about["network"], about["classes"]
     source = find_source(name, about["library"])
     network = find(name).build(classes=count)
     network = source.change(network) if source.change else network
-    preprocessing: Preprocessing = from_json(about["preprocessing"])
+    preprocessing = from_json(about["preprocessing"])
+    variables = _restored(folder, network, preprocessing)
+    names = class_names(source.classes, count)
+    weights = f"weights {folder.name} of {source.library}"
+    return Model(name, network, variables, preprocessing, names, weights)
+
+
+def _saved(folder: Path, about: Mapping[str, Any], network: Network | None) -> Model:
+    """What `save_model` wrote, for the network it was of."""
+    name, names = about["network"], tuple(about["classes"])
+    preprocessing = from_json(about["preprocessing"])
+    if network is None:
+        try:
+            network = find(name).build(classes=len(names))
+        except AblaxError as error:
+            raise WeightsError(
+                f"{folder} holds the weights of {name!r}, which is no network of the zoo: give the "
+                f"network, ablax.load_model({str(folder)!r}, network=...)"
+            ) from error
+    now = fingerprint(network, preprocessing.image_shape)
+    if now != about["fingerprint"]:
+        raise WeightsError(
+            f"{folder} holds the weights of another network than the one given (fingerprints "
+            f"{about['fingerprint']} and {now}): give the network that was saved"
+        )
+    variables = _restored(folder, network, preprocessing)
+    return Model(
+        name, network, variables, preprocessing, names, about["weights"], about["precision"]
+    )
+
+
+def _restored(folder: Path, network: Network, preprocessing: Preprocessing) -> dict[str, Any]:
     like = {
         kind: tree
         for kind, tree in abstract_variables(network, preprocessing.image_shape).items()
@@ -436,16 +509,17 @@ def open_weights(folder: Path) -> Model:
     finally:
         checkpoint.close(checkpoints)
     if restored is None:
-        raise WeightsError(f"{folder} holds no checkpoint any more: import the weights again")
-    names = class_names(source.classes, count)
-    weights = f"weights {folder.name} of {source.library}"
-    return Model(name, network, restored.state, preprocessing, names, weights)
+        raise WeightsError(f"{folder} holds no checkpoint any more: import or save again")
+    found: dict[str, Any] = restored.state
+    return found
 
 
 def _about(folder: Path) -> dict[str, Any]:
     try:
         about = json.loads((folder / WEIGHTS).read_text("utf-8"))
-        return {key: about[key] for key in ("network", "library", "classes", "preprocessing")}
+        keys = ["network", "library", "classes", "preprocessing"]
+        keys += ["fingerprint", "weights", "precision"] if about["library"] == OURS else []
+        return {key: about[key] for key in keys}
     except FileNotFoundError as error:
         raise WeightsError(
             f"{folder} holds no {WEIGHTS}: give a folder that `ablax import` wrote"
