@@ -214,6 +214,8 @@ def verdicts(chosen: list[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
             Path(shutil.copytree(ROOT, Path(folder) / str(number), ignore=ignored))
             for number in range(jobs)
         ]
+        for tree in trees:  # compiled programs are shared with the ordinary tests
+            (tree / ".pytest_cache").symlink_to(ROOT / ".pytest_cache")
         running: dict[int, tuple[Path, Mutant]] = {}
         waiting = list(reversed(chosen))
         while waiting or running:
