@@ -14,7 +14,7 @@ from tiny import tiny_network, tiny_split
 from ablax.analysis.jaxpr import equations
 from ablax.config import OptimizerConfig, Recipe, with_fields
 from ablax.core import Layers, Network, leaves_by_path
-from ablax.data.augment import Augmentation
+from ablax.data.augment import Augmentation, augment
 from ablax.layers import BatchNormalization, Dense, Flatten
 from ablax.layers.blocks import Auxiliary
 from ablax.losses import softmax_cross_entropy
@@ -22,7 +22,10 @@ from ablax.training.optimizer import optimizer
 from ablax.training.step import (
     Task,
     evaluation_step,
+    gradient,
     initial_state,
+    loss,
+    normalize,
     shuffle_key,
     step_key,
     task_of,
@@ -64,6 +67,35 @@ def test_a_step_is_gradient_descent_on_the_mean_cross_entropy(batch):
     expected = kernel - 0.1 * x.T @ (p - y) / 6
     assert np.allclose(after.params["scores"]["kernel"], expected, atol=1e-5)
     assert int(after.step) == 1
+
+
+def test_steps_are_counted_and_momentum_is_carried_from_one_to_the_next(batch):
+    """v' = 0.9 v + g, w' = w - 0.1 v', with the gradients of `gradient`."""
+    network = Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3)))
+    rule = optimizer(replace(PLAIN, momentum=0.9), 2, 4)
+    task = Task(network, rule, Augmentation(), (0.4,), (0.25,))
+    state = initial_state(network, rule, 0, (8, 8, 1))
+    images = normalize(task, batch[0])
+    weights, speed = state.params, jax.tree.map(jnp.zeros_like, state.params)
+    for taken in range(3):
+        slopes, _ = gradient(task, weights, {}, images, batch[1])
+        speed = jax.tree.map(lambda v, g: 0.9 * v + g, speed, slopes)
+        weights = jax.tree.map(lambda w, v: w - 0.1 * v, weights, speed)
+        state, _ = train_step(task, state, *batch)
+        assert int(state.step) == taken + 1
+    for path, leaf in leaves_by_path(state.params).items():
+        np.testing.assert_allclose(leaf, leaves_by_path(weights)[path], rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_sees_the_images_that_seed_and_step_draw(batch):
+    network = Network(Layers(), Layers(), Layers(v=Flatten(), scores=Dense(3)))
+    noise = Augmentation(noise=0.2)
+    task, state = make(network, noise)
+    state = replace(state, seed=jnp.int32(3), step=jnp.int32(5))
+    key, dropout_key = jax.random.split(step_key(jnp.int32(3), jnp.int32(5)))
+    seen = (augment(key, batch[0].astype(jnp.float32) / 255, noise) - 0.4) / 0.25
+    expected = loss(task, state.params, {}, seen, batch[1], dropout_key)[0]
+    assert jnp.isclose(train_step(task, state, *batch)[1].loss, expected, rtol=1e-6)
 
 
 def test_an_evaluation_is_softmax_regression_by_hand(batch):

@@ -1,5 +1,7 @@
 """Initial weights from another training."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import optax
@@ -29,6 +31,17 @@ def test_all_but_the_fresh_parameters_are_taken_over():
         np.testing.assert_array_equal(after[name], _named(source.params)[name])
 
 
+def test_running_statistics_are_taken_over_with_the_parameters_but_for_the_fresh_ones():
+    ours, theirs = (
+        replace(state, batch_stats=jax.tree.map(lambda leaf, by=by: leaf + by, state.batch_stats))
+        for state, by in ((_state(0), 3.0), (_state(1), 5.0))
+    )
+    for fresh, source in (((), theirs), (("conv1/*",), ours)):
+        after = _named(warm_start(ours, theirs, fresh).batch_stats)
+        for name, leaf in after.items():
+            np.testing.assert_array_equal(leaf, _named(source.batch_stats)[name])
+
+
 def test_the_optimizer_and_the_step_start_anew():
     ours, theirs = _state(0), _state(1)
     after = warm_start(ours, theirs)
@@ -44,5 +57,6 @@ def test_a_pattern_that_matches_nothing_is_refused():
 
 def test_another_shape_is_refused_with_what_to_do():
     theirs = initial_state(tiny_network(5), optax.adam(0.1), 1, (8, 8, 1))
-    with pytest.raises(AblaxError, match=r"keep its random initialization with fresh=\("):
+    match = r"shape \(3,\) here and \(5,\) in .*keep its random initialization with fresh=\("
+    with pytest.raises(AblaxError, match=match):
         warm_start(_state(0), theirs)
