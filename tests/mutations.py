@@ -59,6 +59,17 @@ EQUIVALENT: dict[str, str] = {
     "update: optax.apply_updates(state.params, updates) with its first two arguments swapped": (
         "a sum of two trees of one type"
     ),
+    **dict.fromkeys(
+        ("_taken: zip(...) without strict=True", "_taken: True becomes False"),
+        "leaves of one tree, and their names",
+    ),
+    **dict.fromkeys(
+        (
+            "_rule: optax.scale_by_rms(...) without decay=0.9",
+            "_rule: optax.scale_by_rms(...) without eps=1e-08",
+        ),
+        "as optax has it, were it left out",
+    ),
 }
 """Breaks that change nothing anybody could see, as `function: what becomes what`, and why."""
 

@@ -69,6 +69,7 @@ def test_smooth_falls_follow_their_formula_from_the_warmup_to_the_end(name, left
     [
         (OptimizerConfig(warmup=4.0), "must end before the training"),
         (OptimizerConfig(warmup=3.0, schedule="step", drops=(0.5,)), "no later than the warm-up"),
+        (OptimizerConfig(warmup=2.0, schedule="step", drops=(0.5,)), "no later than the warm-up"),
     ],
 )
 def test_a_warmup_that_does_not_fit_is_refused(config, message):
@@ -111,6 +112,28 @@ def test_clip_limits_the_norm_of_the_whole_gradient():
     )
     kernel, bias = updates(config, (30.0,), 0.0)
     assert np.isclose(np.hypot(kernel, bias), 1.0, rtol=1e-5)
+
+
+def test_clip_limits_the_gradient_and_not_the_decay():
+    config = OptimizerConfig(
+        rate=1.0, momentum=0.0, weight_decay=0.5, schedule="constant", clip=1.0
+    )
+    kernel, bias = updates(config, (30.0,), 2.0)
+    assert np.isclose(kernel, 2.0 - (np.sqrt(0.5) + 0.5 * 2.0), rtol=1e-5)
+    assert np.isclose(bias, 2.0 - np.sqrt(0.5), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("adagrad", 1e-6 / np.sqrt(1e-12 + 1e-10)),
+        ("rmsprop", 1e-6 / np.sqrt(0.1 * 1e-12 + 1e-8)),
+        ("adamw", 1e-6 / (1e-6 + 1e-8)),
+    ],
+)
+def test_what_keeps_a_gradient_near_0_from_a_whole_step_is_that_of_the_formula(name, step):
+    config = OptimizerConfig(name=name, rate=1.0, weight_decay=0.0, schedule="constant")
+    assert np.allclose(updates(config, (1e-6,), 0.0), -step, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["adagrad", "rmsprop"])
