@@ -49,6 +49,8 @@ QUESTION = ablax.Experiment(ABOUT, network, {"cut": remove("conv2")}, labels={"c
         ({"trian": {"epochs": 1}}, ConfigError, r"no field 'trian\.epochs': did you mean 'train"),
         ({"train": {"epoch": 1}}, ConfigError, "no field 'train.epoch'"),
         ({"train": {"epochs": 0}}, ConfigError, r"train\.epochs is 0"),
+        ({"name": "../x"}, ablax.AblaxError, r"name is '\.\./x', and a name that a folder can"),
+        ({"recipe_name": ".."}, ablax.AblaxError, r"recipe_name is '\.\.'"),
         ({"only": "cot"}, ablax.AblaxError, "'cot'.*did you mean 'cut'"),
         ({"only": ("cut", "cot")}, ablax.AblaxError, "'cot'.*did you mean 'cut'"),
     ],

@@ -370,6 +370,9 @@ def run(
     else:
         under, base = "own", recipe
     found, under = name or found, recipe_name or under
+    for word, given in (("name", found), ("recipe_name", under)):
+        if given in ("", ".", "..") or Path(given).name != given:
+            raise AblaxError(f"{word} is {given!r}, and a name that a folder can bear is expected")
     console, mesh = console_here(progress), data_mesh()
     plan = resolve(
         found,
