@@ -17,16 +17,11 @@ COLOR = Inputs(32, 3, 10, 1.0)
     ("name", "one", "other", "inputs"),
     [
         ("separable", "standard_narrow", "depthwise_separable", DIGITS),
-        *(
-            pytest.param(*case, marks=pytest.mark.slow)
-            for case in (
-                ("dense_connections", "residual_small", "dense_small", DIGITS),
-                ("dense_connections", "residual_medium", "dense_medium", DIGITS),
-                ("dense_connections", "residual_large", "dense_large", DIGITS),
-                ("dense_connections", "residual_large", "dense_large", COLOR),
-                ("separable", "standard_narrow", "depthwise_separable", COLOR),
-            )
-        ),
+        ("dense_connections", "residual_small", "dense_small", DIGITS),
+        ("dense_connections", "residual_medium", "dense_medium", DIGITS),
+        ("dense_connections", "residual_large", "dense_large", DIGITS),
+        ("dense_connections", "residual_large", "dense_large", COLOR),
+        ("separable", "standard_narrow", "depthwise_separable", COLOR),
     ],
 )
 def test_pairs_have_equal_parameters_within_a_tenth(name, one, other, inputs):

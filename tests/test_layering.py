@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -198,12 +197,6 @@ def by_part(graph: dict[str, set[str]]) -> dict[str, set[str]]:
     return parts
 
 
-@functools.cache
-def our_graph(top_only: bool) -> dict[str, set[str]]:
-    """That of our files, read once."""
-    return import_graph(our_files(), top_only)
-
-
 def our_files() -> dict[str, str]:
     """Path from the root and text of each Python file that the design speaks of."""
     folders = [ROOT / "src" / "ablax", ROOT / "configs", ROOT / "experiments"]
@@ -238,11 +231,11 @@ def test_there_are_few_files():
 
 
 def test_no_module_imports_itself_through_others():
-    levels(our_graph(top_only=True))
+    levels(import_graph(our_files(), top_only=True))
 
 
 def test_parts_stand_on_one_another_in_few_levels_and_without_a_circle():
-    found = levels(by_part(our_graph(top_only=False)))
+    found = levels(by_part(import_graph(our_files(), top_only=False)))
     assert max(found.values()) <= LEVELS, found
 
 

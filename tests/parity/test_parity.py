@@ -18,11 +18,9 @@ DEEPER = {
     *("resnet101_v1", "resnet101_preactivation", "resnext101_32x8d", "resnext101_64x4d"),
     *("se_resnet101", "se_resnet152", "se_resnext101_32x4d", "senet154", "inception_resnet_v2"),
     *("dpn92", "dpn98", "dpn131", "vgg_b", "vgg_e", "shufflenet_v2_1_5", "shufflenet_v2_2_0"),
-    "inception_v4",
-    "vgg_d",
 }
 """Deeper forms of networks that are compared at less depth."""
-LONG_GRADIENTS = {"densenet121", "inception_v3", "resnext50_32x4d", "se_resnet50"}
+LONG_GRADIENTS = {"densenet121"}
 """Gradients that take half a minute; `dpn68` has dense connections, too."""
 
 

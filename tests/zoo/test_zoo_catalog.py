@@ -33,7 +33,6 @@ SMALL = [entry for entry in CATALOG if entry.macs < 2e8 and "1202" not in entry.
 FOLDED = ("resnet1202", "preactivation1001")
 # Deeper forms of networks that are counted at less depth.
 DEEPER = (
-    "msdnet_imagenet_k4",
     "msdnet_imagenet_k6",
     "msdnet_imagenet_k7",
     "densenet161",
@@ -44,7 +43,6 @@ DEEPER = (
     "resnet200_preactivation",
     "resnext101_64x4d",
     "se_resnet152",
-    "senet154",
 )
 COUNTED = [
     pytest.param(entry, marks=pytest.mark.deep if entry.name in DEEPER else pytest.mark.slow)

@@ -123,6 +123,7 @@ def test_the_cost_up_to_a_classifier_is_that_derived_by_hand(build, number):
 def test_costs_up_to_the_first_classifier_are_those_that_the_networks_state():
     first = [by_hand.up_to(by_hand.NETWORKS[entry.name](), 1).macs for entry in ENTRIES[:2]]
     assert first == [13_244_672, 5_905_664]
+    assert by_hand.up_to(by_hand.NETWORKS["msdnet_cifar10"](), 1).parameters == 419_146
 
 
 @pytest.mark.slow
