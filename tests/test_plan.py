@@ -153,19 +153,24 @@ def test_a_variant_that_nobody_knows_is_refused():
         planned(made({"cut": remove("conv2")}), only=("cot",))
 
 
+CONFIGS = [
+    config if config == "smoke" else pytest.param(config, marks=pytest.mark.deep)
+    for config in names("configs")
+    if config != "imagenet"  # streamed, of which no share or class can be chosen
+]
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("name", names("experiments"))
-def test_every_experiment_has_a_plan_under_every_recipe(name, tmp_path, monkeypatch):
+def test_every_experiment_has_a_plan_under_every_recipe(name, config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _, question = experiment(name)
-    for config in names("configs"):
-        if config == "imagenet":  # streamed, of which no share or class can be chosen
-            continue
-        under, base = recipe(config)
-        mesh, budgeted = data_mesh(), question.budgeted(under, base)
-        plan = resolve(name, question, under, budgeted, data=Described, mesh=mesh)
-        assert tuple(plan.trainings) == question.chosen(under)
-        assert all(variant.macs > 0 for variant in plan.record.variants)
+    under, base = recipe(config)
+    mesh, budgeted = data_mesh(), question.budgeted(under, base)
+    plan = resolve(name, question, under, budgeted, data=Described, mesh=mesh)
+    assert tuple(plan.trainings) == question.chosen(under)
+    assert all(variant.macs > 0 for variant in plan.record.variants)
     assert not list(tmp_path.iterdir())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import ItemsView, Iterator, Mapping
 from dataclasses import dataclass
@@ -271,8 +272,19 @@ def abstract_variables(network: Network, image_shape: ImageShape) -> dict[str, A
         LayerError: The network does not fit images of this shape.
     """
     _check_image_shape(image_shape)
+    wide = bool(jax.config.read("jax_enable_x64"))
+    try:
+        return dict(_abstract(network, image_shape, wide))
+    except TypeError:  # a layer holds something that has no hash, or takes no such input
+        return dict(_abstract.__wrapped__(network, image_shape, wide))
+
+
+@functools.lru_cache(maxsize=64)  # counting, checking and knowing a network again all ask for it
+def _abstract(network: Network, image_shape: ImageShape, wide: bool) -> Mapping[str, Any]:
+    del wide  # of the cache's key: types follow it
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-    return dict(jax.eval_shape(network.init, jax.random.key(0), images))
+    found: Mapping[str, Any] = jax.eval_shape(network.init, jax.random.key(0), images)
+    return found
 
 
 def check(network: Network, image_shape: ImageShape, classes: int | None = None) -> None:
