@@ -209,3 +209,30 @@ def test_variant_is_flat_only_when_most_of_its_runs_are(study):
     cancelled = variant_flatness(halves, "full")
     assert cancelled.mean.flat
     assert (cancelled.flat, cancelled.flat_runs) == (False, 1)
+
+
+def test_more_than_half_of_the_runs_have_to_be_flat(study):
+    end = np.arange(5)
+    flat = np.r_[decay(15, 1.5), np.full(5, 0.11)]
+    up, down = (np.r_[decay(15, 1.5), 0.11 + by * (end - 2)] for by in (0.03, -0.03))
+    falling = np.r_[decay(15, 1.5), 0.11 - 0.008 * (end - 2)]
+
+    def judged(*losses):
+        curves = dict(enumerate(map(curve, losses)))
+        return variant_flatness(
+            replace(
+                study,
+                runs=tuple(
+                    replace(run, curve=curves[run.seed]) if run.variant == "full" else run
+                    for run in study.runs
+                    if run.variant != "full" or run.seed in curves
+                ),
+            ),
+            "full",
+        )
+
+    most, few = judged(flat, flat, flat, up, down), judged(flat, flat, up, down, falling)
+    assert (most.flat, most.flat_runs, most.n) == (True, 3, 5)
+    assert (few.flat, few.flat_runs, few.mean.flat) == (False, 2, True)
+    half = judged(flat, flat, up, down)
+    assert (half.flat, half.flat_runs, half.mean.flat) == (False, 2, True)
