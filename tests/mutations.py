@@ -89,9 +89,6 @@ EQUIVALENT: dict[str, str] = {
     "correlation: np.clip(a @ b / scale, -1, 1) with its first two arguments swapped": (
         "the middle one of three numbers, whatever the order"
     ),
-    "correlation: scale > 1e-12 * size becomes scale >= 1e-12 * size": (
-        "equal for zeros alone, and 0 / 0 is NaN too"
-    ),
     "flattened: fall > 0 becomes fall >= 0": "a fall of 0 is within any limit",
 }
 """Breaks that change nothing anybody could see, as `function: what becomes what`, and why."""
