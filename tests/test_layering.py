@@ -37,7 +37,7 @@ OURS: dict[str, set[str]] = {
     "ablax.files": {"ablax.errors"},
     "ablax.analysis": set(),
     "ablax.core": CORE,
-    "ablax.losses": CORE,
+    "ablax.losses": {"ablax.errors"},
     "ablax.data": {"ablax.errors", "ablax.files", "ablax.lazy"},
     "ablax.report": {"ablax.errors", "ablax.files", "ablax.lazy"},
     "ablax.native": {"ablax.errors", "ablax.files", "ablax.analysis.jax_versions"},

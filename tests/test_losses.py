@@ -7,19 +7,15 @@ import optax
 import pytest
 
 from ablax.analysis.jax_versions import double_precision
-from ablax.core import abstract_variables
 from ablax.errors import AblaxError
 from ablax.losses import (
     directional_error,
     lp_loss,
-    penalized_squared_error,
     predictions,
     slope_error,
     softmax_cross_entropy,
     squared_error,
-    weight_penalty,
 )
-from ablax.zoo import lenet5
 
 
 def numbers(*shape, seed=0):
@@ -136,36 +132,10 @@ def test_cross_entropy_is_computed_in_float32():
     np.testing.assert_array_equal(softmax_cross_entropy(scores, labels), wide)
 
 
-def test_squared_error_with_a_penalty_by_hand_in_value_and_gradient():
-    x, targets = jnp.array([[1.0], [2.0]]), jnp.array([[1.0], [1.0]])
-
-    def error(parameters):
-        outputs = x @ parameters["fc"]["kernel"] + parameters["fc"]["bias"]
-        return penalized_squared_error(outputs, targets, parameters, gamma=0.5)
-
-    parameters = {"fc": {"kernel": jnp.array([[3.0]]), "bias": jnp.array([1.0])}}
-    value, gradient = jax.jit(jax.value_and_grad(error))(parameters)
-    assert value == (3**2 + 6**2) / 2 + 0.5 * 3**2
-    assert gradient["fc"]["kernel"][0, 0] == 1 * 3 + 2 * 6 + 2 * 0.5 * 3
-    assert gradient["fc"]["bias"][0] == 3 + 6
-
-
 def test_squared_error_has_the_error_as_gradient():
     outputs, targets = numbers(2, 3), numbers(2, 3, seed=1)
     gradient = jax.grad(lambda o: squared_error(o, targets).sum())(outputs)
     np.testing.assert_allclose(gradient, outputs - targets, rtol=1e-6)
-
-
-def test_weight_penalty_counts_every_kernel_of_a_network_once_and_nothing_else():
-    shapes = abstract_variables(lenet5(), (32, 32, 1))["params"]
-    ones = jax.tree.map(lambda leaf: jnp.asarray(np.ones(leaf.shape, np.float32)), shapes)
-    # LeNet-5's weights (LeCun 1998 has 60,000 with a sparse C3): kernels of c1, c3, c5, f6, output.
-    kernels = 25 * 6 + 25 * 6 * 16 + 25 * 16 * 120 + 120 * 84 + 84 * 10
-    assert jax.jit(weight_penalty)(ones) == kernels
-    flat = {"recurrent_kernel": jnp.ones(2), "kernels": jnp.ones(3), "slope": jnp.ones(9)}
-    assert weight_penalty(flat) == 5
-    with pytest.raises(AblaxError, match="may be a kernel, a bias or a scale"):
-        weight_penalty({"kernel": jnp.ones(2), "w": jnp.ones(2)})
 
 
 def wave(w, x):
@@ -251,14 +221,6 @@ def test_training_on_slopes_too_finds_a_line_from_one_point():
         (
             lambda: softmax_cross_entropy(numbers(1, 2), jnp.array([0]), 1.5),
             r"smoothing=1\.5: expected a share",
-        ),
-        (lambda: weight_penalty({"fc": {"bias": jnp.ones(2)}}), "leaves named bias: expected"),
-        (lambda: weight_penalty({}), "none at all"),
-        (
-            lambda: penalized_squared_error(
-                numbers(1, 2), numbers(1, 2), {"kernel": numbers(1)}, -1.0
-            ),
-            r"gamma=-1\.0",
         ),
         (
             lambda: slope_error(lambda x: x, numbers(1, 2), numbers(1, 3, 2)),

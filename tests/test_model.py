@@ -176,3 +176,13 @@ def test_the_last_batch_may_be_smaller_and_counts_no_more_than_it_has():
     assert sizes == [2, 2, 2]  # filled up, so that nothing compiles again
     with pytest.raises(AblaxError, match="no picture"):
         error_rates(as_scores, [])
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+@pytest.mark.parametrize("classes", [3, 10])
+def test_scores_that_are_no_numbers_are_wrong_in_top_1_and_top_5(broken, classes):
+    scores = np.zeros((4, classes), np.float32)
+    scores[:3, 1] = broken
+    scores[3, 0] = -np.inf  # a class that cannot be: legal
+    found = error_rates(as_scores, [(scores[:, None, None], np.array([0, 1, 2, 1]))])
+    assert (found.top1, found.top5) == (75.0, 75.0)

@@ -55,6 +55,41 @@ def test_flat_loss_moves_by_less_than_a_hundredth_of_its_fall():
     assert last_three(0.0051).reason == "still falling"
 
 
+def around(first, level=10.0):
+    """Ten epochs from `first`: the last three scatter about their line by 1."""
+    return flattened(curve(np.r_[first, np.full(6, level), level + np.array([1, -2, 1]) / 6**0.5]))
+
+
+def test_a_fall_is_more_than_three_times_the_scatter_and_its_noise_by_hand():
+    assert around(12.9).reason == "the loss has not fallen since the first epoch"
+    assert around(13.1).reason == "too noisy to tell"
+    # 100 scatter span / root of the spread, of a whole fall of 10
+    assert around(20.0).noise == pytest.approx(100 * 1 * 2 / 2**0.5 / 10)
+
+
+def test_what_reaches_the_limit_is_not_below_it():
+    falling = curve(np.r_[1.0, np.full(6, 0.5), 0.0025, 0.0, -0.0025])
+    fall = flattened(falling).fall
+    assert fall == pytest.approx(0.5)
+    assert flattened(falling, within=fall).reason == "still falling"
+    assert flattened(falling, within=1.01 * fall).flat
+    noisy = around(20.0)
+    within = curve(np.r_[20.0, np.full(6, 10.0), 10 + np.array([1, -2, 1]) / 6**0.5])
+    assert flattened(within, within=noisy.noise).reason == "too noisy to tell"
+    assert flattened(within, within=1.01 * noisy.noise).flat
+
+
+def test_a_fall_is_compared_with_the_loss_itself():
+    unlearned = "the loss has not fallen since the first epoch"
+    assert flattened(curve(np.zeros(20))).reason == unlearned
+    assert flattened(curve(np.r_[1e6 + 1e-4, np.full(19, 1e6)])).reason == unlearned
+    assert flattened(curve(1e-12 * decay(20, 2.0))).reason == "flattened"
+    guessing = curve(np.full(20, math.log(10)))
+    assert flattened(guessing, classes=10).reason == unlearned
+    # of a loss that ends about 0 nothing is a share
+    assert math.isnan(flattened(curve(np.r_[1.0, np.full(6, 0.5), 0.1, 0, -0.1])).relative_fall)
+
+
 def test_start_worse_than_chance_does_not_enlarge_the_fall():
     losses = np.r_[5.0, 1.5 - 0.01 * np.arange(19)]
     level = losses[-5:].mean()
@@ -175,3 +210,30 @@ def test_variant_is_flat_only_when_most_of_its_runs_are(study):
     cancelled = variant_flatness(halves, "full")
     assert cancelled.mean.flat
     assert (cancelled.flat, cancelled.flat_runs) == (False, 1)
+
+
+def test_more_than_half_of_the_runs_have_to_be_flat(study):
+    end = np.arange(5)
+    flat = np.r_[decay(15, 1.5), np.full(5, 0.11)]
+    up, down = (np.r_[decay(15, 1.5), 0.11 + by * (end - 2)] for by in (0.03, -0.03))
+    falling = np.r_[decay(15, 1.5), 0.11 - 0.008 * (end - 2)]
+
+    def judged(*losses):
+        curves = dict(enumerate(map(curve, losses)))
+        return variant_flatness(
+            replace(
+                study,
+                runs=tuple(
+                    replace(run, curve=curves[run.seed]) if run.variant == "full" else run
+                    for run in study.runs
+                    if run.variant != "full" or run.seed in curves
+                ),
+            ),
+            "full",
+        )
+
+    most, few = judged(flat, flat, flat, up, down), judged(flat, flat, up, down, falling)
+    assert (most.flat, most.flat_runs, most.n) == (True, 3, 5)
+    assert (few.flat, few.flat_runs, few.mean.flat) == (False, 2, True)
+    half = judged(flat, flat, up, down)
+    assert (half.flat, half.flat_runs, half.mean.flat) == (False, 2, True)

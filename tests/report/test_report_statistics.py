@@ -78,6 +78,37 @@ def test_one_seed_and_equal_differences_have_no_interval():
     assert mean_interval([0.3, 0.3, 0.31]) is not None
 
 
+def test_two_values_have_an_interval_by_hand():
+    """t of 0.975 with one degree of freedom is 12.706; the standard error of 0 and 2 is 1."""
+    found = mean_interval([0.0, 2.0])
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((1 - 12.7062, 1 + 12.7062), abs=1e-4)
+
+
+def test_values_are_equal_by_their_own_size():
+    assert mean_interval([1e6, 1e6 + 1e-4, 1e6]) is None
+    assert mean_interval([0.0, 0.0, 0.0]) is None
+    assert mean_interval([1e-12, 2e-12, 3e-12]) is not None
+
+
+@pytest.mark.parametrize("units", [(1e-13, 1.0), (1.0, 1e-13), (1e-13, 1e-13), (1e13, 1e13)])
+def test_correlation_has_no_unit(units):
+    first, second = [1.0, 2.0, 4.0], [3.0, -1.0, 0.5]
+    expected = correlation(first, second)
+    scaled = ([unit * v for v in row] for unit, row in zip(units, (first, second), strict=True))
+    assert correlation(*scaled) == pytest.approx(expected)
+    for constant in ([1e6, 1e6 + 1e-7, 1e6], [0.0, 0.0, 0.0]):
+        assert math.isnan(correlation(constant, second))
+        assert math.isnan(correlation(second, constant))
+
+
+def test_correlation_is_never_beyond_one_by_rounding():
+    for row in np.random.default_rng(3).standard_normal((300, 4)):
+        values = [float(v) for v in row]
+        assert 1 - 1e-12 < correlation(values, [3 * v for v in values]) <= 1
+        assert -1 <= correlation(values, [-3 * v for v in values]) < -1 + 1e-12
+
+
 def test_correlation_is_scipys_and_undefined_for_a_constant():
     draws = np.random.default_rng(1).standard_normal((2, 7))
     first, second = ([float(v) for v in row] for row in draws)

@@ -10,10 +10,17 @@ from tiny import tiny_images, tiny_network
 from ablax.commands.parsing import parse
 from ablax.commands.run import run
 from ablax.config import ConfigError, OptimizerConfig, Recipe
-from ablax.core import parameter_shapes
+from ablax.core import abstract_variables, parameter_shapes
+from ablax.errors import AblaxError
 from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
-from ablax.training.optimizer import check_rate_factors, optimizer, schedule
+from ablax.training.optimizer import (
+    check_rate_factors,
+    optimizer,
+    penalized_squared_error,
+    schedule,
+    weight_penalty,
+)
 from ablax.zoo import lenet5
 
 
@@ -263,3 +270,39 @@ def test_the_state_of_an_optimizer_is_what_checkpoints_hold():
 def test_a_factor_that_no_rate_can_have_is_refused(factor):
     with pytest.raises(ConfigError, match=r"optimizer\.rate-factors, 'fc\*', is .*of 0 or more"):
         OptimizerConfig(rate_factors=(("fc*", factor),))
+
+
+def test_squared_error_with_a_penalty_by_hand_in_value_and_gradient():
+    x, targets = jnp.array([[1.0], [2.0]]), jnp.array([[1.0], [1.0]])
+
+    def error(parameters):
+        outputs = x @ parameters["fc"]["kernel"] + parameters["fc"]["bias"]
+        return penalized_squared_error(outputs, targets, parameters, gamma=0.5)
+
+    parameters = {"fc": {"kernel": jnp.array([[3.0]]), "bias": jnp.array([1.0])}}
+    value, gradient = jax.jit(jax.value_and_grad(error))(parameters)
+    assert value == (3**2 + 6**2) / 2 + 0.5 * 3**2
+    assert gradient["fc"]["kernel"][0, 0] == 1 * 3 + 2 * 6 + 2 * 0.5 * 3
+    assert gradient["fc"]["bias"][0] == 3 + 6
+
+
+def test_weight_penalty_counts_every_kernel_of_a_network_once_and_nothing_else():
+    shapes = abstract_variables(lenet5(), (32, 32, 1))["params"]
+    ones = jax.tree.map(lambda leaf: jnp.asarray(np.ones(leaf.shape, np.float32)), shapes)
+    # LeNet-5's weights (LeCun 1998 has 60,000 with a sparse C3): kernels of c1, c3, c5, f6, output.
+    kernels = 25 * 6 + 25 * 6 * 16 + 25 * 16 * 120 + 120 * 84 + 84 * 10
+    assert jax.jit(weight_penalty)(ones) == kernels
+    flat = {"recurrent_kernel": jnp.ones(2), "kernels": jnp.ones(3), "slope": jnp.ones(9)}
+    assert weight_penalty(flat) == 5
+    with pytest.raises(AblaxError, match="may be a kernel, a bias or a scale"):
+        weight_penalty({"kernel": jnp.ones(2), "w": jnp.ones(2)})
+
+
+def test_a_penalty_of_nothing_is_refused():
+    one = jnp.ones((1, 2))
+    with pytest.raises(AblaxError, match="leaves named bias: expected"):
+        weight_penalty({"fc": {"bias": jnp.ones(2)}})
+    with pytest.raises(AblaxError, match="none at all"):
+        weight_penalty({})
+    with pytest.raises(AblaxError, match=r"gamma=-1\.0"):
+        penalized_squared_error(one, one, {"kernel": one}, -1.0)

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules, composed from optax."""
+"""Optimizers and learning-rate schedules, composed from optax; the penalty of large weights."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from fnmatch import fnmatchcase
 from typing import Any, assert_never
 
 import jax
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
 from ablax.config import ConfigError, OptimizerConfig
-from ablax.core import role
-from ablax.errors import nearest
+from ablax.core import leaves_by_path, role
+from ablax.errors import AblaxError, nearest
+from ablax.losses import squared_error
 
 
 def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> optax.Schedule:
@@ -251,3 +253,69 @@ def _to_length(
     for _ in filter(path.startswith, (f"{name}/" for name in stacks)):
         scaled = jax.vmap(scaled)
     return scaled(step, weights)
+
+
+def weight_penalty(parameters: Any) -> Float[Array, ""]:
+    """The sum of the squares of all weights: sum of w^2, with gradient 2 w.
+
+    Weights are the leaves whose name says that they are kernels (`ablax.core.role`). Biases, scales
+    and slopes are left out: they have no fan-in to keep small. (The optimizer's weight decay acts
+    on the same leaves, outside the loss.)
+
+    Args:
+        parameters: A tree of named leaves, such as `variables["params"]`.
+
+    Returns:
+        One number, in float32 at least.
+
+    Raises:
+        AblaxError: There is no weight in the tree, or a leaf whose name says nothing.
+
+    Example:
+        >>> weight_penalty({"fc": {"kernel": jnp.array([[3.0, 4.0]]), "bias": jnp.ones(2)}})
+        Array(25., dtype=float32)
+    """
+    named = leaves_by_path(parameters)
+    weights = [leaf for path, leaf in named.items() if role(path) == "kernel"]
+    if not weights:
+        names = ", ".join(sorted({path.rpartition("/")[2] for path in named})) or "none at all"
+        raise AblaxError(
+            f"weight_penalty was given leaves named {names}: expected one named kernel at least"
+        )
+    wide = (weight.astype(jnp.promote_types(weight.dtype, jnp.float32)) for weight in weights)
+    return sum((jnp.sum(jnp.square(weight)) for weight in wide), jnp.float32(0))
+
+
+def penalized_squared_error(
+    outputs: Float[Array, "N *rest"],
+    targets: Float[Array, "N *rest"],
+    parameters: Any,
+    gamma: float,
+) -> Float[Array, ""]:
+    """The lecture's error that penalizes large weights, over a whole set of examples.
+
+    E = 1/2 sum over d, k of (t_kd - o_kd)^2 + gamma sum over i, j of w_ji^2
+
+    Args:
+        outputs: o of every example d.
+        targets: t.
+        parameters: The weights w, as in `weight_penalty`: kernels, not biases.
+        gamma: Weight of the penalty, at least 0.
+
+    Returns:
+        One number.
+
+    Raises:
+        AblaxError: A negative gamma, or no weight in the tree.
+
+    References:
+        Mitchell 1997, Machine learning, section 4.8.1; L1, Alternative error functions.
+
+    Example:
+        >>> parameters = {"kernel": jnp.array([[3.0, 4.0]])}
+        >>> penalized_squared_error(jnp.ones((2, 1)), jnp.zeros((2, 1)), parameters, gamma=0.1)
+        Array(3.5, dtype=float32)
+    """
+    if not gamma >= 0:
+        raise AblaxError(f"gamma={gamma!r}: expected a number of at least 0")
+    return squared_error(outputs, targets).sum() + gamma * weight_penalty(parameters)
