@@ -23,7 +23,6 @@ from ablax.model import (
     error_rates,
     from_json,
     preprocessing_of,
-    wilson,
 )
 from ablax.zoo import lenet5, resnet20, untrained
 
@@ -55,7 +54,8 @@ def test_the_error_counts_the_images_whose_highest_score_is_another_class(line):
     assert line.error(images, labels) == pytest.approx(200 / 3)
     rates = line.evaluate(images, labels)
     assert (rates.pictures, rates.top1, rates.top5) == (3, pytest.approx(200 / 3), 0.0)
-    assert rates.top1_interval == wilson(2, 3)
+    assert rates.top1_interval == pytest.approx((20.7660, 93.8510), abs=1e-3)  # Wilson, by hand
+    assert rates.top5_interval[0] == 0 < rates.top5_interval[1] < 100
 
 
 def test_a_picture_is_predicted_with_the_shares_of_the_softmax(line):
@@ -125,10 +125,10 @@ def test_black_and_white_are_shown_as_they_were(line):
     np.testing.assert_allclose(blue.shown(pixel)[0, 0], [1, 0.2, 0], atol=1e-6)
 
 
-def test_kernels_come_in_the_order_of_the_network():
+def test_parameters_come_in_the_order_of_the_network():
     network = resnet20()
     variables = abstract_variables(network, (16, 16, 3))
-    found = list(Model("", network, variables, Preprocessing(16, 16), (), "").kernels())
+    found = list(Model("", network, variables, Preprocessing(16, 16), (), "").parameters())
     assert found[0].startswith("conv1/")
     assert found[-1].startswith("classifier/")
 

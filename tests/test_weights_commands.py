@@ -118,7 +118,7 @@ def test_evaluate_prints_the_errors_that_counting_by_hand_gives(folder, data, ca
     assert found["pictures"] == 10
     assert found["top1"] == pytest.approx(100 * np.mean(order[:, :1] != labels))
     assert found["top5"] == pytest.approx(100 * np.mean(~(order[:, :5] == labels).any(1)))
-    assert found["top1_interval"] == list(wilson(round(found["top1"] / 10), 10))
+    assert found["top1_interval"] == [100 * end for end in wilson(round(found["top1"] / 10), 10)]
     main(["evaluate", str(folder), *words, "--limit", "3"])
     assert "3 test images" in capsys.readouterr().out
 

@@ -7,7 +7,6 @@ a name, `ablax.load_model` of whatever was trained.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -346,7 +345,7 @@ class Model:
         }
         return lambda prepared: features(network, variables, prepared, at=[layer])[layer]
 
-    def kernels(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, Any]:
         """The parameters by path, in the order of the network."""
         order = {path: place for place, path in enumerate(paths(self.network))}
         found = leaves_by_path(self.variables["params"])
@@ -492,9 +491,14 @@ def error_rates(
         count,
         100 * wrong1 / count,
         100 * wrong5 / count,
-        wilson(wrong1, count),
-        wilson(wrong5, count),
+        _percent(wilson(wrong1, count)),
+        _percent(wilson(wrong5, count)),
     )
+
+
+def _percent(interval: tuple[float, float]) -> tuple[float, float]:
+    low, high = interval
+    return 100 * low, 100 * high
 
 
 def batches_of(
@@ -513,23 +517,22 @@ def batches_of(
         yield np.stack(images), np.asarray(labels)
 
 
-def wilson(wrong: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a proportion, in percent.
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, from `count` of `total`.
+
+    Args:
+        count: How many.
+        total: Of how many, at least 1.
 
     References:
         Wilson 1927, Probable inference, the law of succession, and statistical inference.
 
     Example:
         >>> low, high = wilson(10, 100)
-        >>> round(low, 2), round(high, 2)
-        (5.52, 17.44)
+        >>> round(low, 4), round(high, 4)
+        (0.0552, 0.1744)
     """
-    z = 1.959964
-    share = wrong / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = (
-        z
-        * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-        / (1 + z * z / count)
-    )
-    return 100 * max(0.0, middle - half), 100 * min(1.0, middle + half)
+    from scipy import stats  # half a second, for what only an evaluation needs
+
+    found = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)

@@ -6,12 +6,19 @@ import math
 
 import numpy as np
 import pytest
+from studies import study_of
 from subjects import made_subject
 
 from ablax.core import Layers, Network, sequential
 from ablax.layers import Dense, Flatten, Tanh
 from ablax.layers.initializers import GAUSSIAN_001
-from ablax.measurements.gradients import decades, measure_gradient_norms, sensitivity
+from ablax.measurements.gradients import (
+    NAME,
+    decades,
+    measure_gradient_norms,
+    sensitivity,
+    start_figure,
+)
 
 
 def test_gradients_of_a_linear_classifier_are_those_of_the_formula():
@@ -68,3 +75,14 @@ def test_decades_compare_the_first_layer_with_the_last_at_the_chosen_step():
 def test_a_gradient_that_is_gone_or_not_finite_gives_no_figure(bad):
     assert math.isnan(decades(rows_of(0, bad, 1.0, 1.0)))
     assert math.isnan(sensitivity(rows_of(0, bad, bad, bad)))
+
+
+def test_a_panel_whose_variants_were_not_run_is_left_out():
+    rows = [{"variant": "plain", "seed": 0, **row} for row in rows_of(0, 2.0, 1.0)]
+    study = study_of(NAME, ("plain", "residual"), 1, rows)
+    panels = {"layers": [("plain",), ("residual",)], "edits": [("edited", "more")]}
+    figure = start_figure(study, panels)
+    above, below = figure.axes
+    assert above.get_title("left") == "layers"
+    assert [text.get_text() for text in above.get_legend().get_texts()] == ["Plain"]
+    assert [line.get_ydata().tolist() for line in below.lines] == [[2.0, 1.0]]

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Float, Int
-from scipy import stats
 
 from ablax.analysis.cost import macs
 from ablax.analysis.features import FeatureStatistics, feature_statistics
@@ -61,6 +60,7 @@ from ablax.layers import (
 )
 from ablax.losses import predictions
 from ablax.measurements.gradients import kernel_norms
+from ablax.model import wilson
 from ablax.report.statistics import flattened
 from ablax.report.study import Curve
 from ablax.training.step import gradient as slopes_of
@@ -68,9 +68,6 @@ from ablax.training.step import loss
 
 # ------------------------------------------------------------------------------------------
 # What a check finds: a verdict, the measurement in a sentence, and what to do.
-
-CONFIDENCE = 0.95
-"""Of every interval of the doctor's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,25 +97,6 @@ class Finding:
             'inconclusive'
         """
         return {True: "problem", False: "healthy", None: "inconclusive"}[self.problem]
-
-
-def share_interval(count: int, total: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, from `count` of `total`.
-
-    Args:
-        count: How many.
-        total: Of how many, at least 1.
-
-    References:
-        Wilson 1927, Probable inference, the law of succession, and statistical inference.
-
-    Example:
-        >>> low, high = share_interval(0, 100)
-        >>> low, round(high, 3)
-        (0.0, 0.037)
-    """
-    found = stats.binomtest(count, total).proportion_ci(CONFIDENCE, method="wilson")
-    return float(found.low), float(found.high)
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -168,7 +146,7 @@ def capacity(trial: Trial, history: History | None = None) -> Finding:
 def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     """The criterion of `capacity` for a run, with so many wrong of the sampled training images."""
     total = len(trial.labels)
-    low, high = share_interval(wrong, total)
+    low, high = wilson(wrong, total)
     flat = flattened(curve, classes=trial.classes)
     sentence = (
         f"training error {100 * wrong / total:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of "
@@ -210,7 +188,7 @@ def _of_network(trial: Trial) -> Finding:
     wider, _ = _memorizes(trial, wide)
     sentence += f"; of the network at twice the width {wider} are wrong"
     measured["wider_error"] = wider / total
-    problem = share_interval(wider, total)[1] < share_interval(wrong, total)[0]
+    problem = wilson(wider, total)[1] < wilson(wrong, total)[0]
     if problem:
         return Finding(CAPACITY_CHECK, True, sentence, measured, _LARGER)
     return Finding(
@@ -288,7 +266,7 @@ def collapse_criterion(
     predicted = np.bincount(scores.argmax(axis=1), minlength=classes) / count
     common = float(np.max(np.bincount(labels, minlength=classes))) / count
     right = int(np.sum(scores.argmax(axis=1) == labels))
-    low, high = share_interval(right, count)
+    low, high = wilson(right, count)
     fall = 1 - trained.last_loss / trained.first_loss if trained.first_loss else 0.0
     measured = {
         "spread": spread,
@@ -408,7 +386,7 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
         ('problem', 'healthy')
     """
     shares = [wrong / total for wrong, total in (train, test)]
-    ends = [share_interval(wrong, total) for wrong, total in (train, test)]
+    ends = [wilson(wrong, total) for wrong, total in (train, test)]
     gap = shares[1] - shares[0]
     low = gap - math.hypot(shares[1] - ends[1][0], ends[0][1] - shares[0])
     high = gap + math.hypot(ends[1][1] - shares[1], shares[0] - ends[0][0])

@@ -231,7 +231,7 @@ Named = Mapping[str, Float[np.ndarray, "H W C"]]
 
 def filters_figure(model: Model) -> Figure:
     """The filters of the first convolution that is larger than a pixel."""
-    path, kernel = first_kernel(model.kernels())
+    path, kernel = first_kernel(model.parameters())
     if kernel.shape[2] == 3 and model.preprocessing.channels == "BGR":
         kernel = kernel[:, :, ::-1]
     kind = "in the colors of their channels" if kernel.shape[2] == 3 else "one channel each"

@@ -52,7 +52,8 @@ Panels = Mapping[str, Groups]
 def start_figure(study: Study, panels: Panels) -> Figure:
     """Before training: the gradient by the outputs, and by the kernels, against the place."""
     with settings():
-        present = {title: _present(study, groups) for title, groups in panels.items()}
+        kept = {title: _present(study, groups) for title, groups in panels.items()}
+        present = {title: groups for title, groups in kept.items() if groups}
         # a panel of one group compares nothing that the others do not
         shown = {title: groups for title, groups in present.items() if len(groups) > 1} or present
         figure = blank(WIDTH + 2, 10.5)
