@@ -80,6 +80,10 @@ EQUIVALENT: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
+            "penalized_squared_error: squared_error(outputs, targets) with its first two arguments "
+            "swapped",
+            "weight_penalty: jnp.promote_types(weight.dtype, jnp.float32) with its first two "
+            "arguments swapped",
             "comparison: correlation(left, right) with its first two arguments swapped",
             "flattened: min(first, chance) with its first two arguments swapped",
             "flattened: max(3 * scatter, 1e-09 * abs(level)) with its first two arguments swapped",
@@ -228,7 +232,8 @@ def start(tree: Path, mutant: Mutant) -> int:
         (tree / mutant.path).write_text(mutant.source, "utf-8")
         os.chdir(tree)
         os.environ["PYTHONPATH"] = str(tree / "src")
-        sys.path[:] = [str(tree / "src"), *(one for one in sys.path if str(ROOT) not in one)]
+        ours = {str(ROOT / folder) for folder in ("src", "tests", "")}  # not the site-packages
+        sys.path[:] = [str(tree / "src"), *(one for one in sys.path if one not in ours)]
         sys.dont_write_bytecode = True
         signal.alarm(SECONDS)
         null = os.open(os.devnull, os.O_WRONLY)
