@@ -1,6 +1,7 @@
 """What a parameter is, its name says: folded and unfolded networks train alike."""
 
 import ast
+import re
 from functools import cache, partial
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -170,15 +171,26 @@ def test_every_parameter_of_every_layer_has_a_role():
     assert {name for name in names if role(name) == "kernel"} == weights
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", sorted({entry.name[:5] for entry in CATALOG}))
-def test_every_parameter_of_every_network_has_a_role(family):
-    for entry in CATALOG:
-        if entry.name.startswith(family):
-            params = abstract_variables(entry.build(), entry.image_shape)["params"]
-            for path, leaf in leaves_by_path(params).items():
-                # in the zoo nothing is stacked and nothing is local: a kernel has axes
-                assert (role(path) == "kernel") == (leaf.ndim > 1), path
+FAMILIES = {re.match(r"[a-z_]+", entry.name)[0]: entry for entry in reversed(CATALOG)}
+"""The first network of each family."""
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        pytest.param(
+            entry,
+            id=entry.name,
+            marks=[pytest.mark.slow if entry in FAMILIES.values() else pytest.mark.deep],
+        )
+        for entry in CATALOG
+    ],
+)
+def test_every_parameter_of_every_network_has_a_role(entry):
+    params = abstract_variables(entry.build(), entry.image_shape)["params"]
+    for path, leaf in leaves_by_path(params).items():
+        # in the zoo nothing is stacked and nothing is local: a kernel has axes
+        assert (role(path) == "kernel") == (leaf.ndim > 1), path
 
 
 @pytest.mark.parametrize(
