@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
-from jax.extend.core import Jaxpr
+from jax.extend.core import JaxprEqn
 
-from ablax.analysis.jax_versions import jaxprs_in_params
+from ablax.analysis.jax_versions import bodies
 from ablax.analysis.jaxpr import ROOTS, Equation, Flow, Step, Value, equations, flow
 
 # ------------------------------------------------------------------------------------------
@@ -35,6 +35,7 @@ Family = Literal[
 ]
 
 PRODUCTS = frozenset({"conv_general_dilated", "dot_general"})
+_WEIGHTED = ("convolution", "dense", "product")
 # Numbers go to another place and stay what they are.
 MOVES = frozenset(
     {
@@ -54,7 +55,7 @@ class Operation:
     Attributes:
         name: For a reader, such as `"convolution 3x3/2"`.
         family: The kind of law by which it is counted.
-        window: Height and width of the window (of the channels, for a response normalization).
+        window: Height and width; of a response normalization the number of channels.
         stride: Its steps.
         padding: Rows and columns added in total, above and below together.
         groups: Of a convolution.
@@ -71,14 +72,11 @@ class Operation:
 
 
 def operation(steps: Sequence[Step], outside: Sequence[Value]) -> Operation:
-    """Name what a few steps do together.
+    """What a few steps do together.
 
     Args:
         steps: Those of one layer, in order; at most one product among them.
         outside: The activations that they read and have not written.
-
-    Returns:
-        The operation.
     """
     for step in steps:
         if step.equation.primitive == "conv_general_dilated":
@@ -263,14 +261,9 @@ class Layer:
         return products[0] if products else self.steps[-1]
 
     @property
-    def has_bias(self) -> bool:
-        """Whether a parameter is added behind a product."""
-        return bool(self.bias_leaves)
-
-    @property
-    def bias_leaves(self) -> frozenset[int]:
+    def biases(self) -> frozenset[int]:
         """The parameters that are added behind a product."""
-        if self.operation.family not in ("convolution", "dense", "product"):
+        if self.operation.family not in _WEIGHTED:
             return frozenset()
         added = (step for step in self.steps if adds_parameter(step))
         return frozenset().union(*(value.leaves for step in added for value in step.reads))
@@ -305,13 +298,8 @@ def layers(traced: Flow) -> list[Layer]:
     Steps that stand one behind the other under one name are one layer; a product or a maximum over
     windows begins another, and keeps its bias. Where every layer has a name of its own, as in
     Linen, that gives the layers as written; in a function without names, every product a layer and
-    what stands between two a layer. What prepares parameters or constants alone is no layer.
-
-    Args:
-        traced: What `flow` gives.
-
-    Returns:
-        The layers; one that only looks at its input in another shape is left out.
+    what stands between two a layer. What prepares parameters or constants alone, or only looks at
+    its input in another shape, is no layer.
     """
     pieces = [piece for run in _runs(traced.steps) for piece in _pieces(run)]
     read: dict[Value, set[int]] = {}
@@ -387,19 +375,13 @@ def _layer(
 
 
 def convolution_macs(equation: Equation) -> int:
-    """Multiply-accumulates of one `conv_general_dilated`: outputs × taps × channels per group.
+    """Multiply-accumulates of one trip of a `conv_general_dilated`.
 
-    macs = (N · P · Q · features) · (R · S · C / groups)
+    macs = (N · P · Q · features) · (R · S · C / groups): outputs × taps × channels per group
 
     with an output of P × Q, a kernel of R × S and C input channels. Taps on padding count, as in
     the papers' tables; stride enters through the output size; dilation costs nothing. With
     `batch_group_count` the output has that many times fewer images, and the law is the same.
-
-    Args:
-        equation: An equation whose primitive is `conv_general_dilated`.
-
-    Returns:
-        The multiply-accumulates of one trip.
 
     References:
         V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
@@ -414,16 +396,7 @@ def convolution_macs(equation: Equation) -> int:
 
 
 def product_macs(equation: Equation) -> int:
-    """Multiply-accumulates of one `dot_general`: outputs × the length of the sums.
-
-    macs = (batch · rows · columns) · inner
-
-    Args:
-        equation: An equation whose primitive is `dot_general`.
-
-    Returns:
-        The multiply-accumulates of one trip.
-    """
+    """Of one trip of a `dot_general`: (batch · rows · columns) · inner, the length of the sums."""
     (contracted, _), _ = equation.params["dimension_numbers"]
     left = equation.inputs[0].shape
     return math.prod(equation.outputs[0].shape) * math.prod(left[axis] for axis in contracted)
@@ -445,7 +418,7 @@ def total_macs(equation: Equation) -> int:
     law = LAWS.get(equation.primitive)
     where = "/".join(equation.scope) or "outside every layer"
     if law is None:
-        if hidden := _first_product(equation.params):
+        if hidden := _first_product(equation.eqn):
             raise ValueError(
                 f"a {hidden} stands inside `{equation.primitive}` ({where}), which is not looked "
                 "into, so its cost is unknown; give a function that calls it directly"
@@ -459,15 +432,15 @@ def total_macs(equation: Equation) -> int:
     return law(equation) * equation.trips
 
 
-def _first_product(params: Mapping[str, Any]) -> str | None:
+def _first_product(eqn: JaxprEqn) -> str | None:
     """The first product inside the jaxprs of a leaf equation, at any depth."""
-    inner: list[Jaxpr] = list(jaxprs_in_params(dict(params)))
-    for jaxpr in inner:
-        for eqn in jaxpr.eqns:
-            name = eqn.primitive.name
-            if name in LAWS:
-                return name
-            if found := _first_product(eqn.params):
+    for jaxpr, _ in bodies(eqn):
+        for inner in jaxpr.eqns:
+            if (
+                found := inner.primitive.name
+                if inner.primitive.name in LAWS
+                else _first_product(inner)
+            ):
                 return found
     return None
 
@@ -508,8 +481,8 @@ def _lecture_macs(layer: Layer) -> int:
     out = math.prod(layer.output_shape)
     family = layer.operation.family
     products = _usual_macs(layer)
-    if family in ("convolution", "dense", "product"):
-        return products + (out * trips if layer.has_bias else 0)
+    if family in _WEIGHTED:
+        return products + (out * trips if layer.biases else 0)
     if family == "pool":
         return out * trips * math.prod(layer.operation.window)
     if family == "response normalization":
@@ -522,10 +495,9 @@ def _lecture_macs(layer: Layer) -> int:
 
 
 def _lecture_stored(layer: Layer, sizes: Sequence[int]) -> int:
-    biases = layer.bias_leaves
-    weights = sum(sizes[leaf] for leaf in layer.leaves - biases)
+    weights = sum(sizes[leaf] for leaf in layer.leaves - layer.biases)
     # a bias is stored for every place of one image
-    return weights + (math.prod(layer.output_shape[1:]) if biases else 0)
+    return weights + (math.prod(layer.output_shape[1:]) if layer.biases else 0)
 
 
 USUAL = Convention(
@@ -610,12 +582,11 @@ def cost(
 ) -> list[CostRow]:
     """What `fn(*args)` costs, one row per layer; nothing is computed.
 
-    A layer is what stands under one name of the name stack (see `analysis.layers.layers`); the
-    outermost name, when all layers share it, is left out. Its input is what it reads and others
-    wrote, its output what it writes and others read: both counted once, as if every layer read and
-    wrote main memory. New shapes and types are free, a broadcast is as large as what it repeats. A
-    `scan` costs its length times its body, a `cond` its dearest branch (the row's note says so), a
-    `platform_dependent` choice its default branch.
+    What a layer is says `layers`; the outermost name, when all share it, is left out. Its input is
+    what it reads and others wrote, its output what it writes and others read: both counted once, as
+    if every layer read and wrote main memory. New shapes and types are free, a broadcast is as
+    large as what it repeats. A `scan` costs its length times its body, a `cond` its dearest branch
+    (the row's note says so), a `platform_dependent` choice its default branch.
 
     Args:
         fn: Any function that JAX can trace.
@@ -646,26 +617,17 @@ def cost(
         fc6 dense 12 15 22
         fc6 sigmoid 0 0 6
     """
-    if parameters is not None and not 0 <= parameters < len(args):
-        raise ValueError(
-            f"parameters={parameters}, and the function is given {len(args)} arguments: expected "
-            "the number of the argument that holds the parameters, or None"
-        )
     traced = flow(fn, *args, parameters=parameters, weight=total_macs)
-    found = layers(traced)
-    sizes = learned_sizes(traced, statistics)
-    root = _shared_root(found)
-    rows, seen = [], set[int]()
-    for layer in found:
-        rows.append(_row(layer, layer.path[root:], convention, sizes, seen))
-        seen |= layer.leaves
-    if unread := sum(size for leaf, size in enumerate(sizes) if leaf not in seen):
+    found, sizes = layers(traced), _learned(traced, statistics)
+    rows = _rows(found, convention, sizes)
+    read = frozenset[int]().union(*(layer.leaves for layer in found))
+    if unread := sum(size for leaf, size in enumerate(sizes) if leaf not in read):
         operation = Operation("not read", "unread")
         rows.append(CostRow("(not read)", operation, (), (), 0, unread, 0, 0, 0))
     return rows
 
 
-def learned_sizes(traced: Flow, statistics: Sequence[str]) -> list[int]:
+def _learned(traced: Flow, statistics: Sequence[str]) -> list[int]:
     """The elements of each parameter, 0 for one that is not learned."""
     return [
         0 if set(path) & set(statistics) else size
@@ -673,10 +635,19 @@ def learned_sizes(traced: Flow, statistics: Sequence[str]) -> list[int]:
     ]
 
 
-def _shared_root(found: Sequence[Layer]) -> int:
+def shared_root(found: Sequence[Layer]) -> int:
     """1 when every layer stands inside one outermost name, else 0."""
     first = {layer.path[:1] for layer in found}
     return int(len(first) == 1 and any(len(layer.path) > 1 for layer in found))
+
+
+def _rows(found: Sequence[Layer], convention: Convention, sizes: Sequence[int]) -> list[CostRow]:
+    root, seen = shared_root(found), set[int]()
+    rows = []
+    for layer in found:
+        rows.append(_row(layer, layer.path[root:], convention, sizes, seen))
+        seen |= layer.leaves
+    return rows
 
 
 def _row(
@@ -736,40 +707,46 @@ def fold(rows: Sequence[CostRow], depth: int) -> list[CostRow]:
         >>> [(row.path, row.operation.name, row.macs, row.memory) for row in fold(rows, 1)]
         [('conv1', 'convolution 3x3, ReLU', 288, 130)]
     """
-    if depth < 1:
-        raise ValueError(f"depth={depth}: expected at least 1, a row for each outermost layer")
     folded = []
-    for path, block in groupby(rows, key=lambda row: "/".join(row.path.split("/")[:depth])):
-        inside = list(block)
-        folded.append(_add_up(path, inside))
+    for path, inside in _blocks(rows, depth):
+        notes = dict.fromkeys(row.note for row in inside if row.note)
+        block = replace(
+            inside[0], path=path, operation=_together(inside), output_shape=inside[-1].output_shape
+        )
+        folded.append(replace(block, note="; ".join(notes), **_sums(inside, _ADDED)))
     return folded
 
 
-def _add_up(path: str, rows: Sequence[CostRow]) -> CostRow:
+_Row = TypeVar("_Row", "CostRow", "TrainingRow")
+_ADDED = ("macs", "parameters", "input_memory", "parameter_memory", "output_memory")
+_ADDED_IN_TRAINING = ("forward", "by_input", "by_weights", "kept", "kept_bytes")
+
+
+def _blocks(rows: Sequence[_Row], depth: int) -> list[tuple[str, list[_Row]]]:
+    """The rows inside each block, one block after another."""
+    if depth < 1:
+        raise ValueError(f"depth={depth}: expected at least 1, a row for each outermost layer")
+    blocks = groupby(rows, key=lambda row: "/".join(row.path.split("/")[:depth]))
+    return [(path, list(inside)) for path, inside in blocks]
+
+
+def _together(rows: Sequence[_Row]) -> Operation:
+    """What a block does."""
     if len(rows) == 1:
-        return replace(rows[0], path=path)
+        return rows[0].operation
     names = [row.operation.name for row in rows]
-    notes = dict.fromkeys(row.note for row in rows if row.note)
-    return CostRow(
-        path=path,
-        operation=Operation(", ".join(names) if len(rows) < 4 else f"{len(rows)} layers", "block"),
-        input_shape=rows[0].input_shape,
-        output_shape=rows[-1].output_shape,
-        macs=sum(row.macs for row in rows),
-        parameters=sum(row.parameters for row in rows),
-        input_memory=sum(row.input_memory for row in rows),
-        parameter_memory=sum(row.parameter_memory for row in rows),
-        output_memory=sum(row.output_memory for row in rows),
-        note="; ".join(notes),
-    )
+    return Operation(", ".join(names) if len(rows) < 4 else f"{len(rows)} layers", "block")
+
+
+def _sums(rows: Sequence[_Row], fields: Sequence[str]) -> dict[str, Any]:
+    return {field: sum(getattr(row, field) for row in rows) for field in fields}
 
 
 def macs(fn: Callable[..., Any], *args: Any) -> int:
     """Multiply-accumulates of `fn(*args)` in convolutions and matrix products; nothing is computed.
 
     The usual convention of the papers: biases, normalization, pooling and nonlinearities are free,
-    padded taps count. A `scan` costs its length times its body, a `cond` its dearest branch, a
-    `platform_dependent` choice its default branch.
+    padded taps count. Loops and choices count as in `cost`.
 
     Args:
         fn: Any function that JAX can trace.
@@ -779,8 +756,7 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
         The sum over all equations; for a batch of one it is the figure the papers print.
 
     Raises:
-        ValueError: A product stands where nobody can say how often it runs: in a `while` loop, or
-            in a primitive that we do not look into.
+        ValueError: As for `cost`.
 
     References:
         K. He et al. (2015), "Deep Residual Learning for Image Recognition", section 3.3: its
@@ -802,19 +778,12 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
 
 
 def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
-    """Multiply-accumulates of `fn(*args)`, summed by layer.
-
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
+    """`macs`, summed by layer.
 
     Returns:
         From the layer's path, such as `"AlexNet/conv1/conv"`, to its multiply-accumulates, in the
         order of execution. Layers without convolution or matrix product are left out; what stands
         outside every layer is under `""`.
-
-    Raises:
-        ValueError: As for `macs`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -913,48 +882,36 @@ def training_cost(
         fc6 tanh 0 0 0
         fc7 dense 6 6 6
     """
-    rows = cost(fn, *args, parameters=parameters, statistics=statistics)
     traced = flow(fn, *args, parameters=parameters, weight=total_macs)
-    sizes = learned_sizes(traced, statistics)
+    found, sizes = layers(traced), _learned(traced, statistics)
     trained = _trained(traced, sizes)
-    found = layers(traced)
     kept = _kept(fn, args, parameters, statistics, found)
-    return [
-        _training_row(row, layer, trained, kept.get(place, []))
-        for place, (row, layer) in enumerate(zip(rows[: len(found)], found, strict=True))
-    ]
+    rows = []
+    for place, (row, layer) in enumerate(zip(_rows(found, USUAL, sizes), found, strict=True)):
+        gradients = [
+            (value.kind == "parameter", total_macs(step.equation))
+            for step in layer.steps
+            if step.equation.primitive in PRODUCTS
+            for value in step.reads
+            if trained(value)
+        ]
+        values = kept.get(place, [])
+        rows.append(
+            TrainingRow(
+                path=row.path,
+                operation=row.operation,
+                output_shape=row.output_shape,
+                forward=row.macs,
+                by_input=sum(macs for by_weights, macs in gradients if not by_weights),
+                by_weights=sum(macs for by_weights, macs in gradients if by_weights),
+                kept=sum(value.size for value in values),
+                kept_bytes=sum(value.size * value.width for value in values),
+            )
+        )
+    return rows
 
 
-def _training_row(
-    row: CostRow, layer: Layer, trained: _Trained, kept: Sequence[Value]
-) -> TrainingRow:
-    by_input = by_weights = 0
-    for step in layer.steps:
-        if step.equation.primitive not in PRODUCTS:
-            continue
-        for value in step.reads:
-            if not trained(value):
-                continue
-            if value.kind == "parameter":
-                by_weights += total_macs(step.equation)
-            else:
-                by_input += total_macs(step.equation)
-    return TrainingRow(
-        path=row.path,
-        operation=row.operation,
-        output_shape=row.output_shape,
-        forward=row.macs,
-        by_input=by_input,
-        by_weights=by_weights,
-        kept=sum(value.size for value in kept),
-        kept_bytes=sum(value.size * value.width for value in kept),
-    )
-
-
-_Trained = Callable[[Value], bool]
-
-
-def _trained(traced: Flow, sizes: Sequence[int]) -> _Trained:
+def _trained(traced: Flow, sizes: Sequence[int]) -> Callable[[Value], bool]:
     """Whether a value depends on something that is learned."""
     free: set[Value] = {value.origin for value in traced.inputs}
 
@@ -1015,34 +972,10 @@ def _place(scope: tuple[str, ...], found: Sequence[Layer]) -> int:
 
 
 def fold_training(rows: Sequence[TrainingRow], depth: int) -> list[TrainingRow]:
-    """The rows of a table, those inside a block added up.
-
-    Args:
-        rows: What `training_cost` gives.
-        depth: How many names of a path are kept.
-
-    Raises:
-        ValueError: The depth is less than 1.
-    """
-    plain = [
-        CostRow(row.path, row.operation, (), row.output_shape, row.forward, 0, 0, 0, 0)
-        for row in rows
-    ]
-    blocks = fold(plain, depth)
-    folded = []
-    grouped = groupby(rows, key=lambda row: "/".join(row.path.split("/")[:depth]))
-    for block, (path, inside) in zip(blocks, grouped, strict=True):
-        held = list(inside)
-        folded.append(
-            replace(
-                held[-1],
-                path=path,
-                operation=block.operation,
-                forward=sum(row.forward for row in held),
-                by_input=sum(row.by_input for row in held),
-                by_weights=sum(row.by_weights for row in held),
-                kept=sum(row.kept for row in held),
-                kept_bytes=sum(row.kept_bytes for row in held),
-            )
+    """As `fold`, of what `training_cost` gives."""
+    return [
+        replace(
+            inside[-1], path=path, operation=_together(inside), **_sums(inside, _ADDED_IN_TRAINING)
         )
-    return folded
+        for path, inside in _blocks(rows, depth)
+    ]

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablax.analysis.cost import Layer, layers, total_macs
+from ablax.analysis.cost import Layer, layers, shared_root, total_macs
 from ablax.analysis.jaxpr import Flow, Value, flow
 
 
@@ -109,14 +109,9 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
         >>> [(edge.source, edge.target) for edge in graph.edges]
         [(0, 1), (1, 2), (0, 3), (2, 3), (3, 4)]
     """
-    if parameters is not None and not 0 <= parameters < len(args):
-        raise ValueError(
-            f"parameters={parameters}, and the function is given {len(args)} arguments: expected "
-            "the number of the argument that holds the parameters, or None"
-        )
     traced = flow(fn, *args, parameters=parameters, weight=total_macs)
     found = layers(traced)
-    root = _shared_root(found)
+    root = shared_root(found)
     names = ["/".join(path) for path in traced.paths]
     nodes = [_end("input", value) for value in traced.inputs]
     nodes += [_node(layer, layer.path[root:], names) for layer in found]
@@ -131,12 +126,6 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
             nodes.append(_end("output", value))
             edges |= made
     return DataFlow(tuple(nodes), tuple(edges))
-
-
-def _shared_root(found: Sequence[Layer]) -> int:
-    """1 when every layer stands inside one outermost name, else 0."""
-    first = {layer.path[:1] for layer in found}
-    return int(len(first) == 1 and any(len(layer.path) > 1 for layer in found))
 
 
 def _end(kind: str, value: Value) -> Node:

@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ablax.analysis.effective_receptive_field import (
+from ablax.analysis.receptive_field import (
     EffectiveReceptiveField,
     Measure,
+    ReceptiveField,
+    Span,
     effective_receptive_field,
+    receptive_fields,
 )
-from ablax.analysis.receptive_field import ReceptiveField, Span, receptive_fields
 from ablax.core import ImageShape, Network, abstract_variables, features
 from ablax.errors import AblaxError, nearest
 from ablax.inspection.tables import Cell, Table, written
