@@ -434,14 +434,10 @@ def total_macs(equation: Equation) -> int:
 
 def _first_product(eqn: JaxprEqn) -> str | None:
     """The first product inside the jaxprs of a leaf equation, at any depth."""
-    for jaxpr, _ in bodies(eqn):
-        for inner in jaxpr.eqns:
-            if (
-                found := inner.primitive.name
-                if inner.primitive.name in LAWS
-                else _first_product(inner)
-            ):
-                return found
+    for inner in (inner for jaxpr, _ in bodies(eqn) for inner in jaxpr.eqns):
+        name = inner.primitive.name
+        if found := name if name in LAWS else _first_product(inner):
+            return found
     return None
 
 

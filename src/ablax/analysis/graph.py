@@ -1,12 +1,9 @@
 """The graph of a JAX function as data flows through it, read from its jaxpr.
 
-The graph could also be read from a network's value, class by class: what a `Residual` forks, what
-a `Parallel` concatenates. It is read from the jaxpr instead, because there the arrows are true for
-any function, also for modules of a user that nobody has described: an arrow is an array that one
-layer writes and another reads. So skips, branches and concatenations show without being known. The
-price is that what computes nothing (a dropout at inference, a new shape) is no node.
-
-The nodes are the layers of `analysis.layers`, in their order: the n-th is the n-th row of `cost`.
+Read from a network's value, class by class, it would not know what a user's module does. In the
+jaxpr an arrow is an array that one layer writes and another reads, so skips, branches and
+concatenations show by themselves; and what computes nothing (a dropout at inference, a new shape)
+is no node. The nodes are the layers of `cost`, in the order of its rows.
 """
 
 from __future__ import annotations
@@ -89,9 +86,6 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
         *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
         parameters: Which argument holds the parameters, which are no inputs of the graph, or None.
 
-    Returns:
-        Nodes and edges.
-
     Raises:
         ValueError: There is no such argument.
 
@@ -120,7 +114,8 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
     for target, layer in enumerate(found, start=len(traced.inputs)):
         for value in layer.reads:
             edges |= _edge(value, target, writers)
-    for value in _results(traced):
+    results = {value.origin: value for value in traced.outputs if value.kind == "activation"}
+    for value in results.values():  # each array once
         made = _edge(value, len(nodes), writers)
         if made:  # else it depends on no input
             nodes.append(_end("output", value))
@@ -150,12 +145,6 @@ def _writers(traced: Flow, found: Sequence[Layer]) -> dict[Value, int]:
         for step in layer.steps:
             writers.update(dict.fromkeys(step.writes, number))
     return writers
-
-
-def _results(traced: Flow) -> list[Value]:
-    """The results of the function that depend on its inputs, each array once."""
-    arrays = {value.origin: value for value in traced.outputs if value.kind == "activation"}
-    return list(arrays.values())
 
 
 def _edge(value: Value, target: int, writers: dict[Value, int]) -> dict[Edge, None]:

@@ -504,7 +504,8 @@ LARGEST_TABLE = 2**22
 def _broadcast(
     params: Params, x: Intervals, shape: tuple[int, ...], result: tuple[int, ...]
 ) -> Intervals:
-    return _placed(x, shape, params["broadcast_dimensions"], range(len(shape)), result)
+    places = list(map(int, params["broadcast_dimensions"]))
+    return _placed(x, shape, places, range(len(shape)), result)
 
 
 def _placed(
@@ -612,7 +613,7 @@ def _gather(params: Params, operands: Operands, shapes: Shapes) -> Found:
     gone = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
     kept = [axis for axis in range(len(shape)) if axis not in gone]
     x = _anywhere(x, shape, sizes)
-    return [_placed(x, sizes, numbers.offset_dims, kept, shapes[0])]
+    return [_placed(x, sizes, list(map(int, numbers.offset_dims)), kept, shapes[0])]
 
 
 def _table_known(operands: Operands) -> bool:

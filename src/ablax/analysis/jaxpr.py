@@ -6,9 +6,10 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import jax
+import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jax.extend.core import Literal as Number
 from jax.extend.source_info_util import NameStack, new_name_stack
@@ -26,14 +27,15 @@ CALLS = frozenset(
     }
 )
 
+_HOLDERS = CALLS | {"cond", "scan", "while"}
+
 # The class of a name in a name stack; the other class marks a transformation such as jvp.
 _Name = type(new_name_stack("name").stack[0])
 # Names that JAX itself puts on the stack.
 _NAMES_OF_JAX = frozenset({"rematted_computation"})
 
 
-@dataclass(frozen=True, eq=False)
-class Equation:
+class Equation(NamedTuple):
     """An equation and where it stands.
 
     Attributes:
@@ -150,22 +152,20 @@ def _run(
     held: dict[Any, V] = dict(zip(jaxpr.invars, arguments, strict=True))
     held.update(zip(jaxpr.constvars, map(rules.constant, constants), strict=True))
 
-    def value(variable: Any) -> V:
-        return rules.literal(variable.val) if isinstance(variable, Number) else held[variable]
+    def values(variables: Sequence[Any]) -> list[V]:
+        return [rules.literal(x.val) if isinstance(x, Number) else held[x] for x in variables]
 
     for eqn in jaxpr.eqns:
         # JAX starts an empty name stack in each inner jaxpr, so the names add up.
         here = Equation(eqn, scope + layer_names(eqn.source_info.name_stack), trips)
-        results = follow(here, rules, [value(variable) for variable in eqn.invars])
-        held.update(zip(eqn.outvars, results, strict=True))
-    return [value(variable) for variable in jaxpr.outvars]
+        held.update(zip(eqn.outvars, follow(here, rules, values(eqn.invars)), strict=True))
+    return values(jaxpr.outvars)
 
 
 def follow(equation: Equation, rules: Rules[V], operands: Sequence[V]) -> Sequence[V]:
     """The results of one equation: the step of `interpret`."""
-    eqn, name, trips = equation.eqn, equation.primitive, equation.trips
-    holds = name in CALLS or name in ("cond", "scan", "while")
-    if not holds or not rules.enters(equation, operands):
+    eqn, name, trips = equation.eqn, equation.eqn.primitive.name, equation.trips
+    if name not in _HOLDERS or not rules.enters(equation, operands):
         return rules.leaf(equation, operands)
     if name == "while":
         trips = None
@@ -298,8 +298,10 @@ class Value:
         return math.prod(self.origin.shape)
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
+Values = Sequence[Value]
+
+
+class Step(NamedTuple):
     """A leaf equation with the values it reads and writes.
 
     Attributes:
@@ -443,13 +445,13 @@ class _Record(Rules[Value]):
         self.scopes: dict[Value, tuple[str, ...]] = {}
 
     def constant(self, value: Any) -> Value:
-        return Value(tuple(jax.numpy.shape(value)), "constant")
+        return Value(np.shape(value), "constant")
 
     def literal(self, value: Any) -> Value:
-        shape = tuple(jax.numpy.shape(value))
+        shape = np.shape(value)
         return Value(shape, "constant", literal=None if shape else complex(value))
 
-    def leaf(self, equation: Equation, operands: Sequence[Value]) -> Sequence[Value]:
+    def leaf(self, equation: Equation, operands: Values) -> Values:
         if _is_free(equation):
             results = [
                 replace(value, shape=_shape(array), source=value.origin)
@@ -461,12 +463,7 @@ class _Record(Rules[Value]):
         self.steps.append(Step(equation, tuple(operands), tuple(results), self.chosen))
         return results
 
-    def choice(
-        self,
-        branches: Sequence[Run[Value]],
-        index: Value,  # noqa: ARG002
-        operands: Sequence[Value],
-    ) -> Sequence[Value]:
+    def choice(self, branches: Sequence[Run[Value]], index: Value, operands: Values) -> Values:  # noqa: ARG002
         outer, self.chosen = self.chosen, True
         done, left = len(self.steps), len(self.escaped)
         found = []
@@ -484,13 +481,7 @@ class _Record(Rules[Value]):
         self.escaped += escaped
         return results
 
-    def scan(
-        self,
-        equation: Equation,
-        body: Round[Value],
-        carry: Sequence[Value],
-        arrays: Sequence[Value],
-    ) -> Sequence[Value]:
+    def scan(self, equation: Equation, body: Round[Value], carry: Values, arrays: Values) -> Values:
         whole = equation.inputs[len(equation.inputs) - len(arrays) :]
         slices = [
             Value(_shape(array)[1:], x.kind, x.leaves, width=_width(array), whole=x.origin)
@@ -509,12 +500,8 @@ class _Record(Rules[Value]):
         return results
 
     def loop(
-        self,
-        equation: Equation,
-        condition: Run[Value],
-        body: Run[Value],
-        carry: Sequence[Value],
-    ) -> Sequence[Value]:
+        self, equation: Equation, condition: Run[Value], body: Run[Value], carry: Values
+    ) -> Values:
         carried = [_carried(value) for value in carry]
         condition(carried)
         self.escaped += body(carried)
@@ -526,10 +513,10 @@ def _carried(value: Value) -> Value:
     return Value(value.shape, "activation", began=value.origin)
 
 
-def _made(primitive: str, reads: Sequence[Value], array: Any) -> Value:
+def _made(primitive: str, reads: Values, array: Any) -> Value:
     """What an equation makes of its operands."""
     shape = _shape(array)
-    if any(value.kind == "activation" for value in reads):
+    if "activation" in [value.kind for value in reads]:
         return Value(shape, "activation", width=_width(array))
     leaves = frozenset[int]().union(*(value.leaves for value in reads))
     rooted = primitive in ROOTS or any(value.rooted for value in reads)

@@ -68,6 +68,9 @@ class Value:
     known: Callable[[], Any] | None = None
 
 
+Values = Sequence[Value]
+
+
 class _Sights(Rules[Value]):
     """What each layer gives, noted when something outside the layer reads it."""
 
@@ -100,10 +103,10 @@ class _Sights(Rules[Value]):
     def literal(self, value: Any) -> Value:
         return Value(tuple(np.shape(value)), known=lambda: value)
 
-    def enters(self, equation: Equation, operands: Sequence[Value]) -> bool:  # noqa: ARG002
+    def enters(self, equation: Equation, operands: Values) -> bool:  # noqa: ARG002
         return equation.primitive != "while"  # nobody knows how often it runs
 
-    def leaf(self, equation: Equation, operands: Sequence[Value]) -> list[Value]:
+    def leaf(self, equation: Equation, operands: Values) -> Values:
         scope = equation.scope
         for depth in range(1, len(scope) + 1):
             self.given.setdefault(scope[:depth], None)
@@ -126,20 +129,12 @@ class _Sights(Rules[Value]):
             for shape, sight in zip(shapes, sights, strict=True)
         ]
 
-    def choice(
-        self, branches: Sequence[Run[Value]], index: Value, operands: Sequence[Value]
-    ) -> list[Value]:
+    def choice(self, branches: Sequence[Run[Value]], index: Value, operands: Values) -> Values:
         """All branches, and what chooses."""
         runs = [branch(operands) for branch in branches]
         return [_joined(results, index) for results in zip(*runs, strict=True)]
 
-    def scan(
-        self,
-        equation: Equation,
-        body: Round[Value],
-        carry: Sequence[Value],
-        arrays: Sequence[Value],
-    ) -> list[Value]:
+    def scan(self, equation: Equation, body: Round[Value], carry: Values, arrays: Values) -> Values:
         """The body, until nothing changes any more, or as often as the loop runs."""
         length, backwards = equation.params["length"], equation.params["reverse"]
         alike = all(x is None or still(x, 0) for array in arrays for x in array.sight)
@@ -162,12 +157,7 @@ class _Sights(Rules[Value]):
         return [*carry, *stacks]
 
     def stacked(
-        self,
-        steps: list[Value],
-        shape: tuple[int, ...],
-        length: int,
-        backwards: bool,
-        moving: Sight,
+        self, steps: Values, shape: tuple[int, ...], length: int, backwards: bool, moving: Sight
     ) -> Value:
         """The results of all rounds as one array; the last round stands for those left out."""
         scope = steps[-1].scope if steps else ()
@@ -186,7 +176,7 @@ class _Sights(Rules[Value]):
         return Value(shape, tuple(sight), scope, self.count)
 
 
-def _joined(values: Sequence[Value], index: Value) -> Value:
+def _joined(values: Values, index: Value) -> Value:
     """What may be any of the values, as the index decides."""
     first = max(values, key=lambda value: value.number)
     seeing = [value.sight for value in (*values, index) if value.sight]

@@ -149,6 +149,8 @@ _rectifier.defvjp(_forward, _backward)
 _IsZero = Callable[[], bool]
 """Whether an array is 0 for all arguments; looked up only where a maximum reads it."""
 
+_Zeros = Sequence[_IsZero]
+
 
 def _never() -> bool:
     return False
@@ -158,22 +160,21 @@ def _constant_zero(value: Any) -> _IsZero:
     return lambda: not isinstance(value, jax.core.Tracer) and not np.any(value)
 
 
-def _zeros(equation: Equation, zeros: Sequence[_IsZero]) -> Sequence[_IsZero]:
+def _zeros(equation: Equation, zeros: _Zeros) -> _Zeros:
     """Of the results of a leaf: 0 spread out, converted or in another shape stays 0."""
     kept = equation.primitive in FREE and len(zeros) == len(equation.eqn.outvars)
     return zeros if kept else [_never] * len(equation.eqn.outvars)
 
 
-def _rectified(equation: Equation, zeros: Sequence[_IsZero]) -> int | None:
+def _rectified(equation: Equation, zeros: _Zeros) -> int | None:
     """Which operand an equation rectifies; None if it is no ReLU."""
-    result = equation.outputs[:1]
-    if equation.primitive not in ("max", "clamp") or not jnp.issubdtype(
-        result[0].dtype, jnp.floating
-    ):
+    name = equation.primitive
+    if name not in ("max", "clamp"):
         return None
-    for place, other in ((1, 0),) if equation.primitive == "clamp" else ((0, 1), (1, 0)):
-        if equation.inputs[place].shape == result[0].shape and zeros[other]():
-            return place
+    (result,) = equation.outputs
+    for place, other in ((1, 0),) if name == "clamp" else ((0, 1), (1, 0)):
+        if equation.inputs[place].shape == result.shape and zeros[other]():
+            return place if jnp.issubdtype(result.dtype, jnp.floating) else None
     return None
 
 
@@ -185,29 +186,20 @@ class _Search(Rules[_IsZero]):
     def constant(self, value: Any) -> _IsZero:
         return _constant_zero(value)
 
-    def enters(self, equation: Equation, operands: Sequence[_IsZero]) -> bool:  # noqa: ARG002
+    def enters(self, equation: Equation, operands: _Zeros) -> bool:  # noqa: ARG002
         return equation.primitive != "while"
 
-    def leaf(self, equation: Equation, operands: Sequence[_IsZero]) -> Sequence[_IsZero]:
+    def leaf(self, equation: Equation, operands: _Zeros) -> _Zeros:
         self.found = self.found or _rectified(equation, operands) is not None
         return _zeros(equation, operands)
 
-    def choice(
-        self,
-        branches: Sequence[Run[_IsZero]],
-        index: _IsZero,  # noqa: ARG002
-        operands: Sequence[_IsZero],
-    ) -> Sequence[_IsZero]:
+    def choice(self, branches: Sequence[Run[_IsZero]], index: _IsZero, operands: _Zeros) -> _Zeros:  # noqa: ARG002
         results, *_ = [branch(operands) for branch in branches]
         return [_never] * len(results)
 
     def scan(
-        self,
-        equation: Equation,
-        body: Round[_IsZero],
-        carry: Sequence[_IsZero],
-        arrays: Sequence[_IsZero],
-    ) -> Sequence[_IsZero]:
+        self, equation: Equation, body: Round[_IsZero], carry: _Zeros, arrays: _Zeros
+    ) -> _Zeros:
         body([_never] * len(carry), arrays)
         return [_never] * len(equation.eqn.outvars)
 
@@ -219,6 +211,9 @@ class _Signal(NamedTuple):
     is_zero: _IsZero = _never
 
 
+_Signals = Sequence[_Signal]
+
+
 class _Rectified(Rules[_Signal]):
     """Computes a function again, with this ReLU in place of its own."""
 
@@ -228,13 +223,13 @@ class _Rectified(Rules[_Signal]):
     def constant(self, value: Any) -> _Signal:
         return _Signal(value, _constant_zero(value))
 
-    def enters(self, equation: Equation, operands: Sequence[_Signal]) -> bool:
+    def enters(self, equation: Equation, operands: _Signals) -> bool:
         """Only what holds a ReLU, so that all else keeps its own derivative."""
         search = _Search()
         follow(equation, search, [x.is_zero for x in operands])
         return search.found
 
-    def leaf(self, equation: Equation, operands: Sequence[_Signal]) -> Sequence[_Signal]:
+    def leaf(self, equation: Equation, operands: _Signals) -> _Signals:
         zeros, values = [x.is_zero for x in operands], [x.value for x in operands]
         place = _rectified(equation, zeros)
         if place is None:
@@ -245,8 +240,8 @@ class _Rectified(Rules[_Signal]):
         return [_Signal(jnp.minimum(positive, values[2]) if clamped else positive)]
 
     def choice(
-        self, branches: Sequence[Run[_Signal]], index: _Signal, operands: Sequence[_Signal]
-    ) -> Sequence[_Signal]:
+        self, branches: Sequence[Run[_Signal]], index: _Signal, operands: _Signals
+    ) -> _Signals:
         def computed(branch: Run[_Signal], values: Sequence[Any]) -> list[Any]:
             given = [_Signal(*each) for each in zip(values, zeros, strict=True)]
             return [each.value for each in branch(given)]
@@ -258,12 +253,8 @@ class _Rectified(Rules[_Signal]):
         )
 
     def scan(
-        self,
-        equation: Equation,
-        body: Round[_Signal],
-        carry: Sequence[_Signal],
-        arrays: Sequence[_Signal],
-    ) -> Sequence[_Signal]:
+        self, equation: Equation, body: Round[_Signal], carry: _Signals, arrays: _Signals
+    ) -> _Signals:
         def step(values: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
             given = [_Signal(*each) for each in zip(slices, zeros, strict=True)]
             last, results = body([_Signal(value) for value in values], given)
