@@ -387,9 +387,8 @@ def convolution_macs(equation: Equation) -> int:
         V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
         Survey", the equation of a convolutional layer.
     """
-    # The zeros of an input dilation (`lhs_dilation`, of a backward or transposed convolution) count
-    # like those of the padding, outputs × taps: the law is the size of the sums as they are written
-    # and does not guess which products with zero a device leaves out.
+    # The zeros of an input dilation (`lhs_dilation`, of a transposed convolution) count like those
+    # of the padding: the law does not guess which products with zero a device leaves out.
     kernel = equation.inputs[1].shape
     _, *reduced = equation.params["dimension_numbers"].rhs_spec  # all but the output features
     return math.prod(equation.outputs[0].shape) * math.prod(kernel[axis] for axis in reduced)
@@ -678,7 +677,7 @@ def _row(
 
 
 def fold(rows: Sequence[CostRow], depth: int) -> list[CostRow]:
-    """The rows of a table, those inside a block added up.
+    """The rows of a table, those inside a block added up; a block of one layer keeps its operation.
 
     Memory is what the layers inside read and write, not what crosses the border of the block, so
     the totals do not depend on the depth.
@@ -686,9 +685,6 @@ def fold(rows: Sequence[CostRow], depth: int) -> list[CostRow]:
     Args:
         rows: What `cost` gives.
         depth: How many names of a path are kept; with 1, a row for each layer of the paper's table.
-
-    Returns:
-        The rows; a block of one layer keeps its operation.
 
     Raises:
         ValueError: The depth is less than 1.
@@ -742,17 +738,8 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
     """Multiply-accumulates of `fn(*args)` in convolutions and matrix products; nothing is computed.
 
     The usual convention of the papers: biases, normalization, pooling and nonlinearities are free,
-    padded taps count. Loops and choices count as in `cost`.
-
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-
-    Returns:
-        The sum over all equations; for a batch of one it is the figure the papers print.
-
-    Raises:
-        ValueError: As for `cost`.
+    padded taps count. Loops and choices count, and are refused, as in `cost`. For a batch of one it
+    is the figure the papers print.
 
     References:
         K. He et al. (2015), "Deep Residual Learning for Image Recognition", section 3.3: its
@@ -774,12 +761,9 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
 
 
 def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
-    """`macs`, summed by layer.
+    """`macs` of each layer that has any, by its path, in the order of execution.
 
-    Returns:
-        From the layer's path, such as `"AlexNet/conv1/conv"`, to its multiply-accumulates, in the
-        order of execution. Layers without convolution or matrix product are left out; what stands
-        outside every layer is under `""`.
+    A path is such as `"AlexNet/conv1/conv"`, and `""` for what stands outside every layer.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -845,24 +829,12 @@ def training_cost(
     parameters: int = 0,
     statistics: Sequence[str] = ("batch_stats",),
 ) -> list[TrainingRow]:
-    """What a step of training `fn` costs, one row per layer; nothing is computed.
+    """What a step of training `fn` costs, one row per layer; arguments and errors as for `cost`.
 
     Products alone are counted, as in the usual convention. What is kept are the residuals of
     `jax.vjp` by the learned parameters, each counted once with the layer that made it; arguments
     among them are not counted, for they are there anyway. A compiler may keep less and compute
     again.
-
-    Args:
-        fn: Any function that JAX can trace and differentiate.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        parameters: Which argument holds the parameters.
-        statistics: Names in its tree whose leaves are not learned.
-
-    Returns:
-        The rows, in the order of execution.
-
-    Raises:
-        ValueError: As for `cost`.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -201,17 +201,11 @@ def follow(equation: Equation, rules: Rules[V], operands: Sequence[V]) -> Sequen
 
 
 def layer_names(stack: NameStack) -> tuple[str, ...]:
-    """The layer names on a name stack, without the marks of transformations.
+    """The layer names on a name stack, outermost first, without the marks of transformations.
 
     The backward equations of a `custom_jvp` or `remat` carry the path twice, as
     `transpose(jvp(net))/conv/jvp(net)/conv`; it is given once. A module that holds another of the
     same name has no mark between the two, and keeps both.
-
-    Args:
-        stack: What `eqn.source_info.name_stack` holds.
-
-    Returns:
-        The names, outermost first.
     """
     names: list[str] = []
     marked: list[bool] = []  # does a mark stand right before this name?

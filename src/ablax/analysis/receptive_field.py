@@ -316,10 +316,10 @@ def receptive_fields(
     layer is a scope of the name stack, which Flax opens for every module; what it gives is the last
     array that something outside it reads.
 
-    A unit depends on what an operation reads for it, whatever the weights. Calls are followed, of a
-    platform choice the default, of any other `cond` all branches; a `scan` is unrolled until
-    nothing changes. After a gather whose indices are not known before the run, a `while` loop, or
-    a primitive unknown here, a unit is said to see all it could, and the row is `bounded`.
+    A unit depends on what an operation reads for it, whatever the weights. Of a platform choice the
+    default is followed, of any other `cond` all branches; a `scan` is unrolled until nothing
+    changes. After a gather whose indices are not known before the run, a `while` loop, or a
+    primitive unknown here, a unit is said to see all it could, and the row is `bounded`.
 
     Args:
         fn: Any function that JAX can trace.
@@ -499,10 +499,7 @@ class EffectiveReceptiveField:
 
     @property
     def size(self) -> float:
-        """The side, in pixels, of a square of as many pixels as count.
-
-        A pixel counts whose value exceeds 4.55 % of the largest, as in the paper.
-        """
+        """The side, in pixels, of a square of as many pixels as exceed 4.55 % of the largest."""
         return math.sqrt(int((self.heat > THRESHOLD * self.heat.max()).sum()))
 
 

@@ -97,20 +97,13 @@ def strongest(unit: int) -> Callable[[Float[Array, "N *places units"]], Array]:
 
 
 def with_rectifier_rule(fn: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
-    """The same function, whose ReLUs pass a signal back by another rule.
+    """The same function with the same values, whose ReLUs pass a signal back by another rule.
 
     A ReLU is `max(x, 0)` in the jaxpr, or `clamp(0, x, high)`, wherever and for whatever it stands:
     in calls, also one that is handed its 0, in `scan` and `cond`; of a platform choice in the
     default. What is written otherwise (`where(x > 0, x, 0)`, leaky and parametric ReLUs) keeps its
     derivative, and so does a `while` loop. A `custom_jvp` or `custom_vjp` function that holds a
-    ReLU and more is differentiated as it is computed.
-
-    Args:
-        fn: Any function that JAX can trace.
-        rule: `"gradient"` changes nothing.
-
-    Returns:
-        A function of the same arguments with the same values.
+    ReLU and more is differentiated as it is computed. The rule `"gradient"` changes nothing.
 
     Raises:
         ValueError: No such rule.
@@ -284,9 +277,6 @@ def saliency_map(
         images: Where the derivative is taken.
         rule: How a signal passes back through a ReLU; see `with_rectifier_rule`.
 
-    Returns:
-        Not negative, in score per unit of pixel.
-
     References:
         Simonyan, Vedaldi, Zisserman 2013, Deep inside convolutional networks (arXiv 1312.6034),
         section 3.1.
@@ -309,7 +299,7 @@ def occlusion_map(
     fill: float | Sequence[float] = 0.0,
     batch: int = 32,
 ) -> Float[Array, "rows columns"]:
-    """How far the score falls when a square of the image is covered, for each place of the square.
+    """How far the score falls when a square of the image is covered: whole - covered, by its place.
 
     The squares lie inside the image: rows = (H - window) // stride + 1, and the square of row i
     begins at pixel i * stride. A positive fall says that the score needs what is under the square;
@@ -322,9 +312,6 @@ def occlusion_map(
         stride: Pixels from one place to the next.
         fill: What covers, of each channel: 0 is the mean gray of normalized images.
         batch: Covered images scored at a time.
-
-    Returns:
-        score(image) - score(covered image).
 
     Raises:
         ValueError: A square larger than the image, or less than a pixel or an image at a time.
