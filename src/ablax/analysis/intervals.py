@@ -220,7 +220,8 @@ def windowed(
     if still(x, axis):
         return x
     window, stride, dilation = int(window), int(stride), int(dilation)  # from numpy's, perhaps
-    x = padded(x, axis, *map(int, padding), between=int(base_dilation) - 1)
+    before, after = map(int, padding)
+    x = padded(x, axis, before, after, int(base_dilation) - 1)
     reach = x.low.shape[axis] - (window - 1) * dilation
     taps = [
         strided(x, axis, tap * dilation, tap * dilation + reach, stride) for tap in range(window)
