@@ -79,14 +79,14 @@ def operation(steps: Sequence[Step], outside: Sequence[Value]) -> Operation:
         outside: The activations that they read and have not written.
     """
     for step in steps:
-        if step.equation.primitive == "conv_general_dilated":
+        if step.primitive == "conv_general_dilated":
             return _convolution(step)
-        if step.equation.primitive == "dot_general":
+        if step.primitive == "dot_general":
             return _product(step)
-    names = {step.equation.primitive for step in steps}
+    names = {step.primitive for step in steps}
     if names <= MOVES | {"neg"}:
         return _move(names)
-    window = next((s for s in steps if s.equation.primitive.startswith("reduce_window")), None)
+    window = next((s for s in steps if s.primitive.startswith("reduce_window")), None)
     if window is not None:
         return _windows(window, names)
     if "exp" in names and {"reduce_sum", "reduce_max"} & names:
@@ -136,13 +136,9 @@ def _windows(step: Step, names: set[str]) -> Operation:
     if len(window) > 1 and all(size == 1 for size in window[:-1]) and names & (ROOTS | {"div"}):
         return Operation("response normalization", "response normalization", window[-1:])
     # the axes of images and channels, where the window has one place
-    axes = [axis for axis in range(len(window)) if 0 < axis < len(window) - 1] or [
-        *range(len(window))
-    ]
-    window, stride, padding = (
-        tuple(sizes[axis] for axis in axes) for sizes in (window, stride, padding)
-    )
-    kind = step.equation.primitive.removeprefix("reduce_window").strip("_")
+    inner = slice(1, -1) if len(window) > 2 else slice(None)
+    window, stride, padding = window[inner], stride[inner], padding[inner]
+    kind = step.primitive.removeprefix("reduce_window").strip("_")
     if kind == "max":
         kind = "min" if "neg" in names else "max"
     name = {"max": "max pool", "min": "min pool", "sum": "average pool"}.get(kind, "pool")
@@ -153,8 +149,8 @@ def _windows(step: Step, names: set[str]) -> Operation:
 
 def _normalization(steps: Sequence[Step]) -> str:
     """Batch normalization that uses kept statistics reduces nothing."""
-    sums = [step for step in steps if step.equation.primitive == "reduce_sum"]
-    rooted = any(s.equation.primitive in ROOTS and s.reads[0].kind == "activation" for s in steps)
+    sums = [step for step in steps if step.primitive == "reduce_sum"]
+    rooted = any(s.primitive in ROOTS and s.reads[0].kind == "activation" for s in steps)
     if not sums and rooted:
         return "root or power"
     if not sums or all(0 in step.equation.params["axes"] for step in sums):
@@ -164,32 +160,28 @@ def _normalization(steps: Sequence[Step]) -> str:
 
 def _reduction(steps: Sequence[Step]) -> Operation | None:
     """The sum, mean or greatest of whole axes."""
-    found = [s for s in steps if s.equation.primitive.startswith(("reduce_", "arg", "cum"))]
+    found = [s for s in steps if s.primitive.startswith(("reduce_", "arg", "cum"))]
     if not found:
         return None
     step = found[0]
-    name, axes = step.equation.primitive, step.equation.params.get("axes", ())
+    name, axes = step.primitive, step.equation.params.get("axes", ())
     shape = step.equation.inputs[0].shape
     maps = len(shape) > 2 and tuple(axes) == tuple(range(1, len(shape) - 1))
     window = tuple(shape[axis] for axis in axes)
-    divided = {"div", "mul"} & {s.equation.primitive for s in steps}
-    if maps and name == "reduce_sum" and divided:
-        zero = (0,) * len(window)
-        return Operation("global average pool", "pool", window, (1,) * len(window), zero)
-    if maps and name == "reduce_max":
-        zero = (0,) * len(window)
-        return Operation("global max pool", "pool", window, (1,) * len(window), zero)
+    divided = {"div", "mul"} & {s.primitive for s in steps}
     mean = name == "reduce_sum" and divided
+    if maps and (mean or name == "reduce_max"):
+        stride, padding = (1,) * len(window), (0,) * len(window)
+        kind = "average" if mean else "max"
+        return Operation(f"global {kind} pool", "pool", window, stride, padding)
     return Operation("mean" if mean else name.replace("_", " "), "reduction")
 
 
 def _elementwise(steps: Sequence[Step], names: set[str], outside: Sequence[Value]) -> Operation:
     names = names - MOVES
     if len({value.origin for value in outside}) > 1:
-        name = (
-            _ARITHMETIC.get(next(iter(names)), "elementwise") if len(names) == 1 else "elementwise"
-        )
-        return Operation(name, "elementwise")
+        name = next(iter(names)) if len(names) == 1 else ""
+        return Operation(_ARITHMETIC.get(name, "elementwise"), "elementwise")
     if names <= {"add", "sub", "mul", "div", "neg"}:
         if any(value.rooted for step in steps for value in step.reads):
             return Operation("batch normalization", "normalization")
@@ -257,7 +249,7 @@ class Layer:
     @property
     def main(self) -> Step:
         """The product, or the last step."""
-        products = [step for step in self.steps if step.equation.primitive in PRODUCTS]
+        products = [step for step in self.steps if step.primitive in PRODUCTS]
         return products[0] if products else self.steps[-1]
 
     @property
@@ -316,8 +308,7 @@ def _runs(steps: Sequence[Step]) -> Iterator[list[Step]]:
     working = [
         step
         for step in steps
-        if step.equation.primitive in PRODUCTS
-        or any(value.kind == "activation" for value in step.reads)
+        if step.primitive in PRODUCTS or any(value.kind == "activation" for value in step.reads)
     ]
     for _, run in groupby(working, key=lambda step: (step.equation.scope, step.equation.trips)):
         yield list(run)
@@ -328,10 +319,10 @@ def _pieces(run: list[Step]) -> Iterator[list[Step]]:
     piece: list[Step] = []
     closed = False  # is the piece a product or pool that only takes its bias?
     for step in run:
-        name = step.equation.primitive
+        name = step.primitive
         begins = name in PRODUCTS or name == "reduce_window_max"
         # a change of place or sign belongs to what follows
-        prepared = begins and all(s.equation.primitive in MOVES | {"neg"} for s in piece)
+        prepared = begins and all(s.primitive in MOVES | {"neg"} for s in piece)
         kept = closed and not begins and (adds_parameter(step) or name in MOVES | {"neg"})
         if piece and not prepared and not kept and (begins or closed):
             yield piece
@@ -345,7 +336,7 @@ def _pieces(run: list[Step]) -> Iterator[list[Step]]:
 def adds_parameter(step: Step) -> bool:
     """Whether a step adds a parameter to an activation, as a bias is added."""
     kinds = sorted(value.kind for value in step.reads)
-    return step.equation.primitive in ("add", "add_any") and kinds == ["activation", "parameter"]
+    return step.primitive in ("add", "add_any") and kinds == ["activation", "parameter"]
 
 
 def _layer(
@@ -859,7 +850,7 @@ def training_cost(
         gradients = [
             (value.kind == "parameter", total_macs(step.equation))
             for step in layer.steps
-            if step.equation.primitive in PRODUCTS
+            if step.primitive in PRODUCTS
             for value in step.reads
             if trained(value)
         ]

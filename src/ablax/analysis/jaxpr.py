@@ -310,6 +310,11 @@ class Step(NamedTuple):
     writes: tuple[Value, ...]
     chosen: bool = False
 
+    @property
+    def primitive(self) -> str:
+        """The name of the equation's primitive."""
+        return self.equation.eqn.primitive.name
+
 
 @dataclass(frozen=True)
 class Flow:
