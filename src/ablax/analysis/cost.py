@@ -650,16 +650,18 @@ def _row(
             ", whose number of trips is unknown; use `jax.lax.scan`, or `fori_loop` with constant "
             "bounds"
         )
-    own = [0 if leaf in seen else size for leaf, size in enumerate(sizes)]
-    stored = convention.stored(layer, sizes)
-    new = not layer.leaves & seen
+    stored = new = convention.stored(layer, sizes)
+    if layer.leaves & seen:
+        new = convention.stored(
+            layer, [0 if leaf in seen else size for leaf, size in enumerate(sizes)]
+        )
     return CostRow(
         path="/".join(path),
         operation=layer.operation,
         input_shape=layer.input_shape,
         output_shape=layer.output_shape,
         macs=convention.macs(layer),
-        parameters=stored if new else convention.stored(layer, own),
+        parameters=new,
         input_memory=trips * sum(value.size for value in layer.reads),
         parameter_memory=stored,
         output_memory=trips * sum(value.size for value in layer.writes),

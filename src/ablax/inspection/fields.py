@@ -24,7 +24,7 @@ from ablax.analysis.receptive_field import (
 from ablax.core import ImageShape, Network, abstract_variables, features
 from ablax.errors import AblaxError, nearest
 from ablax.inspection.tables import Cell, Table, written
-from ablax.report.figures import COLORS, FORMS, blank, save, settings, write_caption
+from ablax.report.figures import COLORS, blank, save, settings, write_caption
 from ablax.zoo import find
 
 if TYPE_CHECKING:
@@ -323,16 +323,6 @@ def effective_figure(sighted: Sequence[Sighted], title: str, measure: Measure) -
             "the Gaussian. Below: the same along the columns, the rows added up.",
         )
         return figure
-
-
-def check_picture(path: Path) -> None:
-    """Refuse, before anything is computed, a file that is no picture.
-
-    Raises:
-        AblaxError: Its suffix is none of `.png`, `.svg`, `.pdf`.
-    """
-    if path.suffix not in FORMS:
-        raise AblaxError(f"the picture {path}: expected a name that ends in .png, .svg or .pdf")
 
 
 def save_effective(sighted: Sequence[Sighted], title: str, measure: Measure, path: Path) -> None:
