@@ -846,7 +846,8 @@ def training_cost(
     traced = flow(fn, *args, parameters=parameters, weight=total_macs)
     found, sizes = layers(traced), _learned(traced, statistics)
     trained = _trained(traced, sizes)
-    kept = _kept(fn, args, parameters, statistics, found)
+    learned = [n for n, path in enumerate(traced.paths) if not set(path) & set(statistics)]
+    kept = _kept(fn, args, parameters, learned, found)
     rows = []
     for place, (row, layer) in enumerate(zip(_rows(found, USUAL, sizes), found, strict=True)):
         gradients = [
@@ -893,26 +894,19 @@ def _kept(
     fn: Callable[..., Any],
     args: Sequence[Any],
     parameters: int,
-    statistics: Sequence[str],
+    learned: Sequence[int],
     found: Sequence[Layer],
 ) -> dict[int, list[Value]]:
     """What is kept for the backward pass, by the layer that makes it."""
     leaves, tree = jax.tree.flatten(args[parameters])
-    paths = [path for path, _ in jax.tree.leaves_with_path(args[parameters])]
-    learned = [not {str(getattr(k, "key", k)) for k in path} & set(statistics) for path in paths]
 
-    def residuals(parameters_and_rest: Any, *others: Any) -> Any:
-        def of_learned(given: list[Any]) -> Any:
-            turn = iter(given)
-            whole = [
-                next(turn) if own else leaf
-                for own, leaf in zip(learned, parameters_and_rest, strict=True)
-            ]
-            filled = [*others[:parameters], jax.tree.unflatten(tree, whole), *others[parameters:]]
-            return fn(*filled)
+    def residuals(leaves: Sequence[Any], *others: Any) -> Any:
+        def of_learned(given: Mapping[int, Any]) -> Any:
+            filled = [given.get(number, leaf) for number, leaf in enumerate(leaves)]
+            whole = jax.tree.unflatten(tree, filled)
+            return fn(*others[:parameters], whole, *others[parameters:])
 
-        given = [leaf for own, leaf in zip(learned, parameters_and_rest, strict=True) if own]
-        return jax.tree.leaves(jax.vjp(of_learned, given)[1])
+        return jax.tree.leaves(jax.vjp(of_learned, {n: leaves[n] for n in learned})[1])
 
     others = [argument for place, argument in enumerate(args) if place != parameters]
     traced = flow(residuals, leaves, *others, parameters=0, weight=total_macs)
