@@ -16,6 +16,7 @@ from ablax.errors import AblaxError
 from ablax.inspection.page import network_graph, page
 from ablax.layers import Convolution, ReLU
 from ablax.layers.blocks import Residual, without_shortcuts
+from ablax.zoo import find
 
 
 def run(*words):
@@ -126,6 +127,44 @@ def test_libraries_are_those_whose_checksums_are_written_down():
     for name in ("elk.bundled.js", "d3.min.js"):
         content = (folder / "vendored" / name).read_bytes()
         assert f"`{hashlib.sha256(content).hexdigest()}`" in readme
+
+
+SUMS = """
+const fs = require("fs"), vm = require("vm");
+const [d3, graph, data] = process.argv.slice(1).map((file) => fs.readFileSync(file, "utf8"));
+const document = { getElementById: () => ({ textContent: data }) };
+const sums = `
+  const sums = DATA.networks.map((described, i) => {
+    const net = new Net(described, i);
+    const each = (part) => ["macs", "parameters", "memory"].map((cost) => part.total(cost));
+    return {
+      nodes: net.nodes.map(each),
+      root: each(net.root),
+      blocks: [net.root, ...net.blocks].map((block) =>
+        ({ own: each(block), inside: [...block.inside.values()].map(each) })),
+    };
+  });
+  JSON.stringify(sums)`;
+console.log(vm.runInNewContext([d3, graph, sums].join(";"), { document }));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node to run the page's script with")
+@pytest.mark.parametrize("name", ["lenet5", pytest.param("alexnet", marks=pytest.mark.slow)])
+def test_costs_of_the_parts_sum_to_those_of_the_whole(name, tmp_path):
+    entry = find(name)
+    graph = network_graph(name, entry.build(), entry.image_shape)
+    (tmp_path / "data.json").write_text(json.dumps(data_of(page(graph))))
+    folder = resources.files("ablax.inspection").joinpath("drawing")
+    files = [folder / "vendored" / "d3.min.js", folder / "graph.js", tmp_path / "data.json"]
+    command = ["node", "-e", SUMS, *map(str, files)]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    (found,) = json.loads(said)
+    rows = {n: [row.macs, row.parameters, row.memory] for n, row in graph.costs.items()}
+    assert found["nodes"] == [rows.get(n, [0, 0, 0]) for n in range(len(graph.flow.nodes))]
+    assert found["root"] == [sum(each) for each in zip(*rows.values(), strict=True)]
+    for block in found["blocks"]:
+        assert block["own"] == [sum(each) for each in zip(*block["inside"], strict=True)]
 
 
 @pytest.mark.slow

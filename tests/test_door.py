@@ -111,7 +111,7 @@ def test_a_wrong_name_is_an_attribute_error_with_the_nearest():
         "import ablax.layers, ablax.analysis.cost",
         "from ablax.analysis.cost import macs; import ablax",
         "import ablax; ablax.analysis.cost; import ablax.analysis.cost",
-        "import ablax.inspection.cost; import ablax.analysis.effective_receptive_field",
+        "import ablax.inspection.cost; import ablax.analysis.receptive_field",
     ],
 )
 def test_a_function_with_the_name_of_its_module_is_found_in_every_order_of_imports(first):

@@ -210,8 +210,26 @@ def test_fold_keeps_the_totals_and_the_ends():
     rows = cost(small_network, *SMALL)
     renamed = fold([*rows, *rows], 1)
     assert sum(row.memory for row in renamed) == 2 * sum(row.memory for row in rows)
+    assert (renamed[0].input_shape, renamed[-1].output_shape) == ((1, 7, 7, 1), (1, 2, 2, 2))
     with pytest.raises(ValueError, match="depth=0: expected at least 1"):
         fold(rows, 0)
+
+
+@pytest.mark.parametrize("convention", [USUAL, LECTURE], ids=lambda each: each.name)
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_costs_of_the_parts_sum_to_those_of_the_whole_at_every_depth(convention, depth):
+    def deep(weights, x):
+        for block in ("res2a", "res2b"):
+            with jax.named_scope(block), jax.named_scope("branch"):
+                x = small_network(weights, jnp.pad(x, ((0, 0), (3, 2), (3, 2), (0, 0))))[..., :1]
+        return x
+
+    rows = cost(deep, SMALL[0], shape(1, 2, 2, 1), convention=convention)
+    blocks = fold(rows, depth)
+    assert len(blocks) < len(rows)
+    for field in ("macs", "parameters", "input_memory", "parameter_memory", "output_memory"):
+        sums = [sum(getattr(row, field) for row in each) for each in (rows, blocks)]
+        assert sums[0] == sums[1] > 0
 
 
 @settings(max_examples=15, deadline=None)

@@ -82,8 +82,19 @@ def test_rectifier_rules_differ_as_their_equations_say():
         lambda x: jnp.maximum(jnp.zeros_like(x), x) * 2,
         lambda x: jax.vmap(relu)(x) * 2,
         lambda x: relu6(x) * 2,
+        lambda x: jnp.clip(x, 0) * 2,
+        lambda x: jnp.clip(x, 0, 6) * 2,
+        lambda x: jax.lax.clamp(0.0, x, 6.0) * 2,
+        lambda x: jax.jit(jnp.maximum)(x, 0.0) * 2,
+        lambda x: jax.jit(lambda y, zeros: jax.jit(jnp.maximum)(zeros, y))(x, jnp.zeros(4)) * 2,
+        lambda x: jnp.maximum(x, np.zeros(4, np.float32)) * 2,
+        lambda x: jax.lax.scan(lambda c, z: (jnp.maximum(c, z), c), x, jnp.zeros((1, 4)))[0] * 2,
+        lambda x: jax.lax.cond(x[0] < 0, jnp.maximum, jnp.add, x, jnp.zeros(4)) * 2,
     ],
-    ids=["jit", "checkpoint", "cond", "scan", "platform", "zeros", "vmap", "relu6"],
+    ids=[
+        *("jit", "checkpoint", "cond", "scan", "platform", "zeros", "vmap", "relu6", "clip"),
+        *("clip at 6", "clamp", "handed 0", "handed zeros", "held", "slices", "choice"),
+    ],
 )
 def test_rectifier_rule_reaches_a_relu_wherever_it_stands(fn):
     x = jnp.array([-2.0, -1.0, 1.0, 2.0])
@@ -96,6 +107,23 @@ def test_rectifier_rule_leaves_a_maximum_of_two_signals_alone():
     x = jnp.array([-2.0, 1.0])
     found = jax.vjp(with_rectifier_rule(lambda x: jnp.maximum(x, 2 * x), "deconvolution"), x)[1]
     assert found(-jnp.ones(2))[0].tolist() == [-1, -2]
+
+
+def test_rectifier_rule_takes_what_is_0_for_some_arguments_alone_for_no_zero():
+    x, zeros = jnp.array([-2.0, 1.0]), jnp.zeros(2)
+    for fn in (jnp.maximum, jax.jit(jnp.maximum), lambda x, y: jnp.clip(x, y)):
+        found = jax.vjp(with_rectifier_rule(fn, "deconvolution"), x, zeros)[1]
+        assert found(-jnp.ones(2))[0].tolist() == [0, -1]
+
+
+def test_what_holds_no_rectifier_keeps_its_own_derivative():
+    @jax.custom_jvp
+    def doubled_back(x):
+        return jnp.maximum(x, 1)
+
+    doubled_back.defjvp(lambda x, dx: (doubled_back(*x), 2 * dx[0]))
+    found = jax.vjp(with_rectifier_rule(lambda x: doubled_back(relu(x)), "guided"), jnp.ones(1))[1]
+    assert found(jnp.ones(1))[0].tolist() == [2]
 
 
 def test_rectifier_rule_keeps_a_tree_of_results():

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from jax import lax
 
-from ablax.analysis.effective_receptive_field import (
+from ablax.analysis.receptive_field import (
     THRESHOLD,
     effective_receptive_field,
     gaussian_fit,
+    receptive_fields,
 )
-from ablax.analysis.receptive_field import receptive_fields
 
 
 def mean_of_nine(x):

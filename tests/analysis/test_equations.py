@@ -5,9 +5,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
+from jax.extend.core import Primitive
 from jax.extend.source_info_util import new_name_stack
 
-from ablax.analysis.jaxpr import equations, layer_names
+from ablax.analysis import cost, data_flow, macs, receptive_fields
+from ablax.analysis.jaxpr import Rules, equations, interpret, layer_names
 
 SQUARE = jax.ShapeDtypeStruct((2, 2), jnp.float32)
 
@@ -259,6 +261,41 @@ def test_platform_choice_gives_the_default_branch_of_a_gradient_in_a_scan():
     assert products(jax.grad(loss), SQUARE, SQUARE) == [(("layer",), 4)] * 3
 
 
+OPAQUE = Primitive("opaque_convolution")
+OPAQUE.def_abstract_eval(lambda x, kernel: x)
+
+
+def same_convolution(x, kernel):
+    return lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def test_every_analysis_reads_a_platform_choice_as_its_default():
+    def network(convolution):
+        def fn(kernel, x):
+            with jax.named_scope("conv1"):
+                x = convolution(x, kernel)
+            with jax.named_scope("relu1"):
+                x = jax.nn.relu(x)
+            with jax.named_scope("loop"):
+                return lax.scan(lambda y, k: (convolution(y, k), None), x, kernel[None])[0]
+
+        return fn
+
+    @jax.jit
+    def chosen(x, kernel):
+        return lax.platform_dependent(x, kernel, cpu=OPAQUE.bind, default=same_convolution)
+
+    args = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((3, 3, 2, 2), (1, 6, 6, 2))]
+    for analysis in (cost, data_flow, macs):
+        assert analysis(network(chosen), *args) == analysis(network(same_convolution), *args)
+    fields = [receptive_fields(network(each), *args) for each in (chosen, same_convolution)]
+    seen = [[(row.layer, row.size, row.stride, row.bounded) for row in rows] for rows in fields]
+    assert seen[0] == seen[1]
+    assert [row.size for row in fields[0]] == [(5, 5), (3, 3), (3, 3), (5, 5)]
+
+
 def test_platform_choice_without_default_gives_every_branch():
     def fn(a):
         return lax.platform_dependent(a, cpu=jnp.sin, tpu=jnp.cos)
@@ -271,3 +308,38 @@ def test_reduction_is_a_leaf():
         return lax.reduce(a, jnp.float32(0), lambda x, y: x * y + x, (0,))
 
     assert names(fn, SQUARE) == ["reduce"]
+
+
+class Lengths(Rules[int]):
+    """The number of leaf equations on the longest way to an array; a loop counts once."""
+
+    def constant(self, value):
+        return 0
+
+    def leaf(self, equation, operands):
+        return [1 + max(operands, default=0)] * len(equation.outputs)
+
+    def choice(self, branches, index, operands):
+        return [max(each) for each in zip(*(branch(operands) for branch in branches), strict=True)]
+
+    def scan(self, equation, body, carry, arrays):
+        last, stacked = body(carry, arrays)
+        return [*last, *stacked]
+
+    def loop(self, equation, condition, body, carry):
+        return body(carry)
+
+
+def test_a_walk_carries_whatever_its_rules_make_of_the_equations():
+    def fn(i, a):
+        with jax.named_scope("called"):
+            b = jax.jit(lambda a: jnp.sin(jnp.cos(a)))(a)
+        c = lax.switch(i, [jnp.sin, lambda b: jnp.sin(jnp.sin(jnp.sin(b)))], b)
+        d, rows = lax.scan(lambda c, row: (jnp.tanh(c), jnp.exp(jnp.exp(row))), c, a)
+        e = lax.while_loop(lambda e: e.sum() < 1, lambda e: jnp.sin(jnp.cos(e)), d)
+        return b, c, d, rows, e
+
+    jaxpr = jax.make_jaxpr(fn)(jnp.int32(0), jnp.zeros(2))
+    lengths = interpret(jaxpr, Lengths(), [0, 0])
+    assert lengths[:1] + lengths[2:] == [2, lengths[1] + 1, 2, lengths[1] + 3]
+    assert lengths[1] >= 5  # and the clamp of the index

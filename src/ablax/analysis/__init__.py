@@ -1,8 +1,7 @@
 """What a network costs, sees and hides, for any JAX function; imports nothing of ours.
 
-Some modules have the name of their function. `ablax.analysis.cost` is the function, whoever
-imported which module first, because all of them are imported here; `from ablax.analysis.cost
-import ...` reaches the module.
+`ablax.analysis.cost` is the function, whoever imported the module of that name first, because all
+of them are imported here; `from ablax.analysis.cost import ...` reaches the module.
 """
 
 from ablax.analysis.cost import (
@@ -19,7 +18,6 @@ from ablax.analysis.cost import (
     macs_by_scope,
     training_cost,
 )
-from ablax.analysis.effective_receptive_field import effective_receptive_field
 from ablax.analysis.features import FeatureStatistics, feature_statistics
 from ablax.analysis.gradient_check import (
     GradientCheck,
@@ -29,7 +27,12 @@ from ablax.analysis.gradient_check import (
 )
 from ablax.analysis.graph import DataFlow, data_flow
 from ablax.analysis.maximization import Ascent, deep_dream, maximize
-from ablax.analysis.receptive_field import ReceptiveField, chain_receptive_field, receptive_fields
+from ablax.analysis.receptive_field import (
+    ReceptiveField,
+    chain_receptive_field,
+    effective_receptive_field,
+    receptive_fields,
+)
 from ablax.analysis.saliency import backward_pictures, occlusion_map, saliency_map
 
 __all__ = [

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
-from jax.extend.core import Jaxpr
+from jax.extend.core import JaxprEqn
 
-from ablax.analysis.jax_versions import jaxprs_in_params
+from ablax.analysis.jax_versions import bodies
 from ablax.analysis.jaxpr import ROOTS, Equation, Flow, Step, Value, equations, flow
 
 # ------------------------------------------------------------------------------------------
@@ -35,6 +35,7 @@ Family = Literal[
 ]
 
 PRODUCTS = frozenset({"conv_general_dilated", "dot_general"})
+_WEIGHTED = ("convolution", "dense", "product")
 # Numbers go to another place and stay what they are.
 MOVES = frozenset(
     {
@@ -54,7 +55,7 @@ class Operation:
     Attributes:
         name: For a reader, such as `"convolution 3x3/2"`.
         family: The kind of law by which it is counted.
-        window: Height and width of the window (of the channels, for a response normalization).
+        window: Height and width; of a response normalization the number of channels.
         stride: Its steps.
         padding: Rows and columns added in total, above and below together.
         groups: Of a convolution.
@@ -71,24 +72,21 @@ class Operation:
 
 
 def operation(steps: Sequence[Step], outside: Sequence[Value]) -> Operation:
-    """Name what a few steps do together.
+    """What a few steps do together.
 
     Args:
         steps: Those of one layer, in order; at most one product among them.
         outside: The activations that they read and have not written.
-
-    Returns:
-        The operation.
     """
     for step in steps:
-        if step.equation.primitive == "conv_general_dilated":
+        if step.primitive == "conv_general_dilated":
             return _convolution(step)
-        if step.equation.primitive == "dot_general":
+        if step.primitive == "dot_general":
             return _product(step)
-    names = {step.equation.primitive for step in steps}
+    names = {step.primitive for step in steps}
     if names <= MOVES | {"neg"}:
         return _move(names)
-    window = next((s for s in steps if s.equation.primitive.startswith("reduce_window")), None)
+    window = next((s for s in steps if s.primitive.startswith("reduce_window")), None)
     if window is not None:
         return _windows(window, names)
     if "exp" in names and {"reduce_sum", "reduce_max"} & names:
@@ -138,13 +136,9 @@ def _windows(step: Step, names: set[str]) -> Operation:
     if len(window) > 1 and all(size == 1 for size in window[:-1]) and names & (ROOTS | {"div"}):
         return Operation("response normalization", "response normalization", window[-1:])
     # the axes of images and channels, where the window has one place
-    axes = [axis for axis in range(len(window)) if 0 < axis < len(window) - 1] or [
-        *range(len(window))
-    ]
-    window, stride, padding = (
-        tuple(sizes[axis] for axis in axes) for sizes in (window, stride, padding)
-    )
-    kind = step.equation.primitive.removeprefix("reduce_window").strip("_")
+    inner = slice(1, -1) if len(window) > 2 else slice(None)
+    window, stride, padding = window[inner], stride[inner], padding[inner]
+    kind = step.primitive.removeprefix("reduce_window").strip("_")
     if kind == "max":
         kind = "min" if "neg" in names else "max"
     name = {"max": "max pool", "min": "min pool", "sum": "average pool"}.get(kind, "pool")
@@ -155,8 +149,8 @@ def _windows(step: Step, names: set[str]) -> Operation:
 
 def _normalization(steps: Sequence[Step]) -> str:
     """Batch normalization that uses kept statistics reduces nothing."""
-    sums = [step for step in steps if step.equation.primitive == "reduce_sum"]
-    rooted = any(s.equation.primitive in ROOTS and s.reads[0].kind == "activation" for s in steps)
+    sums = [step for step in steps if step.primitive == "reduce_sum"]
+    rooted = any(s.primitive in ROOTS and s.reads[0].kind == "activation" for s in steps)
     if not sums and rooted:
         return "root or power"
     if not sums or all(0 in step.equation.params["axes"] for step in sums):
@@ -166,32 +160,28 @@ def _normalization(steps: Sequence[Step]) -> str:
 
 def _reduction(steps: Sequence[Step]) -> Operation | None:
     """The sum, mean or greatest of whole axes."""
-    found = [s for s in steps if s.equation.primitive.startswith(("reduce_", "arg", "cum"))]
+    found = [s for s in steps if s.primitive.startswith(("reduce_", "arg", "cum"))]
     if not found:
         return None
     step = found[0]
-    name, axes = step.equation.primitive, step.equation.params.get("axes", ())
+    name, axes = step.primitive, step.equation.params.get("axes", ())
     shape = step.equation.inputs[0].shape
     maps = len(shape) > 2 and tuple(axes) == tuple(range(1, len(shape) - 1))
     window = tuple(shape[axis] for axis in axes)
-    divided = {"div", "mul"} & {s.equation.primitive for s in steps}
-    if maps and name == "reduce_sum" and divided:
-        zero = (0,) * len(window)
-        return Operation("global average pool", "pool", window, (1,) * len(window), zero)
-    if maps and name == "reduce_max":
-        zero = (0,) * len(window)
-        return Operation("global max pool", "pool", window, (1,) * len(window), zero)
+    divided = {"div", "mul"} & {s.primitive for s in steps}
     mean = name == "reduce_sum" and divided
+    if maps and (mean or name == "reduce_max"):
+        stride, padding = (1,) * len(window), (0,) * len(window)
+        kind = "average" if mean else "max"
+        return Operation(f"global {kind} pool", "pool", window, stride, padding)
     return Operation("mean" if mean else name.replace("_", " "), "reduction")
 
 
 def _elementwise(steps: Sequence[Step], names: set[str], outside: Sequence[Value]) -> Operation:
     names = names - MOVES
     if len({value.origin for value in outside}) > 1:
-        name = (
-            _ARITHMETIC.get(next(iter(names)), "elementwise") if len(names) == 1 else "elementwise"
-        )
-        return Operation(name, "elementwise")
+        name = next(iter(names)) if len(names) == 1 else ""
+        return Operation(_ARITHMETIC.get(name, "elementwise"), "elementwise")
     if names <= {"add", "sub", "mul", "div", "neg"}:
         if any(value.rooted for step in steps for value in step.reads):
             return Operation("batch normalization", "normalization")
@@ -259,18 +249,13 @@ class Layer:
     @property
     def main(self) -> Step:
         """The product, or the last step."""
-        products = [step for step in self.steps if step.equation.primitive in PRODUCTS]
+        products = [step for step in self.steps if step.primitive in PRODUCTS]
         return products[0] if products else self.steps[-1]
 
     @property
-    def has_bias(self) -> bool:
-        """Whether a parameter is added behind a product."""
-        return bool(self.bias_leaves)
-
-    @property
-    def bias_leaves(self) -> frozenset[int]:
+    def biases(self) -> frozenset[int]:
         """The parameters that are added behind a product."""
-        if self.operation.family not in ("convolution", "dense", "product"):
+        if self.operation.family not in _WEIGHTED:
             return frozenset()
         added = (step for step in self.steps if adds_parameter(step))
         return frozenset().union(*(value.leaves for step in added for value in step.reads))
@@ -305,13 +290,8 @@ def layers(traced: Flow) -> list[Layer]:
     Steps that stand one behind the other under one name are one layer; a product or a maximum over
     windows begins another, and keeps its bias. Where every layer has a name of its own, as in
     Linen, that gives the layers as written; in a function without names, every product a layer and
-    what stands between two a layer. What prepares parameters or constants alone is no layer.
-
-    Args:
-        traced: What `flow` gives.
-
-    Returns:
-        The layers; one that only looks at its input in another shape is left out.
+    what stands between two a layer. What prepares parameters or constants alone, or only looks at
+    its input in another shape, is no layer.
     """
     pieces = [piece for run in _runs(traced.steps) for piece in _pieces(run)]
     read: dict[Value, set[int]] = {}
@@ -328,8 +308,7 @@ def _runs(steps: Sequence[Step]) -> Iterator[list[Step]]:
     working = [
         step
         for step in steps
-        if step.equation.primitive in PRODUCTS
-        or any(value.kind == "activation" for value in step.reads)
+        if step.primitive in PRODUCTS or any(value.kind == "activation" for value in step.reads)
     ]
     for _, run in groupby(working, key=lambda step: (step.equation.scope, step.equation.trips)):
         yield list(run)
@@ -340,10 +319,10 @@ def _pieces(run: list[Step]) -> Iterator[list[Step]]:
     piece: list[Step] = []
     closed = False  # is the piece a product or pool that only takes its bias?
     for step in run:
-        name = step.equation.primitive
+        name = step.primitive
         begins = name in PRODUCTS or name == "reduce_window_max"
         # a change of place or sign belongs to what follows
-        prepared = begins and all(s.equation.primitive in MOVES | {"neg"} for s in piece)
+        prepared = begins and all(s.primitive in MOVES | {"neg"} for s in piece)
         kept = closed and not begins and (adds_parameter(step) or name in MOVES | {"neg"})
         if piece and not prepared and not kept and (begins or closed):
             yield piece
@@ -357,7 +336,7 @@ def _pieces(run: list[Step]) -> Iterator[list[Step]]:
 def adds_parameter(step: Step) -> bool:
     """Whether a step adds a parameter to an activation, as a bias is added."""
     kinds = sorted(value.kind for value in step.reads)
-    return step.equation.primitive in ("add", "add_any") and kinds == ["activation", "parameter"]
+    return step.primitive in ("add", "add_any") and kinds == ["activation", "parameter"]
 
 
 def _layer(
@@ -387,43 +366,27 @@ def _layer(
 
 
 def convolution_macs(equation: Equation) -> int:
-    """Multiply-accumulates of one `conv_general_dilated`: outputs × taps × channels per group.
+    """Multiply-accumulates of one trip of a `conv_general_dilated`.
 
-    macs = (N · P · Q · features) · (R · S · C / groups)
+    macs = (N · P · Q · features) · (R · S · C / groups): outputs × taps × channels per group
 
     with an output of P × Q, a kernel of R × S and C input channels. Taps on padding count, as in
     the papers' tables; stride enters through the output size; dilation costs nothing. With
     `batch_group_count` the output has that many times fewer images, and the law is the same.
 
-    Args:
-        equation: An equation whose primitive is `conv_general_dilated`.
-
-    Returns:
-        The multiply-accumulates of one trip.
-
     References:
         V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
         Survey", the equation of a convolutional layer.
     """
-    # The zeros of an input dilation (`lhs_dilation`, of a backward or transposed convolution) count
-    # like those of the padding, outputs × taps: the law is the size of the sums as they are written
-    # and does not guess which products with zero a device leaves out.
+    # The zeros of an input dilation (`lhs_dilation`, of a transposed convolution) count like those
+    # of the padding: the law does not guess which products with zero a device leaves out.
     kernel = equation.inputs[1].shape
     _, *reduced = equation.params["dimension_numbers"].rhs_spec  # all but the output features
     return math.prod(equation.outputs[0].shape) * math.prod(kernel[axis] for axis in reduced)
 
 
 def product_macs(equation: Equation) -> int:
-    """Multiply-accumulates of one `dot_general`: outputs × the length of the sums.
-
-    macs = (batch · rows · columns) · inner
-
-    Args:
-        equation: An equation whose primitive is `dot_general`.
-
-    Returns:
-        The multiply-accumulates of one trip.
-    """
+    """Of one trip of a `dot_general`: (batch · rows · columns) · inner, the length of the sums."""
     (contracted, _), _ = equation.params["dimension_numbers"]
     left = equation.inputs[0].shape
     return math.prod(equation.outputs[0].shape) * math.prod(left[axis] for axis in contracted)
@@ -445,7 +408,7 @@ def total_macs(equation: Equation) -> int:
     law = LAWS.get(equation.primitive)
     where = "/".join(equation.scope) or "outside every layer"
     if law is None:
-        if hidden := _first_product(equation.params):
+        if hidden := _first_product(equation.eqn):
             raise ValueError(
                 f"a {hidden} stands inside `{equation.primitive}` ({where}), which is not looked "
                 "into, so its cost is unknown; give a function that calls it directly"
@@ -459,16 +422,12 @@ def total_macs(equation: Equation) -> int:
     return law(equation) * equation.trips
 
 
-def _first_product(params: Mapping[str, Any]) -> str | None:
+def _first_product(eqn: JaxprEqn) -> str | None:
     """The first product inside the jaxprs of a leaf equation, at any depth."""
-    inner: list[Jaxpr] = list(jaxprs_in_params(dict(params)))
-    for jaxpr in inner:
-        for eqn in jaxpr.eqns:
-            name = eqn.primitive.name
-            if name in LAWS:
-                return name
-            if found := _first_product(eqn.params):
-                return found
+    for inner in (inner for jaxpr, _ in bodies(eqn) for inner in jaxpr.eqns):
+        name = inner.primitive.name
+        if found := name if name in LAWS else _first_product(inner):
+            return found
     return None
 
 
@@ -508,8 +467,8 @@ def _lecture_macs(layer: Layer) -> int:
     out = math.prod(layer.output_shape)
     family = layer.operation.family
     products = _usual_macs(layer)
-    if family in ("convolution", "dense", "product"):
-        return products + (out * trips if layer.has_bias else 0)
+    if family in _WEIGHTED:
+        return products + (out * trips if layer.biases else 0)
     if family == "pool":
         return out * trips * math.prod(layer.operation.window)
     if family == "response normalization":
@@ -522,10 +481,9 @@ def _lecture_macs(layer: Layer) -> int:
 
 
 def _lecture_stored(layer: Layer, sizes: Sequence[int]) -> int:
-    biases = layer.bias_leaves
-    weights = sum(sizes[leaf] for leaf in layer.leaves - biases)
+    weights = sum(sizes[leaf] for leaf in layer.leaves - layer.biases)
     # a bias is stored for every place of one image
-    return weights + (math.prod(layer.output_shape[1:]) if biases else 0)
+    return weights + (math.prod(layer.output_shape[1:]) if layer.biases else 0)
 
 
 USUAL = Convention(
@@ -610,12 +568,11 @@ def cost(
 ) -> list[CostRow]:
     """What `fn(*args)` costs, one row per layer; nothing is computed.
 
-    A layer is what stands under one name of the name stack (see `analysis.layers.layers`); the
-    outermost name, when all layers share it, is left out. Its input is what it reads and others
-    wrote, its output what it writes and others read: both counted once, as if every layer read and
-    wrote main memory. New shapes and types are free, a broadcast is as large as what it repeats. A
-    `scan` costs its length times its body, a `cond` its dearest branch (the row's note says so), a
-    `platform_dependent` choice its default branch.
+    What a layer is says `layers`; the outermost name, when all share it, is left out. Its input is
+    what it reads and others wrote, its output what it writes and others read: both counted once, as
+    if every layer read and wrote main memory. New shapes and types are free, a broadcast is as
+    large as what it repeats. A `scan` costs its length times its body, a `cond` its dearest branch
+    (the row's note says so), a `platform_dependent` choice its default branch.
 
     Args:
         fn: Any function that JAX can trace.
@@ -646,26 +603,17 @@ def cost(
         fc6 dense 12 15 22
         fc6 sigmoid 0 0 6
     """
-    if parameters is not None and not 0 <= parameters < len(args):
-        raise ValueError(
-            f"parameters={parameters}, and the function is given {len(args)} arguments: expected "
-            "the number of the argument that holds the parameters, or None"
-        )
     traced = flow(fn, *args, parameters=parameters, weight=total_macs)
-    found = layers(traced)
-    sizes = learned_sizes(traced, statistics)
-    root = _shared_root(found)
-    rows, seen = [], set[int]()
-    for layer in found:
-        rows.append(_row(layer, layer.path[root:], convention, sizes, seen))
-        seen |= layer.leaves
-    if unread := sum(size for leaf, size in enumerate(sizes) if leaf not in seen):
+    found, sizes = layers(traced), _learned(traced, statistics)
+    rows = _rows(found, convention, sizes)
+    read = frozenset[int]().union(*(layer.leaves for layer in found))
+    if unread := sum(size for leaf, size in enumerate(sizes) if leaf not in read):
         operation = Operation("not read", "unread")
         rows.append(CostRow("(not read)", operation, (), (), 0, unread, 0, 0, 0))
     return rows
 
 
-def learned_sizes(traced: Flow, statistics: Sequence[str]) -> list[int]:
+def _learned(traced: Flow, statistics: Sequence[str]) -> list[int]:
     """The elements of each parameter, 0 for one that is not learned."""
     return [
         0 if set(path) & set(statistics) else size
@@ -673,10 +621,19 @@ def learned_sizes(traced: Flow, statistics: Sequence[str]) -> list[int]:
     ]
 
 
-def _shared_root(found: Sequence[Layer]) -> int:
+def shared_root(found: Sequence[Layer]) -> int:
     """1 when every layer stands inside one outermost name, else 0."""
     first = {layer.path[:1] for layer in found}
     return int(len(first) == 1 and any(len(layer.path) > 1 for layer in found))
+
+
+def _rows(found: Sequence[Layer], convention: Convention, sizes: Sequence[int]) -> list[CostRow]:
+    root, seen = shared_root(found), set[int]()
+    rows = []
+    for layer in found:
+        rows.append(_row(layer, layer.path[root:], convention, sizes, seen))
+        seen |= layer.leaves
+    return rows
 
 
 def _row(
@@ -693,16 +650,18 @@ def _row(
             ", whose number of trips is unknown; use `jax.lax.scan`, or `fori_loop` with constant "
             "bounds"
         )
-    own = [0 if leaf in seen else size for leaf, size in enumerate(sizes)]
-    stored = convention.stored(layer, sizes)
-    new = not layer.leaves & seen
+    stored = new = convention.stored(layer, sizes)
+    if layer.leaves & seen:
+        new = convention.stored(
+            layer, [0 if leaf in seen else size for leaf, size in enumerate(sizes)]
+        )
     return CostRow(
         path="/".join(path),
         operation=layer.operation,
         input_shape=layer.input_shape,
         output_shape=layer.output_shape,
         macs=convention.macs(layer),
-        parameters=stored if new else convention.stored(layer, own),
+        parameters=new,
         input_memory=trips * sum(value.size for value in layer.reads),
         parameter_memory=stored,
         output_memory=trips * sum(value.size for value in layer.writes),
@@ -711,7 +670,7 @@ def _row(
 
 
 def fold(rows: Sequence[CostRow], depth: int) -> list[CostRow]:
-    """The rows of a table, those inside a block added up.
+    """The rows of a table, those inside a block added up; a block of one layer keeps its operation.
 
     Memory is what the layers inside read and write, not what crosses the border of the block, so
     the totals do not depend on the depth.
@@ -719,9 +678,6 @@ def fold(rows: Sequence[CostRow], depth: int) -> list[CostRow]:
     Args:
         rows: What `cost` gives.
         depth: How many names of a path are kept; with 1, a row for each layer of the paper's table.
-
-    Returns:
-        The rows; a block of one layer keeps its operation.
 
     Raises:
         ValueError: The depth is less than 1.
@@ -736,51 +692,47 @@ def fold(rows: Sequence[CostRow], depth: int) -> list[CostRow]:
         >>> [(row.path, row.operation.name, row.macs, row.memory) for row in fold(rows, 1)]
         [('conv1', 'convolution 3x3, ReLU', 288, 130)]
     """
-    if depth < 1:
-        raise ValueError(f"depth={depth}: expected at least 1, a row for each outermost layer")
     folded = []
-    for path, block in groupby(rows, key=lambda row: "/".join(row.path.split("/")[:depth])):
-        inside = list(block)
-        folded.append(_add_up(path, inside))
+    for path, inside in _blocks(rows, depth):
+        notes = dict.fromkeys(row.note for row in inside if row.note)
+        block = replace(
+            inside[0], path=path, operation=_together(inside), output_shape=inside[-1].output_shape
+        )
+        folded.append(replace(block, note="; ".join(notes), **_sums(inside, _ADDED)))
     return folded
 
 
-def _add_up(path: str, rows: Sequence[CostRow]) -> CostRow:
+_Row = TypeVar("_Row", "CostRow", "TrainingRow")
+_ADDED = ("macs", "parameters", "input_memory", "parameter_memory", "output_memory")
+_ADDED_IN_TRAINING = ("forward", "by_input", "by_weights", "kept", "kept_bytes")
+
+
+def _blocks(rows: Sequence[_Row], depth: int) -> list[tuple[str, list[_Row]]]:
+    """The rows inside each block, one block after another."""
+    if depth < 1:
+        raise ValueError(f"depth={depth}: expected at least 1, a row for each outermost layer")
+    blocks = groupby(rows, key=lambda row: "/".join(row.path.split("/")[:depth]))
+    return [(path, list(inside)) for path, inside in blocks]
+
+
+def _together(rows: Sequence[_Row]) -> Operation:
+    """What a block does."""
     if len(rows) == 1:
-        return replace(rows[0], path=path)
+        return rows[0].operation
     names = [row.operation.name for row in rows]
-    notes = dict.fromkeys(row.note for row in rows if row.note)
-    return CostRow(
-        path=path,
-        operation=Operation(", ".join(names) if len(rows) < 4 else f"{len(rows)} layers", "block"),
-        input_shape=rows[0].input_shape,
-        output_shape=rows[-1].output_shape,
-        macs=sum(row.macs for row in rows),
-        parameters=sum(row.parameters for row in rows),
-        input_memory=sum(row.input_memory for row in rows),
-        parameter_memory=sum(row.parameter_memory for row in rows),
-        output_memory=sum(row.output_memory for row in rows),
-        note="; ".join(notes),
-    )
+    return Operation(", ".join(names) if len(rows) < 4 else f"{len(rows)} layers", "block")
+
+
+def _sums(rows: Sequence[_Row], fields: Sequence[str]) -> dict[str, Any]:
+    return {field: sum(getattr(row, field) for row in rows) for field in fields}
 
 
 def macs(fn: Callable[..., Any], *args: Any) -> int:
     """Multiply-accumulates of `fn(*args)` in convolutions and matrix products; nothing is computed.
 
     The usual convention of the papers: biases, normalization, pooling and nonlinearities are free,
-    padded taps count. A `scan` costs its length times its body, a `cond` its dearest branch, a
-    `platform_dependent` choice its default branch.
-
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-
-    Returns:
-        The sum over all equations; for a batch of one it is the figure the papers print.
-
-    Raises:
-        ValueError: A product stands where nobody can say how often it runs: in a `while` loop, or
-            in a primitive that we do not look into.
+    padded taps count. Loops and choices count, and are refused, as in `cost`. For a batch of one it
+    is the figure the papers print.
 
     References:
         K. He et al. (2015), "Deep Residual Learning for Image Recognition", section 3.3: its
@@ -802,19 +754,9 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
 
 
 def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
-    """Multiply-accumulates of `fn(*args)`, summed by layer.
+    """`macs` of each layer that has any, by its path, in the order of execution.
 
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-
-    Returns:
-        From the layer's path, such as `"AlexNet/conv1/conv"`, to its multiply-accumulates, in the
-        order of execution. Layers without convolution or matrix product are left out; what stands
-        outside every layer is under `""`.
-
-    Raises:
-        ValueError: As for `macs`.
+    A path is such as `"AlexNet/conv1/conv"`, and `""` for what stands outside every layer.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -880,24 +822,12 @@ def training_cost(
     parameters: int = 0,
     statistics: Sequence[str] = ("batch_stats",),
 ) -> list[TrainingRow]:
-    """What a step of training `fn` costs, one row per layer; nothing is computed.
+    """What a step of training `fn` costs, one row per layer; arguments and errors as for `cost`.
 
     Products alone are counted, as in the usual convention. What is kept are the residuals of
     `jax.vjp` by the learned parameters, each counted once with the layer that made it; arguments
     among them are not counted, for they are there anyway. A compiler may keep less and compute
     again.
-
-    Args:
-        fn: Any function that JAX can trace and differentiate.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        parameters: Which argument holds the parameters.
-        statistics: Names in its tree whose leaves are not learned.
-
-    Returns:
-        The rows, in the order of execution.
-
-    Raises:
-        ValueError: As for `cost`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -913,48 +843,37 @@ def training_cost(
         fc6 tanh 0 0 0
         fc7 dense 6 6 6
     """
-    rows = cost(fn, *args, parameters=parameters, statistics=statistics)
     traced = flow(fn, *args, parameters=parameters, weight=total_macs)
-    sizes = learned_sizes(traced, statistics)
+    found, sizes = layers(traced), _learned(traced, statistics)
     trained = _trained(traced, sizes)
-    found = layers(traced)
-    kept = _kept(fn, args, parameters, statistics, found)
-    return [
-        _training_row(row, layer, trained, kept.get(place, []))
-        for place, (row, layer) in enumerate(zip(rows[: len(found)], found, strict=True))
-    ]
+    learned = [n for n, path in enumerate(traced.paths) if not set(path) & set(statistics)]
+    kept = _kept(fn, args, parameters, learned, found)
+    rows = []
+    for place, (row, layer) in enumerate(zip(_rows(found, USUAL, sizes), found, strict=True)):
+        gradients = [
+            (value.kind == "parameter", total_macs(step.equation))
+            for step in layer.steps
+            if step.primitive in PRODUCTS
+            for value in step.reads
+            if trained(value)
+        ]
+        values = kept.get(place, [])
+        rows.append(
+            TrainingRow(
+                path=row.path,
+                operation=row.operation,
+                output_shape=row.output_shape,
+                forward=row.macs,
+                by_input=sum(macs for by_weights, macs in gradients if not by_weights),
+                by_weights=sum(macs for by_weights, macs in gradients if by_weights),
+                kept=sum(value.size for value in values),
+                kept_bytes=sum(value.size * value.width for value in values),
+            )
+        )
+    return rows
 
 
-def _training_row(
-    row: CostRow, layer: Layer, trained: _Trained, kept: Sequence[Value]
-) -> TrainingRow:
-    by_input = by_weights = 0
-    for step in layer.steps:
-        if step.equation.primitive not in PRODUCTS:
-            continue
-        for value in step.reads:
-            if not trained(value):
-                continue
-            if value.kind == "parameter":
-                by_weights += total_macs(step.equation)
-            else:
-                by_input += total_macs(step.equation)
-    return TrainingRow(
-        path=row.path,
-        operation=row.operation,
-        output_shape=row.output_shape,
-        forward=row.macs,
-        by_input=by_input,
-        by_weights=by_weights,
-        kept=sum(value.size for value in kept),
-        kept_bytes=sum(value.size * value.width for value in kept),
-    )
-
-
-_Trained = Callable[[Value], bool]
-
-
-def _trained(traced: Flow, sizes: Sequence[int]) -> _Trained:
+def _trained(traced: Flow, sizes: Sequence[int]) -> Callable[[Value], bool]:
     """Whether a value depends on something that is learned."""
     free: set[Value] = {value.origin for value in traced.inputs}
 
@@ -975,26 +894,19 @@ def _kept(
     fn: Callable[..., Any],
     args: Sequence[Any],
     parameters: int,
-    statistics: Sequence[str],
+    learned: Sequence[int],
     found: Sequence[Layer],
 ) -> dict[int, list[Value]]:
     """What is kept for the backward pass, by the layer that makes it."""
     leaves, tree = jax.tree.flatten(args[parameters])
-    paths = [path for path, _ in jax.tree.leaves_with_path(args[parameters])]
-    learned = [not {str(getattr(k, "key", k)) for k in path} & set(statistics) for path in paths]
 
-    def residuals(parameters_and_rest: Any, *others: Any) -> Any:
-        def of_learned(given: list[Any]) -> Any:
-            turn = iter(given)
-            whole = [
-                next(turn) if own else leaf
-                for own, leaf in zip(learned, parameters_and_rest, strict=True)
-            ]
-            filled = [*others[:parameters], jax.tree.unflatten(tree, whole), *others[parameters:]]
-            return fn(*filled)
+    def residuals(leaves: Sequence[Any], *others: Any) -> Any:
+        def of_learned(given: Mapping[int, Any]) -> Any:
+            filled = [given.get(number, leaf) for number, leaf in enumerate(leaves)]
+            whole = jax.tree.unflatten(tree, filled)
+            return fn(*others[:parameters], whole, *others[parameters:])
 
-        given = [leaf for own, leaf in zip(learned, parameters_and_rest, strict=True) if own]
-        return jax.tree.leaves(jax.vjp(of_learned, given)[1])
+        return jax.tree.leaves(jax.vjp(of_learned, {n: leaves[n] for n in learned})[1])
 
     others = [argument for place, argument in enumerate(args) if place != parameters]
     traced = flow(residuals, leaves, *others, parameters=0, weight=total_macs)
@@ -1015,34 +927,10 @@ def _place(scope: tuple[str, ...], found: Sequence[Layer]) -> int:
 
 
 def fold_training(rows: Sequence[TrainingRow], depth: int) -> list[TrainingRow]:
-    """The rows of a table, those inside a block added up.
-
-    Args:
-        rows: What `training_cost` gives.
-        depth: How many names of a path are kept.
-
-    Raises:
-        ValueError: The depth is less than 1.
-    """
-    plain = [
-        CostRow(row.path, row.operation, (), row.output_shape, row.forward, 0, 0, 0, 0)
-        for row in rows
-    ]
-    blocks = fold(plain, depth)
-    folded = []
-    grouped = groupby(rows, key=lambda row: "/".join(row.path.split("/")[:depth]))
-    for block, (path, inside) in zip(blocks, grouped, strict=True):
-        held = list(inside)
-        folded.append(
-            replace(
-                held[-1],
-                path=path,
-                operation=block.operation,
-                forward=sum(row.forward for row in held),
-                by_input=sum(row.by_input for row in held),
-                by_weights=sum(row.by_weights for row in held),
-                kept=sum(row.kept for row in held),
-                kept_bytes=sum(row.kept_bytes for row in held),
-            )
+    """As `fold`, of what `training_cost` gives."""
+    return [
+        replace(
+            inside[-1], path=path, operation=_together(inside), **_sums(inside, _ADDED_IN_TRAINING)
         )
-    return folded
+        for path, inside in _blocks(rows, depth)
+    ]

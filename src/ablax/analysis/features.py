@@ -251,9 +251,6 @@ def feature_statistics(
         most_correlated: Measure correlations of at most so many units of a layer.
         most_responses: Keep the responses to so many samples.
 
-    Returns:
-        By layer, in the order of `fn`.
-
     Raises:
         ValueError: There is no batch, a value is not finite, or a layer changed its shape.
 
@@ -287,13 +284,7 @@ BORDER = np.nan
 
 
 def first_kernel(leaves: Mapping[str, Any]) -> tuple[str, Float[np.ndarray, "h w I O"]]:
-    """The kernel of the first convolution: the first leaf of four axes that is larger than 1 x 1.
-
-    Args:
-        leaves: Parameters by path, in the order of the network.
-
-    Returns:
-        Its path, such as `"conv1/conv/kernel"`, and the kernel.
+    """Path and kernel of the first convolution: the first leaf of four axes larger than 1 x 1.
 
     Raises:
         ValueError: There is no such leaf.
@@ -338,16 +329,13 @@ def mosaic(
     gap: int = 1,
     enlarge: int = 1,
 ) -> Float[np.ndarray, "H W C"]:
-    """Tiles in a grid, row by row, with blank lines between and blank tiles at the end.
+    """Tiles of one size in a grid, row by row; `BORDER` (NaN) lies between and behind the last.
 
     Args:
-        tiles: Of one size.
+        tiles: At least one.
         columns: How many a row; by default the grid is as square as the tiles allow.
         gap: Width of the lines, in pixels of the result.
         enlarge: Pixels of the result along each side of a number.
-
-    Returns:
-        One array; `BORDER` (NaN) where there is no tile.
 
     Raises:
         ValueError: No tile, or no column.
@@ -378,7 +366,7 @@ def mosaic(
 def filter_mosaic(
     kernel: Float[np.ndarray, "h w I O"], columns: int | None = None, most: int = 256
 ) -> Float[np.ndarray, "H W C"]:
-    """The filters of a convolution, each stretched on its own about 0 (gray).
+    """The filters of a convolution, each stretched on its own about 0 (gray), in [0, 1].
 
     A filter of three input channels is shown in their colors. Of any other number each input
     channel is a tile of its own: the filters are then rows, the input channels columns.
@@ -387,9 +375,6 @@ def filter_mosaic(
         kernel: The weights.
         columns: Filters a row, where a filter is one tile.
         most: Show at most so many tiles: the first.
-
-    Returns:
-        Values in [0, 1], NaN between the tiles; C is 3 or 1.
     """
     filters = np.moveaxis(np.asarray(kernel, np.float32), -1, 0)
     _, height, width, inputs = filters.shape
@@ -410,15 +395,12 @@ def _fine(height: int) -> int:
 def map_mosaic(
     maps: Float[np.ndarray, "h w units"], columns: int | None = None, most: int = 64
 ) -> Float[np.ndarray, "H W 1"]:
-    """The feature maps of one image, each stretched on its own from its least to its greatest.
+    """The feature maps of one image, each stretched on its own to [0, 1].
 
     Args:
         maps: Of one layer.
         columns: Maps a row.
         most: Show at most so many: those of the largest variance over the places, in their order.
-
-    Returns:
-        Values in [0, 1], NaN between the tiles.
     """
     tiles = np.moveaxis(np.asarray(maps, np.float32), -1, 0)
     if len(tiles) > most:

@@ -64,11 +64,11 @@ class Slopes:
 def compare(
     label: str, line: Line, expected: float, scale: float, value: float, tolerance: float
 ) -> Slopes:
-    """The slope along a line; with shorter steps as long as a kink leaves it open.
+    """The slope along a line of float64; with shorter steps as long as a kink leaves it open.
 
     Args:
         label: Of the line.
-        line: The function along it, in float64.
+        line: The function along it.
         expected: The slope that the gradient gives.
         scale: Of the elements that are moved; the first step is a share of it.
         value: Of the function at the point.
@@ -122,13 +122,7 @@ SMALLEST_SCALE = 0.1
 
 @dataclass(frozen=True)
 class LeafCheck:
-    """One leaf of the parameter tree.
-
-    Attributes:
-        leaf: Its path, `"params/conv1/conv/kernel"`.
-        shape: Its shape.
-        slopes: What was compared.
-    """
+    """One leaf of the parameter tree, by its path such as `"params/conv1/conv/kernel"`."""
 
     leaf: str
     shape: tuple[int, ...]
@@ -151,13 +145,7 @@ class LeafCheck:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """All leaves.
-
-    Attributes:
-        value: Of the function, in float64.
-        tolerance: The largest relative error that agrees.
-        leaves: A row a leaf, in the order of the tree.
-    """
+    """All leaves, the function's value in float64, and the largest relative error that agrees."""
 
     value: float
     tolerance: float
@@ -214,9 +202,6 @@ def check_gradient(
         tolerance: Of the relative error.
         seed: Of what is random.
 
-    Returns:
-        A row a leaf, and the verdict.
-
     Raises:
         ValueError: The function is not a scalar, not finite, not deterministic, or rounds to less
             than float64 inside; or nothing is asked for.
@@ -243,9 +228,14 @@ def check_gradient(
         chosen = _chosen(paths, entries)
         _refuse_lower_precision(fn, tree, others)
         _refuse_no_number(fn, tree, others)
-        function = _Function(fn, jax.jit(fn), jax.jit(jax.grad(fn, allow_int=True)), others)
-        here = _point(function, tree)
-        nearby = functools.cache(lambda: _point(function, _displaced(tree, seed)))
+        compiled, backward = jax.jit(fn), jax.jit(jax.grad(fn, allow_int=True))
+        point = functools.partial(
+            _point,
+            lambda tree: float(compiled(tree, *others)),
+            lambda tree: backward(tree, *others),
+        )
+        here = point(tree)
+        nearby = functools.cache(lambda: point(_displaced(tree, seed)))
         random = np.random.default_rng(seed)
         rows = []
         for path, leaf in zip(paths, leaves, strict=True):
@@ -320,9 +310,6 @@ def check_precision(
         tolerance: Largest relative error of a leaf, in the Euclidean norm.
         seed: Of the point nearby.
 
-    Returns:
-        A row a leaf, in the order of the tree.
-
     Example:
         >>> def cube(x):
         ...     return jnp.sum(x**3)
@@ -389,34 +376,23 @@ def _rounded_otherwise(tree: Any, seed: int) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class _Function:
-    """The function, compiled, its gradient, and what is not differentiated."""
-
-    fn: Callable[..., Any]
-    evaluate: Callable[..., Any]
-    gradient: Callable[..., Any]
-    others: Any
-
-
-@dataclass(frozen=True, eq=False)
 class _Point:
-    """Parameters, with the value and the gradient there."""
+    """Parameters, with the function, its value and its gradient there."""
 
-    function: _Function
+    evaluate: Callable[[Any], float]
     tree: Any
     value: float
     gradients: Mapping[str, Float[np.ndarray, "..."]]
 
 
-def _point(function: _Function, tree: Any) -> _Point:
+def _point(evaluate: Callable[[Any], float], gradient: Callable[[Any], Any], tree: Any) -> _Point:
     """Value and gradient; the value twice the same, and finite."""
-    value, again = (float(function.evaluate(tree, *function.others)) for _ in range(2))
+    value, again = evaluate(tree), evaluate(tree)
     if not math.isfinite(value):
         raise ValueError(f"the function gives {value}: choose parameters where it is finite")
     if value != again:
         raise ValueError(f"the function gives {value} and then {again}: fix its random key")
-    gradient = function.gradient(tree, *function.others)
-    return _Point(function, tree, value, dict(zip(*_floating(gradient), strict=True)))
+    return _Point(evaluate, tree, value, dict(zip(*_floating(gradient(tree)), strict=True)))
 
 
 def _displaced(tree: Any, seed: int) -> Any:
@@ -439,14 +415,13 @@ def _compare(
     point: _Point, path: str, label: str, v: Float[np.ndarray, "..."], tolerance: float
 ) -> Slopes:
     """The slope of one leaf along one direction, all other leaves held."""
-    flat, structure = jax.tree_util.tree_flatten_with_path(point.tree)
-    names = [jax.tree_util.keystr(where, simple=True, separator="/") for where, _ in flat]
-    leaves, place = [leaf for _, leaf in flat], names.index(path)
+    flat, structure = jax.tree.flatten_with_path(point.tree)
+    leaves = [leaf for _, leaf in flat]
+    place = [_path(where) for where, _ in flat].index(path)
 
     def line(distance: float) -> float:
         held = [*leaves[:place], leaves[place] + distance * v, *leaves[place + 1 :]]
-        tree = jax.tree_util.tree_unflatten(structure, held)
-        return float(point.function.evaluate(tree, *point.function.others))
+        return point.evaluate(jax.tree.unflatten(structure, held))
 
     expected = float(np.sum(v * point.gradients[path]))
     return compare(label, line, expected, _scale(leaves[place]), point.value, tolerance)
@@ -472,11 +447,15 @@ def _single(leaf: Any) -> Any:
 def _floating(tree: Any) -> tuple[list[str], list[Float[np.ndarray, "..."]]]:
     """The paths and the leaves of floating point."""
     found = [
-        (jax.tree_util.keystr(path, simple=True, separator="/"), np.asarray(leaf))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        (_path(path), np.asarray(leaf))
+        for path, leaf in jax.tree.leaves_with_path(tree)
         if jnp.result_type(leaf) == np.float64 and np.size(leaf)
     ]
     return [path for path, _ in found], [leaf for _, leaf in found]
+
+
+def _path(keys: Any) -> str:
+    return jax.tree_util.keystr(keys, simple=True, separator="/")
 
 
 def _chosen(

@@ -1,12 +1,9 @@
 """The graph of a JAX function as data flows through it, read from its jaxpr.
 
-The graph could also be read from a network's value, class by class: what a `Residual` forks, what
-a `Parallel` concatenates. It is read from the jaxpr instead, because there the arrows are true for
-any function, also for modules of a user that nobody has described: an arrow is an array that one
-layer writes and another reads. So skips, branches and concatenations show without being known. The
-price is that what computes nothing (a dropout at inference, a new shape) is no node.
-
-The nodes are the layers of `analysis.layers`, in their order: the n-th is the n-th row of `cost`.
+Read from a network's value, class by class, it would not know what a user's module does. In the
+jaxpr an arrow is an array that one layer writes and another reads, so skips, branches and
+concatenations show by themselves; and what computes nothing (a dropout at inference, a new shape)
+is no node. The nodes are the layers of `cost`, in the order of its rows.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablax.analysis.cost import Layer, layers, total_macs
+from ablax.analysis.cost import Layer, layers, shared_root, total_macs
 from ablax.analysis.jaxpr import Flow, Value, flow
 
 
@@ -89,9 +86,6 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
         *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
         parameters: Which argument holds the parameters, which are no inputs of the graph, or None.
 
-    Returns:
-        Nodes and edges.
-
     Raises:
         ValueError: There is no such argument.
 
@@ -109,14 +103,9 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
         >>> [(edge.source, edge.target) for edge in graph.edges]
         [(0, 1), (1, 2), (0, 3), (2, 3), (3, 4)]
     """
-    if parameters is not None and not 0 <= parameters < len(args):
-        raise ValueError(
-            f"parameters={parameters}, and the function is given {len(args)} arguments: expected "
-            "the number of the argument that holds the parameters, or None"
-        )
     traced = flow(fn, *args, parameters=parameters, weight=total_macs)
     found = layers(traced)
-    root = _shared_root(found)
+    root = shared_root(found)
     names = ["/".join(path) for path in traced.paths]
     nodes = [_end("input", value) for value in traced.inputs]
     nodes += [_node(layer, layer.path[root:], names) for layer in found]
@@ -125,18 +114,13 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
     for target, layer in enumerate(found, start=len(traced.inputs)):
         for value in layer.reads:
             edges |= _edge(value, target, writers)
-    for value in _results(traced):
+    results = {value.origin: value for value in traced.outputs if value.kind == "activation"}
+    for value in results.values():  # each array once
         made = _edge(value, len(nodes), writers)
         if made:  # else it depends on no input
             nodes.append(_end("output", value))
             edges |= made
     return DataFlow(tuple(nodes), tuple(edges))
-
-
-def _shared_root(found: Sequence[Layer]) -> int:
-    """1 when every layer stands inside one outermost name, else 0."""
-    first = {layer.path[:1] for layer in found}
-    return int(len(first) == 1 and any(len(layer.path) > 1 for layer in found))
 
 
 def _end(kind: str, value: Value) -> Node:
@@ -161,12 +145,6 @@ def _writers(traced: Flow, found: Sequence[Layer]) -> dict[Value, int]:
         for step in layer.steps:
             writers.update(dict.fromkeys(step.writes, number))
     return writers
-
-
-def _results(traced: Flow) -> list[Value]:
-    """The results of the function that depend on its inputs, each array once."""
-    arrays = {value.origin: value for value in traced.outputs if value.kind == "activation"}
-    return list(arrays.values())
 
 
 def _edge(value: Value, target: int, writers: dict[Value, int]) -> dict[Edge, None]:

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import numpy as np
@@ -67,16 +67,13 @@ class Intervals:
 
 
 def of_image(rank: int, axis: int, rows: int, *, endless: bool) -> Intervals:
-    """Each pixel sees itself.
+    """Each pixel sees itself, along one axis of images of that rank.
 
     Args:
         rank: Axes of the array that holds images.
         axis: Which of them this is about.
         rows: Its length.
         endless: Whether the image goes on behind its border, as theory has it.
-
-    Returns:
-        The intervals of the images.
     """
     shape = [1] * rank
     shape[axis] = rows
@@ -105,15 +102,6 @@ def changed(x: Intervals, low: Ends, high: Ends, laws: Sequence[Law], bounded: b
 def still(x: Intervals, axis: int) -> bool:
     """Whether nothing changes along an axis."""
     return x.laws[axis] == STILL and x.low.shape[axis] == 1
-
-
-def spread(x: Intervals, axis: int, length: int) -> Intervals:
-    """The same with an axis written out in full."""
-    shape = list(x.low.shape)
-    if shape[axis] == length:
-        return x
-    shape[axis] = length
-    return replace(x, low=np.broadcast_to(x.low, shape), high=np.broadcast_to(x.high, shape))
 
 
 def merged_law(one: Law, other: Law) -> tuple[Law, bool]:
@@ -222,16 +210,18 @@ def strided_law(law: Law, step: int) -> Law:
 def windowed(
     x: Intervals,
     axis: int,
-    window: int,
-    stride: int = 1,
-    padding: tuple[int, int] = (0, 0),
-    base_dilation: int = 1,
-    dilation: int = 1,
+    window: SupportsIndex,
+    stride: SupportsIndex = 1,
+    padding: Sequence[SupportsIndex] = (0, 0),
+    base_dilation: SupportsIndex = 1,
+    dilation: SupportsIndex = 1,
 ) -> Intervals:
     """A window of `window` taps slides along an axis: each place depends on all its taps."""
     if still(x, axis):
         return x
-    x = padded(x, axis, *padding, between=base_dilation - 1)
+    window, stride, dilation = int(window), int(stride), int(dilation)  # from numpy's, perhaps
+    before, after = map(int, padding)
+    x = padded(x, axis, before, after, int(base_dilation) - 1)
     reach = x.low.shape[axis] - (window - 1) * dilation
     taps = [
         strided(x, axis, tap * dilation, tap * dilation + reach, stride) for tap in range(window)
@@ -312,7 +302,7 @@ def holds(law: Law, low: Ends, high: Ends, axis: int) -> bool:
 
 
 def with_laws_found(x: Intervals, low: Ends, high: Ends) -> Intervals:
-    """New intervals, with the law that their middle obeys along each axis.
+    """New ends, with the law that their middle obeys along each axis; bounded if `x` alone has one.
 
     A resize repeats its pattern in the middle of the image and bends it at the border; of an
     endless image the middle goes on.
@@ -321,9 +311,6 @@ def with_laws_found(x: Intervals, low: Ends, high: Ends) -> Intervals:
         x: What the new intervals were made of.
         low: The new ends; the axes need not be those of `x`.
         high: The same.
-
-    Returns:
-        The new intervals, bounded where `x` had a law and they have none.
     """
     for axis in range(low.ndim):
         firsts = [np.take(side, [0], axis) for side in (low, high)]
@@ -384,6 +371,9 @@ Found = list[Intervals | None]
 """Intervals of each result; None where it does not depend on the image."""
 
 Rule = Callable[[Params, Operands, Shapes], Found]
+Alone = Callable[[Params, Intervals, tuple[int, ...], tuple[int, ...]], Intervals]
+"""A rule for one operand and one result: from the operand's intervals, its shape and the result's
+shape to the result's intervals."""
 
 
 def given(operands: Operands) -> list[Intervals]:
@@ -391,7 +381,7 @@ def given(operands: Operands) -> list[Intervals]:
     return [x.intervals for x in operands if x.intervals is not None]
 
 
-def unknown(_: Params, operands: Operands, shapes: Shapes) -> Found:
+def _unknown(operands: Operands, shapes: Shapes) -> Found:
     """All of the image, which is surely enough."""
     rows = given(operands)[0].rows
     return [whole(len(shape), rows, bounded=True) for shape in shapes]
@@ -418,18 +408,10 @@ Group = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def reshaped(x: Intervals, old: Sequence[int], new: Sequence[int]) -> Intervals:
-    """The intervals of `lax.reshape(array, new)`.
+    """The intervals of `lax.reshape(array, new)`, of an array of shape `old`.
 
     Only axes that change are written out; those of a group that the image does not run along stay
     of length 1.
-
-    Args:
-        x: The intervals of the array.
-        old: Its shape.
-        new: The shape it gets; as many elements.
-
-    Returns:
-        Intervals with `len(new)` axes.
     """
     from_shape: list[int] = []
     to_shape: list[int] = []
@@ -447,7 +429,7 @@ def reshaped(x: Intervals, old: Sequence[int], new: Sequence[int]) -> Intervals:
             laws.append(x.laws[before[0]])
         else:
             merged = _merged(x.laws, before, old)
-            laws += _split(merged, sizes)
+            laws += _split_law(merged, sizes)
     low = np.broadcast_to(x.low, from_shape).reshape(to_shape)
     high = np.broadcast_to(x.high, from_shape).reshape(to_shape)
     return replace(x, low=low, high=high, laws=tuple(laws))
@@ -501,7 +483,7 @@ def _behind(outer: Law, inner: Law, size: int) -> Law:
     return outer[0] * size, outer[1]
 
 
-def _split(law: Law, sizes: Sequence[int]) -> list[Law]:
+def _split_law(law: Law, sizes: Sequence[int]) -> list[Law]:
     """The laws of one axis cut into several, the last running fastest."""
     if law is None:
         return [None] * len(sizes)
@@ -520,59 +502,56 @@ LARGEST_TABLE = 2**22
 """Elements of an array that is worth moving to know what a gather reads."""
 
 
-def broadcast(params: Params, operands: Operands, _: Shapes) -> Found:
-    """`broadcast_in_dim`."""
-    x, places = operands[0].intervals, params["broadcast_dimensions"]
-    assert x is not None
-    shape, laws = [1] * len(params["shape"]), [STILL] * len(params["shape"])
-    for axis, place in enumerate(places):
-        shape[place] = x.low.shape[axis]
-        if operands[0].shape[axis] == params["shape"][place]:
+def _broadcast(
+    params: Params, x: Intervals, shape: tuple[int, ...], result: tuple[int, ...]
+) -> Intervals:
+    places = list(map(int, params["broadcast_dimensions"]))
+    return _placed(x, shape, places, range(len(shape)), result)
+
+
+def _placed(
+    x: Intervals,
+    shape: tuple[int, ...],
+    places: Sequence[int],
+    kept: Sequence[int],
+    result: tuple[int, ...],
+) -> Intervals:
+    """The axes `kept` at these places of the result, along whose other axes nothing changes."""
+    sizes, laws = [1] * len(result), [STILL] * len(result)
+    for axis, place in zip(kept, places, strict=True):
+        sizes[place] = x.low.shape[axis]
+        if shape[axis] == result[place]:
             laws[place] = x.laws[axis]
-    return [changed(x, x.low.reshape(shape), x.high.reshape(shape), laws, bounded=False)]
+    return changed(x, x.low.reshape(sizes), x.high.reshape(sizes), laws, bounded=False)
 
 
-def reshape(params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """`reshape`, `squeeze` and `expand_dims`."""
+def _reshape(
+    params: Params, x: Intervals, shape: tuple[int, ...], result: tuple[int, ...]
+) -> Intervals:
     if params.get("dimensions") and "new_sizes" in params:
-        return unknown(params, operands, shapes)
-    x = operands[0].intervals
-    assert x is not None
-    return [reshaped(x, operands[0].shape, shapes[0])]
+        return whole(len(result), x.rows, bounded=True)
+    return reshaped(x, shape, result)
 
 
-def transpose(params: Params, operands: Operands, _: Shapes) -> Found:
-    """`transpose`."""
-    x = operands[0].intervals
-    assert x is not None
-    return [transposed(x, params["permutation"])]
-
-
-def reverse(params: Params, operands: Operands, _: Shapes) -> Found:
-    """`rev`: the law of an axis runs the other way."""
-    x = operands[0].intervals
-    assert x is not None
+def _reverse(params: Params, x: Intervals, *_: Any) -> Intervals:
+    """The law of an axis runs the other way."""
     for axis in params["dimensions"]:
         x = strided(x, axis, x.low.shape[axis] - 1, -1, -1)
-    return [x]
+    return x
 
 
-def slices(params: Params, operands: Operands, _: Shapes) -> Found:
-    """`slice`."""
-    x = operands[0].intervals
-    assert x is not None
-    steps = params["strides"] or (1,) * len(operands[0].shape)
+def _slice(params: Params, x: Intervals, *_: Any) -> Intervals:
+    steps = params["strides"] or (1,) * x.low.ndim
     spans = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
     for axis, span in enumerate(spans):
         x = strided(x, axis, *map(int, span))
-    return [x]
+    return x
 
 
-def pad(params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """`pad`."""
+def _pad(params: Params, operands: Operands, shapes: Shapes) -> Found:
     array, filling = operands
     if array.intervals is None or filling.intervals is not None:
-        return unknown(params, operands, shapes)
+        return _unknown(operands, shapes)
     x = array.intervals
     for axis, sides in enumerate(params["padding_config"]):
         if any(sides):
@@ -580,17 +559,14 @@ def pad(params: Params, operands: Operands, shapes: Shapes) -> Found:
     return [x]
 
 
-def concatenate(params: Params, operands: Operands, _: Shapes) -> Found:
-    """`concatenate`."""
+def _concatenate(params: Params, operands: Operands, _: Shapes) -> Found:
     axis = int(params["dimension"])
     lengths = [x.shape[axis] for x in operands]
     return [concatenated([x.intervals for x in operands], lengths, axis)]
 
 
-def split(params: Params, operands: Operands, _: Shapes) -> Found:
-    """`split`."""
-    x, axis = operands[0].intervals, params["axis"]
-    assert x is not None
+def _split(params: Params, operands: Operands, _: Shapes) -> Found:
+    (x,), axis = given(operands), params["axis"]
     ends = np.cumsum(params["sizes"]).tolist()
     return [
         strided(x, axis, end - size, end, 1)
@@ -598,24 +574,18 @@ def split(params: Params, operands: Operands, _: Shapes) -> Found:
     ]
 
 
-def sort(params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """`sort`: every element depends on all along the axis, of all operands."""
-    x = hull_along(union(given(operands)), params["dimension"])
-    return [x] * len(shapes)
+def _sort(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """Every element depends on all along the axis, of all operands."""
+    x = union(given(operands))
+    axis = params.get("dimension", params.get("axis", -1))
+    return [hull_along(x, axis % x.low.ndim)] * len(shapes)
 
 
-def top(params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """`top_k`: the same."""
-    x = operands[0].intervals
-    assert x is not None
-    return [hull_along(x, params.get("axis", -1) % x.low.ndim)] * len(shapes)
-
-
-def dynamic_slice(params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """`dynamic_slice`: along a sliced axis anything may be read."""
+def _dynamic_slice(_: Params, operands: Operands, shapes: Shapes) -> Found:
+    """Along a sliced axis anything may be read."""
     x = operands[0].intervals
     if x is None or any(index.intervals is not None for index in operands[1:]):
-        return unknown(params, operands, shapes)
+        return _unknown(operands, shapes)
     return [_anywhere(x, operands[0].shape, shapes[0])]
 
 
@@ -627,48 +597,37 @@ def _anywhere(x: Intervals, shape: tuple[int, ...], part: tuple[int, ...]) -> In
     return x
 
 
-def dynamic_update_slice(params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """`dynamic_update_slice`: both arrays, along a changed axis anywhere."""
+def _dynamic_update_slice(_: Params, operands: Operands, shapes: Shapes) -> Found:
+    """Both arrays, along a changed axis anywhere."""
     array, update = operands[:2]
     if any(index.intervals is not None for index in operands[2:]):
-        return unknown(params, operands, shapes)
-    found = []
-    for x in (array.intervals, update.intervals):
-        if x is not None:
-            found.append(_anywhere(x, array.shape, update.shape))
-    return [union(found)]
+        return _unknown(operands, shapes)
+    return [union([_anywhere(x, array.shape, update.shape) for x in given((array, update))])]
 
 
-def gather(params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """`gather`: along an axis that is indexed anything may be read; others stay as they are."""
-    x = operands[0].intervals
+def _gather(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """Along an axis that is indexed anything may be read; others stay as they are."""
+    x, shape = operands[0].intervals, operands[0].shape
     if x is None or operands[1].intervals is not None:
-        return unknown(params, operands, shapes)
-    numbers = params["dimension_numbers"]
-    kept = [
-        axis
-        for axis in range(len(operands[0].shape))
-        if axis not in (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
-    ]
-    x = _anywhere(x, operands[0].shape, params["slice_sizes"])
-    shape, laws = [1] * len(shapes[0]), [STILL] * len(shapes[0])
-    for axis, place in zip(kept, numbers.offset_dims, strict=True):
-        shape[place], laws[place] = x.low.shape[axis], x.laws[axis]
-    return [changed(x, x.low.reshape(shape), x.high.reshape(shape), laws, bounded=False)]
+        return _unknown(operands, shapes)
+    numbers, sizes = params["dimension_numbers"], params["slice_sizes"]
+    gone = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
+    kept = [axis for axis in range(len(shape)) if axis not in gone]
+    x = _anywhere(x, shape, sizes)
+    return [_placed(x, sizes, list(map(int, numbers.offset_dims)), kept, shapes[0])]
 
 
-def table_known(operands: Operands) -> bool:
+def _table_known(operands: Operands) -> bool:
     """Whether it is known before the run which elements are read, and worth finding out."""
     array, *indices = operands
     fixed = all(index.value is not None for index in indices)
     return fixed and array.intervals is not None and int(np.prod(array.shape)) <= LARGEST_TABLE
 
 
-def by_table(primitive: Any, params: Params, operands: Operands) -> Found:
+def _by_table(primitive: Any, params: Params, operands: Operands) -> Found:
     """A gather or dynamic slice with known indices: the same, of the intervals."""
     array, *indices = operands
-    x = array.intervals
-    assert x is not None
+    (x,) = given((array,))
     where = [index.value() for index in indices if index.value is not None]
     sides = []
     for side, nothing in ((x.low, np.inf), (x.high, -np.inf)):
@@ -682,11 +641,11 @@ def by_table(primitive: Any, params: Params, operands: Operands) -> Found:
 # Convolutions and matrix products: which elements of the image a weighted sum depends on.
 
 
-def convolution(params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """`conv_general_dilated`; exact where the kernel does not depend on the image."""
+def _convolution(params: Params, operands: Operands, shapes: Shapes) -> Found:
+    """Exact where the kernel does not depend on the image."""
     images, kernel = operands
     if images.intervals is None or kernel.intervals is not None or params["batch_group_count"] > 1:
-        return unknown(params, operands, shapes)
+        return _unknown(operands, shapes)
     numbers = params["dimension_numbers"]
     x = transposed(images.intervals, numbers.lhs_spec)
     channels, features = images.shape[numbers.lhs_spec[1]], kernel.shape[numbers.rhs_spec[0]]
@@ -696,10 +655,10 @@ def convolution(params: Params, operands: Operands, shapes: Shapes) -> Found:
             x,
             2 + place,
             kernel.shape[axis],
-            int(params["window_strides"][place]),
-            (int(params["padding"][place][0]), int(params["padding"][place][1])),
-            int(params["lhs_dilation"][place]),
-            int(params["rhs_dilation"][place]),
+            params["window_strides"][place],
+            params["padding"][place],
+            params["lhs_dilation"][place],
+            params["rhs_dilation"][place],
         )
     return [transposed(x, np.argsort(numbers.out_spec).tolist())]
 
@@ -715,8 +674,8 @@ def _grouped(x: Intervals, groups: int, channels: int, features: int) -> Interva
     return changed(x, low, high, (x.laws[0], None, *x.laws[2:]), bounded=False)
 
 
-def dot(params: Params, operands: Operands, _: Shapes) -> Found:
-    """`dot_general`: all along the contracted axes, but for where a known matrix is 0."""
+def _dot(params: Params, operands: Operands, _: Shapes) -> Found:
+    """All along the contracted axes, but for where a known matrix is 0."""
     contracted, batch = params["dimension_numbers"]
     free = [
         [axis for axis in range(len(x.shape)) if axis not in (*contracted[side], *batch[side])]
@@ -789,21 +748,12 @@ _ELEMENTWISE = """
 ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 """Primitives whose result at a place depends on the operands at that place alone."""
 
-EACH_ALONE = frozenset({"optimization_barrier", "device_put", "sharding_constraint", "mesh_cast"})
-"""Primitives that hand each operand on to the result of the same number."""
-
-REDUCTIONS = frozenset(
-    {"argmax", "argmin", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or"}
-    | {"reduce_prod", "reduce_sum", "reduce_xor"}
-)
-CUMULATIVE = frozenset({"cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"})
-
 
 def dependence(primitive: Primitive, params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """The intervals of what a primitive gives.
+    """The intervals of what a primitive gives that calls no function.
 
     Args:
-        primitive: Any primitive that calls no function.
+        primitive: Any.
         params: Its parameters.
         operands: What it is given.
         shapes: Of its results.
@@ -814,25 +764,21 @@ def dependence(primitive: Primitive, params: Params, operands: Operands, shapes:
     if not given(operands):
         return [None] * len(shapes)
     name = primitive.name
-    if name in ("gather", "dynamic_slice") and table_known(operands):
-        return by_table(primitive, params, operands)
-    rule = RULES.get(name)
-    if rule is None:
-        rule = elementwise if name in ELEMENTWISE else unknown
-    return rule(params, operands, shapes)
+    if name in ("gather", "dynamic_slice") and _table_known(operands):
+        return _by_table(primitive, params, operands)
+    if name in ALONE:
+        (x,) = given(operands)
+        return [ALONE[name](params, x, operands[0].shape, shapes[0])]
+    if name in ELEMENTWISE:
+        return [union([of_rank(x, len(shapes[0])) for x in given(operands)])] * len(shapes)
+    return RULES[name](params, operands, shapes) if name in RULES else _unknown(operands, shapes)
 
 
-def elementwise(_: Params, operands: Operands, shapes: Shapes) -> Found:
-    """The union of the operands, place by place; numbers go with every place."""
-    return [union([of_rank(x, len(shapes[0])) for x in given(operands)])] * len(shapes)
-
-
-def each_alone(_: Params, operands: Operands, __: Shapes) -> Found:
-    """Each operand is handed on."""
+def _each_alone(_: Params, operands: Operands, __: Shapes) -> Found:
     return [x.intervals for x in operands]
 
 
-def reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
+def _reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
     """All along some axes; what a reduction starts from is a number."""
     axes = [int(axis) for axis in params.get("axes", params.get("dimensions"))]
     rank = len(shapes[0])
@@ -843,20 +789,20 @@ def reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
     return [union(found)] * len(shapes)
 
 
-def cumulative(params: Params, operands: Operands, _: Shapes) -> Found:
+def _cumulative(params: Params, x: Intervals, *_: Any) -> Intervals:
     """Each element depends on all before it, itself included."""
-    (x,), axis = given(operands), params["axis"]
+    axis = params["axis"]
     if x.low.shape[axis] == 1:
-        return [x]
+        return x
     low, high = (np.flip(side, axis) if params["reverse"] else side for side in (x.low, x.high))
     low, high = np.minimum.accumulate(low, axis), np.maximum.accumulate(high, axis)
     low, high = (np.flip(side, axis) if params["reverse"] else side for side in (low, high))
     law = x.laws[axis]
     laws = [None if place == axis else each for place, each in enumerate(x.laws)]
-    return [changed(x, low, high, laws, bounded=law is not None and law[1] != 0)]
+    return changed(x, low, high, laws, bounded=law is not None and law[1] != 0)
 
 
-def window_reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
+def _window_reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
     """A window slides over every axis."""
     return [union([_windowed(params, x) for x in given(operands)])] * len(shapes)
 
@@ -865,43 +811,43 @@ def _windowed(params: Params, x: Intervals) -> Intervals:
     windows = params["window_dimensions"]
     if x.low.ndim != len(windows):  # what the reduction starts from
         return of_rank(x, len(windows))
+    names = ("window_strides", "padding", "base_dilation", "window_dilation")
     for axis, window in enumerate(windows):
-        x = windowed(
-            x,
-            axis,
-            int(window),
-            int(params["window_strides"][axis]),
-            (int(params["padding"][axis][0]), int(params["padding"][axis][1])),
-            int(params["base_dilation"][axis]),
-            int(params["window_dilation"][axis]),
-        )
+        x = windowed(x, axis, window, *(params[name][axis] for name in names))
     return x
 
 
+ALONE: dict[str, Alone] = {
+    "broadcast_in_dim": _broadcast,
+    "rev": _reverse,
+    "slice": _slice,
+    "transpose": lambda params, x, *_: transposed(x, params["permutation"]),
+    **dict.fromkeys(("expand_dims", "reshape", "squeeze"), _reshape),
+    **dict.fromkeys(("cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"), _cumulative),
+}
+
 RULES: dict[str, Rule] = {
-    "broadcast_in_dim": broadcast,
-    "concatenate": concatenate,
-    "conv_general_dilated": convolution,
-    "dot_general": dot,
-    "dynamic_slice": dynamic_slice,
-    "dynamic_update_slice": dynamic_update_slice,
-    "expand_dims": reshape,
-    "gather": gather,
-    "pad": pad,
-    "reshape": reshape,
-    "rev": reverse,
-    "slice": slices,
-    "sort": sort,
-    "split": split,
-    "squeeze": reshape,
-    "top_k": top,
-    "transpose": transpose,
-    **dict.fromkeys(EACH_ALONE, each_alone),
-    **dict.fromkeys(REDUCTIONS, reduction),
-    **dict.fromkeys(CUMULATIVE, cumulative),
+    "concatenate": _concatenate,
+    "conv_general_dilated": _convolution,
+    "dot_general": _dot,
+    "dynamic_slice": _dynamic_slice,
+    "dynamic_update_slice": _dynamic_update_slice,
+    "gather": _gather,
+    "pad": _pad,
+    "split": _split,
+    **dict.fromkeys(("sort", "top_k"), _sort),
+    # each operand is handed on to the result of the same number
+    **dict.fromkeys(
+        ("optimization_barrier", "device_put", "sharding_constraint", "mesh_cast"), _each_alone
+    ),
+    **dict.fromkeys(
+        ("argmax", "argmin", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or"),
+        _reduction,
+    ),
+    **dict.fromkeys(("reduce_prod", "reduce_sum", "reduce_xor"), _reduction),
     **dict.fromkeys(
         ("reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum"),
-        window_reduction,
+        _window_reduction,
     ),
 }
 """Every other primitive is elementwise, or unknown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -15,21 +15,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jax.extend.core.primitives import scan_p
 from jax.interpreters import ad
 
-__all__ = [
-    "bodies",
-    "constants_and_carry",
-    "double_precision",
-    "jaxprs_in_params",
-    "map_slices",
-    "results_of",
-]
-
 
 def double_precision() -> AbstractContextManager[None]:
     """A context in which JAX computes with 64 bits, wherever it is asked to.
-
-    Returns:
-        The context.
 
     Example:
         >>> import numpy as np
@@ -41,48 +29,20 @@ def double_precision() -> AbstractContextManager[None]:
     return home.enable_x64(True)
 
 
-def jaxprs_in_params(params: Mapping[str, Any]) -> Iterator[Jaxpr]:
-    """The jaxprs among the parameters of an equation, in order.
-
-    Args:
-        params: The parameters.
-
-    Returns:
-        An iterator over the jaxprs, without their constants.
-    """
-    return (jaxpr for jaxpr, _ in _held(params))
-
-
 def bodies(eqn: JaxprEqn) -> list[tuple[Jaxpr, Sequence[Any]]]:
-    """The functions that an equation holds, each with its constants.
-
-    Args:
-        eqn: A call, a choice or a loop.
-
-    Returns:
-        Pairs of a jaxpr and its constants, in the order of the equation's parameters.
-    """
-    return list(_held(eqn.params))
-
-
-def _held(params: Mapping[str, Any]) -> Iterator[tuple[Jaxpr, Sequence[Any]]]:
-    for value in params.values():
+    """The functions that a call, a choice or a loop holds, each with its constants."""
+    held = []
+    for value in eqn.params.values():
         for each in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(each, (ClosedJaxpr, Jaxpr)):
                 # A function holds its constants itself from JAX 0.10 on, or is wrapped with them.
                 either: Any = each
-                yield getattr(either, "jaxpr", either), getattr(either, "consts", ())
+                held.append((getattr(either, "jaxpr", either), getattr(either, "consts", ())))
+    return held
 
 
 def constants_and_carry(scan: JaxprEqn) -> tuple[int, int]:
-    """How many operands of a scan every trip reads whole, and how many it hands on to the next.
-
-    Args:
-        scan: An equation whose primitive is `scan`.
-
-    Returns:
-        The number of constants and the length of the carry.
-    """
+    """How many operands of a `scan` every trip reads whole, and how many it carries on."""
     if "num_consts" in scan.params:  # to JAX 0.10
         return scan.params["num_consts"], scan.params["num_carry"]
     constants, carry, _ = scan.params["ft_in"].unpack()  # JAX 0.12
@@ -90,15 +50,7 @@ def constants_and_carry(scan: JaxprEqn) -> tuple[int, int]:
 
 
 def results_of(eqn: JaxprEqn, operands: Sequence[Any]) -> Sequence[Any]:
-    """Compute an equation again.
-
-    Args:
-        eqn: The equation.
-        operands: What it is given now.
-
-    Returns:
-        Its results, also of one that has only one.
-    """
+    """The results of an equation, computed again from other operands."""
     given: Any = eqn.primitive.get_bind_params(eqn.params)
     # In older versions functions stand apart from the parameters, before the operands.
     functions, params = given if isinstance(given, tuple) else ((), given)
@@ -112,13 +64,6 @@ def map_slices(fn: Callable[[Any], Any], xs: Any) -> Any:
     JAX before 0.10 can transpose a `scan` only when it made the scan itself, as the derivative of
     another. One that was written for tangents, as in the `jvp` rule of a linear function, fails
     with an `AssertionError`. From the first call on, the rule of those versions takes them too.
-
-    Args:
-        fn: From a slice to a result.
-        xs: A pytree of arrays, all as long along the first axis.
-
-    Returns:
-        The results, stacked.
     """
     if jax.__version_info__ < (0, 10):
         _transpose_every_scan()
@@ -144,11 +89,10 @@ def _scan_transpose(
     num_carry: int,
     **params: Any,
 ) -> Sequence[Any] | None:
-    """The transpose of a scan, by the rule of JAX, with its operands in the order it expects.
+    """The transpose of a scan, by JAX's rule, with its operands in the order that it expects.
 
-    The rule takes constants that are known before those that are linear, and slices that are
-    linear before those that are known; and it believes `linear`, which is false for whatever
-    was not derived.
+    That is known constants before linear ones, and linear slices before known ones; and it believes
+    `linear`, which is false for whatever was not derived.
     """
     unknown = [_is_linear(operand) for operand in operands]
     options = {**params, "num_consts": num_consts, "num_carry": num_carry}

@@ -1,35 +1,33 @@
-"""A jaxpr, read: its equations with the names of the layers, and how values flow through it."""
+"""A jaxpr, read: one walk through its equations, which carries whatever one asks about."""
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import jax
-from jax.extend.core import Jaxpr, JaxprEqn
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jax.extend.core import Literal as Number
 from jax.extend.source_info_util import NameStack, new_name_stack
 
-from ablax.analysis.jax_versions import constants_and_carry, jaxprs_in_params
+from ablax.analysis.jax_versions import bodies, constants_and_carry
 
 # ------------------------------------------------------------------------------------------
-# What a JAX function does, read from its jaxpr: each leaf equation, its layer and its trips.
+# The walk: it alone knows calls, loops, choices and where the names of layers stand.
 
 # Primitives that only call what they hold, once.
 CALLS = frozenset(
     {
-        "jit",
-        "call",
-        "closed_call",
-        "remat2",
-        "checkpoint",  # the name of remat2 in other versions of JAX
-        "custom_jvp_call",
-        "custom_vjp_call",
-        "custom_vmap_call",
+        *("jit", "call", "closed_call", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call"),
+        *("remat2", "checkpoint"),  # one primitive, by its names in the versions of JAX
     }
 )
+
+_HOLDERS = CALLS | {"cond", "scan", "while"}
 
 # The class of a name in a name stack; the other class marks a transformation such as jvp.
 _Name = type(new_name_stack("name").stack[0])
@@ -37,135 +35,177 @@ _Name = type(new_name_stack("name").stack[0])
 _NAMES_OF_JAX = frozenset({"rematted_computation"})
 
 
-@dataclass(frozen=True)
-class Equation:
-    """One leaf equation: a primitive that calls no other equations (or none that we follow).
+class Equation(NamedTuple):
+    """An equation and where it stands.
 
     Attributes:
-        primitive: The name of the primitive, such as `"dot_general"`.
-        params: Its parameters, as JAX gives them.
-        inputs: The abstract values (`shape`, `dtype`) of the operands, in order.
-        outputs: The same of the results.
+        eqn: As JAX has it.
         scope: The layer it belongs to, outermost name first: `("AlexNet", "conv1", "conv")`.
         trips: How often it runs, or None inside a `while` loop: the jaxpr does not tell.
     """
 
-    primitive: str
-    params: Mapping[str, Any]
-    inputs: tuple[Any, ...]
-    outputs: tuple[Any, ...]
+    eqn: JaxprEqn
     scope: tuple[str, ...]
     trips: int | None
 
+    @property
+    def primitive(self) -> str:
+        """The name of the primitive, such as `"dot_general"`."""
+        return self.eqn.primitive.name
 
-Weight = Callable[[Equation], float]
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The parameters of the primitive, as JAX gives them."""
+        return self.eqn.params
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The abstract values (`shape`, `dtype`) of the operands."""
+        return tuple(variable.aval for variable in self.eqn.invars)
+
+    @property
+    def outputs(self) -> tuple[Any, ...]:
+        """The abstract values of the results."""
+        return tuple(variable.aval for variable in self.eqn.outvars)
 
 
-def equations(
-    fn: Callable[..., Any], *args: Any, weight: Weight | None = None
-) -> Iterator[Equation]:
-    r"""Every leaf equation of `fn(*args)`, in the order of execution; nothing is computed.
+V = TypeVar("V")
+"""What a walk carries for each array."""
+Run = Callable[[Sequence[V]], list[V]]
+"""Walks through a function that an equation holds: from its arguments to its results."""
+Round = Callable[[Sequence[V], Sequence[V]], tuple[list[V], list[V]]]
+"""One round of a `scan`: from what it carries and its slices to the next carry and its results."""
 
-    Inside a call (`jit`, `custom_jvp`, `custom_vjp`, `remat`, ...) the equations are those of the
-    function called. Of the constructs that choose or repeat:
 
-    - `scan`: the body, with `trips` times the length.
-    - `while_loop`: condition and body, with `trips` None.
-    - `cond`, `switch`: every branch; with a `weight`, only the branch whose equations weigh most in
-      sum (the first of equals).
-    - `platform_dependent`: the default branch, on whatever machine; without a default, as `switch`.
+class Rules(Generic[V]):
+    """What a walk carries for each array, and what equations make of it.
 
-    A primitive that holds a jaxpr of another kind (`reduce`, `custom_linear_solve`, `shard_map`,
-    ...) is a leaf. Equations whose result nobody reads are listed too, though XLA drops them.
+    What is called or chosen for a platform needs no rule: the walk enters it.
+    """
 
-    The layer names come from `jax.named_scope`, which Flax Linen opens for every module. The
+    def constant(self, value: Any) -> V:
+        """An array that the function holds."""
+        raise NotImplementedError
+
+    def literal(self, value: Any) -> V:
+        """A number that stands in an equation."""
+        return self.constant(value)
+
+    def enters(self, equation: Equation, operands: Sequence[V]) -> bool:  # noqa: ARG002
+        """Whether a call, choice or loop is entered; else it is a leaf."""
+        return True
+
+    def leaf(self, equation: Equation, operands: Sequence[V]) -> Sequence[V]:
+        """The results of an equation that is not entered."""
+        raise NotImplementedError
+
+    def choice(self, branches: Sequence[Run[V]], index: V, operands: Sequence[V]) -> Sequence[V]:
+        """The results of a `cond` or `switch`."""
+        raise NotImplementedError
+
+    def scan(
+        self, equation: Equation, body: Round[V], carry: Sequence[V], arrays: Sequence[V]
+    ) -> Sequence[V]:
+        """The results of a `scan`: the last carry, then the stacked results of its rounds."""
+        raise NotImplementedError
+
+    def loop(
+        self, equation: Equation, condition: Run[V], body: Run[V], carry: Sequence[V]
+    ) -> Sequence[V]:
+        """The results of a `while` loop: the last carry."""
+        raise NotImplementedError
+
+
+def interpret(jaxpr: ClosedJaxpr, rules: Rules[V], arguments: Sequence[V]) -> list[V]:
+    """Walk through a function, in the order of execution.
+
+    Calls (`jit`, `custom_jvp`, `custom_vjp`, `remat`, ...) are entered; of a `platform_dependent`
+    choice the default branch is, on whatever machine. Of a choice at run time and of loops the
+    rules decide what to make. A primitive that holds a jaxpr of another kind (`reduce`,
+    `custom_linear_solve`, `shard_map`, ...) is a leaf. Equations whose result nobody reads are
+    walked through too, though XLA drops them.
+
+    The names of layers come from `jax.named_scope`, which Flax Linen opens for every module. The
     marks of transformations (`jvp`, `transpose`, `vmap`) are no layers: a backward equation has
     the scope of the layer it differentiates.
 
     Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        weight: What an equation costs, trips included; decides between the branches of a `cond`.
+        jaxpr: The function.
+        rules: What to carry.
+        arguments: What is carried for its flat arguments.
 
     Returns:
-        An iterator over the leaf equations.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> def powers(a):
-        ...     with jax.named_scope("powers"):
-        ...         return jax.lax.scan(lambda b, _: (b @ a, None), a, length=5)[0]
-        >>> a = jax.ShapeDtypeStruct((2, 2), jnp.float32)
-        >>> [(e.primitive, e.scope, e.trips) for e in equations(powers, a)]
-        [('dot_general', ('powers',), 5)]
+        What is carried for its results.
     """
-    return _walk(jax.make_jaxpr(fn)(*args).jaxpr, (), 1, weight)
+    return _run((jaxpr.jaxpr, jaxpr.consts), rules, (), 1, arguments)
 
 
-def _walk(
-    jaxpr: Jaxpr, scope: tuple[str, ...], trips: int | None, weight: Weight | None
-) -> Iterator[Equation]:
-    """The leaf equations of one jaxpr that runs `trips` times inside `scope`."""
+def _run(
+    body: tuple[Jaxpr, Sequence[Any]],
+    rules: Rules[V],
+    scope: tuple[str, ...],
+    trips: int | None,
+    arguments: Sequence[V],
+) -> list[V]:
+    """The results of one jaxpr that runs `trips` times inside `scope`."""
+    jaxpr, constants = body
+    held: dict[Any, V] = dict(zip(jaxpr.invars, arguments, strict=True))
+    held.update(zip(jaxpr.constvars, map(rules.constant, constants), strict=True))
+
+    def values(variables: Sequence[Any]) -> list[V]:
+        return [rules.literal(x.val) if isinstance(x, Number) else held[x] for x in variables]
+
     for eqn in jaxpr.eqns:
         # JAX starts an empty name stack in each inner jaxpr, so the names add up.
-        here = scope + layer_names(eqn.source_info.name_stack)
-        name = eqn.primitive.name
-        if name == "cond":
-            yield from _branch(eqn, here, trips, weight)
-        elif name in CALLS or name in ("scan", "while"):
-            for body in jaxprs_in_params(eqn.params):
-                yield from _walk(body, here, _trips_inside(eqn, trips), weight)
-        else:
-            yield _leaf(eqn, here, trips)
+        here = Equation(eqn, scope + layer_names(eqn.source_info.name_stack), trips)
+        held.update(zip(eqn.outvars, follow(here, rules, values(eqn.invars)), strict=True))
+    return values(jaxpr.outvars)
 
 
-def _trips_inside(eqn: JaxprEqn, trips: int | None) -> int | None:
-    """How often the body of a call or loop runs, when the equation itself runs `trips` times."""
-    if trips is None or eqn.primitive.name == "while":
-        return None
-    return trips * eqn.params["length"] if eqn.primitive.name == "scan" else trips
+def follow(equation: Equation, rules: Rules[V], operands: Sequence[V]) -> Sequence[V]:
+    """The results of one equation: the step of `interpret`."""
+    eqn, name, trips = equation.eqn, equation.eqn.primitive.name, equation.trips
+    if name not in _HOLDERS or not rules.enters(equation, operands):
+        return rules.leaf(equation, operands)
+    if name == "while":
+        trips = None
+    elif name == "scan" and trips is not None:
+        trips *= eqn.params["length"]
+    runs = [functools.partial(_run, body, rules, equation.scope, trips) for body in bodies(eqn)]
+    if name == "cond":
+        index, *given = operands
+        # `platform_dependent` becomes a `cond` that remembers its platforms; None is the default
+        platforms = eqn.params.get("branches_platforms") or ()
+        if None in platforms:
+            return runs[platforms.index(None)](given)
+        return rules.choice(runs, index, given)
+    if name == "scan":
+        fixed, carried = constants_and_carry(eqn)
 
+        def body(carry: Sequence[V], slices: Sequence[V]) -> tuple[list[V], list[V]]:
+            results = runs[0]([*operands[:fixed], *carry, *slices])
+            return results[:carried], results[carried:]
 
-def _branch(
-    eqn: JaxprEqn, scope: tuple[str, ...], trips: int | None, weight: Weight | None
-) -> Iterator[Equation]:
-    """The equations of the branch of a `cond` that counts; of all branches without a `weight`."""
-    branches = list(jaxprs_in_params(eqn.params))
-    # `platform_dependent` becomes a `cond` that remembers its platforms; None stands for default.
-    platforms = eqn.params.get("branches_platforms") or ()
-    if None in platforms:
-        branches = [branches[platforms.index(None)]]
-    followed = [_walk(branch, scope, trips, weight) for branch in branches]
-    if weight is None or len(followed) == 1:
-        for branch in followed:
-            yield from branch
-        return
-    yield from max(map(list, followed), key=lambda branch: sum(map(weight, branch)))
-
-
-def _leaf(eqn: JaxprEqn, scope: tuple[str, ...], trips: int | None) -> Equation:
-    return Equation(
-        primitive=eqn.primitive.name,
-        params=eqn.params,
-        inputs=tuple(var.aval for var in eqn.invars),
-        outputs=tuple(var.aval for var in eqn.outvars),
-        scope=scope,
-        trips=trips,
-    )
+        carry, arrays = operands[fixed : fixed + carried], operands[fixed + carried :]
+        return rules.scan(equation, body, carry, arrays)
+    if name == "while":
+        tested, looped = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
+        ends = ((0, tested), (tested, tested + looped))
+        test, repeat = (
+            lambda carry, run=run, begin=begin, end=end: run([*operands[begin:end], *carry])
+            for run, (begin, end) in zip(runs, ends, strict=True)
+        )
+        return rules.loop(equation, test, repeat, operands[tested + looped :])
+    (run,) = runs
+    return run(operands)
 
 
 def layer_names(stack: NameStack) -> tuple[str, ...]:
-    """The layer names on a name stack, without the marks of transformations.
+    """The layer names on a name stack, outermost first, without the marks of transformations.
 
     The backward equations of a `custom_jvp` or `remat` carry the path twice, as
     `transpose(jvp(net))/conv/jvp(net)/conv`; it is given once. A module that holds another of the
     same name has no mark between the two, and keeps both.
-
-    Args:
-        stack: What `eqn.source_info.name_stack` holds.
-
-    Returns:
-        The names, outermost first.
     """
     names: list[str] = []
     marked: list[bool] = []  # does a mark stand right before this name?
@@ -199,9 +239,10 @@ def _drop_marked_repeats(names: list[str], marked: list[bool]) -> None:
 
 
 # ------------------------------------------------------------------------------------------
-# Which leaf equation of a jaxpr reads what another has written: `equations` with its arrows.
+# Rules that write down the leaf equations, and which reads what another has written.
 
 Kind = Literal["activation", "parameter", "constant"]
+Weight = Callable[[Equation], float]
 
 # What only says how elements are looked at; none is computed, and none has to move.
 FREE = frozenset(
@@ -223,9 +264,9 @@ class Value:
             neither.
         leaves: The parameters that it is or was made of, by number, when it is no activation.
         literal: The number, when it stands in the jaxpr itself.
+        rooted: Whether a root was taken of a parameter on the way to it, as of a kept variance.
         width: Bytes of a number.
         whole: The array of which a loop takes this one as a slice, or gathers it from such slices.
-        rooted: Whether a root was taken of a parameter on the way to it, as of a kept variance.
         began: What a loop carries as this one was before its first trip.
         source: The value of which this one is another look, or itself when None.
     """
@@ -251,8 +292,10 @@ class Value:
         return math.prod(self.origin.shape)
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
+Values = Sequence[Value]
+
+
+class Step(NamedTuple):
     """A leaf equation with the values it reads and writes.
 
     Attributes:
@@ -266,6 +309,11 @@ class Step:
     reads: tuple[Value, ...]
     writes: tuple[Value, ...]
     chosen: bool = False
+
+    @property
+    def primitive(self) -> str:
+        """The name of the equation's primitive."""
+        return self.equation.eqn.primitive.name
 
 
 @dataclass(frozen=True)
@@ -291,11 +339,34 @@ class Flow:
     paths: tuple[tuple[str, ...], ...]
 
 
-def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Weight) -> Flow:
-    """Trace `fn(*args)` and follow every value; nothing is computed.
+def equations(fn: Callable[..., Any], *args: Any, weight: Weight | None = None) -> list[Equation]:
+    """Every leaf equation of `fn(*args)`, in the order of execution; nothing is computed.
 
-    What is followed is what `equations` follows: calls and loops are entered, of a `cond` the
-    branch of greatest weight, of a `platform_dependent` choice the default branch.
+    What is entered says `interpret`. The body of a `scan` stands there once, with `trips` times
+    its length; condition and body of a `while` loop, with `trips` None; of a `cond` every branch.
+
+    Args:
+        fn: Any function that JAX can trace.
+        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
+        weight: What an equation costs, trips included: of a `cond` there is only the branch whose
+            equations weigh most in sum (the first of equals).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> def powers(a):
+        ...     with jax.named_scope("powers"):
+        ...         return jax.lax.scan(lambda b, _: (b @ a, None), a, length=5)[0]
+        >>> a = jax.ShapeDtypeStruct((2, 2), jnp.float32)
+        >>> [(e.primitive, e.scope, e.trips) for e in equations(powers, a)]
+        [('dot_general', ('powers',), 5)]
+    """
+    jaxpr, record = jax.make_jaxpr(fn)(*args), _Leaves(weight)
+    interpret(jaxpr, record, [None] * len(jaxpr.in_avals))
+    return [step.equation for step in record.steps]
+
+
+def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Weight) -> Flow:
+    """Trace `fn(*args)` and follow every value, of a `cond` through its branch of greatest weight.
 
     Args:
         fn: Any function that JAX can trace.
@@ -303,8 +374,8 @@ def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Wei
         parameters: Which argument holds the parameters, or None.
         weight: What an equation costs, trips included.
 
-    Returns:
-        The steps.
+    Raises:
+        ValueError: There is no such argument.
 
     Example:
         >>> import jax.numpy as jnp
@@ -313,7 +384,11 @@ def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Wei
         >>> [(s.equation.primitive, [v.kind for v in s.reads]) for s in traced.steps]
         [('dot_general', ['activation', 'parameter']), ('reduce_sum', ['activation'])]
     """
-    jaxpr = jax.make_jaxpr(fn)(*args).jaxpr
+    if parameters is not None and not 0 <= parameters < len(args):
+        raise ValueError(
+            f"parameters={parameters}, and the function is given {len(args)} arguments: expected "
+            "the number of the argument that holds the parameters, or None"
+        )
     reads: list[Value] = []
     sizes: list[int] = []
     paths: list[tuple[str, ...]] = []
@@ -326,15 +401,14 @@ def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Wei
                 paths.append(tuple(_key(key) for key in path))
             else:
                 reads.append(Value(shape, "activation"))
-    inputs = tuple(value for value in reads if value.kind == "activation")
-    walk = _Walk(weight)
-    outputs = walk.jaxpr(jaxpr, reads, (), 1, False)
+    record = _Record(weight)
+    outputs = interpret(jax.make_jaxpr(fn)(*args), record, reads)
     return Flow(
-        steps=tuple(walk.steps),
-        inputs=inputs,
+        steps=tuple(record.steps),
+        inputs=tuple(value for value in reads if value.kind == "activation"),
         outputs=tuple(outputs),
-        escaped=tuple(walk.escaped),
-        scopes=walk.scopes,
+        escaped=tuple(record.escaped),
+        scopes=record.scopes,
         sizes=tuple(sizes),
         paths=tuple(paths),
     )
@@ -344,151 +418,108 @@ def _key(key: Any) -> str:
     return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))
 
 
-class _Walk:
-    """The steps found so far, in a function and in what it calls."""
+def _shape(array: Any) -> tuple[int, ...]:
+    return tuple(getattr(array, "shape", ()))
+
+
+def _width(array: Any) -> int:
+    """Bytes of a number."""
+    return int(getattr(getattr(array, "dtype", None), "itemsize", 4))
+
+
+class _Leaves(Rules[Any]):
+    """Writes down the leaf equations; what a loop holds is walked through once."""
+
+    def __init__(self, weight: Weight | None) -> None:
+        self.weight = weight
+        self.chosen = False
+        self.steps: list[Step] = []
+        self.escaped: list[Value] = []
+
+    def constant(self, value: Any) -> Any:  # noqa: ARG002
+        return None
+
+    def leaf(self, equation: Equation, operands: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG002
+        self.steps.append(Step(equation, (), (), self.chosen))
+        return [None] * len(equation.eqn.outvars)
+
+    def choice(self, branches: Sequence[Run[Any]], index: Any, operands: Any) -> Any:  # noqa: ARG002
+        outer, self.chosen = self.chosen, True
+        done, left = len(self.steps), len(self.escaped)
+        found = []
+        for branch in branches:
+            results = branch(operands)
+            found.append((results, self.steps[done:], self.escaped[left:]))
+            if self.weight is not None:
+                del self.steps[done:], self.escaped[left:]
+        self.chosen = outer
+        if self.weight is None:
+            return found[0][0]
+        weights = [sum(self.weight(step.equation) for step in steps) for _, steps, _ in found]
+        results, steps, escaped = found[weights.index(max(weights))]
+        self.steps += steps
+        self.escaped += escaped
+        return results
+
+    def scan(self, equation: Equation, body: Round[Any], carry: Any, arrays: Any) -> Any:  # noqa: ARG002
+        last, stacked = body(carry, arrays)
+        return [*last, *stacked]
+
+    def loop(self, equation: Equation, condition: Run[Any], body: Run[Any], carry: Any) -> Any:  # noqa: ARG002
+        condition(carry)
+        return body(carry)
+
+
+class _Record(_Leaves):
+    """Writes down those that are not free, with what each reads and writes."""
 
     def __init__(self, weight: Weight) -> None:
-        self.weight = weight
-        self.steps: list[Step] = []
-        self.escaped: list[Value] = []  # what a body hands to its loop
+        super().__init__(weight)
         self.scopes: dict[Value, tuple[str, ...]] = {}
 
-    def jaxpr(
-        self,
-        jaxpr: Jaxpr,
-        reads: Sequence[Value],
-        scope: tuple[str, ...],
-        trips: int | None,
-        chosen: bool,
-    ) -> list[Value]:
-        """Walk through one jaxpr that runs `trips` times; its results."""
-        known: dict[Any, Value] = dict(zip(jaxpr.invars, reads, strict=True))
-        for variable in jaxpr.constvars:
-            known[variable] = Value(_shape(variable), "constant")
-        for eqn in jaxpr.eqns:
-            operands = [_read(known, variable) for variable in eqn.invars]
-            here = scope + layer_names(eqn.source_info.name_stack)
-            results = self.equation(eqn, operands, here, trips, chosen)
-            known.update(zip(eqn.outvars, results, strict=True))
-        return [_read(known, variable) for variable in jaxpr.outvars]
+    def constant(self, value: Any) -> Value:
+        return Value(np.shape(value), "constant")
 
-    def equation(
-        self,
-        eqn: JaxprEqn,
-        reads: list[Value],
-        scope: tuple[str, ...],
-        trips: int | None,
-        chosen: bool,
-    ) -> list[Value]:
-        """Walk through one equation; its results."""
-        name = eqn.primitive.name
-        if name == "cond":
-            return self.branch(eqn, reads[1:], scope, trips, chosen)
-        if name == "scan":
-            return self.scan(eqn, reads, scope, trips, chosen)
-        if name == "while":
-            return self.repeat(eqn, reads, scope, chosen)
-        if name in CALLS:
-            (body,) = jaxprs_in_params(eqn.params)
-            return self.jaxpr(body, reads, scope, trips, chosen)
-        if name in FREE and len(reads) == len(eqn.outvars):
-            pairs = zip(reads, eqn.outvars, strict=True)
+    def literal(self, value: Any) -> Value:
+        shape = np.shape(value)
+        return Value(shape, "constant", literal=None if shape else complex(value))
+
+    def leaf(self, equation: Equation, operands: Values) -> Values:
+        if equation.primitive in FREE and len(operands) == len(equation.eqn.outvars):
             return [
-                replace(value, shape=_shape(variable), source=value.origin)
-                for value, variable in pairs
+                replace(value, shape=_shape(array), source=value.origin)
+                for value, array in zip(operands, equation.outputs, strict=True)
             ]
-        equation = Equation(
-            primitive=name,
-            params=eqn.params,
-            inputs=tuple(variable.aval for variable in eqn.invars),
-            outputs=tuple(variable.aval for variable in eqn.outvars),
-            scope=scope,
-            trips=trips,
-        )
-        results = [_made(name, reads, variable) for variable in eqn.outvars]
-        self.steps.append(Step(equation, tuple(reads), tuple(results), chosen))
-        self.scopes.update(dict.fromkeys(results, scope))
+        results = [_made(equation.primitive, operands, array) for array in equation.outputs]
+        self.scopes.update(dict.fromkeys(results, equation.scope))
+        self.steps.append(Step(equation, tuple(operands), tuple(results), self.chosen))
         return results
 
-    def branch(
-        self,
-        eqn: JaxprEqn,
-        reads: list[Value],
-        scope: tuple[str, ...],
-        trips: int | None,
-        chosen: bool,
-    ) -> list[Value]:
-        """Walk through the branch that counts."""
-        branches = list(jaxprs_in_params(eqn.params))
-        platforms = eqn.params.get("branches_platforms") or ()
-        by_platform = None in platforms
-        if by_platform:
-            branches = [branches[platforms.index(None)]]
-        best: tuple[float, _Walk, list[Value]] | None = None
-        for branch in branches:
-            walk = _Walk(self.weight)
-            marked = chosen or not by_platform
-            results = walk.jaxpr(branch, reads, scope, trips, marked)
-            total = sum(self.weight(step.equation) for step in walk.steps)
-            if best is None or total > best[0]:
-                best = total, walk, results
-        assert best is not None, "a cond has a branch"
-        _, walk, results = best
-        self.steps += walk.steps
-        self.escaped += walk.escaped
-        self.scopes.update(walk.scopes)
-        return results
-
-    def scan(
-        self,
-        eqn: JaxprEqn,
-        reads: list[Value],
-        scope: tuple[str, ...],
-        trips: int | None,
-        chosen: bool,
-    ) -> list[Value]:
-        """Walk once through the body of a scan, which runs its length times."""
-        (body,) = jaxprs_in_params(eqn.params)
-        constants, carried = constants_and_carry(eqn)
-        entering = [
-            *reads[:constants],
-            *(_carried(value) for value in reads[constants:][:carried]),
-            *(
-                Value(
-                    *(_shape(variable), value.kind, value.leaves),
-                    width=_width(variable),
-                    whole=value.origin,
-                )
-                for value, variable in zip(
-                    reads[constants + carried :], body.invars[constants + carried :], strict=True
-                )
-            ),
+    def scan(self, equation: Equation, body: Round[Value], carry: Values, arrays: Values) -> Values:
+        whole = equation.inputs[len(equation.inputs) - len(arrays) :]
+        slices = [
+            Value(_shape(array)[1:], x.kind, x.leaves, width=_width(array), whole=x.origin)
+            for x, array in zip(arrays, whole, strict=True)
         ]
-        inside = None if trips is None else trips * eqn.params["length"]
-        leaving = self.jaxpr(body, entering, scope, inside, chosen)
-        self.escaped += leaving
-        # a carry is what the steps have made of it, whatever it began as
-        made: list[tuple[Kind, frozenset[int]]] = [("activation", frozenset())] * carried
-        made += [(value.kind, value.leaves) for value in leaving[carried:]]
-        results = [
-            Value(_shape(variable), *kind, width=_width(variable), whole=value.origin)
-            for variable, kind, value in zip(eqn.outvars, made, leaving, strict=True)
-        ]
-        for result, value in zip(results, leaving, strict=True):
-            self.scopes[result] = self.scopes.get(value.origin, scope)
+        last, stacked = body([_carried(value) for value in carry], slices)
+        # a carry is what the rounds have made of it, whatever it began as
+        made: list[tuple[Kind, frozenset[int]]] = [("activation", frozenset())] * len(last)
+        made += [(value.kind, value.leaves) for value in stacked]
+        results = []
+        for value, kind, array in zip((*last, *stacked), made, equation.outputs, strict=True):
+            result = Value(_shape(array), *kind, width=_width(array), whole=value.origin)
+            self.scopes[result] = self.scopes.get(value.origin, equation.scope)
+            results.append(result)
+        self.escaped += [*last, *stacked]
         return results
 
-    def repeat(
-        self, eqn: JaxprEqn, reads: list[Value], scope: tuple[str, ...], chosen: bool
-    ) -> list[Value]:
-        """Walk once through a while loop, of which nobody knows how often it runs."""
-        tested, looped = eqn.params["cond_nconsts"], eqn.params["body_nconsts"]
-        carry = [_carried(value) for value in reads[tested + looped :]]
-        condition, body = eqn.params["cond_jaxpr"].jaxpr, eqn.params["body_jaxpr"].jaxpr
-        self.jaxpr(condition, [*reads[:tested], *carry], scope, None, chosen)
-        between = reads[tested : tested + looped]
-        self.escaped += self.jaxpr(body, [*between, *carry], scope, None, chosen)
-        return [Value(_shape(variable), "activation") for variable in eqn.outvars]
+    def loop(
+        self, equation: Equation, condition: Run[Value], body: Run[Value], carry: Values
+    ) -> Values:
+        carried = [_carried(value) for value in carry]
+        condition(carried)
+        self.escaped += body(carried)
+        return [Value(_shape(array), "activation") for array in equation.outputs]
 
 
 def _carried(value: Value) -> Value:
@@ -496,26 +527,11 @@ def _carried(value: Value) -> Value:
     return Value(value.shape, "activation", began=value.origin)
 
 
-def _shape(variable: Any) -> tuple[int, ...]:
-    return tuple(getattr(variable.aval, "shape", ()))
-
-
-def _width(variable: Any) -> int:
-    return int(getattr(getattr(variable.aval, "dtype", None), "itemsize", 4))
-
-
-def _read(known: dict[Any, Value], variable: Any) -> Value:
-    if isinstance(variable, Number):
-        number = complex(variable.val) if _shape(variable) == () else None
-        return Value(_shape(variable), "constant", literal=number)
-    return known[variable]
-
-
-def _made(primitive: str, reads: list[Value], variable: Any) -> Value:
+def _made(primitive: str, reads: Values, array: Any) -> Value:
     """What an equation makes of its operands."""
-    kinds = {value.kind for value in reads}
-    if "activation" in kinds:
-        return Value(_shape(variable), "activation", width=_width(variable))
-    leaves = frozenset().union(*(value.leaves for value in reads))
+    shape = _shape(array)
+    if "activation" in [value.kind for value in reads]:
+        return Value(shape, "activation", width=_width(array))
+    leaves = frozenset[int]().union(*(value.leaves for value in reads))
     rooted = primitive in ROOTS or any(value.rooted for value in reads)
-    return Value(_shape(variable), "parameter" if leaves else "constant", leaves, rooted=rooted)
+    return Value(shape, "parameter" if leaves else "constant", leaves, rooted=rooted)

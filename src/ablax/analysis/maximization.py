@@ -149,12 +149,7 @@ def roughness_gradient(x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
 
 
 def blurred(x: Float[Array, "N H W C"], deviation: float) -> Float[Array, "N H W C"]:
-    """A Gaussian blur, whose edges repeat the last pixel.
-
-    Args:
-        x: Images.
-        deviation: Of the Gaussian, in pixels; it is cut off at three standard deviations.
-    """
+    """A Gaussian blur of that many pixels, cut off at three deviations; edges repeat."""
     reach = max(1, math.ceil(3 * deviation))
     taps = jnp.exp(-(jnp.arange(-reach, reach + 1) ** 2) / (2 * deviation**2)).astype(x.dtype)
     taps = taps / taps.sum()
@@ -189,9 +184,6 @@ def deep_dream(
         ascent: How; by default 20 steps an octave that keep the picture: without decay and blur.
         octaves: How many sizes.
         scale: Of one size to the next.
-
-    Returns:
-        An image like the picture.
 
     Raises:
         ValueError: No octave, a scale that does not enlarge, or a smallest picture below 8 pixels.

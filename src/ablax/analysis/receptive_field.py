@@ -1,17 +1,19 @@
-"""The receptive field of every layer of any JAX function, read from its jaxpr."""
+"""Receptive fields: which pixels a unit may see, read from a jaxpr, and which really move it."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jaxtyping import Array, Float
 
 from ablax.analysis.intervals import (
     ELEMENTWISE,
@@ -26,11 +28,10 @@ from ablax.analysis.intervals import (
     still,
     strided,
     union,
-    unknown,
     with_laws_found,
 )
-from ablax.analysis.jax_versions import bodies, constants_and_carry, results_of
-from ablax.analysis.jaxpr import CALLS, layer_names
+from ablax.analysis.jax_versions import results_of
+from ablax.analysis.jaxpr import Equation, Round, Rules, Run, interpret
 
 # ------------------------------------------------------------------------------------------
 # The walk through a jaxpr that carries what each array sees of the image.
@@ -67,230 +68,139 @@ class Value:
     known: Callable[[], Any] | None = None
 
 
-class Walk:
-    """One walk: what each layer gives, noted when something outside the layer reads it."""
+Values = Sequence[Value]
 
-    def __init__(self, closed: ClosedJaxpr, image: int, sight: Sight) -> None:
-        """Prepare to walk.
 
-        Args:
-            closed: The function.
-            image: Which of its flat arguments is the image.
-            sight: What the image sees of itself.
-        """
-        self._closed = closed
-        self._image = image
-        self._sight = sight
-        self._count = 0
-        self._given: dict[tuple[str, ...], Value | None] = {}
+class _Sights(Rules[Value]):
+    """What each layer gives, noted when something outside the layer reads it."""
 
-    def layers(self) -> list[tuple[tuple[str, ...], tuple[tuple[int, ...], Sight]]]:
-        """Walk; each scope with the shape and the sight of what it gives."""
-        jaxpr = self._closed.jaxpr
-        values = [
-            Value(_shape(var), self._sight if place == self._image else ())
-            for place, var in enumerate(jaxpr.invars)
-        ]
-        self._given[()] = None
-        for value in self._run(jaxpr, self._closed.consts, values, ()):
-            self._read(value, None)
-        return [
-            (scope, (value.shape, value.sight))
-            for scope, value in self._given.items()
-            if value is not None
-        ]
+    def __init__(self, places: int) -> None:
+        self.places = places  # how many intervals a sight has
+        self.count = 0
+        self.given: dict[tuple[str, ...], Value | None] = {(): None}
 
-    def _read(self, value: Value, reader: tuple[str, ...] | None) -> None:
+    def read(self, value: Value, reader: tuple[str, ...] | None) -> None:
         """A value is read by a layer, or (None) returned: it leaves the layers around it."""
         if not value.sight or value.number == 0:
             return
         shared = -1
         if reader is not None:
-            shared = 0
-            for one, other in zip(value.scope, reader, strict=False):
-                if one != other:
-                    break
-                shared += 1
+            pairs = zip(value.scope, reader, strict=False)
+            shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
         for depth in range(shared + 1, len(value.scope) + 1):
             scope = value.scope[:depth]
-            kept = self._given.get(scope)
+            kept = self.given.get(scope)
             if kept is None or kept.number <= value.number:
-                self._given[scope] = value
+                self.given[scope] = value
 
-    def _run(
-        self, jaxpr: Jaxpr, consts: Sequence[Any], values: Sequence[Value], scope: tuple[str, ...]
-    ) -> list[Value]:
-        """The results of one jaxpr, from its arguments."""
-        held: dict[Any, Value] = dict(zip(jaxpr.invars, values, strict=True))
-        held.update(zip(jaxpr.constvars, map(_constant, consts), strict=True))
+    def constant(self, value: Any) -> Value:
+        """Tables of indices are known, weights are not looked at."""
+        shape, kind = tuple(np.shape(value)), getattr(value, "dtype", float)
+        indices = any(jax.numpy.issubdtype(kind, each) for each in (np.integer, np.bool_))
+        known = indices and math.prod(shape) <= LARGEST_KNOWN
+        return Value(shape, known=(lambda: value) if known else None)
 
-        def value_of(var: Any) -> Value:
-            return _literal(var) if isinstance(var, Literal) else held[var]
+    def literal(self, value: Any) -> Value:
+        return Value(tuple(np.shape(value)), known=lambda: value)
 
-        for eqn in jaxpr.eqns:
-            here = scope + layer_names(eqn.source_info.name_stack)
-            operands = [value_of(var) for var in eqn.invars]
-            held.update(zip(eqn.outvars, self._results(eqn, operands, here), strict=True))
-        return [value_of(var) for var in jaxpr.outvars]
+    def enters(self, equation: Equation, operands: Values) -> bool:  # noqa: ARG002
+        return equation.primitive != "while"  # nobody knows how often it runs
 
-    def _results(
-        self, eqn: JaxprEqn, operands: Sequence[Value], scope: tuple[str, ...]
-    ) -> list[Value]:
-        name = eqn.primitive.name
-        if name == "cond":
-            return self._cond(eqn, operands, scope)
-        if name == "scan":
-            return self._scan(eqn, operands, scope)
-        if name in CALLS:
-            (body,) = bodies(eqn)
-            return self._run(*body, operands, scope)
+    def leaf(self, equation: Equation, operands: Values) -> Values:
+        scope = equation.scope
         for depth in range(1, len(scope) + 1):
-            self._given.setdefault(scope[:depth], None)
+            self.given.setdefault(scope[:depth], None)
         for operand in operands:
-            self._read(operand, scope)
-        shapes = [_shape(var) for var in eqn.outvars]
-        self._count += 1
-        return self._leaf(eqn, operands, shapes, scope)
-
-    def _leaf(
-        self,
-        eqn: JaxprEqn,
-        operands: Sequence[Value],
-        shapes: Sequence[tuple[int, ...]],
-        scope: tuple[str, ...],
-    ) -> list[Value]:
+            self.read(operand, scope)
+        shapes = [tuple(array.shape) for array in equation.outputs]
+        self.count += 1
         if not any(operand.sight for operand in operands):
-            known = _computed(eqn, operands, shapes)
-            return [Value(shape, (), scope, self._count, known) for shape in shapes]
+            known = _computed(equation, operands, shapes)
+            return [Value(shape, (), scope, self.count, known) for shape in shapes]
         axes = []
-        for place in range(len(self._sight)):
+        for place in range(self.places):
             given = [
                 Operand(x.shape, x.sight[place] if x.sight else None, x.known) for x in operands
             ]
-            if eqn.primitive.name == "while":
-                axes.append(unknown(eqn.params, given, shapes))  # nobody knows how often it runs
-            else:
-                axes.append(dependence(eqn.primitive, eqn.params, given, shapes))
+            axes.append(dependence(equation.eqn.primitive, equation.params, given, shapes))
         sights = [tuple(found) for found in zip(*axes, strict=True)]
         return [
-            Value(shape, () if sight[0] is None else sight, scope, self._count)
+            Value(shape, () if sight[0] is None else sight, scope, self.count)
             for shape, sight in zip(shapes, sights, strict=True)
         ]
 
-    def _cond(
-        self, eqn: JaxprEqn, operands: Sequence[Value], scope: tuple[str, ...]
-    ) -> list[Value]:
-        """The default branch of a platform choice; of another all branches, and what chooses."""
-        held = bodies(eqn)
-        platforms = eqn.params.get("branches_platforms") or ()
-        if None in platforms:
-            held = [held[platforms.index(None)]]
-        runs = [self._run(*body, operands[1:], scope) for body in held]
-        if len(runs) == 1:
-            return runs[0]
-        return [self._joined([*results, operands[0]]) for results in zip(*runs, strict=True)]
+    def choice(self, branches: Sequence[Run[Value]], index: Value, operands: Values) -> Values:
+        """All branches, and what chooses."""
+        runs = [branch(operands) for branch in branches]
+        return [_joined(results, index) for results in zip(*runs, strict=True)]
 
-    def _joined(self, values: Sequence[Value]) -> Value:
-        """What may be any of the values but the last, which decides."""
-        first = max(values[:-1], key=lambda value: value.number)
-        seeing = [value.sight for value in values if value.sight]
-        if not seeing:
-            return Value(first.shape, (), first.scope, first.number)
-        rank = len(first.shape)
-        sight = tuple(
-            union([of_rank(x, rank) for x in place if x is not None])
-            for place in zip(*seeing, strict=True)
-        )
-        return Value(first.shape, sight, first.scope, first.number)
-
-    def _scan(
-        self, eqn: JaxprEqn, operands: Sequence[Value], scope: tuple[str, ...]
-    ) -> list[Value]:
-        """The body, run until nothing changes, or as often as the loop runs."""
-        (body,) = bodies(eqn)
-        consts, carried = constants_and_carry(eqn)
-        length = eqn.params["length"]
-        fixed, carry = list(operands[:consts]), list(operands[consts : consts + carried])
-        arrays = operands[consts + carried :]
+    def scan(self, equation: Equation, body: Round[Value], carry: Values, arrays: Values) -> Values:
+        """The body, until nothing changes any more, or as often as the loop runs."""
+        length, backwards = equation.params["length"], equation.params["reverse"]
         alike = all(x is None or still(x, 0) for array in arrays for x in array.sight)
         rounds: list[list[Value]] = []
         for trip in range(length):
-            place = length - 1 - trip if eqn.params["reverse"] else trip
-            slices = [_slice(array, place) for array in arrays]
-            results = self._run(*body, [*fixed, *carry, *slices], scope)
-            rounds.append(results[carried:])
-            settled = alike and all(map(_same, carry, results[:carried]))
-            carry = results[:carried]
+            place = length - 1 - trip if backwards else trip
+            last, results = body(carry, [_slice(array, place) for array in arrays])
+            rounds.append(results)
+            settled = alike and all(map(_same, carry, last))
+            carry = last
             if settled:
                 break
-        shapes = [_shape(var) for var in eqn.outvars[carried:]]
+        shapes = [tuple(array.shape) for array in equation.outputs[len(carry) :]]
         steps = [list(step) for step in zip(*rounds, strict=True)] or [[] for _ in shapes]
-        reference = next((x.sight for x in arrays if x.sight), ())
+        moving = next((x.sight for x in arrays if x.sight), ())
         stacks = [
-            self._stacked(step, shape, length, eqn.params["reverse"], reference)
+            self.stacked(step, shape, length, backwards, moving)
             for step, shape in zip(steps, shapes, strict=True)
         ]
         return [*carry, *stacks]
 
-    def _stacked(
-        self,
-        steps: list[Value],
-        shape: tuple[int, ...],
-        length: int,
-        backwards: bool,
-        reference: Sight,
+    def stacked(
+        self, steps: Values, shape: tuple[int, ...], length: int, backwards: bool, moving: Sight
     ) -> Value:
         """The results of all rounds as one array; the last round stands for those left out."""
+        scope = steps[-1].scope if steps else ()
         if not any(step.sight for step in steps):
-            return Value(shape, (), steps[-1].scope if steps else (), self._count)
+            return Value(shape, (), scope, self.count)
         lengths = [1] * (len(steps) - 1) + [length - len(steps) + 1]
         if backwards:
             steps, lengths = steps[::-1], lengths[::-1]
         sight = []
-        for place in range(len(self._sight)):
-            parts = [_lifted(step, place) for step in steps]
-            stack = concatenated(parts, lengths, 0)
-            moved = reference[place] if reference else None
+        for place in range(self.places):
+            stack = concatenated([_lifted(step, place) for step in steps], lengths, 0)
+            moved = moving[place] if moving else None
             if moved is not None and not still(moved, 0):
                 stack = with_laws_found(moved, stack.low, stack.high)
             sight.append(stack)
-        return Value(shape, tuple(sight), steps[-1].scope, self._count)
+        return Value(shape, tuple(sight), scope, self.count)
 
 
-def _shape(var: Any) -> tuple[int, ...]:
-    return tuple(var.aval.shape)
-
-
-def _constant(value: Any) -> Value:
-    """A constant of the function: tables of indices are known, weights are not looked at."""
-    shape = tuple(np.shape(value))
-    kind = getattr(value, "dtype", float)
-    indices = any(jax.numpy.issubdtype(kind, each) for each in (np.integer, np.bool_))
-    known = indices and math.prod(shape) <= LARGEST_KNOWN
-    return Value(shape, known=(lambda: value) if known else None)
-
-
-def _literal(var: Any) -> Value:
-    return Value(tuple(np.shape(var.val)), known=lambda: var.val)
+def _joined(values: Values, index: Value) -> Value:
+    """What may be any of the values, as the index decides."""
+    first = max(values, key=lambda value: value.number)
+    seeing = [value.sight for value in (*values, index) if value.sight]
+    rank = len(first.shape)
+    sight = tuple(
+        union([of_rank(x, rank) for x in place if x is not None])
+        for place in zip(*seeing, strict=True)
+    )
+    return Value(first.shape, sight, first.scope, first.number)
 
 
 def _computed(
-    eqn: JaxprEqn, operands: Sequence[Value], shapes: Sequence[tuple[int, ...]]
+    equation: Equation, operands: Sequence[Value], shapes: Sequence[tuple[int, ...]]
 ) -> Callable[[], Any] | None:
     """How to compute the only result of an equation, if its operands are known."""
-    if eqn.primitive.name not in _KNOWABLE or len(shapes) != 1:
-        return None
-    known = [operand.known for operand in operands]
-    if math.prod(shapes[0]) > LARGEST_KNOWN:
-        return None
-    thunks = [each for each in known if each is not None]
-    if len(thunks) != len(known):
+    thunks = [operand.known for operand in operands]
+    knowable = equation.primitive in _KNOWABLE and len(shapes) == 1
+    if not knowable or None in thunks or math.prod(shapes[0]) > LARGEST_KNOWN:
         return None
 
     @functools.cache
     def compute() -> Any:
         with jax.ensure_compile_time_eval():
-            return results_of(eqn, [thunk() for thunk in thunks])[0]
+            return results_of(equation.eqn, [thunk() for thunk in thunks if thunk])[0]
 
     return compute
 
@@ -330,9 +240,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What the units of one layer see.
-
-    All tuples have one entry for each spatial axis, rows before columns.
+    """What the units of one layer see; tuples have one entry per spatial axis, rows first.
 
     Attributes:
         layer: Its scope, outermost name first; empty for the whole function.
@@ -367,13 +275,10 @@ class ReceptiveField:
         return math.prod(self.seen) / math.prod(self.image)
 
     def of(self, *index: int) -> tuple[Span, ...]:
-        """The rows and columns of this image that one unit sees.
+        """First and last row, and column, of this image that one unit depends on.
 
         Args:
             *index: Its place in the array that the layer gives, an integer for each axis.
-
-        Returns:
-            For each spatial axis the first and the last row it depends on.
 
         Raises:
             ValueError: Not as many integers as the array has axes.
@@ -411,10 +316,10 @@ def receptive_fields(
     layer is a scope of the name stack, which Flax opens for every module; what it gives is the last
     array that something outside it reads.
 
-    A unit depends on what an operation reads for it, whatever the weights. Calls are followed, of a
-    platform choice the default, of any other `cond` all branches; a `scan` is unrolled until
-    nothing changes. After a gather whose indices are not known before the run, a `while` loop, or
-    a primitive unknown here, a unit is said to see all it could, and the row is `bounded`.
+    A unit depends on what an operation reads for it, whatever the weights. Of a platform choice the
+    default is followed, of any other `cond` all branches; a `scan` is unrolled until nothing
+    changes. After a gather whose indices are not known before the run, a `while` loop, or a
+    primitive unknown here, a unit is said to see all it could, and the row is `bounded`.
 
     Args:
         fn: Any function that JAX can trace.
@@ -436,37 +341,35 @@ def receptive_fields(
         >>> def two(x):
         ...     one = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (3,), (2,), "VALID")
         ...     return jax.lax.reduce_window(one, -jnp.inf, jax.lax.max, (3,), (1,), "VALID")
-        >>> import jax.numpy as jnp
         >>> (found,) = receptive_fields(two, jnp.zeros(9), spatial=[0])
         >>> found.size, found.stride, found.offset, found.of(0), found.of(1)
         ((7,), (Fraction(2, 1),), (3.0,), ((0, 6),), ((2, 8),))
     """
     axes = _checked(args, image, spatial)
     shape = args[image].shape
-    closed = jax.make_jaxpr(fn)(*args)
-    flat = [jax.tree.leaves(each) for each in args]
-    before = sum(map(len, flat[: image % len(args)]))
+    jaxpr = jax.make_jaxpr(fn)(*args)
+    values = [Value(tuple(array.shape)) for array in jaxpr.in_avals]
     sight: Sight = tuple(
         of_image(len(shape), axis, shape[axis], endless=endless)
         for endless in (True, False)
         for axis in axes
     )
-    found = Walk(closed, before, sight).layers()
-    rows = (_row(layer, *each, tuple(shape[axis] for axis in axes)) for layer, each in found)
-    return tuple(rows)
+    values[len(jax.tree.leaves(args[: image % len(args)]))] = Value(shape, sight)
+    walk = _Sights(len(sight))
+    for value in interpret(jaxpr, walk, values):
+        walk.read(value, None)
+    sides = tuple(shape[axis] for axis in axes)
+    return tuple(_row(scope, value, sides) for scope, value in walk.given.items() if value)
 
 
 def chain_receptive_field(layers: Sequence[tuple[int, int]]) -> int:
-    """The receptive field of a chain of layers, walked back from its last one by hand.
+    """The receptive field of a chain of layers, in pixels, walked back from its last one by hand.
 
     R = 1 at the end; then, from the last layer to the first, R <- (R - 1) S + F: each step back
     multiplies the distances between neighbors by the stride S and adds F - 1 for the window F.
 
     Args:
         layers: (window, stride) of each layer, the first one first; at least 1.
-
-    Returns:
-        Pixels.
 
     Raises:
         ValueError: A window or stride below 1.
@@ -500,14 +403,12 @@ def _checked(args: Sequence[Any], image: int, spatial: Sequence[int]) -> list[in
     return [axis % len(shape) for axis in spatial]
 
 
-def _row(
-    layer: tuple[str, ...], shape: tuple[int, ...], sight: Sight, image: tuple[int, ...]
-) -> ReceptiveField:
-    kept = [x for x in sight if x is not None]
+def _row(layer: tuple[str, ...], value: Value, image: tuple[int, ...]) -> ReceptiveField:
+    kept = [x for x in value.sight if x is not None]
     endless, real = tuple(kept[: len(image)]), tuple(kept[len(image) :])
     return ReceptiveField(
         layer=layer,
-        shape=shape,
+        shape=value.shape,
         size=_largest(endless),
         stride=_strides(endless),
         offset=tuple(_center(x) for x in endless),
@@ -549,3 +450,191 @@ def _center(x: Intervals) -> float:
     first = x.low.min(axis=lawless).flat[0]
     last = x.high.max(axis=lawless).flat[0]
     return float(first + last) / 2 if first <= last else math.nan
+
+
+# ------------------------------------------------------------------------------------------
+# Effective receptive fields: how much each pixel really moves a unit, and the Gaussian nearest.
+
+Measure = Literal["absolute", "squared"]
+
+THRESHOLD = 1 - 0.9545
+"""Of the largest value; 0.9545 of a Gaussian lies within two standard deviations."""
+
+
+@dataclass(frozen=True)
+class GaussianFit:
+    """A Gaussian whose axes are those of the image.
+
+    Attributes:
+        center: Row and column, in pixels.
+        sigma: Standard deviation down and to the right, in pixels.
+        height: Its value at the center.
+        explained: The part of the heat map's variance that it explains, at most 1.
+    """
+
+    center: tuple[float, float]
+    sigma: tuple[float, float]
+    height: float
+    explained: float
+
+    @property
+    def width(self) -> tuple[float, float]:
+        """Four standard deviations, height and width: 95.45 % of the Gaussian along each axis."""
+        return 4 * self.sigma[0], 4 * self.sigma[1]
+
+
+@dataclass(frozen=True, eq=False)
+class EffectiveReceptiveField:
+    """How much each pixel moves one unit.
+
+    Attributes:
+        heat: One number per pixel; they add up to 1.
+        unit: Row and column of the unit in its map.
+        fit: The Gaussian nearest to `heat`.
+    """
+
+    heat: Float[np.ndarray, "H W"]
+    unit: tuple[int, int]
+    fit: GaussianFit
+
+    @property
+    def size(self) -> float:
+        """The side, in pixels, of a square of as many pixels as exceed 4.55 % of the largest."""
+        return math.sqrt(int((self.heat > THRESHOLD * self.heat.max()).sum()))
+
+
+def effective_receptive_field(
+    fn: Callable[[Array], Array],
+    images: Float[Array, "N H W C"],
+    *,
+    seed: int = 0,
+    directions: int = 1,
+    measure: Measure = "absolute",
+    unit: tuple[int, int] | None = None,
+    batch: int = 8,
+) -> EffectiveReceptiveField:
+    r"""The heat map of a unit: the mean size of its gradient by each pixel.
+
+    heat[r, c] = mean over images and directions d of sum over channels i of
+    |derivative of (sum over f of d[f] maps[u, v, f]) by images[r, c, i]|
+
+    A direction is a random sign for each feature, so that all features of the place count alike.
+    With random weights the squared gradient estimates the variance of which the paper shows that
+    it has the shape of a Gaussian; the absolute value falls off more slowly, by sqrt(2) in sigma.
+
+    Args:
+        fn: From images to maps (N, h, w, F); images must not depend on one another in it.
+        images: What it is shown.
+        seed: Of the directions.
+        directions: How many for each image.
+        measure: "absolute" or "squared" gradients.
+        unit: Row and column in the map; the middle when left out.
+        batch: Images whose gradients are held in memory at once.
+
+    Raises:
+        ValueError: `fn` does not give maps, the unit lies outside them, no image, or no direction;
+            or no pixel moves the unit.
+
+    References:
+        Luo, Li, Urtasun, Zemel 2016, Understanding the effective receptive field in deep
+        convolutional neural networks.
+
+    Example:
+        >>> mean = lambda x: jax.lax.reduce_window(
+        ...     x, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+        >>> found = effective_receptive_field(lambda x: mean(mean(x)), jnp.ones((1, 9, 9, 1)))
+        >>> found.unit, found.heat[4, 2:7] * 81
+        ((4, 4), array([3., 6., 9., 6., 3.], dtype=float32))
+    """
+    maps = jax.eval_shape(fn, images)
+    if len(getattr(maps, "shape", ())) != 4 or images.shape[0] < 1 or directions < 1:
+        raise ValueError(
+            f"images of shape {images.shape} gave {maps}, {directions} direction(s): expected at "
+            "least one image and one direction, and maps (N, h, w, F)"
+        )
+    size = maps.shape[1:3]
+    row, column = (size[0] // 2, size[1] // 2) if unit is None else unit
+    if not (0 <= row < size[0] and 0 <= column < size[1]):
+        raise ValueError(f"unit {unit} of maps of {size[0]} rows and {size[1]} columns")
+
+    @jax.jit
+    def heat_of(images: Array, key: Array) -> Array:
+        found, back = jax.vjp(fn, images)
+        signs = jax.random.rademacher(key, (found.shape[0], found.shape[3]), found.dtype)
+        (gradient,) = back(jnp.zeros_like(found).at[:, row, column, :].set(signs))
+        moved = jnp.abs(gradient) if measure == "absolute" else jnp.square(gradient)
+        # each image alone: one whose gradients are large is no better a witness
+        each = moved.sum(axis=3)
+        total = each.sum(axis=(1, 2), keepdims=True)
+        return (each / jnp.where(total > 0, total, 1)).sum(axis=0)
+
+    keys = jax.random.split(jax.random.key(seed), directions)
+    heat = np.zeros(images.shape[1:3], np.float32)
+    for start in range(0, images.shape[0], batch):
+        for key in keys:
+            part = images[start : start + batch]
+            heat += np.asarray(heat_of(part, jax.random.fold_in(key, start)))
+    if not heat.sum() > 0:
+        raise ValueError(
+            f"no pixel moves the unit {(row, column)}: its gradient is 0 for all {len(images)} "
+            "images; show it more images, or ask for another unit"
+        )
+    heat = heat / heat.sum()
+    return EffectiveReceptiveField(heat, (row, column), gaussian_fit(heat))
+
+
+def gaussian_fit(heat: Float[np.ndarray, "H W"]) -> GaussianFit:
+    r"""The Gaussian nearest to a heat map, by least squares.
+
+    height exp(-(r - r0)^2 / (2 sigma_r^2) - (c - c0)^2 / (2 sigma_c^2))
+
+    A map too narrow to tell (one pixel) keeps the standard deviations of its moments.
+
+    Example:
+        >>> place = np.arange(21.0)
+        >>> down, right = np.exp(-((place - 9) ** 2) / 8), np.exp(-((place - 10) ** 2) / 32)
+        >>> found = gaussian_fit(np.outer(down, right))
+        >>> [round(each, 3) for each in (*found.center, *found.sigma, found.explained)]
+        [9.0, 10.0, 2.0, 4.0, 1.0]
+    """
+    from scipy.optimize import curve_fit  # slow to import, and of use here alone
+
+    heat = np.asarray(heat, np.float64)
+    start = _moments(heat)
+    rows, columns = np.indices(heat.shape, dtype=np.float64)
+    if min(start[2:4]) < 0.1:  # a single pixel, row or column
+        return _as_fit(heat, (*start, float(heat.max())))
+    peak = float(heat.max())
+    places = np.stack([rows.ravel(), columns.ravel()])
+    bounds = ([-np.inf, -np.inf, 1e-3, 1e-3, 0], np.inf)
+    found, _ = curve_fit(_gaussian, places, heat.ravel() / peak, (*start, 1.0), bounds=bounds)
+    return _as_fit(heat, (*map(float, found[:4]), float(found[4]) * peak))
+
+
+def _moments(heat: Float[np.ndarray, "H W"]) -> tuple[float, float, float, float]:
+    """Center and standard deviations of a map taken as a density."""
+    centers, sigmas = [], []
+    for axis in (1, 0):
+        density = heat.sum(axis=axis) / heat.sum()
+        place = np.arange(len(density))
+        center = float(density @ place)
+        centers.append(center)
+        sigmas.append(math.sqrt(max(float(density @ (place - center) ** 2), 0.0)))
+    return centers[0], centers[1], sigmas[0], sigmas[1]
+
+
+def _gaussian(
+    places: np.ndarray, row: float, column: float, down: float, right: float, height: float
+) -> np.ndarray:
+    far = ((places[0] - row) / down) ** 2 + ((places[1] - column) / right) ** 2
+    return height * np.exp(-far / 2)
+
+
+def _as_fit(heat: np.ndarray, found: tuple[float, ...]) -> GaussianFit:
+    row, column, down, right, height = found
+    rows, columns = np.indices(heat.shape, dtype=np.float64)
+    explained = 0.0
+    if down > 0 and right > 0 and heat.std() > 0:
+        left = heat - _gaussian(np.stack([rows, columns]), *found)
+        explained = 1 - float((left**2).sum() / ((heat - heat.mean()) ** 2).sum())
+    return GaussianFit((row, column), (down, right), height, explained)

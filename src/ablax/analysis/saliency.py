@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Jaxpr, JaxprEqn
-from jax.extend.core import Literal as Constant
 from jaxtyping import Array, Float
 
-from ablax.analysis.jax_versions import bodies, constants_and_carry, jaxprs_in_params, results_of
-from ablax.analysis.jaxpr import CALLS
+from ablax.analysis.jax_versions import results_of
+from ablax.analysis.jaxpr import FREE, Equation, Round, Rules, Run, follow, interpret
 
 # ------------------------------------------------------------------------------------------
 # Pictures of what excites a unit: the deconvolutional network of Zeiler and Fergus.
@@ -80,13 +78,7 @@ def backward_pictures(
 
 
 def strongest(unit: int) -> Callable[[Float[Array, "N *places units"]], Array]:
-    """The signal that keeps of one feature map its largest value in each image, and nothing else.
-
-    Args:
-        unit: Number of the map.
-
-    Returns:
-        From features to a signal of their shape.
+    """The signal that keeps of feature map `unit` its largest value in each image, and no other.
 
     Example:
         >>> strongest(1)(jnp.array([[[5.0, 2.0], [6.0, 3.0]]])).tolist()
@@ -105,20 +97,13 @@ def strongest(unit: int) -> Callable[[Float[Array, "N *places units"]], Array]:
 
 
 def with_rectifier_rule(fn: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
-    """The same function, whose ReLUs pass a signal back by another rule.
+    """The same function with the same values, whose ReLUs pass a signal back by another rule.
 
-    A ReLU is `max(x, 0)` in the jaxpr, wherever and for whatever it stands: in calls, `scan` and
-    `cond`, all of which are followed if they hold one; of a platform choice the default. What is
-    written otherwise (`where(x > 0, x, 0)`, leaky and parametric ReLUs) keeps its derivative, and
-    so does a `while` loop. A `custom_jvp` or `custom_vjp` function that holds a ReLU and more is
-    differentiated as it is computed.
-
-    Args:
-        fn: Any function that JAX can trace.
-        rule: `"gradient"` changes nothing.
-
-    Returns:
-        A function of the same arguments with the same values.
+    A ReLU is `max(x, 0)` in the jaxpr, or `clamp(0, x, high)`, wherever and for whatever it stands:
+    in calls, also one that is handed its 0, in `scan` and `cond`; of a platform choice in the
+    default. What is written otherwise (`where(x > 0, x, 0)`, leaky and parametric ReLUs) keeps its
+    derivative, and so does a `while` loop. A `custom_jvp` or `custom_vjp` function that holds a
+    ReLU and more is differentiated as it is computed. The rule `"gradient"` changes nothing.
 
     Raises:
         ValueError: No such rule.
@@ -127,13 +112,13 @@ def with_rectifier_rule(fn: Callable[..., Any], rule: Rule) -> Callable[..., Any
         raise ValueError(f"rule={rule!r}: expected one of {', '.join(get_args(Rule))}")
     if rule == "gradient":
         return fn
-    rectifier = functools.partial(_rectifier, rule == "guided")
+    rules = _Rectified(functools.partial(_rectifier, rule == "guided"))
 
     @functools.wraps(fn)
     def changed(*args: Any) -> Any:
-        closed, shape = jax.make_jaxpr(fn, return_shape=True)(*args)
-        results = _run(closed.jaxpr, closed.consts, jax.tree.leaves(args), rectifier)
-        return jax.tree.unflatten(jax.tree.structure(shape), results)
+        jaxpr, shape = jax.make_jaxpr(fn, return_shape=True)(*args)
+        found = interpret(jaxpr, rules, [_Signal(leaf) for leaf in jax.tree.leaves(args)])
+        return jax.tree.unflatten(jax.tree.structure(shape), [each.value for each in found])
 
     return changed
 
@@ -154,108 +139,125 @@ def _backward(_: bool, on: Array | None, signal: Array) -> tuple[Array]:
 
 _rectifier.defvjp(_forward, _backward)
 
-Rectifier = Callable[[Array], Array]
+_IsZero = Callable[[], bool]
+"""Whether an array is 0 for all arguments; looked up only where a maximum reads it."""
+
+_Zeros = Sequence[_IsZero]
 
 
-def _run(
-    jaxpr: Jaxpr, consts: Sequence[Any], args: Sequence[Any], rectifier: Rectifier
-) -> list[Any]:
-    """The results of a jaxpr, equation by equation, with this ReLU in place of its own."""
-    held: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-    held.update(zip(jaxpr.invars, args, strict=True))
-    zeros = _zeros(jaxpr)
-
-    def value(var: Any) -> Any:
-        return var.val if isinstance(var, Constant) else held[var]
-
-    for eqn in jaxpr.eqns:
-        operands = [value(var) for var in eqn.invars]
-        place = _rectified(eqn, zeros)
-        results: Sequence[Any]
-        if place is not None:
-            results = [rectifier(operands[place])]
-        elif eqn.primitive.name in _FOLLOWED and _holds_rectifier(eqn):
-            results = _follow(eqn, operands, rectifier)
-        else:
-            results = results_of(eqn, operands)
-        held.update(zip(eqn.outvars, results, strict=True))
-    return [value(var) for var in jaxpr.outvars]
+def _never() -> bool:
+    return False
 
 
-_FOLLOWED = CALLS | {"scan", "cond"}
+def _constant_zero(value: Any) -> _IsZero:
+    return lambda: not isinstance(value, jax.core.Tracer) and not np.any(value)
 
 
-def _rectified(eqn: JaxprEqn, zeros: frozenset[Any]) -> int | None:
+def _zeros(equation: Equation, zeros: _Zeros) -> _Zeros:
+    """Of the results of a leaf: 0 spread out, converted or in another shape stays 0."""
+    kept = equation.primitive in FREE and len(zeros) == len(equation.eqn.outvars)
+    return zeros if kept else [_never] * len(equation.eqn.outvars)
+
+
+def _rectified(equation: Equation, zeros: _Zeros) -> int | None:
     """Which operand an equation rectifies; None if it is no ReLU."""
-    result: Any = eqn.outvars[0].aval
-    if eqn.primitive.name != "max" or not jnp.issubdtype(result.dtype, jnp.floating):
+    name = equation.primitive
+    if name not in ("max", "clamp"):
         return None
-    operands: list[Any] = [var.aval for var in eqn.invars]
-    for place, other in ((0, 1), (1, 0)):
-        if _is_zero(eqn.invars[other], zeros) and operands[place].shape == result.shape:
-            return place
+    (result,) = equation.outputs
+    for place, other in ((1, 0),) if name == "clamp" else ((0, 1), (1, 0)):
+        if equation.inputs[place].shape == result.shape and zeros[other]():
+            return place if jnp.issubdtype(result.dtype, jnp.floating) else None
     return None
 
 
-def _is_zero(var: Any, zeros: frozenset[Any]) -> bool:
-    return not np.any(var.val) if isinstance(var, Constant) else var in zeros
+class _Search(Rules[_IsZero]):
+    """Looks for a ReLU, from what is known to be 0."""
+
+    found = False
+
+    def constant(self, value: Any) -> _IsZero:
+        return _constant_zero(value)
+
+    def enters(self, equation: Equation, operands: _Zeros) -> bool:  # noqa: ARG002
+        return equation.primitive != "while"
+
+    def leaf(self, equation: Equation, operands: _Zeros) -> _Zeros:
+        self.found = self.found or _rectified(equation, operands) is not None
+        return _zeros(equation, operands)
+
+    def choice(self, branches: Sequence[Run[_IsZero]], index: _IsZero, operands: _Zeros) -> _Zeros:  # noqa: ARG002
+        results, *_ = [branch(operands) for branch in branches]
+        return [_never] * len(results)
+
+    def scan(
+        self, equation: Equation, body: Round[_IsZero], carry: _Zeros, arrays: _Zeros
+    ) -> _Zeros:
+        body([_never] * len(carry), arrays)
+        return [_never] * len(equation.eqn.outvars)
 
 
-def _zeros(jaxpr: Jaxpr) -> frozenset[Any]:
-    """The variables that hold a constant 0, spread out or converted."""
-    found: set[Any] = set()
-    for eqn in jaxpr.eqns:
-        spread = eqn.primitive.name in ("broadcast_in_dim", "convert_element_type")
-        if spread and _is_zero(eqn.invars[0], frozenset(found)):
-            found.add(eqn.outvars[0])
-    return frozenset(found)
+class _Signal(NamedTuple):
+    """An array and whether it is 0 for all arguments."""
+
+    value: Any
+    is_zero: _IsZero = _never
 
 
-def _bodies(eqn: JaxprEqn) -> list[tuple[Jaxpr, Sequence[Any]]]:
-    """What an equation holds, each with its constants; of a platform choice the default."""
-    held = bodies(eqn)
-    platforms = eqn.params.get("branches_platforms") or ()
-    return [held[platforms.index(None)]] if None in platforms else held
+_Signals = Sequence[_Signal]
 
 
-def _holds_rectifier(eqn: JaxprEqn) -> bool:
-    if eqn.primitive.name not in _FOLLOWED:
-        return False
-    return any(
-        _rectified(inner, _zeros(body)) is not None or _holds_rectifier(inner)
-        for body in jaxprs_in_params(eqn.params)
-        for inner in body.eqns
-    )
+class _Rectified(Rules[_Signal]):
+    """Computes a function again, with this ReLU in place of its own."""
 
+    def __init__(self, rectifier: Callable[[Array], Array]) -> None:
+        self.rectifier = rectifier
 
-def _follow(eqn: JaxprEqn, operands: Sequence[Any], rectifier: Rectifier) -> Sequence[Any]:
-    """The results of a call, a choice or a loop that holds a ReLU."""
-    functions = [
-        lambda *args, body=body, consts=consts: _run(body, consts, args, rectifier)
-        for body, consts in _bodies(eqn)
-    ]
-    if eqn.primitive.name == "scan":
-        return _scan(eqn, operands, functions[0])
-    if eqn.primitive.name == "cond":
-        index, *rest = operands
-        return (
-            functions[0](*rest) if len(functions) == 1 else jax.lax.switch(index, functions, *rest)
+    def constant(self, value: Any) -> _Signal:
+        return _Signal(value, _constant_zero(value))
+
+    def enters(self, equation: Equation, operands: _Signals) -> bool:
+        """Only what holds a ReLU, so that all else keeps its own derivative."""
+        search = _Search()
+        follow(equation, search, [x.is_zero for x in operands])
+        return search.found
+
+    def leaf(self, equation: Equation, operands: _Signals) -> _Signals:
+        zeros, values = [x.is_zero for x in operands], [x.value for x in operands]
+        place = _rectified(equation, zeros)
+        if place is None:
+            results = results_of(equation.eqn, values)
+            return list(map(_Signal, results, _zeros(equation, zeros)))
+        positive = self.rectifier(values[place])
+        clamped = equation.primitive == "clamp"
+        return [_Signal(jnp.minimum(positive, values[2]) if clamped else positive)]
+
+    def choice(
+        self, branches: Sequence[Run[_Signal]], index: _Signal, operands: _Signals
+    ) -> _Signals:
+        def computed(branch: Run[_Signal], values: Sequence[Any]) -> list[Any]:
+            given = [_Signal(*each) for each in zip(values, zeros, strict=True)]
+            return [each.value for each in branch(given)]
+
+        zeros = [x.is_zero for x in operands]
+        functions = [functools.partial(computed, branch) for branch in branches]
+        return list(
+            map(_Signal, jax.lax.switch(index.value, functions, [x.value for x in operands]))
         )
-    return functions[0](*operands)
 
+    def scan(
+        self, equation: Equation, body: Round[_Signal], carry: _Signals, arrays: _Signals
+    ) -> _Signals:
+        def step(values: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
+            given = [_Signal(*each) for each in zip(slices, zeros, strict=True)]
+            last, results = body([_Signal(value) for value in values], given)
+            return [each.value for each in last], [each.value for each in results]
 
-def _scan(eqn: JaxprEqn, operands: Sequence[Any], body: Callable[..., list[Any]]) -> list[Any]:
-    """A loop whose body has been changed."""
-    consts, carried = constants_and_carry(eqn)
-    fixed, carry, xs = operands[:consts], operands[consts:][:carried], operands[consts + carried :]
-
-    def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
-        results = body(*fixed, *carry, *x)
-        return results[:carried], results[carried:]
-
-    options = {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
-    last, ys = jax.lax.scan(step, list(carry), list(xs), **options)
-    return [*last, *ys]
+        zeros = [x.is_zero for x in arrays]
+        start, xs = [x.value for x in carry], [x.value for x in arrays]
+        options = {name: equation.params[name] for name in ("length", "reverse", "unroll")}
+        last, ys = jax.lax.scan(step, start, xs, **options)
+        return [_Signal(value) for value in (*last, *ys)]
 
 
 # ------------------------------------------------------------------------------------------
@@ -274,9 +276,6 @@ def saliency_map(
         score: Image by image: that of one image may not depend on another.
         images: Where the derivative is taken.
         rule: How a signal passes back through a ReLU; see `with_rectifier_rule`.
-
-    Returns:
-        Not negative, in score per unit of pixel.
 
     References:
         Simonyan, Vedaldi, Zisserman 2013, Deep inside convolutional networks (arXiv 1312.6034),
@@ -300,7 +299,7 @@ def occlusion_map(
     fill: float | Sequence[float] = 0.0,
     batch: int = 32,
 ) -> Float[Array, "rows columns"]:
-    """How far the score falls when a square of the image is covered, for each place of the square.
+    """How far the score falls when a square of the image is covered: whole - covered, by its place.
 
     The squares lie inside the image: rows = (H - window) // stride + 1, and the square of row i
     begins at pixel i * stride. A positive fall says that the score needs what is under the square;
@@ -313,9 +312,6 @@ def occlusion_map(
         stride: Pixels from one place to the next.
         fill: What covers, of each channel: 0 is the mean gray of normalized images.
         batch: Covered images scored at a time.
-
-    Returns:
-        score(image) - score(covered image).
 
     Raises:
         ValueError: A square larger than the image, or less than a pixel or an image at a time.

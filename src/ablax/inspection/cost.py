@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,9 @@ from ablax.zoo import find
 # The cost of a network: `ablax.analysis.cost` given the network's shapes.
 
 
+_Row = TypeVar("_Row", CostRow, TrainingRow)
+
+
 def convention_named(name: str) -> Convention:
     """A convention by its name.
 
@@ -53,9 +57,6 @@ def network_cost(
         softmax: Whether a softmax follows the scores, as in the lecture's table; in our networks it
             belongs to the loss.
 
-    Returns:
-        The rows.
-
     Raises:
         LayerError: The network does not fit the images.
         AblaxError: The cost cannot be counted.
@@ -69,21 +70,14 @@ def network_cost(
         with jax.named_scope(type(network).__name__), jax.named_scope("softmax"):
             return jax.nn.softmax(found)
 
-    try:
-        return cost(scores, *_arguments(model, batch), convention=convention)
-    except ValueError as error:
-        raise AblaxError(f"the cost of {model.name} cannot be counted: {error}") from error
+    return _counted(functools.partial(cost, convention=convention), scores, model, batch)
 
 
 def network_training_cost(model: Model, batch: int = 1) -> list[TrainingRow]:
-    """What a step of training costs a network, one row per layer; nothing is computed.
+    """What a step of training costs a network; arguments and errors are those of `network_cost`.
 
     Batch normalization takes the statistics of the batch and dropout drops, as in training; the
     loss and the auxiliary heads are not among the layers.
-
-    Raises:
-        LayerError: The network does not fit the images.
-        AblaxError: The cost cannot be counted.
     """
     network = model.network
 
@@ -91,19 +85,22 @@ def network_training_cost(model: Model, batch: int = 1) -> list[TrainingRow]:
         keys = {"dropout": jax.random.key(0)}
         return network.apply(variables, images, mutable=["batch_stats"], rngs=keys)[0]
 
-    try:
-        return training_cost(scores, *_arguments(model, batch))
-    except ValueError as error:
-        raise AblaxError(f"the cost of {model.name} cannot be counted: {error}") from error
+    return _counted(training_cost, scores, model, batch)
 
 
-def _arguments(model: Model, batch: int) -> Sequence[Any]:
+def _counted(
+    count: Callable[..., list[_Row]], scores: Callable[..., Any], model: Model, batch: int
+) -> list[_Row]:
     if batch < 1:
         raise AblaxError(f"the batch is {batch}: expected at least 1")
     shapes = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), dict(model.variables)
     )
-    return shapes, jax.ShapeDtypeStruct((batch, *model.image_shape), jnp.float32)
+    images = jax.ShapeDtypeStruct((batch, *model.image_shape), jnp.float32)
+    try:
+        return count(scores, shapes, images)
+    except ValueError as error:
+        raise AblaxError(f"the cost of {model.name} cannot be counted: {error}") from error
 
 
 # ------------------------------------------------------------------------------------------
@@ -216,14 +213,7 @@ _TYPES = {
 def usual_table(
     model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
 ) -> Table:
-    """One row per layer: operation, shapes, multiply-accumulates, parameters and memory.
-
-    Args:
-        model: Network and images.
-        rows: What `network_cost` gives, or `fold` of it.
-        convention: By which they were counted.
-        batch: Of how many images.
-    """
+    """One row per layer: operation, shapes, multiply-accumulates, parameters and memory."""
     noted = any(row.note for row in rows)
     columns = (
         *("layer", "operation", "input", "output", "MACs", "parameters"),

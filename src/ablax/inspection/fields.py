@@ -13,16 +13,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ablax.analysis.effective_receptive_field import (
+from ablax.analysis.receptive_field import (
     EffectiveReceptiveField,
     Measure,
+    ReceptiveField,
+    Span,
     effective_receptive_field,
+    receptive_fields,
 )
-from ablax.analysis.receptive_field import ReceptiveField, Span, receptive_fields
 from ablax.core import ImageShape, Network, abstract_variables, features
 from ablax.errors import AblaxError, nearest
 from ablax.inspection.tables import Cell, Table, written
-from ablax.report.figures import COLORS, FORMS, blank, save, settings, write_caption
+from ablax.report.figures import COLORS, blank, save, settings, write_caption
 from ablax.zoo import find
 
 if TYPE_CHECKING:
@@ -37,15 +39,12 @@ if TYPE_CHECKING:
 def network_receptive_fields(
     network: Network, image_shape: ImageShape, depth: int | None = None
 ) -> dict[str, ReceptiveField]:
-    """What the units of each layer see of an image; nothing is computed.
+    """What the units of each layer see of an image, by the layer's path; nothing is computed.
 
     Args:
         network: Any network.
         image_shape: (H, W, C) in pixels and channels.
         depth: Names of a path that are looked at: 1 gives the paper's layers alone, None all.
-
-    Returns:
-        From the path of each layer to its receptive field, in the order of execution.
 
     Raises:
         LayerError: The network does not fit images of this shape.
@@ -121,9 +120,6 @@ def network_effective_field(
         layer: Its path; it gives maps.
         seed: Of the directions in which the unit's features are added up.
         measure: "absolute" or "squared" gradients.
-
-    Returns:
-        Heat map and Gaussian fit.
 
     Raises:
         AblaxError: There is no such layer, or it does not give maps.
@@ -224,12 +220,7 @@ BOUNDED = "At most (≤): the units lie in no regular grid, or it is not known w
 
 
 def field_table(title: str, fields: Mapping[str, ReceptiveField]) -> Table:
-    """One row per layer.
-
-    Args:
-        title: What the table shows.
-        fields: From the path of each layer to what its units see.
-    """
+    """One row per layer, by its path."""
     rows = tuple((layer, *_cells(each)) for layer, each in fields.items())
     bounded = (BOUNDED,) if any(each.bounded for each in fields.values()) else ()
     return Table(title, COLUMNS, rows, (*FOOT, *bounded))
@@ -332,16 +323,6 @@ def effective_figure(sighted: Sequence[Sighted], title: str, measure: Measure) -
             "the Gaussian. Below: the same along the columns, the rows added up.",
         )
         return figure
-
-
-def check_picture(path: Path) -> None:
-    """Refuse, before anything is computed, a file that is no picture.
-
-    Raises:
-        AblaxError: Its suffix is none of `.png`, `.svg`, `.pdf`.
-    """
-    if path.suffix not in FORMS:
-        raise AblaxError(f"the picture {path}: expected a name that ends in .png, .svg or .pdf")
 
 
 def save_effective(sighted: Sequence[Sighted], title: str, measure: Measure, path: Path) -> None:

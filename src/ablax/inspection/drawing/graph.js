@@ -71,7 +71,7 @@ class Net {
     const own = node.path[around.length] ?? node.operation;
     const part = Object.assign(new Part(own, above, `${key}#${i}`), node, { index: i });
     above.inside.set(`#${i}`, part);
-    for (let holder = part; holder; holder = holder.parent) holder.nodes.push(part);
+    for (let holder = above; holder; holder = holder.parent) holder.nodes.push(part);
     return part;
   }
   *parts(above = this.root) {
@@ -103,7 +103,7 @@ class Net {
   depth() { return d3.max(this.blocks, (block) => block.depth + 1) ?? 0; }
 }
 
-/** Whether a name is of a stage: layers that `blocks.py` took together. */
+/** Whether a name is of a stage: layers that `page.py` took together. */
 const isStage = (name) => name.endsWith(" ...");
 const number = d3.format(",");
 const shape = (sizes) => sizes.join("x") || "1";
