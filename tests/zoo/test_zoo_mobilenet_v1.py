@@ -7,7 +7,7 @@ from ablax.core import count_parameters, layer_shapes, parameter_shapes, paths
 from ablax.core.edits import EditError
 from ablax.errors import AblaxError
 from ablax.layers import ReLU, ReLU6
-from ablax.zoo.mobilenet_v1 import clipped, mobilenet_v1, mobilenet_v1_small
+from ablax.zoo.mobilenet import clipped, mobilenet_v1, mobilenet_v1_small
 
 SHAPE = (224, 224, 3)
 

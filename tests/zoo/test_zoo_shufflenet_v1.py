@@ -13,7 +13,7 @@ from ablax.errors import AblaxError
 from ablax.layers import AveragePool, Residual
 from ablax.layers.shape import ChannelShuffle
 from ablax.zoo import tails
-from ablax.zoo.shufflenet_v1 import (
+from ablax.zoo.shufflenet import (
     shufflenet_v1,
     shufflenet_v1_g1,
     shufflenet_v1_g3,

@@ -38,66 +38,11 @@ from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, Dropout, ReLU
 from ablax.layers.blocks import DenselyConnected
 from ablax.zoo import heads, tails
-from ablax.zoo.register import Entry
+from ablax.zoo.register import BY_HAND, TORCHVISION, Build, network
 from ablax.zoo.resnet import weights
 
 DenseLayer = Callable[[int, float], DenselyConnected]
 """From growth and dropout rate to a layer of a dense block: `plain` or `bottleneck`."""
-
-
-def densenet121(classes: int = 1000) -> Network:
-    """DenseNet-121: 7,978,856 parameters, 2.834 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 25.0 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 24, 16), 32, classes)
-
-
-def densenet169(classes: int = 1000) -> Network:
-    """DenseNet-169: 14,149,480 parameters, 3.360 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 23.6 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 32, 32), 32, classes)
-
-
-def densenet201(classes: int = 1000) -> Network:
-    """DenseNet-201: 20,013,928 parameters, 4.291 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 22.5 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 48, 32), 32, classes)
-
-
-def densenet161(classes: int = 1000) -> Network:
-    """DenseNet-161, growth 48: 28,681,000 parameters, 7.728 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 22.2 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 36, 24), 48, classes)
-
-
-def densenet264(classes: int = 1000) -> Network:
-    """DenseNet-264, growth 32: 33,337,704 parameters, 5.752 G multiply-accumulates at 224 pixels.
-
-    Counted as the others are, its layers with weights are 265.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 64, 48), 32, classes)
 
 
 def densenet(counts: tuple[int, ...], growth: int, classes: int = 1000) -> Network:
@@ -205,13 +150,31 @@ def preactivated(features: int, window: int, dropout: float = 0.0) -> Sequential
     return Sequential(layers + Layers(dropout=Dropout(dropout)) if dropout else layers)
 
 
-ENTRIES: tuple[Entry, ...] = (
-    Entry(densenet121, 224, 7_978_856, 2_834_161_664),
-    Entry(densenet169, 224, 14_149_480, 3_359_843_328),
-    Entry(densenet201, 224, 20_013_928, 4_291_365_888),
-    Entry(densenet161, 224, 28_681_000, 7_727_907_072),
-    Entry(densenet264, 224, 33_337_704, 5_751_653_376),
-)
+_HUANG = "the authors' repository of Huang et al. 2016, one crop"
+
+
+def _column(
+    name: str,
+    counts: tuple[int, ...],
+    growth: int,
+    parameters: int,
+    macs: int,
+    errors: tuple[float, ...],
+    counted: str = TORCHVISION,
+) -> Build:
+    @network(224, parameters, macs, counted=counted, errors=errors, source=_HUANG, name=name)
+    def build(classes: int = 1000) -> Network:
+        return densenet(counts, growth, classes)
+
+    return build
+
+
+densenet121 = _column("densenet121", (6, 12, 24, 16), 32, 7_978_856, 2_834_161_664, (25.0,))
+densenet169 = _column("densenet169", (6, 12, 32, 32), 32, 14_149_480, 3_359_843_328, (23.6,))
+densenet201 = _column("densenet201", (6, 12, 48, 32), 32, 20_013_928, 4_291_365_888, (22.5,))
+densenet161 = _column("densenet161", (6, 12, 36, 24), 48, 28_681_000, 7_727_907_072, (22.2,))
+# Counted as the others are, its layers with weights are 265.
+densenet264 = _column("densenet264", (6, 12, 64, 48), 32, 33_337_704, 5_751_653_376, (), BY_HAND)
 
 
 # ------------------------------------------------------------------------------------------
@@ -239,51 +202,6 @@ ENTRIES: tuple[Entry, ...] = (
 # has neither normalization nor ReLU, with which the first dense layer begins. The paper drops out,
 # at a rate of 0.2 behind every convolution but the first, only where it does not augment the
 # images: `dropout`, an argument that is 0 by default. Errors are the paper's with flips and crops.
-#
-# | | (40, 12) | BC (100, 12) | BC (250, 24) | BC (190, 40) |
-# |---|---|---|---|---|
-# | parameters, the paper | 1.0 M | 0.8 M | 15.3 M | 25.6 M |
-# | error, % | 5.24 | 4.51 | 3.62 | 3.46 |
-
-
-def densenet40_12(classes: int = 10, dropout: float = 0.0) -> Network:
-    """DenseNet (40, 12), no bottlenecks: 1,019,722 parameters, 0.265 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-    """
-    return densenet_cifar(40, 12, classes, dropout)
-
-
-def densenet_bc_100_12(classes: int = 10, dropout: float = 0.0) -> Network:
-    """DenseNet-BC (100, 12): 769,162 parameters, 0.288 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-    """
-    return densenet_bc_cifar(100, 12, classes, dropout)
-
-
-def densenet_bc_250_24(classes: int = 10, dropout: float = 0.0) -> Network:
-    """DenseNet-BC (250, 24): 15,324,406 parameters, 5.419 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-    """
-    return densenet_bc_cifar(250, 24, classes, dropout)
-
-
-def densenet_bc_190_40(classes: int = 10, dropout: float = 0.0) -> Network:
-    """DenseNet-BC (190, 40): 25,624,430 parameters, 9.302 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-    """
-    return densenet_bc_cifar(190, 40, classes, dropout)
 
 
 def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
@@ -348,9 +266,31 @@ def _layers_a_block(depth: int, weight_layers: int) -> int:
     return count
 
 
-DENSENET_CIFAR_ENTRIES: tuple[Entry, ...] = (
-    Entry(densenet40_12, 32, 1_019_722, 264_812_928),
-    Entry(densenet_bc_100_12, 32, 769_162, 287_929_692),
-    Entry(densenet_bc_250_24, 32, 15_324_406, 5_418_785_724),
-    Entry(densenet_bc_190_40, 32, 25_624_430, 9_301_945_740),
+def _cifar(
+    make: Callable[[int, int, int, float], Network],
+    name: str,
+    depth: int,
+    growth: int,
+    parameters: int,
+    macs: int,
+    error: float,
+) -> Build:
+    source = "Huang et al. 2016, table 2, flips and crops"
+
+    @network(32, parameters, macs, errors=(error,), source=source, name=name)
+    def build(classes: int = 10, dropout: float = 0.0) -> Network:
+        return make(depth, growth, classes, dropout)
+
+    return build
+
+
+densenet40_12 = _cifar(densenet_cifar, "densenet40_12", 40, 12, 1_019_722, 264_812_928, 5.24)
+densenet_bc_100_12 = _cifar(
+    densenet_bc_cifar, "densenet_bc_100_12", 100, 12, 769_162, 287_929_692, 4.51
+)
+densenet_bc_250_24 = _cifar(
+    densenet_bc_cifar, "densenet_bc_250_24", 250, 24, 15_324_406, 5_418_785_724, 3.62
+)
+densenet_bc_190_40 = _cifar(
+    densenet_bc_cifar, "densenet_bc_190_40", 190, 40, 25_624_430, 9_301_945_740, 3.46
 )

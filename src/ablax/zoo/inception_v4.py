@@ -1,7 +1,8 @@
-"""Inception V4: three kinds of module, repeated, and two that shrink the grid.
+"""Inception V4: three kinds of module, repeated, and two that shrink the grid; Inception-ResNet.
 
 Szegedy, Ioffe, Vanhoucke, Alemi (2016): Inception-v4, Inception-ResNet and the impact of residual
-connections on learning. arXiv 1602.07261, section 3.1, figures 3 to 9.
+connections on learning. arXiv 1602.07261, section 3.1, figures 3 to 9; sections 3.2 and 3.3,
+figures 7 and 10 to 20, table 1.
 
 Conventions, as in the authors' TF-Slim and in timm: what the figures mark V and all layers with a
 stride are not padded, and fit exactly at 299 pixels; average pools within modules are padded by 1
@@ -23,24 +24,23 @@ from ablax.layers import (
     Residual,
 )
 from ablax.layers.dense import Scale
-from ablax.zoo import inception_v3
-from ablax.zoo.googlenet import normalized
-from ablax.zoo.inception_v3 import COLUMN, ROW, crossed
-from ablax.zoo.register import Entry
+from ablax.zoo import inception_v2_v3
+from ablax.zoo.googlenet import chain, normalized, pooled
+from ablax.zoo.inception_v2_v3 import COLUMN, ROW, crossed
+from ablax.zoo.register import TIMM, network
 
 AVERAGE = AveragePool(3, 1, padding=1)
 """Of the pool branches."""
 
 
+@network(
+    *(299, 42_679_816, 12_253_974_624),
+    counted=TIMM,
+    errors=(19.9, 5.0),
+    source="the published weights",
+)
 def inception_v4(classes: int = 1000) -> Network:
-    """Inception V4, for images of 299 pixels: figure 9.
-
-    42,679,816 parameters and 12,253,974,624 multiply-accumulates, as in timm; 19.9 / 5.0 % error
-    (top-1 / top-5). Images have at least 75 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
+    """Inception V4, for images of 299 pixels, at least 75: figure 9."""
     body = Layers({f"inception_a{n}": _inception_a() for n in range(1, 5)})
     body = body + Layers(reduction_a=reduction_a(192, 224, 256, 384))
     body = body + Layers({f"inception_b{n}": _inception_b() for n in range(1, 8)})
@@ -58,13 +58,8 @@ def stem() -> Layers:
         mixed_3a=Parallel(Layers(pool=MaxPool(3, 2), conv=normalized(96, 3, 2, "VALID"))),
         mixed_4a=Parallel(
             Layers(
-                branch3x3=sequential(conv1=normalized(64, 1), conv2=normalized(96, 3, 1, "VALID")),
-                branch7x7=sequential(
-                    conv1=normalized(64, 1),
-                    conv2=normalized(64, ROW),
-                    conv3=normalized(64, COLUMN),
-                    conv4=normalized(96, 3, 1, "VALID"),
-                ),
+                branch3x3=chain((64, 1), (96, 3, 1, "VALID")),
+                branch7x7=chain((64, 1), (64, ROW), (64, COLUMN), (96, 3, 1, "VALID")),
             )
         ),
         mixed_5a=Parallel(Layers(conv=normalized(192, 3, 2, "VALID"), pool=MaxPool(3, 2))),
@@ -98,11 +93,7 @@ def reduction_a(k: int, l: int, m: int, n: int) -> Parallel:  # noqa: E741  (tab
     return Parallel(
         Layers(
             branch3x3=normalized(n, 3, 2, "VALID"),
-            branch_double=sequential(
-                conv1=normalized(k, 1),
-                conv2=normalized(l, 3),
-                conv3=normalized(m, 3, 2, "VALID"),
-            ),
+            branch_double=chain((k, 1), (l, 3), (m, 3, 2, "VALID")),
             branch_pool=MaxPool(3, 2),
         )
     )
@@ -113,11 +104,9 @@ def _inception_a() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(96, 1),
-            branch3x3=sequential(conv1=normalized(64, 1), conv2=normalized(96, 3)),
-            branch_double=sequential(
-                conv1=normalized(64, 1), conv2=normalized(96, 3), conv3=normalized(96, 3)
-            ),
-            branch_pool=sequential(pool=AVERAGE, project=normalized(96, 1)),
+            branch3x3=chain((64, 1), (96, 3)),
+            branch_double=chain((64, 1), (96, 3), (96, 3)),
+            branch_pool=pooled(AVERAGE, 96),
         )
     )
 
@@ -127,19 +116,9 @@ def _inception_b() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(384, 1),
-            branch7x7=sequential(
-                conv1=normalized(192, 1),
-                conv2=normalized(224, ROW),
-                conv3=normalized(256, COLUMN),
-            ),
-            branch_double=sequential(
-                conv1=normalized(192, 1),
-                conv2=normalized(192, COLUMN),
-                conv3=normalized(224, ROW),
-                conv4=normalized(224, COLUMN),
-                conv5=normalized(256, ROW),
-            ),
-            branch_pool=sequential(pool=AVERAGE, project=normalized(128, 1)),
+            branch7x7=chain((192, 1), (224, ROW), (256, COLUMN)),
+            branch_double=chain((192, 1), (192, COLUMN), (224, ROW), (224, COLUMN), (256, ROW)),
+            branch_pool=pooled(AVERAGE, 128),
         )
     )
 
@@ -148,13 +127,8 @@ def _reduction_b() -> Parallel:
     """Figure 8, from 17 to 8 pixels: 512 + 1024 features."""
     return Parallel(
         Layers(
-            branch3x3=sequential(conv1=normalized(192, 1), conv2=normalized(192, 3, 2, "VALID")),
-            branch7x7=sequential(
-                conv1=normalized(256, 1),
-                conv2=normalized(256, ROW),
-                conv3=normalized(320, COLUMN),
-                conv4=normalized(320, 3, 2, "VALID"),
-            ),
+            branch3x3=chain((192, 1), (192, 3, 2, "VALID")),
+            branch7x7=chain((256, 1), (256, ROW), (320, COLUMN), (320, 3, 2, "VALID")),
             branch_pool=MaxPool(3, 2),
         )
     )
@@ -165,26 +139,15 @@ def _inception_c() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(256, 1),
-            branch3x3=sequential(conv1=normalized(384, 1), fork=crossed(256)),
-            branch_double=sequential(
-                conv1=normalized(384, 1),
-                conv2=normalized(448, (3, 1)),
-                conv3=normalized(512, (1, 3)),
-                fork=crossed(256),
-            ),
-            branch_pool=sequential(pool=AVERAGE, project=normalized(256, 1)),
+            branch3x3=chain((384, 1), fork=crossed(256)),
+            branch_double=chain((384, 1), (448, (3, 1)), (512, (1, 3)), fork=crossed(256)),
+            branch_pool=pooled(AVERAGE, 256),
         )
     )
 
 
-ENTRIES: tuple[Entry, ...] = (Entry(inception_v4, 299, 42_679_816, 12_253_974_624),)
-
-
 # ------------------------------------------------------------------------------------------
 # Inception-ResNet: inception modules whose answers are added to their input.
-#
-# Szegedy, Ioffe, Vanhoucke, Alemi (2016): Inception-v4, Inception-ResNet and the impact of residual
-# connections on learning. arXiv 1602.07261, sections 3.2 and 3.3, figures 7 and 10 to 20, table 1.
 #
 # A block runs a cheap inception module, brings it to the features of its input by a 1x1 convolution
 # without nonlinearity, and adds it, scaled down: without the factor, says section 3.3, networks
@@ -195,20 +158,13 @@ ENTRIES: tuple[Entry, ...] = (Entry(inception_v4, 299, 42_679_816, 12_253_974_62
 # timm), which has V3's tail and twice the blocks. `inception_resnet_v2` is the published one, whose
 # weights exist; `inception_resnet_v2_paper` is the figures'.
 #
-# Conventions, as in TF-Slim and timm: layers with a stride, and what the figures mark V, are not
-# padded and fit exactly at 299 pixels; the average pool of `mixed_5b` is padded by 1 and does not
-# count its padding; batch-norm epsilon 1e-3; the 1x1 in front of a sum has a bias and no batch
-# normalization, which section 3.2 leaves out "on top of the summations"; dropout 0.2.
+# Conventions are those above; the 1x1 in front of a sum has a bias and no batch normalization,
+# which section 3.2 leaves out "on top of the summations".
 
 
+@network(299, 22_756_328, 6_206_361_696)
 def inception_resnet_v1(classes: int = 1000) -> Network:
-    """Inception-ResNet V1, for images of 299 pixels: figures 10 to 15, about the cost of V3.
-
-    22,756,328 parameters and 6,206,361,696 multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
+    """Inception-ResNet V1, for images of 299 pixels: figures 10 to 15, about the cost of V3."""
     return Network(
         tail=Layers(
             conv_1a=normalized(32, 3, 2, "VALID"),
@@ -228,18 +184,20 @@ def inception_resnet_v1(classes: int = 1000) -> Network:
     )
 
 
+@network(
+    *(299, 55_843_464, 13_155_794_016),
+    counted=TIMM,
+    errors=(19.6, 4.7),
+    source="the published weights",
+)
 def inception_resnet_v2(classes: int = 1000) -> Network:
-    """Inception-ResNet V2 as its authors published it, for images of 299 pixels.
+    """Inception-ResNet V2 as its authors published it, for images of 299 pixels, at least 75.
 
-    55,843,464 parameters and 13,155,794,016 multiply-accumulates, as in timm; its weights have a
-    test error of 19.6 / 4.7 % (top-1 / top-5). The last block has factor 1 and no ReLU behind its
-    sum, and a 1x1 convolution to 1536 features follows. Images have at least 75 pixels.
-
-    Args:
-        classes: Scores per image.
+    The last block has factor 1 and no ReLU behind its sum, and a 1x1 convolution to 1536 features
+    follows.
     """
     return Network(
-        tail=inception_v3.stem(),
+        tail=inception_v2_v3.stem(),
         body=Layers(mixed_5b=_mixed_5b())
         + _repeated("a", 10, _block_a((32, 48, 64), 320))
         + Layers(reduction_a=reduction_a(256, 256, 384, 384))
@@ -254,15 +212,12 @@ def inception_resnet_v2(classes: int = 1000) -> Network:
     )
 
 
+@network(299, 32_433_928, 9_257_953_632)
 def inception_resnet_v2_paper(classes: int = 1000) -> Network:
     """Inception-ResNet V2 of the paper's figures 15 to 20, with the tail of Inception V4.
 
-    32,433,928 parameters and 9,257,953,632 multiply-accumulates at 299 pixels. Figures 17
-    and 19 print 1154 and 2048 features in front of the sums, whose other summands have
+    Figures 17 and 19 print 1154 and 2048 features in front of the sums, whose other summands have
     384 + 384 + 384 = 1152 and 1152 + 384 + 288 + 320 = 2144; these are built.
-
-    Args:
-        classes: Scores per image.
     """
     return Network(
         tail=stem(),
@@ -293,10 +248,8 @@ def _block_a(widths: tuple[int, int, int], features: int) -> Residual:
     module = Parallel(
         Layers(
             branch1x1=normalized(32, 1),
-            branch3x3=sequential(conv1=normalized(32, 1), conv2=normalized(32, 3)),
-            branch_double=sequential(
-                conv1=normalized(first, 1), conv2=normalized(second, 3), conv3=normalized(third, 3)
-            ),
+            branch3x3=chain((32, 1), (32, 3)),
+            branch_double=chain((first, 1), (second, 3), (third, 3)),
         )
     )
     return _added(module, features, 0.17)
@@ -322,24 +275,16 @@ def _factorized(
     widths: tuple[int, int, int], row: tuple[int, int], column: tuple[int, int]
 ) -> Sequential:
     first, second, third = widths
-    return sequential(
-        conv1=normalized(first, 1), conv2=normalized(second, row), conv3=normalized(third, column)
-    )
+    return chain((first, 1), (second, row), (third, column))
 
 
 def _inception_resnet_reduction_b(second: int, between: int, third: int) -> Parallel:
     """Figures 12 and 18, from 17 to 8 pixels: adds 384 + second + third features."""
     return Parallel(
         Layers(
-            branch3x3=sequential(conv1=normalized(256, 1), conv2=normalized(384, 3, 2, "VALID")),
-            branch_second=sequential(
-                conv1=normalized(256, 1), conv2=normalized(second, 3, 2, "VALID")
-            ),
-            branch_double=sequential(
-                conv1=normalized(256, 1),
-                conv2=normalized(between, 3),
-                conv3=normalized(third, 3, 2, "VALID"),
-            ),
+            branch3x3=chain((256, 1), (384, 3, 2, "VALID")),
+            branch_second=chain((256, 1), (second, 3, 2, "VALID")),
+            branch_double=chain((256, 1), (between, 3), (third, 3, 2, "VALID")),
             branch_pool=MaxPool(3, 2),
         )
     )
@@ -350,20 +295,8 @@ def _mixed_5b() -> Parallel:
     return Parallel(
         Layers(
             branch1x1=normalized(96, 1),
-            branch5x5=sequential(conv1=normalized(48, 1), conv2=normalized(64, 5)),
-            branch_double=sequential(
-                conv1=normalized(64, 1), conv2=normalized(96, 3), conv3=normalized(96, 3)
-            ),
-            branch_pool=sequential(
-                pool=AveragePool(3, 1, padding=1),
-                project=normalized(64, 1),
-            ),
+            branch5x5=chain((48, 1), (64, 5)),
+            branch_double=chain((64, 1), (96, 3), (96, 3)),
+            branch_pool=pooled(AVERAGE, 64),
         )
     )
-
-
-INCEPTION_RESNET_ENTRIES: tuple[Entry, ...] = (
-    Entry(inception_resnet_v1, 299, 22_756_328, 6_206_361_696),
-    Entry(inception_resnet_v2, 299, 55_843_464, 13_155_794_016),
-    Entry(inception_resnet_v2_paper, 299, 32_433_928, 9_257_953_632),
-)
