@@ -161,7 +161,7 @@ def errors_figure(size: str = "imagenet") -> Figure:
     """
     chosen = networks_with_errors(size)
     with settings():
-        figure = blank(WIDTH, 12.5)
+        figure = blank(WIDTH, 18.0 if size == "imagenet" else 12.5)
         panels = figure.subplots(2, 1)
         families: dict[str, list[Entry]] = {}
         for entry in chosen:
@@ -199,8 +199,12 @@ def errors_figure(size: str = "imagenet") -> Figure:
 
 
 def _family(name: str) -> str:
-    """The name without the number that tells the members of a family apart."""
-    return re.split(r"_?v?\d", name)[0]
+    """The name without the numbers that tell the members of a family apart.
+
+    `resnet34` and `resnet50_v1` are of the same table of the same paper.
+    """
+    kind = re.search(r"_(?:v[12](?=_)|preactivation)", name)
+    return re.split(r"_?v?\d", name)[0] + (kind[0] if kind else "")
 
 
 def _draw_family(axes: Axes, members: Sequence[tuple[Entry, int]], place: int) -> None:
