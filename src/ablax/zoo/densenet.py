@@ -32,14 +32,15 @@ bias; kernels are initialized with variance 2 / fan-in, the authors' with 2 / fa
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, Dropout, ReLU
 from ablax.layers.blocks import DenselyConnected
 from ablax.zoo import heads, tails
-from ablax.zoo.register import BY_HAND, TORCHVISION, Build, network
-from ablax.zoo.resnet import weights
+from ablax.zoo.register import BY_HAND, TORCHVISION, row
+from ablax.zoo.resnet import blocks_of, weights
 
 DenseLayer = Callable[[int, float], DenselyConnected]
 """From growth and dropout rate to a layer of a dense block: `plain` or `bottleneck`."""
@@ -153,28 +154,16 @@ def preactivated(features: int, window: int, dropout: float = 0.0) -> Sequential
 _HUANG = "the authors' repository of Huang et al. 2016, one crop"
 
 
-def _column(
-    name: str,
-    counts: tuple[int, ...],
-    growth: int,
-    parameters: int,
-    macs: int,
-    errors: tuple[float, ...],
-    counted: str = TORCHVISION,
-) -> Build:
-    @network(224, parameters, macs, counted=counted, errors=errors, source=_HUANG, name=name)
-    def build(classes: int = 1000) -> Network:
-        return densenet(counts, growth, classes)
+_column = partial(row, densenet, 224, counted=TORCHVISION, source=_HUANG)
 
-    return build
-
-
-densenet121 = _column("densenet121", (6, 12, 24, 16), 32, 7_978_856, 2_834_161_664, (25.0,))
-densenet169 = _column("densenet169", (6, 12, 32, 32), 32, 14_149_480, 3_359_843_328, (23.6,))
-densenet201 = _column("densenet201", (6, 12, 48, 32), 32, 20_013_928, 4_291_365_888, (22.5,))
-densenet161 = _column("densenet161", (6, 12, 36, 24), 48, 28_681_000, 7_727_907_072, (22.2,))
+densenet121 = _column("densenet121", ((6, 12, 24, 16), 32), 7_978_856, 2_834_161_664, (25.0,))
+densenet169 = _column("densenet169", ((6, 12, 32, 32), 32), 14_149_480, 3_359_843_328, (23.6,))
+densenet201 = _column("densenet201", ((6, 12, 48, 32), 32), 20_013_928, 4_291_365_888, (22.5,))
+densenet161 = _column("densenet161", ((6, 12, 36, 24), 48), 28_681_000, 7_727_907_072, (22.2,))
 # Counted as the others are, its layers with weights are 265.
-densenet264 = _column("densenet264", (6, 12, 64, 48), 32, 33_337_704, 5_751_653_376, (), BY_HAND)
+densenet264 = _column(
+    "densenet264", ((6, 12, 64, 48), 32), 33_337_704, 5_751_653_376, counted=BY_HAND
+)
 
 
 # ------------------------------------------------------------------------------------------
@@ -220,7 +209,7 @@ def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 
         >>> list(densenet_cifar(7, growth=4).body)
         ['dense1_1', 'transition1', 'dense2_1', 'transition2', 'dense3_1', 'activation']
     """
-    counts = (_layers_a_block(depth, 1),) * 3
+    counts = (blocks_of(depth, 1, others=4),) * 3
     return Network(
         tail=Layers(conv1=sequential(conv=weights(16, 3))),
         body=blocks(counts, growth, 16, plain, compression=1.0, dropout=dropout),
@@ -244,7 +233,7 @@ def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float
         >>> list(densenet_bc_cifar(10, growth=4).body["dense1_1"].layers)
         ['conv1', 'conv2']
     """
-    counts = (_layers_a_block(depth, 2),) * 3
+    counts = (blocks_of(depth, 2, others=4),) * 3
     return Network(
         tail=Layers(conv1=sequential(conv=weights(2 * growth, 3))),
         body=blocks(counts, growth, 2 * growth, bottleneck, compression=0.5, dropout=dropout),
@@ -252,45 +241,13 @@ def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float
     )
 
 
-def _layers_a_block(depth: int, weight_layers: int) -> int:
-    """The n of a network of 3 blocks with n dense layers each, of so many weight layers."""
-    step = 3 * weight_layers
-    count, left = divmod(depth - 4, step)
-    if count < 1 or left:
-        below = max(count, 1) * step + 4
-        choices = f"{below}" if count < 1 else f"{below} or {below + step}"
-        raise AblaxError(
-            f"depth={depth}: three blocks of dense layers of {weight_layers} "
-            f"convolution{'s' * (weight_layers > 1)} have {step}n + 4 layers; use {choices}"
-        )
-    return count
+_TABLE_2 = "Huang et al. 2016, table 2, flips and crops"
+_bc = partial(row, densenet_bc_cifar, 32, source=_TABLE_2)
 
-
-def _cifar(
-    make: Callable[[int, int, int, float], Network],
-    name: str,
-    depth: int,
-    growth: int,
-    parameters: int,
-    macs: int,
-    error: float,
-) -> Build:
-    source = "Huang et al. 2016, table 2, flips and crops"
-
-    @network(32, parameters, macs, errors=(error,), source=source, name=name)
-    def build(classes: int = 10, dropout: float = 0.0) -> Network:
-        return make(depth, growth, classes, dropout)
-
-    return build
-
-
-densenet40_12 = _cifar(densenet_cifar, "densenet40_12", 40, 12, 1_019_722, 264_812_928, 5.24)
-densenet_bc_100_12 = _cifar(
-    densenet_bc_cifar, "densenet_bc_100_12", 100, 12, 769_162, 287_929_692, 4.51
+densenet40_12 = row(
+    *(densenet_cifar, 32, "densenet40_12", (40, 12), 1_019_722, 264_812_928, (5.24,)),
+    source=_TABLE_2,
 )
-densenet_bc_250_24 = _cifar(
-    densenet_bc_cifar, "densenet_bc_250_24", 250, 24, 15_324_406, 5_418_785_724, 3.62
-)
-densenet_bc_190_40 = _cifar(
-    densenet_bc_cifar, "densenet_bc_190_40", 190, 40, 25_624_430, 9_301_945_740, 3.46
-)
+densenet_bc_100_12 = _bc("densenet_bc_100_12", (100, 12), 769_162, 287_929_692, (4.51,))
+densenet_bc_250_24 = _bc("densenet_bc_250_24", (250, 24), 15_324_406, 5_418_785_724, (3.62,))
+densenet_bc_190_40 = _bc("densenet_bc_190_40", (190, 40), 25_624_430, 9_301_945_740, (3.46,))

@@ -31,11 +31,13 @@ is a 1x1 convolution behind the average: the dense layer here.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU
 from ablax.layers.blocks import DualPath
 from ablax.zoo import heads
-from ablax.zoo.register import TIMM, Build, network
+from ablax.zoo.register import TIMM, network, row
 
 EPSILON = 1e-3
 """Of batch normalization, in the authors' code."""
@@ -119,42 +121,46 @@ def _preactivated(features: int, window: int, stride: int = 1, groups: int = 1) 
     )
 
 
-def _column(
-    name: str,
+def dpn(
     tail: tuple[int, int],
     counts: tuple[int, ...],
     growths: tuple[int, ...],
     widths: tuple[int, int, int],
-    parameters: int,
-    macs: int,
-    error: float,
-) -> Build:
-    """Tail: features and window; widths: features of the residual path, inner ones, groups."""
-    source = "the authors' repository of Chen et al. 2017, one crop"
+    classes: int = 1000,
+) -> Network:
+    """A column of table 1.
 
-    @network(224, parameters, macs, counted=TIMM, errors=(error,), source=source, name=name)
-    def build(classes: int = 1000) -> Network:
-        body = stages(counts, growths, *widths)
-        return Network(_tail(*tail), body, heads.global_average_pool(classes))
+    Args:
+        tail: Features and window of `conv1`.
+        counts: Blocks of each stage.
+        growths: Features that a block of each stage adds to the dense path.
+        widths: Of the first stage: features of the residual path, inner features, groups.
+        classes: Scores per image.
+    """
+    return Network(
+        _tail(*tail), stages(counts, growths, *widths), heads.global_average_pool(classes)
+    )
 
-    return build
 
+_column = partial(
+    row, dpn, 224, counted=TIMM, source="the authors' repository of Chen et al. 2017, one crop"
+)
 
 dpn68 = _column(
-    *("dpn68", (10, 3), (3, 4, 12, 3), (16, 32, 32, 64), (64, 128, 32)),
-    *(12_611_602, 2_326_163_456, 23.57),
+    *("dpn68", ((10, 3), (3, 4, 12, 3), (16, 32, 32, 64), (64, 128, 32))),
+    *(12_611_602, 2_326_163_456, (23.57,)),
 )
 dpn92 = _column(
-    *("dpn92", (64, 7), (3, 4, 20, 3), (16, 32, 24, 128), (256, 96, 32)),
-    *(37_668_392, 6_501_684_224, 20.73),
+    *("dpn92", ((64, 7), (3, 4, 20, 3), (16, 32, 24, 128), (256, 96, 32))),
+    *(37_668_392, 6_501_684_224, (20.73,)),
 )
 dpn98 = _column(
-    *("dpn98", (96, 7), (3, 6, 20, 3), (16, 32, 32, 128), (256, 160, 40)),
-    *(61_570_728, 11_671_217_152, 20.15),
+    *("dpn98", ((96, 7), (3, 6, 20, 3), (16, 32, 32, 128), (256, 160, 40))),
+    *(61_570_728, 11_671_217_152, (20.15,)),
 )
 dpn131 = _column(
-    *("dpn131", (128, 7), (4, 8, 28, 3), (16, 32, 32, 128), (256, 160, 40)),
-    *(79_254_504, 16_013_648_896, 19.93),
+    *("dpn131", ((128, 7), (4, 8, 28, 3), (16, 32, 32, 128), (256, 160, 40))),
+    *(79_254_504, 16_013_648_896, (19.93,)),
 )
 
 

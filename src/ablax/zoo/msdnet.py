@@ -42,6 +42,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jaxtyping import Array, Float
@@ -60,7 +61,7 @@ from ablax.errors import AblaxError, nearest
 from ablax.layers import Auxiliary, Dense, GlobalAveragePool, MaxPool, ReLU
 from ablax.layers.blocks import Cell, DenseCell, MultiScale, needed
 from ablax.layers.normalization import normalized
-from ablax.zoo.register import Build, network
+from ablax.zoo.register import network, row
 
 # ------------------------------------------------------------------------------------------
 # What an MSDNet is made of: its design, and from it the grid of cells and the classifiers.
@@ -287,18 +288,15 @@ def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Networ
     return msdnet(Design(classifiers, 32, 16, (1, 2, 4, 4), None), tail, classes)
 
 
-def _imagenet(k: int, parameters: int, macs: int) -> Build:
-    @network(224, parameters, macs, name=f"msdnet_imagenet_k{k}")
-    def build(classes: int = 1000) -> Network:
-        return msdnet_imagenet(tuple(k * i + 3 for i in range(1, 6)), classes)
-
-    return build
+def _k(k: int) -> tuple[tuple[int, ...]]:
+    return (tuple(k * i + 3 for i in range(1, 6)),)
 
 
 # The paper's three, of 23, 33 and 38 layers.
-msdnet_imagenet_k4 = _imagenet(4, 31_096_056, 1_606_191_552)
-msdnet_imagenet_k6 = _imagenet(6, 75_087_752, 2_914_979_456)
-msdnet_imagenet_k7 = _imagenet(7, 80_217_784, 3_504_182_976)
+_imagenet = partial(row, msdnet_imagenet, 224)
+msdnet_imagenet_k4 = _imagenet("msdnet_imagenet_k4", _k(4), 31_096_056, 1_606_191_552)
+msdnet_imagenet_k6 = _imagenet("msdnet_imagenet_k6", _k(6), 75_087_752, 2_914_979_456)
+msdnet_imagenet_k7 = _imagenet("msdnet_imagenet_k7", _k(7), 80_217_784, 3_504_182_976)
 
 
 def anytime_scores(

@@ -139,7 +139,7 @@ def network(
         counted: Whose counts these are.
         errors: Published, in percent: top-1, top-5.
         source: Who reports them.
-        name: Of the function, where a row of a table makes it.
+        name: Of the function, where it is not its own.
 
     Example:
         >>> from ablax.zoo import lenet5
@@ -162,6 +162,46 @@ def network(
         return build
 
     return said
+
+
+def row(
+    make: Callable[..., Network],
+    image: int,
+    name: str,
+    arguments: tuple[Any, ...],
+    parameters: int,
+    macs: int,
+    errors: tuple[float, ...] = (),
+    *,
+    counted: str = "",
+    source: str = "",
+) -> Build:
+    """A network that a row of a paper's table makes: `make` whose first arguments are given.
+
+    Its own arguments are what is left of `make`'s, `classes` first.
+
+    Args:
+        make: The function of the table, such as `resnet_cifar`.
+        image: Height and width in pixels; this and the rest as in `network`.
+        name: Of the network.
+        arguments: The first of `make`.
+        parameters: Numbers it learns.
+        macs: Multiply-accumulates for one image.
+        errors: Published, in percent.
+        counted: Whose counts these are.
+        source: Who reports the errors.
+    """
+
+    def build(*given: Any, **named: Any) -> Network:
+        return make(*arguments, *given, **named)
+
+    build.__module__ = make.__module__
+    left = inspect.signature(functools.partial(make, *arguments))
+    vars(build)["__signature__"] = left
+    said = network(
+        image, parameters, macs, counted=counted, errors=errors, source=source, name=name
+    )
+    return said(build)
 
 
 def _told_of(entry: Entry) -> str:

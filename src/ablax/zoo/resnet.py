@@ -56,7 +56,7 @@ from ablax.layers.dense import Scale
 from ablax.layers.initializers import Initializer
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
-from ablax.zoo.register import BY_HAND, TIMM, TORCHVISION, Build, network
+from ablax.zoo.register import BY_HAND, TIMM, TORCHVISION, network, row
 
 # ------------------------------------------------------------------------------------------
 # What residual networks are made of: weight layers, shortcuts, and stages of blocks (section 3.3
@@ -328,32 +328,22 @@ def resnet(
     )
 
 
-def _column(
-    name: str,
+def _table_1(
     counts: tuple[int, ...],
     layers: WeightLayers,
-    parameters: int,
-    macs: int,
-    counted: str = TORCHVISION,
-    errors: tuple[float, ...] = (),
-) -> Build:
-    @network(
-        224,
-        parameters,
-        macs,
-        counted=counted,
-        errors=errors,
-        source=_LECTURE,
-        name=name,
-    )
-    def build(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-        return resnet(counts, original(layers, shortcut), 64 if layers is basic else 256, classes)
-
-    return build
+    classes: int = 1000,
+    shortcut: Shortcut = option_b,
+) -> Network:
+    return resnet(counts, original(layers, shortcut), 64 if layers is basic else 256, classes)
 
 
-resnet18 = _column("resnet18", (2, 2, 2, 2), basic, 11_689_512, 1_814_073_344)
-resnet34 = _column("resnet34", (3, 4, 6, 3), basic, 21_797_672, 3_663_761_408, errors=(21.84, 5.71))
+_SMALL, _MIDDLE, _LARGE = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+_of_1 = functools.partial(row, _table_1, 224, source=_LECTURE)
+_of_vision = functools.partial(_of_1, counted=TORCHVISION)
+_by_hand = functools.partial(_of_1, counted=BY_HAND)
+
+resnet18 = _of_vision("resnet18", ((2, 2, 2, 2), basic), 11_689_512, 1_814_073_344)
+resnet34 = _of_vision("resnet34", (_SMALL, basic), 21_797_672, 3_663_761_408, (21.84, 5.71))
 
 
 @network(224, 21_623_848, 3_644_493_824)
@@ -386,17 +376,17 @@ def plain34(classes: int = 1000) -> Network:
     return without_shortcuts(resnet34(classes))
 
 
-resnet50 = _column("resnet50", (3, 4, 6, 3), bottleneck, 25_557_032, 4_089_184_256)
-resnet101 = _column("resnet101", (3, 4, 23, 3), bottleneck, 44_549_160, 7_801_405_440)
-resnet152 = _column("resnet152", (3, 8, 36, 3), bottleneck, 60_192_808, 11_513_626_624)
-resnet50_v1 = _column(
-    "resnet50_v1", (3, 4, 6, 3), bottleneck_v1, 25_557_032, 3_857_973_248, BY_HAND, (20.74, 5.25)
+resnet50 = _of_vision("resnet50", (_SMALL, bottleneck), 25_557_032, 4_089_184_256)
+resnet101 = _of_vision("resnet101", (_MIDDLE, bottleneck), 44_549_160, 7_801_405_440)
+resnet152 = _of_vision("resnet152", (_LARGE, bottleneck), 60_192_808, 11_513_626_624)
+resnet50_v1 = _by_hand(
+    "resnet50_v1", (_SMALL, bottleneck_v1), 25_557_032, 3_857_973_248, (20.74, 5.25)
 )
-resnet101_v1 = _column(
-    "resnet101_v1", (3, 4, 23, 3), bottleneck_v1, 44_549_160, 7_570_194_432, BY_HAND, (19.87, 4.60)
+resnet101_v1 = _by_hand(
+    "resnet101_v1", (_MIDDLE, bottleneck_v1), 44_549_160, 7_570_194_432, (19.87, 4.60)
 )
-resnet152_v1 = _column(
-    "resnet152_v1", (3, 8, 36, 3), bottleneck_v1, 60_192_808, 11_282_415_616, BY_HAND, (19.38, 4.49)
+resnet152_v1 = _by_hand(
+    "resnet152_v1", (_LARGE, bottleneck_v1), 60_192_808, 11_282_415_616, (19.38, 4.49)
 )
 
 
@@ -457,7 +447,7 @@ def resnet_cifar(
         >>> list(resnet_cifar(14).body)
         ['res2a', 'res2b', 'res3a', 'res3b', 'res4a', 'res4b']
     """
-    counts = (_blocks_a_stage(depth, 2),) * 3
+    counts = (blocks_of(depth, 2),) * 3
     return Network(
         tail=tails.cifar(features),
         body=stages(counts, features, block, features),
@@ -485,7 +475,7 @@ def resnet_cifar_bottleneck(
     References:
         He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 4.1.
     """
-    counts = (_blocks_a_stage(depth, 3),) * 3
+    counts = (blocks_of(depth, 3),) * 3
     return Network(
         tail=tails.cifar(features),
         body=stages(counts, 4 * features, block, features),
@@ -507,59 +497,41 @@ def plain_cifar(depth: int, classes: int = 10, features: int = 16) -> Network:
     return without_shortcuts(resnet_cifar(depth, classes, features=features))
 
 
-def _blocks_a_stage(depth: int, weight_layers: int) -> int:
-    """The n of a network of 3 stages with n blocks each, of so many weight layers."""
+def blocks_of(depth: int, weight_layers: int, others: int = 2) -> int:
+    """The n of a network of three stages of n blocks, of so many weight layers, and other layers.
+
+    Raises:
+        AblaxError: There is none; the message names the nearest depths.
+    """
     step = 3 * weight_layers
-    blocks, left = divmod(depth - 2, step)
+    blocks, left = divmod(depth - others, step)
     if blocks < 1 or left:
-        below = max(blocks, 1) * step + 2
+        below = max(blocks, 1) * step + others
         choices = f"{below}" if blocks < 1 else f"{below} or {below + step}"
         raise AblaxError(
-            f"depth={depth}: three stages of blocks of {weight_layers} layers have "
-            f"{step}n + 2; use {choices}"
+            f"depth={depth}: three stages of blocks of {weight_layers} layer"
+            f"{'s' * (weight_layers > 1)} have {step}n + {others}; use {choices}"
         )
     return blocks
 
 
-def _cifar(
-    name: str,
-    make: Callable[[int, int], Network],
-    depth: int,
-    parameters: int,
-    macs: int,
-    counted: str = "",
-    errors: tuple[float, ...] = (),
-    source: str = _TABLE_6,
-) -> Build:
-    @network(
-        32,
-        parameters,
-        macs,
-        counted=counted,
-        errors=errors,
-        source=source,
-        name=name,
-    )
-    def build(classes: int = 10) -> Network:
-        return make(depth, classes)
+_plain = functools.partial(row, plain_cifar, 32)
+_residual = functools.partial(row, resnet_cifar, 32, source=_TABLE_6)
 
-    return build
-
-
-resnet20 = _cifar("resnet20", resnet_cifar, 20, 269_722, 40_551_040, BY_HAND, (8.75,))
-resnet32 = _cifar("resnet32", resnet_cifar, 32, 464_154, 68_862_592, BY_HAND, (7.51,))
-resnet44 = _cifar("resnet44", resnet_cifar, 44, 658_586, 97_174_144, BY_HAND, (7.17,))
-resnet56 = _cifar("resnet56", resnet_cifar, 56, 853_018, 125_485_696, BY_HAND, (6.97,))
-resnet110 = _cifar(
-    "resnet110", resnet_cifar, 110, 1_727_962, 252_887_680, "", (6.43,), _TABLE_6 + ", best of five"
+resnet20 = _residual("resnet20", (20,), 269_722, 40_551_040, (8.75,), counted=BY_HAND)
+resnet32 = _residual("resnet32", (32,), 464_154, 68_862_592, (7.51,), counted=BY_HAND)
+resnet44 = _residual("resnet44", (44,), 658_586, 97_174_144, (7.17,), counted=BY_HAND)
+resnet56 = _residual("resnet56", (56,), 853_018, 125_485_696, (6.97,), counted=BY_HAND)
+resnet110 = _residual(
+    *("resnet110", (110,), 1_727_962, 252_887_680, (6.43,)), source=_TABLE_6 + ", best of five"
 )
-resnet1202 = _cifar("resnet1202", resnet_cifar, 1202, 19_421_274, 2_829_238_912, "", (7.93,))
-plain20 = _cifar("plain20", plain_cifar, 20, 269_722, 40_551_040)
-plain32 = _cifar("plain32", plain_cifar, 32, 464_154, 68_862_592)
-plain44 = _cifar("plain44", plain_cifar, 44, 658_586, 97_174_144)
-plain56 = _cifar("plain56", plain_cifar, 56, 853_018, 125_485_696)
-plain110 = _cifar("plain110", plain_cifar, 110, 1_727_962, 252_887_680)
-resnet164 = _cifar("resnet164", resnet_cifar_bottleneck, 164, 1_704_154, 244_500_992)
+resnet1202 = _residual("resnet1202", (1202,), 19_421_274, 2_829_238_912, (7.93,))
+plain20 = _plain("plain20", (20,), 269_722, 40_551_040)
+plain32 = _plain("plain32", (32,), 464_154, 68_862_592)
+plain44 = _plain("plain44", (44,), 658_586, 97_174_144)
+plain56 = _plain("plain56", (56,), 853_018, 125_485_696)
+plain110 = _plain("plain110", (110,), 1_727_962, 252_887_680)
+resnet164 = row(resnet_cifar_bottleneck, 32, "resnet164", (164,), 1_704_154, 244_500_992)
 
 
 # ------------------------------------------------------------------------------------------
@@ -640,61 +612,33 @@ def _bare_start(network: Network) -> Network:
     return activate_ends(network.copy(tail=tail))
 
 
-def _table_5(
-    name: str,
-    counts: tuple[int, ...],
-    parameters: int,
-    macs: int,
-    counted: str = "",
-    errors: tuple[float, ...] = (),
-) -> Build:
-    source = "He et al. 2016, table 5, one crop of 320 pixels"
-
-    @network(
-        224,
-        parameters,
-        macs,
-        counted=counted,
-        errors=errors,
-        source=source,
-        name=f"{name}_preactivation",
-    )
-    def build(classes: int = 1000) -> Network:
-        return preactivation(counts, classes)
-
-    return build
-
-
-resnet50_preactivation = _table_5("resnet50", (3, 4, 6, 3), 25_549_352, 4_089_184_256, TIMM)
-resnet101_preactivation = _table_5("resnet101", (3, 4, 23, 3), 44_541_480, 7_801_405_440, TIMM)
-resnet152_preactivation = _table_5(
-    "resnet152", (3, 8, 36, 3), 60_185_128, 11_513_626_624, errors=(21.1, 5.5)
+_of_5 = functools.partial(
+    row, preactivation, 224, source="He et al. 2016, table 5, one crop of 320 pixels"
 )
-resnet200_preactivation = _table_5(
-    "resnet200", (3, 24, 36, 3), 64_666_152, 15_007_481_856, errors=(20.7, 5.3)
+_of_4 = functools.partial(row, preactivation_cifar_bottleneck, 32)
+
+resnet50_preactivation = _of_5(
+    "resnet50_preactivation", (_SMALL,), 25_549_352, 4_089_184_256, counted=TIMM
 )
-preactivation110 = _cifar(
-    "preactivation110", preactivation_cifar, 110, 1_727_962, 252_887_680, "", (6.37,), _PAPER_2
+resnet101_preactivation = _of_5(
+    "resnet101_preactivation", (_MIDDLE,), 44_541_480, 7_801_405_440, counted=TIMM
 )
-preactivation164 = _cifar(
-    "preactivation164",
-    preactivation_cifar_bottleneck,
-    164,
-    1_703_258,
-    244_500_992,
-    "",
-    (5.46,),
-    _PAPER_2,
+resnet152_preactivation = _of_5(
+    "resnet152_preactivation", (_LARGE,), 60_185_128, 11_513_626_624, (21.1, 5.5)
 )
-preactivation1001 = _cifar(
-    "preactivation1001",
-    preactivation_cifar_bottleneck,
-    1001,
-    10_327_706,
-    1_487_849_984,
-    "",
-    (4.62,),
-    _PAPER_2 + ", batches of 64",
+resnet200_preactivation = _of_5(
+    "resnet200_preactivation", ((3, 24, 36, 3),), 64_666_152, 15_007_481_856, (20.7, 5.3)
+)
+preactivation110 = row(
+    *(preactivation_cifar, 32, "preactivation110", (110,), 1_727_962, 252_887_680, (6.37,)),
+    source=_PAPER_2,
+)
+preactivation164 = _of_4(
+    "preactivation164", (164,), 1_703_258, 244_500_992, (5.46,), source=_PAPER_2
+)
+preactivation1001 = _of_4(
+    *("preactivation1001", (1001,), 10_327_706, 1_487_849_984, (4.62,)),
+    source=_PAPER_2 + ", batches of 64",
 )
 
 
@@ -803,28 +747,37 @@ def _constant(value: float) -> Initializer:
     return constant(value)
 
 
-def _of_110(name: str, block: Block, parameters: int = 1_727_962, macs: int = 252_887_680) -> Build:
-    @network(32, parameters, macs, name=f"resnet110_{name}")
-    def build(classes: int = 10) -> Network:
-        made = resnet_cifar(110, classes, block)
-        return activate_ends(made) if name == "relu_preactivation" else made
-
-    return build
+def _of_110(block: Block, classes: int = 10) -> Network:
+    return resnet_cifar(110, classes, block)
 
 
-resnet110_bn_after_addition = _of_110("bn_after_addition", bn_after_addition(basic, option_a))
-resnet110_relu_before_addition = _of_110(
-    "relu_before_addition", relu_before_addition(basic, option_a)
+def _activated(block: Block, classes: int = 10) -> Network:
+    return activate_ends(_of_110(block, classes))
+
+
+_order = functools.partial(row, _of_110, 32, parameters=1_727_962, macs=252_887_680)
+
+resnet110_bn_after_addition = _order(
+    "resnet110_bn_after_addition", (bn_after_addition(basic, option_a),)
 )
-resnet110_relu_preactivation = _of_110("relu_preactivation", relu_preactivation(basic, option_a))
-resnet110_constant_scaling = _of_110("constant_scaling", constant_scaling(0.5, 0.5))
-resnet110_exclusive_gating = _of_110(
-    "exclusive_gating", exclusive_gating(-6.0), 1_826_746, 267_043_456
+resnet110_relu_before_addition = _order(
+    "resnet110_relu_before_addition", (relu_before_addition(basic, option_a),)
 )
-resnet110_shortcut_gating = _of_110(
-    "shortcut_gating", shortcut_gating(-6.0), 1_826_746, 267_043_456
+resnet110_relu_preactivation = row(
+    *(_activated, 32, "resnet110_relu_preactivation", (relu_preactivation(basic, option_a),)),
+    *(1_727_962, 252_887_680),
 )
-resnet110_convolution_shortcut = _of_110(
-    "convolution_shortcut", original(basic, option_c), 1_826_202, 266_781_312
+resnet110_constant_scaling = _order("resnet110_constant_scaling", (constant_scaling(0.5, 0.5),))
+resnet110_exclusive_gating = row(
+    *(_of_110, 32, "resnet110_exclusive_gating", (exclusive_gating(-6.0),)),
+    *(1_826_746, 267_043_456),
 )
-resnet110_dropout_shortcut = _of_110("dropout_shortcut", dropout_shortcut(0.5))
+resnet110_shortcut_gating = row(
+    *(_of_110, 32, "resnet110_shortcut_gating", (shortcut_gating(-6.0),)),
+    *(1_826_746, 267_043_456),
+)
+resnet110_convolution_shortcut = row(
+    *(_of_110, 32, "resnet110_convolution_shortcut", (original(basic, option_c),)),
+    *(1_826_202, 266_781_312),
+)
+resnet110_dropout_shortcut = _order("resnet110_dropout_shortcut", (dropout_shortcut(0.5),))

@@ -19,11 +19,13 @@ and batches of 256, says the authors' README, which prefers the blocks here and 
 
 from __future__ import annotations
 
+from functools import partial
+
 from ablax.core import Layers, Network, Sequential
 from ablax.errors import AblaxError
 from ablax.layers import ReLU, Residual
 from ablax.layers.normalization import normalized
-from ablax.zoo.register import TORCHVISION, Build, network
+from ablax.zoo.register import TORCHVISION, row
 from ablax.zoo.resnet import Block, convolution, linear, option_b, resnet, resnet_cifar_bottleneck
 
 
@@ -100,50 +102,21 @@ def grouped(features: int, stride: int, groups: int) -> Sequential:
     return normalized(features, 3, stride, groups, relu=ReLU())
 
 
-def _imagenet(
-    name: str,
-    counts: tuple[int, ...],
-    cardinality: int,
-    width: int,
-    parameters: int,
-    macs: int,
-    counted: str = TORCHVISION,
-    errors: tuple[float, ...] = (),
-    source: str = "",
-) -> Build:
-    @network(224, parameters, macs, counted=counted, errors=errors, source=source, name=name)
-    def build(classes: int = 1000) -> Network:
-        return resnext(counts, cardinality, width, classes)
-
-    return build
-
-
-def _cifar(
-    name: str, cardinality: int, width: int, parameters: int, macs: int, error: float
-) -> Build:
-    source = "Xie et al. 2016, table 7"
-
-    @network(32, parameters, macs, errors=(error,), source=source, name=name)
-    def build(classes: int = 10) -> Network:
-        return resnext_cifar(29, cardinality, width, classes)
-
-    return build
-
-
-_TABLES = "Xie et al. 2016, table 3", "Xie et al. 2016, table 4"
+_imagenet = partial(row, resnext, 224)
+_cifar = partial(row, resnext_cifar, 32, source="Xie et al. 2016, table 7")
 
 resnext50_32x4d = _imagenet(
-    *("resnext50_32x4d", (3, 4, 6, 3), 32, 4, 25_028_904, 4_230_479_872),
-    *(TORCHVISION, (22.2,), _TABLES[0]),
+    *("resnext50_32x4d", ((3, 4, 6, 3), 32, 4), 25_028_904, 4_230_479_872, (22.2,)),
+    counted=TORCHVISION,
+    source="Xie et al. 2016, table 3",
 )
 # torchvision's; the paper has 32x4d and 64x4d only.
-resnext101_32x8d = _imagenet(
-    "resnext101_32x8d", (3, 4, 23, 3), 32, 8, 88_791_336, 16_414_015_488, ""
-)
+resnext101_32x8d = _imagenet("resnext101_32x8d", ((3, 4, 23, 3), 32, 8), 88_791_336, 16_414_015_488)
 # Twice the branches of 32x4d: the paper's best.
 resnext101_64x4d = _imagenet(
-    *("resnext101_64x4d", (3, 4, 23, 3), 64, 4, 83_455_272, 15_460_270_080),
-    *(TORCHVISION, (20.4,), _TABLES[1]),
+    *("resnext101_64x4d", ((3, 4, 23, 3), 64, 4), 83_455_272, 15_460_270_080, (20.4,)),
+    counted=TORCHVISION,
+    source="Xie et al. 2016, table 4",
 )
-resnext29_8x64d = _cifar("resnext29_8x64d", 8, 64, 34_426_698, 5_387_266_048, 3.65)
-resnext29_16x64d = _cifar("resnext29_16x64d", 16, 64, 68_155_210, 10_688_866_304, 3.58)
+resnext29_8x64d = _cifar("resnext29_8x64d", (29, 8, 64), 34_426_698, 5_387_266_048, (3.65,))
+resnext29_16x64d = _cifar("resnext29_16x64d", (29, 16, 64), 68_155_210, 10_688_866_304, (3.58,))

@@ -29,6 +29,7 @@ of 371 M in B. The authors' repository prints 0.19, 0.58 and 1.18 M for the thre
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from ablax.core import Layers, Network, Sequential, sequential
@@ -46,8 +47,8 @@ from ablax.layers import (
 from ablax.layers.convolution import Shift
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
-from ablax.zoo.register import Build, network
-from ablax.zoo.resnet import option_b, stages
+from ablax.zoo.register import row
+from ablax.zoo.resnet import blocks_of, option_b, stages
 
 
 class Group(NamedTuple):
@@ -112,29 +113,14 @@ def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Netw
     )
 
 
-def _imagenet(
-    letter: str,
-    groups: tuple[Group, ...],
-    first: int,
-    parameters: int,
-    macs: int,
-    errors: tuple[float, ...] = (),
-) -> Build:
-    name = f"shiftnet_{letter}"
+_imagenet = partial(row, shiftnet, 224, source="Wu et al. 2017")
 
-    @network(224, parameters, macs, errors=errors, source="Wu et al. 2017", name=name)
-    def build(classes: int = 1000) -> Network:
-        return shiftnet(groups, first, classes)
-
-    return build
+shiftnet_a = _imagenet("shiftnet_a", (A, 32), 4_188_680, 1_424_306_176, (29.9, 10.3))
+shiftnet_b = _imagenet("shiftnet_b", (B, 16), 1_183_480, 370_956_288, (38.8, 16.4))
+shiftnet_c = _imagenet("shiftnet_c", (C, 16), 693_720, 97_196_032)
 
 
-shiftnet_a = _imagenet("a", A, 32, 4_188_680, 1_424_306_176, (29.9, 10.3))
-shiftnet_b = _imagenet("b", B, 16, 1_183_480, 370_956_288, (38.8, 16.4))
-shiftnet_c = _imagenet("c", C, 16, 693_720, 97_196_032)
-
-
-def shift_resnet(depth: int, expansion: int = 6, classes: int = 10, features: int = 16) -> Network:
+def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: int = 16) -> Network:
     """The ResNet for CIFAR with a CSC module in place of the two 3x3 convolutions of each block.
 
     As in the authors' code, not as in ShiftNet: normalization stands behind each 1x1, ReLU behind
@@ -144,16 +130,15 @@ def shift_resnet(depth: int, expansion: int = 6, classes: int = 10, features: in
     images: this is the paper's.
 
     Args:
-        depth: 6 n + 2: 20, 56 and 110 in the paper.
-        expansion: Channels that are shifted over the features of a block, E.
+        depth: 6n + 2: 20, 56 and 110 in the paper.
         classes: Scores per image.
+        expansion: Channels that are shifted over the features of a block, E.
         features: Of the first stage; they double twice. E times them are at least 9.
 
     Raises:
         AblaxError: Another depth, or fewer than 9 channels to shift.
     """
-    if depth < 8 or (depth - 2) % 6:
-        raise AblaxError(f"depth={depth}: a number 6 n + 2 is expected, such as 20, 56 or 110")
+    blocks = blocks_of(depth, 2)
     if expansion < 1 or expansion * features < 9:
         raise AblaxError(
             f"expansion={expansion} with {features} features: at least 9 channels to shift are "
@@ -171,7 +156,6 @@ def shift_resnet(depth: int, expansion: int = 6, classes: int = 10, features: in
             after=Layers(relu=ReLU()),
         )
 
-    blocks = (depth - 2) // 6
     return Network(
         tail=tails.cifar(features),
         body=stages((blocks,) * 3, features, block, features),
@@ -179,19 +163,11 @@ def shift_resnet(depth: int, expansion: int = 6, classes: int = 10, features: in
     )
 
 
-def _cifar(depth: int, parameters: int, macs: int, error: float) -> Build:
-    source, name = "the authors' repository of Wu et al. 2017", f"shift_resnet{depth}"
+_cifar = partial(row, shift_resnet, 32, source="the authors' repository of Wu et al. 2017")
 
-    @network(32, parameters, macs, errors=(error,), source=source, name=name)
-    def build(classes: int = 10) -> Network:
-        return shift_resnet(depth, classes=classes)
-
-    return build
-
-
-shift_resnet20 = _cifar(20, 186_746, 32_162_432, 8.93)
-shift_resnet56 = _cifar(56, 583_226, 88_785_536, 6.51)
-shift_resnet110 = _cifar(110, 1_177_946, 173_720_192, 6.97)
+shift_resnet20 = _cifar("shift_resnet20", (20,), 186_746, 32_162_432, (8.93,))
+shift_resnet56 = _cifar("shift_resnet56", (56,), 583_226, 88_785_536, (6.51,))
+shift_resnet110 = _cifar("shift_resnet110", (110,), 1_177_946, 173_720_192, (6.97,))
 
 
 def _adding(group: Group) -> Residual:

@@ -40,6 +40,7 @@ the classifier, and drops 20 % in front of it at 2.0x.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
@@ -48,7 +49,7 @@ from ablax.layers.normalization import normalized
 from ablax.layers.shape import ChannelShuffle, ChannelSplit
 from ablax.zoo import heads, tails
 from ablax.zoo.alexnet import check_width
-from ablax.zoo.register import TORCHVISION, Build, network
+from ablax.zoo.register import TORCHVISION, network, row
 
 UNITS = (4, 8, 4)
 """Units of stages 2, 3 and 4, the one with stride 2 among them."""
@@ -90,7 +91,7 @@ _FIRST = {1.5: 24}
 """Features of the first convolution where they are not 24 times the width: in the authors' code."""
 
 
-def shufflenet_v1(groups: int = 3, width: float = 1.0, classes: int = 1000) -> Network:
+def shufflenet_v1(groups: int = 3, classes: int = 1000, width: float = 1.0) -> Network:
     """ShuffleNet "width x (g = groups)" for images of 224 pixels.
 
     With 3 groups those at 0.5x, 1.5x and 2x have the parameters and multiply-accumulates that the
@@ -99,8 +100,8 @@ def shufflenet_v1(groups: int = 3, width: float = 1.0, classes: int = 1000) -> N
 
     Args:
         groups: Of the 1x1 convolutions: 1, 2, 3, 4 or 8.
-        width: Factor on the features, the paper's scale: 0.25, 0.5, 1, 1.5 or 2.
         classes: Scores per image.
+        width: Factor on the features, the paper's scale: 0.25, 0.5, 1, 1.5 or 2.
 
     Raises:
         AblaxError: Another number of groups, a width that is not positive, or one at which the
@@ -113,21 +114,13 @@ def shufflenet_v1(groups: int = 3, width: float = 1.0, classes: int = 1000) -> N
     )
 
 
-def _v1(groups: int, parameters: int, macs: int, error: float) -> Build:
-    source = "Zhang et al. 2017, table 2, one crop"
+_v1 = partial(row, shufflenet_v1, 224, source="Zhang et al. 2017, table 2, one crop")
 
-    @network(224, parameters, macs, errors=(error,), source=source, name=f"shufflenet_v1_g{groups}")
-    def build(classes: int = 1000) -> Network:
-        return shufflenet_v1(groups, classes=classes)
-
-    return build
-
-
-shufflenet_v1_g1 = _v1(1, 1_531_936, 143_078_976, 33.6)
-shufflenet_v1_g2 = _v1(2, 1_733_848, 140_836_512, 32.7)
-shufflenet_v1_g3 = _v1(3, 1_865_728, 137_460_672, 32.6)
-shufflenet_v1_g4 = _v1(4, 1_968_344, 134_339_776, 32.8)
-shufflenet_v1_g8 = _v1(8, 2_434_768, 138_365_952, 32.4)
+shufflenet_v1_g1 = _v1("shufflenet_v1_g1", (1,), 1_531_936, 143_078_976, (33.6,))
+shufflenet_v1_g2 = _v1("shufflenet_v1_g2", (2,), 1_733_848, 140_836_512, (32.7,))
+shufflenet_v1_g3 = _v1("shufflenet_v1_g3", (3,), 1_865_728, 137_460_672, (32.6,))
+shufflenet_v1_g4 = _v1("shufflenet_v1_g4", (4,), 1_968_344, 134_339_776, (32.8,))
+shufflenet_v1_g8 = _v1("shufflenet_v1_g8", (8,), 2_434_768, 138_365_952, (32.4,))
 
 
 @network(32, 914_338, 42_590_592)
@@ -215,28 +208,23 @@ def shufflenet_v2(features: Features, last: int = 1024, classes: int = 1000) -> 
     return Network(tail(24), _v2_body(features, last), heads.global_average_pool(classes))
 
 
-def _v2(
-    name: str,
-    features: Features,
-    parameters: int,
-    macs: int,
-    errors: tuple[float, float],
-    last: int = 1024,
-) -> Build:
-    source = "the authors' repository of Ma et al. 2018"
+_v2 = partial(
+    *(row, shufflenet_v2, 224),
+    counted=TORCHVISION,
+    source="the authors' repository of Ma et al. 2018",
+)
 
-    @network(224, parameters, macs, counted=TORCHVISION, errors=errors, source=source, name=name)
-    def build(classes: int = 1000) -> Network:
-        return shufflenet_v2(features, last, classes)
-
-    return build
-
-
-shufflenet_v2_0_5 = _v2("shufflenet_v2_0_5", (48, 96, 192), 1_366_792, 40_476_448, (38.9, 17.4))
-shufflenet_v2_1_0 = _v2("shufflenet_v2_1_0", (116, 232, 464), 2_278_604, 144_907_992, (30.6, 11.1))
-shufflenet_v2_1_5 = _v2("shufflenet_v2_1_5", (176, 352, 704), 3_503_624, 295_759_392, (27.4, 9.4))
+shufflenet_v2_0_5 = _v2(
+    "shufflenet_v2_0_5", ((48, 96, 192), 1024), 1_366_792, 40_476_448, (38.9, 17.4)
+)
+shufflenet_v2_1_0 = _v2(
+    "shufflenet_v2_1_0", ((116, 232, 464), 1024), 2_278_604, 144_907_992, (30.6, 11.1)
+)
+shufflenet_v2_1_5 = _v2(
+    "shufflenet_v2_1_5", ((176, 352, 704), 1024), 3_503_624, 295_759_392, (27.4, 9.4)
+)
 shufflenet_v2_2_0 = _v2(
-    "shufflenet_v2_2_0", (244, 488, 976), 7_393_996, 583_253_464, (25.0, 7.6), last=2048
+    "shufflenet_v2_2_0", ((244, 488, 976), 2048), 7_393_996, 583_253_464, (25.0, 7.6)
 )
 
 

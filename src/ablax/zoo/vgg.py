@@ -19,6 +19,7 @@ dense layers run as convolutions; torchvision reports those of its weights, of i
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ablax.core import Layers, Network, Sequential, insert_after, sequential
 from ablax.errors import AblaxError
@@ -33,7 +34,7 @@ from ablax.layers import (
     ReLU,
 )
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.register import BY_HAND, TORCHVISION, Build, network
+from ablax.zoo.register import BY_HAND, TORCHVISION, network, row
 
 Stages = tuple[tuple[int, ...], ...]
 """The windows of the convolutions of each stage."""
@@ -74,17 +75,9 @@ def vgg(stages: Stages, classes: int = 1000) -> Network:
     return Network(tail, body, head)
 
 
-def _column(
-    name: str, stages: Stages, parameters: int, macs: int, counted: str = TORCHVISION
-) -> Build:
-    @network(224, parameters, macs, counted=counted, name=name)
-    def build(classes: int = 1000) -> Network:
-        return vgg(stages, classes)
+_column = partial(row, vgg, 224, counted=TORCHVISION)
 
-    return build
-
-
-vgg_a = _column("vgg_a", A, 132_863_336, 7_609_090_048)
+vgg_a = _column("vgg_a", (A,), 132_863_336, 7_609_090_048)
 
 
 @network(224, 132_863_336, 7_609_090_048, counted=TORCHVISION)
@@ -97,10 +90,10 @@ def vgg_a_lrn(classes: int = 1000) -> Network:
     return insert_after("conv1_1", norm1=LocalResponseNormalization())(vgg_a(classes))
 
 
-vgg_b = _column("vgg_b", B, 133_047_848, 11_308_466_176)
-vgg_c = _column("vgg_c", C, 133_638_952, 11_770_888_192, BY_HAND)
-vgg_d = _column("vgg_d", D, 138_357_544, 15_470_264_320)
-vgg_e = _column("vgg_e", E, 143_667_240, 19_632_062_464)
+vgg_b = _column("vgg_b", (B,), 133_047_848, 11_308_466_176)
+vgg_c = _column("vgg_c", (C,), 133_638_952, 11_770_888_192, counted=BY_HAND)
+vgg_d = _column("vgg_d", (D,), 138_357_544, 15_470_264_320)
+vgg_e = _column("vgg_e", (E,), 143_667_240, 19_632_062_464)
 
 
 @network(32, 14_724_042, 313_201_664)
