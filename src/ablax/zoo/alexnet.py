@@ -84,19 +84,10 @@ def alexnet_one_weird_trick(classes: int = 1000) -> Network:
     def dense(features: int) -> Sequential:
         return sequential(dropout=Dropout(0.5), dense=Dense(features), relu=ReLU())
 
-    first = Convolution(64, 11, stride=4, padding=2)
-    return Network(
-        tail=Layers(conv1=sequential(conv=first, relu=ReLU()), pool1=MaxPool(3, 2)),
-        body=Layers(
-            conv2=_plain(192, 5),
-            pool2=MaxPool(3, 2),
-            conv3=_plain(384, 3),
-            conv4=_plain(256, 3),
-            conv5=_plain(256, 3),
-            pool5=MaxPool(3, 2),
-        ),
-        head=_head(dense(4096), dense(4096), Dense(classes)),
-    )
+    first = sequential(conv=Convolution(64, 11, stride=4, padding=2), relu=ReLU())
+    features = zip((192, 384, 256, 256), (5, 3, 3, 3), strict=True)
+    convolutions = [first, *(_plain(wide, window) for wide, window in features)]
+    return _layout(convolutions, _head(dense(4096), dense(4096), Dense(classes)), norm=False)
 
 
 @network(32, 29_983_114, 323_600_384)
@@ -118,25 +109,10 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     """
     check_width(width)
 
-    def convolution(features: int, window: int) -> Sequential:
-        return _plain(scaled(features, width), window)
-
+    features = zip((96, 256, 384, 384, 256), (5, 5, 3, 3, 3), strict=True)
+    convolutions = [_plain(scaled(wide, width), window) for wide, window in features]
     hidden = _dense(scaled(4096, width), HE_NORMAL, ZEROS)
-    return Network(
-        tail=Layers(
-            conv1=convolution(96, 5), norm1=LocalResponseNormalization(), pool1=MaxPool(3, 2)
-        ),
-        body=Layers(
-            conv2=convolution(256, 5),
-            norm2=LocalResponseNormalization(),
-            pool2=MaxPool(3, 2),
-            conv3=convolution(384, 3),
-            conv4=convolution(384, 3),
-            conv5=convolution(256, 3),
-            pool5=MaxPool(3, 2),
-        ),
-        head=_head(hidden, hidden, Dense(classes)),
-    )
+    return _layout(convolutions, _head(hidden, hidden, Dense(classes)))
 
 
 def alexnet_for(image_size: int, classes: int, width: float = 1.0) -> Network:
@@ -177,23 +153,27 @@ def check_width(width: float) -> None:
 
 def _imagenet_form(classes: int, groups: int, padding: _Padding) -> Network:
     """The table of figure 2."""
+    convolutions = [
+        _convolution(96, 11, ZEROS, stride=4, padding=padding),
+        _convolution(256, 5, ONES, groups=groups),
+        _convolution(384, 3, ZEROS),
+        _convolution(384, 3, ONES, groups=groups),
+        _convolution(256, 3, ONES, groups=groups),
+    ]
     hidden = _dense(4096, GAUSSIAN_001, ONES)
+    return _layout(convolutions, _head(hidden, hidden, Dense(classes, kernel_init=GAUSSIAN_001)))
+
+
+def _layout(convolutions: list[Sequential], head: Layers, norm: bool = True) -> Network:
+    """Response normalization and pool behind the first two of five convolutions, a last pool."""
+    norms = [Layers({f"norm{n}": LocalResponseNormalization()} if norm else {}) for n in (1, 2)]
+    conv1, conv2, conv3, conv4, conv5 = convolutions
     return Network(
-        tail=Layers(
-            conv1=_convolution(96, 11, ZEROS, stride=4, padding=padding),
-            norm1=LocalResponseNormalization(),
-            pool1=MaxPool(3, 2),
-        ),
-        body=Layers(
-            conv2=_convolution(256, 5, ONES, groups=groups),
-            norm2=LocalResponseNormalization(),
-            pool2=MaxPool(3, 2),
-            conv3=_convolution(384, 3, ZEROS),
-            conv4=_convolution(384, 3, ONES, groups=groups),
-            conv5=_convolution(256, 3, ONES, groups=groups),
-            pool5=MaxPool(3, 2),
-        ),
-        head=_head(hidden, hidden, Dense(classes, kernel_init=GAUSSIAN_001)),
+        tail=Layers(conv1=conv1) + norms[0] + Layers(pool1=MaxPool(3, 2)),
+        body=Layers(conv2=conv2)
+        + norms[1]
+        + Layers(pool2=MaxPool(3, 2), conv3=conv3, conv4=conv4, conv5=conv5, pool5=MaxPool(3, 2)),
+        head=head,
     )
 
 

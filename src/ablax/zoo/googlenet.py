@@ -32,7 +32,6 @@ from ablax.layers import (
     Dense,
     Dropout,
     Flatten,
-    GlobalAveragePool,
     LocalResponseNormalization,
     MaxPool,
     Parallel,
@@ -209,7 +208,7 @@ def googlenet(classes: int = 1000) -> Network:
         body=Layers(norm1=norm, conv2_reduce=plain(64, 1), conv2=plain(192, 3), norm2=norm)
         + Layers(pool2=_pool())
         + _modules(plain),
-        head=_head(classes, dropout=0.4),
+        head=heads.global_average_pool(classes, dropout=0.4),
     )
 
 
@@ -224,7 +223,7 @@ def googlenet_bn(classes: int = 1000) -> Network:
         tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
         body=Layers(conv2_reduce=normalized(64, 1), conv2=normalized(192, 3), pool2=_pool())
         + _modules(normalized, largest=3, last_pool=2),
-        head=_head(classes, dropout=0.2),
+        head=heads.global_average_pool(classes, dropout=0.2),
     )
 
 
@@ -328,13 +327,6 @@ def _module(row: tuple[int, ...], convolve: Convolve, width: float, largest: int
 
 def _pool(window: int = 3) -> MaxPool:
     return MaxPool(window, 2, ceil_mode=True)
-
-
-def _head(classes: int, dropout: float) -> Layers:
-    return Layers(
-        average=GlobalAveragePool(),
-        classifier=sequential(dropout=Dropout(dropout), dense=Dense(classes)),
-    )
 
 
 def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes: int) -> Layers:

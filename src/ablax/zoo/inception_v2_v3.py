@@ -26,7 +26,7 @@ beside the two 3x3 that figure 5 puts in its place.
 from __future__ import annotations
 
 from ablax.core import Edit, Layers, Network, insert_after, sequential
-from ablax.layers import AveragePool, Dense, Dropout, GlobalAveragePool, MaxPool, Parallel
+from ablax.layers import AveragePool, Dense, GlobalAveragePool, MaxPool, Parallel
 from ablax.layers.blocks import Auxiliary
 from ablax.zoo import heads
 from ablax.zoo.googlenet import chain, normalized, pooled
@@ -91,10 +91,8 @@ def inception_v2_factorized(classes: int = 1000) -> Network:
     2.5 times the cost of GoogLeNet; what its table builds has 54 and costs 4.0 times it.
     """
     return Network(
-        tail=Layers(
-            conv_1a=normalized(32, 3, 2, "VALID"),
-            conv_2a=normalized(32, 3, 1, "VALID"),
-            conv_2b=normalized(64, 3),
+        tail=stem_7x7()
+        + Layers(
             pool_3a=MaxPool(3, 2),
             conv_3b=normalized(80, 3, 1, "VALID"),
             conv_4a=normalized(192, 3, 2, "VALID"),
@@ -139,10 +137,7 @@ def inception_v3(classes: int = 1000) -> Network:
             mixed_7b=widened(),
             mixed_7c=widened(),
         ),
-        head=Layers(
-            average=GlobalAveragePool(),
-            classifier=sequential(dropout=Dropout(0.5), dense=Dense(classes)),
-        ),
+        head=heads.global_average_pool(classes, dropout=0.5),
     )
 
 
@@ -185,12 +180,18 @@ def with_auxiliary(head: Layers) -> Edit:
     return insert_after("mixed_6e", auxiliary=Auxiliary(head))
 
 
-def stem() -> Layers:
-    """299 pixels to 35, and 192 features: the tail of V3 and of TF-Slim's Inception-ResNet V2."""
+def stem_7x7() -> Layers:
+    """A 7x7 as three 3x3, from 299 pixels to 147: how all networks of 299 pixels begin."""
     return Layers(
         conv_1a=normalized(32, 3, 2, "VALID"),
         conv_2a=normalized(32, 3, 1, "VALID"),
         conv_2b=normalized(64, 3),
+    )
+
+
+def stem() -> Layers:
+    """299 pixels to 35, and 192 features: the tail of V3 and of TF-Slim's Inception-ResNet V2."""
+    return stem_7x7() + Layers(
         pool_3a=MaxPool(3, 2),
         conv_3b=normalized(80, 1),
         conv_4a=normalized(192, 3, 1, "VALID"),

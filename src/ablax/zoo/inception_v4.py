@@ -11,22 +11,19 @@ and do not count their padding; batch-norm epsilon 1e-3; dropout 0.2 (the paper 
 
 from __future__ import annotations
 
-from ablax.core import Layers, Network, Sequential, sequential
+from ablax.core import Layers, Network
 from ablax.layers import (
     AveragePool,
     Convolution,
-    Dense,
-    Dropout,
-    GlobalAveragePool,
     MaxPool,
     Parallel,
     ReLU,
     Residual,
 )
 from ablax.layers.dense import Scale
-from ablax.zoo import inception_v2_v3
+from ablax.zoo import heads, inception_v2_v3
 from ablax.zoo.googlenet import chain, normalized, pooled
-from ablax.zoo.inception_v2_v3 import COLUMN, ROW, crossed
+from ablax.zoo.inception_v2_v3 import COLUMN, ROW, crossed, stem_7x7
 from ablax.zoo.register import TIMM, network
 
 AVERAGE = AveragePool(3, 1, padding=1)
@@ -46,15 +43,12 @@ def inception_v4(classes: int = 1000) -> Network:
     body = body + Layers({f"inception_b{n}": _inception_b() for n in range(1, 8)})
     body = body + Layers(reduction_b=_reduction_b())
     body = body + Layers({f"inception_c{n}": _inception_c() for n in range(1, 4)})
-    return Network(tail=stem(), body=body, head=kept_head(classes))
+    return Network(tail=stem(), body=body, head=heads.global_average_pool(classes, dropout=0.2))
 
 
 def stem() -> Layers:
     """Figure 3: 299 pixels to 35, and 384 features."""
-    return Layers(
-        conv_1a=normalized(32, 3, 2, "VALID"),
-        conv_2a=normalized(32, 3, 1, "VALID"),
-        conv_2b=normalized(64, 3),
+    return stem_7x7() + Layers(
         mixed_3a=Parallel(Layers(pool=MaxPool(3, 2), conv=normalized(96, 3, 2, "VALID"))),
         mixed_4a=Parallel(
             Layers(
@@ -63,18 +57,6 @@ def stem() -> Layers:
             )
         ),
         mixed_5a=Parallel(Layers(conv=normalized(192, 3, 2, "VALID"), pool=MaxPool(3, 2))),
-    )
-
-
-def kept_head(classes: int) -> Layers:
-    """Global average, dropout of 0.2, one dense layer: the head of all networks of the paper.
-
-    Args:
-        classes: Scores per image.
-    """
-    return Layers(
-        average=GlobalAveragePool(),
-        classifier=sequential(dropout=Dropout(0.2), dense=Dense(classes)),
     )
 
 
@@ -166,10 +148,8 @@ def _inception_c() -> Parallel:
 def inception_resnet_v1(classes: int = 1000) -> Network:
     """Inception-ResNet V1, for images of 299 pixels: figures 10 to 15, about the cost of V3."""
     return Network(
-        tail=Layers(
-            conv_1a=normalized(32, 3, 2, "VALID"),
-            conv_2a=normalized(32, 3, 1, "VALID"),
-            conv_2b=normalized(64, 3),
+        tail=stem_7x7()
+        + Layers(
             pool_3a=MaxPool(3, 2),
             conv_3b=normalized(80, 1),
             conv_4a=normalized(192, 3, 1, "VALID"),
@@ -178,9 +158,9 @@ def inception_resnet_v1(classes: int = 1000) -> Network:
         body=_repeated("a", 5, _block_a((32, 32, 32), 256))
         + Layers(reduction_a=reduction_a(192, 192, 256, 384))
         + _repeated("b", 10, _block_b(128, (128, 128, 128), 896))
-        + Layers(reduction_b=_inception_resnet_reduction_b(256, 256, 256))
+        + Layers(reduction_b=_reduction_of_v2(256, 256, 256))
         + _repeated("c", 5, _block_c((192, 192, 192), 1792)),
-        head=kept_head(classes),
+        head=heads.global_average_pool(classes, dropout=0.2),
     )
 
 
@@ -202,13 +182,13 @@ def inception_resnet_v2(classes: int = 1000) -> Network:
         + _repeated("a", 10, _block_a((32, 48, 64), 320))
         + Layers(reduction_a=reduction_a(256, 256, 384, 384))
         + _repeated("b", 20, _block_b(192, (128, 160, 192), 1088))
-        + Layers(reduction_b=_inception_resnet_reduction_b(288, 288, 320))
+        + Layers(reduction_b=_reduction_of_v2(288, 288, 320))
         + _repeated("c", 9, _block_c((192, 224, 256), 2080))
         + Layers(
             inception_resnet_c10=_block_c((192, 224, 256), 2080, scale=1.0).copy(after=Layers()),
             conv_7b=normalized(1536, 1),
         ),
-        head=kept_head(classes),
+        head=heads.global_average_pool(classes, dropout=0.2),
     )
 
 
@@ -224,9 +204,9 @@ def inception_resnet_v2_paper(classes: int = 1000) -> Network:
         body=_repeated("a", 5, _block_a((32, 48, 64), 384))
         + Layers(reduction_a=reduction_a(256, 256, 384, 384))
         + _repeated("b", 10, _block_b(192, (128, 160, 192), 1152))
-        + Layers(reduction_b=_inception_resnet_reduction_b(288, 288, 320))
+        + Layers(reduction_b=_reduction_of_v2(288, 288, 320))
         + _repeated("c", 5, _block_c((192, 224, 256), 2144)),
-        head=kept_head(classes),
+        head=heads.global_average_pool(classes, dropout=0.2),
     )
 
 
@@ -257,28 +237,21 @@ def _block_a(widths: tuple[int, int, int], features: int) -> Residual:
 
 def _block_b(one: int, widths: tuple[int, int, int], features: int) -> Residual:
     """Figures 11 and 17, at 17 pixels."""
-    module = Parallel(
-        Layers(branch1x1=normalized(one, 1), branch7x7=_factorized(widths, ROW, COLUMN))
-    )
+    first, second, third = widths
+    factorized = chain((first, 1), (second, ROW), (third, COLUMN))
+    module = Parallel(Layers(branch1x1=normalized(one, 1), branch7x7=factorized))
     return _added(module, features, 0.10)
 
 
 def _block_c(widths: tuple[int, int, int], features: int, scale: float = 0.20) -> Residual:
     """Figures 13 and 19, at 8 pixels."""
-    module = Parallel(
-        Layers(branch1x1=normalized(192, 1), branch3x3=_factorized(widths, (1, 3), (3, 1)))
-    )
+    first, second, third = widths
+    factorized = chain((first, 1), (second, (1, 3)), (third, (3, 1)))
+    module = Parallel(Layers(branch1x1=normalized(192, 1), branch3x3=factorized))
     return _added(module, features, scale)
 
 
-def _factorized(
-    widths: tuple[int, int, int], row: tuple[int, int], column: tuple[int, int]
-) -> Sequential:
-    first, second, third = widths
-    return chain((first, 1), (second, row), (third, column))
-
-
-def _inception_resnet_reduction_b(second: int, between: int, third: int) -> Parallel:
+def _reduction_of_v2(second: int, between: int, third: int) -> Parallel:
     """Figures 12 and 18, from 17 to 8 pixels: adds 384 + second + third features."""
     return Parallel(
         Layers(

@@ -32,9 +32,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ablax.core import Layers, Network, Sequential, edit, sequential
-from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU, ReLU6, Residual
+from ablax.core import Layers, Network, Sequential, edit
+from ablax.layers import Dense, GlobalAveragePool, ReLU, ReLU6, Residual
 from ablax.layers.normalization import normalized
+from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
 from ablax.zoo.register import TIMM, TORCHVISION, network
 
@@ -221,10 +222,7 @@ def _v2(lines: tuple[Line, ...], stride: int, classes: int, width: float) -> Net
     return Network(
         tail=Layers(conv1=normalized(first, 3, stride, relu=ReLU6())),
         body=body + Layers({last: wide}),
-        head=Layers(
-            average=GlobalAveragePool(),
-            classifier=sequential(dropout=Dropout(0.2), dense=Dense(classes)),
-        ),
+        head=heads.global_average_pool(classes, dropout=0.2),
     )
 
 

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from ablax.core import Layers, Network, sequential
-from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU, Residual, squeeze_excite
+from ablax.core import Layers, Network
+from ablax.layers import ReLU, Residual, squeeze_excite
 from ablax.layers.blocks import Highway
 from ablax.zoo import heads, tails
 from ablax.zoo.register import TIMM, network, row
@@ -128,11 +128,8 @@ def senet154(classes: int = 1000) -> Network:
     projections where rows and columns halve, dropout of 0.2 in front of the classifier. "64x4d" is
     then said of the 3x3: 256 features in 64 groups of 4 in the first stage.
     """
-    head = Layers(
-        average=GlobalAveragePool(),
-        classifier=sequential(dropout=Dropout(0.2), dense=Dense(classes)),
-    )
-    return Network(tails.senet(128), stages((3, 8, 36, 3), 256, gated(wide_middle), 128), head)
+    body = stages((3, 8, 36, 3), 256, gated(wide_middle), 128)
+    return Network(tails.senet(128), body, heads.global_average_pool(classes, dropout=0.2))
 
 
 @network(32, 272_095, 40_553_056)

@@ -23,14 +23,12 @@ from ablax.errors import AblaxError
 from ablax.layers import (
     BatchNormalization,
     Convolution,
-    Dense,
-    Dropout,
-    GlobalAveragePool,
     MaxPool,
     ReLU,
     Residual,
 )
 from ablax.layers.normalization import normalized
+from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
 from ablax.zoo.register import TIMM, network
 
@@ -96,11 +94,7 @@ def _flows(
         exit2=Sequential(_separable(narrow, wide).layers + Layers(relu=ReLU())),
         exit3=Sequential(_separable(wide, last).layers + Layers(relu=ReLU())),
     )
-    head = Layers(
-        average=GlobalAveragePool(),
-        classifier=sequential(dropout=Dropout(0.5), dense=Dense(classes)),
-    )
-    return Network(tail, body, head)
+    return Network(tail, body, heads.global_average_pool(classes, dropout=0.5))
 
 
 def _shrinking(
