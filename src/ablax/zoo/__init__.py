@@ -1,5 +1,16 @@
 """The networks, one paper or family a file, each as its paper's table.
 
+Arguments are called the same in all files:
+
+- `classes`: scores of an image, the first argument of every network;
+- `features` and `channels`: of the result and of the input of a layer or block; of a network made
+  of stages, those of the first, which double from stage to stage, and those in front of it;
+- `counts`: blocks of each stage; `depth`: layers with weights, of which not all numbers exist
+  (`AblaxError` names the nearest that do); `growth`: features that a dense layer or block adds;
+- `window`, `stride`, `groups`: of a convolution, in pixels, steps and numbers;
+- `width`: factor on the features of every layer but the last, above 0 (else `AblaxError`);
+- `dropout`: a rate in [0, 1).
+
 All files are imported at once: so the register is whole, and the functions that are called as their
 file is (`alexnet`) stand over it. What there is to use stands in `__init__.pyi`.
 """

@@ -99,13 +99,6 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     (11x11/4 would leave 6 positions of 32), no groups, and weights are initialized as in He et al.
     (2015), with biases of 0: a std of 0.01 was chosen for thousands of inputs per unit; in narrow
     layers activations would vanish.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
     """
     check_width(width)
 

@@ -49,11 +49,6 @@ DenseLayer = Callable[[int, float], DenselyConnected]
 def densenet(counts: tuple[int, ...], growth: int, classes: int = 1000) -> Network:
     """A DenseNet-BC with the tail and the head of table 1.
 
-    Args:
-        counts: Dense layers of each block, four in the paper.
-        growth: Features k that a dense layer adds; `conv1` has 2 k.
-        classes: Scores per image.
-
     Example:
         >>> list(densenet((2, 1), growth=4).body)
         ['dense1_1', 'dense1_2', 'transition1', 'dense2_1', 'activation']
@@ -102,21 +97,12 @@ def blocks(
 
 
 def plain(growth: int, dropout: float = 0.0) -> DenselyConnected:
-    """One 3x3 convolution behind its own input: the layer without a bottleneck.
-
-    Args:
-        growth: Its features.
-        dropout: Rate behind it, in [0, 1).
-    """
+    """One 3x3 convolution behind its own input: the layer without a bottleneck."""
     return DenselyConnected(Layers(conv1=preactivated(growth, 3, dropout)))
 
 
 def bottleneck(growth: int, dropout: float = 0.0) -> DenselyConnected:
     """1x1 to four times the growth, then 3x3: "B", cheaper where the input has many channels.
-
-    Args:
-        growth: Features of the 3x3.
-        dropout: Rate behind both, in [0, 1).
 
     References:
         Huang, Liu, van der Maaten, Weinberger 2016, section 3, "Bottleneck layers".
@@ -130,22 +116,14 @@ def bottleneck(growth: int, dropout: float = 0.0) -> DenselyConnected:
 
 
 def transition(features: int, dropout: float = 0.0) -> Sequential:
-    """1x1 convolution and 2x2 average: half the rows and columns between two blocks.
-
-    Args:
-        features: Of the convolution.
-        dropout: Rate behind it, in [0, 1).
-    """
+    """1x1 convolution and 2x2 average: half the rows and columns between two blocks."""
     return Sequential(preactivated(features, 1, dropout).layers + Layers(pool=AveragePool(2, 2)))
 
 
 def preactivated(features: int, window: int, dropout: float = 0.0) -> Sequential:
     """Batch normalization, ReLU, a convolution without bias; dropout where there is any.
 
-    Args:
-        features: Of the convolution.
-        window: Its height and width; it is padded by half of them.
-        dropout: Rate behind it, in [0, 1).
+    The convolution is padded by half its window.
     """
     layers = Layers(bn=BatchNormalization(), relu=ReLU(), conv=weights(features, window))
     return Sequential(layers + Layers(dropout=Dropout(dropout)) if dropout else layers)
@@ -196,14 +174,7 @@ densenet264 = _column(
 def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
     """A network of 3n + 4 layers for small images, without bottlenecks and compression.
 
-    Args:
-        depth: Weight layers, 3n + 4.
-        growth: Features that a dense layer adds.
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
+    `dropout` is behind every convolution but the first.
 
     Example:
         >>> list(densenet_cifar(7, growth=4).body)
@@ -220,14 +191,7 @@ def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 
 def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
     """A network of 6n + 4 layers for small images, with bottlenecks and compression by half.
 
-    Args:
-        depth: Weight layers, 6n + 4.
-        growth: Features that a dense layer adds; `conv1` has twice as many.
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
+    `conv1` has twice the growth; `dropout` is behind every convolution but the first.
 
     Example:
         >>> list(densenet_bc_cifar(10, growth=4).body["dense1_1"].layers)

@@ -48,15 +48,9 @@ def stages(
 ) -> Layers:
     """`conv2_1`, `conv2_2`, ...: stages of dual path blocks, and the last activation.
 
-    Each stage but the first halves rows and columns.
-
-    Args:
-        counts: Blocks of each stage.
-        growths: Features that a block of each stage adds to the dense path.
-        features: Of the first residual path; they double from stage to stage.
-        inner: Features of the first two convolutions of a block, a multiple of the groups; they
-            double from stage to stage.
-        groups: Of the 3x3 convolution.
+    Each but the first halves rows and columns, and doubles `features`, of the residual path, and
+    `inner`, of the first two convolutions of a block, a multiple of the groups. A block adds
+    `growths` to the dense path.
     """
     body: dict[str, DualPath] = {}
     for stage, (count, growth) in enumerate(zip(counts, growths, strict=True)):
@@ -77,13 +71,8 @@ def block(
 ) -> DualPath:
     """A dual path block: 1x1, 3x3 in groups with the stride, 1x1 to both paths.
 
-    Args:
-        features: Channels of the residual path.
-        growth: Channels added to the dense path.
-        inner: Features of the first two convolutions.
-        groups: Of the 3x3.
-        stride: Steps down and to the right.
-        project: Whether a projection starts both paths again: the first block of a stage.
+    To `features` of the residual path and `growth` more of the dense one; where told, a projection
+    starts both paths again, as the first block of a stage does.
     """
     layers = Layers(
         conv1=_preactivated(inner, 1),
@@ -146,22 +135,16 @@ _column = partial(
     row, dpn, 224, counted=TIMM, source="the authors' repository of Chen et al. 2017, one crop"
 )
 
-dpn68 = _column(
-    *("dpn68", ((10, 3), (3, 4, 12, 3), (16, 32, 32, 64), (64, 128, 32))),
-    *(12_611_602, 2_326_163_456, (23.57,)),
-)
-dpn92 = _column(
-    *("dpn92", ((64, 7), (3, 4, 20, 3), (16, 32, 24, 128), (256, 96, 32))),
-    *(37_668_392, 6_501_684_224, (20.73,)),
-)
-dpn98 = _column(
-    *("dpn98", ((96, 7), (3, 6, 20, 3), (16, 32, 32, 128), (256, 160, 40))),
-    *(61_570_728, 11_671_217_152, (20.15,)),
-)
-dpn131 = _column(
-    *("dpn131", ((128, 7), (4, 8, 28, 3), (16, 32, 32, 128), (256, 160, 40))),
-    *(79_254_504, 16_013_648_896, (19.93,)),
-)
+# Table 1, column by column.
+_68 = ((10, 3), (3, 4, 12, 3), (16, 32, 32, 64), (64, 128, 32))
+_92 = ((64, 7), (3, 4, 20, 3), (16, 32, 24, 128), (256, 96, 32))
+_98 = ((96, 7), (3, 6, 20, 3), (16, 32, 32, 128), (256, 160, 40))
+_131 = ((128, 7), (4, 8, 28, 3), (16, 32, 32, 128), (256, 160, 40))
+
+dpn68 = _column("dpn68", _68, 12_611_602, 2_326_163_456, (23.57,))
+dpn92 = _column("dpn92", _92, 37_668_392, 6_501_684_224, (20.73,))
+dpn98 = _column("dpn98", _98, 61_570_728, 11_671_217_152, (20.15,))
+dpn131 = _column("dpn131", _131, 79_254_504, 16_013_648_896, (19.93,))
 
 
 @network(32, 163_946, 30_099_008)
@@ -171,11 +154,6 @@ def dpn_small(classes: int = 10, features: int = 32, blocks: int = 2) -> Network
     A 3x3 convolution, then three stages at 32, 16 and 8 pixels. The inner features are those of the
     residual path, the 3x3 has 8 groups, and the dense path grows by a quarter of the first
     residual path in every block.
-
-    Args:
-        classes: Scores per image.
-        features: Of the first residual path, a multiple of 8; they double from stage to stage.
-        blocks: Of each stage.
 
     Example:
         >>> list(dpn_small().body)[:4]

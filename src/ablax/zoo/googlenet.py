@@ -65,26 +65,14 @@ EPSILON = 1e-3
 
 
 def plain(features: int, window: int | Pair) -> Sequential:
-    """A convolution with a bias, and ReLU: GoogLeNet's, of 2014.
-
-    Args:
-        features: Output channels.
-        window: Height and width of the kernel.
-    """
+    """A convolution with a bias, and ReLU: GoogLeNet's, of 2014."""
     return sequential(conv=Convolution(features, window), relu=ReLU())
 
 
 def normalized(
     features: int, window: int | Pair, stride: int = 1, padding: Padding = "SAME"
 ) -> Sequential:
-    """A convolution without a bias, batch normalization with epsilon 1e-3, and ReLU: all later.
-
-    Args:
-        features: Output channels.
-        window: Height and width of the kernel.
-        stride: Steps down and to the right.
-        padding: As in `Convolution`; "SAME" pads by half a window where the stride is 1.
-    """
+    """A convolution without a bias, batch normalization with epsilon 1e-3, and ReLU: all later."""
     return sequential(
         conv=Convolution(features, window, stride, padding, use_bias=False),
         bn=BatchNormalization(epsilon=EPSILON),
@@ -118,12 +106,6 @@ def naive(one: int, three: int, five: int, convolve: Convolve = plain) -> Parall
     """Figure 2(a): 1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side.
 
     (N, H, W, C) -> (N, H, W, one + three + five + C), with (one + 9 three + 25 five) C weights.
-
-    Args:
-        one: Features of the 1x1.
-        three: Features of the 3x3.
-        five: Features of the 5x5.
-        convolve: Which convolutions.
     """
     return Parallel(
         Layers(
@@ -235,13 +217,6 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
     modules, which then work at 32, 16 and 8 pixels. Theirs has two 3x3 convolutions for each 5x5;
     ours has the 5x5, so that its modules are the paper's. The papers have no form for CIFAR; for
     one of the literature see `inception_small`.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
     """
     check_width(width)
     return Network(
@@ -256,9 +231,6 @@ def auxiliary_head(classes: int = 1000) -> Layers:
 
     Of maps of 14x14 pixels; from 512 features 3,188,840 parameters for 1000 classes.
 
-    Args:
-        classes: Scores per image.
-
     References:
         Szegedy et al. 2014, section 5.
     """
@@ -269,9 +241,6 @@ def auxiliary_head_bn(classes: int = 1000) -> Layers:
     """Torchvision's auxiliary classifier: an average over 4x4 bins, and batch normalization.
 
     At 14 pixels its bins hold 4 pixels and overlap; the paper's windows hold 5.
-
-    Args:
-        classes: Scores per image.
     """
     return _side(AdaptiveAveragePool(4), normalized(128, 1), classes)
 
@@ -357,15 +326,7 @@ def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes:
 
 @network(28, 1_649_402, 204_219_680)
 def inception_small(classes: int = 10, width: float = 1.0) -> Network:
-    """The small Inception, for images of 28 or 32 pixels.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
-    """
+    """The small Inception, for images of 28 or 32 pixels."""
     check_width(width)
 
     def convolution(features: int, window: int, stride: int = 1) -> Sequential:

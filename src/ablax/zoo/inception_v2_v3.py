@@ -147,9 +147,6 @@ def auxiliary_head(classes: int = 1000) -> Layers:
     3,326,696 parameters for 1000 classes, at any size from 17 pixels. The paper has one, on the
     last maps of 17 pixels, and finds that it regularizes: batch normalization in it is what its
     table 3 calls "BN-auxiliary" (section 4).
-
-    Args:
-        classes: Scores per image.
     """
     return Layers(
         average=AveragePool(5, 3),
@@ -271,8 +268,7 @@ def grid_reduction6() -> Parallel:
 def factorized(inner: int) -> Parallel:
     """Figure 6 with n = 7, at 17 pixels: a 7x7 as 1x7 and 7x1, and two of them. 768 features.
 
-    Args:
-        inner: Features between the convolutions of a branch.
+    `inner` are the features between the convolutions of a branch.
     """
     double = ((inner, 1), (inner, COLUMN), (inner, ROW), (inner, COLUMN), (192, ROW))
     return Parallel(
@@ -309,11 +305,7 @@ def widened() -> Parallel:
 
 
 def crossed(features: int) -> Parallel:
-    """1x3 and 3x1 side by side: twice the features.
-
-    Args:
-        features: Of each.
-    """
+    """1x3 and 3x1 side by side: twice the features."""
     return Parallel(Layers(row=normalized(features, (1, 3)), column=normalized(features, (3, 1))))
 
 

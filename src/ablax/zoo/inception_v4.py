@@ -63,11 +63,8 @@ def stem() -> Layers:
 def reduction_a(k: int, l: int, m: int, n: int) -> Parallel:  # noqa: E741  (table 1's letters)
     """Figure 7, from 35 to 17 pixels: adds m + n features to those it is given.
 
-    Args:
-        k: Features of the 1x1.
-        l: Features of the 3x3 behind it.
-        m: Features of the 3x3 with stride 2 behind that.
-        n: Features of the 3x3 with stride 2 alone.
+    A 1x1 of k, a 3x3 of l and a 3x3 of m with stride 2 behind one another; beside them a 3x3 of n
+    with stride 2, and a max pool.
 
     References:
         Szegedy et al. 2016, table 1: the four numbers of each network.

@@ -59,13 +59,6 @@ def mobilenet_v1(classes: int = 1000, width: float = 1.0) -> Network:
     """MobileNet V1 for images of 224 pixels.
 
     The paper's width multipliers are 1, 0.75, 0.5 and 0.25.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
     """
     return _v1(classes, width, stride=2)
 
@@ -76,13 +69,6 @@ def mobilenet_v1_small(classes: int = 10, width: float = 1.0) -> Network:
 
     The last maps have 2x2 pixels instead of 7x7. A plain adaptation, the same as in
     kuangliu/pytorch-cifar; the paper has none.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
     """
     return _v1(classes, width, stride=1)
 
@@ -176,13 +162,6 @@ def mobilenet_v2_small(classes: int = 10, width: float = 1.0) -> Network:
     The first convolution and the third line have stride 1, so that the last maps have 4x4 pixels.
     The choice is that of kuangliu/pytorch-cifar, which also projects the shortcut of blocks that
     change their features, and has ReLU for ReLU6; the paper has no such form.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features, as in `mobilenet_v2`.
-
-    Raises:
-        AblaxError: The width is not positive.
     """
     first, second, *others = TABLE_2
     return _v2((first, second._replace(stride=1), *others), 1, classes, width)
@@ -192,10 +171,6 @@ def divisible(number: float, by: int = 8) -> int:
     """The nearest multiple, at least one of them, and not less than 90 % of the number.
 
     So the authors' code rounds features under a width multiplier; halves go up.
-
-    Args:
-        number: Such as a width times features.
-        by: The divisor.
 
     Example:
         >>> [divisible(24 * width) for width in (0.35, 0.5, 0.75, 1.4)]

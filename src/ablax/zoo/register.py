@@ -25,8 +25,7 @@ TORCHVISION, TIMM = "torchvision 0.28", "timm 1.0.31"
 BY_HAND = "by hand from the paper's table"
 
 Build = Callable[..., Network]
-"""A function of the zoo. All arguments have defaults, the paper's; the first, `classes`, says how
-many scores an image gets."""
+"""A function of the zoo. All arguments have defaults, the paper's; the first is `classes`."""
 
 
 @dataclass(frozen=True)

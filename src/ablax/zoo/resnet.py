@@ -133,14 +133,7 @@ def weights(features: int, window: int, stride: int = 1) -> Convolution:
 
 
 def stages(counts: tuple[int, ...], features: int, block: Block, channels: int) -> Layers:
-    """`res2a`, `res2b`, ...: each stage but the first halves rows and columns and doubles features.
-
-    Args:
-        counts: Blocks of each stage.
-        features: Of the first stage.
-        block: What to make of channels, features and stride.
-        channels: Of the maps in front of the first stage.
-    """
+    """`res2a`, `res2b`, ...: a stage behind the first halves rows and columns, doubles features."""
     body = {}
     for stage, count in enumerate(counts):
         for name in block_names(stage + 2, count):
@@ -154,9 +147,7 @@ def stages(counts: tuple[int, ...], features: int, block: Block, channels: int) 
 def block_names(stage: int, count: int) -> Iterator[str]:
     """The authors' names: `res2a`, `res2b`, ...; of more than six blocks `res4a`, `res4b1`, ...
 
-    Args:
-        stage: 2 for the first.
-        count: Blocks of the stage.
+    Stages are numbered from 2.
 
     Example:
         >>> list(block_names(2, 3)), list(block_names(4, 23))[-1]
@@ -312,15 +303,7 @@ def resnet(
     classes: int = 1000,
     channels: int = 64,
 ) -> Network:
-    """A residual network with the tail and the head of table 1.
-
-    Args:
-        counts: Blocks of each stage, four in the paper.
-        block: Such as `original(basic, option_b)`.
-        features: Of the first stage; they double from stage to stage.
-        classes: Scores per image.
-        channels: Of the maps in front of the first stage.
-    """
+    """A residual network with the tail and the head of table 1."""
     return Network(
         tail=tails.resnet(channels),
         body=stages(counts, features, block, channels),
@@ -434,15 +417,6 @@ def resnet_cifar(
 ) -> Network:
     """A residual network of 6n + 2 layers for small images.
 
-    Args:
-        depth: Weight layers, 6n + 2.
-        classes: Scores per image.
-        block: Of two 3x3 convolutions; this module has others.
-        features: Of `conv1` and the first stage; they double from stage to stage.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
-
     Example:
         >>> list(resnet_cifar(14).body)
         ['res2a', 'res2b', 'res3a', 'res3b', 'res4a', 'res4b']
@@ -463,14 +437,7 @@ def resnet_cifar_bottleneck(
 ) -> Network:
     """A residual network of 9n + 2 layers for small images, of bottlenecks.
 
-    Args:
-        depth: Weight layers, 9n + 2.
-        classes: Scores per image.
-        block: Of three convolutions.
-        features: Of `conv1`; the first stage has four times as many, and they double.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
+    `conv1` has as many features as are given, the first stage four times as many.
 
     References:
         He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 4.1.
@@ -484,16 +451,7 @@ def resnet_cifar_bottleneck(
 
 
 def plain_cifar(depth: int, classes: int = 10, features: int = 16) -> Network:
-    """`resnet_cifar` without its shortcuts; both have bit-equal initial weights.
-
-    Args:
-        depth: Weight layers, 6n + 2.
-        classes: Scores per image.
-        features: Of the first stage.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
-    """
+    """`resnet_cifar` without its shortcuts; both have bit-equal initial weights."""
     return without_shortcuts(resnet_cifar(depth, classes, features=features))
 
 
@@ -556,29 +514,13 @@ resnet164 = row(resnet_cifar_bottleneck, 32, "resnet164", (164,), 1_704_154, 244
 def preactivation(
     counts: tuple[int, ...], classes: int = 1000, features: int = 256, channels: int = 64
 ) -> Network:
-    """A pre-activated network of bottlenecks for ImageNet.
-
-    Args:
-        counts: Blocks of each stage.
-        classes: Scores per image.
-        features: Of the first stage; they double from stage to stage.
-        channels: Of `conv1`.
-    """
+    """A pre-activated network of bottlenecks for ImageNet."""
     block = full_preactivation(bottleneck, bare_projection)
     return _bare_start(resnet(counts, block, features, classes, channels))
 
 
 def preactivation_cifar(depth: int, classes: int = 10, features: int = 16) -> Network:
-    """A pre-activated network of 6n + 2 layers for small images, two 3x3 a block.
-
-    Args:
-        depth: Weight layers, 6n + 2.
-        classes: Scores per image.
-        features: Of `conv1` and the first stage; they double from stage to stage.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
-    """
+    """A pre-activated network of 6n + 2 layers for small images, two 3x3 a block."""
     block = full_preactivation(basic, option_a)
     return _bare_start(resnet_cifar(depth, classes, block, features))
 
@@ -586,13 +528,7 @@ def preactivation_cifar(depth: int, classes: int = 10, features: int = 16) -> Ne
 def preactivation_cifar_bottleneck(depth: int, classes: int = 10, features: int = 16) -> Network:
     """A pre-activated network of 9n + 2 layers for small images, of bottlenecks.
 
-    Args:
-        depth: Weight layers, 9n + 2.
-        classes: Scores per image.
-        features: Of `conv1`; the first stage has four times as many, and they double.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
+    `conv1` has as many features as are given, the first stage four times as many.
     """
     block = full_preactivation(bottleneck_v1, bare_projection)
     return _bare_start(resnet_cifar_bottleneck(depth, classes, block, features))
@@ -664,12 +600,7 @@ preactivation1001 = _of_4(
 
 
 def constant_scaling(shortcut: float, residual: float) -> Block:
-    """Figure 2(b): y = relu(a x + b F(x)) with constants a and b.
-
-    Args:
-        shortcut: a.
-        residual: b.
-    """
+    """Figure 2(b): y = relu(a x + b F(x)) with constants a and b."""
 
     def block(channels: int, features: int, stride: int) -> Residual:
         plain = _two(channels, features, stride, scale=Scale(shortcut))
@@ -681,8 +612,7 @@ def constant_scaling(shortcut: float, residual: float) -> Block:
 def exclusive_gating(bias: float) -> Block:
     """Figure 2(c): y = relu((1 - g) x + g F(x)), g = sigmoid(W x + b), as in highway networks.
 
-    Args:
-        bias: Initial value of each b; the paper searched from 0 to -10.
+    Each b is initially `bias`; the paper searched from 0 to -10.
     """
 
     def block(channels: int, features: int, stride: int) -> Highway:
@@ -700,10 +630,8 @@ def exclusive_gating(bias: float) -> Block:
 def shortcut_gating(bias: float) -> Block:
     """Figure 2(d): y = relu((1 - g) x + F(x)), g = sigmoid(W x + b).
 
-    Written with 1 - sigmoid(z) = sigmoid(-z).
-
-    Args:
-        bias: Initial value of each b; very negative is nearly the identity.
+    Each b is initially `bias`: very negative is nearly the identity. Written with 1 - sigmoid(z) =
+    sigmoid(-z).
     """
 
     def block(channels: int, features: int, stride: int) -> Residual:
@@ -714,11 +642,7 @@ def shortcut_gating(bias: float) -> Block:
 
 
 def dropout_shortcut(rate: float) -> Block:
-    """Figure 2(f): y = relu(dropout(x) + F(x)).
-
-    Args:
-        rate: In [0, 1).
-    """
+    """Figure 2(f): y = relu(dropout(x) + F(x))."""
 
     def block(channels: int, features: int, stride: int) -> Residual:
         return _two(channels, features, stride, dropout=Dropout(rate))

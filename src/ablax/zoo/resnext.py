@@ -32,11 +32,7 @@ from ablax.zoo.resnet import Block, convolution, linear, option_b, resnet, resne
 def resnext(counts: tuple[int, ...], cardinality: int, width: int, classes: int = 1000) -> Network:
     """The template for ImageNet: a ResNet whose bottlenecks are aggregates.
 
-    Args:
-        counts: Blocks of each stage, whose outputs have 256, 512, 1024 and 2048 features.
-        cardinality: Branches C of a block.
-        width: Features d of a branch in the first stage.
-        classes: Scores per image.
+    `width` is that of a branch in the first stage.
     """
     return resnet(counts, aggregate(cardinality, width), 256, classes)
 
@@ -46,15 +42,8 @@ def resnext_cifar(
 ) -> Network:
     """The template for images of 32 pixels: three stages of equally many blocks, 9n + 2 layers.
 
-    Args:
-        depth: Weight layers, 9n + 2.
-        cardinality: Branches C of a block.
-        width: Features d of a branch in the first stage of a network with 64 `features`.
-        classes: Scores per image.
-        features: Of `conv1`; the first stage has four times as many, and they double.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
+    `conv1` has as many features as are given, the first stage four times as many; `width` is that
+    of a branch in the first stage where they are 64.
     """
     return resnet_cifar_bottleneck(depth, classes, aggregate(cardinality, width), features)
 
@@ -92,13 +81,7 @@ def aggregate(cardinality: int, width: int) -> Block:
 
 
 def grouped(features: int, stride: int, groups: int) -> Sequential:
-    """A 3x3 convolution in groups, batch normalization, ReLU.
-
-    Args:
-        features: Of its result.
-        stride: Steps down and to the right.
-        groups: Number of groups.
-    """
+    """A 3x3 convolution in groups, batch normalization, ReLU."""
     return normalized(features, 3, stride, groups, relu=ReLU())
 
 

@@ -42,10 +42,7 @@ from ablax.zoo.resnext import aggregate, grouped
 def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network:
     """A residual network for ImageNet with a gate in each block, and the tail of the Caffe files.
 
-    Args:
-        counts: Blocks of each stage, whose outputs have 256, 512, 1024 and 2048 features.
-        block: What is gated, such as `BOTTLENECK` or `aggregate(32, 4)`.
-        classes: Scores per image.
+    `block` is what is gated, such as `BOTTLENECK` or `aggregate(32, 4)`.
     """
     return Network(
         tail=tails.caffe(64),
@@ -78,11 +75,6 @@ def wide_middle(channels: int, features: int, stride: int) -> Residual:
     """SENet-154's block before its gate: 1x1 to half the features, 3x3 to all in 64 groups, 1x1.
 
     Where rows and columns halve, a 3x3 convolution with stride 2 projects; a 1x1 elsewhere.
-
-    Args:
-        channels: Of its input.
-        features: Of its output.
-        stride: Of its 3x3.
     """
     projected = Layers(projection=linear(features, 3, stride))
     return Residual(

@@ -56,11 +56,7 @@ UNITS = (4, 8, 4)
 
 
 def tail(features: int) -> Layers:
-    """3x3/2 convolution and 3x3/2 max pool, both padded by 1: 224 pixels to 112 to 56.
-
-    Args:
-        features: Of the convolution.
-    """
+    """3x3/2 convolution and 3x3/2 max pool, both padded by 1: 224 pixels to 112 to 56."""
     return Layers(
         conv1=normalized(features, 3, stride=2, relu=ReLU()), pool1=MaxPool(3, 2, padding=1)
     )
@@ -129,14 +125,6 @@ def shufflenet_v1_small(classes: int = 10, groups: int = 3, width: float = 1.0) 
 
     The stages are at 16, 8 and 4 pixels. So it is in kuangliu/pytorch-cifar, but for a first window
     of 1x1 there; the paper has no such form.
-
-    Args:
-        classes: Scores per image.
-        groups: Of the 1x1 convolutions: 1, 2, 3, 4 or 8.
-        width: Factor on the features.
-
-    Raises:
-        AblaxError: As `shufflenet_v1`.
     """
     features, first = _features(groups, width), max(1, round(24 * width))
     body = _v1_body(first, features, groups)
@@ -197,10 +185,7 @@ Features = tuple[int, int, int]
 def shufflenet_v2(features: Features, last: int = 1024, classes: int = 1000) -> Network:
     """A column of table 5, for images of 224 pixels.
 
-    Args:
-        features: Of stages 2, 3 and 4, even numbers.
-        last: Of the 1x1 convolution behind them, `conv5`.
-        classes: Scores per image.
+    `last` are the features of the 1x1 convolution behind the stages, `conv5`.
 
     Raises:
         AblaxError: A number of features that has no half.
@@ -208,11 +193,8 @@ def shufflenet_v2(features: Features, last: int = 1024, classes: int = 1000) -> 
     return Network(tail(24), _v2_body(features, last), heads.global_average_pool(classes))
 
 
-_v2 = partial(
-    *(row, shufflenet_v2, 224),
-    counted=TORCHVISION,
-    source="the authors' repository of Ma et al. 2018",
-)
+_MA = "the authors' repository of Ma et al. 2018"
+_v2 = partial(row, shufflenet_v2, 224, counted=TORCHVISION, source=_MA)
 
 shufflenet_v2_0_5 = _v2(
     "shufflenet_v2_0_5", ((48, 96, 192), 1024), 1_366_792, 40_476_448, (38.9, 17.4)
@@ -236,14 +218,6 @@ def shufflenet_v2_small(
 
     The stages are at 16, 8 and 4 pixels. So it is in kuangliu/pytorch-cifar; the paper has no such
     form.
-
-    Args:
-        classes: Scores per image.
-        features: Of stages 2, 3 and 4, even numbers.
-        last: Of the 1x1 convolution behind them, `conv5`.
-
-    Raises:
-        AblaxError: A number of features that has no half.
     """
     return Network(tails.cifar(24), _v2_body(features, last), heads.global_average_pool(classes))
 

@@ -60,13 +60,6 @@ def squeezenet_small(classes: int = 10, width: float = 1.0) -> Network:
 
     An adaptation of ours: a 3x3 convolution with stride 1 and no first pool, then the eight fire
     modules and two pools of 1.1, at 32, 16 and 8 pixels.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
     """
     check_width(width)
     tail = Layers(conv1=_convolution(scaled(64, width), 3))
@@ -96,11 +89,6 @@ def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Sequential:
 
     (N, H, W, C) -> (N, H, W, expand1x1 + expand3x3), with squeeze (C + expand1x1 + 9 expand3x3)
     weights and one bias per feature.
-
-    Args:
-        squeeze: Features between, the paper's s1x1.
-        expand1x1: Features of the 1x1, e1x1.
-        expand3x3: Features of the 3x3, e3x3.
 
     References:
         Iandola et al. 2016, section 3.2 and figure 1.
