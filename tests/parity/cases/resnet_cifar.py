@@ -5,6 +5,7 @@ Its shortcuts put half of the zeros in front; the import reorders the channels.
 
 from parity_case import Case
 
+from ablax.weights.names import cifar_resnet
 from ablax.weights.sources import zeros_behind
 from ablax.zoo.resnet import resnet20
 
