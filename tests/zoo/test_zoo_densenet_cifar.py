@@ -71,10 +71,10 @@ def test_the_deepest_goes_through_516_and_750_to_1734_channels():
 @pytest.mark.parametrize(
     ("build", "depth", "nearest"),
     [
-        (densenet_cifar, 41, r"depth=41.*1 layer have 3n \+ 4 layers; use 40 or 43"),
+        (densenet_cifar, 41, r"depth=41.*1 layer have 3n \+ 4; use 40 or 43"),
         (densenet_cifar, 4, r"use 7$"),
         (densenet_cifar, -4, r"use 7$"),
-        (densenet_bc_cifar, 99, r"depth=99.*2 layers have 6n \+ 4 layers; use 94 or 100"),
+        (densenet_bc_cifar, 99, r"depth=99.*2 layers have 6n \+ 4; use 94 or 100"),
         (densenet_bc_cifar, 7, r"use 10$"),
     ],
 )
