@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ablax.core import Edit, Layers, Network, edit, replace
+from ablax.core import Edit, Layers, Network, compose, edit, replace, replace_kind
 from ablax.errors import WeightsError, nearest
 from ablax.layers import (
     AveragePool,
@@ -142,20 +142,11 @@ _REFERENCE = (104.007 / 255, 116.669 / 255, 122.679 / 255)
 _VGG = (103.939 / 255, 116.779 / 255, 123.68 / 255)
 
 
-def caffe_normalization(network: Network) -> Network:
-    """The edit that gives response normalization Caffe's constants: alpha on the mean, and k = 1.
-
-    Raises:
-        EditError: The network has none.
-    """
-
-    def rewrite(path: str, layer: object) -> Layers | None:
-        if not isinstance(layer, LocalResponseNormalization):
-            return None
-        divided = LocalResponseNormalization(alpha=1e-4 / layer.size, k=1.0)
-        return Layers({path.rsplit("/", 1)[-1]: divided})
-
-    return edit(network, rewrite)
+caffe_normalization: Edit = replace_kind(
+    LocalResponseNormalization,
+    lambda layer: LocalResponseNormalization(alpha=1e-4 / layer.size, k=1.0),
+)
+"""The edit that gives response normalization Caffe's constants: alpha on the mean, and k = 1."""
 
 
 def _caffe(model: str, path: ModuleName, preprocessing: Preprocessing, **more: Any) -> WeightSource:
@@ -278,9 +269,8 @@ _HALF = (0.5, 0.5, 0.5)
 _NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?\.(.*)")
 
 
-def mobilenet_v1_of_keras(network: Network) -> Network:
-    """The edit that cuts every ReLU off at 6, and pads as TensorFlow does."""
-    return tensorflow_conventions(clipped(network))
+mobilenet_v1_of_keras: Edit = compose(clipped, tensorflow_conventions)
+"""The edit that cuts every ReLU off at 6, and pads as TensorFlow does."""
 
 
 def numbered_in_order(tensors: Tensors) -> Tensors:

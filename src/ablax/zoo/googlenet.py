@@ -80,6 +80,11 @@ def normalized(
     )
 
 
+def side_by_side(**branches: Sequential | MaxPool) -> Parallel:
+    """A module: branches that see the same maps, and whose results lie behind one another."""
+    return Parallel(Layers(branches))
+
+
 def chain(*rows: Row, **behind: Parallel) -> Sequential:
     """Convolutions behind one another, `conv1`, `conv2`, ..., and what is named behind them.
 
@@ -107,13 +112,11 @@ def naive(one: int, three: int, five: int, convolve: Convolve = plain) -> Parall
 
     (N, H, W, C) -> (N, H, W, one + three + five + C), with (one + 9 three + 25 five) C weights.
     """
-    return Parallel(
-        Layers(
-            branch1x1=convolve(one, 1),
-            branch3x3=convolve(three, 3),
-            branch5x5=convolve(five, 5),
-            branch_pool=MaxPool(3, 1, padding=1),
-        )
+    return side_by_side(
+        branch1x1=convolve(one, 1),
+        branch3x3=convolve(three, 3),
+        branch5x5=convolve(five, 5),
+        branch_pool=MaxPool(3, 1, padding=1),
     )
 
 
@@ -150,13 +153,11 @@ def reduced(
         >>> jax.eval_shape(inception_3a.init_with_output, jax.random.key(0), x)[0].shape
         (1, 28, 28, 256)
     """
-    return Parallel(
-        Layers(
-            branch1x1=convolve(one, 1),
-            branch3x3=sequential(reduce=convolve(reduce3, 1), large=convolve(three, 3)),
-            branch5x5=sequential(reduce=convolve(reduce5, 1), large=convolve(five, largest)),
-            branch_pool=pooled(MaxPool(3, 1, padding=1), projection, convolve),
-        )
+    return side_by_side(
+        branch1x1=convolve(one, 1),
+        branch3x3=sequential(reduce=convolve(reduce3, 1), large=convolve(three, 3)),
+        branch5x5=sequential(reduce=convolve(reduce5, 1), large=convolve(five, largest)),
+        branch_pool=pooled(MaxPool(3, 1, padding=1), projection, convolve),
     )
 
 
@@ -337,12 +338,10 @@ def inception_small(classes: int = 10, width: float = 1.0) -> Network:
         )
 
     def inception(one: int, three: int) -> Parallel:
-        return Parallel(Layers(branch1x1=convolution(one, 1), branch3x3=convolution(three, 3)))
+        return side_by_side(branch1x1=convolution(one, 1), branch3x3=convolution(three, 3))
 
     def downsample(three: int) -> Parallel:
-        return Parallel(
-            Layers(branch3x3=convolution(three, 3, 2), branch_pool=MaxPool(3, 2, "SAME"))
-        )
+        return side_by_side(branch3x3=convolution(three, 3, 2), branch_pool=MaxPool(3, 2, "SAME"))
 
     return Network(
         tail=Layers(conv1=convolution(96, 3)),

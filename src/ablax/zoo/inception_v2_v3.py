@@ -29,7 +29,7 @@ from ablax.core import Edit, Layers, Network, insert_after, sequential
 from ablax.layers import AveragePool, Dense, GlobalAveragePool, MaxPool, Parallel
 from ablax.layers.blocks import Auxiliary
 from ablax.zoo import heads
-from ablax.zoo.googlenet import chain, normalized, pooled
+from ablax.zoo.googlenet import chain, normalized, pooled, side_by_side
 from ablax.zoo.register import TORCHVISION, network
 
 ROW, COLUMN = (1, 7), (7, 1)
@@ -206,34 +206,30 @@ def _module(
     projection: int,
 ) -> Parallel:
     """A row of figure 5 of the batch-normalization paper."""
-    return Parallel(
-        Layers(
-            branch1x1=normalized(one, 1),
-            branch3x3=sequential(reduce=normalized(reduce3, 1), large=normalized(three, 3)),
-            branch_double=sequential(
-                reduce=normalized(reduce_double, 1),
-                first=normalized(double, 3),
-                second=normalized(double, 3),
-            ),
-            branch_pool=pooled(pool, projection),
-        )
+    return side_by_side(
+        branch1x1=normalized(one, 1),
+        branch3x3=sequential(reduce=normalized(reduce3, 1), large=normalized(three, 3)),
+        branch_double=sequential(
+            reduce=normalized(reduce_double, 1),
+            first=normalized(double, 3),
+            second=normalized(double, 3),
+        ),
+        branch_pool=pooled(pool, projection),
     )
 
 
 def _strided(reduce3: int, three: int, reduce_double: int, double: int) -> Parallel:
     """A row with stride 2: no 1x1 branch, and a max pool that passes all features through."""
-    return Parallel(
-        Layers(
-            branch3x3=sequential(
-                reduce=normalized(reduce3, 1), large=normalized(three, 3, stride=2, padding=1)
-            ),
-            branch_double=sequential(
-                reduce=normalized(reduce_double, 1),
-                first=normalized(double, 3),
-                second=normalized(double, 3, stride=2, padding=1),
-            ),
-            branch_pool=_pool(),
-        )
+    return side_by_side(
+        branch3x3=sequential(
+            reduce=normalized(reduce3, 1), large=normalized(three, 3, stride=2, padding=1)
+        ),
+        branch_double=sequential(
+            reduce=normalized(reduce_double, 1),
+            first=normalized(double, 3),
+            second=normalized(double, 3, stride=2, padding=1),
+        ),
+        branch_pool=_pool(),
     )
 
 
@@ -244,24 +240,20 @@ def _figure5() -> Parallel:
 
 def _with_5x5(pool: int) -> Parallel:
     """V3's at 35 pixels: a 5x5, and two 3x3 behind each other. 224 + `pool` features."""
-    return Parallel(
-        Layers(
-            branch1x1=normalized(64, 1),
-            branch5x5=chain((48, 1), (64, 5)),
-            branch_double=chain((64, 1), (96, 3), (96, 3)),
-            branch_pool=pooled(AVERAGE, pool),
-        )
+    return side_by_side(
+        branch1x1=normalized(64, 1),
+        branch5x5=chain((48, 1), (64, 5)),
+        branch_double=chain((64, 1), (96, 3), (96, 3)),
+        branch_pool=pooled(AVERAGE, pool),
     )
 
 
 def grid_reduction6() -> Parallel:
     """Figure 10, from 35 to 17 pixels: adds 480 features to those it is given."""
-    return Parallel(
-        Layers(
-            branch3x3=normalized(384, 3, 2, "VALID"),
-            branch_double=chain((64, 1), (96, 3), (96, 3, 2, "VALID")),
-            branch_pool=MaxPool(3, 2),
-        )
+    return side_by_side(
+        branch3x3=normalized(384, 3, 2, "VALID"),
+        branch_double=chain((64, 1), (96, 3), (96, 3, 2, "VALID")),
+        branch_pool=MaxPool(3, 2),
     )
 
 
@@ -271,42 +263,36 @@ def factorized(inner: int) -> Parallel:
     `inner` are the features between the convolutions of a branch.
     """
     double = ((inner, 1), (inner, COLUMN), (inner, ROW), (inner, COLUMN), (192, ROW))
-    return Parallel(
-        Layers(
-            branch1x1=normalized(192, 1),
-            branch7x7=chain((inner, 1), (inner, ROW), (192, COLUMN)),
-            branch_double=chain(*double),
-            branch_pool=pooled(AVERAGE, 192),
-        )
+    return side_by_side(
+        branch1x1=normalized(192, 1),
+        branch7x7=chain((inner, 1), (inner, ROW), (192, COLUMN)),
+        branch_double=chain(*double),
+        branch_pool=pooled(AVERAGE, 192),
     )
 
 
 def grid_reduction7() -> Parallel:
     """Figure 10, from 17 to 8 pixels: adds 512 features to those it is given."""
-    return Parallel(
-        Layers(
-            branch3x3=chain((192, 1), (320, 3, 2, "VALID")),
-            branch7x7=chain((192, 1), (192, ROW), (192, COLUMN), (192, 3, 2, "VALID")),
-            branch_pool=MaxPool(3, 2),
-        )
+    return side_by_side(
+        branch3x3=chain((192, 1), (320, 3, 2, "VALID")),
+        branch7x7=chain((192, 1), (192, ROW), (192, COLUMN), (192, 3, 2, "VALID")),
+        branch_pool=MaxPool(3, 2),
     )
 
 
 def widened() -> Parallel:
     """Figure 7, at 8 pixels: branches that end in 1x3 and 3x1 side by side. 2048 features."""
-    return Parallel(
-        Layers(
-            branch1x1=normalized(320, 1),
-            branch3x3=chain((384, 1), fork=crossed(384)),
-            branch_double=chain((448, 1), (384, 3), fork=crossed(384)),
-            branch_pool=pooled(AVERAGE, 192),
-        )
+    return side_by_side(
+        branch1x1=normalized(320, 1),
+        branch3x3=chain((384, 1), fork=crossed(384)),
+        branch_double=chain((448, 1), (384, 3), fork=crossed(384)),
+        branch_pool=pooled(AVERAGE, 192),
     )
 
 
 def crossed(features: int) -> Parallel:
     """1x3 and 3x1 side by side: twice the features."""
-    return Parallel(Layers(row=normalized(features, (1, 3)), column=normalized(features, (3, 1))))
+    return side_by_side(row=normalized(features, (1, 3)), column=normalized(features, (3, 1)))
 
 
 def _pool() -> MaxPool:

@@ -22,7 +22,7 @@ from ablax.layers import (
 )
 from ablax.layers.dense import Scale
 from ablax.zoo import heads, inception_v2_v3
-from ablax.zoo.googlenet import chain, normalized, pooled
+from ablax.zoo.googlenet import chain, normalized, pooled, side_by_side
 from ablax.zoo.inception_v2_v3 import COLUMN, ROW, crossed, stem_7x7
 from ablax.zoo.register import TIMM, network
 
@@ -49,14 +49,12 @@ def inception_v4(classes: int = 1000) -> Network:
 def stem() -> Layers:
     """Figure 3: 299 pixels to 35, and 384 features."""
     return stem_7x7() + Layers(
-        mixed_3a=Parallel(Layers(pool=MaxPool(3, 2), conv=normalized(96, 3, 2, "VALID"))),
-        mixed_4a=Parallel(
-            Layers(
-                branch3x3=chain((64, 1), (96, 3, 1, "VALID")),
-                branch7x7=chain((64, 1), (64, ROW), (64, COLUMN), (96, 3, 1, "VALID")),
-            )
+        mixed_3a=side_by_side(pool=MaxPool(3, 2), conv=normalized(96, 3, 2, "VALID")),
+        mixed_4a=side_by_side(
+            branch3x3=chain((64, 1), (96, 3, 1, "VALID")),
+            branch7x7=chain((64, 1), (64, ROW), (64, COLUMN), (96, 3, 1, "VALID")),
         ),
-        mixed_5a=Parallel(Layers(conv=normalized(192, 3, 2, "VALID"), pool=MaxPool(3, 2))),
+        mixed_5a=side_by_side(conv=normalized(192, 3, 2, "VALID"), pool=MaxPool(3, 2)),
     )
 
 
@@ -69,59 +67,49 @@ def reduction_a(k: int, l: int, m: int, n: int) -> Parallel:  # noqa: E741  (tab
     References:
         Szegedy et al. 2016, table 1: the four numbers of each network.
     """
-    return Parallel(
-        Layers(
-            branch3x3=normalized(n, 3, 2, "VALID"),
-            branch_double=chain((k, 1), (l, 3), (m, 3, 2, "VALID")),
-            branch_pool=MaxPool(3, 2),
-        )
+    return side_by_side(
+        branch3x3=normalized(n, 3, 2, "VALID"),
+        branch_double=chain((k, 1), (l, 3), (m, 3, 2, "VALID")),
+        branch_pool=MaxPool(3, 2),
     )
 
 
 def _inception_a() -> Parallel:
     """Figure 4, at 35 pixels: 384 features."""
-    return Parallel(
-        Layers(
-            branch1x1=normalized(96, 1),
-            branch3x3=chain((64, 1), (96, 3)),
-            branch_double=chain((64, 1), (96, 3), (96, 3)),
-            branch_pool=pooled(AVERAGE, 96),
-        )
+    return side_by_side(
+        branch1x1=normalized(96, 1),
+        branch3x3=chain((64, 1), (96, 3)),
+        branch_double=chain((64, 1), (96, 3), (96, 3)),
+        branch_pool=pooled(AVERAGE, 96),
     )
 
 
 def _inception_b() -> Parallel:
     """Figure 5, at 17 pixels: 1024 features."""
-    return Parallel(
-        Layers(
-            branch1x1=normalized(384, 1),
-            branch7x7=chain((192, 1), (224, ROW), (256, COLUMN)),
-            branch_double=chain((192, 1), (192, COLUMN), (224, ROW), (224, COLUMN), (256, ROW)),
-            branch_pool=pooled(AVERAGE, 128),
-        )
+    return side_by_side(
+        branch1x1=normalized(384, 1),
+        branch7x7=chain((192, 1), (224, ROW), (256, COLUMN)),
+        branch_double=chain((192, 1), (192, COLUMN), (224, ROW), (224, COLUMN), (256, ROW)),
+        branch_pool=pooled(AVERAGE, 128),
     )
 
 
 def _reduction_b() -> Parallel:
     """Figure 8, from 17 to 8 pixels: 512 + 1024 features."""
-    return Parallel(
-        Layers(
-            branch3x3=chain((192, 1), (192, 3, 2, "VALID")),
-            branch7x7=chain((256, 1), (256, ROW), (320, COLUMN), (320, 3, 2, "VALID")),
-            branch_pool=MaxPool(3, 2),
-        )
+    return side_by_side(
+        branch3x3=chain((192, 1), (192, 3, 2, "VALID")),
+        branch7x7=chain((256, 1), (256, ROW), (320, COLUMN), (320, 3, 2, "VALID")),
+        branch_pool=MaxPool(3, 2),
     )
 
 
 def _inception_c() -> Parallel:
     """Figure 6, at 8 pixels: 1536 features."""
-    return Parallel(
-        Layers(
-            branch1x1=normalized(256, 1),
-            branch3x3=chain((384, 1), fork=crossed(256)),
-            branch_double=chain((384, 1), (448, (3, 1)), (512, (1, 3)), fork=crossed(256)),
-            branch_pool=pooled(AVERAGE, 256),
-        )
+    return side_by_side(
+        branch1x1=normalized(256, 1),
+        branch3x3=chain((384, 1), fork=crossed(256)),
+        branch_double=chain((384, 1), (448, (3, 1)), (512, (1, 3)), fork=crossed(256)),
+        branch_pool=pooled(AVERAGE, 256),
     )
 
 
@@ -222,12 +210,10 @@ def _added(module: Parallel, features: int, scale: float) -> Residual:
 def _block_a(widths: tuple[int, int, int], features: int) -> Residual:
     """Figures 10 and 16, at 35 pixels; the widths are those of the longest branch."""
     first, second, third = widths
-    module = Parallel(
-        Layers(
-            branch1x1=normalized(32, 1),
-            branch3x3=chain((32, 1), (32, 3)),
-            branch_double=chain((first, 1), (second, 3), (third, 3)),
-        )
+    module = side_by_side(
+        branch1x1=normalized(32, 1),
+        branch3x3=chain((32, 1), (32, 3)),
+        branch_double=chain((first, 1), (second, 3), (third, 3)),
     )
     return _added(module, features, 0.17)
 
@@ -236,7 +222,7 @@ def _block_b(one: int, widths: tuple[int, int, int], features: int) -> Residual:
     """Figures 11 and 17, at 17 pixels."""
     first, second, third = widths
     factorized = chain((first, 1), (second, ROW), (third, COLUMN))
-    module = Parallel(Layers(branch1x1=normalized(one, 1), branch7x7=factorized))
+    module = side_by_side(branch1x1=normalized(one, 1), branch7x7=factorized)
     return _added(module, features, 0.10)
 
 
@@ -244,29 +230,25 @@ def _block_c(widths: tuple[int, int, int], features: int, scale: float = 0.20) -
     """Figures 13 and 19, at 8 pixels."""
     first, second, third = widths
     factorized = chain((first, 1), (second, (1, 3)), (third, (3, 1)))
-    module = Parallel(Layers(branch1x1=normalized(192, 1), branch3x3=factorized))
+    module = side_by_side(branch1x1=normalized(192, 1), branch3x3=factorized)
     return _added(module, features, scale)
 
 
 def _reduction_of_v2(second: int, between: int, third: int) -> Parallel:
     """Figures 12 and 18, from 17 to 8 pixels: adds 384 + second + third features."""
-    return Parallel(
-        Layers(
-            branch3x3=chain((256, 1), (384, 3, 2, "VALID")),
-            branch_second=chain((256, 1), (second, 3, 2, "VALID")),
-            branch_double=chain((256, 1), (between, 3), (third, 3, 2, "VALID")),
-            branch_pool=MaxPool(3, 2),
-        )
+    return side_by_side(
+        branch3x3=chain((256, 1), (384, 3, 2, "VALID")),
+        branch_second=chain((256, 1), (second, 3, 2, "VALID")),
+        branch_double=chain((256, 1), (between, 3), (third, 3, 2, "VALID")),
+        branch_pool=MaxPool(3, 2),
     )
 
 
 def _mixed_5b() -> Parallel:
     """Of the published V2 alone: from V3's 192 features to 320."""
-    return Parallel(
-        Layers(
-            branch1x1=normalized(96, 1),
-            branch5x5=chain((48, 1), (64, 5)),
-            branch_double=chain((64, 1), (96, 3), (96, 3)),
-            branch_pool=pooled(AVERAGE, 64),
-        )
+    return side_by_side(
+        branch1x1=normalized(96, 1),
+        branch5x5=chain((48, 1), (64, 5)),
+        branch_double=chain((64, 1), (96, 3), (96, 3)),
+        branch_pool=pooled(AVERAGE, 64),
     )

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ablax.core import Layers, Network, Sequential, edit
+from ablax.core import Edit, Layers, Network, Sequential, replace_kind
 from ablax.layers import Dense, GlobalAveragePool, ReLU, ReLU6, Residual
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads
@@ -73,21 +73,8 @@ def mobilenet_v1_small(classes: int = 10, width: float = 1.0) -> Network:
     return _v1(classes, width, stride=1)
 
 
-def clipped(network: Network) -> Network:
-    """The edit that cuts every ReLU off at 6, as the authors' code does.
-
-    Raises:
-        EditError: The network has no ReLU.
-
-    Example:
-        >>> clipped(mobilenet_v1()).layers["conv1"].layers["relu"]
-        ReLU6()
-    """
-
-    def cut(path: str, layer: object) -> Layers | None:
-        return Layers({path.rsplit("/", 1)[-1]: ReLU6()}) if isinstance(layer, ReLU) else None
-
-    return edit(network, cut)
+clipped: Edit = replace_kind(ReLU, lambda _: ReLU6())
+"""The edit that cuts every ReLU off at 6, as the authors' code does."""
 
 
 def _v1(classes: int, width: float, stride: int) -> Network:
