@@ -127,18 +127,9 @@ def network(
 
     The function's arguments all have defaults, and the first is `classes`, the scores of an image.
     `ablax table my_package:my_network` and the other commands then find it; `ablax.networks` among
-    the entry points of your package gives it a name of one word. What is said stands below the
-    function's docstring, too.
-
-    Args:
-        image: Height and width in pixels.
-        parameters: Numbers it learns, if known; so are the rest (`Entry`).
-        macs: Multiply-accumulates for one image.
-        channels: 3 for color, 1 for gray.
-        counted: Whose counts these are.
-        errors: Published, in percent: top-1, top-5.
-        source: Who reports them.
-        name: Of the function, where it is not its own.
+    the entry points of your package gives it a name of one word. What is said are the fields of an
+    `Entry`, which stand below the function's docstring, too; `name` is for functions without one of
+    their own.
 
     Example:
         >>> from ablax.zoo import lenet5
@@ -177,18 +168,8 @@ def row(
 ) -> Build:
     """A network that a row of a paper's table makes: `make` whose first arguments are given.
 
-    Its own arguments are what is left of `make`'s, `classes` first.
-
-    Args:
-        make: The function of the table, such as `resnet_cifar`.
-        image: Height and width in pixels; this and the rest as in `network`.
-        name: Of the network.
-        arguments: The first of `make`.
-        parameters: Numbers it learns.
-        macs: Multiply-accumulates for one image.
-        errors: Published, in percent.
-        counted: Whose counts these are.
-        source: Who reports the errors.
+    Its own arguments are what is left of `make`'s, `classes` first; the others are those of
+    `network`.
     """
 
     def build(*given: Any, **named: Any) -> Network:
