@@ -136,7 +136,7 @@ def test_a_card_says_images_counts_errors_and_weights():
     assert said["weights"] == "caffe ResNet-50"
     text = str(card("resnet50"))
     assert text.splitlines()[0] == "resnet50"
-    assert "resnet50-11ad3fa6.pth: 19.142 / 4.566" in text
+    assert "resnet50-11ad3fa6.pth, error 19.142 / 4.566 %" in text
     with pytest.raises(AblaxError, match="no network 'resnet51': did you mean 'resnet"):
         card("resnet51")
 

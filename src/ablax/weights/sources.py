@@ -54,7 +54,7 @@ class KnownFile:
     def told(self) -> str:
         """The file, and the error of its weights."""
         errors = [f"{error:g}" for error in (self.top1, self.top5) if error is not None]
-        return f"{self.name}: {' / '.join(errors)}" if errors else self.name
+        return f"{self.name}, error {' / '.join(errors)} %" if errors else self.name
 
 
 @dataclass(frozen=True)
@@ -594,6 +594,6 @@ def card(name: str) -> Card:
         error, %    42.5 / 19.7 (Iandola et al. 2016, table 3)
         convention  max pool rounds up
         weights     torchvision squeezenet1_0
-                    squeezenet1_0-b66bff10.pth: 41.908 / 19.58
+                    squeezenet1_0-b66bff10.pth, error 41.908 / 19.58 %
     """
     return Card(find(name), sources_of(name))
