@@ -35,8 +35,7 @@ from ablax.report.plots import Trend
 from ablax.report.study import Claim, Picture, Section
 from ablax.zoo import heads
 from ablax.zoo.densenet import blocks, plain
-from ablax.zoo.resnet import weights
-from ablax.zoo.resnet_preactivation import preactivation_cifar
+from ablax.zoo.resnet import preactivation_cifar, weights
 
 SIZES = {"small": 8, "medium": 16, "large": 24}
 """Growth of the dense network, and features of the residual one's first stage, at width 1."""

@@ -29,7 +29,7 @@ from ablax.measurements.gradients import gradient_norms
 from ablax.measurements.times import COMPILE_SECONDS
 from ablax.report.plots import Trend
 from ablax.report.study import Claim, Published, Section
-from ablax.zoo.register import PUBLISHED
+from ablax.zoo import CATALOG
 from ablax.zoo.resnet import plain_cifar, resnet_cifar
 
 EDITED = (8, 20, 56)
@@ -95,11 +95,8 @@ PAPER = {
     "optimizer.warmup": 1.0,
 }
 
-_ERRORS = {
-    depth: error
-    for depth in DEPTHS
-    if f"resnet{depth}" in PUBLISHED and (error := PUBLISHED[f"resnet{depth}"].top1) is not None
-}
+_PUBLISHED = {entry.name: entry.errors for entry in CATALOG}
+_ERRORS = {depth: errors[0] for depth in DEPTHS if (errors := _PUBLISHED.get(f"resnet{depth}"))}
 
 TABLE_6 = Published(
     short="He et al. 2015",

@@ -27,25 +27,23 @@ from collections.abc import Callable
 from ablax.core import Network
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.report.study import Claim, Published
-from ablax.zoo.register import PUBLISHED
+from ablax.zoo import find
 from ablax.zoo.resnet import (
     BASIC,
     Block,
     activate_ends,
     basic,
     bn_after_addition,
-    option_a,
-    option_c,
-    original,
-    relu_before_addition,
-    relu_preactivation,
-    resnet_cifar,
-)
-from ablax.zoo.resnet_preactivation import (
     constant_scaling,
     dropout_shortcut,
     exclusive_gating,
+    option_a,
+    option_c,
+    original,
     preactivation_cifar,
+    relu_before_addition,
+    relu_preactivation,
+    resnet_cifar,
     shortcut_gating,
 )
 
@@ -102,7 +100,7 @@ _ERRORS = {
     "bn_after_addition": 8.17,
     "relu_before_addition": 7.84,
     "relu_preactivation": 6.71,
-    "full_preactivation": PUBLISHED["preactivation110"].top1,
+    "full_preactivation": find("preactivation110").errors[0],
 }
 """Tables 1 and 2, percent, median of five runs."""
 

@@ -19,7 +19,7 @@ LEVELS = 9
 
 CORE = {"ablax.core", "ablax.errors"}
 LAYERS = CORE | {"ablax.layers", "ablax.native", "ablax.analysis.jax_versions"}
-ZOO = CORE | {"ablax.layers", "ablax.model", "ablax.zoo"}
+ZOO = CORE | {"ablax.layers", "ablax.lazy", "ablax.model", "ablax.zoo"}
 TRAINING = CORE | {
     *("ablax.config", "ablax.data", "ablax.files", "ablax.lazy", "ablax.losses", "ablax.model"),
     "ablax.training",

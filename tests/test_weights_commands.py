@@ -17,8 +17,8 @@ from ablax.__main__ import main
 from ablax.errors import AblaxError
 from ablax.model import wilson
 from ablax.study.load import load_model
-from ablax.weights import sources as cifar
 from ablax.weights.load import import_tensors, tensor_shapes
+from ablax.weights.names import cifar_resnet
 from ablax.weights.pictures import open_test_images
 from ablax.weights.sources import find_source
 from ablax.zoo import resnet20, squeezenet_1_1
@@ -27,7 +27,7 @@ from ablax.zoo import resnet20, squeezenet_1_1
 @pytest.fixture(scope="module")
 def resnet_file(tmp_path_factory):
     """A residual network for CIFAR-10 as others name it."""
-    shapes = tensor_shapes(resnet20(), (32, 32, 3), cifar.names)
+    shapes = tensor_shapes(resnet20(), (32, 32, 3), cifar_resnet)
     tensors = {name: drawn(name, shape, 1.0) for name, shape in shapes.items()}
     path = tmp_path_factory.mktemp("theirs") / "resnet20.safetensors"
     save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path)

@@ -9,12 +9,18 @@ from drawn_weights import drawn
 from ablax.core import Layers, abstract_variables, edit, inner_layers
 from ablax.errors import WeightsError
 from ablax.layers import BatchNormalization, Convolution, MaxPool, PadChannels
-from ablax.weights import sources as cifar
+from ablax.weights import names
 from ablax.weights.load import from_torch, tensor_shapes
 from ablax.weights.pictures import imagenet_synsets
-from ablax.weights.sources import WEIGHT_SOURCES, find_source, sources_of, tensorflow_conventions
+from ablax.weights.sources import (
+    WEIGHT_SOURCES,
+    find_source,
+    sources_of,
+    tensorflow_conventions,
+    zeros_behind,
+)
 from ablax.zoo import CATALOG, find
-from ablax.zoo.mobilenet_v1 import mobilenet_v1
+from ablax.zoo.mobilenet import mobilenet_v1
 from ablax.zoo.resnet import resnet_cifar
 from ablax.zoo.xception import xception
 
@@ -86,20 +92,20 @@ def test_zeros_around_the_channels_are_zeros_behind_in_another_order():
 
     theirs = edit(ours, around)
     shape = (8, 8, 3)
-    shapes = tensor_shapes(ours, shape, cifar.names)
+    shapes = tensor_shapes(ours, shape, names.cifar_resnet)
     tensors = {name: drawn(name, size, 1.0) for name, size in shapes.items()}
     images = jnp.asarray(np.random.default_rng(0).normal(size=(2, *shape)), jnp.float32)
-    expected = theirs.apply(from_torch(theirs, shape, tensors, cifar.names), images)
-    reordered = from_torch(ours, shape, cifar.zeros_behind(tensors), cifar.names)
+    expected = theirs.apply(from_torch(theirs, shape, tensors, names.cifar_resnet), images)
+    reordered = from_torch(ours, shape, zeros_behind(tensors), names.cifar_resnet)
     np.testing.assert_allclose(ours.apply(reordered, images), expected, rtol=1e-4, atol=1e-4)
-    plain = ours.apply(from_torch(ours, shape, tensors, cifar.names), images)
+    plain = ours.apply(from_torch(ours, shape, tensors, names.cifar_resnet), images)
     assert np.abs(plain - expected).max() > 1e-2 * np.abs(expected).max()
 
 
 def test_a_stage_that_does_not_double_is_refused():
     tensors = {f"layer{k}.0.conv2.weight": np.zeros((4, 4, 3, 3)) for k in (1, 2, 3)}
     with pytest.raises(WeightsError, match="stage 2 has 4 channels behind 4"):
-        cifar.zeros_behind(tensors)
+        zeros_behind(tensors)
 
 
 def found_layers(network, kind):

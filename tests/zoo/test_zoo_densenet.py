@@ -20,10 +20,16 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError
 from ablax.layers import convolution
-from ablax.zoo import heads, tails
-from ablax.zoo.densenet import ENTRIES, blocks, bottleneck, densenet, densenet264, plain, transition
-
-NAMED = {entry.name: entry.build for entry in ENTRIES}
+from ablax.zoo import find, heads, tails
+from ablax.zoo.densenet import (
+    blocks,
+    bottleneck,
+    densenet,
+    densenet121,
+    densenet264,
+    plain,
+    transition,
+)
 
 
 def tiny(classes=4):
@@ -64,7 +70,7 @@ def test_the_largest_ends_in_2688_channels():
     ("name", "depth"), [(f"densenet{depth}", depth) for depth in (121, 169, 201, 161)]
 )
 def test_the_weight_layers_are_those_of_the_name(name, depth):
-    assert sum(path.endswith("/conv") for path in paths(NAMED[name]())) + 1 == depth
+    assert sum(path.endswith("/conv") for path in paths(find(name).build())) + 1 == depth
 
 
 def test_densenet264_has_a_weight_layer_more_than_its_name():
@@ -164,7 +170,7 @@ def test_dropout_stands_behind_every_convolution_of_the_body_or_nowhere():
 
 
 def test_equal_calls_build_equal_networks():
-    assert NAMED["densenet121"]() == NAMED["densenet121"]()
+    assert densenet121() == densenet121()
     assert hash(densenet264()) == hash(densenet264())
     assert densenet264() != densenet264(100)
 

@@ -8,10 +8,10 @@ from memorizing import leaves_without_gradient, wrong_after_training
 from ablax.core import check, count_parameters, layer_shapes, paths, remove
 from ablax.errors import AblaxError
 from ablax.layers import Dropout
-from ablax.zoo.densenet import DENSENET_CIFAR_ENTRIES, densenet_bc_cifar, densenet_cifar
+from ablax.zoo import find
+from ablax.zoo.densenet import densenet_bc_cifar, densenet_cifar
 
 SHAPE = (32, 32, 3)
-NAMED = {entry.name: entry.build for entry in DENSENET_CIFAR_ENTRIES}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_derivation_rounds_to_the_parameters_of_table_2(name, millions):
     ],
 )
 def test_the_weight_layers_are_those_of_the_name(name, depth):
-    assert sum(path.endswith("/conv") for path in paths(NAMED[name]())) + 1 == depth
+    assert sum(path.endswith("/conv") for path in paths(find(name).build())) + 1 == depth
 
 
 def test_the_maps_are_those_of_section_3_without_bottlenecks_and_compression():
@@ -61,7 +61,7 @@ def test_the_maps_with_both_and_28_pixels():
 
 @pytest.mark.slow
 def test_the_deepest_goes_through_516_and_750_to_1734_channels():
-    network = NAMED["densenet_bc_250_24"]()
+    network = find("densenet_bc_250_24").build()
     shapes = layer_shapes(network, SHAPE)
     wide = [shapes[name] for name in ("transition1", "transition2", "dense3_41")]
     assert wide == [(16, 16, 516), (8, 8, 750), (8, 8, 1734)]
@@ -71,10 +71,10 @@ def test_the_deepest_goes_through_516_and_750_to_1734_channels():
 @pytest.mark.parametrize(
     ("build", "depth", "nearest"),
     [
-        (densenet_cifar, 41, r"depth=41.*1 convolution have 3n \+ 4 layers; use 40 or 43"),
+        (densenet_cifar, 41, r"depth=41.*1 layer have 3n \+ 4; use 40 or 43"),
         (densenet_cifar, 4, r"use 7$"),
         (densenet_cifar, -4, r"use 7$"),
-        (densenet_bc_cifar, 99, r"depth=99.*2 convolutions have 6n \+ 4 layers; use 94 or 100"),
+        (densenet_bc_cifar, 99, r"depth=99.*2 layers have 6n \+ 4; use 94 or 100"),
         (densenet_bc_cifar, 7, r"use 10$"),
     ],
 )

@@ -9,9 +9,9 @@ from memorizing import leaves_without_gradient, wrong_after_training
 
 from ablax.core import LayerError, Layers, check, count_parameters, layer_shapes, paths, remove
 from ablax.layers.blocks import DualPath
-from ablax.zoo.dpn import ENTRIES, block, dpn68, dpn92, dpn131, dpn_small, stages
+from ablax.zoo import find
+from ablax.zoo.dpn import block, dpn68, dpn92, dpn131, dpn_small, stages
 
-NAMED = {entry.name: entry.build for entry in ENTRIES}
 SHAPE = (32, 32, 3)
 
 
@@ -49,7 +49,7 @@ def test_the_largest_ends_with_2688_channels():
     ("name", "depth"), [("dpn68", 68), ("dpn92", 92), ("dpn98", 98), ("dpn131", 131)]
 )
 def test_the_weight_layers_are_those_of_the_name(name, depth):
-    names = [path for path in paths(NAMED[name]()) if "projection" not in path]
+    names = [path for path in paths(find(name).build()) if "projection" not in path]
     assert sum(path.endswith("/conv") for path in names) + 1 == depth
 
 

@@ -7,7 +7,7 @@ from ablax.core import count_parameters, layer_shapes, parameter_shapes, paths
 from ablax.core.edits import EditError
 from ablax.errors import AblaxError
 from ablax.layers import ReLU, ReLU6
-from ablax.zoo.mobilenet_v1 import clipped, mobilenet_v1, mobilenet_v1_small
+from ablax.zoo.mobilenet import clipped, mobilenet_v1, mobilenet_v1_small
 
 SHAPE = (224, 224, 3)
 
@@ -91,7 +91,7 @@ def test_clipped_exchanges_every_relu_and_nothing_else():
     kinds = [type(layer.layers["relu"]) for layer in dict((cut.tail + cut.body).items()).values()]
     assert set(kinds) == {ReLU6}
     assert type(whole.layers["conv14_pw"].layers["relu"]) is ReLU
-    with pytest.raises(EditError, match="changes nothing"):
+    with pytest.raises(EditError, match="the network has no ReLU to replace"):
         clipped(cut)
 
 

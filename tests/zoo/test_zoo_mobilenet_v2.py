@@ -7,7 +7,7 @@ from memorizing import leaves_without_gradient, wrong_after_training
 from ablax.core import Layers, inner_layers, layer_shapes
 from ablax.errors import AblaxError
 from ablax.layers import ReLU6, Residual
-from ablax.zoo.mobilenet_v2 import TABLE_2, divisible, mobilenet_v2, mobilenet_v2_small
+from ablax.zoo.mobilenet import TABLE_2, divisible, mobilenet_v2, mobilenet_v2_small
 
 HEAD = ("average", "classifier")
 

@@ -27,9 +27,8 @@ from ablax.core import (
 from ablax.errors import AblaxError
 from ablax.layers import Auxiliary, Convolution, GlobalAveragePool, PadChannels
 from ablax.layers.blocks import needed
-from ablax.zoo import heads
+from ablax.zoo import find, heads, names
 from ablax.zoo.msdnet import (
-    ENTRIES,
     Design,
     anytime_scores,
     msdnet_cifar,
@@ -121,7 +120,7 @@ def test_the_cost_up_to_a_classifier_is_that_derived_by_hand(build, number):
 
 
 def test_costs_up_to_the_first_classifier_are_those_that_the_networks_state():
-    first = [by_hand.up_to(by_hand.NETWORKS[entry.name](), 1).macs for entry in ENTRIES[:2]]
+    first = [by_hand.up_to(by_hand.NETWORKS[name](), 1).macs for name in names("msdnet_cifar*")]
     assert first == [13_244_672, 5_905_664]
     assert by_hand.up_to(by_hand.NETWORKS["msdnet_cifar10"](), 1).parameters == 419_146
 
@@ -142,8 +141,8 @@ def test_counts_are_those_that_the_port_prints():
 
 
 def test_no_cell_of_a_whole_network_is_superfluous():
-    for entry in ENTRIES:
-        grid = entry.build().body["scales"].layers
+    for name in names("msdnet*"):
+        grid = find(name).build().body["scales"].layers
         assert needed(grid) == grid
 
 

@@ -19,15 +19,10 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError
 from ablax.layers import Residual, fold, fold_variables
-from ablax.zoo.resnet import (
-    RESNET_CIFAR_ENTRIES,
-    plain_cifar,
-    resnet_cifar,
-    resnet_cifar_bottleneck,
-)
+from ablax.zoo import find
+from ablax.zoo.resnet import plain_cifar, resnet_cifar, resnet_cifar_bottleneck
 
 SHAPE = (32, 32, 3)
-NAMED = {entry.name: entry.build for entry in RESNET_CIFAR_ENTRIES}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +59,11 @@ def test_the_maps_of_each_stage_are_those_of_section_4_2():
     ],
 )
 def test_the_weight_layers_are_those_of_the_name(name, depth):
-    assert sum(path.endswith("/conv") for path in paths(NAMED[name]())) + 1 == depth
+    assert sum(path.endswith("/conv") for path in paths(find(name).build())) + 1 == depth
 
 
 def test_bottlenecks_have_the_weight_layers_of_the_name_and_three_projections():
-    layers = [path for path in paths(NAMED["resnet164"]()) if path.endswith("/conv")]
+    layers = [path for path in paths(find("resnet164").build()) if path.endswith("/conv")]
     projections = [path for path in layers if "projection" in path]
     assert projections == [f"res{stage}a/projection/conv" for stage in (2, 3, 4)]
     assert len(layers) - 3 + 1 == 164
@@ -139,7 +134,7 @@ def test_the_folded_network_gives_the_same_scores_and_gradients():
 @pytest.mark.slow
 def test_resnet1202_is_counted_and_compiles_a_training_step_through_repeat():
     """600 blocks in three loops, and the two that halve the maps outside."""
-    folded = fold(Residual)(NAMED["resnet1202"]())
+    folded = fold(Residual)(find("resnet1202").build())
     assert len(folded.body) == 5
     assert count_parameters(folded, SHAPE) == derived(1202).parameters == 19_421_274
     variables = abstract_variables(folded, SHAPE)

@@ -22,7 +22,7 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, ReLU, Residual, fold
-from ablax.zoo import resnet_preactivation as zoo
+from ablax.zoo import resnet as zoo
 from ablax.zoo.resnet import (
     activate_ends,
     basic,

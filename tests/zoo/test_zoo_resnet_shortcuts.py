@@ -8,7 +8,7 @@ from memorizing import leaves_without_gradient
 
 from ablax.core import Layers, Network, count_parameters
 from ablax.layers import FieldError, without_shortcuts
-from ablax.zoo import resnet_preactivation as zoo
+from ablax.zoo import resnet as zoo
 from ablax.zoo.resnet import basic, option_a, option_c, original, resnet_cifar
 
 BLOCKS = {

@@ -13,7 +13,7 @@ from ablax.errors import AblaxError
 from ablax.layers import AveragePool, Residual
 from ablax.layers.shape import ChannelShuffle
 from ablax.zoo import tails
-from ablax.zoo.shufflenet_v1 import (
+from ablax.zoo.shufflenet import (
     shufflenet_v1,
     shufflenet_v1_g1,
     shufflenet_v1_g3,
@@ -95,7 +95,7 @@ def test_parameters_are_those_of_the_authors_repository():
 )
 def test_other_widths_have_the_counts_of_the_authors_repository(width, first, parameters, macs):
     """Which has no bias in the classifier."""
-    network, features = shufflenet_v1(3, width), round(240 * width)
+    network, features = shufflenet_v1(3, width=width), round(240 * width)
     assert network.tail["conv1"].layers["conv"].features == first
     assert network.body["stage2_2"].residual["conv3"].layers["conv"].features == features
     count = imagenet(3, features, first)
@@ -149,7 +149,7 @@ def test_equal_calls_build_equal_networks():
 )
 def test_groups_and_widths_that_do_not_fit_are_refused(groups, width, message):
     with pytest.raises(AblaxError, match=message):
-        shufflenet_v1(groups, width)
+        shufflenet_v1(groups, width=width)
 
 
 @pytest.fixture

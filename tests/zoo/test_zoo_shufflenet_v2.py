@@ -12,7 +12,7 @@ from ablax.core import Layers, layer_shapes
 from ablax.errors import AblaxError
 from ablax.layers.shape import ChannelShuffle, channel_shuffle
 from ablax.zoo import tails
-from ablax.zoo.shufflenet_v2 import (
+from ablax.zoo.shufflenet import (
     shufflenet_v2,
     shufflenet_v2_0_5,
     shufflenet_v2_1_0,

@@ -81,7 +81,7 @@ def test_columns_grow_from_each_other_by_the_table():
 
 @pytest.mark.parametrize("size", [28, 32])
 def test_the_small_form_leaves_one_pixel_of_small_images_of_any_channels(size):
-    shapes = layer_shapes(vgg_small(A, 7, width=1 / 32), (size, size, 1))
+    shapes = layer_shapes(vgg_small(7, A, width=1 / 32), (size, size, 1))
     assert shapes["pool5"] == (1, 1, 16)
     assert shapes["fc6"] == (7,)
 
@@ -94,7 +94,7 @@ def test_the_small_form_has_the_papers_convolutions_and_no_biases_in_front_of_no
 
 
 def test_width_scales_every_convolution_of_the_small_form():
-    features = [features for _, features, _ in convolutions(vgg_small(A, width=0.25))]
+    features = [features for _, features, _ in convolutions(vgg_small(stages=A, width=0.25))]
     assert features == [16, 32, 64, 64, 128, 128, 128, 128]
     with pytest.raises(AblaxError, match=r"width is 0\.0"):
         vgg_small(width=0.0)
@@ -108,9 +108,9 @@ def test_five_stages_of_at_least_one_convolution_are_needed(stages):
 
 @pytest.mark.slow
 def test_every_parameter_of_the_small_form_trains():
-    assert leaves_without_gradient(vgg_small(A, 4, width=1 / 16), (32, 32, 3)) == []
+    assert leaves_without_gradient(vgg_small(4, A, width=1 / 16), (32, 32, 3)) == []
 
 
 @pytest.mark.slow
 def test_the_shallowest_drives_a_small_batch_to_zero_error():
-    assert wrong_after_training(vgg_small(A, 4, width=1 / 16), (32, 32, 3)) == 0
+    assert wrong_after_training(vgg_small(4, A, width=1 / 16), (32, 32, 3)) == 0

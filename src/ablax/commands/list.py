@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ablax.zoo import Entry
-    from ablax.zoo.register import Published
 
 _HEAD = """# Networks
 
@@ -39,7 +38,7 @@ def list(format: Literal["text", "json", "markdown"] = "text") -> None:
     """
     from ablax.core.plugins import offered
     from ablax.study.discovery import names
-    from ablax.zoo.catalog import PACKAGES
+    from ablax.zoo.register import PACKAGES
 
     if format == "markdown":
         print(_page())
@@ -99,23 +98,16 @@ def _page() -> str:
 
 def _row(entry: Entry) -> str:
     from ablax.weights.sources import sources_of
-    from ablax.zoo import PUBLISHED, conventions
-    from ablax.zoo.register import Published
+    from ablax.zoo import conventions
 
-    published = PUBLISHED.get(entry.name, Published())
     cells = [
         f"`{entry.name}`",
         f"{entry.image_size}x{entry.image_size}x{entry.channels}",
         f"{entry.parameters:,}",
         f"{entry.macs:,}",
-        published.counted or "derived by hand",
-        _error(published),
+        entry.counted or "derived by hand",
+        entry.error,
         "; ".join(conventions(entry.build())),
         ", ".join(source.title for source in sources_of(entry.name)),
     ]
     return f"| {' | '.join(cells)} |"
-
-
-def _error(published: Published) -> str:
-    errors = [f"{error:g}" for error in (published.top1, published.top5) if error is not None]
-    return f"{' / '.join(errors)} ({published.error_source})" if errors else ""

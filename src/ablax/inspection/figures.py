@@ -21,7 +21,7 @@ from ablax.report.figures import (
     settings,
     write_caption,
 )
-from ablax.zoo import CATALOG, PUBLISHED, Entry
+from ablax.zoo import CATALOG, Entry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,7 +161,7 @@ def errors_figure(size: str = "imagenet") -> Figure:
     """
     chosen = networks_with_errors(size)
     with settings():
-        figure = blank(WIDTH, 12.5)
+        figure = blank(WIDTH, 18.0 if size == "imagenet" else 12.5)
         panels = figure.subplots(2, 1)
         families: dict[str, list[Entry]] = {}
         for entry in chosen:
@@ -178,7 +178,7 @@ def errors_figure(size: str = "imagenet") -> Figure:
             axes.set_xlabel(f"{name} (logarithmic)")
             axes.set_ylabel(f"{data}, % (logarithmic)")
             axes.grid(color="#E4E4E4")
-        kinds = dict.fromkeys(PUBLISHED[entry.name].error_source for entry in chosen)
+        kinds = dict.fromkeys(entry.source for entry in chosen)
         write_caption(
             figure,
             "A line joins networks of one family. Costs: ours, of one image at the network's size, "
@@ -193,20 +193,24 @@ def errors_figure(size: str = "imagenet") -> Figure:
         ]
         members = [entry for found in families.values() for entry in found]
         for axes, what in zip(panels, ("macs", "parameters"), strict=True):
-            marks = [(float(getattr(e, what)), PUBLISHED[e.name].top1 or 0.0) for e in members]
+            marks = [(float(getattr(e, what)), e.errors[0]) for e in members]
             write_labels(axes, marks, [entry.name for entry in members], colors)
         return figure
 
 
 def _family(name: str) -> str:
-    """The name without the number that tells the members of a family apart."""
-    return re.split(r"_?v?\d", name)[0]
+    """The name without the numbers that tell the members of a family apart.
+
+    `resnet34` and `resnet50_v1` are of the same table of the same paper.
+    """
+    kind = re.search(r"_(?:v[12](?=_)|preactivation)", name)
+    return re.split(r"_?v?\d", name)[0] + (kind[0] if kind else "")
 
 
 def _draw_family(axes: Axes, members: Sequence[tuple[Entry, int]], place: int) -> None:
     """A line through the networks of a family, the cheapest first."""
     ordered = sorted(members, key=lambda pair: pair[1])
-    errors = [PUBLISHED[entry.name].top1 or 0.0 for entry, _ in ordered]
+    errors = [entry.errors[0] for entry, _ in ordered]
     costs = [cost for _, cost in ordered]
     axes.plot(costs, errors, lw=1.4, ms=9, mec="white", **look(place))  # type: ignore[arg-type]
 
@@ -216,13 +220,7 @@ def networks_with_errors(size: str) -> list[Entry]:
     if size not in ("imagenet", "cifar"):
         raise AblaxError(f"there are no errors of {size!r}: choose from imagenet, cifar")
     large = size == "imagenet"
-    found = [
-        entry
-        for entry in CATALOG
-        if entry.name in PUBLISHED
-        and PUBLISHED[entry.name].top1 is not None
-        and (entry.image_shape[0] > 64) == large
-    ]
+    found = [entry for entry in CATALOG if entry.errors and (entry.image_shape[0] > 64) == large]
     return sorted(found, key=lambda entry: entry.macs)
 
 

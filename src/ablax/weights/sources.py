@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from html import escape
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from ablax.core import Edit, Layers, Network, edit, replace
+from ablax.core import Edit, Layers, Network, compose, edit, replace, replace_kind
 from ablax.errors import WeightsError, nearest
 from ablax.layers import (
     AveragePool,
@@ -21,26 +23,10 @@ from ablax.layers import (
     MaxPool,
 )
 from ablax.model import Preprocessing
-from ablax.weights import names as squeezenet_names
-from ablax.weights.names import (
-    ModuleName,
-    alexnet,
-    densenet,
-    dpn,
-    googlenet,
-    inception_resnet,
-    inception_v3,
-    inception_v4,
-    mobilenet_v1,
-    mobilenet_v2,
-    resnet,
-    resnet_preactivation,
-    senet,
-    shufflenet_v2,
-    vgg,
-    xception,
-)
-from ablax.zoo.mobilenet_v1 import clipped
+from ablax.weights import names
+from ablax.weights.names import ModuleName
+from ablax.zoo.mobilenet import clipped
+from ablax.zoo.register import Entry, conventions, find
 from ablax.zoo.vgg import A, B, D, E
 
 # ------------------------------------------------------------------------------------------
@@ -64,6 +50,11 @@ class KnownFile:
     resize: int | None = None
     top1: float | None = None
     top5: float | None = None
+
+    def told(self) -> str:
+        """The file, and the error of its weights."""
+        errors = [f"{error:g}" for error in (self.top1, self.top5) if error is not None]
+        return f"{self.name}, error {' / '.join(errors)} %" if errors else self.name
 
 
 @dataclass(frozen=True)
@@ -101,10 +92,6 @@ class WeightSource:
     def title(self) -> str:
         """Library and model, `torchvision resnet18`."""
         return f"{self.library} {self.model}"
-
-
-WeightSources = dict[str, tuple[WeightSource, ...]]
-"""From a network of the zoo to those whose weights it takes."""
 
 
 # ------------------------------------------------------------------------------------------
@@ -154,85 +141,16 @@ _LEVELS = (1 / 255,) * 3
 _REFERENCE = (104.007 / 255, 116.669 / 255, 122.679 / 255)
 _VGG = (103.939 / 255, 116.779 / 255, 123.68 / 255)
 
-_BRANCHES = {
-    **{"branch1x1": "1x1", "branch_pool/project": "pool_proj"},
-    **{"branch3x3/reduce": "3x3_reduce", "branch3x3/large": "3x3"},
-    **{"branch5x5/reduce": "5x5_reduce", "branch5x5/large": "5x5"},
-}
-_GOOGLENET = {
-    **{"conv1": "conv1/7x7_s2", "conv2_reduce": "conv2/3x3_reduce", "conv2": "conv2/3x3"},
-    "classifier": "loss3/classifier",
-}
-_BLOCK = re.compile(r"res(\d\w+)/(conv(\d)|projection)/(conv|bn)")
+
+caffe_normalization: Edit = replace_kind(
+    LocalResponseNormalization,
+    lambda layer: LocalResponseNormalization(alpha=1e-4 / layer.size, k=1.0),
+)
+"""The edit that gives response normalization Caffe's constants: alpha on the mean, and k = 1."""
 
 
-def chain_names(path: str) -> str:
-    """Caffe's names of the layers of a chain, which are ours: `conv1/conv` is `conv1`.
-
-    Example:
-        >>> chain_names("conv3_1/conv"), chain_names("fc8")
-        ('conv3_1', 'fc8')
-    """
-    return path.removesuffix("/conv").removesuffix("/dense")
-
-
-def googlenet_names(path: str) -> str:
-    """The names of the layers of `ablax.zoo.googlenet.googlenet` in `bvlc_googlenet`.
-
-    Example:
-        >>> googlenet_names("inception_3a/branch5x5/reduce/conv"), googlenet_names("conv2/conv")
-        ('inception_3a/5x5_reduce', 'conv2/3x3')
-    """
-    layer = chain_names(path)
-    module, _, branch = layer.partition("/")
-    return f"{module}/{_BRANCHES[branch]}" if branch in _BRANCHES else _GOOGLENET.get(layer, layer)
-
-
-def resnet_names(path: str) -> str:
-    """The names of the layers of `resnet50_v1` and deeper in their authors' files.
-
-    Example:
-        >>> resnet_names("res2a/conv3/conv"), resnet_names("res4b22/conv1/bn")
-        ('res2a_branch2c', 'bn4b22_branch2a')
-        >>> resnet_names("res2a/projection/bn"), resnet_names("classifier")
-        ('bn2a_branch1', 'fc1000')
-    """
-    known = {"conv1/conv": "conv1", "conv1/bn": "bn_conv1", "classifier": "fc1000"}
-    block = _BLOCK.fullmatch(path)
-    if block is None:
-        return known.get(path, path)
-    place, _, number, kind = block.groups()
-    branch = f"branch2{'abc'[int(number) - 1]}" if number else "branch1"
-    return f"{'res' if kind == 'conv' else 'bn'}{place}_{branch}"
-
-
-def caffe_normalization(network: Network) -> Network:
-    """The edit that gives response normalization Caffe's constants: alpha on the mean, and k = 1.
-
-    Raises:
-        EditError: The network has none.
-    """
-
-    def rewrite(path: str, layer: object) -> Layers | None:
-        if not isinstance(layer, LocalResponseNormalization):
-            return None
-        divided = LocalResponseNormalization(alpha=1e-4 / layer.size, k=1.0)
-        return Layers({path.rsplit("/", 1)[-1]: divided})
-
-    return edit(network, rewrite)
-
-
-def _caffe(
-    model: str,
-    names: ModuleName,
-    preprocessing: Preprocessing,
-    change: Edit | None = None,
-    left_out: tuple[str, ...] = (),
-) -> tuple[WeightSource]:
-    source = WeightSource(
-        *("caffe", model, "caffe", names, preprocessing), change=change, left_out=left_out
-    )
-    return (source,)
+def _caffe(model: str, path: ModuleName, preprocessing: Preprocessing, **more: Any) -> WeightSource:
+    return WeightSource("caffe", model, "caffe", path, preprocessing, **more)
 
 
 def _warped(crop: int) -> Preprocessing:
@@ -243,18 +161,20 @@ _MIDDLE = Preprocessing(224, 256, "bilinear", _VGG, _LEVELS, "BGR")
 # Unpadded, and rounded up: the authors' file.
 _CAFFE_POOL = replace("pool1", MaxPool(3, 2, ceil_mode=True))
 
-
-CAFFE_SOURCES: WeightSources = {
-    "alexnet": _caffe("bvlc_alexnet", chain_names, _warped(227), caffe_normalization),
-    "caffenet": _caffe("bvlc_reference_caffenet", chain_names, _warped(227)),
+_CAFFE: dict[str, WeightSource] = {
+    "alexnet": _caffe("bvlc_alexnet", names.caffe_chain, _warped(227), change=caffe_normalization),
+    "caffenet": _caffe("bvlc_reference_caffenet", names.caffe_chain, _warped(227)),
     "googlenet": _caffe(
-        *("bvlc_googlenet", googlenet_names, _warped(224)), left_out=("loss1/", "loss2/")
+        "bvlc_googlenet", names.caffe_googlenet, _warped(224), left_out=("loss1/", "loss2/")
     ),
-    "vgg_d": _caffe("VGG_ILSVRC_16_layers", chain_names, _MIDDLE),
-    "vgg_e": _caffe("VGG_ILSVRC_19_layers", chain_names, _MIDDLE),
-    "resnet50_v1": _caffe("ResNet-50", resnet_names, _MIDDLE, _CAFFE_POOL),
-    "resnet101_v1": _caffe("ResNet-101", resnet_names, _MIDDLE, _CAFFE_POOL),
-    "resnet152_v1": _caffe("ResNet-152", resnet_names, _MIDDLE, _CAFFE_POOL),
+    "vgg_d": _caffe("VGG_ILSVRC_16_layers", names.caffe_chain, _MIDDLE),
+    "vgg_e": _caffe("VGG_ILSVRC_19_layers", names.caffe_chain, _MIDDLE),
+    **{
+        f"resnet{depth}_v1": _caffe(
+            f"ResNet-{depth}", names.caffe_resnet, _MIDDLE, change=_CAFFE_POOL
+        )
+        for depth in (50, 101, 152)
+    },
 }
 
 
@@ -272,18 +192,6 @@ CAFFE_SOURCES: WeightSources = {
 # zeros, and with them everything that reads the stage, change places. `zeros_behind` reorders.
 
 _CIFAR_BLOCK = re.compile(r"layer([123])\.(\d+)\.(conv1|conv2|bn2)\.(\w+)")
-
-DEPTHS = (20, 32, 44, 56, 110, 1202)
-
-
-def names(path: str) -> str:
-    """The names of the layers: torchvision's, but `linear` for the classifier.
-
-    Example:
-        >>> names("res3b/conv2/bn"), names("classifier")
-        ('layer2.1.bn2', 'linear')
-    """
-    return "linear" if path == "classifier" else resnet(path)
 
 
 def zeros_behind(tensors: Tensors) -> Tensors:
@@ -338,16 +246,18 @@ def _reordered(name: str, array: np.ndarray, orders: dict[int, np.ndarray]) -> n
     return array[orders[int(stage)]]  # writes it
 
 
-def _sources(depth: int) -> Iterator[WeightSource]:
+def _cifar(library: str, **more: Any) -> dict[str, WeightSource]:
     # Their training normalizes with ImageNet's mean and std.
-    preprocessing = Preprocessing(32, None)
-    for library, prepare in (("idelbayev", zeros_behind), ("zeros-behind", None)):
-        yield WeightSource(
-            *(library, f"resnet{depth}", "torch", names, preprocessing, "cifar10"), prepare=prepare
+    prepared = Preprocessing(32, None)
+    return {
+        model: WeightSource(
+            library, model, "torch", names.cifar_resnet, prepared, "cifar10", **more
         )
+        for model in (f"resnet{depth}" for depth in (20, 32, 44, 56, 110, 1202))
+    }
 
 
-CIFAR_SOURCES: WeightSources = {f"resnet{depth}": tuple(_sources(depth)) for depth in DEPTHS}
+_CIFAR = (_cifar("idelbayev", prepare=zeros_behind), _cifar("zeros-behind"))
 
 
 # ------------------------------------------------------------------------------------------
@@ -356,60 +266,11 @@ CIFAR_SOURCES: WeightSources = {f"resnet{depth}": tuple(_sources(depth)) for dep
 # Levels from -1 to 1; padding and epsilon are TensorFlow's (`tensorflow_conventions`).
 
 _HALF = (0.5, 0.5, 0.5)
-_SEPARABLE = re.compile(r"conv(\d+)_(dw|pw)/(conv|bn)")
-_XCEPTION = re.compile(r"(entry|middle|exit)(\d+)/(?:sep(\d)/)?(depthwise|pointwise|bn)")
-_PROJECTION = re.compile(r"(entry|exit)(\d)/projection/(conv|bn)")
-_BLOCKS = {"entry": 1, "middle": 4, "exit": 12}
 _NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?\.(.*)")
 
 
-def mobilenet_v1_names(path: str) -> str:
-    """The names of the layers of `mobilenet_v1` in Keras.
-
-    Example:
-        >>> mobilenet_v1_names("conv2_dw/conv"), mobilenet_v1_names("conv14_pw/bn")
-        ('conv_dw_1', 'conv_pw_13_bn')
-    """
-    known = {"conv1/conv": "conv1", "conv1/bn": "conv1_bn", "fc": "conv_preds"}
-    separable = _SEPARABLE.fullmatch(path)
-    if separable is None:
-        return known.get(path, path)
-    number, kind, leaf = separable.groups()
-    return f"conv_{kind}_{int(number) - 1}{'_bn' if leaf == 'bn' else ''}"
-
-
-def mobilenet_v1_of_keras(network: Network) -> Network:
-    """The edit that cuts every ReLU off at 6, and pads as TensorFlow does."""
-    return tensorflow_conventions(clipped(network))
-
-
-def xception_names(path: str) -> str:
-    """The names of the layers of `xception` in Keras; its projections after `numbered_in_order`.
-
-    Example:
-        >>> xception_names("entry2/sep1/depthwise"), xception_names("middle8/sep3/bn")
-        ('block3_sepconv1.depthwise', 'block12_sepconv3_bn')
-        >>> xception_names("exit1/projection/conv"), xception_names("exit3/pointwise")
-        ('projection4', 'block14_sepconv2.pointwise')
-    """
-    known = {
-        **{"conv1/conv": "block1_conv1", "conv1/bn": "block1_conv1_bn"},
-        **{"conv2/conv": "block1_conv2", "conv2/bn": "block1_conv2_bn"},
-        "classifier/dense": "predictions",
-    }
-    if projection := _PROJECTION.fullmatch(path):
-        flow, number, kind = projection.groups()
-        place = 4 if flow == "exit" else int(number)
-        return f"projection{place}{'_bn' if kind == 'bn' else ''}"
-    found = _XCEPTION.fullmatch(path)
-    if found is None:
-        return known.get(path, path)
-    flow, number, separable, leaf = found.groups()
-    block, unit = _BLOCKS[flow] + int(number), separable
-    if separable is None:  # the last two separable convolutions share block 14
-        block, unit = 14, str(int(number) - 1)
-    name = f"block{block}_sepconv{unit}"
-    return f"{name}_bn" if leaf == "bn" else f"{name}.{leaf}"
+mobilenet_v1_of_keras: Edit = compose(clipped, tensorflow_conventions)
+"""The edit that cuts every ReLU off at 6, and pads as TensorFlow does."""
 
 
 def numbered_in_order(tensors: Tensors) -> Tensors:
@@ -444,21 +305,19 @@ def numbered_in_order(tensors: Tensors) -> Tensors:
     return {renamed(name): array for name, array in tensors.items()}
 
 
-KERAS_SOURCES: WeightSources = {
-    "mobilenet_v1": (
-        WeightSource(
-            *("keras", "MobileNet", "keras", mobilenet_v1_names),
-            Preprocessing(224, 256, "bilinear", _HALF, _HALF),
-            change=mobilenet_v1_of_keras,
-        ),
+def _keras(model: str, path: ModuleName, crop: int, resize: int, **more: Any) -> WeightSource:
+    prepared = Preprocessing(crop, resize, "bilinear", _HALF, _HALF)
+    return WeightSource("keras", model, "keras", path, prepared, **more)
+
+
+_KERAS: dict[str, WeightSource] = {
+    "mobilenet_v1": _keras(
+        *("MobileNet", names.keras_mobilenet_v1, 224, 256), change=mobilenet_v1_of_keras
     ),
-    "xception": (
-        WeightSource(
-            *("keras", "Xception", "keras", xception_names),
-            Preprocessing(299, 341, "bilinear", _HALF, _HALF),
-            change=tensorflow_conventions,
-            prepare=numbered_in_order,
-        ),
+    "xception": _keras(
+        *("Xception", names.keras_xception, 299, 341),
+        change=tensorflow_conventions,
+        prepare=numbered_in_order,
     ),
 }
 
@@ -477,39 +336,39 @@ _DPN = ((124 / 255, 117 / 255, 104 / 255), (1 / (0.0167 * 255),) * 3)
 
 def _timm(
     model: str,
-    names: ModuleName,
+    path: ModuleName,
     size: int = 224,
     share: float = 0.875,
     interpolation: str = "bicubic",
     statistics: tuple[tuple[float, ...], tuple[float, ...]] = (_HALF, _HALF),
     change: Edit | None = None,
-) -> tuple[WeightSource]:
-    mean, std = statistics
-    preprocessing = Preprocessing(size, math.floor(size / share), interpolation, mean, std)
-    return (WeightSource("timm", model, "torch", names, preprocessing, change=change),)
+) -> WeightSource:
+    prepared = Preprocessing(size, math.floor(size / share), interpolation, *statistics)
+    return WeightSource("timm", model, "torch", path, prepared, change=change)
 
 
-def _legacy(model: str) -> tuple[WeightSource]:
-    return _timm(f"legacy_{model}", senet, interpolation="bilinear", statistics=_IMAGENET)
-
-
-TIMM_SOURCES: WeightSources = {
-    "inception_v4": _timm("inception_v4", inception_v4, 299),
-    "inception_resnet_v2": _timm("inception_resnet_v2", inception_resnet, 299, 0.8975),
-    "xception": _timm("legacy_xception", xception, 299, 0.8975),
-    "mobilenet_v1": _timm("mobilenetv1_100", mobilenet_v1, change=clipped),
-    "resnet50_preactivation": _timm("resnetv2_50", resnet_preactivation, share=0.95),
-    "resnet101_preactivation": _timm("resnetv2_101", resnet_preactivation, share=0.95),
-    "se_resnet50": _legacy("seresnet50"),
-    "se_resnet101": _legacy("seresnet101"),
-    "se_resnet152": _legacy("seresnet152"),
-    "se_resnext50_32x4d": _legacy("seresnext50_32x4d"),
-    "se_resnext101_32x4d": _legacy("seresnext101_32x4d"),
-    "senet154": _legacy("senet154"),
-    "dpn68": _timm("dpn68", dpn, statistics=_DPN),
-    "dpn92": _timm("dpn92", dpn, statistics=_DPN),
-    "dpn98": _timm("dpn98", dpn, statistics=_DPN),
-    "dpn131": _timm("dpn131", dpn, statistics=_DPN),
+_TIMM: dict[str, WeightSource] = {
+    "inception_v4": _timm("inception_v4", names.inception_v4, 299),
+    "inception_resnet_v2": _timm("inception_resnet_v2", names.inception_resnet, 299, 0.8975),
+    "xception": _timm("legacy_xception", names.xception, 299, 0.8975),
+    "mobilenet_v1": _timm("mobilenetv1_100", names.mobilenet_v1, change=clipped),
+    "resnet50_preactivation": _timm("resnetv2_50", names.resnet_preactivation, share=0.95),
+    "resnet101_preactivation": _timm("resnetv2_101", names.resnet_preactivation, share=0.95),
+    **{
+        ours: _timm(f"legacy_{theirs}", names.senet, interpolation="bilinear", statistics=_IMAGENET)
+        for ours, theirs in {
+            "se_resnet50": "seresnet50",
+            "se_resnet101": "seresnet101",
+            "se_resnet152": "seresnet152",
+            "se_resnext50_32x4d": "seresnext50_32x4d",
+            "se_resnext101_32x4d": "seresnext101_32x4d",
+            "senet154": "senet154",
+        }.items()
+    },
+    **{
+        model: _timm(model, names.dpn, statistics=_DPN)
+        for model in ("dpn68", "dpn92", "dpn98", "dpn131")
+    },
 }
 
 
@@ -520,19 +379,6 @@ TIMM_SOURCES: WeightSources = {
 # files of a network were trained longer and resize the shorter side to 232 pixels instead of 256.
 
 _HOME = "https://download.pytorch.org/models/"
-
-
-def _usual(model: str, names: ModuleName, *files: KnownFile, crop: int = 224) -> WeightSource:
-    """Resized to 256 pixels, the middle 224 cut out, ImageNet's mean and std."""
-    return WeightSource(
-        *("torchvision", model, "torch", names, Preprocessing(crop, 256)), files=files, home=_HOME
-    )
-
-
-def _of_tensorflow(source: WeightSource, resize: int, *left_out: str) -> WeightSource:
-    """Weights imported from TensorFlow: levels from -1 to 1 (`transform_input` there)."""
-    size = dataclasses.replace(source.preprocessing, resize=resize, mean=_HALF, std=_HALF)
-    return dataclasses.replace(source, preprocessing=size, left_out=left_out)
 
 
 _OLD_DENSE = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
@@ -553,150 +399,114 @@ def numbered_as_today(tensors: Tensors) -> Tensors:
     return {_OLD_DENSE.sub(r"\1\2", name): array for name, array in tensors.items()}
 
 
-def _densenet(depth: int, file: str, top1: float, top5: float) -> WeightSource:
-    source = _usual(f"densenet{depth}", densenet, KnownFile(file, 256, top1, top5))
-    return dataclasses.replace(source, prepare=numbered_as_today)
+_File = tuple[str, float, float] | tuple[str, float, float, int]
+"""A file, its top-1 and top-5 error, and to what it resizes if not to 256 pixels."""
 
 
-TORCHVISION_SOURCES: WeightSources = {
-    "alexnet_one_weird_trick": (
-        _usual("alexnet", alexnet, KnownFile("alexnet-owt-7be5be79.pth", 256, 43.478, 20.934)),
+def _torchvision(
+    model: str, path: ModuleName, *files: _File, crop: int = 224, **more: Any
+) -> WeightSource:
+    """Resized to 256 pixels, the middle 224 cut out, ImageNet's mean and std."""
+    known = tuple(KnownFile(file[0], (*file, 256)[3], *file[1:3]) for file in files)
+    prepared = more.pop("prepared", Preprocessing(crop, 256))
+    return WeightSource(
+        "torchvision", model, "torch", path, prepared, files=known, home=_HOME, **more
+    )
+
+
+def _densenet(depth: int, *file: Any) -> WeightSource:
+    return _torchvision(f"densenet{depth}", names.densenet, file, prepare=numbered_as_today)
+
+
+# Weights imported from TensorFlow: levels from -1 to 1 (`transform_input` there).
+_TENSORFLOW = Preprocessing(224, 256, mean=_HALF, std=_HALF)
+
+_TORCHVISION: dict[str, WeightSource] = {
+    "alexnet_one_weird_trick": _torchvision(
+        "alexnet", names.alexnet, ("alexnet-owt-7be5be79.pth", 43.478, 20.934)
     ),
-    "vgg_a": (_usual("vgg11", vgg(A), KnownFile("vgg11-8a719046.pth", 256, 30.98, 11.372)),),
-    "vgg_b": (_usual("vgg13", vgg(B), KnownFile("vgg13-19584684.pth", 256, 30.072, 10.754)),),
-    "vgg_d": (_usual("vgg16", vgg(D), KnownFile("vgg16-397923af.pth", 256, 28.408, 9.618)),),
-    "vgg_e": (_usual("vgg19", vgg(E), KnownFile("vgg19-dcbb9e9d.pth", 256, 27.624, 9.124)),),
-    "googlenet_bn": (
-        _of_tensorflow(
-            _usual("googlenet", googlenet, KnownFile("googlenet-1378be20.pth", 256, 30.222, 10.47)),
-            256,
-            *("aux1.", "aux2."),
-        ),
+    "vgg_a": _torchvision("vgg11", names.vgg(A), ("vgg11-8a719046.pth", 30.98, 11.372)),
+    "vgg_b": _torchvision("vgg13", names.vgg(B), ("vgg13-19584684.pth", 30.072, 10.754)),
+    "vgg_d": _torchvision("vgg16", names.vgg(D), ("vgg16-397923af.pth", 28.408, 9.618)),
+    "vgg_e": _torchvision("vgg19", names.vgg(E), ("vgg19-dcbb9e9d.pth", 27.624, 9.124)),
+    "googlenet_bn": _torchvision(
+        *("googlenet", names.googlenet, ("googlenet-1378be20.pth", 30.222, 10.47)),
+        prepared=_TENSORFLOW,
+        left_out=("aux1.", "aux2."),
     ),
-    "inception_v3": (
-        _of_tensorflow(
-            _usual(
-                "inception_v3",
-                inception_v3,
-                KnownFile("inception_v3_google-0cc3c7bd.pth", 342, 22.706, 6.55),
-                crop=299,
-            ),
-            342,
-            "AuxLogits.",
-        ),
+    "inception_v3": _torchvision(
+        *("inception_v3", names.inception_v3),
+        ("inception_v3_google-0cc3c7bd.pth", 22.706, 6.55, 342),
+        prepared=dataclasses.replace(_TENSORFLOW, crop=299, resize=342),
+        left_out=("AuxLogits.",),
     ),
-    "squeezenet_1_0": (
-        _usual(
-            "squeezenet1_0",
-            squeezenet_names.squeezenet_1_0,
-            KnownFile("squeezenet1_0-b66bff10.pth", 256, 41.908, 19.58),
-        ),
+    "squeezenet_1_0": _torchvision(
+        "squeezenet1_0", names.squeezenet_1_0, ("squeezenet1_0-b66bff10.pth", 41.908, 19.58)
     ),
-    "squeezenet_1_1": (
-        _usual(
-            "squeezenet1_1",
-            squeezenet_names.squeezenet_1_1,
-            KnownFile("squeezenet1_1-b8a52dc0.pth", 256, 41.822, 19.376),
-        ),
+    "squeezenet_1_1": _torchvision(
+        "squeezenet1_1", names.squeezenet_1_1, ("squeezenet1_1-b8a52dc0.pth", 41.822, 19.376)
     ),
-    "mobilenet_v2": (
-        _usual(
-            "mobilenet_v2",
-            mobilenet_v2,
-            KnownFile("mobilenet_v2-b0353104.pth", 256, 28.122, 9.714),
-            KnownFile("mobilenet_v2-7ebf99e0.pth", 232, 27.846, 9.178),
-        ),
+    "mobilenet_v2": _torchvision(
+        *("mobilenet_v2", names.mobilenet_v2),
+        ("mobilenet_v2-b0353104.pth", 28.122, 9.714),
+        ("mobilenet_v2-7ebf99e0.pth", 27.846, 9.178, 232),
     ),
-    "resnet18": (
-        _usual("resnet18", resnet, KnownFile("resnet18-f37072fd.pth", 256, 30.242, 10.922)),
+    "resnet18": _torchvision("resnet18", names.resnet, ("resnet18-f37072fd.pth", 30.242, 10.922)),
+    "resnet34": _torchvision("resnet34", names.resnet, ("resnet34-b627a593.pth", 26.686, 8.58)),
+    "resnet50": _torchvision(
+        *("resnet50", names.resnet),
+        ("resnet50-0676ba61.pth", 23.87, 7.138),
+        ("resnet50-11ad3fa6.pth", 19.142, 4.566, 232),
     ),
-    "resnet34": (
-        _usual("resnet34", resnet, KnownFile("resnet34-b627a593.pth", 256, 26.686, 8.58)),
+    "resnet101": _torchvision(
+        *("resnet101", names.resnet),
+        ("resnet101-63fe2227.pth", 22.626, 6.454),
+        ("resnet101-cd907fc2.pth", 18.114, 4.22, 232),
     ),
-    "resnet50": (
-        _usual(
-            "resnet50",
-            resnet,
-            KnownFile("resnet50-0676ba61.pth", 256, 23.87, 7.138),
-            KnownFile("resnet50-11ad3fa6.pth", 232, 19.142, 4.566),
-        ),
+    "resnet152": _torchvision(
+        *("resnet152", names.resnet),
+        ("resnet152-394f9c45.pth", 21.688, 5.954),
+        ("resnet152-f82ba261.pth", 17.716, 3.998, 232),
     ),
-    "resnet101": (
-        _usual(
-            "resnet101",
-            resnet,
-            KnownFile("resnet101-63fe2227.pth", 256, 22.626, 6.454),
-            KnownFile("resnet101-cd907fc2.pth", 232, 18.114, 4.22),
-        ),
+    "resnext50_32x4d": _torchvision(
+        *("resnext50_32x4d", names.resnet),
+        ("resnext50_32x4d-7cdf4587.pth", 22.382, 6.302),
+        ("resnext50_32x4d-1a0047aa.pth", 18.802, 4.66, 232),
     ),
-    "resnet152": (
-        _usual(
-            "resnet152",
-            resnet,
-            KnownFile("resnet152-394f9c45.pth", 256, 21.688, 5.954),
-            KnownFile("resnet152-f82ba261.pth", 232, 17.716, 3.998),
-        ),
+    "resnext101_64x4d": _torchvision(
+        *("resnext101_64x4d", names.resnet, ("resnext101_64x4d-173b62eb.pth", 16.754, 3.546, 232))
     ),
-    "resnext50_32x4d": (
-        _usual(
-            "resnext50_32x4d",
-            resnet,
-            KnownFile("resnext50_32x4d-7cdf4587.pth", 256, 22.382, 6.302),
-            KnownFile("resnext50_32x4d-1a0047aa.pth", 232, 18.802, 4.66),
-        ),
+    "shufflenet_v2_0_5": _torchvision(
+        *("shufflenet_v2_x0_5", names.shufflenet_v2),
+        ("shufflenetv2_x0.5-f707e7126e.pth", 39.448, 18.254),
     ),
-    "resnext101_64x4d": (
-        _usual(
-            "resnext101_64x4d",
-            resnet,
-            KnownFile("resnext101_64x4d-173b62eb.pth", 232, 16.754, 3.546),
-        ),
+    "shufflenet_v2_1_0": _torchvision(
+        *("shufflenet_v2_x1_0", names.shufflenet_v2),
+        ("shufflenetv2_x1-5666bf0f80.pth", 30.638, 11.684),
     ),
-    "shufflenet_v2_0_5": (
-        _usual(
-            "shufflenet_v2_x0_5",
-            shufflenet_v2,
-            KnownFile("shufflenetv2_x0.5-f707e7126e.pth", 256, 39.448, 18.254),
-        ),
+    "shufflenet_v2_1_5": _torchvision(
+        *("shufflenet_v2_x1_5", names.shufflenet_v2),
+        ("shufflenetv2_x1_5-3c479a10.pth", 27.004, 8.914, 232),
     ),
-    "shufflenet_v2_1_0": (
-        _usual(
-            "shufflenet_v2_x1_0",
-            shufflenet_v2,
-            KnownFile("shufflenetv2_x1-5666bf0f80.pth", 256, 30.638, 11.684),
-        ),
+    "shufflenet_v2_2_0": _torchvision(
+        *("shufflenet_v2_x2_0", names.shufflenet_v2),
+        ("shufflenetv2_x2_0-8be3c8ee.pth", 23.77, 6.994, 232),
     ),
-    "shufflenet_v2_1_5": (
-        _usual(
-            "shufflenet_v2_x1_5",
-            shufflenet_v2,
-            KnownFile("shufflenetv2_x1_5-3c479a10.pth", 232, 27.004, 8.914),
-        ),
-    ),
-    "shufflenet_v2_2_0": (
-        _usual(
-            "shufflenet_v2_x2_0",
-            shufflenet_v2,
-            KnownFile("shufflenetv2_x2_0-8be3c8ee.pth", 232, 23.77, 6.994),
-        ),
-    ),
-    "densenet121": (_densenet(121, "densenet121-a639ec97.pth", 25.566, 8.028),),
-    "densenet161": (_densenet(161, "densenet161-8d451a50.pth", 22.862, 6.44),),
-    "densenet169": (_densenet(169, "densenet169-b2777c0a.pth", 24.4, 7.194),),
-    "densenet201": (_densenet(201, "densenet201-c1103571.pth", 23.104, 6.63),),
+    "densenet121": _densenet(121, "densenet121-a639ec97.pth", 25.566, 8.028),
+    "densenet161": _densenet(161, "densenet161-8d451a50.pth", 22.862, 6.44),
+    "densenet169": _densenet(169, "densenet169-b2777c0a.pth", 24.4, 7.194),
+    "densenet201": _densenet(201, "densenet201-c1103571.pth", 23.104, 6.63),
 }
 
 
 # ------------------------------------------------------------------------------------------
 # Whose weights each network of the zoo takes.
 
-__all__ = ["WEIGHT_SOURCES", "KnownFile", "WeightSource", "find_source", "sources_of"]
-
-_ALL = (TORCHVISION_SOURCES, TIMM_SOURCES, CAFFE_SOURCES, KERAS_SOURCES, CIFAR_SOURCES)
+_ALL = (_TORCHVISION, _TIMM, _CAFFE, _KERAS, *_CIFAR)
 
 WEIGHT_SOURCES: Mapping[str, tuple[WeightSource, ...]] = MappingProxyType(
     {
-        name: tuple(source for sources in _ALL for source in sources.get(name, ()))
+        name: tuple(sources[name] for sources in _ALL if name in sources)
         for name in dict.fromkeys(name for sources in _ALL for name in sources)
     }
 )
@@ -724,3 +534,66 @@ def find_source(network: str, library: str) -> WeightSource:
             return source
     libraries = [source.library for source in sources_of(network)]
     raise WeightsError(f"{network} takes no weights of {library!r}: {nearest(library, libraries)}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a network, to be read: `print` shows it, and so does a notebook.
+
+    Attributes:
+        entry: Images, counts, published errors.
+        weights: Whose weights can be imported.
+    """
+
+    entry: Entry
+    weights: tuple[WeightSource, ...]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """A word, and what it says of the network."""
+        entry = self.entry
+        height, width, channels = entry.image_shape
+        counted = entry.counted or "derived by hand"
+        rows = [("image", f"{height}x{width}x{channels}")]
+        if entry.parameters:
+            rows.append(("parameters", f"{entry.parameters:,} ({counted})"))
+            rows.append(("MACs", f"{entry.macs:,}"))
+        if entry.errors:
+            rows.append(("error, %", entry.error))
+        rows += [("convention", each) for each in conventions(entry.build())]
+        for source in self.weights:
+            rows.append(("weights", source.title))
+            rows += [("", file.told()) for file in source.files]
+        return rows
+
+    def __repr__(self) -> str:
+        width = max(len(word) for word, _ in self.rows())
+        return "\n".join([self.entry.name, *(f"{w:<{width}}  {said}" for w, said in self.rows())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{escape(word)}</th><td>{escape(said)}</td></tr>" for word, said in self.rows()
+        )
+        return f"<table><caption>{escape(self.entry.name)}</caption>{rows}</table>"
+
+
+def card(name: str) -> Card:
+    """What is known of a network: images, counts, published errors, whose weights it takes.
+
+    Args:
+        name: As `ablax.zoo.find` takes it.
+
+    Raises:
+        AblaxError: There is no such network.
+
+    Example:
+        >>> card("squeezenet_1_0")
+        squeezenet_1_0
+        image       224x224x3
+        parameters  1,248,424 (torchvision 0.28)
+        MACs        818,924,576
+        error, %    42.5 / 19.7 (Iandola et al. 2016, table 3)
+        convention  max pool rounds up
+        weights     torchvision squeezenet1_0
+                    squeezenet1_0-b66bff10.pth, error 41.908 / 19.58 %
+    """
+    return Card(find(name), sources_of(name))

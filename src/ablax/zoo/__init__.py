@@ -1,309 +1,36 @@
-"""The networks, one family a file, each as its paper's table."""
+"""The networks, one paper or family a file, each as its paper's table.
 
-from ablax.zoo import heads, tails
-from ablax.zoo.alexnet import (
-    alexnet,
-    alexnet_for,
-    alexnet_one_weird_trick,
-    alexnet_small,
-    alexnet_ungrouped,
-    caffenet,
-    caffenet_ungrouped,
-)
-from ablax.zoo.catalog import CATALOG, find, untrained
-from ablax.zoo.densenet import (
-    densenet40_12,
-    densenet121,
-    densenet161,
-    densenet169,
-    densenet201,
-    densenet264,
-    densenet_bc_100_12,
-    densenet_bc_190_40,
-    densenet_bc_250_24,
-    densenet_bc_cifar,
-    densenet_cifar,
-)
-from ablax.zoo.dpn import (
-    dpn68,
-    dpn92,
-    dpn98,
-    dpn131,
-    dpn_small,
-)
-from ablax.zoo.googlenet import googlenet, googlenet_bn, googlenet_small, inception_small
-from ablax.zoo.inception_v2 import inception_v2, inception_v2_factorized
-from ablax.zoo.inception_v3 import inception_v3
-from ablax.zoo.inception_v4 import (
-    inception_resnet_v1,
-    inception_resnet_v2,
-    inception_resnet_v2_paper,
-    inception_v4,
-)
-from ablax.zoo.lenet import code_head, lenet5, lenet5_codes
-from ablax.zoo.mobilenet_v1 import mobilenet_v1, mobilenet_v1_small
-from ablax.zoo.mobilenet_v2 import mobilenet_v2, mobilenet_v2_small
-from ablax.zoo.msdnet import (
-    anytime_scores,
-    msdnet_cifar,
-    msdnet_cifar10,
-    msdnet_cifar10_budgeted,
-    msdnet_imagenet,
-    msdnet_imagenet_k4,
-    msdnet_imagenet_k6,
-    msdnet_imagenet_k7,
-    truncated,
-    truncated_variables,
-)
-from ablax.zoo.register import PUBLISHED, Entry, Published, conventions, network
-from ablax.zoo.resnet import (
-    option_a,
-    option_b,
-    option_c,
-    plain18,
-    plain20,
-    plain32,
-    plain34,
-    plain44,
-    plain56,
-    plain110,
-    plain_cifar,
-    resnet18,
-    resnet20,
-    resnet32,
-    resnet34,
-    resnet34_a,
-    resnet34_c,
-    resnet44,
-    resnet50,
-    resnet50_v1,
-    resnet56,
-    resnet101,
-    resnet101_v1,
-    resnet110,
-    resnet152,
-    resnet152_v1,
-    resnet164,
-    resnet1202,
-    resnet_cifar,
-)
-from ablax.zoo.resnet_preactivation import (
-    preactivation110,
-    preactivation164,
-    preactivation1001,
-    preactivation_cifar,
-    resnet50_preactivation,
-    resnet101_preactivation,
-    resnet110_bn_after_addition,
-    resnet110_constant_scaling,
-    resnet110_convolution_shortcut,
-    resnet110_dropout_shortcut,
-    resnet110_exclusive_gating,
-    resnet110_relu_before_addition,
-    resnet110_relu_preactivation,
-    resnet110_shortcut_gating,
-    resnet152_preactivation,
-    resnet200_preactivation,
-)
-from ablax.zoo.resnext import (
-    resnext29_8x64d,
-    resnext29_16x64d,
-    resnext50_32x4d,
-    resnext101_32x8d,
-    resnext101_64x4d,
-)
-from ablax.zoo.senet import (
-    se_resnet20,
-    se_resnet50,
-    se_resnet101,
-    se_resnet152,
-    se_resnext50_32x4d,
-    se_resnext101_32x4d,
-    senet154,
-)
-from ablax.zoo.shiftnet import (
-    shift_resnet,
-    shift_resnet20,
-    shift_resnet56,
-    shift_resnet110,
-    shiftnet_a,
-    shiftnet_b,
-    shiftnet_c,
-)
-from ablax.zoo.shufflenet_v1 import (
-    shufflenet_v1_g1,
-    shufflenet_v1_g2,
-    shufflenet_v1_g3,
-    shufflenet_v1_g4,
-    shufflenet_v1_g8,
-    shufflenet_v1_small,
-)
-from ablax.zoo.shufflenet_v2 import (
-    shufflenet_v2_0_5,
-    shufflenet_v2_1_0,
-    shufflenet_v2_1_5,
-    shufflenet_v2_2_0,
-    shufflenet_v2_small,
-)
-from ablax.zoo.squeezenet import squeezenet_1_0, squeezenet_1_1, squeezenet_small
-from ablax.zoo.vgg import (
-    vgg_a,
-    vgg_a_lrn,
-    vgg_b,
-    vgg_c,
-    vgg_d,
-    vgg_e,
-    vgg_small,
-)
-from ablax.zoo.xception import xception, xception_small
+Arguments are called the same in all files:
 
-__all__ = [
-    "CATALOG",
-    "PUBLISHED",
-    "Entry",
-    "Published",
-    "alexnet",
-    "alexnet_for",
-    "alexnet_one_weird_trick",
-    "alexnet_small",
-    "alexnet_ungrouped",
-    "anytime_scores",
-    "caffenet",
-    "caffenet_ungrouped",
-    "code_head",
-    "conventions",
-    "densenet40_12",
-    "densenet121",
-    "densenet161",
-    "densenet169",
-    "densenet201",
-    "densenet264",
-    "densenet_bc_100_12",
-    "densenet_bc_190_40",
-    "densenet_bc_250_24",
-    "densenet_bc_cifar",
-    "densenet_cifar",
-    "dpn68",
-    "dpn92",
-    "dpn98",
-    "dpn131",
-    "dpn_small",
-    "find",
-    "googlenet",
-    "googlenet_bn",
-    "googlenet_small",
-    "heads",
-    "inception_resnet_v1",
-    "inception_resnet_v2",
-    "inception_resnet_v2_paper",
-    "inception_small",
-    "inception_v2",
-    "inception_v2_factorized",
-    "inception_v3",
-    "inception_v4",
-    "lenet5",
-    "lenet5_codes",
-    "mobilenet_v1",
-    "mobilenet_v1_small",
-    "mobilenet_v2",
-    "mobilenet_v2_small",
-    "msdnet_cifar",
-    "msdnet_cifar10",
-    "msdnet_cifar10_budgeted",
-    "msdnet_imagenet",
-    "msdnet_imagenet_k4",
-    "msdnet_imagenet_k6",
-    "msdnet_imagenet_k7",
-    "network",
-    "option_a",
-    "option_b",
-    "option_c",
-    "plain18",
-    "plain20",
-    "plain32",
-    "plain34",
-    "plain44",
-    "plain56",
-    "plain110",
-    "plain_cifar",
-    "preactivation110",
-    "preactivation164",
-    "preactivation1001",
-    "preactivation_cifar",
-    "resnet18",
-    "resnet20",
-    "resnet32",
-    "resnet34",
-    "resnet34_a",
-    "resnet34_c",
-    "resnet44",
-    "resnet50",
-    "resnet50_preactivation",
-    "resnet50_v1",
-    "resnet56",
-    "resnet101",
-    "resnet101_preactivation",
-    "resnet101_v1",
-    "resnet110",
-    "resnet110_bn_after_addition",
-    "resnet110_constant_scaling",
-    "resnet110_convolution_shortcut",
-    "resnet110_dropout_shortcut",
-    "resnet110_exclusive_gating",
-    "resnet110_relu_before_addition",
-    "resnet110_relu_preactivation",
-    "resnet110_shortcut_gating",
-    "resnet152",
-    "resnet152_preactivation",
-    "resnet152_v1",
-    "resnet164",
-    "resnet200_preactivation",
-    "resnet1202",
-    "resnet_cifar",
-    "resnext29_8x64d",
-    "resnext29_16x64d",
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-    "se_resnet20",
-    "se_resnet50",
-    "se_resnet101",
-    "se_resnet152",
-    "se_resnext50_32x4d",
-    "se_resnext101_32x4d",
-    "senet154",
-    "shift_resnet",
-    "shift_resnet20",
-    "shift_resnet56",
-    "shift_resnet110",
-    "shiftnet_a",
-    "shiftnet_b",
-    "shiftnet_c",
-    "shufflenet_v1_g1",
-    "shufflenet_v1_g2",
-    "shufflenet_v1_g3",
-    "shufflenet_v1_g4",
-    "shufflenet_v1_g8",
-    "shufflenet_v1_small",
-    "shufflenet_v2_0_5",
-    "shufflenet_v2_1_0",
-    "shufflenet_v2_1_5",
-    "shufflenet_v2_2_0",
-    "shufflenet_v2_small",
-    "squeezenet_1_0",
-    "squeezenet_1_1",
-    "squeezenet_small",
-    "tails",
-    "truncated",
-    "truncated_variables",
-    "untrained",
-    "vgg_a",
-    "vgg_a_lrn",
-    "vgg_b",
-    "vgg_c",
-    "vgg_d",
-    "vgg_e",
-    "vgg_small",
-    "xception",
-    "xception_small",
-]
+- `classes`: scores of an image, the first argument of every network;
+- `features` and `channels`: of the result and of the input of a layer or block; of a network made
+  of stages, those of the first, which double from stage to stage, and those in front of it;
+- `counts`: blocks of each stage; `depth`: layers with weights, of which not all numbers exist
+  (`AblaxError` names the nearest that do); `growth`: features that a dense layer or block adds;
+- `window`, `stride`, `groups`: of a convolution, in pixels, steps and numbers;
+- `width`: factor on the features of every layer but the last, above 0 (else `AblaxError`);
+- `dropout`: a rate in [0, 1).
+
+All files are imported at once: so the register is whole, and the functions that are called as their
+file is (`alexnet`) stand over it. What there is to use stands in `__init__.pyi`.
+"""
+
+from importlib import import_module
+
+from ablax.lazy import lazily
+
+__getattr__, __dir__ = lazily(__name__)
+
+# In the order of `ablax list`.
+_FAMILIES = (
+    *("lenet", "alexnet", "vgg", "googlenet", "inception_v2_v3", "inception_v4", "squeezenet"),
+    *("resnet", "resnext", "senet", "densenet", "msdnet", "dpn"),
+    *("mobilenet", "xception", "shufflenet", "shiftnet"),
+)
+
+for _family in _FAMILIES:
+    import_module(f"{__name__}.{_family}")
+
+globals().update({entry.name: entry.build for entry in import_module("ablax.zoo.register").CATALOG})
+
+del import_module, lazily

@@ -9,8 +9,7 @@ probabilities (the softmax belongs to the loss).
 Conventions: max pools round down, and fit exactly at the sizes of the ImageNet forms; the alpha of
 response normalization, 1e-4, multiplies the sum over 5 channels as in the paper (PyTorch and Caffe
 divide it by 5 first), and k is 2. There is no average pool and no batch normalization. The paper's
-error for one network, mean over ten views, is 40.7 / 18.2 % (top-1 / top-5, its table 2): that of
-`alexnet`, with groups.
+error is that of one network, `alexnet`, with groups.
 """
 
 from __future__ import annotations
@@ -34,128 +33,79 @@ from ablax.layers.initializers import (
     ZEROS,
     Initializer,
 )
-from ablax.zoo.register import Entry
+from ablax.zoo.register import BY_HAND, TORCHVISION, network
+
+_Padding = int | str | tuple[tuple[int, int], tuple[int, int]]
 
 
+@network(
+    *(227, 60_965_224, 724_406_816),
+    counted=BY_HAND,
+    errors=(40.7, 18.2),
+    source="Krizhevsky et al. 2012, table 2, ten views",
+)
 def alexnet(classes: int = 1000) -> Network:
     """AlexNet as in 2012: images of 227 pixels, convolutions 2, 4 and 5 in two groups.
 
-    60,965,224 parameters and 0.724 G multiply-accumulates. The paper writes 224 pixels, with which
-    its first layer does not give 55 positions; 227 does: (227 - 11) / 4 + 1 = 55. Weights are
-    initialized from a Gaussian of std 0.01, biases with 1 in layers 2, 4, 5, 6 and 7 and 0
-    elsewhere (section 5).
-
-    Args:
-        classes: Scores per image.
+    The paper writes 224 pixels, with which its first layer does not give 55 positions; 227 does:
+    (227 - 11) / 4 + 1 = 55. Weights are initialized from a Gaussian of std 0.01, biases with 1 in
+    layers 2, 4, 5, 6 and 7 and 0 elsewhere (section 5).
     """
     return _imagenet_form(classes, groups=2, padding="VALID")
 
 
+@network(224, 62_378_344, 1_135_256_096, counted=BY_HAND)
 def alexnet_ungrouped(classes: int = 1000) -> Network:
     """AlexNet of the lecture's cost table (L2): images of 224 pixels, no groups.
 
-    62,378,344 parameters and 1.135 G multiply-accumulates. The first convolution is padded by 3 in
-    total, 1 before and 2 behind: (224 + 3 - 11) / 4 + 1 = 55.
-
-    Args:
-        classes: Scores per image.
+    The first convolution is padded by 3 in total, 1 before and 2 behind: (224 + 3 - 11) / 4 + 1 =
+    55.
     """
     return _imagenet_form(classes, groups=1, padding=((1, 2), (1, 2)))
 
 
+@network(224, 61_100_840, 714_188_480, counted=TORCHVISION)
 def alexnet_one_weird_trick(classes: int = 1000) -> Network:
     """AlexNet in one column, of 2014, as torchvision defines it: images of 224 pixels.
 
-    61,100,840 parameters and 714,188,480 multiply-accumulates; torchvision's weights have a test
-    error of 43.48 / 20.93 % (top-1 / top-5). Fewer features (64, 192, 384, 256, 256), no groups,
-    dropout in front of the dense layers 6 and 7 instead of behind them. The first convolution is
-    padded by 2 and rounds down: (224 + 4 - 11) / 4 + 1 = 55.25; the max pools fit exactly.
-    Krizhevsky's own file (layers- 223-1gpu.cfg of cuda-convnet2) has images of 223 pixels, no
-    padding, and response normalization behind both first convolutions; torchvision leaves it out.
-    torchvision's average pool in front of the dense layers makes 6x6 maps of any; at 224 pixels
-    they are 6x6 already, and there is none here. Weights are initialized as in He et al. (2015).
-
-    Args:
-        classes: Scores per image.
+    Fewer features (64, 192, 384, 256, 256), no groups, dropout in front of the dense layers 6 and 7
+    instead of behind them. The first convolution is padded by 2 and rounds down:
+    (224 + 4 - 11) / 4 + 1 = 55.25; the max pools fit exactly. Krizhevsky's own file (layers-
+    223-1gpu.cfg of cuda-convnet2) has images of 223 pixels, no padding, and response normalization
+    behind both first convolutions; torchvision leaves it out. torchvision's average pool in front
+    of the dense layers makes 6x6 maps of any; at 224 pixels they are 6x6 already, and there is none
+    here. Weights are initialized as in He et al. (2015).
 
     References:
         Krizhevsky 2014, One weird trick for parallelizing convolutional neural networks, arXiv
         1404.5997.
     """
 
-    def convolution(features: int, window: int) -> Sequential:
-        return sequential(conv=Convolution(features, window), relu=ReLU())
-
     def dense(features: int) -> Sequential:
         return sequential(dropout=Dropout(0.5), dense=Dense(features), relu=ReLU())
 
-    first = Convolution(64, 11, stride=4, padding=2)
-    return Network(
-        tail=Layers(conv1=sequential(conv=first, relu=ReLU()), pool1=MaxPool(3, 2)),
-        body=Layers(
-            conv2=convolution(192, 5),
-            pool2=MaxPool(3, 2),
-            conv3=convolution(384, 3),
-            conv4=convolution(256, 3),
-            conv5=convolution(256, 3),
-            pool5=MaxPool(3, 2),
-        ),
-        head=Layers(
-            vectorize=Flatten(),
-            fc6=dense(4096),
-            fc7=dense(4096),
-            fc8=Dense(classes),
-        ),
-    )
+    first = sequential(conv=Convolution(64, 11, stride=4, padding=2), relu=ReLU())
+    features = zip((192, 384, 256, 256), (5, 3, 3, 3), strict=True)
+    convolutions = [first, *(_plain(wide, window) for wide, window in features)]
+    return _layout(convolutions, _head(dense(4096), dense(4096), Dense(classes)), norm=False)
 
 
+@network(32, 29_983_114, 323_600_384)
 def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     """AlexNet for small images, such as 32 or 28 pixels, of any number of channels.
 
     The five convolutions, three poolings and three dense layers of the paper with its features
-    times `width`; at width 1, with 32 pixels and 3 channels, 29,983,114 parameters and 0.324 G
-    multiply-accumulates. An adaptation of ours. Differences: the first convolution is 5x5 with
-    stride 1 (11x11/4 would leave 6 positions of 32), no groups, and weights are initialized as in
-    He et al. (2015), with biases of 0: a std of 0.01 was chosen for thousands of inputs per unit;
-    in narrow layers activations would vanish.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
+    times `width`. An adaptation of ours. Differences: the first convolution is 5x5 with stride 1
+    (11x11/4 would leave 6 positions of 32), no groups, and weights are initialized as in He et al.
+    (2015), with biases of 0: a std of 0.01 was chosen for thousands of inputs per unit; in narrow
+    layers activations would vanish.
     """
     check_width(width)
 
-    def convolution(features: int, window: int) -> Sequential:
-        return sequential(conv=Convolution(scaled(features, width), window), relu=ReLU())
-
-    def dense(features: int) -> Sequential:
-        return _dense(scaled(features, width), HE_NORMAL, ZEROS)
-
-    return Network(
-        tail=Layers(
-            conv1=convolution(96, 5),
-            norm1=LocalResponseNormalization(),
-            pool1=MaxPool(3, 2),
-        ),
-        body=Layers(
-            conv2=convolution(256, 5),
-            norm2=LocalResponseNormalization(),
-            pool2=MaxPool(3, 2),
-            conv3=convolution(384, 3),
-            conv4=convolution(384, 3),
-            conv5=convolution(256, 3),
-            pool5=MaxPool(3, 2),
-        ),
-        head=Layers(
-            vectorize=Flatten(),
-            fc6=dense(4096),
-            fc7=dense(4096),
-            fc8=Dense(classes),
-        ),
-    )
+    features = zip((96, 256, 384, 384, 256), (5, 5, 3, 3, 3), strict=True)
+    convolutions = [_plain(scaled(wide, width), window) for wide, window in features]
+    hidden = _dense(scaled(4096, width), HE_NORMAL, ZEROS)
+    return _layout(convolutions, _head(hidden, hidden, Dense(classes)))
 
 
 def alexnet_for(image_size: int, classes: int, width: float = 1.0) -> Network:
@@ -194,31 +144,29 @@ def check_width(width: float) -> None:
         raise AblaxError(f"the width is {width}, and a factor above 0 is expected, such as 0.25")
 
 
-def _imagenet_form(
-    classes: int, groups: int, padding: str | tuple[tuple[int, int], tuple[int, int]]
-) -> Network:
+def _imagenet_form(classes: int, groups: int, padding: _Padding) -> Network:
     """The table of figure 2."""
+    convolutions = [
+        _convolution(96, 11, ZEROS, stride=4, padding=padding),
+        _convolution(256, 5, ONES, groups=groups),
+        _convolution(384, 3, ZEROS),
+        _convolution(384, 3, ONES, groups=groups),
+        _convolution(256, 3, ONES, groups=groups),
+    ]
+    hidden = _dense(4096, GAUSSIAN_001, ONES)
+    return _layout(convolutions, _head(hidden, hidden, Dense(classes, kernel_init=GAUSSIAN_001)))
+
+
+def _layout(convolutions: list[Sequential], head: Layers, norm: bool = True) -> Network:
+    """Response normalization and pool behind the first two of five convolutions, a last pool."""
+    norms = [Layers({f"norm{n}": LocalResponseNormalization()} if norm else {}) for n in (1, 2)]
+    conv1, conv2, conv3, conv4, conv5 = convolutions
     return Network(
-        tail=Layers(
-            conv1=_convolution(96, 11, ZEROS, stride=4, padding=padding),
-            norm1=LocalResponseNormalization(),
-            pool1=MaxPool(3, 2),
-        ),
-        body=Layers(
-            conv2=_convolution(256, 5, ONES, groups=groups),
-            norm2=LocalResponseNormalization(),
-            pool2=MaxPool(3, 2),
-            conv3=_convolution(384, 3, ZEROS),
-            conv4=_convolution(384, 3, ONES, groups=groups),
-            conv5=_convolution(256, 3, ONES, groups=groups),
-            pool5=MaxPool(3, 2),
-        ),
-        head=Layers(
-            vectorize=Flatten(),
-            fc6=_dense(4096, GAUSSIAN_001, ONES),
-            fc7=_dense(4096, GAUSSIAN_001, ONES),
-            fc8=Dense(classes, kernel_init=GAUSSIAN_001),
-        ),
+        tail=Layers(conv1=conv1) + norms[0] + Layers(pool1=MaxPool(3, 2)),
+        body=Layers(conv2=conv2)
+        + norms[1]
+        + Layers(pool2=MaxPool(3, 2), conv3=conv3, conv4=conv4, conv5=conv5, pool5=MaxPool(3, 2)),
+        head=head,
     )
 
 
@@ -228,35 +176,25 @@ def _convolution(
     bias_init: Initializer,
     *,
     stride: int = 1,
-    padding: int | str | tuple[tuple[int, int], tuple[int, int]] = "SAME",
+    padding: _Padding = "SAME",
     groups: int = 1,
 ) -> Sequential:
-    convolution = Convolution(
-        features,
-        window,
-        stride=stride,
-        padding=padding,
-        groups=groups,
-        kernel_init=GAUSSIAN_001,
-        bias_init=bias_init,
-    )
-    return sequential(conv=convolution, relu=ReLU())
+    shape = (features, window, stride, padding)
+    conv = Convolution(*shape, groups=groups, kernel_init=GAUSSIAN_001, bias_init=bias_init)
+    return sequential(conv=conv, relu=ReLU())
+
+
+def _plain(features: int, window: int) -> Sequential:
+    return sequential(conv=Convolution(features, window), relu=ReLU())
 
 
 def _dense(features: int, kernel_init: Initializer, bias_init: Initializer) -> Sequential:
-    return sequential(
-        dense=Dense(features, kernel_init=kernel_init, bias_init=bias_init),
-        relu=ReLU(),
-        dropout=Dropout(0.5),
-    )
+    dense = Dense(features, kernel_init=kernel_init, bias_init=bias_init)
+    return sequential(dense=dense, relu=ReLU(), dropout=Dropout(0.5))
 
 
-ENTRIES: tuple[Entry, ...] = (
-    Entry(alexnet, 227, 60_965_224, 724_406_816),
-    Entry(alexnet_ungrouped, 224, 62_378_344, 1_135_256_096),
-    Entry(alexnet_one_weird_trick, 224, 61_100_840, 714_188_480),
-    Entry(alexnet_small, 32, 29_983_114, 323_600_384),
-)
+def _head(fc6: Sequential, fc7: Sequential, fc8: Dense) -> Layers:
+    return Layers(vectorize=Flatten(), fc6=fc6, fc7=fc7, fc8=fc8)
 
 
 # ------------------------------------------------------------------------------------------
@@ -270,49 +208,40 @@ ENTRIES: tuple[Entry, ...] = (
 # multiplies their sum), and k is 1 (AlexNet's is 2).
 
 
+@network(
+    *(227, 60_965_224, 724_406_816),
+    counted=BY_HAND,
+    errors=(42.6, 19.6),
+    source="Caffe's model zoo, centre crop",
+)
 def caffenet(classes: int = 1000) -> Network:
     """CaffeNet as published, with AlexNet's two groups in convolutions 2, 4 and 5.
 
-    60,965,224 parameters and 0.724 G multiply-accumulates at 227 pixels, as AlexNet: poolings and
-    normalizations change places and cost neither. The published weights have a test error of 42.6 /
-    19.6 % (top-1 / top-5, center crop). Weights are initialized from Gaussians of std 0.01, in the
-    hidden dense layers 0.005; biases with 1 in layers 2, 4, 5, 6 and 7 and 0 elsewhere.
-
-    Args:
-        classes: Scores per image.
+    It costs what AlexNet does: poolings and normalizations change places. Weights are initialized
+    from Gaussians of std 0.01, in the hidden dense layers 0.005; biases with 1 in layers 2, 4, 5, 6
+    and 7 and 0 elsewhere.
     """
+    pool = MaxPool(3, 2, ceil_mode=True)
+    norm = LocalResponseNormalization(alpha=1e-4 / 5, k=1.0)
+    hidden = _dense(4096, GAUSSIAN_0005, ONES)
     return Network(
-        tail=Layers(
-            conv1=_convolution(96, 11, ZEROS, stride=4, padding=0),
-            pool1=_pool(),
-            norm1=_normalization(),
-        ),
+        tail=Layers(conv1=_convolution(96, 11, ZEROS, stride=4, padding=0), pool1=pool, norm1=norm),
         body=Layers(
             conv2=_convolution(256, 5, ONES, padding=2, groups=2),
-            pool2=_pool(),
-            norm2=_normalization(),
+            pool2=pool,
+            norm2=norm,
             conv3=_convolution(384, 3, ZEROS, padding=1),
             conv4=_convolution(384, 3, ONES, padding=1, groups=2),
             conv5=_convolution(256, 3, ONES, padding=1, groups=2),
-            pool5=_pool(),
+            pool5=pool,
         ),
-        head=Layers(
-            vectorize=Flatten(),
-            fc6=_dense(4096, GAUSSIAN_0005, ONES),
-            fc7=_dense(4096, GAUSSIAN_0005, ONES),
-            fc8=Dense(classes, kernel_init=GAUSSIAN_001),
-        ),
+        head=_head(hidden, hidden, Dense(classes, kernel_init=GAUSSIAN_001)),
     )
 
 
+@network(227, 62_378_344, 1_135_256_096)
 def caffenet_ungrouped(classes: int = 1000) -> Network:
-    """CaffeNet without groups, as the lecture (L2) describes it: `without_groups` of `caffenet`.
-
-    62,378,344 parameters, as `alexnet_ungrouped`.
-
-    Args:
-        classes: Scores per image.
-    """
+    """CaffeNet without groups, as the lecture (L2) describes it: `without_groups` of `caffenet`."""
     return without_groups(caffenet(classes))
 
 
@@ -332,20 +261,6 @@ def without_groups(network: Network) -> Network:
         return None
 
     return edit(network, ungroup)
-
-
-def _pool() -> MaxPool:
-    return MaxPool(3, 2, ceil_mode=True)
-
-
-def _normalization() -> LocalResponseNormalization:
-    return LocalResponseNormalization(alpha=1e-4 / 5, k=1.0)
-
-
-CAFFENET_ENTRIES: tuple[Entry, ...] = (
-    Entry(caffenet, 227, 60_965_224, 724_406_816),
-    Entry(caffenet_ungrouped, 227, 62_378_344, 1_135_256_096),
-)
 
 
 # ------------------------------------------------------------------------------------------

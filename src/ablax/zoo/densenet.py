@@ -32,81 +32,22 @@ bias; kernels are initialized with variance 2 / fan-in, the authors' with 2 / fa
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, Dropout, ReLU
 from ablax.layers.blocks import DenselyConnected
 from ablax.zoo import heads, tails
-from ablax.zoo.register import Entry
-from ablax.zoo.resnet import weights
+from ablax.zoo.register import BY_HAND, TORCHVISION, row
+from ablax.zoo.resnet import blocks_of, weights
 
 DenseLayer = Callable[[int, float], DenselyConnected]
 """From growth and dropout rate to a layer of a dense block: `plain` or `bottleneck`."""
 
 
-def densenet121(classes: int = 1000) -> Network:
-    """DenseNet-121: 7,978,856 parameters, 2.834 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 25.0 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 24, 16), 32, classes)
-
-
-def densenet169(classes: int = 1000) -> Network:
-    """DenseNet-169: 14,149,480 parameters, 3.360 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 23.6 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 32, 32), 32, classes)
-
-
-def densenet201(classes: int = 1000) -> Network:
-    """DenseNet-201: 20,013,928 parameters, 4.291 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 22.5 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 48, 32), 32, classes)
-
-
-def densenet161(classes: int = 1000) -> Network:
-    """DenseNet-161, growth 48: 28,681,000 parameters, 7.728 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 22.2 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 36, 24), 48, classes)
-
-
-def densenet264(classes: int = 1000) -> Network:
-    """DenseNet-264, growth 32: 33,337,704 parameters, 5.752 G multiply-accumulates at 224 pixels.
-
-    Counted as the others are, its layers with weights are 265.
-
-    Args:
-        classes: Scores per image.
-    """
-    return densenet((6, 12, 64, 48), 32, classes)
-
-
 def densenet(counts: tuple[int, ...], growth: int, classes: int = 1000) -> Network:
     """A DenseNet-BC with the tail and the head of table 1.
-
-    Args:
-        counts: Dense layers of each block, four in the paper.
-        growth: Features k that a dense layer adds; `conv1` has 2 k.
-        classes: Scores per image.
 
     Example:
         >>> list(densenet((2, 1), growth=4).body)
@@ -156,21 +97,12 @@ def blocks(
 
 
 def plain(growth: int, dropout: float = 0.0) -> DenselyConnected:
-    """One 3x3 convolution behind its own input: the layer without a bottleneck.
-
-    Args:
-        growth: Its features.
-        dropout: Rate behind it, in [0, 1).
-    """
+    """One 3x3 convolution behind its own input: the layer without a bottleneck."""
     return DenselyConnected(Layers(conv1=preactivated(growth, 3, dropout)))
 
 
 def bottleneck(growth: int, dropout: float = 0.0) -> DenselyConnected:
     """1x1 to four times the growth, then 3x3: "B", cheaper where the input has many channels.
-
-    Args:
-        growth: Features of the 3x3.
-        dropout: Rate behind both, in [0, 1).
 
     References:
         Huang, Liu, van der Maaten, Weinberger 2016, section 3, "Bottleneck layers".
@@ -184,33 +116,31 @@ def bottleneck(growth: int, dropout: float = 0.0) -> DenselyConnected:
 
 
 def transition(features: int, dropout: float = 0.0) -> Sequential:
-    """1x1 convolution and 2x2 average: half the rows and columns between two blocks.
-
-    Args:
-        features: Of the convolution.
-        dropout: Rate behind it, in [0, 1).
-    """
+    """1x1 convolution and 2x2 average: half the rows and columns between two blocks."""
     return Sequential(preactivated(features, 1, dropout).layers + Layers(pool=AveragePool(2, 2)))
 
 
 def preactivated(features: int, window: int, dropout: float = 0.0) -> Sequential:
     """Batch normalization, ReLU, a convolution without bias; dropout where there is any.
 
-    Args:
-        features: Of the convolution.
-        window: Its height and width; it is padded by half of them.
-        dropout: Rate behind it, in [0, 1).
+    The convolution is padded by half its window.
     """
     layers = Layers(bn=BatchNormalization(), relu=ReLU(), conv=weights(features, window))
     return Sequential(layers + Layers(dropout=Dropout(dropout)) if dropout else layers)
 
 
-ENTRIES: tuple[Entry, ...] = (
-    Entry(densenet121, 224, 7_978_856, 2_834_161_664),
-    Entry(densenet169, 224, 14_149_480, 3_359_843_328),
-    Entry(densenet201, 224, 20_013_928, 4_291_365_888),
-    Entry(densenet161, 224, 28_681_000, 7_727_907_072),
-    Entry(densenet264, 224, 33_337_704, 5_751_653_376),
+_HUANG = "the authors' repository of Huang et al. 2016, one crop"
+
+
+_column = partial(row, densenet, 224, counted=TORCHVISION, source=_HUANG)
+
+densenet121 = _column("densenet121", ((6, 12, 24, 16), 32), 7_978_856, 2_834_161_664, (25.0,))
+densenet169 = _column("densenet169", ((6, 12, 32, 32), 32), 14_149_480, 3_359_843_328, (23.6,))
+densenet201 = _column("densenet201", ((6, 12, 48, 32), 32), 20_013_928, 4_291_365_888, (22.5,))
+densenet161 = _column("densenet161", ((6, 12, 36, 24), 48), 28_681_000, 7_727_907_072, (22.2,))
+# Counted as the others are, its layers with weights are 265.
+densenet264 = _column(
+    "densenet264", ((6, 12, 64, 48), 32), 33_337_704, 5_751_653_376, counted=BY_HAND
 )
 
 
@@ -239,70 +169,18 @@ ENTRIES: tuple[Entry, ...] = (
 # has neither normalization nor ReLU, with which the first dense layer begins. The paper drops out,
 # at a rate of 0.2 behind every convolution but the first, only where it does not augment the
 # images: `dropout`, an argument that is 0 by default. Errors are the paper's with flips and crops.
-#
-# | | (40, 12) | BC (100, 12) | BC (250, 24) | BC (190, 40) |
-# |---|---|---|---|---|
-# | parameters, the paper | 1.0 M | 0.8 M | 15.3 M | 25.6 M |
-# | error, % | 5.24 | 4.51 | 3.62 | 3.46 |
-
-
-def densenet40_12(classes: int = 10, dropout: float = 0.0) -> Network:
-    """DenseNet (40, 12), no bottlenecks: 1,019,722 parameters, 0.265 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-    """
-    return densenet_cifar(40, 12, classes, dropout)
-
-
-def densenet_bc_100_12(classes: int = 10, dropout: float = 0.0) -> Network:
-    """DenseNet-BC (100, 12): 769,162 parameters, 0.288 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-    """
-    return densenet_bc_cifar(100, 12, classes, dropout)
-
-
-def densenet_bc_250_24(classes: int = 10, dropout: float = 0.0) -> Network:
-    """DenseNet-BC (250, 24): 15,324,406 parameters, 5.419 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-    """
-    return densenet_bc_cifar(250, 24, classes, dropout)
-
-
-def densenet_bc_190_40(classes: int = 10, dropout: float = 0.0) -> Network:
-    """DenseNet-BC (190, 40): 25,624,430 parameters, 9.302 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-    """
-    return densenet_bc_cifar(190, 40, classes, dropout)
 
 
 def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
     """A network of 3n + 4 layers for small images, without bottlenecks and compression.
 
-    Args:
-        depth: Weight layers, 3n + 4.
-        growth: Features that a dense layer adds.
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
+    `dropout` is behind every convolution but the first.
 
     Example:
         >>> list(densenet_cifar(7, growth=4).body)
         ['dense1_1', 'transition1', 'dense2_1', 'transition2', 'dense3_1', 'activation']
     """
-    counts = (_layers_a_block(depth, 1),) * 3
+    counts = (blocks_of(depth, 1, others=4),) * 3
     return Network(
         tail=Layers(conv1=sequential(conv=weights(16, 3))),
         body=blocks(counts, growth, 16, plain, compression=1.0, dropout=dropout),
@@ -313,20 +191,13 @@ def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 
 def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
     """A network of 6n + 4 layers for small images, with bottlenecks and compression by half.
 
-    Args:
-        depth: Weight layers, 6n + 4.
-        growth: Features that a dense layer adds; `conv1` has twice as many.
-        classes: Scores per image.
-        dropout: Rate behind every convolution but the first, in [0, 1).
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
+    `conv1` has twice the growth; `dropout` is behind every convolution but the first.
 
     Example:
         >>> list(densenet_bc_cifar(10, growth=4).body["dense1_1"].layers)
         ['conv1', 'conv2']
     """
-    counts = (_layers_a_block(depth, 2),) * 3
+    counts = (blocks_of(depth, 2, others=4),) * 3
     return Network(
         tail=Layers(conv1=sequential(conv=weights(2 * growth, 3))),
         body=blocks(counts, growth, 2 * growth, bottleneck, compression=0.5, dropout=dropout),
@@ -334,23 +205,13 @@ def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float
     )
 
 
-def _layers_a_block(depth: int, weight_layers: int) -> int:
-    """The n of a network of 3 blocks with n dense layers each, of so many weight layers."""
-    step = 3 * weight_layers
-    count, left = divmod(depth - 4, step)
-    if count < 1 or left:
-        below = max(count, 1) * step + 4
-        choices = f"{below}" if count < 1 else f"{below} or {below + step}"
-        raise AblaxError(
-            f"depth={depth}: three blocks of dense layers of {weight_layers} "
-            f"convolution{'s' * (weight_layers > 1)} have {step}n + 4 layers; use {choices}"
-        )
-    return count
+_TABLE_2 = "Huang et al. 2016, table 2, flips and crops"
+_bc = partial(row, densenet_bc_cifar, 32, source=_TABLE_2)
 
-
-DENSENET_CIFAR_ENTRIES: tuple[Entry, ...] = (
-    Entry(densenet40_12, 32, 1_019_722, 264_812_928),
-    Entry(densenet_bc_100_12, 32, 769_162, 287_929_692),
-    Entry(densenet_bc_250_24, 32, 15_324_406, 5_418_785_724),
-    Entry(densenet_bc_190_40, 32, 25_624_430, 9_301_945_740),
+densenet40_12 = row(
+    *(densenet_cifar, 32, "densenet40_12", (40, 12), 1_019_722, 264_812_928, (5.24,)),
+    source=_TABLE_2,
 )
+densenet_bc_100_12 = _bc("densenet_bc_100_12", (100, 12), 769_162, 287_929_692, (4.51,))
+densenet_bc_250_24 = _bc("densenet_bc_250_24", (250, 24), 15_324_406, 5_418_785_724, (3.62,))
+densenet_bc_190_40 = _bc("densenet_bc_190_40", (190, 40), 25_624_430, 9_301_945_740, (3.46,))

@@ -31,100 +31,16 @@ is a 1x1 convolution behind the average: the dense layer here.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU
 from ablax.layers.blocks import DualPath
 from ablax.zoo import heads
-from ablax.zoo.register import Entry
+from ablax.zoo.register import TIMM, network, row
 
 EPSILON = 1e-3
 """Of batch normalization, in the authors' code."""
-
-
-def dpn68(classes: int = 1000) -> Network:
-    """DPN-68: 12,611,602 parameters, 2.326 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 23.57 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return Network(
-        tail=_tail(10, 3),
-        body=stages((3, 4, 12, 3), (16, 32, 32, 64), features=64, inner=128, groups=32),
-        head=heads.global_average_pool(classes),
-    )
-
-
-def dpn92(classes: int = 1000) -> Network:
-    """DPN-92: 37,668,392 parameters, 6.502 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 20.73 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return Network(
-        tail=_tail(64, 7),
-        body=stages((3, 4, 20, 3), (16, 32, 24, 128), features=256, inner=96, groups=32),
-        head=heads.global_average_pool(classes),
-    )
-
-
-def dpn98(classes: int = 1000) -> Network:
-    """DPN-98: 61,570,728 parameters, 11.671 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 20.15 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return Network(
-        tail=_tail(96, 7),
-        body=stages((3, 6, 20, 3), (16, 32, 32, 128), features=256, inner=160, groups=40),
-        head=heads.global_average_pool(classes),
-    )
-
-
-def dpn131(classes: int = 1000) -> Network:
-    """DPN-131: 79,254,504 parameters, 16.014 G multiply-accumulates at 224 pixels.
-
-    The authors' weights have a test error of 19.93 % (top-1), one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return Network(
-        tail=_tail(128, 7),
-        body=stages((4, 8, 28, 3), (16, 32, 32, 128), features=256, inner=160, groups=40),
-        head=heads.global_average_pool(classes),
-    )
-
-
-def dpn_small(classes: int = 10, features: int = 32, blocks: int = 2) -> Network:
-    """A dual path network for images of 28 or 32 pixels: ours, the paper has none.
-
-    163,946 parameters and 30,099,008 multiply-accumulates by default, at 32 pixels.
-
-    A 3x3 convolution, then three stages at 32, 16 and 8 pixels. The inner features are those of the
-    residual path, the 3x3 has 8 groups, and the dense path grows by a quarter of the first
-    residual path in every block.
-
-    Args:
-        classes: Scores per image.
-        features: Of the first residual path, a multiple of 8; they double from stage to stage.
-        blocks: Of each stage.
-
-    Example:
-        >>> list(dpn_small().body)[:4]
-        ['conv2_1', 'conv2_2', 'conv3_1', 'conv3_2']
-    """
-    growths = (features // 4,) * 3
-    return Network(
-        tail=Layers(conv1=_normalized(features // 2, 3, 1)),
-        body=stages((blocks,) * 3, growths, features, inner=features, groups=8),
-        head=heads.global_average_pool(classes),
-    )
 
 
 def stages(
@@ -132,15 +48,9 @@ def stages(
 ) -> Layers:
     """`conv2_1`, `conv2_2`, ...: stages of dual path blocks, and the last activation.
 
-    Each stage but the first halves rows and columns.
-
-    Args:
-        counts: Blocks of each stage.
-        growths: Features that a block of each stage adds to the dense path.
-        features: Of the first residual path; they double from stage to stage.
-        inner: Features of the first two convolutions of a block, a multiple of the groups; they
-            double from stage to stage.
-        groups: Of the 3x3 convolution.
+    Each but the first halves rows and columns, and doubles `features`, of the residual path, and
+    `inner`, of the first two convolutions of a block, a multiple of the groups. A block adds
+    `growths` to the dense path.
     """
     body: dict[str, DualPath] = {}
     for stage, (count, growth) in enumerate(zip(counts, growths, strict=True)):
@@ -161,13 +71,8 @@ def block(
 ) -> DualPath:
     """A dual path block: 1x1, 3x3 in groups with the stride, 1x1 to both paths.
 
-    Args:
-        features: Channels of the residual path.
-        growth: Channels added to the dense path.
-        inner: Features of the first two convolutions.
-        groups: Of the 3x3.
-        stride: Steps down and to the right.
-        project: Whether a projection starts both paths again: the first block of a stage.
+    To `features` of the residual path and `growth` more of the dense one; where told, a projection
+    starts both paths again, as the first block of a stage does.
     """
     layers = Layers(
         conv1=_preactivated(inner, 1),
@@ -205,10 +110,58 @@ def _preactivated(features: int, window: int, stride: int = 1, groups: int = 1) 
     )
 
 
-ENTRIES: tuple[Entry, ...] = (
-    Entry(dpn68, 224, 12_611_602, 2_326_163_456),
-    Entry(dpn92, 224, 37_668_392, 6_501_684_224),
-    Entry(dpn98, 224, 61_570_728, 11_671_217_152),
-    Entry(dpn131, 224, 79_254_504, 16_013_648_896),
-    Entry(dpn_small, 32, 163_946, 30_099_008),
+def dpn(
+    tail: tuple[int, int],
+    counts: tuple[int, ...],
+    growths: tuple[int, ...],
+    widths: tuple[int, int, int],
+    classes: int = 1000,
+) -> Network:
+    """A column of table 1.
+
+    Args:
+        tail: Features and window of `conv1`.
+        counts: Blocks of each stage.
+        growths: Features that a block of each stage adds to the dense path.
+        widths: Of the first stage: features of the residual path, inner features, groups.
+        classes: Scores per image.
+    """
+    return Network(
+        _tail(*tail), stages(counts, growths, *widths), heads.global_average_pool(classes)
+    )
+
+
+_column = partial(
+    row, dpn, 224, counted=TIMM, source="the authors' repository of Chen et al. 2017, one crop"
 )
+
+# Table 1, column by column.
+_68 = ((10, 3), (3, 4, 12, 3), (16, 32, 32, 64), (64, 128, 32))
+_92 = ((64, 7), (3, 4, 20, 3), (16, 32, 24, 128), (256, 96, 32))
+_98 = ((96, 7), (3, 6, 20, 3), (16, 32, 32, 128), (256, 160, 40))
+_131 = ((128, 7), (4, 8, 28, 3), (16, 32, 32, 128), (256, 160, 40))
+
+dpn68 = _column("dpn68", _68, 12_611_602, 2_326_163_456, (23.57,))
+dpn92 = _column("dpn92", _92, 37_668_392, 6_501_684_224, (20.73,))
+dpn98 = _column("dpn98", _98, 61_570_728, 11_671_217_152, (20.15,))
+dpn131 = _column("dpn131", _131, 79_254_504, 16_013_648_896, (19.93,))
+
+
+@network(32, 163_946, 30_099_008)
+def dpn_small(classes: int = 10, features: int = 32, blocks: int = 2) -> Network:
+    """A dual path network for images of 28 or 32 pixels: ours, the paper has none.
+
+    A 3x3 convolution, then three stages at 32, 16 and 8 pixels. The inner features are those of the
+    residual path, the 3x3 has 8 groups, and the dense path grows by a quarter of the first
+    residual path in every block.
+
+    Example:
+        >>> list(dpn_small().body)[:4]
+        ['conv2_1', 'conv2_2', 'conv3_1', 'conv3_2']
+    """
+    growths = (features // 4,) * 3
+    return Network(
+        tail=Layers(conv1=_normalized(features // 2, 3, 1)),
+        body=stages((blocks,) * 3, growths, features, inner=features, groups=8),
+        head=heads.global_average_pool(classes),
+    )

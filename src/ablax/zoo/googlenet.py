@@ -3,8 +3,8 @@
 Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper with
 convolutions. arXiv 1409.4842, table 1, figure 3 and section 5.
 
-Nine inception modules (section below) behind a short chain, a global average
-instead of dense layers, and in training two auxiliary classifiers on inner modules.
+Nine inception modules behind a short chain, a global average instead of dense layers, and in
+training two auxiliary classifiers on inner modules.
 
 Two definitions go by the name. `googlenet` is the paper's and the lecture's: 5x5 windows, biases,
 response normalization. `googlenet_bn` is torchvision's: batch normalization everywhere, no response
@@ -32,7 +32,6 @@ from ablax.layers import (
     Dense,
     Dropout,
     Flatten,
-    GlobalAveragePool,
     LocalResponseNormalization,
     MaxPool,
     Parallel,
@@ -43,13 +42,11 @@ from ablax.layers.pooling import AdaptiveAveragePool
 from ablax.layers.windows import Padding, Pair
 from ablax.zoo import heads, tails
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.register import Entry
+from ablax.zoo.register import BY_HAND, TORCHVISION, network
 
 # ------------------------------------------------------------------------------------------
-# What the Inception networks are made of: their convolutions, and the modules of figure 2.
-#
-# Szegedy, Liu, Jia, Sermanet, Reed, Anguelov, Erhan, Vanhoucke, Rabinovich (2014): Going deeper
-# with convolutions. arXiv 1409.4842, section 4 and figure 2.
+# What the Inception networks are made of: their convolutions, and the modules of section 4 and
+# figure 2.
 #
 # A module looks at its input through windows of several sizes at once and lays the answers behind
 # one another. `naive` is figure 2(a): each branch sees all channels, and the pool hands all of them
@@ -60,31 +57,22 @@ from ablax.zoo.register import Entry
 Convolve = Callable[[int, int], Sequential]
 """From features and window to a convolution that keeps the size, with what belongs to it."""
 
+Row = tuple[int, int | Pair] | tuple[int, int | Pair, int, Padding]
+"""Features and window of a convolution, and if need be stride and padding."""
+
 EPSILON = 1e-3
 """Of batch normalization, in the authors' code of all Inception networks (TF-Slim)."""
 
 
 def plain(features: int, window: int | Pair) -> Sequential:
-    """A convolution with a bias, and ReLU: GoogLeNet's, of 2014.
-
-    Args:
-        features: Output channels.
-        window: Height and width of the kernel.
-    """
+    """A convolution with a bias, and ReLU: GoogLeNet's, of 2014."""
     return sequential(conv=Convolution(features, window), relu=ReLU())
 
 
 def normalized(
     features: int, window: int | Pair, stride: int = 1, padding: Padding = "SAME"
 ) -> Sequential:
-    """A convolution without a bias, batch normalization with epsilon 1e-3, and ReLU: all later.
-
-    Args:
-        features: Output channels.
-        window: Height and width of the kernel.
-        stride: Steps down and to the right.
-        padding: As in `Convolution`; "SAME" pads by half a window where the stride is 1.
-    """
+    """A convolution without a bias, batch normalization with epsilon 1e-3, and ReLU: all later."""
     return sequential(
         conv=Convolution(features, window, stride, padding, use_bias=False),
         bn=BatchNormalization(epsilon=EPSILON),
@@ -92,24 +80,43 @@ def normalized(
     )
 
 
+def side_by_side(**branches: Sequential | MaxPool) -> Parallel:
+    """A module: branches that see the same maps, and whose results lie behind one another."""
+    return Parallel(Layers(branches))
+
+
+def chain(*rows: Row, **behind: Parallel) -> Sequential:
+    """Convolutions behind one another, `conv1`, `conv2`, ..., and what is named behind them.
+
+    Args:
+        *rows: The arguments of `normalized`: features, window, then stride and padding if any.
+        **behind: What follows.
+
+    Example:
+        >>> list(chain((64, 1), (96, 3), (96, 3, 2, "VALID")).layers)
+        ['conv1', 'conv2', 'conv3']
+    """
+    numbered = {f"conv{number}": normalized(*row) for number, row in enumerate(rows, start=1)}
+    return Sequential(Layers(numbered, **behind))
+
+
+def pooled(
+    pool: AveragePool | MaxPool, features: int, convolve: Convolve = normalized
+) -> Sequential:
+    """The branch of a module that pools, and projects to so many features."""
+    return sequential(pool=pool, project=convolve(features, 1))
+
+
 def naive(one: int, three: int, five: int, convolve: Convolve = plain) -> Parallel:
     """Figure 2(a): 1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side.
 
     (N, H, W, C) -> (N, H, W, one + three + five + C), with (one + 9 three + 25 five) C weights.
-
-    Args:
-        one: Features of the 1x1.
-        three: Features of the 3x3.
-        five: Features of the 5x5.
-        convolve: Which convolutions.
     """
-    return Parallel(
-        Layers(
-            branch1x1=convolve(one, 1),
-            branch3x3=convolve(three, 3),
-            branch5x5=convolve(five, 5),
-            branch_pool=MaxPool(3, 1, padding=1),
-        )
+    return side_by_side(
+        branch1x1=convolve(one, 1),
+        branch3x3=convolve(three, 3),
+        branch5x5=convolve(five, 5),
+        branch_pool=MaxPool(3, 1, padding=1),
     )
 
 
@@ -146,13 +153,11 @@ def reduced(
         >>> jax.eval_shape(inception_3a.init_with_output, jax.random.key(0), x)[0].shape
         (1, 28, 28, 256)
     """
-    return Parallel(
-        Layers(
-            branch1x1=convolve(one, 1),
-            branch3x3=sequential(reduce=convolve(reduce3, 1), large=convolve(three, 3)),
-            branch5x5=sequential(reduce=convolve(reduce5, 1), large=convolve(five, largest)),
-            branch_pool=sequential(pool=MaxPool(3, 1, padding=1), project=convolve(projection, 1)),
-        )
+    return side_by_side(
+        branch1x1=convolve(one, 1),
+        branch3x3=sequential(reduce=convolve(reduce3, 1), large=convolve(three, 3)),
+        branch5x5=sequential(reduce=convolve(reduce5, 1), large=convolve(five, largest)),
+        branch_pool=pooled(MaxPool(3, 1, padding=1), projection, convolve),
     )
 
 
@@ -172,64 +177,47 @@ MODULES: Mapping[str, tuple[int, int, int, int, int, int]] = MappingProxyType(
 )
 
 
+@network(224, 6_998_552, 1_582_671_872, counted=BY_HAND)
 def googlenet(classes: int = 1000) -> Network:
     """GoogLeNet of the paper and the lecture, for images of 224 pixels.
 
-    6,998,552 parameters and 1,582,671,872 multiply-accumulates. The lecture's (L2) column `params`
-    disagrees with its own table: `conv1` has 9,408 weights where it prints 2.7 K, `inception_4c`
-    510,104 parameters where it prints 463 K, `inception_5a` 1,043,456 where it prints 1072 K.
-
-    Args:
-        classes: Scores per image.
+    The lecture's (L2) column `params` disagrees with its own table: `conv1` has 9,408 weights where
+    it prints 2.7 K, `inception_4c` 510,104 parameters where it prints 463 K, `inception_5a`
+    1,043,456 where it prints 1072 K.
     """
     norm = LocalResponseNormalization(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
     return Network(
         tail=tails.plain(64),
-        body=Layers(
-            norm1=norm,
-            conv2_reduce=plain(64, 1),
-            conv2=plain(192, 3),
-            norm2=norm,
-            pool2=_pool(),
-        )
+        body=Layers(norm1=norm, conv2_reduce=plain(64, 1), conv2=plain(192, 3), norm2=norm)
+        + Layers(pool2=_pool())
         + _modules(plain),
-        head=_head(classes, dropout=0.4),
+        head=heads.global_average_pool(classes, dropout=0.4),
     )
 
 
+@network(224, 6_624_904, 1_498_376_192, counted=TORCHVISION)
 def googlenet_bn(classes: int = 1000) -> Network:
     """GoogLeNet as torchvision defines it: batch normalization, and 3x3 for 5x5.
 
-    6,624,904 parameters and 1,498,376,192 multiply-accumulates at 224 pixels; the error of
-    torchvision's weights is 30.2 / 10.5 % (top-1 / top-5). Its fourth pool has a window of 2 where
-    the paper has 3, and its dropout a rate of 0.2 where the paper has 0.4.
-
-    Args:
-        classes: Scores per image.
+    Its fourth pool has a window of 2 where the paper has 3, and its dropout a rate of 0.2 where the
+    paper has 0.4.
     """
     return Network(
         tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
         body=Layers(conv2_reduce=normalized(64, 1), conv2=normalized(192, 3), pool2=_pool())
         + _modules(normalized, largest=3, last_pool=2),
-        head=_head(classes, dropout=0.2),
+        head=heads.global_average_pool(classes, dropout=0.2),
     )
 
 
+@network(32, 5_871_914, 1_447_241_728)
 def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
     """GoogLeNet for images of 32 or 28 pixels, with batch normalization.
 
-    At width 1 with 32 pixels and 3 channels 5,871,914 parameters and 1.447 G multiply-accumulates.
     The layout of kuangliu/pytorch-cifar: one 3x3 convolution instead of all layers in front of the
     modules, which then work at 32, 16 and 8 pixels. Theirs has two 3x3 convolutions for each 5x5;
     ours has the 5x5, so that its modules are the paper's. The papers have no form for CIFAR; for
     one of the literature see `inception_small`.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
     """
     check_width(width)
     return Network(
@@ -244,9 +232,6 @@ def auxiliary_head(classes: int = 1000) -> Layers:
 
     Of maps of 14x14 pixels; from 512 features 3,188,840 parameters for 1000 classes.
 
-    Args:
-        classes: Scores per image.
-
     References:
         Szegedy et al. 2014, section 5.
     """
@@ -257,9 +242,6 @@ def auxiliary_head_bn(classes: int = 1000) -> Layers:
     """Torchvision's auxiliary classifier: an average over 4x4 bins, and batch normalization.
 
     At 14 pixels its bins hold 4 pixels and overlap; the paper's windows hold 5.
-
-    Args:
-        classes: Scores per image.
     """
     return _side(AdaptiveAveragePool(4), normalized(128, 1), classes)
 
@@ -317,13 +299,6 @@ def _pool(window: int = 3) -> MaxPool:
     return MaxPool(window, 2, ceil_mode=True)
 
 
-def _head(classes: int, dropout: float) -> Layers:
-    return Layers(
-        average=GlobalAveragePool(),
-        classifier=sequential(dropout=Dropout(dropout), dense=Dense(classes)),
-    )
-
-
 def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes: int) -> Layers:
     return Layers(
         average=average,
@@ -332,13 +307,6 @@ def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes:
         hidden=sequential(dense=Dense(1024), relu=ReLU(), dropout=Dropout(0.7)),
         classifier=Dense(classes),
     )
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry(googlenet, 224, 6_998_552, 1_582_671_872),
-    Entry(googlenet_bn, 224, 6_624_904, 1_498_376_192),
-    Entry(googlenet_small, 32, 5_871_914, 1_447_241_728),
-)
 
 
 # ------------------------------------------------------------------------------------------
@@ -357,33 +325,23 @@ ENTRIES: tuple[Entry, ...] = (
 # paper's table 1 come out.
 
 
+@network(28, 1_649_402, 204_219_680)
 def inception_small(classes: int = 10, width: float = 1.0) -> Network:
-    """The small Inception, for images of 28 or 32 pixels.
-
-    At width 1, with 10 classes and 3 channels, 1,649,402 parameters, as the paper's table 1 prints,
-    and 204,219,680 multiply-accumulates at 28 pixels.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
-    """
+    """The small Inception, for images of 28 or 32 pixels."""
     check_width(width)
 
     def convolution(features: int, window: int, stride: int = 1) -> Sequential:
-        return _convolution(scaled(features, width), window, stride)
+        return sequential(
+            conv=Convolution(scaled(features, width), window, stride, use_bias=False),
+            bn=BatchNormalization(epsilon=EPSILON, use_scale=False),
+            relu=ReLU(),
+        )
 
     def inception(one: int, three: int) -> Parallel:
-        return Parallel(
-            Layers(branch1x1=convolution(one, 1), branch3x3=convolution(three, 3)),
-        )
+        return side_by_side(branch1x1=convolution(one, 1), branch3x3=convolution(three, 3))
 
     def downsample(three: int) -> Parallel:
-        return Parallel(
-            Layers(branch3x3=convolution(three, 3, 2), branch_pool=MaxPool(3, 2, "SAME"))
-        )
+        return side_by_side(branch3x3=convolution(three, 3, 2), branch_pool=MaxPool(3, 2, "SAME"))
 
     return Network(
         tail=Layers(conv1=convolution(96, 3)),
@@ -401,14 +359,3 @@ def inception_small(classes: int = 10, width: float = 1.0) -> Network:
         ),
         head=heads.global_average_pool(classes),
     )
-
-
-def _convolution(features: int, window: int, stride: int) -> Sequential:
-    return sequential(
-        conv=Convolution(features, window, stride, use_bias=False),
-        bn=BatchNormalization(epsilon=EPSILON, use_scale=False),
-        relu=ReLU(),
-    )
-
-
-INCEPTION_SMALL_ENTRIES: tuple[Entry, ...] = (Entry(inception_small, 28, 1_649_402, 204_219_680),)

@@ -57,7 +57,7 @@ def vectorize(classes: int, hidden: tuple[int, ...] = (4096, 4096), dropout: flo
     return Layers(vectorize=Flatten()) + _dense(classes, hidden, dropout)
 
 
-def global_average_pool(classes: int) -> Layers:
+def global_average_pool(classes: int, dropout: float = 0.0) -> Layers:
     """The mean of each map, then one dense layer: the head of most networks since 2014.
 
     C K + K parameters for C features and K classes, at any image size. What it computes,
@@ -65,11 +65,14 @@ def global_average_pool(classes: int) -> Layers:
 
     Args:
         classes: Scores per image.
+        dropout: Rate in front of the dense layer, in [0, 1).
 
     References:
         Lin, Chen, Yan 2014, Network in network, section 3.2.
     """
-    return Layers(average=GlobalAveragePool(), classifier=Dense(classes))
+    dense = Dense(classes)
+    classifier = sequential(dropout=Dropout(dropout), dense=dense) if dropout else dense
+    return Layers(average=GlobalAveragePool(), classifier=classifier)
 
 
 def convolution(classes: int, dropout: float = 0.5) -> Layers:

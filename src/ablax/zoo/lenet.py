@@ -16,16 +16,17 @@ from ablax.layers.dense import Bias, Scale
 from ablax.layers.heads import Codes, CodeScores
 from ablax.layers.initializers import LECUN_NORMAL
 from ablax.layers.shape import SelectChannels
-from ablax.zoo.register import Entry
+from ablax.zoo.register import BY_HAND, network
 
 
+@network(32, 61_706, 416_520, channels=1, counted=BY_HAND)
 def lenet5(classes: int = 10, image_size: int = 32) -> Network:
     """LeNet-5 for images of 32 pixels, or of 28 padded to them.
 
-    61,706 parameters and 0.42 M multiply-accumulates with one channel. Differences from the paper:
-    C3 reads all six maps of S2 (its table I connects some), S2 and S4 are plain averages (the paper
-    learns a gain and a bias for each map), tanh instead of 1.7159 tanh(2x/3), and a dense output
-    layer instead of distances to 84-bit codes. `lenet5_codes` has none of them.
+    Differences from the paper: C3 reads all six maps of S2 (its table I connects some), S2 and S4
+    are plain averages (the paper learns a gain and a bias for each map), tanh instead of
+    1.7159 tanh(2x/3), and a dense output layer instead of distances to 84-bit codes.
+    `lenet5_codes` has none of them.
 
     Args:
         classes: Scores per image.
@@ -45,12 +46,13 @@ def lenet5(classes: int = 10, image_size: int = 32) -> Network:
     )
 
 
+@network(32, 60_000, 325_680, channels=1)
 def lenet5_codes(classes: int = 10, image_size: int = 32) -> Network:
     """LeNet-5 as in the paper, with its partial connections and its code of 84 bits a class.
 
-    Exactly 60,000 parameters, as the paper says, and 325,680 multiply-accumulates with one channel;
-    the 840 differences of the output layer are no products of a dense layer and are not among
-    them. C1, S2, C3, S4, C5 and F6 each end in 1.7159 tanh(2x/3).
+    It has as many parameters as the paper says; the 840 differences of the output layer are no
+    products of a dense layer and are not among the multiply-accumulates. C1, S2, C3, S4, C5 and F6
+    each end in 1.7159 tanh(2x/3).
 
     Differences from the paper: the digits of the codes are our own (`DIGITS`), S2 and S4 scale the
     mean of four elements instead of their sum (the gain is four times as large), weights are
@@ -66,10 +68,7 @@ def lenet5_codes(classes: int = 10, image_size: int = 32) -> Network:
         AblaxError: Another image size, or more classes than there are codes.
     """
     return Network(
-        tail=Layers(
-            c1=_squashed(conv=_linear(6, _padding(image_size))),
-            s2=_subsampling(),
-        ),
+        tail=Layers(c1=_squashed(conv=_linear(6, _padding(image_size))), s2=_subsampling()),
         body=Layers(
             c3=_squashed(maps=_partly_connected()),
             s4=_subsampling(),
@@ -202,9 +201,3 @@ def _padding(image_size: int) -> int:
             "resize them (--data.image-size 32)"
         )
     return (32 - image_size) // 2
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry(lenet5, 32, 61_706, 416_520, channels=1),
-    Entry(lenet5_codes, 32, 60_000, 325_680, channels=1),
-)

@@ -42,6 +42,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jaxtyping import Array, Float
@@ -60,15 +61,11 @@ from ablax.errors import AblaxError, nearest
 from ablax.layers import Auxiliary, Dense, GlobalAveragePool, MaxPool, ReLU
 from ablax.layers.blocks import Cell, DenseCell, MultiScale, needed
 from ablax.layers.normalization import normalized
-from ablax.zoo.register import Entry
+from ablax.zoo.register import network, row
 
 # ------------------------------------------------------------------------------------------
 # What an MSDNet is made of: its design, and from it the grid of cells and the classifiers.
-#
-# Huang, Chen, Li, Wu, van der Maaten, Weinberger (2018): Multi-scale dense networks for resource
-# efficient image classification. arXiv 1703.09844, figure 2, appendix A. The features of the first
-# layer, the width of the bottlenecks and the place of the transitions are those of the authors'
-# code, gaohuang/MSDNet.
+# The place of the transitions is that of the authors' code.
 
 GRID = "scales"
 """The body's one layer."""
@@ -214,15 +211,13 @@ def _classifier(design: Design, features: int, classes: int) -> Layers:
     )
 
 
+@network(32, 5_470_050, 86_111_488)
 def msdnet_cifar10(classes: int = 10) -> Network:
     """The MSDNet for anytime prediction on CIFAR: 24 layers, 11 classifiers, 32 pixels.
 
-    5,470,050 parameters; 86,111,488 multiply-accumulates up to the last classifier, 13,244,672 up
-    to the first (`truncated`). A classifier stands behind layers 4, 6, ..., 24; the README of the
-    authors' code trains one of 22 layers, `msdnet_cifar(tuple(range(4, 23, 2)))`.
-
-    Args:
-        classes: Scores per image.
+    13,244,672 multiply-accumulates up to the first classifier (`truncated`). A classifier stands
+    behind layers 4, 6, ..., 24; the README of the authors' code trains one of 22 layers,
+    `msdnet_cifar(tuple(range(4, 23, 2)))`.
 
     References:
         Huang et al. 2018, appendix A.
@@ -230,15 +225,13 @@ def msdnet_cifar10(classes: int = 10) -> Network:
     return msdnet_cifar(tuple(range(4, 25, 2)), classes)
 
 
+@network(32, 3_885_394, 110_893_312)
 def msdnet_cifar10_budgeted(classes: int = 10) -> Network:
     """An MSDNet for a budget a batch on CIFAR: 28 layers, 7 classifiers, 32 pixels.
 
-    3,885,394 parameters; 110,893,312 multiply-accumulates up to the last classifier, 5,905,664 up
-    to the first. Classifier k stands behind layer 1 + 2 + ... + k; the paper's depths range from 10
-    (4 of them) to 36 (8), and the README of the authors' code trains this one.
-
-    Args:
-        classes: Scores per image.
+    5,905,664 multiply-accumulates up to the first classifier. Classifier k stands behind layer
+    1 + 2 + ... + k; the paper's depths range from 10 (4 of them) to 36 (8), and the README of the
+    authors' code trains this one.
 
     References:
         Huang et al. 2018, appendix A; gaohuang/MSDNet, README, "Training recipe".
@@ -275,39 +268,6 @@ def msdnet_cifar(
     return msdnet(Design(classifiers, features, growth, (1, 2, 4), hidden), tail, classes)
 
 
-def msdnet_imagenet_k4(classes: int = 1000) -> Network:
-    """The paper's MSDNet for ImageNet with k = 4: 23 layers, 224 pixels.
-
-    31,096,056 parameters, 1,606,191,552 multiply-accumulates up to the last classifier.
-
-    Args:
-        classes: Scores per image.
-    """
-    return msdnet_imagenet(tuple(4 * i + 3 for i in range(1, 6)), classes)
-
-
-def msdnet_imagenet_k6(classes: int = 1000) -> Network:
-    """The paper's MSDNet for ImageNet with k = 6: 33 layers, 224 pixels.
-
-    75,087,752 parameters, 2,914,979,456 multiply-accumulates up to the last classifier.
-
-    Args:
-        classes: Scores per image.
-    """
-    return msdnet_imagenet(tuple(6 * i + 3 for i in range(1, 6)), classes)
-
-
-def msdnet_imagenet_k7(classes: int = 1000) -> Network:
-    """The paper's MSDNet for ImageNet with k = 7: 38 layers, 224 pixels.
-
-    80,217,784 parameters, 3,504,182,976 multiply-accumulates up to the last classifier.
-
-    Args:
-        classes: Scores per image.
-    """
-    return msdnet_imagenet(tuple(7 * i + 3 for i in range(1, 6)), classes)
-
-
 def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Network:
     """An MSDNet for images of 224 pixels: four scales behind a 7x7 convolution and a max pool.
 
@@ -326,6 +286,17 @@ def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Networ
     """
     tail = Layers(conv1=normalized(32, 7, 2, relu=ReLU()), pool1=MaxPool(3, 2, padding=1))
     return msdnet(Design(classifiers, 32, 16, (1, 2, 4, 4), None), tail, classes)
+
+
+def _k(k: int) -> tuple[tuple[int, ...]]:
+    return (tuple(k * i + 3 for i in range(1, 6)),)
+
+
+# The paper's three, of 23, 33 and 38 layers.
+_imagenet = partial(row, msdnet_imagenet, 224)
+msdnet_imagenet_k4 = _imagenet("msdnet_imagenet_k4", _k(4), 31_096_056, 1_606_191_552)
+msdnet_imagenet_k6 = _imagenet("msdnet_imagenet_k6", _k(6), 75_087_752, 2_914_979_456)
+msdnet_imagenet_k7 = _imagenet("msdnet_imagenet_k7", _k(7), 80_217_784, 3_504_182_976)
 
 
 def anytime_scores(
@@ -411,12 +382,3 @@ def truncated_variables(variables: Mapping[str, Any], classifier: int) -> dict[s
     """
     name = f"classifier{classifier}"
     return {collection: {**tree, name: tree[GRID][name]} for collection, tree in variables.items()}
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry(msdnet_cifar10, 32, 5_470_050, 86_111_488),
-    Entry(msdnet_cifar10_budgeted, 32, 3_885_394, 110_893_312),
-    Entry(msdnet_imagenet_k4, 224, 31_096_056, 1_606_191_552),
-    Entry(msdnet_imagenet_k6, 224, 75_087_752, 2_914_979_456),
-    Entry(msdnet_imagenet_k7, 224, 80_217_784, 3_504_182_976),
-)

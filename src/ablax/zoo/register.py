@@ -1,57 +1,85 @@
-"""What the zoo knows of each network: image size, conventions, published errors."""
+"""The register of networks: for which images each is, what it costs, and what others report of it.
+
+`@network(...)` over a function says all of it, once; `find`, `names` and `create` look it up.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, ValuesView
 from dataclasses import dataclass
-from types import MappingProxyType
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from ablax.core import ImageShape, Layers, Network, inner_layers
-from ablax.errors import AblaxError
+from ablax.core import ImageShape, Layers, Network, inner_layers, plugins
+from ablax.errors import AblaxError, nearest
 from ablax.layers import AveragePool, BatchNormalization, LocalResponseNormalization, MaxPool
+from ablax.model import Model
 
 # ------------------------------------------------------------------------------------------
-# What the catalog says of a network of the zoo.
+# What is said of a network.
+
+TORCHVISION, TIMM = "torchvision 0.28", "timm 1.0.31"
+BY_HAND = "by hand from the paper's table"
+
+Build = Callable[..., Network]
+"""A function of the zoo. All arguments have defaults, the paper's; the first is `classes`."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A network of the zoo or of another package, the images it was made for, and its counts.
+    """A network of the zoo or of another package: its images, its counts, its published errors.
 
-    The counts are written here so that a list of all networks costs nothing; the tests count every
-    network again, and hold the figures against the published ones or a derivation from the paper.
+    The tests count every network of the zoo again, and hold the figures against the count of a
+    library or a derivation from the paper (`tests/zoo/derivations`).
 
     Attributes:
-        build: The zoo's function; its defaults are the paper's, and its argument `classes` says how
-            many scores an image gets.
+        build: The function that makes it.
         image_size: Height and width in pixels; None where another package does not say it.
         parameters: Numbers it learns; running statistics are not among them. 0 where nobody wrote
             it down.
         macs: Multiply-accumulates of convolutions and dense layers for one image; padded taps
             count. 0 where nobody wrote it down.
         channels: 3 for color, 1 for gray.
+        counted: Whose definition has these counts; empty where they are derived by hand.
+        errors: Top-1 and top-5 error in percent, or top-1 alone, on ImageNet's validation images;
+            for networks of 32 pixels the error on CIFAR-10. Others' figures; none of ours.
+        source: Who reports the errors, and of which views of an image.
         called: What finds it, where that is not the function's name.
     """
 
-    build: Callable[..., Network]
+    build: Build
     image_size: int | None
     parameters: int = 0
     macs: int = 0
     channels: int = 3
+    counted: str = ""
+    errors: tuple[float, ...] = ()
+    source: str = ""
     called: str = ""
 
     @property
     def name(self) -> str:
-        """The name of the zoo's function, or what finds it."""
+        """The name of the function, or what finds it."""
         return self.called or self.build.__name__
 
     @property
     def image_shape(self) -> ImageShape:
         """(H, W, C)."""
         return self.shape()
+
+    @property
+    def error(self) -> str:
+        """The published errors and their source; empty where there are none.
+
+        Example:
+            >>> find("squeezenet_1_0").error
+            '42.5 / 19.7 (Iandola et al. 2016, table 3)'
+        """
+        errors = " / ".join(f"{error:g}" for error in self.errors)
+        return f"{errors} ({self.source})" if errors else ""
 
     def shape(self, image_size: int | None = None) -> ImageShape:
         """(H, W, C) of the images, of another height and width where one is given.
@@ -60,7 +88,6 @@ class Entry:
             AblaxError: No size is given, and the network has none of its own.
 
         Example:
-            >>> from ablax.zoo import find
             >>> find("lenet5").shape(), find("alexnet").shape(64)
             ((32, 32, 1), (64, 64, 3))
         """
@@ -68,28 +95,45 @@ class Entry:
         if size is None:
             raise AblaxError(
                 f"{self.name} does not say for which images it is: give --image-size 32, or write "
-                "@network(image_size=32), of ablax.zoo, above its function"
+                "@network(image=32), of ablax.zoo, above its function"
             )
         return (size, size, self.channels)
 
 
-_Build = TypeVar("_Build", bound=Callable[..., Network])
+# ------------------------------------------------------------------------------------------
+# The decorator that says it.
+
+_SAID = "ablax_entry"
+_ENTRIES: dict[str, Entry] = {}
+
+CATALOG: ValuesView[Entry] = _ENTRIES.values()
+"""All networks of the zoo, family by family."""
+
+_Build = TypeVar("_Build", bound=Build)
 
 
-def network(image_size: int, channels: int = 3) -> Callable[[_Build], _Build]:
-    """Says of a function of yours for which images its network is.
+def network(
+    image: int,
+    parameters: int = 0,
+    macs: int = 0,
+    *,
+    channels: int = 3,
+    counted: str = "",
+    errors: tuple[float, ...] = (),
+    source: str = "",
+    name: str = "",
+) -> Callable[[_Build], _Build]:
+    """Says of a function for which images its network is, and what is known of it.
 
     The function's arguments all have defaults, and the first is `classes`, the scores of an image.
-    `ablax table my_package:my_network` and the other commands then find it, `ablax.networks` among
-    the entry points of your package gives it a name of one word.
-
-    Args:
-        image_size: Height and width in pixels.
-        channels: 3 for color, 1 for gray.
+    `ablax table my_package:my_network` and the other commands then find it; `ablax.networks` among
+    the entry points of your package gives it a name of one word. What is said are the fields of an
+    `Entry`, which stand below the function's docstring, too; `name` is for functions without one of
+    their own.
 
     Example:
         >>> from ablax.zoo import lenet5
-        >>> @network(image_size=28, channels=1)
+        >>> @network(image=28, channels=1)
         ... def small(classes: int = 10) -> Network:
         ...     return lenet5(classes, image_size=28)
         >>> entry_of("mine:small", small).image_shape
@@ -97,13 +141,58 @@ def network(image_size: int, channels: int = 3) -> Callable[[_Build], _Build]:
     """
 
     def said(build: _Build) -> _Build:
-        vars(build)[_SAID] = (image_size, channels)
+        if name:
+            build.__name__ = build.__qualname__ = name
+        known = (parameters, macs, channels, counted, errors, source if errors else "")
+        vars(build)[_SAID] = entry = Entry(build, image, *known)
+        if build.__module__.startswith("ablax.zoo."):
+            _ENTRIES[entry.name] = entry
+        about = inspect.cleandoc(build.__doc__ or f"See the table of `{build.__module__}`.")
+        build.__doc__ = f"{about}\n\n{_told_of(entry)}"
         return build
 
     return said
 
 
-_SAID = "ablax_images"
+def row(
+    make: Callable[..., Network],
+    image: int,
+    name: str,
+    arguments: tuple[Any, ...],
+    parameters: int,
+    macs: int,
+    errors: tuple[float, ...] = (),
+    *,
+    counted: str = "",
+    source: str = "",
+) -> Build:
+    """A network that a row of a paper's table makes: `make` whose first arguments are given.
+
+    Its own arguments are what is left of `make`'s, `classes` first; the others are those of
+    `network`.
+    """
+
+    def build(*given: Any, **named: Any) -> Network:
+        return make(*arguments, *given, **named)
+
+    build.__module__ = make.__module__
+    left = inspect.signature(functools.partial(make, *arguments))
+    vars(build)["__signature__"] = left
+    said = network(
+        image, parameters, macs, counted=counted, errors=errors, source=source, name=name
+    )
+    return said(build)
+
+
+def _told_of(entry: Entry) -> str:
+    """The last lines of a docstring."""
+    height, width, channels = entry.image_shape
+    lines = [f"Images of {height}x{width}x{channels}."]
+    if entry.parameters:
+        lines.append(f"{entry.parameters:,} parameters, {entry.macs:,} multiply-accumulates.")
+    if entry.errors:
+        lines.append(f"Error, %: {entry.error}.")
+    return "\n".join(lines)
 
 
 def entry_of(name: str, value: object) -> Entry:
@@ -117,17 +206,18 @@ def entry_of(name: str, value: object) -> Entry:
         AblaxError: It is neither.
     """
     if isinstance(value, Entry):
-        return dataclasses.replace(value, build=_told(name, value.build), called=name)
-    if not callable(value) or isinstance(value, type):
+        entry = value
+    elif callable(value) and not isinstance(value, type):
+        entry = getattr(value, _SAID, Entry(value, None))
+    else:
         raise AblaxError(
             f"{name} is {value!r}: expected a function that returns a Network, such as "
             "ablax.zoo:lenet5"
         )
-    size, channels = getattr(value, _SAID, (None, 3))
-    return Entry(_told(name, value), size, channels=channels, called=name)
+    return dataclasses.replace(entry, build=_told(name, entry.build), called=name)
 
 
-def _told(name: str, build: Callable[..., Any]) -> Callable[..., Network]:
+def _told(name: str, build: Callable[..., Any]) -> Build:
     """The function, with errors that say which one fails."""
 
     @functools.wraps(build)
@@ -146,6 +236,103 @@ def _told(name: str, build: Callable[..., Any]) -> Callable[..., Network]:
         return built
 
     return told
+
+
+# ------------------------------------------------------------------------------------------
+# Networks by their names.
+
+PACKAGES = "ablax.networks"
+"""The group of entry points by which packages of others name their networks."""
+
+
+def find(name: str) -> Entry:
+    """The entry of a network.
+
+    Args:
+        name: Of a network of the zoo; of an entry point of an installed package, in the group
+            `ablax.networks`; or `module:function`.
+
+    Raises:
+        AblaxError: There is none; the message names the nearest.
+
+    Example:
+        >>> find("alexnet").parameters
+        60965224
+        >>> find("ablax.zoo.lenet:lenet5").image_shape
+        (32, 32, 1)
+    """
+    if name in _ENTRIES:
+        return _ENTRIES[name]
+    if ":" in name:
+        return entry_of(name, plugins.named(name))
+    others = plugins.offered(PACKAGES)
+    if name in others:
+        return entry_of(name, plugins.offer(PACKAGES, name))
+    raise AblaxError(f"there is no network {name!r}: {nearest(name, [*_ENTRIES, *others])}")
+
+
+def names(pattern: str = "*") -> list[str]:
+    """The names of the zoo's networks, family by family.
+
+    Args:
+        pattern: With `*` for any letters, `?` for one, `[ab]` for one of these.
+
+    Example:
+        >>> names("vgg_?")
+        ['vgg_a', 'vgg_b', 'vgg_c', 'vgg_d', 'vgg_e']
+    """
+    return [name for name in _ENTRIES if fnmatchcase(name, pattern)]
+
+
+def create(name: str, /, **arguments: Any) -> Network:
+    """The network of that name.
+
+    Args:
+        name: As `find` takes it.
+        **arguments: Of its function: `classes`, and what else it has, such as `width`.
+
+    Raises:
+        AblaxError: There is no such network, or it has no such argument.
+
+    Example:
+        >>> create("resnet20", classes=3).head["classifier"].features
+        3
+    """
+    build = find(name).build
+    known = inspect.signature(build).parameters
+    for given in arguments:
+        if given not in known:
+            raise AblaxError(f"{name} has no argument {given!r}: {nearest(given, known)}")
+    return build(**arguments)
+
+
+def untrained(
+    name: str,
+    seed: int | None = 0,
+    image_size: int | None = None,
+    classes: int | None = None,
+) -> Model:
+    """The model of a network by its name, randomly initialized.
+
+    Args:
+        name: As `find` takes it.
+        seed: Of the weights; None leaves them as shapes (`Model.untrained`).
+        image_size: Height and width in pixels; the paper's by default.
+        classes: How many scores an image gets; the paper's by default.
+
+    Raises:
+        AblaxError: There is no such network, or it does not take images of this size.
+
+    Example:
+        >>> untrained("lenet5", seed=3).title
+        'lenet5, untrained, seed 3'
+    """
+    entry = find(name)
+    shape = entry.shape(image_size)
+    if shape[0] < 1:
+        raise AblaxError(f"the image size is {shape[0]}: expected at least 1")
+    network = entry.build() if classes is None else entry.build(classes)
+    return Model.untrained(network, shape, seed, name=entry.name)
 
 
 # ------------------------------------------------------------------------------------------
@@ -190,130 +377,3 @@ def _remarks(layer: object) -> Iterator[str]:
     elif isinstance(layer, LocalResponseNormalization):
         mean = layer.alpha * layer.size
         yield f"LRN alpha {layer.alpha:.3g} on the sum ({mean:.3g} on the mean), k {layer.k}"
-
-
-# ------------------------------------------------------------------------------------------
-# What others report of the networks: counts of independent definitions, errors of the papers.
-#
-# A count is the number of parameters (the scale and bias of batch normalization among them, running
-# statistics not) and of multiply-accumulates of convolutions and dense layers for one image at the
-# catalog's size, padded taps counted, of the named library's definition. An error is in percent, of
-# ImageNet's validation images or CIFAR-10's test images, as the source reports it for one network
-# and one view of the image unless it says otherwise; ours are not among them.
-#
-# Networks of which nobody publishes an exact count are derived by hand from their papers' tables in
-# `tests/zoo/derivations`.
-
-
-@dataclass(frozen=True)
-class Published:
-    """Figures of others for one network; None where nobody gives one.
-
-    Attributes:
-        parameters: Numbers learned.
-        macs: Multiply-accumulates for one image.
-        counted: Whose definition the counts were made from.
-        top1: Top-1 error in percent; for the networks of CIFAR-10 the error.
-        top5: Top-5 error in percent.
-        error_source: Who reports the error, and of which views of an image.
-    """
-
-    parameters: int | None = None
-    macs: int | None = None
-    counted: str = ""
-    top1: float | None = None
-    top5: float | None = None
-    error_source: str = ""
-
-
-_BY_HAND = "by hand from the paper's table"
-_VISION = "torchvision 0.28"
-_TIMM = "timm 1.0.31"
-_CROPS = "Krizhevsky et al. 2012, table 2, ten views"
-_LECTURE = "the lecture's table (L0), after He et al. 2015, table 4"
-_HU = "the authors' repository of Hu et al. 2017, centre crop"
-_HUANG = "the authors' repository of Huang et al. 2016, one crop"
-_HUANG_CIFAR = "Huang et al. 2016, table 2, flips and crops"
-_CHEN = "the authors' repository of Chen et al. 2017, one crop"
-_HE_CIFAR = "He et al. 2015, table 6"
-_HE_2016 = "He et al. 2016, tables 2 to 4, median of five runs"
-
-PUBLISHED: Mapping[str, Published] = MappingProxyType(
-    {
-        "lenet5": Published(61_706, None, _BY_HAND),
-        "alexnet": Published(60_965_224, None, _BY_HAND, 40.7, 18.2, _CROPS),
-        "alexnet_ungrouped": Published(62_378_344, None, _BY_HAND),
-        "alexnet_one_weird_trick": Published(61_100_840, 714_188_480, _VISION),
-        "caffenet": Published(
-            60_965_224, None, _BY_HAND, 42.6, 19.6, "Caffe's model zoo, centre crop"
-        ),
-        "vgg_a": Published(132_863_336, 7_609_090_048, _VISION),
-        "vgg_a_lrn": Published(132_863_336, 7_609_090_048, _VISION),
-        "vgg_b": Published(133_047_848, 11_308_466_176, _VISION),
-        "vgg_c": Published(133_638_952, None, _BY_HAND),
-        "vgg_d": Published(138_357_544, 15_470_264_320, _VISION),
-        "vgg_e": Published(143_667_240, 19_632_062_464, _VISION),
-        "googlenet": Published(6_998_552, 1_582_671_872, _BY_HAND),
-        "googlenet_bn": Published(6_624_904, 1_498_376_192, _VISION),
-        "inception_v3": Published(23_834_568, 5_713_216_096, _VISION),
-        "inception_v4": Published(42_679_816, 12_253_974_624, _TIMM),
-        "inception_resnet_v2": Published(55_843_464, 13_155_794_016, _TIMM),
-        "squeezenet_1_0": Published(
-            1_248_424, 818_924_576, _VISION, 42.5, 19.7, "Iandola et al. 2016, table 3"
-        ),
-        "squeezenet_1_1": Published(1_235_496, 349_151_936, _VISION),
-        "mobilenet_v1": Published(
-            4_231_976, 568_740_352, _TIMM, 29.4, None, "Howard et al. 2017, table 8"
-        ),
-        "mobilenet_v2": Published(3_504_872, 300_774_272, _VISION),
-        "resnet18": Published(11_689_512, 1_814_073_344, _VISION),
-        "resnet34": Published(21_797_672, 3_663_761_408, _VISION, 21.84, 5.71, _LECTURE),
-        "resnet50": Published(25_557_032, 4_089_184_256, _VISION),
-        "resnet50_v1": Published(25_557_032, None, _BY_HAND, 20.74, 5.25, _LECTURE),
-        "resnet101": Published(44_549_160, 7_801_405_440, _VISION),
-        "resnet101_v1": Published(44_549_160, None, _BY_HAND, 19.87, 4.60, _LECTURE),
-        "resnet152": Published(60_192_808, 11_513_626_624, _VISION),
-        "resnet152_v1": Published(60_192_808, None, _BY_HAND, 19.38, 4.49, _LECTURE),
-        "resnet50_preactivation": Published(25_549_352, 4_089_184_256, _TIMM),
-        "resnet101_preactivation": Published(44_541_480, 7_801_405_440, _TIMM),
-        "resnext50_32x4d": Published(
-            25_028_904, 4_230_479_872, _VISION, 22.2, None, "Xie et al. 2016, table 3"
-        ),
-        "resnext101_64x4d": Published(
-            83_455_272, 15_460_270_080, _VISION, 20.4, None, "Xie et al. 2016, table 4"
-        ),
-        "xception": Published(22_855_952, 8_357_403_496, _TIMM, 21.0, 5.5, "Chollet 2016, table 1"),
-        "se_resnet50": Published(28_088_024, 3_860_488_192, _TIMM, 22.4, 6.4, _HU),
-        "se_resnet101": Published(49_326_872, 7_574_937_600, _TIMM, 21.75, None, _HU),
-        "se_resnet152": Published(66_821_848, 11_288_993_792, _TIMM, 21.34, None, _HU),
-        "se_resnext50_32x4d": Published(27_559_896, 4_232_994_816, _TIMM, 21.0, 5.5, _HU),
-        "senet154": Published(115_088_984, 20_688_363_520, _TIMM, 18.7, 4.5, _HU),
-        "densenet121": Published(7_978_856, 2_834_161_664, _VISION, 25.0, None, _HUANG),
-        "densenet169": Published(14_149_480, 3_359_843_328, _VISION, 23.6, None, _HUANG),
-        "densenet201": Published(20_013_928, 4_291_365_888, _VISION, 22.5, None, _HUANG),
-        "densenet161": Published(28_681_000, 7_727_907_072, _VISION, 22.2, None, _HUANG),
-        "densenet264": Published(33_337_704, None, _BY_HAND),
-        "dpn68": Published(12_611_602, 2_326_163_456, _TIMM, 23.57, None, _CHEN),
-        "dpn92": Published(37_668_392, 6_501_684_224, _TIMM, 20.73, None, _CHEN),
-        "dpn98": Published(61_570_728, 11_671_217_152, _TIMM, 20.15, None, _CHEN),
-        "dpn131": Published(79_254_504, 16_013_648_896, _TIMM, 19.93, None, _CHEN),
-        "shufflenet_v2_0_5": Published(1_366_792, 40_476_448, _VISION),
-        "shufflenet_v2_1_0": Published(2_278_604, 144_907_992, _VISION),
-        "shufflenet_v2_1_5": Published(3_503_624, 295_759_392, _VISION),
-        "shufflenet_v2_2_0": Published(7_393_996, 583_253_464, _VISION),
-        "resnet20": Published(269_722, None, _BY_HAND, 8.75, None, _HE_CIFAR),
-        "resnet32": Published(464_154, None, _BY_HAND, 7.51, None, _HE_CIFAR),
-        "resnet44": Published(658_586, None, _BY_HAND, 7.17, None, _HE_CIFAR),
-        "resnet56": Published(853_018, None, _BY_HAND, 6.97, None, _HE_CIFAR),
-        "resnet110": Published(None, None, "", 6.43, None, _HE_CIFAR + ", best of five"),
-        "resnet1202": Published(None, None, "", 7.93, None, _HE_CIFAR),
-        "preactivation110": Published(None, None, "", 6.37, None, _HE_2016),
-        "preactivation164": Published(None, None, "", 5.46, None, _HE_2016),
-        "preactivation1001": Published(None, None, "", 4.62, None, _HE_2016 + ", batches of 64"),
-        "densenet40_12": Published(None, None, "", 5.24, None, _HUANG_CIFAR),
-        "densenet_bc_100_12": Published(None, None, "", 4.51, None, _HUANG_CIFAR),
-        "densenet_bc_250_24": Published(None, None, "", 3.62, None, _HUANG_CIFAR),
-        "densenet_bc_190_40": Published(None, None, "", 3.46, None, _HUANG_CIFAR),
-        "resnext29_8x64d": Published(None, None, "", 3.65, None, "Xie et al. 2016, table 7"),
-    }
-)

@@ -1,7 +1,7 @@
-"""Residual networks for ImageNet: blocks that learn what to add to their input.
+"""Residual networks, of both papers: blocks that learn what to add to their input.
 
 He, Zhang, Ren, Sun (2015): Deep residual learning for image recognition. arXiv 1512.03385,
-section 3 and table 1.
+section 3 and table 1; for CIFAR-10 section 4.2 and table 6.
 
 | stage | maps | 18 | 34 | 50 | 101 | 152 |
 |---|---|---|---|---|---|---|
@@ -12,6 +12,9 @@ section 3 and table 1.
 | `res4a`.. | 14 | 2 basic, 256 | 6 | 6 bottlenecks, 1024 | 23 | 36 |
 | `res5a`.. | 7 | 2 basic, 512 | 3 | 3 bottlenecks, 2048 | 3 | 3 |
 | `average`, `classifier` | 1 | global average, 1000 scores in all | | | | |
+
+He, Zhang, Ren, Sun (2016): Identity mappings in deep residual networks. arXiv 1603.05027, sections
+3 and 4: other orders, "pre-activation" among them, and other shortcuts.
 
 Conventions: the max pool is padded by 1 and rounds down, as in torchvision (the authors' Caffe file
 does not pad and rounds up); the global average has no padding; batch-norm epsilon 1e-5, every scale
@@ -30,20 +33,34 @@ from channels, features and stride to `Layers`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
+
+from jax.nn.initializers import constant
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
-from ablax.layers import BatchNormalization, Convolution, PadChannels, ReLU, Residual, Subsample
+from ablax.layers import (
+    BatchNormalization,
+    Convolution,
+    Dropout,
+    Gate,
+    PadChannels,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Subsample,
+)
 from ablax.layers.blocks import Highway, without_shortcuts
+from ablax.layers.dense import Scale
+from ablax.layers.initializers import Initializer
+from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
-from ablax.zoo.register import Entry
+from ablax.zoo.register import BY_HAND, TIMM, TORCHVISION, network, row
 
 # ------------------------------------------------------------------------------------------
-# What residual networks are made of: weight layers, shortcuts, and stages of blocks.
-#
-# He, Zhang, Ren, Sun (2015): Deep residual learning for image recognition. arXiv 1512.03385,
-# section 3.3 and figure 5; shortcut options A, B and C in section 4.1.
+# What residual networks are made of: weight layers, shortcuts, and stages of blocks (section 3.3
+# and figure 5 of the first paper; shortcut options A, B and C in section 4.1).
 #
 # A network chooses three things, each a function of its own:
 #
@@ -102,12 +119,12 @@ def option_c(channels: int, features: int, stride: int) -> Layers:
 
 def convolution(features: int, window: int, stride: int = 1) -> Sequential:
     """A convolution without bias, batch normalization, ReLU."""
-    return Sequential(linear(features, window, stride).layers + Layers(relu=ReLU()))
+    return normalized(features, window, stride, relu=ReLU())
 
 
 def linear(features: int, window: int, stride: int = 1) -> Sequential:
     """A convolution without bias, batch normalization."""
-    return sequential(conv=weights(features, window, stride), bn=BatchNormalization())
+    return normalized(features, window, stride)
 
 
 def weights(features: int, window: int, stride: int = 1) -> Convolution:
@@ -116,14 +133,7 @@ def weights(features: int, window: int, stride: int = 1) -> Convolution:
 
 
 def stages(counts: tuple[int, ...], features: int, block: Block, channels: int) -> Layers:
-    """`res2a`, `res2b`, ...: each stage but the first halves rows and columns and doubles features.
-
-    Args:
-        counts: Blocks of each stage.
-        features: Of the first stage.
-        block: What to make of channels, features and stride.
-        channels: Of the maps in front of the first stage.
-    """
+    """`res2a`, `res2b`, ...: a stage behind the first halves rows and columns, doubles features."""
     body = {}
     for stage, count in enumerate(counts):
         for name in block_names(stage + 2, count):
@@ -137,9 +147,7 @@ def stages(counts: tuple[int, ...], features: int, block: Block, channels: int) 
 def block_names(stage: int, count: int) -> Iterator[str]:
     """The authors' names: `res2a`, `res2b`, ...; of more than six blocks `res4a`, `res4b1`, ...
 
-    Args:
-        stage: 2 for the first.
-        count: Blocks of the stage.
+    Stages are numbered from 2.
 
     Example:
         >>> list(block_names(2, 3)), list(block_names(4, 23))[-1]
@@ -151,10 +159,8 @@ def block_names(stage: int, count: int) -> Iterator[str]:
 
 
 # ------------------------------------------------------------------------------------------
-# The five orders of weight layers (W), batch normalizations (BN) and ReLUs in a residual block.
-#
-# He, Zhang, Ren, Sun (2016): Identity mappings in deep residual networks. arXiv 1603.05027,
-# section 4, figure 4 and table 2.
+# The five orders of weight layers (W), batch normalizations (BN) and ReLUs in a residual block
+# (section 4, figure 4 and table 2 of the second paper).
 #
 # | figure | order | residual | behind the sum | 110 layers | 164 layers |
 # |---|---|---|---|---|---|
@@ -167,50 +173,23 @@ def block_names(stage: int, count: int) -> Iterator[str]:
 # The two columns on the right are the paper's: error in percent on CIFAR-10, median of five runs.
 #
 # Every weight layer has the same path in all five (`res2a/conv1/conv`), so networks that differ in
-# the order alone have bit-equal initial kernels. Batch-norm epsilon is 1e-5 and each scale is
-# initialized with 1.
+# the order alone have bit-equal initial kernels.
 
 
 def original(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
     """Figure 4(a): normalized weight layers, and a ReLU behind each and behind the sum."""
-
-    def block(channels: int, features: int, stride: int) -> Residual:
-        *inner, last = weight_layers(features, stride)
-        return Residual(
-            residual=_numbered([convolution(*layer) for layer in inner] + [linear(*last)]),
-            shortcut=shortcut(channels, features, stride),
-            after=Layers(relu=ReLU()),
-        )
-
-    return block
+    return _in_order(weight_layers, shortcut, convolution, linear, Layers(relu=ReLU()))
 
 
 def bn_after_addition(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
     """Figure 4(b): the last normalization stands behind the sum, in everybody's way."""
-
-    def block(channels: int, features: int, stride: int) -> Residual:
-        *inner, last = weight_layers(features, stride)
-        bare = sequential(conv=weights(*last))
-        return Residual(
-            residual=_numbered([convolution(*layer) for layer in inner] + [bare]),
-            shortcut=shortcut(channels, features, stride),
-            after=Layers(bn=BatchNormalization(), relu=ReLU()),
-        )
-
-    return block
+    after = Layers(bn=BatchNormalization(), relu=ReLU())
+    return _in_order(weight_layers, shortcut, convolution, _bare, after)
 
 
 def relu_before_addition(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
     """Figure 4(c): the last ReLU stands in front of the sum, so a residual is never negative."""
-
-    def block(channels: int, features: int, stride: int) -> Residual:
-        layers = weight_layers(features, stride)
-        return Residual(
-            residual=_numbered([convolution(*layer) for layer in layers]),
-            shortcut=shortcut(channels, features, stride),
-        )
-
-    return block
+    return _in_order(weight_layers, shortcut, convolution, convolution, Layers())
 
 
 def relu_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
@@ -219,20 +198,12 @@ def relu_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block
     Blocks that change the shape apply their first ReLU in front of the fork (`share_activation`).
     """
 
-    def block(channels: int, features: int, stride: int) -> Residual:
-        first, *others = weight_layers(features, stride)
-        behind = [
-            sequential(relu=ReLU(), conv=weights(*layer), bn=BatchNormalization())
-            for layer in others
-        ]
-        made = Residual(
-            residual=Layers(preactivation=sequential(relu=ReLU()))
-            + _numbered([linear(*first), *behind]),
-            shortcut=shortcut(channels, features, stride),
+    def behind(features: int, window: int, stride: int) -> Sequential:
+        return sequential(
+            relu=ReLU(), conv=weights(features, window, stride), bn=BatchNormalization()
         )
-        return share_activation(made) if (channels, stride) != (features, 1) else made
 
-    return block
+    return _preactivated(weight_layers, shortcut, sequential(relu=ReLU()), linear, behind)
 
 
 def full_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
@@ -241,21 +212,12 @@ def full_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block
     Blocks that change the shape activate in front of the fork, as in the authors' code
     (`share_activation`).
     """
+    activation = sequential(bn=BatchNormalization(), relu=ReLU())
 
-    def block(channels: int, features: int, stride: int) -> Residual:
-        first, *others = weight_layers(features, stride)
-        behind = [
-            sequential(bn=BatchNormalization(), relu=ReLU(), conv=weights(*layer))
-            for layer in others
-        ]
-        made = Residual(
-            residual=Layers(preactivation=sequential(bn=BatchNormalization(), relu=ReLU()))
-            + _numbered([sequential(conv=weights(*first)), *behind]),
-            shortcut=shortcut(channels, features, stride),
-        )
-        return share_activation(made) if (channels, stride) != (features, 1) else made
+    def behind(features: int, window: int, stride: int) -> Sequential:
+        return Sequential(activation.layers + Layers(conv=weights(features, window, stride)))
 
-    return block
+    return _preactivated(weight_layers, shortcut, activation, _bare, behind)
 
 
 def share_activation(block: Residual) -> Residual:
@@ -285,140 +247,53 @@ def activate_ends(network: Network) -> Network:
     return network.copy(body=Layers({first: block, **dict(others)}) + activation)
 
 
+_Made = Callable[[int, int, int], Sequential]
+"""From features, window and stride to a weight layer with what belongs to it."""
+
+
+def _in_order(
+    weight_layers: WeightLayers, shortcut: Shortcut, inner: _Made, last: _Made, after: Layers
+) -> Block:
+    def block(channels: int, features: int, stride: int) -> Residual:
+        *others, end = weight_layers(features, stride)
+        residual = _numbered([*(inner(*each) for each in others), last(*end)])
+        return Residual(residual, shortcut(channels, features, stride), after=after)
+
+    return block
+
+
+def _preactivated(
+    weight_layers: WeightLayers,
+    shortcut: Shortcut,
+    activation: Sequential,
+    first: _Made,
+    behind: _Made,
+) -> Block:
+    def block(channels: int, features: int, stride: int) -> Residual:
+        begin, *others = weight_layers(features, stride)
+        made = Residual(
+            Layers(preactivation=activation)
+            + _numbered([first(*begin), *(behind(*each) for each in others)]),
+            shortcut(channels, features, stride),
+        )
+        return share_activation(made) if (channels, stride) != (features, 1) else made
+
+    return block
+
+
+def _bare(features: int, window: int, stride: int) -> Sequential:
+    return sequential(conv=weights(features, window, stride))
+
+
 def _numbered(layers: list[Sequential]) -> Layers:
     """`conv1`, `conv2`, ..."""
     return Layers({f"conv{number}": layer for number, layer in enumerate(layers, 1)})
 
 
-def resnet18(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-    """ResNet-18: 11,689,512 parameters, 1.814 G multiply-accumulates at 224 pixels.
+# ------------------------------------------------------------------------------------------
+# The networks of table 1, for images of 224 pixels.
 
-    Args:
-        classes: Scores per image.
-        shortcut: `option_a`, `option_b`, `option_c`, or another.
-    """
-    return resnet((2, 2, 2, 2), original(basic, shortcut), 64, classes)
-
-
-def resnet34(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-    """ResNet-34: 21,797,672 parameters, 3.664 G multiply-accumulates at 224 pixels.
-
-    The paper's table 4 has 21.84 / 5.71 % error (top-1, top-5) for this network, option B.
-
-    Args:
-        classes: Scores per image.
-        shortcut: `option_a`, `option_b`, `option_c`, or another.
-    """
-    return resnet((3, 4, 6, 3), original(basic, shortcut), 64, classes)
-
-
-def resnet50(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-    """ResNet-50, stride in the 3x3: 25,557,032 parameters, 4.089 G multiply-accumulates.
-
-    torchvision's first weights have a test error of 23.84 / 7.13 %, one crop of 224 pixels.
-
-    Args:
-        classes: Scores per image.
-        shortcut: `option_a`, `option_b`, `option_c`, or another.
-    """
-    return resnet((3, 4, 6, 3), original(bottleneck, shortcut), 256, classes)
-
-
-def resnet101(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-    """ResNet-101, stride in the 3x3: 44,549,160 parameters, 7.801 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        shortcut: `option_a`, `option_b`, `option_c`, or another.
-    """
-    return resnet((3, 4, 23, 3), original(bottleneck, shortcut), 256, classes)
-
-
-def resnet152(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-    """ResNet-152, stride in the 3x3: 60,192,808 parameters, 11.514 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-        shortcut: `option_a`, `option_b`, `option_c`, or another.
-    """
-    return resnet((3, 8, 36, 3), original(bottleneck, shortcut), 256, classes)
-
-
-def resnet50_v1(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-    """ResNet-50 of the paper, stride in the first 1x1: 3.858 G multiply-accumulates.
-
-    25,557,032 parameters. The paper's table 4 has 20.74 / 5.25 % error for this network.
-
-    Args:
-        classes: Scores per image.
-        shortcut: `option_a`, `option_b`, `option_c`, or another.
-    """
-    return resnet((3, 4, 6, 3), original(bottleneck_v1, shortcut), 256, classes)
-
-
-def resnet101_v1(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-    """ResNet-101 of the paper, stride in the first 1x1: 7.570 G multiply-accumulates.
-
-    44,549,160 parameters. The paper's table 4 has 19.87 / 4.60 % error for this network.
-
-    Args:
-        classes: Scores per image.
-        shortcut: `option_a`, `option_b`, `option_c`, or another.
-    """
-    return resnet((3, 4, 23, 3), original(bottleneck_v1, shortcut), 256, classes)
-
-
-def resnet152_v1(classes: int = 1000, shortcut: Shortcut = option_b) -> Network:
-    """ResNet-152 of the paper, stride in the first 1x1: 11.282 G multiply-accumulates.
-
-    60,192,808 parameters. The paper's table 4 has 19.38 / 4.49 % error for this network.
-
-    Args:
-        classes: Scores per image.
-        shortcut: `option_a`, `option_b`, `option_c`, or another.
-    """
-    return resnet((3, 8, 36, 3), original(bottleneck_v1, shortcut), 256, classes)
-
-
-def resnet34_a(classes: int = 1000) -> Network:
-    """ResNet-34 with identities alone, option A: 21,623,848 parameters, as the plain network.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet34(classes, option_a)
-
-
-def resnet34_c(classes: int = 1000) -> Network:
-    """ResNet-34 with projections round every block, option C: 22,716,840 parameters.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet34(classes, option_c)
-
-
-def plain18(classes: int = 1000) -> Network:
-    """ResNet-18 without its shortcuts: 11,515,688 parameters.
-
-    Args:
-        classes: Scores per image.
-    """
-    return without_shortcuts(resnet18(classes))
-
-
-def plain34(classes: int = 1000) -> Network:
-    """ResNet-34 without its shortcuts (figure 3, middle): 21,623,848 parameters.
-
-    It trains worse than the plain one of 18 layers.
-
-    Args:
-        classes: Scores per image.
-
-    References:
-        He, Zhang, Ren, Sun 2015, section 4.1 and table 2.
-    """
-    return without_shortcuts(resnet34(classes))
+_LECTURE = "the lecture's table (L0), after He et al. 2015, table 4"
 
 
 def resnet(
@@ -428,15 +303,7 @@ def resnet(
     classes: int = 1000,
     channels: int = 64,
 ) -> Network:
-    """A residual network with the tail and the head of table 1.
-
-    Args:
-        counts: Blocks of each stage, four in the paper.
-        block: Such as `original(basic, option_b)`.
-        features: Of the first stage; they double from stage to stage.
-        classes: Scores per image.
-        channels: Of the maps in front of the first stage.
-    """
+    """A residual network with the tail and the head of table 1."""
     return Network(
         tail=tails.resnet(channels),
         body=stages(counts, features, block, channels),
@@ -444,27 +311,71 @@ def resnet(
     )
 
 
-ENTRIES: tuple[Entry, ...] = (
-    Entry(resnet18, 224, 11_689_512, 1_814_073_344),
-    Entry(resnet34, 224, 21_797_672, 3_663_761_408),
-    Entry(resnet34_a, 224, 21_623_848, 3_644_493_824),
-    Entry(resnet34_c, 224, 22_716_840, 3_830_747_136),
-    Entry(plain18, 224, 11_515_688, 1_794_805_760),
-    Entry(plain34, 224, 21_623_848, 3_644_493_824),
-    Entry(resnet50, 224, 25_557_032, 4_089_184_256),
-    Entry(resnet101, 224, 44_549_160, 7_801_405_440),
-    Entry(resnet152, 224, 60_192_808, 11_513_626_624),
-    Entry(resnet50_v1, 224, 25_557_032, 3_857_973_248),
-    Entry(resnet101_v1, 224, 44_549_160, 7_570_194_432),
-    Entry(resnet152_v1, 224, 60_192_808, 11_282_415_616),
+def _table_1(
+    counts: tuple[int, ...],
+    layers: WeightLayers,
+    classes: int = 1000,
+    shortcut: Shortcut = option_b,
+) -> Network:
+    return resnet(counts, original(layers, shortcut), 64 if layers is basic else 256, classes)
+
+
+_SMALL, _MIDDLE, _LARGE = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+_of_1 = functools.partial(row, _table_1, 224, source=_LECTURE)
+_of_vision = functools.partial(_of_1, counted=TORCHVISION)
+_by_hand = functools.partial(_of_1, counted=BY_HAND)
+
+resnet18 = _of_vision("resnet18", ((2, 2, 2, 2), basic), 11_689_512, 1_814_073_344)
+resnet34 = _of_vision("resnet34", (_SMALL, basic), 21_797_672, 3_663_761_408, (21.84, 5.71))
+
+
+@network(224, 21_623_848, 3_644_493_824)
+def resnet34_a(classes: int = 1000) -> Network:
+    """ResNet-34 with identities alone, option A: as many parameters as the plain network."""
+    return resnet34(classes, option_a)
+
+
+@network(224, 22_716_840, 3_830_747_136)
+def resnet34_c(classes: int = 1000) -> Network:
+    """ResNet-34 with projections round every block, option C."""
+    return resnet34(classes, option_c)
+
+
+@network(224, 11_515_688, 1_794_805_760)
+def plain18(classes: int = 1000) -> Network:
+    """ResNet-18 without its shortcuts."""
+    return without_shortcuts(resnet18(classes))
+
+
+@network(224, 21_623_848, 3_644_493_824)
+def plain34(classes: int = 1000) -> Network:
+    """ResNet-34 without its shortcuts (figure 3, middle).
+
+    It trains worse than the plain one of 18 layers.
+
+    References:
+        He, Zhang, Ren, Sun 2015, section 4.1 and table 2.
+    """
+    return without_shortcuts(resnet34(classes))
+
+
+resnet50 = _of_vision("resnet50", (_SMALL, bottleneck), 25_557_032, 4_089_184_256)
+resnet101 = _of_vision("resnet101", (_MIDDLE, bottleneck), 44_549_160, 7_801_405_440)
+resnet152 = _of_vision("resnet152", (_LARGE, bottleneck), 60_192_808, 11_513_626_624)
+resnet50_v1 = _by_hand(
+    "resnet50_v1", (_SMALL, bottleneck_v1), 25_557_032, 3_857_973_248, (20.74, 5.25)
+)
+resnet101_v1 = _by_hand(
+    "resnet101_v1", (_MIDDLE, bottleneck_v1), 44_549_160, 7_570_194_432, (19.87, 4.60)
+)
+resnet152_v1 = _by_hand(
+    "resnet152_v1", (_LARGE, bottleneck_v1), 60_192_808, 11_282_415_616, (19.38, 4.49)
 )
 
 
 # ------------------------------------------------------------------------------------------
-# Residual and plain networks for CIFAR-10: 6n + 2 layers, three stages of n blocks.
-#
-# He, Zhang, Ren, Sun (2015): Deep residual learning for image recognition. arXiv 1512.03385,
-# section 4.2 and table 6. Images of 32 pixels.
+# Residual and plain networks for CIFAR-10: 6n + 2 layers, three stages of n blocks (section 4.2 and
+# table 6). Images of 32 pixels.
 #
 # | stage | maps | features | weight layers |
 # |---|---|---|---|
@@ -477,15 +388,16 @@ ENTRIES: tuple[Entry, ...] = (
 # All shortcuts are identities (option A), so the plain network of the same depth has the same
 # parameters, and each of them has the same initial value.
 #
-# Conventions: no pooling but the global average; batch-norm epsilon 1e-5, every scale is
-# initialized with 1; where maps halve, the identity keeps the pixels of even row and column,
-# counted from 0, and adds channels of zeros behind the others. Errors are the paper's, on CIFAR-10
-# with flips and crops; its plain networks have curves only.
+# Conventions: no pooling but the global average; where maps halve, the identity keeps the pixels of
+# even row and column, counted from 0, and adds channels of zeros behind the others. Errors are the
+# paper's, on CIFAR-10 with flips and crops; its plain networks have curves only. It could not train
+# the plain one of 110 layers well, and warms up `resnet110` at a rate of 0.01 until the training
+# error is below 80 %. `resnet1202` has 600 blocks: `fold(Residual)` turns them into loops, which
+# compile fast.
 #
-# | n | 3 | 5 | 7 | 9 | 18 | 200 |
-# |---|---|---|---|---|---|---|
-# | layers | 20 | 32 | 44 | 56 | 110 | 1202 |
-# | error, % | 8.75 | 7.51 | 7.17 | 6.97 | 6.43 (best of five) | 7.93 |
+# `resnet164` is the second paper's baseline, of bottlenecks with the stride in the first 1x1 and
+# projections where the shape changes, as in the authors' pre-activated code; so are
+# `preactivation164` and `preactivation1001` below.
 
 BASIC: Block = original(basic, option_a)
 """The first paper's block for CIFAR."""
@@ -493,121 +405,8 @@ BASIC: Block = original(basic, option_a)
 BOTTLENECK: Block = original(bottleneck_v1, option_b)
 """The first paper's bottleneck, with projections where the shape changes."""
 
-
-def resnet20(classes: int = 10) -> Network:
-    """ResNet-20: 269,722 parameters, 0.041 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet_cifar(20, classes)
-
-
-def resnet32(classes: int = 10) -> Network:
-    """ResNet-32: 464,154 parameters, 0.069 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet_cifar(32, classes)
-
-
-def resnet44(classes: int = 10) -> Network:
-    """ResNet-44: 658,586 parameters, 0.097 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet_cifar(44, classes)
-
-
-def resnet56(classes: int = 10) -> Network:
-    """ResNet-56: 853,018 parameters, 0.125 G multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet_cifar(56, classes)
-
-
-def resnet110(classes: int = 10) -> Network:
-    """ResNet-110: 1,727,962 parameters (the paper: 1.7 M), 0.253 G multiply-accumulates.
-
-    The paper warms it up at a rate of 0.01 until the training error is below 80 %.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet_cifar(110, classes)
-
-
-def resnet1202(classes: int = 10) -> Network:
-    """ResNet-1202: 19,421,274 parameters (the paper: 19.4 M), 2.829 G multiply-accumulates.
-
-    Made of 600 blocks: `fold(Residual)` turns them into loops, which compile fast.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet_cifar(1202, classes)
-
-
-def plain20(classes: int = 10) -> Network:
-    """ResNet-20 without its shortcuts: as many parameters and multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
-    return plain_cifar(20, classes)
-
-
-def plain32(classes: int = 10) -> Network:
-    """ResNet-32 without its shortcuts: as many parameters and multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
-    return plain_cifar(32, classes)
-
-
-def plain44(classes: int = 10) -> Network:
-    """ResNet-44 without its shortcuts: as many parameters and multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
-    return plain_cifar(44, classes)
-
-
-def plain56(classes: int = 10) -> Network:
-    """ResNet-56 without its shortcuts: as many parameters and multiply-accumulates.
-
-    Args:
-        classes: Scores per image.
-    """
-    return plain_cifar(56, classes)
-
-
-def plain110(classes: int = 10) -> Network:
-    """ResNet-110 without its shortcuts, which the paper could not train well.
-
-    Args:
-        classes: Scores per image.
-    """
-    return plain_cifar(110, classes)
-
-
-def resnet164(classes: int = 10) -> Network:
-    """ResNet-164, bottlenecks of the first paper: the second paper's baseline, 5.93 % error.
-
-    1,704,154 parameters, 0.245 G multiply-accumulates; the second paper (arXiv 1603.05027, table 4)
-    rounds to 1.7 M. Stride in the first 1x1 and projections where the shape changes, as in the
-    authors' pre-activated code.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet_cifar_bottleneck(164, classes)
+_TABLE_6 = "He et al. 2015, table 6"
+_PAPER_2 = "He et al. 2016, tables 2 to 4, median of five runs"
 
 
 def resnet_cifar(
@@ -618,21 +417,11 @@ def resnet_cifar(
 ) -> Network:
     """A residual network of 6n + 2 layers for small images.
 
-    Args:
-        depth: Weight layers, 6n + 2.
-        classes: Scores per image.
-        block: Of two 3x3 convolutions; this module and `ablax.zoo.resnet_preactivation`
-            have others.
-        features: Of `conv1` and the first stage; they double from stage to stage.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
-
     Example:
         >>> list(resnet_cifar(14).body)
         ['res2a', 'res2b', 'res3a', 'res3b', 'res4a', 'res4b']
     """
-    counts = (_blocks_a_stage(depth, 2),) * 3
+    counts = (blocks_of(depth, 2),) * 3
     return Network(
         tail=tails.cifar(features),
         body=stages(counts, features, block, features),
@@ -648,19 +437,12 @@ def resnet_cifar_bottleneck(
 ) -> Network:
     """A residual network of 9n + 2 layers for small images, of bottlenecks.
 
-    Args:
-        depth: Weight layers, 9n + 2.
-        classes: Scores per image.
-        block: Of three convolutions.
-        features: Of `conv1`; the first stage has four times as many, and they double.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
+    `conv1` has as many features as are given, the first stage four times as many.
 
     References:
         He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 4.1.
     """
-    counts = (_blocks_a_stage(depth, 3),) * 3
+    counts = (blocks_of(depth, 3),) * 3
     return Network(
         tail=tails.cifar(features),
         body=stages(counts, 4 * features, block, features),
@@ -669,44 +451,257 @@ def resnet_cifar_bottleneck(
 
 
 def plain_cifar(depth: int, classes: int = 10, features: int = 16) -> Network:
-    """`resnet_cifar` without its shortcuts; both have bit-equal initial weights.
-
-    Args:
-        depth: Weight layers, 6n + 2.
-        classes: Scores per image.
-        features: Of the first stage.
-
-    Raises:
-        AblaxError: No network has this depth; the message names the nearest.
-    """
+    """`resnet_cifar` without its shortcuts; both have bit-equal initial weights."""
     return without_shortcuts(resnet_cifar(depth, classes, features=features))
 
 
-def _blocks_a_stage(depth: int, weight_layers: int) -> int:
-    """The n of a network of 3 stages with n blocks each, of so many weight layers."""
+def blocks_of(depth: int, weight_layers: int, others: int = 2) -> int:
+    """The n of a network of three stages of n blocks, of so many weight layers, and other layers.
+
+    Raises:
+        AblaxError: There is none; the message names the nearest depths.
+    """
     step = 3 * weight_layers
-    blocks, left = divmod(depth - 2, step)
+    blocks, left = divmod(depth - others, step)
     if blocks < 1 or left:
-        below = max(blocks, 1) * step + 2
+        below = max(blocks, 1) * step + others
         choices = f"{below}" if blocks < 1 else f"{below} or {below + step}"
         raise AblaxError(
-            f"depth={depth}: three stages of blocks of {weight_layers} layers have "
-            f"{step}n + 2; use {choices}"
+            f"depth={depth}: three stages of blocks of {weight_layers} layer"
+            f"{'s' * (weight_layers > 1)} have {step}n + {others}; use {choices}"
         )
     return blocks
 
 
-RESNET_CIFAR_ENTRIES: tuple[Entry, ...] = (
-    Entry(resnet20, 32, 269_722, 40_551_040),
-    Entry(resnet32, 32, 464_154, 68_862_592),
-    Entry(resnet44, 32, 658_586, 97_174_144),
-    Entry(resnet56, 32, 853_018, 125_485_696),
-    Entry(resnet110, 32, 1_727_962, 252_887_680),
-    Entry(resnet1202, 32, 19_421_274, 2_829_238_912),
-    Entry(plain20, 32, 269_722, 40_551_040),
-    Entry(plain32, 32, 464_154, 68_862_592),
-    Entry(plain44, 32, 658_586, 97_174_144),
-    Entry(plain56, 32, 853_018, 125_485_696),
-    Entry(plain110, 32, 1_727_962, 252_887_680),
-    Entry(resnet164, 32, 1_704_154, 244_500_992),
+_plain = functools.partial(row, plain_cifar, 32)
+_residual = functools.partial(row, resnet_cifar, 32, source=_TABLE_6)
+
+resnet20 = _residual("resnet20", (20,), 269_722, 40_551_040, (8.75,), counted=BY_HAND)
+resnet32 = _residual("resnet32", (32,), 464_154, 68_862_592, (7.51,), counted=BY_HAND)
+resnet44 = _residual("resnet44", (44,), 658_586, 97_174_144, (7.17,), counted=BY_HAND)
+resnet56 = _residual("resnet56", (56,), 853_018, 125_485_696, (6.97,), counted=BY_HAND)
+resnet110 = _residual(
+    *("resnet110", (110,), 1_727_962, 252_887_680, (6.43,)), source=_TABLE_6 + ", best of five"
 )
+resnet1202 = _residual("resnet1202", (1202,), 19_421_274, 2_829_238_912, (7.93,))
+plain20 = _plain("plain20", (20,), 269_722, 40_551_040)
+plain32 = _plain("plain32", (32,), 464_154, 68_862_592)
+plain44 = _plain("plain44", (44,), 658_586, 97_174_144)
+plain56 = _plain("plain56", (56,), 853_018, 125_485_696)
+plain110 = _plain("plain110", (110,), 1_727_962, 252_887_680)
+resnet164 = row(resnet_cifar_bottleneck, 32, "resnet164", (164,), 1_704_154, 244_500_992)
+
+
+# ------------------------------------------------------------------------------------------
+# Pre-activated residual networks, whose shortcuts nothing interrupts (section 4, tables 2 to 5 of
+# the second paper). Authors' code: KaimingHe/resnet-1k-layers.
+#
+# A block adds W ReLU(BN(...)) to its input and does nothing to the sum. The first block activates
+# in front of its fork, right behind the first convolution, and the last sum is activated once more
+# (the paper's appendix); so do blocks that change the shape, whose projection has no normalization
+# of its own (the authors' code). Networks of 6n + 2 layers have option A, which the paper does not
+# say: they have the layers of a `resnet_cifar` in another order, and as many parameters.
+#
+# Conventions, ImageNet: as timm's `resnetv2_50`, the stride is in the 3x3 and `conv1` has no
+# normalization. The paper does not say where its stride is; the authors' code, for CIFAR, has it in
+# the first 1x1, and so have the networks for CIFAR here.
+#
+# The paper's errors on ImageNet are of one crop of 320 pixels, its networks trained on 224.
+# `preactivation1001` has a test error of 4.92 % with batches of 128. The paper prints 10.2 M
+# parameters for it, which is what remains without batch normalization (10,178,490).
+
+
+def preactivation(
+    counts: tuple[int, ...], classes: int = 1000, features: int = 256, channels: int = 64
+) -> Network:
+    """A pre-activated network of bottlenecks for ImageNet."""
+    block = full_preactivation(bottleneck, bare_projection)
+    return _bare_start(resnet(counts, block, features, classes, channels))
+
+
+def preactivation_cifar(depth: int, classes: int = 10, features: int = 16) -> Network:
+    """A pre-activated network of 6n + 2 layers for small images, two 3x3 a block."""
+    block = full_preactivation(basic, option_a)
+    return _bare_start(resnet_cifar(depth, classes, block, features))
+
+
+def preactivation_cifar_bottleneck(depth: int, classes: int = 10, features: int = 16) -> Network:
+    """A pre-activated network of 9n + 2 layers for small images, of bottlenecks.
+
+    `conv1` has as many features as are given, the first stage four times as many.
+    """
+    block = full_preactivation(bottleneck_v1, bare_projection)
+    return _bare_start(resnet_cifar_bottleneck(depth, classes, block, features))
+
+
+def bare_projection(channels: int, features: int, stride: int) -> Layers:
+    """Option B without normalization, which the activation in front of the fork has done."""
+    if (channels, stride) == (features, 1):
+        return Layers()
+    return Layers(projection=_bare(features, 1, stride))
+
+
+def _bare_start(network: Network) -> Network:
+    """`conv1` without normalization and ReLU, which the first block has; the ends activated."""
+    conv1 = network.tail["conv1"].layers["conv"]  # type: ignore[attr-defined]
+    tail = Layers({**dict(network.tail.items()), "conv1": sequential(conv=conv1)})
+    return activate_ends(network.copy(tail=tail))
+
+
+_of_5 = functools.partial(
+    row, preactivation, 224, source="He et al. 2016, table 5, one crop of 320 pixels"
+)
+_of_4 = functools.partial(row, preactivation_cifar_bottleneck, 32)
+
+resnet50_preactivation = _of_5(
+    "resnet50_preactivation", (_SMALL,), 25_549_352, 4_089_184_256, counted=TIMM
+)
+resnet101_preactivation = _of_5(
+    "resnet101_preactivation", (_MIDDLE,), 44_541_480, 7_801_405_440, counted=TIMM
+)
+resnet152_preactivation = _of_5(
+    "resnet152_preactivation", (_LARGE,), 60_185_128, 11_513_626_624, (21.1, 5.5)
+)
+resnet200_preactivation = _of_5(
+    "resnet200_preactivation", ((3, 24, 36, 3),), 64_666_152, 15_007_481_856, (20.7, 5.3)
+)
+preactivation110 = row(
+    *(preactivation_cifar, 32, "preactivation110", (110,), 1_727_962, 252_887_680, (6.37,)),
+    source=_PAPER_2,
+)
+preactivation164 = _of_4(
+    "preactivation164", (164,), 1_703_258, 244_500_992, (5.46,), source=_PAPER_2
+)
+preactivation1001 = _of_4(
+    *("preactivation1001", (1001,), 10_327_706, 1_487_849_984, (4.62,)),
+    source=_PAPER_2 + ", batches of 64",
+)
+
+
+# ------------------------------------------------------------------------------------------
+# ResNet-110 in three of the other orders, and with something in the way of every shortcut (section
+# 3.1, figure 2 and table 1 of the second paper).
+#
+# | figure | block | on the shortcut | on the residual | error, % |
+# |---|---|---|---|---|
+# | 2(a) | `original(basic, option_a)` | 1 | 1 | 6.61 |
+# | 2(b) | `constant_scaling` | 0; 0.5; 0.5 | 1; 1; 0.5 | above 20; above 20; 12.35 |
+# | 2(c) | `exclusive_gating` | 1 - g | g | bias -6: 8.70, -7: 9.81; above 20 from 0 to -5 |
+# | 2(d) | `shortcut_gating` | 1 - g | 1 | 12.86 at a bias of 0, 6.91 at -6 |
+# | 2(e) | `original(basic, option_c)` | 1x1 convolution | 1 | 12.22 |
+# | 2(f) | `dropout_shortcut` | dropout 0.5 | 1 | above 20 |
+#
+# The errors are the paper's, on CIFAR-10, median of five runs; a scale of 0 is the plain network.
+#
+# What the paper leaves open, and is so here: two shortcuts change the shape, by option A, and what
+# stands in the way stands behind that; a gate g = sigmoid(W s + b) is a 1x1 convolution of what the
+# shortcut carries, with as many features, a bias and no normalization; the 1x1 convolution of 2(e)
+# has one, as the caption of figure 2 says of weight layers. The ReLU stands behind the sum.
+
+
+def constant_scaling(shortcut: float, residual: float) -> Block:
+    """Figure 2(b): y = relu(a x + b F(x)) with constants a and b."""
+
+    def block(channels: int, features: int, stride: int) -> Residual:
+        plain = _two(channels, features, stride, scale=Scale(shortcut))
+        return plain.copy(residual=plain.residual + Layers(scale_residual=Scale(residual)))
+
+    return block
+
+
+def exclusive_gating(bias: float) -> Block:
+    """Figure 2(c): y = relu((1 - g) x + g F(x)), g = sigmoid(W x + b), as in highway networks.
+
+    Each b is initially `bias`; the paper searched from 0 to -10.
+    """
+
+    def block(channels: int, features: int, stride: int) -> Highway:
+        plain = _two(channels, features, stride)
+        return Highway(
+            residual=plain.residual,
+            gate=Layers(gate=sequential(conv=_gate(features, bias), sigmoid=Sigmoid())),
+            shortcut=plain.shortcut,
+            after=plain.after,
+        )
+
+    return block
+
+
+def shortcut_gating(bias: float) -> Block:
+    """Figure 2(d): y = relu((1 - g) x + F(x)), g = sigmoid(W x + b).
+
+    Each b is initially `bias`: very negative is nearly the identity. Written with 1 - sigmoid(z) =
+    sigmoid(-z).
+    """
+
+    def block(channels: int, features: int, stride: int) -> Residual:
+        gate = Layers(conv=_gate(features, bias), negative=Scale(-1.0), sigmoid=Sigmoid())
+        return _two(channels, features, stride, gate=Gate(gate))
+
+    return block
+
+
+def dropout_shortcut(rate: float) -> Block:
+    """Figure 2(f): y = relu(dropout(x) + F(x))."""
+
+    def block(channels: int, features: int, stride: int) -> Residual:
+        return _two(channels, features, stride, dropout=Dropout(rate))
+
+    return block
+
+
+def _two(
+    channels: int, features: int, stride: int, **in_the_way: Scale | Gate | Dropout
+) -> Residual:
+    """The block of `original(basic, option_a)`, with layers behind its shortcut."""
+    return Residual(
+        residual=Layers(conv1=convolution(features, 3, stride), conv2=linear(features, 3)),
+        shortcut=option_a(channels, features, stride) + Layers(in_the_way),
+        after=Layers(relu=ReLU()),
+    )
+
+
+def _gate(features: int, bias: float) -> Convolution:
+    return Convolution(features, 1, bias_init=_constant(bias))
+
+
+@functools.cache
+def _constant(value: float) -> Initializer:
+    """The same function for the same value, or equal networks would not compare equal."""
+    return constant(value)
+
+
+def _of_110(block: Block, classes: int = 10) -> Network:
+    return resnet_cifar(110, classes, block)
+
+
+def _activated(block: Block, classes: int = 10) -> Network:
+    return activate_ends(_of_110(block, classes))
+
+
+_order = functools.partial(row, _of_110, 32, parameters=1_727_962, macs=252_887_680)
+
+resnet110_bn_after_addition = _order(
+    "resnet110_bn_after_addition", (bn_after_addition(basic, option_a),)
+)
+resnet110_relu_before_addition = _order(
+    "resnet110_relu_before_addition", (relu_before_addition(basic, option_a),)
+)
+resnet110_relu_preactivation = row(
+    *(_activated, 32, "resnet110_relu_preactivation", (relu_preactivation(basic, option_a),)),
+    *(1_727_962, 252_887_680),
+)
+resnet110_constant_scaling = _order("resnet110_constant_scaling", (constant_scaling(0.5, 0.5),))
+resnet110_exclusive_gating = row(
+    *(_of_110, 32, "resnet110_exclusive_gating", (exclusive_gating(-6.0),)),
+    *(1_826_746, 267_043_456),
+)
+resnet110_shortcut_gating = row(
+    *(_of_110, 32, "resnet110_shortcut_gating", (shortcut_gating(-6.0),)),
+    *(1_826_746, 267_043_456),
+)
+resnet110_convolution_shortcut = row(
+    *(_of_110, 32, "resnet110_convolution_shortcut", (original(basic, option_c),)),
+    *(1_826_202, 266_781_312),
+)
+resnet110_dropout_shortcut = _order("resnet110_dropout_shortcut", (dropout_shortcut(0.5),))

@@ -13,17 +13,19 @@ padded and rounds up (torchvision's ResNets pad by 1 and round down); SE-ResNet 
 1x1, SE-ResNeXt and SENet-154 in the 3x3; the gate's global average has no padding; batch-norm
 epsilon 1e-5.
 
-The errors quoted are the authors' re-training (README of their repository), one crop of 224 pixels,
-top-1 and top-5; the paper's table 2 has somewhat higher ones.
+The errors are of the authors' re-training (README of their repository), one crop of 224 pixels; the
+paper's table 2 has somewhat higher ones.
 """
 
 from __future__ import annotations
 
-from ablax.core import Layers, Network, sequential
-from ablax.layers import Dense, Dropout, GlobalAveragePool, ReLU, Residual, squeeze_excite
+from functools import partial
+
+from ablax.core import Layers, Network
+from ablax.layers import ReLU, Residual, squeeze_excite
 from ablax.layers.blocks import Highway
 from ablax.zoo import heads, tails
-from ablax.zoo.register import Entry
+from ablax.zoo.register import TIMM, network, row
 from ablax.zoo.resnet import (
     BASIC,
     BOTTLENECK,
@@ -37,91 +39,10 @@ from ablax.zoo.resnet import (
 from ablax.zoo.resnext import aggregate, grouped
 
 
-def se_resnet50(classes: int = 1000) -> Network:
-    """SE-ResNet-50: 28,088,024 parameters, 3.860 G multiply-accumulates, 22.37 / 6.36 % error.
-
-    Args:
-        classes: Scores per image.
-    """
-    return senet((3, 4, 6, 3), BOTTLENECK, classes)
-
-
-def se_resnet101(classes: int = 1000) -> Network:
-    """SE-ResNet-101: 49,326,872 parameters, 7.575 G multiply-accumulates, 21.75 / 5.72 % error.
-
-    Args:
-        classes: Scores per image.
-    """
-    return senet((3, 4, 23, 3), BOTTLENECK, classes)
-
-
-def se_resnet152(classes: int = 1000) -> Network:
-    """SE-ResNet-152: 66,821,848 parameters, 11.289 G multiply-accumulates, 21.34 / 5.54 % error.
-
-    Args:
-        classes: Scores per image.
-    """
-    return senet((3, 8, 36, 3), BOTTLENECK, classes)
-
-
-def se_resnext50_32x4d(classes: int = 1000) -> Network:
-    """SE-ResNeXt-50: 27,559,896 parameters, 4.233 G multiply-accumulates, 20.97 / 5.54 % error.
-
-    Args:
-        classes: Scores per image.
-    """
-    return senet((3, 4, 6, 3), aggregate(cardinality=32, width=4), classes)
-
-
-def se_resnext101_32x4d(classes: int = 1000) -> Network:
-    """SE-ResNeXt-101: 48,955,416 parameters, 7.975 G multiply-accumulates, 19.81 / 4.96 % error.
-
-    Args:
-        classes: Scores per image.
-    """
-    return senet((3, 4, 23, 3), aggregate(cardinality=32, width=4), classes)
-
-
-def senet154(classes: int = 1000) -> Network:
-    """SENet-154, which won ILSVRC 2017: a ResNeXt-152 64x4d with gates and four changes.
-
-    115,088,984 parameters, 20.688 G multiply-accumulates, 18.68 / 4.47 % error. The changes: three
-    3x3 convolutions in the tail, half the features in the first 1x1 of a block, 3x3 projections
-    where rows and columns halve, dropout of 0.2 in front of the classifier. "64x4d" is then said of
-    the 3x3: 256 features in 64 groups of 4 in the first stage.
-
-    Args:
-        classes: Scores per image.
-    """
-    head = Layers(
-        average=GlobalAveragePool(),
-        classifier=sequential(dropout=Dropout(0.2), dense=Dense(classes)),
-    )
-    return Network(tails.senet(128), stages((3, 8, 36, 3), 256, gated(wide_middle), 128), head)
-
-
-def se_resnet20(classes: int = 10) -> Network:
-    """SE-ResNet-20 for images of 32 pixels: ResNet-20 with a gate in each block.
-
-    272,095 parameters and 0.041 G multiply-accumulates. An adaptation of ours: the ResNet-20 of He
-    et al. 2015 (section 4.2, shortcut option A) and the gate with reduction 16, which leaves 1, 2
-    and 4 units in the three stages. The paper's CIFAR networks are SE-ResNet-110 and 164.
-    moskomule/senet.pytorch has a network of this name with projections as shortcuts and no biases
-    in the gate.
-
-    Args:
-        classes: Scores per image.
-    """
-    return resnet_cifar(20, classes, gated(BASIC))
-
-
 def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network:
     """A residual network for ImageNet with a gate in each block, and the tail of the Caffe files.
 
-    Args:
-        counts: Blocks of each stage, whose outputs have 256, 512, 1024 and 2048 features.
-        block: What is gated, such as `BOTTLENECK` or `aggregate(32, 4)`.
-        classes: Scores per image.
+    `block` is what is gated, such as `BOTTLENECK` or `aggregate(32, 4)`.
     """
     return Network(
         tail=tails.caffe(64),
@@ -154,11 +75,6 @@ def wide_middle(channels: int, features: int, stride: int) -> Residual:
     """SENet-154's block before its gate: 1x1 to half the features, 3x3 to all in 64 groups, 1x1.
 
     Where rows and columns halve, a 3x3 convolution with stride 2 projects; a 1x1 elsewhere.
-
-    Args:
-        channels: Of its input.
-        features: Of its output.
-        stride: Of its 3x3.
     """
     projected = Layers(projection=linear(features, 3, stride))
     return Residual(
@@ -172,12 +88,49 @@ def wide_middle(channels: int, features: int, stride: int) -> Residual:
     )
 
 
-ENTRIES: tuple[Entry, ...] = (
-    Entry(se_resnet50, 224, 28_088_024, 3_860_488_192),
-    Entry(se_resnet101, 224, 49_326_872, 7_574_937_600),
-    Entry(se_resnet152, 224, 66_821_848, 11_288_993_792),
-    Entry(se_resnext50_32x4d, 224, 27_559_896, 4_232_994_816),
-    Entry(se_resnext101_32x4d, 224, 48_955_416, 7_974_739_968),
-    Entry(senet154, 224, 115_088_984, 20_688_363_520),
-    Entry(se_resnet20, 32, 272_095, 40_553_056),
+_HU = "the authors' repository of Hu et al. 2017, centre crop"
+
+
+_gated = partial(row, senet, 224, counted=TIMM, source=_HU)
+_AGGREGATE = aggregate(cardinality=32, width=4)
+
+se_resnet50 = _gated(
+    "se_resnet50", ((3, 4, 6, 3), BOTTLENECK), 28_088_024, 3_860_488_192, (22.37, 6.36)
 )
+se_resnet101 = _gated(
+    "se_resnet101", ((3, 4, 23, 3), BOTTLENECK), 49_326_872, 7_574_937_600, (21.75, 5.72)
+)
+se_resnet152 = _gated(
+    "se_resnet152", ((3, 8, 36, 3), BOTTLENECK), 66_821_848, 11_288_993_792, (21.34, 5.54)
+)
+se_resnext50_32x4d = _gated(
+    "se_resnext50_32x4d", ((3, 4, 6, 3), _AGGREGATE), 27_559_896, 4_232_994_816, (20.97, 5.54)
+)
+se_resnext101_32x4d = _gated(
+    *("se_resnext101_32x4d", ((3, 4, 23, 3), _AGGREGATE), 48_955_416, 7_974_739_968, (19.81, 4.96)),
+    counted="",
+)
+
+
+@network(224, 115_088_984, 20_688_363_520, counted=TIMM, errors=(18.68, 4.47), source=_HU)
+def senet154(classes: int = 1000) -> Network:
+    """SENet-154, which won ILSVRC 2017: a ResNeXt-152 64x4d with gates and four changes.
+
+    Three 3x3 convolutions in the tail, half the features in the first 1x1 of a block, 3x3
+    projections where rows and columns halve, dropout of 0.2 in front of the classifier. "64x4d" is
+    then said of the 3x3: 256 features in 64 groups of 4 in the first stage.
+    """
+    body = stages((3, 8, 36, 3), 256, gated(wide_middle), 128)
+    return Network(tails.senet(128), body, heads.global_average_pool(classes, dropout=0.2))
+
+
+@network(32, 272_095, 40_553_056)
+def se_resnet20(classes: int = 10) -> Network:
+    """SE-ResNet-20 for images of 32 pixels: ResNet-20 with a gate in each block.
+
+    An adaptation of ours: the ResNet-20 of He et al. 2015 (section 4.2, shortcut option A) and the
+    gate with reduction 16, which leaves 1, 2 and 4 units in the three stages. The paper's CIFAR
+    networks are SE-ResNet-110 and 164. moskomule/senet.pytorch has a network of this name with
+    projections as shortcuts and no biases in the gate.
+    """
+    return resnet_cifar(20, classes, gated(BASIC))

@@ -20,10 +20,16 @@ convolution. Batch-norm epsilon is 1e-5.
 The paper was not at hand. These choices and the table of ShiftNet-A are those of an independent
 PyTorch definition; they meet the complexities that the paper is quoted with, 1.4 G (A) and 371 M
 (B). B and C are as the paper is remembered: A with half of the channels, and a table of its own.
+Halving B's first convolution too is a choice: at 32 features the first group would have nothing to
+add. The paper prints 4.1 M parameters for A, 1.1 M for B and 0.78 M for C, 12 % more than the
+modules of A and B come to. The difference is unexplained: modules that halve the size by computing
+all of their features, without concatenating, would come to 0.781 M, but to 444 M products instead
+of 371 M in B. The authors' repository prints 0.19, 0.58 and 1.18 M for the three ShiftResNets.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from ablax.core import Layers, Network, Sequential, sequential
@@ -41,8 +47,8 @@ from ablax.layers import (
 from ablax.layers.convolution import Shift
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
-from ablax.zoo.register import Entry
-from ablax.zoo.resnet import option_b, stages
+from ablax.zoo.register import row
+from ablax.zoo.resnet import blocks_of, option_b, stages
 
 
 class Group(NamedTuple):
@@ -76,42 +82,6 @@ C = (
 )
 
 
-def shiftnet_a(classes: int = 1000) -> Network:
-    """ShiftNet-A for images of 224 pixels: 4,188,680 parameters, 1,424,306,176 products.
-
-    The paper prints 4.1 M and 1.4 G, and an error of 29.9 / 10.3 % (top-1 / top-5).
-
-    Args:
-        classes: Scores per image.
-    """
-    return shiftnet(A, 32, classes)
-
-
-def shiftnet_b(classes: int = 1000) -> Network:
-    """ShiftNet-B, A with half of the channels: 1,183,480 parameters, 370,956,288 products.
-
-    The paper prints 1.1 M and 371 M, and an error of 38.8 / 16.4 % (top-1 / top-5). Halving the
-    first convolution too is a choice: at 32 features the first group would have nothing to add.
-
-    Args:
-        classes: Scores per image.
-    """
-    return shiftnet(B, 16, classes)
-
-
-def shiftnet_c(classes: int = 1000) -> Network:
-    """ShiftNet-C, shallower, with E = 1 and windows of 3: 693,720 parameters, 97,196,032 products.
-
-    The paper prints 0.78 M parameters, 12 % more than the modules of A and B come to. The
-    difference is unexplained: modules that halve the size by computing all of their features,
-    without concatenating, would come to 0.781 M, but to 444 M products instead of 371 M in B.
-
-    Args:
-        classes: Scores per image.
-    """
-    return shiftnet(C, 16, classes)
-
-
 def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Network:
     """A 7x7/2 convolution, then groups of CSC modules, each of which halves rows and columns.
 
@@ -143,40 +113,14 @@ def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Netw
     )
 
 
-def shift_resnet20(classes: int = 10) -> Network:
-    """ShiftResNet-20 with E = 6, for 32 pixels: 186,746 parameters, 32,162,432 products.
+_imagenet = partial(row, shiftnet, 224, source="Wu et al. 2017")
 
-    The authors' repository prints 0.19 M, and an error of 8.93 % on CIFAR-10.
-
-    Args:
-        classes: Scores per image.
-    """
-    return shift_resnet(20, classes=classes)
+shiftnet_a = _imagenet("shiftnet_a", (A, 32), 4_188_680, 1_424_306_176, (29.9, 10.3))
+shiftnet_b = _imagenet("shiftnet_b", (B, 16), 1_183_480, 370_956_288, (38.8, 16.4))
+shiftnet_c = _imagenet("shiftnet_c", (C, 16), 693_720, 97_196_032)
 
 
-def shift_resnet56(classes: int = 10) -> Network:
-    """ShiftResNet-56 with E = 6, for 32 pixels: 583,226 parameters, 88,785,536 products.
-
-    The authors' repository prints 0.58 M, and an error of 6.51 % on CIFAR-10.
-
-    Args:
-        classes: Scores per image.
-    """
-    return shift_resnet(56, classes=classes)
-
-
-def shift_resnet110(classes: int = 10) -> Network:
-    """ShiftResNet-110 with E = 6, for 32 pixels: 1,177,946 parameters, 173,720,192 products.
-
-    The authors' repository prints 1.18 M, and an error of 6.97 % on CIFAR-10.
-
-    Args:
-        classes: Scores per image.
-    """
-    return shift_resnet(110, classes=classes)
-
-
-def shift_resnet(depth: int, expansion: int = 6, classes: int = 10, features: int = 16) -> Network:
+def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: int = 16) -> Network:
     """The ResNet for CIFAR with a CSC module in place of the two 3x3 convolutions of each block.
 
     As in the authors' code, not as in ShiftNet: normalization stands behind each 1x1, ReLU behind
@@ -186,16 +130,15 @@ def shift_resnet(depth: int, expansion: int = 6, classes: int = 10, features: in
     images: this is the paper's.
 
     Args:
-        depth: 6 n + 2: 20, 56 and 110 in the paper.
-        expansion: Channels that are shifted over the features of a block, E.
+        depth: 6n + 2: 20, 56 and 110 in the paper.
         classes: Scores per image.
+        expansion: Channels that are shifted over the features of a block, E.
         features: Of the first stage; they double twice. E times them are at least 9.
 
     Raises:
         AblaxError: Another depth, or fewer than 9 channels to shift.
     """
-    if depth < 8 or (depth - 2) % 6:
-        raise AblaxError(f"depth={depth}: a number 6 n + 2 is expected, such as 20, 56 or 110")
+    blocks = blocks_of(depth, 2)
     if expansion < 1 or expansion * features < 9:
         raise AblaxError(
             f"expansion={expansion} with {features} features: at least 9 channels to shift are "
@@ -213,12 +156,18 @@ def shift_resnet(depth: int, expansion: int = 6, classes: int = 10, features: in
             after=Layers(relu=ReLU()),
         )
 
-    blocks = (depth - 2) // 6
     return Network(
         tail=tails.cifar(features),
         body=stages((blocks,) * 3, features, block, features),
         head=heads.global_average_pool(classes),
     )
+
+
+_cifar = partial(row, shift_resnet, 32, source="the authors' repository of Wu et al. 2017")
+
+shift_resnet20 = _cifar("shift_resnet20", (20,), 186_746, 32_162_432, (8.93,))
+shift_resnet56 = _cifar("shift_resnet56", (56,), 583_226, 88_785_536, (6.51,))
+shift_resnet110 = _cifar("shift_resnet110", (110,), 1_177_946, 173_720_192, (6.97,))
 
 
 def _adding(group: Group) -> Residual:
@@ -255,13 +204,3 @@ def _module(group: Group, inner: int, features: int, stride: int) -> Layers:
         relu2=ReLU(),
         conv2=Convolution(features, 1, stride, use_bias=False),
     )
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry(shiftnet_a, 224, 4_188_680, 1_424_306_176),
-    Entry(shiftnet_b, 224, 1_183_480, 370_956_288),
-    Entry(shiftnet_c, 224, 693_720, 97_196_032),
-    Entry(shift_resnet20, 32, 186_746, 32_162_432),
-    Entry(shift_resnet56, 32, 583_226, 88_785_536),
-    Entry(shift_resnet110, 32, 1_177_946, 173_720_192),
-)

@@ -26,108 +26,62 @@ from ablax.errors import AblaxError
 from ablax.layers import Convolution, MaxPool, Parallel, ReLU, Residual
 from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.register import Entry
+from ablax.zoo.register import TORCHVISION, network
 
 BYPASSED = ("fire3", "fire5", "fire7", "fire9")
 """The fire modules whose input and output have equally many features."""
 
 
+@network(
+    *(224, 1_248_424, 818_924_576),
+    counted=TORCHVISION,
+    errors=(42.5, 19.7),
+    source="Iandola et al. 2016, table 3",
+)
 def squeezenet_1_0(classes: int = 1000) -> Network:
-    """SqueezeNet of the paper's table 1, for images of 224 pixels.
-
-    1,248,424 parameters, as the paper prints, and 818,924,576 multiply-accumulates, as in
-    torchvision; the paper's error is 42.5 / 19.7 % (top-1 / top-5).
-
-    Args:
-        classes: Scores per image.
-    """
-    return Network(
-        tail=Layers(
-            conv1=_convolution(96, 7, stride=2, padding="VALID"),
-            pool1=_pool(),
-        ),
-        body=Layers(
-            fire2=fire(16, 64, 64),
-            fire3=fire(16, 64, 64),
-            fire4=fire(32, 128, 128),
-            pool4=_pool(),
-            fire5=fire(32, 128, 128),
-            fire6=fire(48, 192, 192),
-            fire7=fire(48, 192, 192),
-            fire8=fire(64, 256, 256),
-            pool8=_pool(),
-            fire9=fire(64, 256, 256),
-        ),
-        head=heads.convolution(classes),
-    )
+    """SqueezeNet of the paper's table 1, for images of 224 pixels; as many parameters as there."""
+    tail = Layers(conv1=_convolution(96, 7, stride=2, padding="VALID"), pool1=_pool())
+    return Network(tail, _body(pooled=(4, 8)), heads.convolution(classes))
 
 
+@network(224, 1_235_496, 349_151_936, counted=TORCHVISION)
 def squeezenet_1_1(classes: int = 1000) -> Network:
     """SqueezeNet of the authors' second file: a smaller first window, and pools moved forward.
 
-    1,235,496 parameters and 349,151,936 multiply-accumulates at 224 pixels, 2.3 times fewer than
-    `squeezenet_1_0`; the error of torchvision's weights is 41.8 / 19.4 % (top-1 / top-5).
-
-    Args:
-        classes: Scores per image.
+    2.3 times fewer multiply-accumulates than `squeezenet_1_0`.
     """
-    return Network(
-        tail=Layers(
-            conv1=_convolution(64, 3, stride=2, padding="VALID"),
-            pool1=_pool(),
-        ),
-        body=Layers(
-            fire2=fire(16, 64, 64),
-            fire3=fire(16, 64, 64),
-            pool3=_pool(),
-            fire4=fire(32, 128, 128),
-            fire5=fire(32, 128, 128),
-            pool5=_pool(),
-            fire6=fire(48, 192, 192),
-            fire7=fire(48, 192, 192),
-            fire8=fire(64, 256, 256),
-            fire9=fire(64, 256, 256),
-        ),
-        head=heads.convolution(classes),
-    )
+    tail = Layers(conv1=_convolution(64, 3, stride=2, padding="VALID"), pool1=_pool())
+    return Network(tail, _body(pooled=(3, 5)), heads.convolution(classes))
 
 
+@network(32, 727_626, 88_735_744)
 def squeezenet_small(classes: int = 10, width: float = 1.0) -> Network:
     """SqueezeNet 1.1 for images of 32 or 28 pixels: the first layer keeps the size.
 
-    727,626 parameters and 88,735,744 multiply-accumulates at 32 pixels and 3 channels. An
-    adaptation of ours: a 3x3 convolution with stride 1 and no first pool, then the eight fire
+    An adaptation of ours: a 3x3 convolution with stride 1 and no first pool, then the eight fire
     modules and two pools of 1.1, at 32, 16 and 8 pixels.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-
-    Raises:
-        AblaxError: The width is not positive.
     """
     check_width(width)
+    tail = Layers(conv1=_convolution(scaled(64, width), 3))
+    return Network(tail, _body((3, 5), width), heads.convolution(classes))
 
-    def module(squeeze: int, expand: int) -> Sequential:
+
+# Table 1: the features of the 1x1 that squeezes, and of each of the two that expand.
+_FIRE = {
+    **{2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128)},
+    **{6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)},
+}
+
+
+def _body(pooled: tuple[int, int], width: float = 1.0) -> Layers:
+    """`fire2` to `fire9`, and a pool behind two of them."""
+    body = Layers()
+    for number, (squeeze, expand) in _FIRE.items():
         narrow, wide = scaled(squeeze, width), scaled(expand, width)
-        return fire(narrow, wide, wide)
-
-    return Network(
-        tail=Layers(conv1=_convolution(scaled(64, width), 3)),
-        body=Layers(
-            fire2=module(16, 64),
-            fire3=module(16, 64),
-            pool3=_pool(),
-            fire4=module(32, 128),
-            fire5=module(32, 128),
-            pool5=_pool(),
-            fire6=module(48, 192),
-            fire7=module(48, 192),
-            fire8=module(64, 256),
-            fire9=module(64, 256),
-        ),
-        head=heads.convolution(classes),
-    )
+        body = body + Layers({f"fire{number}": fire(narrow, wide, wide)})
+        if number in pooled:
+            body = body + Layers({f"pool{number}": _pool()})
+    return body
 
 
 def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Sequential:
@@ -135,11 +89,6 @@ def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Sequential:
 
     (N, H, W, C) -> (N, H, W, expand1x1 + expand3x3), with squeeze (C + expand1x1 + 9 expand3x3)
     weights and one bias per feature.
-
-    Args:
-        squeeze: Features between, the paper's s1x1.
-        expand1x1: Features of the 1x1, e1x1.
-        expand3x3: Features of the 3x3, e3x3.
 
     References:
         Iandola et al. 2016, section 3.2 and figure 1.
@@ -153,10 +102,7 @@ def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Sequential:
     return sequential(
         squeeze=_convolution(squeeze, 1),
         expand=Parallel(
-            Layers(
-                expand1x1=_convolution(expand1x1, 1),
-                expand3x3=_convolution(expand3x3, 3),
-            )
+            Layers(expand1x1=_convolution(expand1x1, 1), expand3x3=_convolution(expand3x3, 3))
         ),
     )
 
@@ -200,10 +146,3 @@ def _pool() -> MaxPool:
 
 def _convolution(features: int, window: int, stride: int = 1, padding: str = "SAME") -> Sequential:
     return sequential(conv=Convolution(features, window, stride, padding), relu=ReLU())
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry(squeezenet_1_0, 224, 1_248_424, 818_924_576),
-    Entry(squeezenet_1_1, 224, 1_235_496, 349_151_936),
-    Entry(squeezenet_small, 32, 727_626, 88_735_744),
-)

@@ -14,14 +14,9 @@ what matters; after it, each stage of a body halves rows and columns and doubles
 
 from __future__ import annotations
 
-from ablax.core import Layers, Sequential, sequential
-from ablax.layers import (
-    BatchNormalization,
-    Convolution,
-    LocalResponseNormalization,
-    MaxPool,
-    ReLU,
-)
+from ablax.core import Layers, sequential
+from ablax.layers import Convolution, LocalResponseNormalization, MaxPool, ReLU
+from ablax.layers.normalization import normalized
 
 
 def resnet(features: int = 64) -> Layers:
@@ -35,7 +30,7 @@ def resnet(features: int = 64) -> Layers:
     References:
         He, Zhang, Ren, Sun 2015, Deep residual learning, table 1.
     """
-    return Layers(conv1=_normalized(features, 7, 2), pool1=MaxPool(3, 2, padding=1))
+    return Layers(conv1=normalized(features, 7, 2, relu=ReLU()), pool1=MaxPool(3, 2, padding=1))
 
 
 def caffe(features: int = 64) -> Layers:
@@ -51,7 +46,9 @@ def caffe(features: int = 64) -> Layers:
         He, Zhang, Ren, Sun 2015, Deep residual learning; Hu, Shen, Sun 2017,
         Squeeze-and-excitation networks: the published prototxt files.
     """
-    return Layers(conv1=_normalized(features, 7, 2), pool1=MaxPool(3, 2, ceil_mode=True))
+    return Layers(
+        conv1=normalized(features, 7, 2, relu=ReLU()), pool1=MaxPool(3, 2, ceil_mode=True)
+    )
 
 
 def plain(features: int = 64) -> Layers:
@@ -83,9 +80,9 @@ def senet(features: int = 128) -> Layers:
         Hu, Shen, Sun 2017, Squeeze-and-excitation networks, appendix on SENet-154.
     """
     return Layers(
-        conv1_1=_normalized(features // 2, 3, 2),
-        conv1_2=_normalized(features // 2, 3, 1),
-        conv1_3=_normalized(features, 3, 1),
+        conv1_1=normalized(features // 2, 3, 2, relu=ReLU()),
+        conv1_2=normalized(features // 2, 3, relu=ReLU()),
+        conv1_3=normalized(features, 3, relu=ReLU()),
         pool1=MaxPool(3, 2, ceil_mode=True),
     )
 
@@ -131,13 +128,4 @@ def cifar(features: int = 16) -> Layers:
     References:
         He, Zhang, Ren, Sun 2015, Deep residual learning, section 4.2.
     """
-    return Layers(conv1=_normalized(features, 3, 1))
-
-
-def _normalized(features: int, window: int, stride: int) -> Sequential:
-    """A convolution padded by half its window, batch normalization, ReLU."""
-    return sequential(
-        conv=Convolution(features, window, stride=stride, padding=window // 2, use_bias=False),
-        bn=BatchNormalization(),
-        relu=ReLU(),
-    )
+    return Layers(conv1=normalized(features, 3, relu=ReLU()))

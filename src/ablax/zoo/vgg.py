@@ -13,13 +13,13 @@ rounded. No batch normalization, as in the paper; `vgg_small` has it.
 Differences from the paper: scores instead of probabilities, and weights initialized as in He et al.
 (2015). The paper initializes network A from a Gaussian and the others from its trained layers; with
 He's std all of them train from scratch. The paper's errors are of whole rescaled images, with the
-dense layers run as convolutions; the errors quoted here are of torchvision's weights, of its own
-training, one crop of 224 pixels.
+dense layers run as convolutions; torchvision reports those of its weights, of its own training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ablax.core import Layers, Network, Sequential, insert_after, sequential
 from ablax.errors import AblaxError
@@ -34,12 +34,13 @@ from ablax.layers import (
     ReLU,
 )
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.register import Entry
+from ablax.zoo.register import BY_HAND, TORCHVISION, network, row
 
 Stages = tuple[tuple[int, ...], ...]
 """The windows of the convolutions of each stage."""
 
-# Table 1, column by column.
+# Table 1, column by column. The 1x1 convolutions of C keep the number of features: they add a
+# nonlinearity, and no pixels.
 A: Stages = ((3,), (3,), (3, 3), (3, 3), (3, 3))
 B: Stages = ((3, 3), (3, 3), (3, 3), (3, 3), (3, 3))
 C: Stages = ((3, 3), (3, 3), (3, 3, 1), (3, 3, 1), (3, 3, 1))
@@ -48,73 +49,6 @@ E: Stages = ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3))
 
 FEATURES = (64, 128, 256, 512, 512)
 """Of the convolutions of each stage."""
-
-
-def vgg_a(classes: int = 1000) -> Network:
-    """VGG-11, column A: 132,863,336 parameters, 7.609 G multiply-accumulates.
-
-    Error of torchvision's weights: 30.98 / 11.37 % (top-1 / top-5).
-
-    Args:
-        classes: Scores per image.
-    """
-    return vgg(A, classes)
-
-
-def vgg_a_lrn(classes: int = 1000) -> Network:
-    """Column A-LRN: A with local response normalization behind the first convolution.
-
-    No parameters and no multiply-accumulates more than A. The constants are AlexNet's: alpha 1e-4
-    multiplies the sum over 5 channels, k is 2. The paper finds no gain over A.
-
-    Args:
-        classes: Scores per image.
-    """
-    return insert_after("conv1_1", norm1=LocalResponseNormalization())(vgg_a(classes))
-
-
-def vgg_b(classes: int = 1000) -> Network:
-    """VGG-13, column B: 133,047,848 parameters, 11.308 G multiply-accumulates.
-
-    Error of torchvision's weights: 30.07 / 10.75 % (top-1 / top-5).
-
-    Args:
-        classes: Scores per image.
-    """
-    return vgg(B, classes)
-
-
-def vgg_c(classes: int = 1000) -> Network:
-    """Column C, 16 layers of which three are 1x1: 133,638,952 parameters, 11.771 G.
-
-    The 1x1 convolutions keep the number of features: they add a nonlinearity, and no pixels.
-
-    Args:
-        classes: Scores per image.
-    """
-    return vgg(C, classes)
-
-
-def vgg_d(classes: int = 1000) -> Network:
-    """VGG-16, column D: 138,357,544 parameters, 15.470 G multiply-accumulates.
-
-    Error of torchvision's weights: 28.41 / 9.62 % (top-1 / top-5).
-
-    Args:
-        classes: Scores per image.
-    """
-    return vgg(D, classes)
-
-
-def vgg_e(classes: int = 1000) -> Network:
-    """VGG-19, column E: 143,667,240 parameters, 19.632 G multiply-accumulates.
-
-    Error of torchvision's weights: 27.62 / 9.12 % (top-1 / top-5).
-
-    Args:
-        classes: Scores per image.
-    """
-    return vgg(E, classes)
 
 
 def vgg(stages: Stages, classes: int = 1000) -> Network:
@@ -141,13 +75,34 @@ def vgg(stages: Stages, classes: int = 1000) -> Network:
     return Network(tail, body, head)
 
 
-def vgg_small(stages: Stages = D, classes: int = 10, width: float = 1.0) -> Network:
+_column = partial(row, vgg, 224, counted=TORCHVISION)
+
+vgg_a = _column("vgg_a", (A,), 132_863_336, 7_609_090_048)
+
+
+@network(224, 132_863_336, 7_609_090_048, counted=TORCHVISION)
+def vgg_a_lrn(classes: int = 1000) -> Network:
+    """Column A-LRN: A with local response normalization behind the first convolution.
+
+    The constants are AlexNet's: alpha 1e-4 multiplies the sum over 5 channels, k is 2. The paper
+    finds no gain over A.
+    """
+    return insert_after("conv1_1", norm1=LocalResponseNormalization())(vgg_a(classes))
+
+
+vgg_b = _column("vgg_b", (B,), 133_047_848, 11_308_466_176)
+vgg_c = _column("vgg_c", (C,), 133_638_952, 11_770_888_192, counted=BY_HAND)
+vgg_d = _column("vgg_d", (D,), 138_357_544, 15_470_264_320)
+vgg_e = _column("vgg_e", (E,), 143_667_240, 19_632_062_464)
+
+
+@network(32, 14_724_042, 313_201_664)
+def vgg_small(classes: int = 10, stages: Stages = D, width: float = 1.0) -> Network:
     """VGG for images of 32 or 28 pixels: batch normalization everywhere, one dense layer.
 
-    With D, the usual VGG-16 for CIFAR-10: 14,724,042 parameters and 313,201,664
-    multiply-accumulates at 32 pixels and 3 channels. Five pools leave one pixel, which makes the
-    dense layers of the paper pointless: one classifies. The pools round up, so that 28 pixels leave
-    one too; at 32 nothing is rounded. Batch-norm epsilon 1e-5.
+    With D, the usual VGG-16 for CIFAR-10. Five pools leave one pixel, which makes the dense layers
+    of the paper pointless: one classifies. The pools round up, so that 28 pixels leave one too; at
+    32 nothing is rounded. Batch-norm epsilon 1e-5.
 
     Liu and Deng brought VGG-16 with batch normalization to CIFAR-10 (8.45 % error), with dropout
     between the convolutions and a hidden dense layer of 512 units. Neither is in the form that is
@@ -155,8 +110,8 @@ def vgg_small(stages: Stages = D, classes: int = 10, width: float = 1.0) -> Netw
     front of each batch normalization, which takes them out again.
 
     Args:
-        stages: `A` to `E`, or windows of your own for five stages.
         classes: Scores per image.
+        stages: `A` to `E`, or windows of your own for five stages.
         width: Factor on the features, more than 0.
 
     Raises:
@@ -197,14 +152,3 @@ def _tail_and_body(
 
 def _dense(features: int) -> Sequential:
     return sequential(dense=Dense(features), relu=ReLU(), dropout=Dropout(0.5))
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry(vgg_a, 224, 132_863_336, 7_609_090_048),
-    Entry(vgg_a_lrn, 224, 132_863_336, 7_609_090_048),
-    Entry(vgg_b, 224, 133_047_848, 11_308_466_176),
-    Entry(vgg_c, 224, 133_638_952, 11_770_888_192),
-    Entry(vgg_d, 224, 138_357_544, 15_470_264_320),
-    Entry(vgg_e, 224, 143_667_240, 19_632_062_464),
-    Entry(vgg_small, 32, 14_724_042, 313_201_664),
-)

@@ -23,43 +23,37 @@ from ablax.errors import AblaxError
 from ablax.layers import (
     BatchNormalization,
     Convolution,
-    Dense,
-    Dropout,
-    GlobalAveragePool,
     MaxPool,
     ReLU,
     Residual,
 )
 from ablax.layers.normalization import normalized
+from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
-from ablax.zoo.register import Entry
+from ablax.zoo.register import TIMM, network
 
 ENTRY = (128, 256, 728)
 """Features of the three residual blocks of the entry flow."""
 
 
+@network(
+    *(299, 22_855_952, 8_357_403_496),
+    counted=TIMM,
+    errors=(21.0, 5.5),
+    source="Chollet 2016, table 1",
+)
 def xception(classes: int = 1000) -> Network:
-    """Xception of figure 5, for images of 299 pixels.
-
-    22,855,952 parameters and 8,357,403,496 multiply-accumulates, as in timm (the paper prints
-    22,855,952 too). The paper's error is 21.0 / 5.5 % (top-1 / top-5), one crop.
-
-    Args:
-        classes: Scores per image.
-    """
-    tail = Layers(
-        conv1=_unpadded(32, stride=2),
-        conv2=_unpadded(64, stride=1),
-    )
+    """Xception of figure 5, for images of 299 pixels; the paper prints as many parameters."""
+    tail = Layers(conv1=_unpadded(32, stride=2), conv2=_unpadded(64, stride=1))
     return _flows(tail, (2, 2, 2), middle=8, classes=classes, width=1.0)
 
 
+@network(32, 20_827_442, 1_129_681_408)
 def xception_small(classes: int = 10, width: float = 1.0, middle: int = 8) -> Network:
     """Xception for images of 32 or 28 pixels: two of the five strides of 2 become 1.
 
-    20,827,442 parameters and 1,129,681,408 multiply-accumulates at 32 pixels and 3 channels. The
-    first two convolutions are padded and have stride 1, and the third block of the entry flow pools
-    with stride 1 and keeps its 8x8 pixels; the last maps have 4x4. The choice is that of
+    The first two convolutions are padded and have stride 1, and the third block of the entry flow
+    pools with stride 1 and keeps its 8x8 pixels; the last maps have 4x4. The choice is that of
     weiaicunzai/pytorch-cifar100; the paper has no such form.
 
     Args:
@@ -100,11 +94,7 @@ def _flows(
         exit2=Sequential(_separable(narrow, wide).layers + Layers(relu=ReLU())),
         exit3=Sequential(_separable(wide, last).layers + Layers(relu=ReLU())),
     )
-    head = Layers(
-        average=GlobalAveragePool(),
-        classifier=sequential(dropout=Dropout(0.5), dense=Dense(classes)),
-    )
-    return Network(tail, body, head)
+    return Network(tail, body, heads.global_average_pool(classes, dropout=0.5))
 
 
 def _shrinking(
@@ -141,9 +131,3 @@ def _separable(channels: int, features: int) -> Sequential:
 def _unpadded(features: int, stride: int) -> Sequential:
     convolution = Convolution(features, 3, stride, padding=0, use_bias=False)
     return sequential(conv=convolution, bn=BatchNormalization(), relu=ReLU())
-
-
-ENTRIES: tuple[Entry, ...] = (
-    Entry(xception, 299, 22_855_952, 8_357_403_496),
-    Entry(xception_small, 32, 20_827_442, 1_129_681_408),
-)

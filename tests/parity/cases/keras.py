@@ -3,7 +3,7 @@
 from parity_case import Case
 
 from ablax.weights.sources import find_source
-from ablax.zoo.mobilenet_v1 import mobilenet_v1
+from ablax.zoo.mobilenet import mobilenet_v1
 from ablax.zoo.xception import xception
 
 

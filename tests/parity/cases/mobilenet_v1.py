@@ -3,7 +3,7 @@
 from parity_case import Case
 
 from ablax.weights.names import mobilenet_v1 as names
-from ablax.zoo.mobilenet_v1 import clipped, mobilenet_v1
+from ablax.zoo.mobilenet import clipped, mobilenet_v1
 
 
 def mobilenet_v1_clipped():

@@ -5,7 +5,7 @@ from parity_case import Case
 from ablax.core import Layers, edit
 from ablax.layers import ReLU, ReLU6
 from ablax.weights.names import mobilenet_v2 as names
-from ablax.zoo.mobilenet_v2 import mobilenet_v2
+from ablax.zoo.mobilenet import mobilenet_v2
 
 
 def mobilenet_v2_unclipped():

@@ -3,7 +3,7 @@
 from parity_case import Case
 
 from ablax.weights.names import resnet_preactivation
-from ablax.zoo.resnet_preactivation import resnet50_preactivation, resnet101_preactivation
+from ablax.zoo.resnet import resnet50_preactivation, resnet101_preactivation
 
 CASES = (
     Case(

@@ -3,7 +3,7 @@
 from parity_case import Case
 
 from ablax.weights.names import shufflenet_v2 as names
-from ablax.zoo.shufflenet_v2 import (
+from ablax.zoo.shufflenet import (
     shufflenet_v2_0_5,
     shufflenet_v2_1_0,
     shufflenet_v2_1_5,

@@ -16,7 +16,7 @@ def blurred_pool() -> Sequential:
     return sequential(max=MaxPool(2, 1, padding="SAME"), blur=BlurPool())
 
 
-@network(image_size=32, channels=1)
+@network(image=32, channels=1)
 def tiny_net(classes: int = 10, features: int = 8) -> Network:
     """Two convolutions, each with a blurred pool behind it, and a global average."""
     return Network(
