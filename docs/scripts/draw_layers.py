@@ -37,7 +37,7 @@ from ablax.layers.textbook import (
     discrete_convolution,
     moving_average,
 )
-from ablax.report.figures import COLORS, WIDTH, blank, settings, write_caption
+from ablax.report.figures import COLORS, WIDTH, blank, set_caption, settings
 
 # ------------------------------------------------------------------------------------------
 # What the pictures share: grids of numbers, maps of pixels, and a small file.
@@ -300,7 +300,7 @@ def matrices() -> Figure:
     caption = (
         "White: 0. Dark blue, gray, yellow: the taps of the kernel in their order, row by row."
     )
-    write_caption(figure, caption)
+    set_caption(figure, caption)
     return figure
 
 
@@ -388,7 +388,7 @@ def moving() -> Figure:
     halves = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.1, 1))
     _maps(halves[0][0])
     _curves(halves[1][0])
-    write_caption(
+    set_caption(
         figure,
         f"Features: the rectified response to edges of four directions (above: one of them). Line: "
         f"the mean over {DIGITS} digits; band: from the 10th to the 90th percentile.",
@@ -475,7 +475,7 @@ def pyramid() -> Figure:
             if size == sizes[0]:
                 cell.set_title(f"{bins}x{bins} bins", fontsize=13, loc="center")
         axes[0].set_ylabel(f"{size[0]}x{size[1]} pixels", fontsize=13)
-    write_caption(figure, "Vermilion: bins. The darker a pixel, the more bins it is in: 1, 2 or 4.")
+    set_caption(figure, "Vermilion: bins. The darker a pixel, the more bins it is in: 1, 2 or 4.")
     return figure
 
 
@@ -519,7 +519,7 @@ def normalization() -> Figure:
             cell.set_xlabel(span, fontsize=11)
         axes[0].images[0].set_clim(0, 1.3)
         axes[0].set_ylabel(name, fontsize=13)
-    write_caption(
+    set_caption(
         figure,
         "Left: gray from 0 to 1.3 in all three. Middle and right: blue below 0, white 0, vermilion "
         "above, each to its largest; below each map its least and its largest number.",
@@ -541,7 +541,7 @@ def stage() -> Figure:
         for cell, title, found in zip(axes, titles, steps, strict=True):
             pixels(cell, np.asarray(found[0, :, :, 0]), title if sign > 0 else "", signed=True)
         axes[0].set_ylabel("digit" if sign > 0 else "its negative", fontsize=13)
-    write_caption(figure, "Blue below 0, white 0, vermilion above, each map to its largest number.")
+    set_caption(figure, "Blue below 0, white 0, vermilion above, each map to its largest number.")
     return figure
 
 

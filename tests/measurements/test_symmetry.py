@@ -15,7 +15,7 @@ from subjects import made_subject
 from ablax.core import Layers, Network, sequential, with_initializer
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.layers.initializers import ALL_EQUAL
-from ablax.measurements.symmetry import (
+from ablax.measurements.units import (
     distinct_share,
     distinct_units,
     measure_symmetry,

@@ -19,7 +19,8 @@ def plot_errors(
         data: Whose errors: of ImageNet or of CIFAR-10.
     """
     from ablax.inspection.figures import errors_figure
-    from ablax.report.figures import save
+    from ablax.report.figures import caption_of, save
 
-    save(errors_figure(data), file)
-    print(file)
+    figure = errors_figure(data)
+    save(figure, file)
+    print(f"{file}\n  {caption_of(figure)}")

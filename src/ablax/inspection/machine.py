@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from ablax.analysis.cost import USUAL, CostRow, fold
 from ablax.core import layer_shapes
 from ablax.inspection.cost import network_cost
-from ablax.inspection.tables import Table
 from ablax.model import Model
+from ablax.report.tables import Table
 
 # ------------------------------------------------------------------------------------------
 # What this machine can do: multiply-accumulates and bytes per second, measured.

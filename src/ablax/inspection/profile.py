@@ -22,8 +22,8 @@ from ablax.data.images import ImageSet, Split
 from ablax.errors import AblaxError
 from ablax.inspection.cost import network_cost, network_training_cost
 from ablax.inspection.machine import Machine
-from ablax.inspection.tables import Cell, Table
 from ablax.model import Model
+from ablax.report.tables import Cell, Table
 from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step

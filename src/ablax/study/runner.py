@@ -15,8 +15,8 @@ from ablax.config import Recipe, with_fields
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
+from ablax.files import write_result
 from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Sample
-from ablax.report.files import write_atomically
 from ablax.report.page import write_report
 from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_results
@@ -213,7 +213,8 @@ def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study
 
 def say(study: Study, console: Console) -> None:
     """Show the main table, the answer and the verdict."""
-    console.print(terminal_table(study))
+    shown = terminal_table(study, console.width)
+    console.print(shown, markup=False, highlight=False, soft_wrap=True)
     console.print(answer(study).sentence, markup=False, soft_wrap=True)
     console.print(verdict(study).sentence, markup=False, soft_wrap=True)
 
@@ -300,7 +301,7 @@ def _write(runner: Runner, study: Study) -> Path:
     folder = runner.folder.path
     runner.write_tables(study)
     text = json.dumps(dict(study.environment), indent=2) + "\n"
-    write_atomically(folder / "environment.json", text)
+    write_result(folder / "environment.json", text)
     write_facts(folder, study.plan)
     return write_report(study, folder)
 
