@@ -19,7 +19,7 @@ from PIL import Image
 from plans import asked
 
 from ablax.errors import ReportError
-from ablax.report.figures import SHADE, caption_of, look, wrapped
+from ablax.report.figures import SHADE, blank, caption_of, look, save, settings, wrapped
 from ablax.report.page import (
     Heading,
     blocks,
@@ -223,8 +223,8 @@ def test_loss_axis_over_three_decades_is_labeled_at_two_and_five(study):
 
 def test_differences_are_named_increases_of_error(study):
     ours, theirs = drops_figure(study).axes
-    assert ours.get_xlabel() == "increase of test error, percentage points (right: worse)"
-    assert theirs.get_xlabel() == "increase of error, percentage points (right: worse)"
+    assert ours.get_xlabel() == "increase of test error,\npercentage points (right: worse)"
+    assert theirs.get_xlabel() == "increase of error,\npercentage points (right: worse)"
 
 
 def test_captions_say_what_may_not_be_compared(study):
@@ -344,6 +344,23 @@ def test_no_axis_of_errors_leaves_0_to_100_percent(study):
     ):
         assert -3 < low < 1
         assert 99 < high < 103
+
+
+def test_few_colors_keep_the_ends_of_a_color_bar(tmp_path):
+    with settings():
+        figure = blank(4, 4)
+        axes = figure.subplots()
+        shades = axes.imshow(np.zeros((2, 2)), cmap="PuOr", vmin=-1, vmax=1)
+        figure.colorbar(shades, aspect=60)
+    for small in (False, True):
+        save(figure, tmp_path / f"{small}.png", small=small)
+    opened = [Image.open(tmp_path / f"{small}.png").convert("RGB") for small in (False, True)]
+    whole, few = map(np.asarray, opened)
+    ends = np.round(255 * mpl.colormaps["PuOr"]([0.0, 1.0])[:, :3])
+    for picture, most in ((whole, 1), (few, 8)):
+        far = [np.abs(picture.astype(int) - end).max(axis=-1).min() for end in ends]
+        assert max(far) <= most
+    assert (tmp_path / "True.png").stat().st_size < (tmp_path / "False.png").stat().st_size
 
 
 def test_seventy_two_variants_all_look_different():

@@ -109,7 +109,7 @@ def training_figure(study: Study) -> Figure:
     """The same at every moment it was measured, one panel per variant: from blue to orange."""
     shown = [v for v in study.variants if study.rows(NAME, variant=v.name)]
     figure, drawn = panels(
-        len(shown), 4, (WIDTH, 2.7), above=0.7, x="block", y="|dl/dy|", sharey=True
+        len(shown), 4, (WIDTH, 2.9), above=0.7, x="block", y="|dl/dy|", sharey=True
     )
     for axes, variant in zip(drawn, shown, strict=False):
         rows = study.rows(NAME, variant=variant.name, of="output")

@@ -290,18 +290,18 @@ def layer_cells(
     layers: Mapping[int, str],
     published: Sequence[PublishedProbes],
     depth: int,
-    classifier: str,
+    kind: str,
     **columns: Any,
 ) -> tuple[str, ...]:
     """Of one layer: its path, features per image, accuracies trained, untrained and published."""
-    columns |= {"depth": depth, "classifier": classifier}
+    columns["depth"] = depth
     found = partial(accuracies, study, measurement, **columns)
     rows = study.rows(measurement, variant=study.baseline, **columns)
     return (
         layers.get(depth, NOTHING),
         number(rows[-1]["features"], 0) if rows else NOTHING,
         *accuracy_cells(found, depth),
-        *(column.text(classifier, depth) for column in published),
+        *(column.text(kind, depth) for column in published),
     )
 
 
@@ -317,7 +317,10 @@ def probe_table(
     rows = []
     for classifier, heading in HEADINGS.items():
         for depth in (0, *sorted(layers)):
-            cells = layer_cells(study, "layer_probes", layers, published, depth, classifier)
+            which = (depth, classifier)
+            cells = layer_cells(
+                study, "layer_probes", layers, published, *which, classifier=classifier
+            )
             rows.append((f"{heading} ({depth})" if depth else f"{heading}, raw pixels", *cells))
     own = [100 - run.test_error for run in study.finished_runs_of(study.baseline)]
     rows.append(

@@ -292,7 +292,8 @@ def logarithmic(axes: Axes, which: Literal["x", "y"], crowding: float = 1.0) -> 
     # where a decade does not fit, its multiples are wanted; over many, powers are enough
     decades = math.log10(high / low) * crowding if low > 0 else 1.0
     subs = range(1, 10) if decades < 0.7 else (1, 2, 5) if decades < 3.5 else (1,)
-    axis.set_major_locator(LogLocator(subs=[float(sub) for sub in subs], numticks=20))
+    most = 20 if decades < 8 else 8
+    axis.set_major_locator(LogLocator(subs=[float(sub) for sub in subs], numticks=most))
     axis.set_major_formatter(FuncFormatter(lambda value, _: scaled_tick(float(value))))
     axis.set_minor_formatter(NullFormatter())
 
@@ -432,7 +433,7 @@ def name_ends(axes: Axes, ends: Sequence[End | None], size: float = 12.0) -> Non
     # the panel's share of the figure is known, its margins are not
     subplot = axes.get_subplotspec()
     rows = subplot.get_gridspec().nrows if subplot is not None else 1
-    line = 0.024 * size * rows / float(axes.get_figure().get_figheight())  # type: ignore[union-attr]
+    line = 0.026 * size * rows / float(axes.get_figure().get_figheight())  # type: ignore[union-attr]
     heights = [line * (1 + label.count("\n")) + 0.01 for label in labels]
     for end, label, place in zip(found, labels, spread(wanted, heights), strict=True):
         axes.annotate(
@@ -620,8 +621,33 @@ def _bytes(figure: Figure, form: str, dpi: int) -> bytes:
     return found.getvalue()
 
 
-def save(figure: Figure, path: Path, dpi: int = 150) -> None:
+def few_colors(png: bytes) -> bytes:
+    """A PNG with 256 colors, about a third of its size.
+
+    They are chosen to cover all that there are, so that the ends of a color bar, which have few
+    pixels, keep their colors: a choice by the number of pixels turns them gray.
+    """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    given, found, facts = Image.open(io.BytesIO(png)), io.BytesIO(), PngInfo()
+    for name, text in given.info.items():
+        if isinstance(text, str):
+            facts.add_itxt(name, text)
+    cover = Image.Quantize.MAXCOVERAGE
+    picture = given.convert("RGB").quantize(256, cover, kmeans=1, dither=Image.Dither.NONE)
+    picture.save(found, "png", optimize=True, pnginfo=facts)
+    return found.getvalue()
+
+
+def save(figure: Figure, path: Path, dpi: int = 150, small: bool = False) -> None:
     """Write the figure, and its folder where there is none; the same bytes for the same figure.
+
+    Args:
+        figure: What to write.
+        path: Its ending is the form: `.png`, `.svg` or `.pdf`.
+        dpi: Dots per inch, of a PNG.
+        small: Whether a PNG has few colors (`few_colors`).
 
     Raises:
         AblaxError: The folder or the file cannot be written, or the disk is full.
@@ -629,7 +655,8 @@ def save(figure: Figure, path: Path, dpi: int = 150) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with settings():
-            path.write_bytes(_bytes(figure, path.suffix.removeprefix("."), dpi))
+            found = _bytes(figure, path.suffix.removeprefix("."), dpi)
+        path.write_bytes(few_colors(found) if small else found)
     except OSError as error:
         raise AblaxError(
             f"cannot draw {path} ({error.strerror or error}): free some space, or choose a folder "

@@ -142,7 +142,7 @@ def _section(study: Study, section: Section) -> list[Block]:
 
 
 def _illustration(picture: Picture) -> Illustration:
-    return Illustration(picture.name, f"{picture.title}. {picture.caption}")
+    return Illustration(picture.name, picture.caption)
 
 
 def _plain(value: object) -> object:

@@ -129,7 +129,7 @@ def drops_figure(study: Study) -> Figure:
         axes.axvline(0, color="#444444", lw=1.2, zorder=0.5)
         # what was published is not always a test error
         kind = "test error" if axes is ours else "error"
-        axes.set_xlabel(f"increase of {kind}, percentage points (right: worse)")
+        axes.set_xlabel(f"increase of {kind},\npercentage points (right: worse)")
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     ours.margins(x=0.1)
     give_room(ours, "x")
@@ -265,8 +265,9 @@ def costs_figure(study: Study) -> Figure:
     figure, drawn = panels(len(costs), 2, (WIDTH, 5.6 + more), above=0.4, sharey=True)
     equal = False
     for axes, what in zip(drawn, costs, strict=False):
-        equal = _draw_costs(axes, study, what) or equal
-        axes.margins(x=0.15, y=0.15)
+        beside = _draw_costs(axes, study, what)
+        equal = beside or equal
+        axes.margins(x=0.25 if beside else 0.15, y=0.15)
         axes.set_title(f"Error against {_COSTS[what]}")
         axes.set_xlabel(_COSTS[what] + " of one image" * (what == "macs"))
         count_axis(axes, "x", [getattr(variant, what) for variant in study.variants])
