@@ -7,8 +7,6 @@ import gzip
 import os
 from pathlib import Path
 
-from ablax.errors import ReportError
-
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace `path` by `content` so that a reader sees the old file or the new one, never a part.
@@ -42,27 +40,6 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             partial.unlink()
         raise
     sync_folder(path.parent)
-
-
-def write_result(path: Path, content: str | bytes) -> Path:
-    """`write_atomic` for a file that a person waits for; makes its folder when there is none.
-
-    Args:
-        path: Where to write.
-        content: Text or bytes.
-
-    Raises:
-        ReportError: The folder cannot be made or written, or the disk is full.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, content)
-    except OSError as error:
-        raise ReportError(
-            f"{path} could not be written ({error.strerror or error}): "
-            "free some space or choose a folder that can be written"
-        ) from error
-    return path
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from ablax.inspection.figures import (
     networks_with_errors,
     roofline_figure,
 )
-from ablax.inspection.machine import Machine, Point, measure, roofline, roofline_table
+from ablax.inspection.timing import Machine, Point, measure, roofline, roofline_table
 from ablax.report.figures import save
 from ablax.zoo import PUBLISHED, untrained
 

@@ -39,7 +39,7 @@ def keep(
     Raises:
         AblaxError: The folder holds no report, is kept already, or cannot be copied.
     """
-    from ablax.files import write_result
+    from ablax.report.study_tables import write_result
     from ablax.study.folder import stored
     from ablax.study.keep import answer_in
 

@@ -35,7 +35,7 @@ def roofline(
         batch: Number of images.
         repeats: Timed runs per layer.
     """
-    from ablax.inspection.machine import measure, roofline, roofline_table
+    from ablax.inspection.timing import measure, roofline, roofline_table
     from ablax.report.figures import caption_of, save
     from ablax.report.tables import render
 

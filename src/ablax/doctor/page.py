@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING
 
 from ablax.doctor import checks
 from ablax.doctor.checks import Finding
-from ablax.report.figures import (
-    COLORS,
-    WIDTH,
-    drawing,
-    logarithmic,
-    name_layers,
-    panels,
-    set_caption,
-    settings,
-)
+from ablax.report import figures as kit
 from ablax.report.page import Block, Heading, Illustration, Items, Paragraph
 from ablax.report.page import write_page as write
 from ablax.report.tables import Table, sentence
@@ -31,87 +22,91 @@ if TYPE_CHECKING:
 # The pictures of an examination: each drawn from the measurements of one finding.
 
 
-@settings()
+@kit.settings()
 def learning_rate_figure(found: Finding) -> Figure:
     """The loss against the learning rate, the recipe's rate and the diverging one marked."""
     told = found.measurements
-    figure, (axes,) = panels(1, 1, (WIDTH, 5.7), above=0.4)
+    figure, (axes,) = kit.panels(1, 1, (kit.WIDTH, 5.7), above=0.4)
     curve = [value if math.isfinite(value) else math.nan for value in told["smoothed"]]
     axes.plot(told["rates"], told["losses"], ".", color="#B0B0B0", label="each step")
-    axes.plot(told["rates"], curve, color=COLORS[1], label="median of 7 steps")
-    axes.axvline(told["rate"], color=COLORS[3], lw=2, ls="--", label="rate of the recipe")
+    axes.plot(told["rates"], curve, color=kit.COLORS[1], label="median of 7 steps")
+    axes.axvline(told["rate"], color=kit.COLORS[3], lw=2, ls="--", label="rate of the recipe")
     if told["diverging_rate"] is not None:
-        axes.axvline(told["diverging_rate"], color=COLORS[2], lw=2, label="diverging from here")
+        axes.axvline(told["diverging_rate"], color=kit.COLORS[2], lw=2, label="diverging from here")
     finite = [value for value in curve if math.isfinite(value)]
     top = max(finite[0], min(finite)) * 1.6 if finite else 1.0
     axes.set_ylim(0, top)
-    logarithmic(axes, "x")
+    kit.logarithmic(axes, "x")
     axes.set_xlabel("learning rate (logarithmic)")
     axes.set_ylabel("training loss")
     axes.set_title("Range test: where does training diverge?")
     axes.legend(loc="lower left")
     hidden = any(not loss <= top for loss in told["losses"])
     more = f" Losses above {top:.2g} are not shown." * hidden
-    set_caption(figure, sentence(found.sentence) + more)
+    kit.set_caption(figure, sentence(found.sentence) + more)
     return figure
 
 
-@settings()
+@kit.settings()
 def gradients_figure(found: Finding) -> Figure:
     """The gradient's size against depth, in two units, with the limits of the criterion."""
     told = found.measurements
     names = ("|W| |dL/dW|: change of the loss per share of the layer", "|dL/dW|: bare norm")
-    figure, drawn = panels(2, 1, (WIDTH, 3.4), above=0.6, grid="y", sharex=True)
+    figure, drawn = kit.panels(2, 1, (kit.WIDTH, 3.4), above=0.6, grid="y", sharex=True)
     for axes, what, name in zip(drawn, ("effects", "norms"), names, strict=True):
-        axes.plot(range(len(told[what])), told[what], "o-", color=COLORS[1])
+        axes.plot(range(len(told[what])), told[what], "o-", color=kit.COLORS[1])
         axes.set_title(name)
     for limit in (1 / checks.FACTOR, checks.FACTOR):
-        drawn[0].axhline(limit, color=COLORS[2], lw=1.5, ls="--")
+        drawn[0].axhline(limit, color=kit.COLORS[2], lw=1.5, ls="--")
     for axes in drawn:
-        logarithmic(axes, "y")
-    left_out = name_layers(drawn[-1], told["layers"])
-    set_caption(
+        kit.logarithmic(axes, "y")
+    left_out = kit.name_layers(drawn[-1], told["layers"])
+    kit.set_caption(
         figure, f"{sentence(found.sentence)} Dashed: limits of the upper measure.{left_out}"
     )
     return figure
 
 
-@settings()
+@kit.settings()
 def units_figure(found: Finding) -> Figure:
     """Dead and repeated units of each layer, before and after training."""
     told = found.measurements
-    figure, drawn = panels(2, 1, (WIDTH, 3.4), above=0.6, grid="y", y="% of the layer", sharex=True)
+    figure, drawn = kit.panels(
+        2, 1, (kit.WIDTH, 3.4), above=0.6, grid="y", y="% of the layer", sharex=True
+    )
     shown = (
         ("dead", "Units that ignore the input", checks.DEAD),
         ("repeated", f"Units that repeat another (|r| ≥ {checks.SAME})", checks.REPEATED),
     )
     for axes, (what, name, limit) in zip(drawn, shown, strict=True):
-        for shift, when, color in ((-0.2, "before", "#A6A6A6"), (0.2, "after", COLORS[1])):
+        for shift, when, color in ((-0.2, "before", "#A6A6A6"), (0.2, "after", kit.COLORS[1])):
             shares = [100 * share for share in told[f"{what}_{when}"]]
             places = [place + shift for place in range(len(shares))]
             axes.bar(places, shares, width=0.38, color=color, label=f"{when} training")
-        axes.axhline(100 * limit, color=COLORS[2], lw=1.5, ls="--", label="limit")
+        axes.axhline(100 * limit, color=kit.COLORS[2], lw=1.5, ls="--", label="limit")
         axes.set_ylim(0, 100)
         axes.set_title(name)
     drawn[0].legend(ncols=3)
-    set_caption(figure, sentence(found.sentence) + name_layers(drawn[-1], told["layers"]))
+    kit.set_caption(figure, sentence(found.sentence) + kit.name_layers(drawn[-1], told["layers"]))
     return figure
 
 
-@settings()
+@kit.settings()
 def curves_figure(found: Finding) -> Figure:
     """Training loss, and training and test error side by side, by epoch."""
     told = found.measurements
-    figure, (losses, errors) = panels(2, 1, (WIDTH, 3.5), above=0.4, x="epochs", sharex=True)
-    losses.plot(told["epochs"], told["losses"], "o-", color=COLORS[1])
+    figure, (losses, errors) = kit.panels(
+        2, 1, (kit.WIDTH, 3.5), above=0.4, x="epochs", sharex=True
+    )
+    losses.plot(told["epochs"], told["losses"], "o-", color=kit.COLORS[1])
     losses.set_ylabel("training loss")
-    errors.plot(told["epochs"], told["train_error"], "o-", color=COLORS[1], label="training")
-    errors.plot(told["test_epochs"], told["test_error"], "s--", color=COLORS[2], label="test")
+    errors.plot(told["epochs"], told["train_error"], "o-", color=kit.COLORS[1], label="training")
+    errors.plot(told["test_epochs"], told["test_error"], "s--", color=kit.COLORS[2], label="test")
     errors.set_ylabel("error, %")
     errors.legend()
     for axes in (losses, errors):
         axes.set_ylim(bottom=0)
-    set_caption(
+    kit.set_caption(
         figure,
         "Training figures are means over an epoch, with augmentation and dropout, so the error "
         "may be above that on test images. The test images serve as validation.",
@@ -184,6 +179,6 @@ def write_page(name: str, note: str, findings: Sequence[Finding], folder: Path) 
     for each in findings:
         stem, needed, draw = FIGURES.get(each.check, ("", "", None))
         if draw is not None and each.measurements.get(needed):
-            drawings[stem] = drawing(draw(each), dpi=110)
+            drawings[stem] = kit.drawing(draw(each), dpi=110)
             found += [Heading(each.check.capitalize()), Illustration(stem, sentence(each.sentence))]
     return write(folder, "doctor", title, found, drawings)

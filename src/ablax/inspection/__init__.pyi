@@ -2,15 +2,14 @@ from ablax.inspection import cost as cost
 from ablax.inspection import fields as fields
 from ablax.inspection import figures as figures
 from ablax.inspection import lectures as lectures
-from ablax.inspection import machine as machine
 from ablax.inspection import page as page
 from ablax.inspection import pictures as pictures
-from ablax.inspection import profile as profile
+from ablax.inspection import timing as timing
 from ablax.inspection.cost import cost_table as cost_table
 from ablax.inspection.cost import network_cost as network_cost
 from ablax.inspection.cost import network_training_cost as network_training_cost
 from ablax.inspection.fields import network_effective_field as network_effective_field
 from ablax.inspection.fields import network_receptive_fields as network_receptive_fields
-from ablax.inspection.machine import roofline as roofline
+from ablax.inspection.timing import roofline as roofline
 from ablax.report.tables import Table as Table
 from ablax.report.tables import render as render

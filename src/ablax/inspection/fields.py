@@ -322,7 +322,7 @@ def effective_figure(sighted: Sequence[Sighted], title: str, measure: Measure) -
     for each, above, below in zip(sighted, drawn, drawn[count:], strict=False):
         _draw_heat(above, each)
         _draw_profile(below, each)
-    drawn[count].set_ylabel("gradient magnitude, relative to the maximum")
+    drawn[count].set_ylabel("gradient magnitude,\nrelative to the maximum")
     legend(figure, drawn[count], 3, "outside upper right", fontsize=14)
     set_caption(
         figure,

@@ -9,22 +9,9 @@ from typing import TYPE_CHECKING
 
 from ablax.analysis.cost import Convention, CostRow, fold
 from ablax.errors import AblaxError
-from ablax.inspection.machine import Machine, Point
+from ablax.inspection.timing import Machine, Point
 from ablax.model import Model
-from ablax.report.figures import (
-    COLORS,
-    WIDTH,
-    End,
-    blank,
-    count_axis,
-    logarithmic,
-    look,
-    name_layers,
-    name_marks,
-    panels,
-    set_caption,
-    settings,
-)
+from ablax.report import figures as kit
 from ablax.zoo import CATALOG, PUBLISHED, Entry
 
 if TYPE_CHECKING:
@@ -32,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@settings()
+@kit.settings()
 def depth_figure(
     model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
 ) -> Figure:
@@ -50,20 +37,20 @@ def depth_figure(
         "parameters": [row.parameters for row in layers],
         "multiply-accumulates": [row.macs for row in layers],
     }
-    figure, drawn = panels(3, 1, (WIDTH, 2.6), above=0.6, grid="y", sharex=True)
-    for axes, (name, heights), color in zip(drawn, counts.items(), COLORS[1:], strict=False):
+    figure, drawn = kit.panels(3, 1, (kit.WIDTH, 2.6), above=0.6, grid="y", sharex=True)
+    for axes, (name, heights), color in zip(drawn, counts.items(), kit.COLORS[1:], strict=False):
         axes.bar(range(len(layers)), heights, color=color, width=0.8)
         total = "" if name.startswith("activations") else f", {sum(heights):,} in all"
         axes.set_title(name + total)
-        count_axis(axes, "y", [])
+        kit.count_axis(axes, "y", [])
     drawn[-1].set_xlim(-0.7, len(layers) - 0.3)
-    left_out = name_layers(drawn[-1], [row.path for row in layers])
+    left_out = kit.name_layers(drawn[-1], [row.path for row in layers])
     said = f"{model.what(batch)}. Convention {convention.name}: {convention.says}."
-    set_caption(figure, said + left_out)
+    kit.set_caption(figure, said + left_out)
     return figure
 
 
-@settings()
+@kit.settings()
 def errors_figure(size: str = "imagenet") -> Figure:
     """Published top-1 errors of the catalog's networks against what they cost.
 
@@ -78,7 +65,7 @@ def errors_figure(size: str = "imagenet") -> Figure:
     for entry in chosen:
         # the name without the number that tells the members of a family apart
         families.setdefault(re.split(r"_?v?\d", entry.name)[0], []).append(entry)
-    figure, drawn = panels(2, 1, (WIDTH, 5.9), above=0.2)
+    figure, drawn = kit.panels(2, 1, (kit.WIDTH, 5.9), above=0.2)
     data = "ImageNet, top-1" if size == "imagenet" else "CIFAR-10"
     costs = {"macs": "multiply-accumulates", "parameters": "parameters"}
     marks = []
@@ -91,13 +78,13 @@ def errors_figure(size: str = "imagenet") -> Figure:
             ]
         )
         axes.margins(0.12)
-        logarithmic(axes, "x")
-        logarithmic(axes, "y")
+        kit.logarithmic(axes, "x")
+        kit.logarithmic(axes, "y")
         axes.set_title(f"Error against {name}")
         axes.set_xlabel(f"{name} (logarithmic)")
         axes.set_ylabel(f"{data}, % (logarithmic)")
     kinds = dict.fromkeys(PUBLISHED[entry.name].error_source for entry in chosen)
-    set_caption(
+    kit.set_caption(
         figure,
         "A line joins networks of one family. Costs: ours, of one image at the network's size, "
         "convention usual. Errors: as published, by different training and of different views "
@@ -105,15 +92,15 @@ def errors_figure(size: str = "imagenet") -> Figure:
     )
     figure.canvas.draw()  # the places of the names are found in pixels
     for axes, found in zip(drawn, marks, strict=True):
-        name_marks(axes, found)
+        kit.name_marks(axes, found)
     return figure
 
 
-def _draw_members(axes: Axes, members: Sequence[Entry], what: str, place: int) -> list[End]:
+def _draw_members(axes: Axes, members: Sequence[Entry], what: str, place: int) -> list[kit.End]:
     """A line through the networks of a family, the cheapest first; their marks."""
-    style = look(place)
+    style = kit.look(place)
     marks = [
-        End(float(getattr(e, what)), PUBLISHED[e.name].top1 or 0.0, e.name, style["color"])
+        kit.End(float(getattr(e, what)), PUBLISHED[e.name].top1 or 0.0, e.name, style["color"])
         for e in sorted(members, key=lambda entry: int(getattr(entry, what)))
     ]
     axes.plot([m.x for m in marks], [m.y for m in marks], lw=1.4, ms=9, mec="white", **style)
@@ -135,16 +122,16 @@ def networks_with_errors(size: str) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.macs)
 
 
-@settings()
+@kit.settings()
 def roofline_figure(
     model: Model, points: Sequence[Point], machine: Machine, batch: int = 1
 ) -> Figure:
     """Each layer under the roof, and its time measured beside the least possible."""
-    figure = blank(WIDTH, 9.0 + 0.12 * max(0, len(points) - 20))
+    figure = kit.blank(kit.WIDTH, 9.0 + 0.12 * max(0, len(points) - 20))
     roof, times = figure.subplots(2, 1, height_ratios=[1.1, 1])
     _draw_roof(roof, [point for point in points if point.macs], machine)
     left_out = _draw_times(times, points)
-    set_caption(
+    kit.set_caption(
         figure,
         f"{model.what(batch)}, float32, on {machine.device}. Roof: bandwidth of the main "
         "memory and rate of a large matrix product, both measured here. Bytes: input, "
@@ -161,10 +148,10 @@ def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
     reach = [min(at) / 3, ridge, max(at) * 3]
     axes.plot(reach, [machine.limit(each) / 1e9 for each in reach], color="#000000")
     for place, point in enumerate(points):
-        style = look(place) | {"linestyle": "", "ms": 10, "mec": "white"}
+        style = kit.look(place) | {"linestyle": "", "ms": 10, "mec": "white"}
         axes.plot([point.intensity], [point.rate / 1e9], label=point.layer, **style)
-    logarithmic(axes, "x")
-    logarithmic(axes, "y")
+    kit.logarithmic(axes, "x")
+    kit.logarithmic(axes, "y")
     axes.set_xlim(reach[0], reach[-1])
     axes.set_title(f"Roof: {machine.bandwidth / 1e9:.1f} GB/s and {machine.rate / 1e9:.1f} GMAC/s")
     axes.set_xlabel("arithmetic intensity, multiply-accumulates per byte")
@@ -184,13 +171,13 @@ def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
     predicted = [1e3 * point.predicted for point in points]
     axes.vlines(places, predicted, measured, color="#AAAAAA", lw=2)
     for values, marker, color, label in (
-        (measured, "o", COLORS[2], "measured"),
-        (predicted, "s", COLORS[1], "predicted"),
+        (measured, "o", kit.COLORS[2], "measured"),
+        (predicted, "s", kit.COLORS[1], "predicted"),
     ):
         axes.plot(places, values, marker, color=color, label=label, ms=9, mec="white")
-    logarithmic(axes, "y")
+    kit.logarithmic(axes, "y")
     axes.set_ylabel("milliseconds (logarithmic)")
     axes.set_title("Time of each layer")
     axes.grid(axis="y")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    return name_layers(axes, [point.layer for point in points])
+    return kit.name_layers(axes, [point.layer for point in points])

@@ -33,17 +33,7 @@ from ablax.core import (
 )
 from ablax.errors import AblaxError, nearest
 from ablax.model import Model
-from ablax.report.figures import (
-    COLORS,
-    HEAT,
-    SIGNED,
-    bare,
-    blank,
-    draw_map,
-    set_caption,
-    settings,
-    wrapped,
-)
+from ablax.report import figures as kit
 from ablax.report.tables import Table
 
 if TYPE_CHECKING:
@@ -97,7 +87,7 @@ def as_batch(pictures: Sequence[Float[np.ndarray, "H W C"]]) -> Float[Array, "N 
 Draw = Callable[["Axes"], None]
 
 
-@settings()
+@kit.settings()
 def gallery(
     rows: Sequence[Sequence[Draw | None]],
     caption: str,
@@ -115,11 +105,11 @@ def gallery(
         size: Of a panel, in inches.
     """
     columns = max(map(len, rows))
-    figure = blank(max(5.5, columns * size + 1.0), len(rows) * size + 0.5)
+    figure = kit.blank(max(5.5, columns * size + 1.0), len(rows) * size + 0.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, row in zip(grid, rows, strict=True):
         for axes, draw in zip(line, [*row, *[None] * (columns - len(row))], strict=True):
-            bare(axes)
+            kit.bare(axes)
             if draw is None:
                 axes.axis("off")
             else:
@@ -129,13 +119,13 @@ def gallery(
         axes.annotate(_lines(label, 16), (-0.06, 0.5), **place)
     for axes, label in zip(grid[0], column_labels, strict=False):
         axes.set_title(_lines(label, int(9 * size)), fontsize=11, loc="center")
-    set_caption(figure, caption)
+    kit.set_caption(figure, caption)
     return figure
 
 
 def _lines(label: str, width: int) -> str:
     """Wrapped line by line."""
-    return "\n".join(wrapped(line, width) for line in label.split("\n"))
+    return "\n".join(kit.wrapped(line, width) for line in label.split("\n"))
 
 
 Box = tuple[int, int, int, int]
@@ -152,9 +142,9 @@ def image(picture: Float[np.ndarray, "H W C"], title: str = "", box: Box | None 
         if box is not None:
             top, bottom, left, right = box
             corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=COLORS[2], lw=2))
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=kit.COLORS[2], lw=2))
         if title:
-            axes.set_title(wrapped(title, 20), fontsize=10, loc="center")
+            axes.set_title(kit.wrapped(title, 20), fontsize=10, loc="center")
 
     return draw
 
@@ -173,7 +163,7 @@ def heat(
     """From 0, dark, to the largest; over a gray picture where one is given."""
     # one pixel far above all others would leave the rest black
     top = float(np.quantile(values, 0.995)) or float(values.max()) or 1.0
-    return _colored(values, (0.0, top), HEAT, picture)
+    return _colored(values, (0.0, top), kit.HEAT, picture)
 
 
 def signed(
@@ -183,7 +173,7 @@ def signed(
 ) -> Draw:
     """Purple above 0, orange below; over a gray picture where one is given; a note below."""
     largest = float(np.nanmax(np.abs(values))) or 1.0
-    return _colored(values, (-largest, largest), SIGNED, picture, note)
+    return _colored(values, (-largest, largest), kit.SIGNED, picture, note)
 
 
 def _colored(
@@ -196,7 +186,7 @@ def _colored(
     def draw(axes: Axes) -> None:
         if picture is not None:
             axes.imshow(picture.mean(2), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        draw_map(axes, values, ends, colors).set_alpha(1.0 if picture is None else 0.67)
+        kit.draw_map(axes, values, ends, colors).set_alpha(1.0 if picture is None else 0.67)
         if note:
             axes.set_xlabel(note, fontsize=9, labelpad=2)
 
@@ -251,8 +241,8 @@ def top_class(model: Model, picture: Float[Array, "H W C"]) -> tuple[int, float]
 
 
 def _likely(model: Model, best: int, share: float) -> str:
-    """Such as `"ship 93 %"`."""
-    return f"{model.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%"
+    """Such as `"ship: 93 %"`."""
+    return f"{model.classes[best]}: {100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def saliency_figure(model: Model, pictures: Named) -> Figure:
@@ -496,22 +486,22 @@ def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Tabl
     )
 
 
-@settings()
+@kit.settings()
 def statistics_figure(
     model: Model, found: Mapping[str, FeatureStatistics], layers: Sequence[str]
 ) -> Figure:
     """Samples x units and the correlations of some layers: what the lecture calls good and bad."""
-    figure = blank(max(6.0, 3.1 * len(layers) + 0.6), 7.4)
+    figure = kit.blank(max(6.0, 3.1 * len(layers) + 0.6), 7.4)
     grid = figure.subplots(2, len(layers), squeeze=False, height_ratios=(1.3, 1))
     for layer, above, below in zip(layers, *grid, strict=True):
         _draw_responses(above, layer, found[layer])
         below.set_facecolor("#BBBBBB")
-        last = draw_map(below, found[layer].correlation, (-1.0, 1.0))
+        last = kit.draw_map(below, found[layer].correlation, (-1.0, 1.0))
     grid[0, 0].set_ylabel("sample", fontsize=12)
     grid[1, 0].set_ylabel("unit", fontsize=12)
     bar = figure.colorbar(last, ax=grid[1, :].tolist(), shrink=0.8, aspect=18)
     bar.set_label("correlation", fontsize=12)
-    set_caption(
+    kit.set_caption(
         figure,
         "Above: one row per sample, one column per unit; dark: a strong activation (at the "
         "middle position; white is the least, black the 99.5 % quantile of the layer). Good "
@@ -530,7 +520,8 @@ def _draw_responses(axes: Axes, layer: str, each: FeatureStatistics) -> None:
     axes.tick_params(labelsize=9)
     axes.set_xlabel(f"unit, {each.units} in all", fontsize=11)
     axes.set_title(
-        f"{wrapped(layer, 20)}\n{100 * each.sparsity:.0f} % zeros, {int(each.dead.sum())} dead\n"
+        f"{kit.wrapped(layer, 20)}\n"
+        f"{100 * each.sparsity:.0f} % zeros, {int(each.dead.sum())} dead\n"
         f"correlation {each.mean_correlation:.2f}",
         fontsize=11,
         loc="center",

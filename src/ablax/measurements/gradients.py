@@ -18,20 +18,7 @@ from ablax.core import Network, gradients, leaves_by_path, output_shapes, paths,
 from ablax.layers import Auxiliary
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
-from ablax.report.figures import (
-    COLORS,
-    WIDTH,
-    Look,
-    between,
-    draw_line,
-    legend,
-    logarithmic,
-    panels,
-    set_caption,
-    settings,
-    whole_numbers,
-    wrapped,
-)
+from ablax.report import figures as kit
 from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant, grouped
 from ablax.report.study_tables import seeds_text, variant_table
 from ablax.report.tables import Table, signed
@@ -51,7 +38,7 @@ Groups = Sequence[Sequence[str]]
 Panels = Mapping[str, Groups]
 
 
-@settings()
+@kit.settings()
 def start_figure(study: Study, groups: Panels) -> Figure:
     """Before training: the gradient by the outputs, and by the kernels, against the place."""
     kept = {title: _present(study, own) for title, own in groups.items()}
@@ -59,7 +46,7 @@ def start_figure(study: Study, groups: Panels) -> Figure:
     # a panel of one group compares nothing that the others do not
     shown = {title: own for title, own in present.items() if len(own) > 1} or present
     count = len(shown)
-    figure, drawn = panels(2 * count, count, (WIDTH, 4.5), above=1.2, sharey="row")
+    figure, drawn = kit.panels(2 * count, count, (kit.WIDTH, 4.5), above=1.2, sharey="row")
     below = ("block, counted from the images", "layer with weights, counted from the images")
     for place, (title, own) in enumerate(shown.items()):
         above, under = drawn[place], drawn[count + place]
@@ -72,8 +59,8 @@ def start_figure(study: Study, groups: Panels) -> Figure:
         drawn[0].set_ylabel("by the block's output: |dl/dy|")
         drawn[count].set_ylabel("by the kernel: |dL/dW|")
         for axes in (drawn[0], drawn[count]):
-            logarithmic(axes, "y")
-    set_caption(
+            kit.logarithmic(axes, "y")
+    kit.set_caption(
         figure,
         "Above: root mean square over images of the norm of the gradient of an image's loss by "
         "the output of each outer layer; a line that falls to the left vanishes, one that rises to "
@@ -94,37 +81,37 @@ def _draw_groups(axes: Axes, study: Study, groups: list[list[str]], of: str) -> 
     for color, group in enumerate(groups):
         for line, name in enumerate(group):
             style = {
-                "color": COLORS[color % len(COLORS)],
+                "color": kit.COLORS[color % len(kit.COLORS)],
                 "linestyle": ("-", "--", ":")[line % 3],
                 "marker": "o^s"[line % 3],
             }
             rows = study.rows(NAME, variant=name, of=of, step=0)
-            _draw_gradient(axes, rows, wrapped(study.variant(name).label, 34), style)
+            _draw_gradient(axes, rows, kit.wrapped(study.variant(name).label, 34), style)
     axes.set_yscale("log")
-    whole_numbers(axes)
+    kit.whole_numbers(axes)
 
 
-@settings()
+@kit.settings()
 def training_figure(study: Study) -> Figure:
     """The same at every moment it was measured, one panel per variant: from blue to orange."""
     shown = [v for v in study.variants if study.rows(NAME, variant=v.name)]
-    figure, drawn = panels(
-        len(shown), 4, (WIDTH, 2.9), above=0.7, x="block", y="|dl/dy|", sharey=True
+    figure, drawn = kit.panels(
+        len(shown), 4, (kit.WIDTH, 2.9), above=0.7, x="block", y="|dl/dy|", sharey=True
     )
     for axes, variant in zip(drawn, shown, strict=False):
         rows = study.rows(NAME, variant=variant.name, of="output")
         epochs = sorted({row["epoch"] for row in rows})
         for at, epoch in enumerate(epochs):
             own = [row for row in rows if row["epoch"] == epoch]
-            style = {"color": between(at / max(1, len(epochs) - 1))}
+            style = {"color": kit.between(at / max(1, len(epochs) - 1))}
             _draw_gradient(axes, own, f"epoch {epoch:g}" if epoch else "start", style, band=False)
-        axes.set_title(wrapped(variant.label, 20), fontsize=12)
+        axes.set_title(kit.wrapped(variant.label, 20), fontsize=12)
         axes.set_yscale("log")
-        whole_numbers(axes)
+        kit.whole_numbers(axes)
     if shown:
-        logarithmic(drawn[0], "y")
-    legend(figure, drawn[0], 6)
-    set_caption(
+        kit.logarithmic(drawn[0], "y")
+    kit.legend(figure, drawn[0], 6)
+    kit.set_caption(
         figure,
         "Root mean square over images of the norm of the loss's gradient by the output of each "
         "block, counted from the images, at the moments of the legend; geometric mean over "
@@ -134,12 +121,12 @@ def training_figure(study: Study) -> Figure:
 
 
 def _draw_gradient(
-    axes: Axes, rows: Sequence[Row], label: str, style: Look, band: bool = True
+    axes: Axes, rows: Sequence[Row], label: str, style: kit.Look, band: bool = True
 ) -> None:
     """The geometric mean over seeds of what is above 0, and its range."""
     values = grouped([row for row in rows if row["gradient"] > 0], "place", "gradient")
     if values:
-        draw_line(axes, values, label, style, "band" if band else "nothing", _geometric_mean)
+        kit.draw_line(axes, values, label, style, "band" if band else "nothing", _geometric_mean)
 
 
 def _geometric_mean(values: Sequence[float]) -> float:

@@ -26,19 +26,7 @@ from ablax.measurements.transformations import (
     translate,
 )
 from ablax.model import Model
-from ablax.report.figures import (
-    COLORS,
-    LINES,
-    SHADE,
-    End,
-    draw_line,
-    legend,
-    name_ends,
-    over_seeds,
-    panels,
-    set_caption,
-    settings,
-)
+from ablax.report import figures as kit
 from ablax.report.study import Picture, Quantity, Row, Section, Study
 from ablax.report.study_tables import seeds_text, variant_table
 from ablax.report.tables import Table
@@ -230,11 +218,11 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
 NAME = "invariance"
 """Of the measurement, and of its rows in a study."""
 
-_LAYER_COLORS = (COLORS[1], COLORS[2], COLORS[3], COLORS[4], COLORS[5])
-_PANEL_COLORS = (COLORS[0], COLORS[4], COLORS[6], COLORS[7])
+_LAYER_COLORS = (kit.COLORS[1], kit.COLORS[2], kit.COLORS[3], kit.COLORS[4], kit.COLORS[5])
+_PANEL_COLORS = (kit.COLORS[0], kit.COLORS[4], kit.COLORS[6], kit.COLORS[7])
 
 
-@settings()
+@kit.settings()
 def curves_figure(
     study: Study,
     chosen: Sequence[Transformation],
@@ -252,7 +240,7 @@ def curves_figure(
     ran = {title: [n for n in names if n in study.names] for title, names in groups.items()}
     shown = {title: names for title, names in ran.items() if names}
     columns = len(shown) + 1
-    figure, drawn = panels(columns * len(chosen), columns, (13.0, 3.4), above=0.8, grid="y")
+    figure, drawn = kit.panels(columns * len(chosen), columns, (13.0, 3.4), above=0.8, grid="y")
     for place, transformation in enumerate(chosen):
         row = drawn[place * columns : (place + 1) * columns]
         ends = [
@@ -260,23 +248,23 @@ def curves_figure(
             for axes, names in zip(row, shown.values(), strict=False)
         ]
         for color, names in zip(_PANEL_COLORS, shown.values(), strict=False):
-            for line, name in zip(LINES, names, strict=False):
+            for line, name in zip(kit.LINES, names, strict=False):
                 found = curves(study, name, transformation, "probability", "")
                 style = {"color": color, "linestyle": line}
-                draw_line(row[-1], found, study.variant(name).label, style)
+                kit.draw_line(row[-1], found, study.variant(name).label, style)
         row[-1].set_ylim(0, 1.02)
         for axes in row:
             _name_amounts(axes, study, transformation)
         top = max((axes.get_ylim()[1] for axes in row[:-1]), default=1.0)
         for axes, named in zip(row, ends, strict=False):
             axes.set_ylim(0, top)
-            name_ends(axes, named)
+            kit.name_ends(axes, named)
         row[0].set_ylabel("relative feature distance\n(1 = two different images)")
         row[-1].set_ylabel("probability of\nthe true class")
     for axes, title in zip(drawn, [*shown, "score of the true class"], strict=False):
         axes.set_title(title)
-    legend(figure, drawn[columns - 1], 2, handlelength=3.5)
-    set_caption(
+    kit.legend(figure, drawn[columns - 1], 2, handlelength=3.5)
+    kit.set_caption(
         figure,
         "Left: how far features move, mean |f(T x) - f(x)| over the mean distance between "
         "the features of two different test images (dotted); lines as in the legend. Gray: the "
@@ -291,15 +279,15 @@ def _draw_distances(
     transformation: Transformation,
     names: Sequence[str],
     layers: Sequence[str],
-) -> list[End | None]:
+) -> list[kit.End | None]:
     """A line for each variant and layer; the ends of the solid ones, which bear its name."""
-    ends: list[End | None] = []
-    for line, name in zip(LINES, names, strict=False):
+    ends: list[kit.End | None] = []
+    for line, name in zip(kit.LINES, names, strict=False):
         for color, layer in zip(_LAYER_COLORS, layers, strict=False):
             found = curves(study, name, transformation, "distance", layer)
-            solid = line == LINES[0]
+            solid = line == kit.LINES[0]
             style = {"color": color, "linestyle": line}
-            end = draw_line(axes, found, layer if solid else "_", style)
+            end = kit.draw_line(axes, found, layer if solid else "_", style)
             ends += [end] * solid
     axes.axhline(1, color="#444444", lw=1.2, ls=(0, (1, 2)), zorder=0)
     return ends
@@ -315,7 +303,9 @@ def curves(
         values_of([row for row in rows if row["seed"] == seed], transformation, measure, layer)
         for seed in seeds
     ]
-    return over_seeds([{transformation.position(a): v for a, v in each.items()} for each in found])
+    return kit.over_seeds(
+        [{transformation.position(a): v for a, v in each.items()} for each in found]
+    )
 
 
 def _name_amounts(axes: Axes, study: Study, transformation: Transformation) -> None:
@@ -324,7 +314,7 @@ def _name_amounts(axes: Axes, study: Study, transformation: Transformation) -> N
 
     names = {row["amount"] for row in study.rows(NAME, transformation=transformation.name)}
     reach = transformation.small_reach(names)
-    axes.axvspan(-reach, reach, color=SHADE, lw=0, zorder=-2)
+    axes.axvspan(-reach, reach, color=kit.SHADE, lw=0, zorder=-2)
     if transformation.ticks:
         places = [transformation.position(amount) for amount in transformation.ticks]
         axes.set_xticks(places, [amount_words(amount) for amount in transformation.ticks])

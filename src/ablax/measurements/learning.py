@@ -15,16 +15,7 @@ from ablax.errors import AblaxError
 from ablax.losses import predictions, softmax_cross_entropy
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
-from ablax.report.figures import (
-    COLORS,
-    WIDTH,
-    draw_line,
-    legend,
-    panels,
-    set_caption,
-    settings,
-    wrapped,
-)
+from ablax.report import figures as kit
 from ablax.report.plots import CurvePanels
 from ablax.report.statistics import deviation, mean
 from ablax.report.study import Curve, Picture, Quantity, Row, Section, Study, Variant, grouped
@@ -182,27 +173,34 @@ def stopping_point(rows: tuple[Row, ...]) -> StoppingPoint:
 NAME = "generalization"
 
 _LINES = {
-    "training": {"color": COLORS[1], "linestyle": "--"},
-    "held out": {"color": COLORS[3], "linestyle": ":"},
-    "test": {"color": COLORS[2], "linestyle": "-"},
+    "training": {"color": kit.COLORS[1], "linestyle": "--"},
+    "held out": {"color": kit.COLORS[3], "linestyle": ":"},
+    "test": {"color": kit.COLORS[2], "linestyle": "-"},
 }
 
 
-@settings()
+@kit.settings()
 def curves_figure(study: Study) -> Figure:
     """One panel per variant: mean over seeds and range of the errors, against steps."""
     names = [name for name in study.names if study.rows(NAME, variant=name)]
-    figure, drawn = panels(
-        len(names), 4, (WIDTH, 2.6), above=0.7, x="steps", y="error, %", sharex=True, sharey=True
+    figure, drawn = kit.panels(
+        len(names),
+        4,
+        (kit.WIDTH, 2.6),
+        above=0.7,
+        x="steps",
+        y="error, %",
+        sharex=True,
+        sharey=True,
     )
     for axes, name in zip(drawn, names, strict=False):
         for images, style in _LINES.items():
             if values := grouped(study.rows(NAME, variant=name, images=images), "step", "error"):
-                draw_line(axes, values, f"{images} images", style)
-        axes.set_title(wrapped(study.variant(name).label, 20), fontsize=13)
+                kit.draw_line(axes, values, f"{images} images", style)
+        axes.set_title(kit.wrapped(study.variant(name).label, 20), fontsize=13)
     drawn[0].set_ylim(bottom=0)
-    legend(figure, drawn[0], 4)
-    set_caption(figure, "All images undistorted by us, no dropout.")
+    kit.legend(figure, drawn[0], 4)
+    kit.set_caption(figure, "All images undistorted by us, no dropout.")
     return figure
 
 

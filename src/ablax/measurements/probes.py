@@ -25,17 +25,7 @@ from ablax.errors import AblaxError
 from ablax.layers import adaptive_average_pool
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
-from ablax.report.figures import (
-    COLORS,
-    WIDTH,
-    End,
-    draw_line,
-    name_ends,
-    panels,
-    say_nothing,
-    set_caption,
-    settings,
-)
+from ablax.report import figures as kit
 from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study
 from ablax.report.tables import NOTHING, Table, number, sentence, spread
@@ -348,11 +338,11 @@ def convergence_note(study: Study, measurement: str) -> str:
     return f"{ended:,} of {len(rows):,} fits converged."
 
 
-@settings()
+@kit.settings()
 def probe_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     """Two panels, SVM and softmax: accuracy against the layer, trained, untrained, raw pixels."""
-    figure, drawn = panels(
-        2, 2, (WIDTH, 5.6), above=0.2, grid="y", x="Layer", y="Test accuracy, %", sharey=True
+    figure, drawn = kit.panels(
+        2, 2, (kit.WIDTH, 5.6), above=0.2, grid="y", x="Layer", y="Test accuracy, %", sharey=True
     )
     ends = [
         draw_layers(axes, study, "layer_probes", layers, classifier=classifier)
@@ -361,14 +351,14 @@ def probe_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     # only now is the height known that the panels share
     for axes, heading, named in zip(drawn, HEADINGS.values(), ends, strict=True):
         axes.set_title(f"{heading} on the features of each layer")
-        name_ends(axes, named)
-    set_caption(figure, "Trained and untrained are the same network after and before training.")
+        kit.name_ends(axes, named)
+    kit.set_caption(figure, "Trained and untrained are the same network after and before training.")
     return figure
 
 
 def draw_layers(
     axes: Axes, study: Study, measurement: str, layers: Mapping[int, str], **columns: Any
-) -> list[End | None]:
+) -> list[kit.End | None]:
     """Accuracy against the layer, trained and untrained, each with its range, and the pixels'.
 
     Args:
@@ -383,24 +373,24 @@ def draw_layers(
     """
     depths = sorted(layers)
     found = partial(accuracies, study, measurement, **columns)
-    ends: list[End | None] = []
+    ends: list[kit.End | None] = []
     for trained, (name, style) in enumerate(_LOOKS.items()):
         values = {float(depth): found(depth=depth, trained=float(trained)) for depth in depths}
         if any(values.values()):
-            ends.append(draw_line(axes, values, name, style))
+            ends.append(kit.draw_line(axes, values, name, style))
     axes.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
     if pixels := found(depth=0):
         line = axes.axhline(mean(pixels), color="#444444", lw=1.8, ls=":")
-        ends.append(End(axes.get_xlim()[1], mean(pixels), "raw pixels", str(line.get_color())))
+        ends.append(kit.End(axes.get_xlim()[1], mean(pixels), "raw pixels", str(line.get_color())))
     axes.set_xticks(depths, [f"{depth}\n{layers[depth]}" for depth in depths], fontsize=11)
     if not ends:
-        say_nothing(axes)
+        kit.say_nothing(axes)
     return ends
 
 
 _LOOKS: dict[str, dict[str, Any]] = {
-    "untrained": {"color": COLORS[2], "marker": "s", "linestyle": "--", "mfc": "white"},
-    "trained": {"color": COLORS[1], "marker": "o"},
+    "untrained": {"color": kit.COLORS[2], "marker": "s", "linestyle": "--", "mfc": "white"},
+    "trained": {"color": kit.COLORS[1], "marker": "o"},
 }
 
 
@@ -466,7 +456,13 @@ def layer_probes(
             tables=(partial(probe_table, layers=layers, published=published),),
         ),
         moments=("start", "end"),
-        quantities=_quantities(layers),
+        quantities={
+            name: quantity
+            for classifier, label in CLASSIFIERS.items()
+            for name, quantity in _quantities(
+                classifier, layers, f"of the {label}", {"classifier": classifier}
+            ).items()
+        },
     )
 
 
@@ -497,27 +493,37 @@ def probed_layers(
     Raises:
         AblaxError: A layer that the network has not.
     """
-    train = sample.train.images[:images], sample.train.labels[:images]
-    test = sample.test.images, sample.test.labels
-    seen = layer_features(model, train[0], layers, sample.step)
-    unseen = layer_features(model, test[0], layers, sample.step)
-    return tuple(
-        {
-            "layer": layers.get(depth, PIXELS),
-            "depth": depth,
-            "trained": float(sample.step > 0),
-            "classifier": classifier,
-            "features": found.features,
-            "error": found.error,
-            "train_error": found.train_error,
-            "converged": float(found.converged),
-            "train_images": len(train[0]),
-            "test_images": len(test[0]),
-        }
-        for depth in seen
-        for classifier in CLASSIFIERS
-        for found in [probe(classifier, (seen[depth], train[1]), (unseen[depth], test[1]))]
-    )
+    train = Split(sample.train.images[:images], sample.train.labels[:images])
+    return tuple(_probed(model, sample.step, layers, train, sample.test, tuple(CLASSIFIERS)))
+
+
+def _probed(
+    model: Model,
+    step: int,
+    layers: Mapping[int, str],
+    train: Split,
+    test: Split,
+    classifiers: Sequence[Classifier],
+) -> Iterator[dict[str, Any]]:
+    """A row for each layer and classifier, fitted to the one split and evaluated on the other."""
+    seen = layer_features(model, train.images, layers, step)
+    unseen = layer_features(model, test.images, layers, step)
+    for depth in seen:
+        for classifier in classifiers:
+            given = (seen[depth], train.labels), (unseen[depth], test.labels)
+            found = probe(classifier, *given)
+            yield {
+                "layer": layers.get(depth, PIXELS),
+                "depth": depth,
+                "trained": float(step > 0),
+                "classifier": classifier,
+                "features": found.features,
+                "error": found.error,
+                "train_error": found.train_error,
+                "converged": float(found.converged),
+                "train_images": len(train.images),
+                "test_images": len(test.images),
+            }
 
 
 def layer_features(
@@ -549,25 +555,26 @@ def error_where(rows: Sequence[Row], where: Mapping[str, object]) -> float:
     return float(np.mean(finite)) if finite else math.nan
 
 
-def _quantities(layers: Mapping[int, str]) -> dict[str, Quantity]:
+def _quantities(
+    prefix: str, layers: Mapping[int, str], label: str, columns: Mapping[str, object]
+) -> dict[str, Quantity]:
+    """The errors of one classifier on pixels and on each layer, trained and untrained."""
+    named: dict[str, tuple[str, dict[str, object]]] = {
+        f"{prefix}_pixels": ("raw pixels", {"depth": 0})
+    }
+    for depth in sorted(layers):
+        layer = f"layer {depth}"
+        named[f"{prefix}_{depth}"] = (layer, {"depth": depth, "trained": 1.0})
+        untrained = (f"{layer} of the untrained network", {"depth": depth, "trained": 0.0})
+        named[f"untrained_{prefix}_{depth}"] = untrained
     return {
         name: Quantity(
-            f"test error of the {label}", partial(error_where, where=where), "percentage points"
+            f"test error {label} on {of}",
+            partial(error_where, where={**columns, **where}),
+            "percentage points",
         )
-        for name, label, where in _named_errors(layers)
+        for name, (of, where) in named.items()
     }
-
-
-def _named_errors(layers: Mapping[int, str]) -> Iterator[tuple[str, str, dict[str, object]]]:
-    """Name, label and columns of every quantity."""
-    for classifier, label in CLASSIFIERS.items():
-        alike: dict[str, object] = {"classifier": classifier}
-        yield f"{classifier}_pixels", f"{label} on raw pixels", {**alike, "depth": 0}
-        for depth in sorted(layers):
-            there = {**alike, "depth": depth}
-            yield f"{classifier}_{depth}", f"{label} on layer {depth}", {**there, "trained": 1.0}
-            untrained = f"{label} on layer {depth} of the untrained network"
-            yield f"untrained_{classifier}_{depth}", untrained, {**there, "trained": 0.0}
 
 
 # ------------------------------------------------------------------------------------------
@@ -628,20 +635,20 @@ def transfer_table(
     )
 
 
-@settings()
+@kit.settings()
 def transfer_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     """A panel for each data set that was there."""
     there, missing = targets(study)
     count = max(1, len(there))
     names = {"x": "Layer", "y": "Test accuracy of a linear SVM, %"}
-    figure, drawn = panels(count, count, (WIDTH, 5.6), above=0.2, grid="y", **names)
+    figure, drawn = kit.panels(count, count, (kit.WIDTH, 5.6), above=0.2, grid="y", **names)
     for axes, target in zip(drawn, there, strict=False):
-        name_ends(axes, draw_layers(axes, study, "transfer", layers, target=target))
+        kit.name_ends(axes, draw_layers(axes, study, "transfer", layers, target=target))
         axes.set_title(f"Features for {target_label(target)}")
     if not there:
         said = "\n".join(f"{target_label(name)} was not there" for name in missing)
-        say_nothing(drawn[0], said or "no other data set was asked for")
-    set_caption(figure, "The network was trained on the recipe's data, never on these.")
+        kit.say_nothing(drawn[0], said or "no other data set was asked for")
+    kit.set_caption(figure, "The network was trained on the recipe's data, never on these.")
     return figure
 
 
@@ -732,8 +739,23 @@ def transfer(
             tables=(partial(transfer_table, layers=layers, published=published),),
         ),
         moments=("start", "end"),
-        quantities=_transfer_quantities(layers),
+        quantities=_quantities("transfer", layers, "on other data of a linear SVM", {}),
     )
+
+
+_MISSING = {
+    "layer": "",
+    "depth": -1,
+    "trained": 0.0,
+    "classifier": "svm",
+    "features": 0,
+    "error": math.nan,
+    "train_error": math.nan,
+    "converged": 0.0,
+    "train_images": 0,
+    "test_images": 0,
+}
+"""All columns in every row, so that a table of them has no holes."""
 
 
 def transferred(
@@ -752,9 +774,13 @@ def transferred(
         try:
             train, test = sample_of(target, sample.recipe.data.dir, train_images, test_images)
         except DataError as error:
-            rows.append(_row(sample, target, missing=str(error)))
+            when = {"trained": float(sample.step > 0)}
+            rows.append({"target": target, **_MISSING, **when, "missing": str(error)})
             continue
-        rows += _probed(model, sample, target, layers, train, test)
+        shape = cast(ImageShape, sample.train.images.shape[1:])
+        splits = [Split(fitted(split.images, shape), split.labels) for split in (train, test)]
+        for row in _probed(model, sample.step, layers, *splits, ("svm",)):
+            rows.append({"target": target, **row, "missing": ""})
     return tuple(rows)
 
 
@@ -812,72 +838,3 @@ def fitted(
 
 def _picture(image: UInt8[np.ndarray, "H W C"]) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-
-
-def _probed(
-    model: Model,
-    sample: Sample,
-    target: str,
-    layers: Mapping[int, str],
-    train: Split,
-    test: Split,
-) -> list[Row]:
-    shape = cast(ImageShape, sample.train.images.shape[1:])
-    seen = layer_features(model, fitted(train.images, shape), layers, sample.step)
-    unseen = layer_features(model, fitted(test.images, shape), layers, sample.step)
-    rows = []
-    for depth in seen:
-        found = probe("svm", (seen[depth], train.labels), (unseen[depth], test.labels))
-        rows.append(
-            _row(
-                sample,
-                target,
-                layer=layers.get(depth, PIXELS),
-                depth=depth,
-                features=found.features,
-                error=found.error,
-                train_error=found.train_error,
-                converged=float(found.converged),
-                train_images=len(train),
-                test_images=len(test),
-            )
-        )
-    return rows
-
-
-def _row(sample: Sample, target: str, **columns: Any) -> Row:
-    """All columns in every row, so that a table of them has no holes."""
-    return {
-        "target": target,
-        "layer": "",
-        "depth": -1,
-        "trained": float(sample.step > 0),
-        "classifier": "svm",
-        "features": 0,
-        "error": math.nan,
-        "train_error": math.nan,
-        "converged": 0.0,
-        "train_images": 0,
-        "test_images": 0,
-        "missing": "",
-        **columns,
-    }
-
-
-def _transfer_quantities(layers: Mapping[int, str]) -> dict[str, Quantity]:
-    named: dict[str, tuple[str, dict[str, object]]] = {
-        "transfer_pixels": ("raw pixels", {"depth": 0})
-    }
-    for depth in sorted(layers):
-        columns: dict[str, object] = {"depth": depth, "trained": 1.0}
-        named[f"transfer_{depth}"] = (f"layer {depth}", columns)
-        untrained = f"layer {depth} of the untrained network"
-        named[f"untrained_transfer_{depth}"] = (untrained, {"depth": depth, "trained": 0.0})
-    return {
-        name: Quantity(
-            f"test error on other data of a linear SVM on {label}",
-            partial(error_where, where=columns),
-            "percentage points",
-        )
-        for name, (label, columns) in named.items()
-    }

@@ -19,17 +19,7 @@ from ablax.errors import AblaxError
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.measurements.transformations import Border, Levels, distortions_of, translate
 from ablax.model import Model
-from ablax.report.figures import (
-    WIDTH,
-    draw_line,
-    legend,
-    logarithmic,
-    look,
-    panels,
-    set_caption,
-    settings,
-    wrapped,
-)
+from ablax.report import figures as kit
 from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
 from ablax.report.study_tables import variant_table
@@ -50,7 +40,7 @@ Found = dict[str, dict[float, list[float]]]
 """Variant, then shift or size, then the errors of the seeds."""
 
 
-@settings()
+@kit.settings()
 def error_figure(study: Study, name: str, column: str, words: str) -> Figure:
     """Test error against a column of the rows; who refuses is said in the legend.
 
@@ -60,7 +50,7 @@ def error_figure(study: Study, name: str, column: str, words: str) -> Figure:
         column: `shift` or `image_size`.
         words: What it is, with its unit.
     """
-    figure, (axes,) = panels(1, 1, (WIDTH, 5.4), above=0.4, grid="y")
+    figure, (axes,) = kit.panels(1, 1, (kit.WIDTH, 5.4), above=0.4, grid="y")
     found = by_variant(study, name, column)
     places = sorted({place for errors in found.values() for place in errors})
     step = min(np.diff(places), default=1.0)
@@ -69,15 +59,15 @@ def error_figure(study: Study, name: str, column: str, words: str) -> Figure:
         beside = 0.03 * step * (at - (len(found) - 1) / 2)
         taken = {place + beside: values for place, values in errors.items() if _finite(values)}
         if taken:
-            label = wrapped(study.variant(variant).label, 26)
+            label = kit.wrapped(study.variant(variant).label, 26)
             label += f"\n({REFUSES} the others)" * (len(taken) < len(errors))
-            draw_line(axes, taken, label, look(study.names.index(variant)), "bars")
+            kit.draw_line(axes, taken, label, kit.look(study.names.index(variant)), "bars")
     axes.set_xticks(places, [f"{place:g}" for place in places])
-    logarithmic(axes, "y")
+    kit.logarithmic(axes, "y")
     axes.set_title(f"Test error, {study.plan.recipe_name}")
     axes.set_ylabel("test error, % (logarithmic)")
     axes.set_xlabel(words)
-    legend(figure, axes, 1, "outside right upper")
+    kit.legend(figure, axes, 1, "outside right upper")
     text = (
         "Mark: mean over the seeds, set a little aside where others lie. Bar: from the best seed "
     )
@@ -86,7 +76,7 @@ def error_figure(study: Study, name: str, column: str, words: str) -> Figure:
     if own:
         axes.axvline(float(own[0]), color="#888888", lw=1, ls="--", zorder=0)
         text += " Dashed: the size that was trained."
-    set_caption(figure, f"{text} {distortions_of(study)}")
+    kit.set_caption(figure, f"{text} {distortions_of(study)}")
     return figure
 
 

@@ -23,15 +23,7 @@ from ablax.layers import Residual
 from ablax.layers.loops import fold
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
-from ablax.report.figures import (
-    WIDTH,
-    legend,
-    logarithmic,
-    look,
-    panels,
-    set_caption,
-    settings,
-)
+from ablax.report import figures as kit
 from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
 from ablax.report.study_tables import variant_table
 from ablax.report.tables import Table, number, scaled
@@ -300,14 +292,14 @@ def step_time_table(study: Study) -> Table:
     )
 
 
-@settings()
+@kit.settings()
 def step_time_figure(study: Study) -> Figure:
     """One mark per variant; a line through the baseline on which time goes with the products."""
     measured = dict(_measured(study))
-    figure, (axes,) = panels(min(1, len(measured)), 1, (WIDTH, 5.8), above=0.4)
+    figure, (axes,) = kit.panels(min(1, len(measured)), 1, (kit.WIDTH, 5.8), above=0.4)
     for name, row in measured.items():
         variant = study.variant(name)
-        style = look(study.names.index(name)) | {"linestyle": ""}
+        style = kit.look(study.names.index(name)) | {"linestyle": ""}
         quartiles = [1000 * row["low"], 1000 * row["high"]]
         axes.plot([variant.macs] * 2, quartiles, color=style["color"], lw=2.5)
         middle = [1000 * row["seconds"]]
@@ -320,13 +312,13 @@ def step_time_figure(study: Study) -> Figure:
         axes.plot(ends, [base * end for end in ends], ":", color="#777777", lw=2, zorder=1)
     if measured:
         axes.margins(x=0.1, y=0.15)
-        logarithmic(axes, "x")
-        logarithmic(axes, "y")
+        kit.logarithmic(axes, "x")
+        kit.logarithmic(axes, "y")
         axes.set_xlabel("multiply-accumulates of one image, forward")
         batch = next(iter(measured.values()))["batch"]
         axes.set_ylabel(f"step of {batch:.0f} images, milliseconds")
-        legend(figure, axes)
-    set_caption(
+        kit.legend(figure, axes)
+    kit.set_caption(
         figure,
         f"Compiled, seed 0; bars: the middle half of {RUNS} runs. On the dotted line every "
         "multiply-accumulate would take as long as one of the baseline: above it they take longer.",

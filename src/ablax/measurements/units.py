@@ -27,18 +27,7 @@ from ablax.layers import (
 )
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
-from ablax.report.figures import (
-    WIDTH,
-    between,
-    draw_line,
-    legend,
-    look,
-    panels,
-    set_caption,
-    settings,
-    whole_numbers,
-    wrapped,
-)
+from ablax.report import figures as kit
 from ablax.report.statistics import mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study, grouped
 from ablax.report.study_tables import seeds_text, variant_table
@@ -55,14 +44,14 @@ if TYPE_CHECKING:
 SATURATED = "saturation"
 
 
-@settings()
+@kit.settings()
 def layers_figure(study: Study) -> Figure:
     """Saturated responses and dead units by layer: before training on the left, after on the right.
 
     One line per variant.
     """
     below = "hidden layer, counted from the images"
-    figure, drawn = panels(4, 2, (WIDTH, 3.9), above=0.6, x=below, sharex=True, sharey=True)
+    figure, drawn = kit.panels(4, 2, (kit.WIDTH, 3.9), above=0.6, x=below, sharex=True, sharey=True)
     shown = (("saturated", "Saturated responses"), ("dead", "Dead units"))
     moments: tuple[tuple[Moment, str], ...] = ((min, "before"), (max, "after"))
     cells = [(*what, *moment) for what in shown for moment in moments]
@@ -70,13 +59,13 @@ def layers_figure(study: Study) -> Figure:
         for place, variant in enumerate(study.variants):
             rows = at_moment(study.rows(SATURATED, variant=variant.name), moment)
             if values := grouped(rows, "place", column):
-                draw_line(axes, values, variant.label, look(place), "bars")
+                kit.draw_line(axes, values, variant.label, kit.look(place), "bars")
         axes.set_title(f"{words} {when} training")
         axes.set_ylabel(f"{words.lower()}, %" if moment is min else "")
         axes.set_ylim(-4, 104)
-        whole_numbers(axes, 6)
-    legend(figure, drawn[0])
-    set_caption(
+        kit.whole_numbers(axes, 6)
+    kit.legend(figure, drawn[0])
+    kit.set_caption(
         figure,
         "A response is saturated where the slope of its nonlinearity is below 1 % of the "
         "largest; a unit is dead if it is saturated at every place of every image looked at. "
@@ -95,14 +84,14 @@ def at_moment(rows: Sequence[Row], moment: Moment) -> list[Row]:
     return [row for row in rows if row["step"] == step]
 
 
-@settings()
+@kit.settings()
 def training_figure(study: Study) -> Figure:
     """Saturated responses by epoch: one panel per variant, one line per layer, blue to orange."""
     shown = [v for v in study.variants if study.rows(SATURATED, variant=v.name)]
-    figure, drawn = panels(
+    figure, drawn = kit.panels(
         len(shown),
         3,
-        (WIDTH, 3.1),
+        (kit.WIDTH, 3.1),
         above=0.7,
         x="epochs",
         y="saturated, %",
@@ -111,10 +100,10 @@ def training_figure(study: Study) -> Figure:
     )
     for axes, variant in zip(drawn, shown, strict=False):
         _draw_layers(axes, study.rows(SATURATED, variant=variant.name))
-        axes.set_title(wrapped(variant.label, 30), fontsize=13)
+        axes.set_title(kit.wrapped(variant.label, 30), fontsize=13)
         axes.set_ylim(-4, 104)
-    legend(figure, drawn[0], 8)
-    set_caption(
+    kit.legend(figure, drawn[0], 8)
+    kit.set_caption(
         figure,
         "At the moments measured, mean over seeds. Layers are counted from the images. A response "
         "is saturated where the slope of its nonlinearity is below 1 % of the largest.",
@@ -126,8 +115,8 @@ def _draw_layers(axes: Axes, rows: Sequence[Row]) -> None:
     places = sorted({int(row["place"]) for row in rows})
     for at, place in enumerate(places):
         own = grouped([row for row in rows if row["place"] == place], "epoch", "saturated")
-        color, marker = between(at / max(1, len(places) - 1)), "os^Dv>p*"[at % 8]
-        draw_line(axes, own, f"layer {place}", {"color": color, "marker": marker}, "nothing")
+        color, marker = kit.between(at / max(1, len(places) - 1)), "os^Dv>p*"[at % 8]
+        kit.draw_line(axes, own, f"layer {place}", {"color": color, "marker": marker}, "nothing")
 
 
 def saturation_table(study: Study) -> Table:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablax.files import write_result
 from ablax.report.figures import Drawing
 from ablax.report.plots import drawn, pictures
 from ablax.report.study import Picture, Published, Section, Study
@@ -22,6 +21,7 @@ from ablax.report.study_tables import (
     published_table,
     reinitialized_table,
     summary_csv,
+    write_result,
 )
 from ablax.report.tables import Table, escape_markdown, render, sentence
 from ablax.report.verdict import Forecast, Verdict, answer, answer_json, forecast, verdict

@@ -9,34 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ablax.errors import ReportError, nearest
-from ablax.report.figures import (
-    COLORS,
-    SHADE,
-    WIDTH,
-    Drawing,
-    End,
-    blank,
-    caption_of,
-    count_axis,
-    draw_line,
-    drawing,
-    give_room,
-    height,
-    legend,
-    logarithmic,
-    look,
-    name_ends,
-    name_rows,
-    over_seeds,
-    panels,
-    scaled_tick,
-    set_caption,
-    settings,
-    where,
-    whole_epochs,
-    within_percent,
-    wrapped,
-)
+from ablax.report import figures as kit
 from ablax.report.statistics import (
     VariantFlatness,
     comparisons_with_baseline,
@@ -61,18 +34,18 @@ OWN_INTERVALS = (
 )
 
 
-@settings()
+@kit.settings()
 def errors_figure(study: Study) -> Figure:
     """Test error of every variant: a dot a seed, the mean, its 95 % interval."""
-    figure = blank(WIDTH, height(len(study.variants)))
+    figure = kit.blank(kit.WIDTH, kit.height(len(study.variants)))
     axes = figure.subplots()
-    name_rows(axes, [variant.label for variant in study.variants])
+    kit.name_rows(axes, [variant.label for variant in study.variants])
     for place, variant in enumerate(study.variants):
         _draw_errors(axes, study, variant, place)
     axes.set_title(f"Test error, {study.plan.recipe_name}")
     axes.margins(x=0.1)
-    give_room(axes, "x")
-    within_percent(axes, "x")
+    kit.give_room(axes, "x")
+    kit.within_percent(axes, "x")
     base = summary(study, study.baseline)
     if math.isfinite(base.error):
         axes.axvline(base.error, color="#888888", lw=1, ls="--", zorder=0)
@@ -80,7 +53,7 @@ def errors_figure(study: Study) -> Figure:
     text = "Right: the error."
     if any(summary(study, name).n > 1 for name in study.names):
         text = f"{OWN_INTERVALS} Right: mean ± standard deviation."
-    set_caption(figure, f"{text} Dashed: mean of {study.variant(study.baseline).label}.")
+    kit.set_caption(figure, f"{text} Dashed: mean of {study.variant(study.baseline).label}.")
     return figure
 
 
@@ -91,7 +64,7 @@ def _draw_errors(axes: Axes, study: Study, variant: Variant, place: int) -> None
     if not errors:
         axes.text(0.01, place, "no run finished", transform=at_row, va="center", color="#444444")
         return
-    color, line = COLORS[place % len(COLORS)], summary(study, variant.name)
+    color, line = kit.COLORS[place % len(kit.COLORS)], summary(study, variant.name)
     # under the mean, one below the other in the order of the seeds
     step = 0.2 / max(1, len(errors) - 1)
     below = [place + 0.12 + step * seed for seed in range(len(errors))]
@@ -110,7 +83,7 @@ def _possible(low: float, high: float) -> list[float]:
     return [max(low, 0.0), min(high, 100.0)]
 
 
-@settings()
+@kit.settings()
 def drops_figure(study: Study) -> Figure:
     """Increase of error over the baseline: ours, and beside it what was published."""
     from matplotlib.ticker import MaxNLocator
@@ -118,13 +91,13 @@ def drops_figure(study: Study) -> Figure:
     published = study.plan.published
     others = [variant for variant in study.variants if variant.name != study.baseline]
     names = [variant.name for variant in others]
-    figure = blank(WIDTH, height(len(others)) + 0.4 * len(published))
+    figure = kit.blank(kit.WIDTH, kit.height(len(others)) + 0.4 * len(published))
     ours, *theirs = figure.subplots(1, 2 if published else 1, sharey=True, squeeze=False)[0]
     ours.set_title(f"Here: test error, {study.plan.recipe_name}")
     _draw_differences(ours, study, names)
     for axes in theirs:
         _draw_published(axes, study, names)
-    name_rows(ours, [variant.label for variant in others])
+    kit.name_rows(ours, [variant.label for variant in others])
     for axes in (ours, *theirs):
         axes.axvline(0, color="#444444", lw=1.2, zorder=0.5)
         # what was published is not always a test error
@@ -132,18 +105,18 @@ def drops_figure(study: Study) -> Figure:
         axes.set_xlabel(f"increase of {kind},\npercentage points (right: worse)")
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     ours.margins(x=0.1)
-    give_room(ours, "x")
+    kit.give_room(ours, "x")
     for axes in theirs:
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        legend(figure, axes, 1, "outside upper right")
+        kit.legend(figure, axes, 1, "outside upper right")
     together = f", Bonferroni over {len(others)} comparisons" if len(others) > 1 else ""
     text = f"Over {study.variant(study.baseline).label}; bar: 95 % interval{together}, none for "
     text += "one seed or equal differences."
     if published:
         text += " Other data, other sizes and other measures: compare the order, not the scale."
-    set_caption(figure, text)
+    kit.set_caption(figure, text)
     return figure
 
 
@@ -154,7 +127,7 @@ def _draw_differences(axes: Axes, study: Study, names: list[str]) -> None:
         if not math.isfinite(found.difference):
             axes.annotate("no pair of runs", (0, place), (6, 0), textcoords="offset points")
             continue
-        color = COLORS[(study.names.index(name)) % len(COLORS)]
+        color = kit.COLORS[(study.names.index(name)) % len(kit.COLORS)]
         if found.interval:
             axes.plot([found.interval.low, found.interval.high], [place] * 2, color=color, lw=3)
         axes.plot(found.difference, place, "D", color=color, ms=10, mec="white", mew=1.5)
@@ -190,21 +163,21 @@ def _draw_published(axes: Axes, study: Study, names: list[str]) -> None:
     axes.margins(x=0.16)
 
 
-@settings()
+@kit.settings()
 def curves_figure(study: Study) -> Figure:
     """Training loss (logarithmic) and test error by epoch: mean over seeds and their range."""
     flatness = {name: variant_flatness(study, name) for name in study.names}
-    names = {v.name: f"{wrapped(v.label)}\n{_moved(flatness[v.name])}" for v in study.variants}
+    names = {v.name: f"{kit.wrapped(v.label)}\n{_moved(flatness[v.name])}" for v in study.variants}
     lines = sum(label.count("\n") + 1 for label in names.values())
-    figure = blank(WIDTH, max(9.0, 1.6 + 0.21 * lines + 0.1 * len(names)))
+    figure = kit.blank(kit.WIDTH, max(9.0, 1.6 + 0.21 * lines + 0.1 * len(names)))
     losses, errors = figure.subplots(2, 1, sharex=True)
     for axes, curve in ((losses, "train_loss"), (errors, "test_error")):
         for place, name in enumerate(study.names):
-            draw_line(axes, _curves(study, name, curve), names[name], look(place))
+            kit.draw_line(axes, _curves(study, name, curve), names[name], kit.look(place))
         low, high = axes.get_ylim()
         if 0 < high < 2 * low:
             axes.set_ylim(low / 1.5, high * 1.5)
-        logarithmic(axes, "y")
+        kit.logarithmic(axes, "y")
         words, unit = CURVES[curve]
         axes.set_title(f"{words[:1].upper()}{words[1:]}, logarithmic")
         axes.set_ylabel(words if unit == "nats" else f"{words}, {unit}")
@@ -212,11 +185,11 @@ def curves_figure(study: Study) -> Figure:
     for name, flat in flatness.items():
         ended = [run.curve.epochs[-1] for run in study.runs_of(name) if run.curve.epochs]
         if math.isfinite(flat.mean.start) and ended:
-            losses.axvspan(flat.mean.start, max(ended), color=SHADE, lw=0, zorder=-2)
-    whole_epochs(errors, study)
+            losses.axvspan(flat.mean.start, max(ended), color=kit.SHADE, lw=0, zorder=-2)
+    kit.whole_epochs(errors, study)
     errors.set_xlabel("epochs")
-    legend(figure, losses, 1, "outside right upper")
-    set_caption(
+    kit.legend(figure, losses, 1, "outside right upper")
+    kit.set_caption(
         figure,
         "In the shaded last 20 % of the epochs the training loss must have flattened (✓) for a "
         "verdict; beside the mark: how far it still moved there, of its total decrease and of the "
@@ -243,7 +216,7 @@ def _curves(study: Study, variant: str, curve: str) -> dict[float, list[float]]:
         epochs = run.curve.test_epochs if curve == "test_error" else run.curve.epochs
         return dict(zip(epochs, getattr(run.curve, curve), strict=True))
 
-    return over_seeds([of(run) for run in study.runs_of(variant)])
+    return kit.over_seeds([of(run) for run in study.runs_of(variant)])
 
 
 MARK, WIDEST = 9.0, 100.0
@@ -257,12 +230,12 @@ def compared_costs(study: Study) -> list[str]:
     return [what for what in _COSTS if len({getattr(v, what) for v in study.variants}) > 1]
 
 
-@settings()
+@kit.settings()
 def costs_figure(study: Study) -> Figure:
     """Test error against parameters and against multiply-accumulates, where the variants differ."""
     costs = compared_costs(study)
     more = 0.3 * max(0, len(study.variants) - 6)
-    figure, drawn = panels(len(costs), 2, (WIDTH, 5.6 + more), above=0.4, sharey=True)
+    figure, drawn = kit.panels(len(costs), 2, (kit.WIDTH, 5.6 + more), above=0.4, sharey=True)
     equal = False
     for axes, what in zip(drawn, costs, strict=False):
         beside = _draw_costs(axes, study, what)
@@ -270,15 +243,15 @@ def costs_figure(study: Study) -> Figure:
         axes.margins(x=0.25 if beside else 0.15, y=0.15)
         axes.set_title(f"Error against {_COSTS[what]}")
         axes.set_xlabel(_COSTS[what] + " of one image" * (what == "macs"))
-        count_axis(axes, "x", [getattr(variant, what) for variant in study.variants])
+        kit.count_axis(axes, "x", [getattr(variant, what) for variant in study.variants])
     drawn[0].set_ylabel("test error, %")
-    give_room(drawn[0], "y")
-    within_percent(drawn[0], "y")
-    legend(figure, drawn[0])
+    kit.give_room(drawn[0], "y")
+    kit.within_percent(drawn[0], "y")
+    kit.legend(figure, drawn[0])
     gray = " Marks on one gray band have one cost, that of its middle." if equal else ""
     same = [words for what, words in _COSTS.items() if what not in costs]
     alike = f" All variants have equal {same[0]}." if same else ""
-    set_caption(figure, f"Marks: mean; bars: its 95 % t interval.{gray}{alike}")
+    kit.set_caption(figure, f"Marks: mean; bars: its 95 % t interval.{gray}{alike}")
     return figure
 
 
@@ -297,18 +270,18 @@ def _draw_costs(axes: Axes, study: Study, what: str) -> bool:
         points = step * (group.index(variant) - (len(group) - 1) / 2)
         moved = ScaledTranslation(points / 72, 0, axes.get_figure().dpi_scale_trans)  # type: ignore[union-attr]
         if group[0] is variant and len(group) > 1:
-            axes.axvline(cost, color=SHADE, lw=step * len(group) + MARK, zorder=-2)
+            axes.axvline(cost, color=kit.SHADE, lw=step * len(group) + MARK, zorder=-2)
         errors = [run.test_error for run in study.finished_runs_of(variant.name)]
         interval, middle = mean_interval(errors), summary(study, variant.name).error
         ends = _possible(interval.low, interval.high) if interval else [middle]
         # what is drawn through another transformation does not widen the axes by itself
         axes.update_datalim([(cost, end) for end in ends])
         axes.autoscale_view()
-        style = look(study.names.index(variant.name)) | {"linestyle": ""}
+        style = kit.look(study.names.index(variant.name)) | {"linestyle": ""}
         aside = axes.transData + moved
         if interval:
             axes.plot([cost] * 2, ends, color=style["color"], lw=2.5, transform=aside)
-        name = wrapped(variant.label, 30)
+        name = kit.wrapped(variant.label, 30)
         axes.plot([cost], [middle], transform=aside, ms=12, mec="white", label=name, **style)
     return any(len(group) > 1 for group in groups.values())
 
@@ -374,7 +347,7 @@ class CurvePanels:
         )
         return Picture(self.name, self.title, caption, self.draw)
 
-    @settings()
+    @kit.settings()
     def draw(self, study: Study) -> Figure:
         """Mean over seeds, the range as a band, and each line's name at its end."""
         shown = self._shown(study)
@@ -382,8 +355,8 @@ class CurvePanels:
         columns = len(self.curves) if len(self.curves) > 1 else 2
         units = {CURVES[curve][1] for curve in self.curves}
         share = "all" if len(units) == 1 else "col"
-        figure, drawn = panels(
-            len(cells), columns, (WIDTH, 3.9), above=0.5, sharey=share, sharex="all"
+        figure, drawn = kit.panels(
+            len(cells), columns, (kit.WIDTH, 3.9), above=0.5, sharey=share, sharex="all"
         )
         ends = []
         for axes, (heading, curve) in zip(drawn, cells, strict=True):
@@ -391,15 +364,15 @@ class CurvePanels:
             axes.set_title(self._panel_title(heading, curve))
         # names are placed when all panels have widened the axes that they share
         for place, (axes, (_, curve)) in enumerate(zip(drawn, cells, strict=True)):
-            logarithmic(axes, "y")
-            whole_epochs(axes, study)
+            kit.logarithmic(axes, "y")
+            kit.whole_epochs(axes, study)
             axes.set_xlabel("epochs")
             if place % columns == 0 or curve != "train_loss":
                 axes.set_ylabel(", ".join(CURVES[curve]))
             axes.tick_params(labelbottom=True, labelleft=True)
         for axes, found in zip(drawn, ends, strict=True):
-            name_ends(axes, found)
-        set_caption(
+            kit.name_ends(axes, found)
+        kit.set_caption(
             figure,
             f"Black: {study.variant(study.baseline).label}, wherever it is drawn. A value of 0 is "
             "not drawn, and a line ends where its runs diverge.",
@@ -408,7 +381,7 @@ class CurvePanels:
 
     def _panel_title(self, heading: str, curve: str) -> str:
         named = f"{heading}: {CURVES[curve][0]}" if len(self.curves) > 1 else heading
-        return wrapped(named[:1].upper() + named[1:], 48)
+        return kit.wrapped(named[:1].upper() + named[1:], 48)
 
     def _shown(self, study: Study) -> dict[str, list[str]]:
         """The variants of each panel that were run, of the panels that compare something."""
@@ -420,16 +393,18 @@ class CurvePanels:
         return compared or dict(list(ran.items())[:1])
 
 
-def _draw_family(axes: Axes, study: Study, names: Sequence[str], curve: str) -> list[End | None]:
+def _draw_family(
+    axes: Axes, study: Study, names: Sequence[str], curve: str
+) -> list[kit.End | None]:
     """The lines of one panel; where each of them ends."""
     others = [name for name in names if name != study.baseline]
     ends, lost = [], []
     for name in names:
         # black comes round, and belongs to the baseline alone
         place = 0 if name == study.baseline else 1 + others.index(name)
-        place += max(0, place - 1) // (len(COLORS) - 1)
+        place += max(0, place - 1) // (len(kit.COLORS) - 1)
         label = study.variant(name).label
-        ends.append(draw_line(axes, _curves(study, name, curve), label, look(place)))
+        ends.append(kit.draw_line(axes, _curves(study, name, curve), label, kit.look(place)))
         lost += [f"{label}: no finite value"] * (ends[-1] is None)
     if lost:
         axes.text(0.98, 0.98, "\n".join(lost), transform=axes.transAxes, ha="right", va="top")
@@ -473,14 +448,14 @@ class Trend:
         caption = f"{self.title}: against {self.x_label}, a line each for {of}."
         return Picture(self.name, self.title, caption, self.draw)
 
-    @settings()
+    @kit.settings()
     def draw(self, study: Study) -> Figure:
         """Mean over seeds, a dot a seed, and the mean's 95 % interval."""
-        figure, drawn = panels(len(self.panels), len(self.panels), (WIDTH, 5.2), above=0.4)
+        figure, drawn = kit.panels(len(self.panels), len(self.panels), (kit.WIDTH, 5.2), above=0.4)
         for axes, quantities in zip(drawn, self.panels, strict=True):
             self._draw_panel(axes, study, quantities)
-        legend(figure, drawn[0], 4)
-        set_caption(
+        kit.legend(figure, drawn[0], 4)
+        kit.set_caption(
             figure,
             "Lines: mean over seeds. Small dots: seeds. Bars: the mean's 95 % t interval, none for "
             "one seed.",
@@ -497,7 +472,7 @@ class Trend:
                 at: list(study.values(f"{name}:{quantity}").values())
                 for at, name in sorted(series[label].items())
             }
-            draw_line(axes, points, label + more, look(place), "interval")
+            kit.draw_line(axes, points, label + more, kit.look(place), "interval")
         chosen = study.quantity(quantities[0])
         unit = {"percentage points": "%"}.get(chosen.unit, chosen.unit)
         title = chosen.label.split(",")[0]
@@ -510,10 +485,10 @@ class Trend:
         if unit == "%":
             axes.set_ylim(top=min(axes.get_ylim()[1], 102))
         if self.logarithmic_x:
-            logarithmic(axes, "x")
+            kit.logarithmic(axes, "x")
         if self.number is None:
             shown = sorted({at for variants in series.values() for at in variants})
-            axes.set_xticks(shown, [scaled_tick(float(f"{at:.3g}")) for at in shown])
+            axes.set_xticks(shown, [kit.scaled_tick(float(f"{at:.3g}")) for at in shown])
             axes.set_xticks([], minor=True)
 
     def _ran(self, study: Study, variants: Mapping[float, str]) -> Mapping[float, str]:
@@ -576,8 +551,8 @@ def pictures(study: Study) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def drawn(study: Study, picture: Picture) -> Drawing:
+def drawn(study: Study, picture: Picture) -> kit.Drawing:
     """The picture as PNG and SVG, and its whole caption, as a reader sees it."""
     figure = picture.draw(study)
-    set_caption(figure, f"{picture.caption} {caption_of(figure)} {where(study)}")
-    return drawing(figure)
+    kit.set_caption(figure, f"{picture.caption} {kit.caption_of(figure)} {kit.where(study)}")
+    return kit.drawing(figure)

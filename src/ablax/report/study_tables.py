@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ablax.errors import ReportError
-from ablax.files import write_result
+from ablax.files import write_atomic
 from ablax.report.statistics import (
     FLAT_WITHIN,
     Comparison,
@@ -310,6 +310,31 @@ def terminal_table(study: Study, width: int = 80) -> str:
         left=full.left,
     )
     return render(narrow, "text", width=width)
+
+
+# ------------------------------------------------------------------------------------------
+# Files of a report: either the old one or the whole new one, and an error a person can mend.
+
+
+def write_result(path: Path, content: str | bytes) -> Path:
+    """`write_atomic` for a file that a person waits for; makes its folder when there is none.
+
+    Args:
+        path: Where to write.
+        content: Text or bytes.
+
+    Raises:
+        ReportError: The folder cannot be made or written, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+    except OSError as error:
+        raise ReportError(
+            f"{path} could not be written ({error.strerror or error}): "
+            "free some space or choose a folder that can be written"
+        ) from error
+    return path
 
 
 # ------------------------------------------------------------------------------------------

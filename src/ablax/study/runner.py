@@ -15,11 +15,10 @@ from ablax.config import Recipe, with_fields
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
-from ablax.files import write_result
 from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Sample
 from ablax.report.page import write_report
 from ablax.report.study import Study
-from ablax.report.study_tables import terminal_table, write_results
+from ablax.report.study_tables import terminal_table, write_result, write_results
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
 from ablax.study.environment import environment
