@@ -565,8 +565,8 @@ def _quantities(
     for depth in sorted(layers):
         layer = f"layer {depth}"
         named[f"{prefix}_{depth}"] = (layer, {"depth": depth, "trained": 1.0})
-        untrained = (f"{layer} of the untrained network", {"depth": depth, "trained": 0.0})
-        named[f"untrained_{prefix}_{depth}"] = untrained
+        untrained = f"{layer} of the untrained network"
+        named[f"untrained_{prefix}_{depth}"] = (untrained, {"depth": depth, "trained": 0.0})
     return {
         name: Quantity(
             f"test error {label} on {of}",
@@ -778,8 +778,8 @@ def transferred(
             rows.append({"target": target, **_MISSING, **when, "missing": str(error)})
             continue
         shape = cast(ImageShape, sample.train.images.shape[1:])
-        splits = [Split(fitted(split.images, shape), split.labels) for split in (train, test)]
-        for row in _probed(model, sample.step, layers, *splits, ("svm",)):
+        seen, unseen = (Split(fitted(each.images, shape), each.labels) for each in (train, test))
+        for row in _probed(model, sample.step, layers, seen, unseen, ("svm",)):
             rows.append({"target": target, **row, "missing": ""})
     return tuple(rows)
 

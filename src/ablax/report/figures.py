@@ -633,7 +633,7 @@ def few_colors(png: bytes) -> bytes:
     given, found, facts = Image.open(io.BytesIO(png)), io.BytesIO(), PngInfo()
     for name, text in given.info.items():
         if isinstance(text, str):
-            facts.add_itxt(name, text)
+            facts.add_itxt(str(name), text)
     cover = Image.Quantize.MAXCOVERAGE
     picture = given.convert("RGB").quantize(256, cover, kmeans=1, dither=Image.Dither.NONE)
     picture.save(found, "png", optimize=True, pnginfo=facts)

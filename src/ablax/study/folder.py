@@ -20,9 +20,10 @@ from ablax.config import ConfigError, Recipe, flat, unflat
 from ablax.core import ImageShape, Network, canonical, difference, fingerprint
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
-from ablax.files import compressed, write_result
+from ablax.files import compressed
 from ablax.measurements.measurement import RUN_COLUMNS, Measurement, MeasurementLog
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
+from ablax.report.study_tables import write_result
 from ablax.training.loop import Evaluation
 from ablax.training.metrics import read_metrics, seconds_by_run
 
