@@ -245,7 +245,7 @@ _GOOGLENET_PRINTED: tuple[tuple[str, tuple[str, ...], str, str, str, str, str], 
     ("linear", ("classifier",), "", "1x1x1000", "", "1000K", "1M"),
 )
 
-_SUM = "Slip in `params`: the widths of this line give the ops printed, but not these params."
+_SUM = "Slip in params: the widths of this line give the ops printed, but not these params."
 _GOOGLENET_REMARKS = {
     "conv1": (
         "Slip in both: 7 x 7 x 3 x 64 = 9,408 weights. (7 + 7) x 3 x 64 = 2,688 would be 2.7 "
