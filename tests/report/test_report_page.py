@@ -117,7 +117,7 @@ def test_everything_a_person_wrote_is_escaped(study, tmp_path):
         replace(v, label=f"{v.label} {evil}", reinitialized=(evil,)) for v in study.variants
     )
     changed = asked(
-        study,
+        replace(study, environment={evil: evil}),
         **dict.fromkeys(
             ("name", "question", "prediction", "source", "data_note", "command", "recipe_name"),
             evil,
@@ -129,7 +129,6 @@ def test_everything_a_person_wrote_is_escaped(study, tmp_path):
             replace(p, source=evil, measure=evil, note=evil, short=evil)
             for p in study.plan.published
         ),
-        environment={evil: evil},
         recipe={evil: {"a": [evil, None, 1.5, True]}},
     )
     page = write_report(changed, tmp_path).read_text()
@@ -152,7 +151,7 @@ def test_odd_studies_are_reported_without_a_warning(case, study, make_study, div
         "diverged": lambda: replace(study, runs=tuple(map(diverge, study.runs))),
         "no run": lambda: replace(study, runs=study.runs[:5]),
         "alone": lambda: asked(make_study(variants=1), published=()),
-        "nothing": lambda: replace(study, runs=(), published=(), recipe={}, environment={}),
+        "nothing": lambda: replace(asked(study, published=(), recipe={}), runs=(), environment={}),
     }[case]()
     page = write_report(changed, tmp_path).read_text()
     assert "nan" not in re.sub(r"base64,[A-Za-z0-9+/=]+|variance|<style>.*?</style>", "", page)

@@ -159,34 +159,6 @@ def decades_table(study: Study) -> Table:
     )
 
 
-def section(groups: Panels) -> Section:
-    """Both pictures and the table; `groups` as `panels` of `gradient_norms`."""
-    return Section(
-        title="The gradient by layer",
-        text="The gradient of the loss of 128 training images, without distortions and dropout, "
-        "batch normalization as in training: by the output of each block, which is what travels "
-        "down, and by each kernel, which is that times the layer's input.",
-        pictures=(
-            Picture(
-                "gradient_at_start",
-                "Gradient by layer before training",
-                "Gradient of the loss by the output of each block and by each kernel, before "
-                "training, against the place of block and layer; a line for each variant, "
-                "logarithmic.",
-                partial(start_figure, groups=groups),
-            ),
-            Picture(
-                "gradient_in_training",
-                "Gradient by layer during training",
-                "Gradient of the loss by the output of each block at several epochs, a panel for "
-                "each variant, logarithmic.",
-                training_figure,
-            ),
-        ),
-        tables=(decades_table,),
-    )
-
-
 # ------------------------------------------------------------------------------------------
 # The gradient by layer: does it vanish, does it explode, and when?
 
@@ -399,7 +371,30 @@ def gradient_norms(panels: Panels) -> Measurement:
     return Measurement(
         name=NAME,
         measure=measure_gradient_norms,
-        section=section(panels),
+        section=Section(
+            title="The gradient by layer",
+            text="The gradient of the loss of 128 training images, without distortions and "
+            "dropout, batch normalization as in training: by the output of each block, which is "
+            "what travels down, and by each kernel, which is that times the layer's input.",
+            pictures=(
+                Picture(
+                    "gradient_at_start",
+                    "Gradient by layer before training",
+                    "Gradient of the loss by the output of each block and by each kernel, before "
+                    "training, against the place of block and layer; a line for each variant, "
+                    "logarithmic.",
+                    partial(start_figure, groups=panels),
+                ),
+                Picture(
+                    "gradient_in_training",
+                    "Gradient by layer during training",
+                    "Gradient of the loss by the output of each block at several epochs, a panel "
+                    "for each variant, logarithmic.",
+                    training_figure,
+                ),
+            ),
+            tables=(decades_table,),
+        ),
         moments=("start", "training", "end"),
         quantities={
             "gradient_at_start": Quantity(

@@ -160,37 +160,15 @@ def shift_error(
     return Measurement(
         name=name,
         measure=partial(errors_when_shifted, pixels=shifts, border=border),
-        section=Section(
-            title="Shifted images",
-            text=(
-                "Test error of the trained networks on shifted test images. Each image is moved "
-                "in one of four directions, in turn: down, right, up, left; every network gets "
-                f"the same images. {_BORDERS[border]} Shifts are in pixels of the images that the "
-                "network is given."
-            ),
-            pictures=(
-                Picture(
-                    name=name,
-                    title="Test error on shifted images",
-                    caption="Test error against the shift of the test images in pixels, one line "
-                    "per variant.",
-                    draw=partial(
-                        error_figure,
-                        name=name,
-                        column="shift",
-                        words="shift of the test images, pixels",
-                    ),
-                ),
-            ),
-            tables=(
-                partial(
-                    error_table,
-                    name=name,
-                    column="shift",
-                    title="Test error on shifted images, %",
-                    heading="{:g} px",
-                ),
-            ),
+        section=_section(
+            "Shifted images",
+            "Test error of the trained networks on shifted test images. Each image is moved "
+            "in one of four directions, in turn: down, right, up, left; every network gets "
+            f"the same images. {_BORDERS[border]} Shifts are in pixels of the images that the "
+            "network is given.",
+            name,
+            "shift",
+            ("shifted images", "shift of the test images, pixels", "{:g} px"),
         ),
         quantities={
             f"shift_{shift}": Quantity(
@@ -201,6 +179,21 @@ def shift_error(
             for shift in shifts
             if shift
         },
+    )
+
+
+def _section(title: str, text: str, name: str, column: str, words: tuple[str, str, str]) -> Section:
+    """A picture and a table of the error against a column: what images, which axis, headings."""
+    images, axis, heading = words
+    drawn = partial(error_figure, name=name, column=column, words=axis)
+    caption = f"Test error against the {axis}: one line per variant."
+    tabled = partial(error_table, name=name, column=column, heading=heading)
+    said = f"Test error on {images}"
+    return Section(
+        title,
+        text,
+        (Picture(name, said, caption, drawn),),
+        (partial(tabled, title=f"{said}, %"),),
     )
 
 
@@ -229,35 +222,16 @@ def size_error(
     return Measurement(
         name=name,
         measure=partial(errors_when_resized, factors=wanted),
-        section=Section(
-            title="Images of another size",
-            text=(
-                "Test error of the trained networks on test images that were made smaller or "
-                "larger by bilinear interpolation. The network is not trained again: what it shows "
-                "in the image has another size too. A head with a weight for each place refuses."
-            ),
-            pictures=(
-                Picture(
-                    name=name,
-                    title="Test error on images of another size",
-                    caption="Test error against the size of the test images in pixels, one line "
-                    "per variant.",
-                    draw=partial(
-                        error_figure,
-                        name=name,
-                        column="image_size",
-                        words="height and width of the test images, pixels",
-                    ),
-                ),
-            ),
-            tables=(
-                partial(
-                    error_table,
-                    name=name,
-                    column="image_size",
-                    title="Test error on images of another size, %",
-                    heading="{0:g} x {0:g}",
-                ),
+        section=_section(
+            "Images of another size",
+            "Test error of the trained networks on test images that were made smaller or "
+            "larger by bilinear interpolation. The network is not trained again: what it shows "
+            "in the image has another size too. A head with a weight for each place refuses.",
+            name,
+            "image_size",
+            (
+                *("images of another size", "height and width of the test images, pixels"),
+                "{0:g} x {0:g}",
             ),
         ),
         quantities={
