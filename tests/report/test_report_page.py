@@ -347,7 +347,7 @@ def test_no_axis_of_errors_leaves_0_to_100_percent(study):
 
 def test_few_colors_keep_the_ends_of_a_color_bar(tmp_path):
     with settings():
-        figure = blank(4, 4)
+        figure = blank(4.0, 4.0)
         axes = figure.subplots()
         shades = axes.imshow(np.zeros((2, 2)), cmap="PuOr", vmin=-1, vmax=1)
         figure.colorbar(shades, aspect=60)
