@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
@@ -110,7 +111,8 @@ def inspect(
         figure = _statistics(asked, found, layers, out) if kind == "statistics" else makers[kind]()
         path = out / f"{kind}.png"
         save(figure, path, dpi=110)
-        print(f"{path}\n  {caption_of(figure)}")
+        print(path)
+        print(f"  {caption_of(figure)}", file=sys.stderr)
 
 
 def _makers(

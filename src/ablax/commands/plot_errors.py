@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 from tyro.conf import Positional
@@ -23,4 +24,5 @@ def plot_errors(
 
     figure = errors_figure(data)
     save(figure, file)
-    print(f"{file}\n  {caption_of(figure)}")
+    print(file)
+    print(caption_of(figure), file=sys.stderr)
