@@ -29,7 +29,7 @@ from result_table import RESULTS, facts, write
 from rich.console import Console
 from stalls_timeline import Span, Timeline, draw
 
-from ablax.inspection.profile import events
+from ablax.inspection.timing import events
 from ablax.study.discovery import recipe
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave

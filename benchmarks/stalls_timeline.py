@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablax.report.figures import WIDTH, blank, save, settings, write_caption
+from ablax.report.figures import WIDTH, blank, save, set_caption, settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -149,5 +149,5 @@ def draw(run: Timeline, path: Path, about: str) -> None:
             handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=12
         )
         what = "White: nothing runs, for longer than a pixel. Small AlexNet on digits"
-        write_caption(figure, f"{what}, {about}.")
+        set_caption(figure, f"{what}, {about}.")
     save(figure, path)

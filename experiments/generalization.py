@@ -35,7 +35,7 @@ Cost: about 8 minutes for digits on 2 CPU cores, half a minute for smoke.
 from ablax.core import Layers, Network, compose, insert_after, sequential
 from ablax.experiment import Budget, Experiment, Inputs, Pretraining, Treatment
 from ablax.layers import Convolution, Dense, Dropout, Flatten, MaxPool, ReLU, Tied, ensemble_of
-from ablax.measurements.generalization import generalization
+from ablax.measurements.learning import generalization
 from ablax.report.plots import Trend
 from ablax.report.study import Claim
 

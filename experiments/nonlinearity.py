@@ -50,8 +50,8 @@ from ablax.layers import (
     Tanh,
 )
 from ablax.layers.initializers import GLOROT_NORMAL, variance_scaling
-from ablax.measurements.learning_speed import learning_speed
-from ablax.measurements.saturation import SATURATION
+from ablax.measurements.learning import learning_speed
+from ablax.measurements.units import SATURATION
 from ablax.report.study import Claim
 
 GLOROT_TIMES_4 = variance_scaling(16.0, lambda inputs, outputs: (inputs + outputs) / 2)

@@ -46,7 +46,7 @@ from ablax.layers.initializers import (
     variance_scaling,
 )
 from ablax.measurements.gradients import gradient_norms
-from ablax.measurements.symmetry import symmetry
+from ablax.measurements.units import symmetry
 from ablax.report.plots import CurvePanels, Trend
 from ablax.report.study import Claim, Section
 

@@ -22,6 +22,7 @@ from ablax.inspection.pictures import (
 )
 from ablax.model import Model, Preprocessing
 from ablax.native import why_not
+from ablax.report.figures import caption_of
 from ablax.zoo import lenet5
 
 
@@ -57,9 +58,9 @@ def test_deconvolution_shows_the_square_that_was_reached():
 
 
 def test_filters_figure_says_whose_weights_it_shows(lenet):
-    text = filters_figure(lenet).get_supxlabel()
-    assert "c1/conv/kernel: 6 filters of 5x5" in text.replace("\n", " ")
-    assert "drawn by numpy" in text.replace("\n", " ")
+    text = caption_of(filters_figure(lenet))
+    assert "c1/conv/kernel: 6 filters of 5x5" in text
+    assert "drawn by numpy" in text
 
 
 @pytest.mark.slow
@@ -68,7 +69,7 @@ def test_statistics_of_a_network_have_a_row_a_layer(lenet):
     found = network_statistics(lenet, ["c1", "f6"], [images[:3], images[3:]])
     table = statistics_table("LeNet", found)
     assert [row[:3] for row in table.rows] == [("c1", 6, 784), ("f6", 84, 1)]
-    assert "Over 4 samples" in table.foot[0]
+    assert "Over 4 samples" in table.notes[0]
     assert len(statistics_figure(lenet, found, ["c1"]).axes) == 3
 
 

@@ -14,11 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch, Rectangle
-from PIL import Image
 
 from ablax.data.digits import load_digits
 from ablax.layers import activation
@@ -37,7 +35,7 @@ from ablax.layers.textbook import (
     discrete_convolution,
     moving_average,
 )
-from ablax.report.figures import COLORS, WIDTH, blank, settings, write_caption
+from ablax.report.figures import COLORS, WIDTH, bare, blank, save, settings
 
 # ------------------------------------------------------------------------------------------
 # What the pictures share: grids of numbers, maps of pixels, and a small file.
@@ -80,19 +78,9 @@ def pixels(
     largest = float(np.max(np.abs(picture))) or 1.0
     low, colors = (-largest, SIGNED) if signed else (min(0.0, float(picture.min())), "gray")
     axes.imshow(picture, cmap=colors, vmin=low, vmax=largest, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    for side in axes.spines.values():
-        side.set(visible=True, color="#999999")
+    bare(axes)
     if title:
         axes.set_title(title, fontsize=13, loc="center")
-
-
-def save(figure: Figure, path: Path, colors: int = 96) -> None:
-    """A PNG of few colors, of the picture's own choice: a third of the size."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    picture.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 # ------------------------------------------------------------------------------------------
@@ -297,10 +285,6 @@ def matrices() -> Figure:
         axes.set_title(title, fontsize=13, loc="center")
         axes.set_xlabel(f"{matrix.shape[1]} inputs", fontsize=11)
         axes.set_ylabel(f"{matrix.shape[0]} outputs", fontsize=11)
-    caption = (
-        "White: 0. Dark blue, gray, yellow: the taps of the kernel in their order, row by row."
-    )
-    write_caption(figure, caption)
     return figure
 
 
@@ -388,11 +372,6 @@ def moving() -> Figure:
     halves = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.1, 1))
     _maps(halves[0][0])
     _curves(halves[1][0])
-    write_caption(
-        figure,
-        f"Features: the rectified response to edges of four directions (above: one of them). Line: "
-        f"the mean over {DIGITS} digits; band: from the 10th to the 90th percentile.",
-    )
     return figure
 
 
@@ -475,7 +454,6 @@ def pyramid() -> Figure:
             if size == sizes[0]:
                 cell.set_title(f"{bins}x{bins} bins", fontsize=13, loc="center")
         axes[0].set_ylabel(f"{size[0]}x{size[1]} pixels", fontsize=13)
-    write_caption(figure, "Vermilion: bins. The darker a pixel, the more bins it is in: 1, 2 or 4.")
     return figure
 
 
@@ -519,11 +497,6 @@ def normalization() -> Figure:
             cell.set_xlabel(span, fontsize=11)
         axes[0].images[0].set_clim(0, 1.3)
         axes[0].set_ylabel(name, fontsize=13)
-    write_caption(
-        figure,
-        "Left: gray from 0 to 1.3 in all three. Middle and right: blue below 0, white 0, vermilion "
-        "above, each to its largest; below each map its least and its largest number.",
-    )
     return figure
 
 
@@ -541,7 +514,6 @@ def stage() -> Figure:
         for cell, title, found in zip(axes, titles, steps, strict=True):
             pixels(cell, np.asarray(found[0, :, :, 0]), title if sign > 0 else "", signed=True)
         axes[0].set_ylabel("digit" if sign > 0 else "its negative", fontsize=13)
-    write_caption(figure, "Blue below 0, white 0, vermilion above, each map to its largest number.")
     return figure
 
 
@@ -574,7 +546,7 @@ def draw_all(folder: Path) -> list[Path]:
     written = []
     with settings():
         for name, draw in PICTURES.items():
-            save(draw(), folder / f"{name}.png")
+            save(draw(), folder / f"{name}.png", 100, small=True)
             written.append(folder / f"{name}.png")
     return written
 

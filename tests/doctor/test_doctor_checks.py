@@ -32,7 +32,7 @@ from ablax.doctor import checks as learning_rate
 from ablax.doctor.checks import gradient, gradient_flow, repeated, small_subset, speed, units
 from ablax.doctor.trials import History, Trained, briefly_trained, compile_training
 from ablax.errors import AblaxError
-from ablax.inspection.machine import Machine
+from ablax.inspection.timing import Machine
 from ablax.layers import Sigmoid
 from ablax.losses import softmax_cross_entropy
 from ablax.report.study import Curve

@@ -4,7 +4,7 @@ import pytest
 
 from ablax.core import remove
 from ablax.errors import AblaxError
-from ablax.inspection import cost_table, written
+from ablax.inspection import cost_table, render
 from ablax.zoo import lenet5
 
 
@@ -12,7 +12,7 @@ def test_a_name_and_its_network_have_the_same_rows():
     named, given = cost_table("lenet5"), cost_table(lenet5(), (32, 32, 1))
     assert named.rows == given.rows
     assert named.title == "Cost of lenet5, 1 image of 32x32x1"
-    assert str(named) == written(named, "text")
+    assert str(named) == render(named, "text")
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from ablax.analysis.cost import LECTURE
 from ablax.inspection.cost import lecture_table, network_cost
-from ablax.inspection.tables import written
+from ablax.report.tables import render
 from ablax.zoo import untrained
 
 PRINTED = [
@@ -33,23 +33,23 @@ def test_lecture_data_are_the_whole_table():
 
 
 def test_text_is_the_lectures_table_to_the_last_digit(table):
-    lines = written(table, "text", plain=True).splitlines()[1:24]
+    lines = render(table, "text").splitlines()[1:24]
     assert lines[0].split() == " ".join(PRINTED[0]).split()
     assert [line.split() for line in lines[1:]] == PRINTED[1:]
 
 
 def test_csv_is_the_lectures_table_to_the_last_digit(table):
-    assert list(csv.reader(io.StringIO(written(table, "csv")))) == PRINTED
+    assert list(csv.reader(io.StringIO(render(table, "csv")))) == PRINTED
 
 
 def test_markdown_is_the_lectures_table_to_the_last_digit(table):
-    lines = [line for line in written(table, "markdown", plain=True).splitlines() if "|" in line]
+    lines = [line for line in render(table, "markdown").splitlines() if "|" in line]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [cells[0], *cells[2:]] == PRINTED
 
 
 def test_json_is_the_lectures_table_to_the_last_digit(table):
-    rows = json.loads(written(table, "json"))["rows"]
+    rows = json.loads(render(table, "json"))["rows"]
     assert [list(row) for row in rows] == [PRINTED[0]] * 22
     assert [[str(cell) for cell in row.values()] for row in rows] == PRINTED[1:]
 
@@ -62,4 +62,4 @@ def test_foot_names_the_convention_and_adds_up_the_printed_columns(table):
         "parameters": parameters,
         "memory": memory,
     }
-    assert table.foot[1].startswith("Convention lecture: as in the AlexNet table of L2")
+    assert table.notes[1].startswith("Convention lecture: as in the AlexNet table of L2")

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import pytest
 
 from ablax.__main__ import main
-from ablax.inspection.machine import Machine
-from ablax.inspection.profile import (
+from ablax.inspection.timing import (
     REST,
+    Machine,
     Operation,
     events,
     layer_of,

@@ -9,7 +9,7 @@ from subjects import made_subject
 
 from ablax.core import Layers, Network
 from ablax.layers import Dense, Dropout, Flatten
-from ablax.measurements.generalization import (
+from ablax.measurements.learning import (
     NAME,
     curves_figure,
     generalization,

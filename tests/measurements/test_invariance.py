@@ -16,7 +16,6 @@ from ablax.layers import Convolution, Dense, Flatten, GlobalAveragePool, ReLU
 from ablax.measurements.invariance import (
     TRANSFORMATIONS,
     InvarianceError,
-    apart,
     curves,
     curves_figure,
     distances_table,
@@ -283,12 +282,6 @@ def test_the_picture_draws_every_variant_layer_and_band_and_leaves_out_what_was_
     assert solid["a"] == [1.5] * 5
     assert [line.get_label() for line in scores.get_lines()] == ["the x", "the y"]
     figure.savefig("/dev/null", format="svg")
-
-
-def test_labels_that_overlap_are_moved_apart_and_keep_their_order():
-    placed = apart([0.5, 0.52, 0.1, 0.51], 0.1)
-    np.testing.assert_allclose(placed, [0.5, 0.7, 0.1, 0.6])
-    np.testing.assert_allclose(apart([0.95, 0.93, 0.2], 0.1), [1.0, 0.9, 0.2])
 
 
 def test_the_caption_names_the_distortions_of_training_and_none_where_there_are_none():

@@ -9,7 +9,7 @@ import pytest
 from studies import study_of
 
 from ablax.errors import AblaxError
-from ablax.measurements.learning_speed import epochs_to, learning_speed, speed_table
+from ablax.measurements.learning import epochs_to, learning_speed, speed_table
 from ablax.report.study import Curve
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from dataclasses import replace
 
@@ -44,8 +45,25 @@ def test_what_a_resumed_run_measures_again_counts_once(tmp_path):
     log = MeasurementLog(tmp_path, (sizes,))
     log.take(sizes, *given(step=0))
     log.take(sizes, *given(step=10))
-    log.take(sizes, *given(step=10))  # after a kill, from the checkpoint before step 10
-    assert [row["size"] for row in log.rows()["sizes"]] == [1.0, 3.0]
+    again = MeasurementLog(tmp_path, (sizes,))  # after a kill
+    again.take(sizes, *given(step=10))  # from the checkpoint before step 10
+    assert [row["size"] for row in again.rows()["sizes"]] == [1.0, 3.0]
+
+
+def test_attempts_are_those_of_a_run_and_not_its_calls(tmp_path):
+    sizes = measurement(lambda *_: [{"size": 1.0}])
+    log = MeasurementLog(tmp_path, (sizes,))
+    for step in (0, 10, 20):
+        log.take(sizes, *given(seed=0, step=step))
+    again = MeasurementLog(tmp_path, (sizes,))
+    again.take(sizes, *given(seed=0, step=20))
+    again.take(sizes, *given(seed=1, step=0))
+    log.write_csv()
+    table = (tmp_path / "measurements" / "sizes" / "metrics.csv").read_text()
+    found = [
+        (row["seed"], row["step"], row["attempt"]) for row in csv.DictReader(table.splitlines())
+    ]
+    assert found == [("0", "0", "1"), ("0", "10", "1"), ("0", "20", "2"), ("1", "0", "1")]
 
 
 def test_quantities_are_those_of_one_run_and_nan_is_not_one(tmp_path):

@@ -21,12 +21,8 @@ from ablax.measurements.robustness import (
     errors_when_shifted,
     resized,
     shift_error,
-    shift_figure,
-    shift_table,
     shifted_in_turn,
     size_error,
-    size_figure,
-    size_table,
 )
 from ablax.model import Model
 from ablax.report.study import Study
@@ -172,13 +168,21 @@ def shown(name: str, measure, *arguments) -> Study:
     return study_of(name, tuple(heads_of), 2, rows)
 
 
+def table_of(measurement, study):
+    return measurement.section.tables[0](study)
+
+
+def figure_of(measurement, study):
+    return measurement.section.pictures[0].draw(study)
+
+
 def test_the_table_says_who_refuses_and_the_figure_draws_only_what_was_measured():
     study = shown("size_error", errors_when_resized, [0.75, 1.0])
-    table = size_table(study, "size_error")
-    assert [column.heading for column in table.columns] == ["Variant", "12 x 12", "16 x 16", "n"]
+    table = table_of(size_error(), study)
+    assert list(table.columns) == ["Variant", "12 x 12", "16 x 16", "n"]
     assert table.rows[1] == ("Vectorize", "refuses", "50.00 ± 0.00", "2")
     assert any("no error" in note for note in table.notes)
-    (axes,) = size_figure(study, "size_error").axes
+    (axes,) = figure_of(size_error(), study).axes
     labels = [line.get_label() for line in axes.lines if not line.get_label().startswith("_")]
     assert labels == ["Average", "Vectorize\n(refuses the others)"]
     assert axes.get_xlabel() == "height and width of the test images, pixels"
@@ -186,7 +190,7 @@ def test_the_table_says_who_refuses_and_the_figure_draws_only_what_was_measured(
 
 def test_the_shift_figure_has_a_line_a_variant_and_begins_at_no_shift():
     study = shown("shift_error", errors_when_shifted, [0, 4])
-    (axes,) = shift_figure(study, "shift_error").axes
+    (axes,) = figure_of(shift_error(), study).axes
     assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "4"]
     assert len(axes.get_legend_handles_labels()[0]) == 2
-    assert shift_table(study, "shift_error").rows[0][1] == "50.00 ± 0.00"
+    assert table_of(shift_error(), study).rows[0][1] == "50.00 ± 0.00"

@@ -22,12 +22,12 @@ from ablax.layers import (
     Tanh,
 )
 from ablax.layers.initializers import GAUSSIAN_001, gaussian
-from ablax.measurements.saturation import (
-    NAME,
+from ablax.measurements.units import (
+    SATURATED,
     SATURATION,
     flat,
     mean_over_layers,
-    measure,
+    measure_saturation,
     most_of_layer,
     nonlinearities,
     saturation_table,
@@ -72,7 +72,7 @@ def test_each_channel_of_a_prelu_is_flat_by_its_own_slope_even_a_negative_one():
 def test_the_saturated_share_of_relus_is_that_of_their_zeros():
     model, sample = made_subject(of(ReLU()))
     outputs = model.features(sample.test.images, ["fc1/act"])["fc1/act"]
-    (row,) = measure(model, sample)
+    (row,) = measure_saturation(model, sample)
     assert row["layer"] == "fc1/act"
     assert row["place"] == 1
     assert row["saturated"] == pytest.approx(100 * np.mean(outputs == 0))
@@ -84,15 +84,15 @@ def test_the_saturated_share_of_relus_is_that_of_their_zeros():
 def test_a_unit_is_dead_only_if_every_image_leaves_it_flat():
     layers = sequential(dense=Dense(2, bias_init=constant(-1e4)), act=ReLU())
     network = Network(Layers(fc1=layers), Layers(), of(ReLU()).head)
-    (row,) = measure(*made_subject(network))
+    (row,) = measure_saturation(*made_subject(network))
     assert (row["saturated"], row["dead"]) == (100, 100)
-    (lively,) = measure(*made_subject(of(LeakyReLU(0.1))))
+    (lively,) = measure_saturation(*made_subject(of(LeakyReLU(0.1))))
     assert (lively["saturated"], lively["dead"]) == (0, 0)
 
 
 def test_large_weights_saturate_tanh_and_small_ones_do_not():
-    (small,) = measure(*made_subject(of(Tanh(), 0.01)))
-    (large,) = measure(*made_subject(of(Tanh(), 1000.0)))
+    (small,) = measure_saturation(*made_subject(of(Tanh(), 0.01)))
+    (large,) = measure_saturation(*made_subject(of(Tanh(), 1000.0)))
     assert small["saturated"] == 0
     assert large["saturated"] > 90
 
@@ -143,7 +143,7 @@ def test_both_pictures_and_the_table_take_a_study_of_several_variants():
     rows = [
         {**row, "variant": variant} for variant in ("full", "other") for row in rows_of(0, 1.0, 2.0)
     ]
-    study = study_of(NAME, ("full", "other"), 1, rows)
+    study = study_of(SATURATED, ("full", "other"), 1, rows)
     for picture in SATURATION.section.pictures:
         axes = picture.draw(study).axes
         assert any(axis.get_ylabel().startswith("saturated") for axis in axes)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from plans import asked
 
 from ablax.errors import ReportError
-from ablax.report.plots import CurvePanels, spread
+from ablax.report.figures import spread
+from ablax.report.plots import CurvePanels
 from ablax.report.study import Curve
 
 PANELS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import re
 import subprocess
 import sys
@@ -14,10 +15,11 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image
 from plans import asked
 
 from ablax.errors import ReportError
-from ablax.report.figures import look, wrapped
+from ablax.report.figures import SHADE, blank, caption_of, look, save, settings, wrapped
 from ablax.report.page import (
     Heading,
     blocks,
@@ -32,11 +34,17 @@ from ablax.report.plots import (
     PICTURES,
     costs_figure,
     curves_figure,
+    drawn,
     drops_figure,
     errors_figure,
-    render,
+    pictures,
 )
-from ablax.report.statistics import comparisons_with_baseline, summary, variant_flatness
+from ablax.report.statistics import (
+    comparisons_with_baseline,
+    mean_interval,
+    summary,
+    variant_flatness,
+)
 from ablax.report.study import Claim
 from ablax.report.study_tables import SMALL_LOSS_NOTE, TRAINING_NOTE
 from ablax.report.tables import signed
@@ -109,7 +117,7 @@ def test_everything_a_person_wrote_is_escaped(study, tmp_path):
         replace(v, label=f"{v.label} {evil}", reinitialized=(evil,)) for v in study.variants
     )
     changed = asked(
-        study,
+        replace(study, environment={evil: evil}),
         **dict.fromkeys(
             ("name", "question", "prediction", "source", "data_note", "command", "recipe_name"),
             evil,
@@ -215,16 +223,24 @@ def test_loss_axis_over_three_decades_is_labeled_at_two_and_five(study):
 
 def test_differences_are_named_increases_of_error(study):
     ours, theirs = drops_figure(study).axes
-    assert ours.get_xlabel() == "increase of test error, percentage points (right: worse)"
-    assert theirs.get_xlabel() == "increase of error, percentage points (right: worse)"
+    assert ours.get_xlabel() == "increase of test error,\npercentage points (right: worse)"
+    assert theirs.get_xlabel() == "increase of error,\npercentage points (right: worse)"
 
 
 def test_captions_say_what_may_not_be_compared(study):
-    def caption(figure):
-        return " ".join(figure.get_supxlabel().split())
+    assert OWN_INTERVALS in caption_of(errors_figure(study))
+    assert TRAINING_NOTE in caption_of(curves_figure(study))
 
-    assert OWN_INTERVALS in caption(errors_figure(study))
-    assert TRAINING_NOTE in caption(curves_figure(study))
+
+def test_captions_stand_beside_the_pixels_and_in_the_facts_of_the_file(study):
+    figure = errors_figure(study)
+    words = figure.findobj(lambda artist: OWN_INTERVALS in getattr(artist, "get_text", str)())
+    assert words == []
+    png, svg, caption = drawn(study, PICTURES[0])
+    assert OWN_INTERVALS in caption
+    assert "recipe digits, n = 5 seeds" in caption
+    assert caption in Image.open(io.BytesIO(png)).info["Description"]
+    assert OWN_INTERVALS in svg.decode()
 
 
 def test_own_prediction_stands_right_after_the_verdict(study, tmp_path):
@@ -233,7 +249,7 @@ def test_own_prediction_stands_right_after_the_verdict(study, tmp_path):
     at = found.index(Heading("Our own prediction"))
     assert found[at - 1] == verdict(changed)
     page = html_page("t", found[at - 1 : at + 2], {})
-    text = markdown_page("t", found[at - 1 : at + 2])
+    text = markdown_page("t", found[at - 1 : at + 2], {})
     assert "<h2>Our own prediction</h2>" in page
     assert "## Our own prediction\n\n**1 of 1 prediction confirmed (5 seeds).**\n\n- all" in text
     for said in (page, text):
@@ -299,6 +315,54 @@ def test_cost_plot_sets_error_against_parameters_and_macs(study):
         assert found == list(zip(map(float, costs), means, strict=True))
 
 
+def test_equal_costs_stand_on_a_band_around_their_own_and_never_alone(study):
+    first = study.variants[0]
+    some = tuple(replace(v, parameters=first.parameters) for v in study.variants[:3])
+    left, right = costs_figure(asked(study, variants=(*some, *study.variants[3:]))).axes
+    (band,) = (line for line in left.lines if line.get_color() == SHADE)
+    assert set(band.get_xdata()) == {first.parameters}
+    assert not [line for line in right.lines if line.get_color() == SHADE]
+    even = tuple(replace(v, parameters=first.parameters) for v in study.variants)
+    (axes,) = costs_figure(asked(study, variants=even)).axes
+    assert axes.get_xlabel() == "multiply-accumulates of one image"
+    alike = tuple(replace(v, macs=first.macs) for v in even)
+    assert "costs" not in [picture.name for picture in pictures(asked(study, variants=alike))]
+
+
+def test_no_axis_of_errors_leaves_0_to_100_percent(study):
+    wild = {0: 1.0, 1: 95.0, 2: 99.0}
+    runs = tuple(
+        replace(run, test_error=wild[run.seed], status="finished")
+        for run in study.runs
+        if run.seed in wild
+    )
+    changed = replace(study, runs=runs)
+    assert mean_interval(list(wild.values())).high > 110
+    for low, high in (
+        errors_figure(changed).axes[0].get_xlim(),
+        costs_figure(changed).axes[0].get_ylim(),
+    ):
+        assert -3 < low < 1
+        assert 99 < high < 103
+
+
+def test_few_colors_keep_the_ends_of_a_color_bar(tmp_path):
+    with settings():
+        figure = blank(4.0, 4.0)
+        axes = figure.subplots()
+        shades = axes.imshow(np.zeros((2, 2)), cmap="PuOr", vmin=-1, vmax=1)
+        figure.colorbar(shades, aspect=60)
+    for small in (False, True):
+        save(figure, tmp_path / f"{small}.png", small=small)
+    opened = [Image.open(tmp_path / f"{small}.png").convert("RGB") for small in (False, True)]
+    whole, few = map(np.asarray, opened)
+    ends = np.round(255 * mpl.colormaps["PuOr"]([0.0, 1.0])[:, :3])
+    for picture, most in ((whole, 1), (few, 8)):
+        far = [np.abs(picture.astype(int) - end).max(axis=-1).min() for end in ends]
+        assert max(far) <= most
+    assert (tmp_path / "True.png").stat().st_size < (tmp_path / "False.png").stat().st_size
+
+
 def test_seventy_two_variants_all_look_different():
     looks = {(look(place)["color"], look(place)["marker"]) for place in range(72)}
     assert len(looks) == 72
@@ -314,9 +378,9 @@ def test_long_labels_keep_both_ends():
 @pytest.mark.slow
 def test_pictures_do_not_depend_on_a_persons_settings_and_leave_them_alone(study):
     picture = PICTURES[0]
-    plain = render(study, picture)
+    plain = drawn(study, picture)
     with mpl.rc_context({"font.size": 31, "xtick.major.size": 20, "svg.fonttype": "none"}):
-        assert render(study, picture) == plain
+        assert drawn(study, picture) == plain
         assert mpl.rcParams["font.size"] == 31
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import json
 from dataclasses import replace
 
 import pytest
-import rich.console
 from hypothesis import given
 from hypothesis import strategies as some
 from plans import asked
@@ -18,7 +17,7 @@ from ablax.report.study_tables import (
     reinitialized_table,
     terminal_table,
 )
-from ablax.report.tables import Column, Table, as_html, as_markdown, number, scaled, signed
+from ablax.report.tables import Table, number, render, scaled, signed
 
 
 @pytest.mark.parametrize(
@@ -81,7 +80,7 @@ def test_main_table_counts_diverged_runs_and_survives_a_variant_without_any(stud
 
 def test_published_table_sets_the_lecture_beside_ours(study):
     table = published_table(study)
-    assert [column.heading for column in table.columns] == [
+    assert list(table.columns) == [
         "Variant",
         "Removed here",
         "Removed at full size",
@@ -122,27 +121,46 @@ def test_tables_of_the_baseline_alone_have_no_comparison(make_study):
     assert "no other variant" in " ".join(table.notes)
 
 
-NASTY = Table(
-    "t", (Column("<b>", "left"), Column("a|b")), (("<script>x</script>", "[red]`1`_2_*"),), ("&n",)
-)
+NASTY = Table("t", ("<b>", "a|b"), (("<script>x</script>", "[red]`1`_2_*"),), ("&n",), left=(0,))
 
 
 def test_markdown_and_html_show_markup_as_text():
-    text = as_markdown(NASTY)
+    text = render(NASTY, "markdown", titled=False)
     assert text.splitlines()[0] == "| &lt;b> | a\\|b |"
     assert text.splitlines()[2] == "| &lt;script>x&lt;/script> | \\[red\\]\\`1\\`\\_2\\_\\* |"
     assert text.endswith("&amp;n")
-    page = as_html(NASTY)
+    page = render(NASTY, "html")
     assert "<script" not in page
     assert "&lt;script&gt;x&lt;/script&gt;" in page
 
 
 def test_terminal_table_fits_80_columns_and_shows_every_figure(study):
-    out = io.StringIO()
     labels = replace(study.variants[0], label="Full [net]")
-    shown = terminal_table(asked(study, variants=(labels, *study.variants[1:])))
-    rich.console.Console(file=out, width=80).print(shown)
-    text = out.getvalue()
+    text = terminal_table(asked(study, variants=(labels, *study.variants[1:])), 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "Full [net]" in text
     assert "4.47 ± 0.12" in text
+
+
+def test_a_narrow_line_breaks_words_before_numbers_and_loses_nothing():
+    sentence = "a long finding that wants several lines"
+    row = ("speed", sentence, 1_234_567)
+    table = Table("t", ("check", "says", "n"), (row,), ("a note " * 9,))
+    text = render(table, "text", width=30)
+    assert max(map(len, text.splitlines())) <= 30
+    assert "1,234,567" in text
+    said = [word for word in text.split() if word in sentence.split()]
+    assert sorted(said) == sorted([*sentence.split(), *["a"] * 9])
+    assert render(table, "text", width=200) == render(table, "text").rstrip()
+
+
+def test_every_form_holds_every_cell():
+    rows = (("conv1_1", 1200), ("fc8", 0.5))
+    table = Table("t", ("layer", "MACs"), rows, ("All.",), {"MACs": 1200})
+    for form in ("text", "markdown", "html"):
+        text = render(table, form)
+        assert all(word in text for word in ("conv1_1", "1,200", "fc8", "0.50", "All."))
+    assert render(table, "csv").splitlines() == ["layer,MACs", "conv1_1,1200", "fc8,0.5"]
+    told = json.loads(render(table, "json"))
+    assert told["rows"][1] == {"layer": "fc8", "MACs": 0.5}
+    assert (told["title"], told["notes"], told["totals"]) == ("t", ["All."], {"MACs": 1200})

@@ -22,8 +22,8 @@ from ablax.commands.options import (
 
 if TYPE_CHECKING:
     from ablax.analysis.gradient_check import GradientCheck, LeafPrecision
-    from ablax.inspection.tables import Table
     from ablax.model import Model
+    from ablax.report.tables import Table
     from ablax.training.step import Objective
 
 
@@ -60,7 +60,7 @@ def check_gradient(
     """
     from ablax.analysis.gradient_check import check_gradient, check_precision
     from ablax.errors import AblaxError
-    from ablax.inspection.tables import written
+    from ablax.report.tables import render
     from ablax.training.loop import set_up
 
     if directions + entries < 1:
@@ -79,7 +79,7 @@ def check_gradient(
     )
     single = check_precision(_total(objective), _total(exact), *arguments, seed=seed)
     title = f"Gradient of the training loss of {asked.name}, {images} images of noise, seed {seed}"
-    print(written(_table(title, found, single), format))
+    print(render(_table(title, found, single), format))
     if found.verdict == "disagrees":
         raise AblaxError(
             f"the gradient of {asked.name} disagrees with its differences: look at the layers "
@@ -117,7 +117,7 @@ def _objective(model: Model, count: int, seed: int) -> tuple[Objective, tuple[An
 
 def _table(title: str, found: GradientCheck, single: Sequence[LeafPrecision]) -> Table:
     from ablax.analysis.gradient_check import ROUNDING
-    from ablax.inspection.tables import Table
+    from ablax.report.tables import Table
 
     rows = []
     for leaf, trained in zip(found.leaves, single, strict=True):

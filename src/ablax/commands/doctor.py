@@ -37,7 +37,7 @@ def doctor(
     from ablax.doctor.checks import Finding, examine
     from ablax.doctor.page import advice, findings_table, summary, write_page
     from ablax.doctor.trials import open_trial
-    from ablax.report.tables import as_rich
+    from ablax.report.tables import render
     from ablax.training.loop import set_up
 
     set_up()
@@ -56,7 +56,9 @@ def doctor(
         console.print(f"{found.verdict} ({took:.0f} s)", markup=False, highlight=False)
 
     findings = examine(opened.trial, opened.history, begins, ends)
-    console.print(as_rich(findings_table(opened.trial.name, findings)))
+    table = findings_table(opened.trial.name, findings)
+    shown = render(table, "text", width=console.width)
+    console.print(shown, markup=False, highlight=False, soft_wrap=True)
     for line in advice(findings):
         console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(summary(findings), markup=False, highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
@@ -87,7 +88,7 @@ def inspect(
     from ablax.analysis.maximization import Ascent
     from ablax.errors import AblaxError
     from ablax.inspection.pictures import chosen_layers
-    from ablax.report.figures import save
+    from ablax.report.figures import caption_of, save
     from ablax.training.loop import set_up
 
     if not pictures and data is None and set(only) - {*_WITHOUT_PICTURES}:
@@ -111,6 +112,7 @@ def inspect(
         path = out / f"{kind}.png"
         save(figure, path, dpi=110)
         print(path)
+        print(f"  {caption_of(figure)}", file=sys.stderr)
 
 
 def _makers(
@@ -145,14 +147,14 @@ def _statistics(model: Model, samples: list[Any], layers: list[str], out: Path) 
         statistics_table,
         top_layers,
     )
-    from ablax.inspection.tables import written
+    from ablax.report.tables import render
 
     every = list(dict.fromkeys([*top_layers(model), *layers]))
     found = network_statistics(model, every, _batches(samples))
     table = statistics_table(f"Features of {model.title}", found)
-    print(written(table, "text"))
+    print(render(table, "text"))
     out.mkdir(parents=True, exist_ok=True)
-    (out / "statistics.csv").write_text(written(table, "csv") + "\n", "utf-8")
+    (out / "statistics.csv").write_text(render(table, "csv") + "\n", "utf-8")
     return statistics_figure(model, found, layers)
 
 

@@ -39,7 +39,7 @@ def keep(
     Raises:
         AblaxError: The folder holds no report, is kept already, or cannot be copied.
     """
-    from ablax.report.files import write_atomically
+    from ablax.report.study_tables import write_result
     from ablax.study.folder import stored
     from ablax.study.keep import answer_in
 
@@ -55,7 +55,7 @@ def keep(
     if target.resolve() == folder.resolve():
         raise AblaxError(f"{folder} is kept already: give the folder that the run wrote")
     _copy(folder, target)
-    write_atomically(experiments / "README.md", overview(experiments))
+    write_result(experiments / "README.md", overview(experiments))
     print(f"kept: {target}\nwritten: {experiments / 'README.md'}")
 
 

@@ -267,7 +267,7 @@ PictureOut = Annotated[Path, spec(lambda given: out_file(given, PICTURES), "FILE
 """A picture to write."""
 PageOut = Annotated[Path, spec(lambda given: out_file(given, (".html",)), "FILE.html", Path)]
 """A page to write."""
-TableFormat = Literal["text", "csv", "markdown", "json"]
+TableFormat = Literal["text", "csv", "markdown", "json", "html"]
 """How a table is printed."""
 Library = Annotated[Word | None, tyro.conf.arg(name="from", metavar="LIBRARY")]
 """Whose file of weights: an option named by a word of Python's."""

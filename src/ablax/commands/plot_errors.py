@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 from tyro.conf import Positional
@@ -19,7 +20,9 @@ def plot_errors(
         data: Whose errors: of ImageNet or of CIFAR-10.
     """
     from ablax.inspection.figures import errors_figure
-    from ablax.report.figures import save
+    from ablax.report.figures import caption_of, save
 
-    save(errors_figure(data), file)
+    figure = errors_figure(data)
+    save(figure, file)
     print(file)
+    print(caption_of(figure), file=sys.stderr)

@@ -27,10 +27,9 @@ def profile(
         depth: How many levels of blocks to open.
         format: How the table is printed.
     """
-    from ablax.inspection.machine import measure
-    from ablax.inspection.profile import profile, profile_table
-    from ablax.inspection.tables import written
+    from ablax.inspection.timing import measure, profile, profile_table
+    from ablax.report.tables import render
 
     asked = opened(model, None, image_size).model
     found = profile(asked, batch, training=not inference, steps=steps, depth=depth)
-    print(written(profile_table(found, measure(), depth), format))
+    print(render(profile_table(found, measure(), depth), format))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -57,7 +58,7 @@ def receptive_field(
     """
     from ablax.errors import AblaxError
     from ablax.inspection.fields import field_table, layers_named, network_receptive_fields
-    from ablax.inspection.tables import written
+    from ablax.report.tables import render
 
     if published:
         if model is not None:
@@ -74,20 +75,23 @@ def receptive_field(
         shown = layers_named(fields, list(layer)) if layer else _down_to(depth, fields)
         sides = "x".join(map(str, asked.image_shape))
         print(
-            written(
+            render(
                 field_table(f"Receptive fields of {asked.name}, images of {sides}", shown), format
             )
         )
         return
     layers = _layers_with_maps(fields, layer)
-    from ablax.inspection.fields import effective_table, save_effective
+    from ablax.inspection.fields import effective_figure, effective_table
+    from ablax.report.figures import caption_of, save
     from ablax.training.loop import set_up
 
     set_up()
     sighted = _sighted(asked, fields, layers, images, seed, measure)
     title = f"{asked.title}, {images} images of noise, seed {seed}"
-    save_effective(sighted, title, measure, effective)
-    print(written(effective_table(sighted, title), format))
+    figure = effective_figure(sighted, title, measure)
+    save(figure, effective, dpi=110)
+    print(caption_of(figure), file=sys.stderr)
+    print(render(effective_table(sighted, title), format))
 
 
 def _down_to(depth: int, fields: Mapping[str, ReceptiveField]) -> dict[str, ReceptiveField]:

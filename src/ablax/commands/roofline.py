@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tyro.conf import Positional
 
 from ablax.commands.options import (
@@ -33,15 +35,17 @@ def roofline(
         batch: Number of images.
         repeats: Timed runs per layer.
     """
-    from ablax.inspection.machine import measure, roofline, roofline_table
-    from ablax.inspection.tables import written
-    from ablax.report.figures import save
+    from ablax.inspection.timing import measure, roofline, roofline_table
+    from ablax.report.figures import caption_of, save
+    from ablax.report.tables import render
 
     asked = opened(model, None, image_size).model
     machine = measure(repeats=repeats)
     points = roofline(asked, machine, batch, repeats)
-    print(written(roofline_table(asked, points, machine, batch), format))
+    print(render(roofline_table(asked, points, machine, batch), format))
     if out is not None:
         from ablax.inspection.figures import roofline_figure
 
-        save(roofline_figure(asked, points, machine, batch), out)
+        figure = roofline_figure(asked, points, machine, batch)
+        save(figure, out)
+        print(caption_of(figure), file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,19 +64,20 @@ def table(
     if training and convention != "usual":
         raise AblaxError("the lecture says nothing of training: leave --convention out")
     from ablax.inspection.cost import convention_named, table_of
-    from ablax.inspection.tables import written
+    from ablax.report.tables import render
 
     asked, counted = opened(model, None, image_size).model, convention_named(convention)
     if plot is not None:
         _draw(asked, counted, batch, plot)
-    plain = convention == "lecture" and depth is None  # numbers as the lecture prints them
-    print(written(table_of(asked, counted, batch, training, depth), format, plain))
+    print(render(table_of(asked, counted, batch, training, depth), format))
 
 
 def _draw(model: Model, convention: Convention, batch: int, file: Path) -> None:
     from ablax.inspection.cost import network_cost
     from ablax.inspection.figures import depth_figure
-    from ablax.report.figures import save
+    from ablax.report.figures import caption_of, save
 
     rows = network_cost(model, convention, batch, softmax=convention.name == "lecture")
-    save(depth_figure(model, rows, convention, batch), file)
+    figure = depth_figure(model, rows, convention, batch)
+    save(figure, file)
+    print(caption_of(figure), file=sys.stderr)

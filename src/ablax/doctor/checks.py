@@ -45,7 +45,7 @@ from ablax.doctor.trials import (
     rising_rates,
 )
 from ablax.errors import AblaxError
-from ablax.inspection.machine import Machine, measure
+from ablax.inspection.timing import Machine, measure
 from ablax.layers import (
     Absolute,
     LeakyReLU,

@@ -23,8 +23,8 @@ from ablax.analysis.cost import (
 )
 from ablax.core import ImageShape, Network
 from ablax.errors import AblaxError, nearest
-from ablax.inspection.tables import Cell, Table
 from ablax.model import Model
+from ablax.report.tables import Cell, Table
 from ablax.zoo import find
 
 # ------------------------------------------------------------------------------------------
@@ -264,7 +264,8 @@ def lecture_table(
         "Its last row is the softmax, which in our networks belongs to the loss.",
     )
     title = f"Cost of {model.what(batch)}, in the lecture's columns"
-    return Table(title, LECTURE_COLUMNS, tuple(cells), foot, totals(rows, convention))
+    sums = totals(rows, convention)
+    return Table(title, LECTURE_COLUMNS, tuple(cells), foot, sums, plain=True)
 
 
 def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -23,8 +22,8 @@ from ablax.analysis.receptive_field import (
 )
 from ablax.core import ImageShape, Network, abstract_variables, features
 from ablax.errors import AblaxError, nearest
-from ablax.inspection.tables import Cell, Table, written
-from ablax.report.figures import COLORS, blank, save, settings, write_caption
+from ablax.report.figures import COLORS, bare, legend, panels, set_caption, settings
+from ablax.report.tables import Cell, Form, Table, render
 from ablax.zoo import find
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ PUBLISHED_FIELDS = (
 """All fields are squares. Those of Araujo et al. are of the networks of TF-Slim."""
 
 
-def published_table(form: str) -> str:
+def published_table(form: Form) -> str:
     """Every published field beside ours, in one of the forms of a table."""
     fields = {
         name: network_receptive_fields(find(name).build(), find(name).image_shape, depth=1)
@@ -203,7 +202,7 @@ def published_table(form: str) -> str:
             )
         )
     columns = ("network", "layer", "size", "stride", "source", "our size", "our stride", "equal")
-    return written(Table("Theoretical receptive fields", columns, tuple(rows)), form)
+    return render(Table("Theoretical receptive fields", columns, tuple(rows)), form)
 
 
 # ------------------------------------------------------------------------------------------
@@ -305,31 +304,24 @@ def effective_table(sighted: Sequence[Sighted], title: str) -> Table:
     return Table(f"Effective receptive fields: {title}", columns, tuple(rows), foot)
 
 
+@settings()
 def effective_figure(sighted: Sequence[Sighted], title: str, measure: Measure) -> Figure:
     """One column per layer: the heat map, and below it its sum over rows beside the Gaussian."""
-    with settings():
-        figure = blank(max(3.6 * len(sighted), 7.2), 8.4)
-        panels = figure.subplots(2, len(sighted), squeeze=False, height_ratios=(1.25, 1))
-        for column, each in enumerate(sighted):
-            _draw_heat(panels[0][column], each)
-            _draw_profile(panels[1][column], each)
-        panels[1][0].set_ylabel("gradient magnitude, relative to the maximum")
-        handles, labels = panels[1][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False)
-        write_caption(
-            figure,
-            f"{title}. Above: mean {measure} gradient of the unit in the middle by each pixel, "
-            "drawn as its square root; square: theoretical receptive field; ellipse: two sigma of "
-            "the Gaussian. Below: the same along the columns, the rows added up.",
-        )
-        return figure
-
-
-def save_effective(sighted: Sequence[Sighted], title: str, measure: Measure, path: Path) -> None:
-    """Write the picture; the format is the file's suffix."""
-    with settings():
-        figure = effective_figure(sighted, title, measure)
-    save(figure, path, dpi=110)
+    count = len(sighted)
+    width = max(3.6 * count, 7.2)
+    figure, drawn = panels(2 * count, count, (width, 3.6), grid=None, height_ratios=(1.25, 1))
+    for each, above, below in zip(sighted, drawn, drawn[count:], strict=False):
+        _draw_heat(above, each)
+        _draw_profile(below, each)
+    drawn[count].set_ylabel("gradient magnitude,\nrelative to the maximum")
+    legend(figure, drawn[count], 3, "outside upper right", fontsize=14)
+    set_caption(
+        figure,
+        f"{title}. Above: mean {measure} gradient of the unit in the middle by each pixel, "
+        "drawn as its square root; square: theoretical receptive field; ellipse: two sigma of "
+        "the Gaussian. Below: the same along the columns, the rows added up.",
+    )
+    return figure
 
 
 def _draw_heat(axes: Axes, each: Sighted) -> None:
@@ -353,9 +345,7 @@ def _draw_heat(axes: Axes, each: Sighted) -> None:
     size = (fit.width[1], fit.width[0])
     axes.add_patch(Ellipse(middle, *size, fill=False, edgecolor=GAUSSIAN, lw=2.5, ls="--"))
     axes.set(xlim=(-0.5, heat.shape[1] - 0.5), ylim=(heat.shape[0] - 0.5, -0.5))
-    axes.set(xticks=[], yticks=[])
-    for side in axes.spines.values():
-        side.set(visible=True, color="#999999")
+    bare(axes)
     cut = "" if each.inside == each.side else f" ({each.inside:.0f} in the image)"
     effective = each.effective.size
     axes.set_title(
@@ -380,4 +370,4 @@ def _draw_profile(axes: Axes, each: Sighted) -> None:
     axes.plot(fine, gaussian / largest, color=GAUSSIAN, lw=2.2, ls="--", label="Gaussian")
     axes.set(xlim=(-0.5, len(sums) - 0.5), ylim=(0, 1.3), xlabel="column, pixels")
     axes.set_yticks([0, 0.5, 1])
-    axes.grid(color="#E4E4E4")
+    axes.grid()

@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING
 
 from ablax.analysis.cost import Convention, CostRow, fold
 from ablax.errors import AblaxError
-from ablax.inspection.machine import Machine, Point
+from ablax.inspection.timing import Machine, Point
 from ablax.model import Model
-from ablax.report.figures import (
-    COLORS,
-    WIDTH,
-    blank,
-    logarithmic,
-    look,
-    scaled_tick,
-    settings,
-    write_caption,
-)
+from ablax.report import figures as kit
 from ablax.zoo import CATALOG, Entry
 
 if TYPE_CHECKING:
@@ -28,84 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# Names beside the marks of a picture, put where they cover neither marks nor each other.
-
-_SIZE = 10.0  # points
-_LETTER = 0.62  # width of a letter, in sizes
-
-
-def write_labels(
-    axes: Axes, marks: Sequence[tuple[float, float]], names: Sequence[str], colors: Sequence[str]
-) -> None:
-    """Write each name near its mark; the nearest free place is taken, farther ones get a line.
-
-    The axes must have their final limits and size, for places are found in pixels.
-
-    Args:
-        axes: Where the marks are.
-        marks: Their coordinates.
-        names: A name for each.
-        colors: A color for each.
-    """
-    from matplotlib.colors import to_rgb
-    from matplotlib.patheffects import withStroke
-
-    scale = axes.figure.dpi / 72.0  # type: ignore[union-attr]
-    pixels = [tuple(axes.transData.transform(mark)) for mark in marks]
-    taken = [(x - 6 * scale, y - 6 * scale, x + 6 * scale, y + 6 * scale) for x, y in pixels]
-    frame = axes.get_window_extent()
-    for (x, y), mark, name, color in zip(pixels, marks, names, colors, strict=True):
-        width, height = _SIZE * _LETTER * len(name) * scale, 1.1 * _SIZE * scale
-        best: tuple[float, float, float, tuple[float, float, float, float]] | None = None
-        for place, (right, up) in enumerate(_places(width, height, scale)):
-            box = (x + right, y + up, x + right + width, y + up + height)
-            inside = frame.x0 <= box[0] and box[2] <= frame.x1 and frame.y0 <= box[1]
-            cost = 1e3 * sum(_overlap(box, other) for other in taken) + place
-            cost += 0 if inside and box[3] <= frame.y1 else 1e9
-            if best is None or cost < best[0]:
-                best = (cost, right, up, box)
-        assert best is not None, "there are places to choose from"
-        _, right, up, box = best
-        taken.append(box)
-        far = max(abs(right + width / 2) - width / 2, abs(up + height / 2)) > 16 * scale
-        axes.annotate(
-            *(name, mark, (right / scale, up / scale)),
-            textcoords="offset points",
-            fontsize=_SIZE,
-            color=[0.7 * part for part in to_rgb(color)],  # pale ones are hard to read
-            path_effects=[withStroke(linewidth=3, foreground="white")],
-            arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.7} if far else None,
-        )
-
-
-def _places(width: float, height: float, scale: float) -> list[tuple[float, float]]:
-    """Lower left corners around a mark, the nearest first."""
-    gap = 7 * scale
-    around = []
-    for ring in range(7):
-        out = gap + ring * 1.2 * height
-        middle = (-width / 2, -height / 2)
-        around += [(middle[0], out), (middle[0], -out - height), (out, middle[1])]
-        around += [(-out - width, middle[1]), (out, out), (-out - width, out)]
-        around += [(out, -out - height), (-out - width, -out - height)]
-    return around
-
-
-def _overlap(box: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """The area that two boxes share."""
-    across = min(box[2], other[2]) - max(box[0], other[0])
-    upward = min(box[3], other[3]) - max(box[1], other[1])
-    return max(0.0, across) * max(0.0, upward)
-
-
-# ------------------------------------------------------------------------------------------
-# Pictures of costs: by depth, against published errors, under the roofline.
-
-_NAMED = 34
-"""So many names of layers fit below the axis; of more, some are left out."""
-
-
+@kit.settings()
 def depth_figure(
     model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
 ) -> Figure:
@@ -117,39 +31,26 @@ def depth_figure(
         convention: By which they were counted.
         batch: Of how many images.
     """
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     layers = fold(rows, 1)
-    volumes = [math.prod(row.output_shape) for row in layers]
-    counts = (
-        ("activations (elements)", volumes, COLORS[1]),
-        ("parameters", [row.parameters for row in layers], COLORS[2]),
-        ("multiply-accumulates", [row.macs for row in layers], COLORS[3]),
-    )
-    with settings():
-        figure = blank(WIDTH, 9.0)
-        panels = figure.subplots(3, 1, sharex=True)
-        for axes, (name, heights, color) in zip(panels, counts, strict=True):
-            axes.bar(range(len(layers)), heights, color=color, width=0.8)
-            total = "" if name.startswith("activations") else f", {sum(heights):,} in all"
-            axes.set_title(name + total)
-            axes.grid(axis="y", color="#E4E4E4")
-            axes.yaxis.set_major_locator(MaxNLocator(4))
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: scaled_tick(value)))
-        step = math.ceil(len(layers) / _NAMED)
-        places = range(0, len(layers), step)
-        names = [layers[place].path for place in places]
-        panels[-1].set_xticks(places, names, rotation=90, fontsize=11 if step == 1 else 9)
-        panels[-1].set_xlim(-0.7, len(layers) - 0.3)
-        panels[-1].set_xlabel("layers, from the images to the scores")
-        left = f" One name in {step} is written." if step > 1 else ""
-        write_caption(
-            figure,
-            f"{model.what(batch)}. Convention {convention.name}: {convention.says}.{left}",
-        )
-        return figure
+    counts = {
+        "activations (elements)": [math.prod(row.output_shape) for row in layers],
+        "parameters": [row.parameters for row in layers],
+        "multiply-accumulates": [row.macs for row in layers],
+    }
+    figure, drawn = kit.panels(3, 1, (kit.WIDTH, 2.6), above=0.6, grid="y", sharex=True)
+    for axes, (name, heights), color in zip(drawn, counts.items(), kit.COLORS[1:], strict=False):
+        axes.bar(range(len(layers)), heights, color=color, width=0.8)
+        total = "" if name.startswith("activations") else f", {sum(heights):,} in all"
+        axes.set_title(name + total)
+        kit.count_axis(axes, "y", [])
+    drawn[-1].set_xlim(-0.7, len(layers) - 0.3)
+    left_out = kit.name_layers(drawn[-1], [row.path for row in layers])
+    said = f"{model.what(batch)}. Convention {convention.name}: {convention.says}."
+    kit.set_caption(figure, said + left_out)
+    return figure
 
 
+@kit.settings()
 def errors_figure(size: str = "imagenet") -> Figure:
     """Published top-1 errors of the catalog's networks against what they cost.
 
@@ -160,42 +61,39 @@ def errors_figure(size: str = "imagenet") -> Figure:
         AblaxError: Another size.
     """
     chosen = networks_with_errors(size)
-    with settings():
-        figure = blank(WIDTH, 18.0 if size == "imagenet" else 12.5)
-        panels = figure.subplots(2, 1)
-        families: dict[str, list[Entry]] = {}
-        for entry in chosen:
-            families.setdefault(_family(entry.name), []).append(entry)
-        for place, members in enumerate(families.values()):
-            _draw_family(panels[0], [(entry, entry.macs) for entry in members], place)
-            _draw_family(panels[1], [(entry, entry.parameters) for entry in members], place)
-        data = "ImageNet, top-1" if size == "imagenet" else "CIFAR-10"
-        for axes, name in zip(panels, ("multiply-accumulates", "parameters"), strict=True):
-            axes.margins(0.12)
-            logarithmic(axes, "x")
-            logarithmic(axes, "y")
-            axes.set_title(f"Error against {name}")
-            axes.set_xlabel(f"{name} (logarithmic)")
-            axes.set_ylabel(f"{data}, % (logarithmic)")
-            axes.grid(color="#E4E4E4")
-        kinds = dict.fromkeys(entry.source for entry in chosen)
-        write_caption(
-            figure,
-            "A line joins networks of one family. Costs: ours, of one image at the network's size, "
-            "convention usual. Errors: as published, by different training and of different views "
-            f"of an image, so compare with care: {'; '.join(kinds)}.",
+    families: dict[str, list[Entry]] = {}
+    for entry in chosen:
+        families.setdefault(_family(entry.name), []).append(entry)
+    height = 9.0 if size == "imagenet" else 5.9
+    figure, drawn = kit.panels(2, 1, (kit.WIDTH, height), above=0.2)
+    data = "ImageNet, top-1" if size == "imagenet" else "CIFAR-10"
+    costs = {"macs": "multiply-accumulates", "parameters": "parameters"}
+    marks = []
+    for axes, (what, name) in zip(drawn, costs.items(), strict=True):
+        marks.append(
+            [
+                mark
+                for place, members in enumerate(families.values())
+                for mark in _draw_members(axes, members, what, place)
+            ]
         )
-        figure.canvas.draw()  # the places of the names are found in pixels
-        colors = [
-            str(look(place)["color"])
-            for place, found in enumerate(families.values())
-            for _ in found
-        ]
-        members = [entry for found in families.values() for entry in found]
-        for axes, what in zip(panels, ("macs", "parameters"), strict=True):
-            marks = [(float(getattr(e, what)), e.errors[0]) for e in members]
-            write_labels(axes, marks, [entry.name for entry in members], colors)
-        return figure
+        axes.margins(0.12)
+        kit.logarithmic(axes, "x")
+        kit.logarithmic(axes, "y")
+        axes.set_title(f"Error against {name}")
+        axes.set_xlabel(f"{name} (logarithmic)")
+        axes.set_ylabel(f"{data}, % (logarithmic)")
+    kinds = dict.fromkeys(entry.source for entry in chosen)
+    kit.set_caption(
+        figure,
+        "A line joins networks of one family. Costs: ours, of one image at the network's size, "
+        "convention usual. Errors: as published, by different training and of different views "
+        f"of an image, so compare with care: {'; '.join(kinds)}.",
+    )
+    figure.canvas.draw()  # the places of the names are found in pixels
+    for axes, found in zip(drawn, marks, strict=True):
+        kit.name_marks(axes, found)
+    return figure
 
 
 def _family(name: str) -> str:
@@ -207,12 +105,15 @@ def _family(name: str) -> str:
     return re.split(r"_?v?\d", name)[0] + (kind[0] if kind else "")
 
 
-def _draw_family(axes: Axes, members: Sequence[tuple[Entry, int]], place: int) -> None:
-    """A line through the networks of a family, the cheapest first."""
-    ordered = sorted(members, key=lambda pair: pair[1])
-    errors = [entry.errors[0] for entry, _ in ordered]
-    costs = [cost for _, cost in ordered]
-    axes.plot(costs, errors, lw=1.4, ms=9, mec="white", **look(place))  # type: ignore[arg-type]
+def _draw_members(axes: Axes, members: Sequence[Entry], what: str, place: int) -> list[kit.End]:
+    """A line through the networks of a family, the cheapest first; their marks."""
+    style = kit.look(place)
+    marks = [
+        kit.End(float(getattr(e, what)), e.errors[0], e.name, style["color"])
+        for e in sorted(members, key=lambda entry: int(getattr(entry, what)))
+    ]
+    axes.plot([m.x for m in marks], [m.y for m in marks], lw=1.4, ms=9, mec="white", **style)
+    return marks
 
 
 def networks_with_errors(size: str) -> list[Entry]:
@@ -224,76 +125,62 @@ def networks_with_errors(size: str) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.macs)
 
 
+@kit.settings()
 def roofline_figure(
     model: Model, points: Sequence[Point], machine: Machine, batch: int = 1
 ) -> Figure:
     """Each layer under the roof, and its time measured beside the least possible."""
-    with settings():
-        figure = blank(WIDTH, 9.5 + 0.12 * max(0, len(points) - 20))
-        roof, times = figure.subplots(2, 1, height_ratios=[1.1, 1])
-        _draw_roof(roof, [point for point in points if point.macs], machine)
-        _draw_times(times, points)
-        write_caption(
-            figure,
-            f"{model.what(batch)}, float32, on {machine.device}. Roof: bandwidth of the main "
-            "memory and rate of a large matrix product, both measured here. Bytes: input, "
-            "parameters and output of a layer. Each layer was run alone and again and again, so "
-            "one that fits into the cache may beat the roof. Layers without products are "
-            "in the lower picture only.",
-        )
-        return figure
+    figure = kit.blank(kit.WIDTH, 9.0 + 0.12 * max(0, len(points) - 20))
+    roof, times = figure.subplots(2, 1, height_ratios=[1.1, 1])
+    _draw_roof(roof, [point for point in points if point.macs], machine)
+    left_out = _draw_times(times, points)
+    kit.set_caption(
+        figure,
+        f"{model.what(batch)}, float32, on {machine.device}. Roof: bandwidth of the main "
+        "memory and rate of a large matrix product, both measured here. Bytes: input, "
+        "parameters and output of a layer. Each layer was run alone and again and again, so "
+        "one that fits into the cache may beat the roof. Layers without products are "
+        f"in the lower picture only.{left_out}",
+    )
+    return figure
 
 
 def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
     ridge = machine.rate / machine.bandwidth
-    least = min([ridge, *(point.intensity for point in points)]) / 3
-    most = max([ridge, *(point.intensity for point in points)]) * 3
-    reach = [least, ridge, most]
-    axes.plot(reach, [machine.limit(at) / 1e9 for at in reach], color="#000000", lw=2.2)
+    at = [ridge, *(point.intensity for point in points)]
+    reach = [min(at) / 3, ridge, max(at) * 3]
+    axes.plot(reach, [machine.limit(each) / 1e9 for each in reach], color="#000000")
     for place, point in enumerate(points):
-        style = look(place)
-        axes.plot(
-            [point.intensity],
-            [point.rate / 1e9],
-            linestyle="",
-            marker=str(style["marker"]),
-            color=str(style["color"]),
-            ms=10,
-            mec="white",
-            label=point.layer,
-        )
-    logarithmic(axes, "x")
-    logarithmic(axes, "y")
-    axes.set_xlim(least, most)
+        style = kit.look(place) | {"linestyle": "", "ms": 10, "mec": "white"}
+        axes.plot([point.intensity], [point.rate / 1e9], label=point.layer, **style)
+    kit.logarithmic(axes, "x")
+    kit.logarithmic(axes, "y")
+    axes.set_xlim(reach[0], reach[-1])
     axes.set_title(f"Roof: {machine.bandwidth / 1e9:.1f} GB/s and {machine.rate / 1e9:.1f} GMAC/s")
     axes.set_xlabel("arithmetic intensity, multiply-accumulates per byte")
     axes.set_ylabel("GMAC/s")
-    axes.grid(color="#E4E4E4")
+    axes.grid()
     columns = math.ceil(len(points) / 22)
+    corner = (1.01, 1.02)
     axes.legend(
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.02),
-        fontsize=10,
-        frameon=False,
-        ncols=columns,
-        labelspacing=0.3,
+        loc="upper left", bbox_to_anchor=corner, fontsize=10, ncols=columns, labelspacing=0.3
     )
 
 
-def _draw_times(axes: Axes, points: Sequence[Point]) -> None:
+def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
+    """Measured beside predicted; a sentence where not all names fit."""
     places = range(len(points))
     measured = [1e3 * point.measured for point in points]
     predicted = [1e3 * point.predicted for point in points]
     axes.vlines(places, predicted, measured, color="#AAAAAA", lw=2)
-    marks = {"linestyle": "", "ms": 9, "mec": "white"}
-    axes.plot(places, measured, marker="o", color=COLORS[2], label="measured", **marks)  # type: ignore[arg-type]
-    axes.plot(places, predicted, marker="s", color=COLORS[1], label="predicted", **marks)  # type: ignore[arg-type]
-    step = math.ceil(len(points) / _NAMED)
-    shown = places[::step]
-    names = [points[place].layer for place in shown]
-    axes.set_xticks(shown, names, rotation=90, fontsize=11 if step == 1 else 9)
-    logarithmic(axes, "y")
+    for values, marker, color, label in (
+        (measured, "o", kit.COLORS[2], "measured"),
+        (predicted, "s", kit.COLORS[1], "predicted"),
+    ):
+        axes.plot(places, values, marker, color=color, label=label, ms=9, mec="white")
+    kit.logarithmic(axes, "y")
     axes.set_ylabel("milliseconds (logarithmic)")
     axes.set_title("Time of each layer")
-    axes.grid(axis="y", color="#E4E4E4")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=12, frameon=False)
+    axes.grid(axis="y")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    return kit.name_layers(axes, [point.layer for point in points])

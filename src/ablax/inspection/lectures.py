@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ablax.analysis.cost import LECTURE, USUAL, CostRow
 from ablax.inspection.cost import lecture_table, network_cost
-from ablax.inspection.tables import Cell, Table, written
+from ablax.report.tables import Cell, Form, Table, render
 from ablax.zoo import find, untrained
 
 # ------------------------------------------------------------------------------------------
@@ -78,11 +78,20 @@ def blocks(name: str, image_size: int | None = None) -> Blocks:
     return {layer: list(inside) for layer, inside in grouped}
 
 
-def maps(rows: Sequence[CostRow], times: str = "x") -> str:
-    """The size of what the last of the rows gives, such as `"56x56x64"`."""
-    sizes = rows[-1].output_shape[1:]
-    padded = (1,) * (3 - len(sizes)) + tuple(sizes)
-    return times.join(map(str, padded))
+def across(sizes: Sequence[int]) -> str:
+    """Such as `"56x56x64"`."""
+    return "x".join(map(str, sizes))
+
+
+def padded(shape: Sequence[int]) -> str:
+    """The size of maps without the batch; scores are maps of one pixel."""
+    sizes = tuple(shape[1:])
+    return across((1,) * (3 - len(sizes)) + sizes)
+
+
+def maps(rows: Sequence[CostRow]) -> str:
+    """The size of what the last of the rows gives."""
+    return padded(rows[-1].output_shape)
 
 
 def sums(*groups: Sequence[CostRow]) -> tuple[int, int]:
@@ -101,10 +110,8 @@ def comparison_table(comparison: Comparison) -> Table:
         cells: tuple[Cell, ...] = tuple(
             theirs if theirs == ours else f"{theirs} (ours: {ours})" for theirs, ours in pairs
         )
-        counted: tuple[Cell, ...] = ()
-        if costed:
-            known = (line.macs, line.parameters)
-            counted = tuple("" if count is None else f"{count:,}" for count in known)
+        known = (line.macs, line.parameters) if costed else ()
+        counted = ("" if count is None else f"{count:,}" for count in known)
         lines.append((line.layer, *cells, *counted, line.remark))
     return Table(
         f"{comparison.title} ({comparison.source})",
@@ -180,8 +187,7 @@ def _line(layer: str, printed: tuple[str, str], rows: Sequence[CostRow]) -> Line
 
 def _size(rows: Sequence[CostRow]) -> str:
     """Height and width of the maps; of scores 1x1."""
-    sizes = rows[-1].output_shape[1:-1] or (1, 1)
-    return "x".join(map(str, sizes))
+    return across(rows[-1].output_shape[1:-1] or (1, 1))
 
 
 def _operations(rows: Sequence[CostRow]) -> str:
@@ -189,7 +195,7 @@ def _operations(rows: Sequence[CostRow]) -> str:
     words = []
     for row in rows:
         operation = row.operation
-        window = "x".join(map(str, operation.window))
+        window = across(operation.window)
         moved = (
             f", stride {operation.stride[0]}"
             if operation.stride and operation.stride[0] > 1
@@ -239,7 +245,7 @@ _GOOGLENET_PRINTED: tuple[tuple[str, tuple[str, ...], str, str, str, str, str], 
     ("linear", ("classifier",), "", "1x1x1000", "", "1000K", "1M"),
 )
 
-_SUM = "Slip in `params`: the widths of this line give the ops printed, but not these params."
+_SUM = "Slip in params: the widths of this line give the ops printed, but not these params."
 _GOOGLENET_REMARKS = {
     "conv1": (
         "Slip in both: 7 x 7 x 3 x 64 = 9,408 weights. (7 + 7) x 3 x 64 = 2,688 would be 2.7 "
@@ -310,7 +316,7 @@ def googlenet_comparison() -> Comparison:
 
 def _patch(rows: Sequence[CostRow]) -> str:
     operation = [row for row in rows if row.operation.window][-1].operation
-    return f"{'x'.join(map(str, operation.window))}/{operation.stride[0]}"
+    return f"{across(operation.window)}/{operation.stride[0]}"
 
 
 def _widths(rows: Sequence[CostRow]) -> str:
@@ -382,11 +388,10 @@ def mobilenet_v1_comparison() -> Comparison:
 
 
 def _written(row: CostRow) -> tuple[str, str, str]:
-    operation, sizes = row.operation, row.input_shape[1:]
-    size = "x".join(map(str, (1,) * (3 - len(sizes)) + tuple(sizes)))
+    operation, sizes, size = row.operation, row.input_shape[1:], padded(row.input_shape)
     if operation.family == "dense":
         return "FC / s1", f"{sizes[-1]}x{operation.features}", size
-    window = "x".join(map(str, operation.window))
+    window = across(operation.window)
     if operation.family == "pool":
         return f"Avg Pool / s{operation.stride[0]}", f"Pool {window}", size
     channels = sizes[-1] // operation.groups
@@ -467,8 +472,8 @@ def _projections(rows: Sequence[CostRow]) -> int:
 def _resnet_lines(title: str, counts: Sequence[int], bottleneck: bool, ours: Blocks) -> list[Line]:
     tail = [*ours["conv1"], *ours["pool1"]]
     first = [row.operation for row in tail if row.operation.window]
-    windows = [f"{'x'.join(map(str, op.window))}/{op.stride[0]}" for op in first]
-    found = (f"{windows[0]}, {first[0].features}; max pool {windows[1]}", _resnet_size(tail))
+    windows = [f"{across(op.window)}/{op.stride[0]}" for op in first]
+    found = (f"{windows[0]}, {first[0].features}; max pool {windows[1]}", _size(tail))
     lines = [Line(f"{title}: conv1", ("7x7/2, 64; max pool 3x3/2", "56x56"), found, *sums(tail))]
     for stage, (count, size) in enumerate(zip(counts, _SIZES, strict=True), 2):
         width = 32 * 2 ** (stage - 1)
@@ -480,13 +485,11 @@ def _resnet_lines(title: str, counts: Sequence[int], bottleneck: bool, ours: Blo
         rows = [row for unit in units for row in unit]
         kinds = {_convolutions(unit) for unit in units}
         ours_written = f"[{' or '.join(sorted(kinds))}] x {len(units)}"
-        lines.append(
-            Line(f"conv{stage}_x", printed, (ours_written, _resnet_size(rows)), *sums(rows))
-        )
+        lines.append(Line(f"conv{stage}_x", printed, (ours_written, _size(rows)), *sums(rows)))
     ending = [*ours["average"], *ours["classifier"]]
     scores = f"average pool, {ending[-1].operation.features}-d fc"
     lines.append(
-        Line("", ("average pool, 1000-d fc", "1x1"), (scores, _resnet_size(ending)), *sums(ending))
+        Line("", ("average pool, 1000-d fc", "1x1"), (scores, _size(ending)), *sums(ending))
     )
     return lines
 
@@ -495,15 +498,10 @@ def _convolutions(rows: Sequence[CostRow]) -> str:
     """The convolutions of a block but the projection of its shortcut."""
     inside = [row for row in rows if row.operation.family == "convolution"]
     return ", ".join(
-        f"{'x'.join(map(str, row.operation.window))} {row.operation.features}"
+        f"{across(row.operation.window)} {row.operation.features}"
         for row in inside
         if "/projection/" not in row.path
     )
-
-
-def _resnet_size(rows: Sequence[CostRow]) -> str:
-    sizes = rows[-1].output_shape[1:-1] or (1, 1)
-    return "x".join(map(str, sizes))
 
 
 # ------------------------------------------------------------------------------------------
@@ -597,7 +595,7 @@ def _pruned(products: Sequence[CostRow], shares: Sequence[int]) -> int:
 
 def _window(row: CostRow) -> str:
     operation = row.operation
-    placed = f"{'x'.join(map(str, operation.window))}/{operation.stride[0]}"
+    placed = f"{across(operation.window)}/{operation.stride[0]}"
     return f"{placed} (x{operation.features})" if operation.features else placed
 
 
@@ -619,20 +617,17 @@ def comparisons() -> list[Comparison]:
     return [make() for make in _MAKERS]
 
 
-def page(form: str) -> str:
-    """All tables in one of the forms of `written`.
-
-    Args:
-        form: "text", "csv", "markdown" or "json".
-    """
+def page(form: Form) -> str:
+    """All tables in one of the forms of `ablax.report.tables.render`."""
     alexnet = untrained("alexnet_ungrouped", None)
     first = lecture_table(alexnet, network_cost(alexnet, LECTURE, softmax=True), LECTURE)
     tables = [first, *map(comparison_table, comparisons())]
     if form == "json":
-        return json.dumps([json.loads(written(table, form)) for table in tables], indent=2)
+        return json.dumps([json.loads(render(table, form)) for table in tables], indent=2)
     if form != "markdown":
-        return "\n\n".join(written(table, form, table is first) for table in tables)
-    return "\n\n".join([_head(), *(_section(table, table is first) for table in tables)])
+        return "\n\n".join(render(table, form) for table in tables)
+    sections = (f"## {table.title}\n\n{render(table, form, titled=False)}" for table in tables)
+    return "\n\n".join([_head(), *sections])
 
 
 def _head() -> str:
@@ -646,8 +641,3 @@ def _head() -> str:
             f"Two conventions. **{USUAL.name}**: {USUAL.says}. **{LECTURE.name}**: {LECTURE.says}.",
         ]
     )
-
-
-def _section(table: Table, plain: bool) -> str:
-    _, *rest = written(table, "markdown", plain).split("\n\n")
-    return "\n\n".join([f"## {table.title}", *rest])

@@ -32,9 +32,9 @@ from ablax.core import (
     layer_shapes,
 )
 from ablax.errors import AblaxError, nearest
-from ablax.inspection.tables import Table
 from ablax.model import Model
-from ablax.report.figures import COLORS, blank, settings, wrapped, write_caption
+from ablax.report import figures as kit
+from ablax.report.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,13 +86,9 @@ def as_batch(pictures: Sequence[Float[np.ndarray, "H W C"]]) -> Float[Array, "N 
 
 Draw = Callable[["Axes"], None]
 
-HEAT = "viridis"
-"""Even in lightness, for any color vision."""
-SIGNED = "PuOr"
-"""Purple above 0, orange below, white at 0."""
 
-
-def panels(
+@kit.settings()
+def gallery(
     rows: Sequence[Sequence[Draw | None]],
     caption: str,
     row_labels: Sequence[str] = (),
@@ -103,48 +99,33 @@ def panels(
 
     Args:
         rows: What to draw; None leaves a panel empty.
-        caption: Small text below.
+        caption: What a reader must know.
         row_labels: Left of each row.
         column_labels: Above each column.
         size: Of a panel, in inches.
     """
     columns = max(map(len, rows))
-    figure = blank(max(5.5, columns * size + 1.0), len(rows) * size + 1.2)
+    figure = kit.blank(max(5.5, columns * size + 1.0), len(rows) * size + 0.5)
     grid = figure.subplots(len(rows), columns, squeeze=False)
-    for r, row in enumerate(rows):
-        for c in range(columns):
-            axes = grid[r, c]
-            bare(axes)
-            draw = row[c] if c < len(row) else None
+    for line, row in zip(grid, rows, strict=True):
+        for axes, draw in zip(line, [*row, *[None] * (columns - len(row))], strict=True):
+            kit.bare(axes)
             if draw is None:
                 axes.axis("off")
             else:
                 draw(axes)
-            if c == 0 and row_labels:
-                label = _lines(row_labels[r], 16)
-                axes.annotate(
-                    *(label, (-0.06, 0.5)),
-                    xycoords="axes fraction",
-                    ha="right",
-                    va="center",
-                    fontsize=11,
-                )
-            if r == 0 and column_labels and c < len(column_labels):
-                axes.set_title(_lines(column_labels[c], int(9 * size)), fontsize=11, loc="center")
-    write_caption(figure, caption)
+    for axes, label in zip(grid[:, 0], row_labels, strict=False):
+        place = {"xycoords": "axes fraction", "ha": "right", "va": "center", "fontsize": 11}
+        axes.annotate(_lines(label, 16), (-0.06, 0.5), **place)
+    for axes, label in zip(grid[0], column_labels, strict=False):
+        axes.set_title(_lines(label, int(9 * size)), fontsize=11, loc="center")
+    kit.set_caption(figure, caption)
     return figure
 
 
 def _lines(label: str, width: int) -> str:
     """Wrapped line by line."""
-    return "\n".join(wrapped(line, width) for line in label.split("\n"))
-
-
-def bare(axes: Axes) -> None:
-    """No ticks and a thin frame."""
-    axes.set(xticks=[], yticks=[])
-    for side in axes.spines.values():
-        side.set(visible=True, color="#999999", lw=0.6)
+    return "\n".join(kit.wrapped(line, width) for line in label.split("\n"))
 
 
 Box = tuple[int, int, int, int]
@@ -161,9 +142,9 @@ def image(picture: Float[np.ndarray, "H W C"], title: str = "", box: Box | None 
         if box is not None:
             top, bottom, left, right = box
             corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=COLORS[2], lw=2))
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=kit.COLORS[2], lw=2))
         if title:
-            axes.set_title(wrapped(title, 20), fontsize=10, loc="center")
+            axes.set_title(kit.wrapped(title, 20), fontsize=10, loc="center")
 
     return draw
 
@@ -180,15 +161,9 @@ def heat(
     values: Float[np.ndarray, "H W"], picture: Float[np.ndarray, "H W C"] | None = None
 ) -> Draw:
     """From 0, dark, to the largest; over a gray picture where one is given."""
-
-    def draw(axes: Axes) -> None:
-        # one pixel far above all others would leave the rest black
-        top = float(np.quantile(values, 0.995)) or float(values.max()) or 1.0
-        _under(axes, picture)
-        alpha = 1.0 if picture is None else 0.65
-        axes.imshow(values, cmap=HEAT, vmin=0, vmax=top, alpha=alpha, interpolation="nearest")
-
-    return draw
+    # one pixel far above all others would leave the rest black
+    top = float(np.quantile(values, 0.995)) or float(values.max()) or 1.0
+    return _colored(values, (0.0, top), kit.HEAT, picture)
 
 
 def signed(
@@ -197,29 +172,25 @@ def signed(
     note: str = "",
 ) -> Draw:
     """Purple above 0, orange below; over a gray picture where one is given; a note below."""
+    largest = float(np.nanmax(np.abs(values))) or 1.0
+    return _colored(values, (-largest, largest), kit.SIGNED, picture, note)
 
+
+def _colored(
+    values: Float[np.ndarray, "H W"],
+    ends: tuple[float, float],
+    colors: str,
+    picture: Float[np.ndarray, "H W C"] | None,
+    note: str = "",
+) -> Draw:
     def draw(axes: Axes) -> None:
-        largest = float(np.nanmax(np.abs(values))) or 1.0
-        _under(axes, picture)
-        alpha = 1.0 if picture is None else 0.7
-        axes.imshow(
-            values,
-            cmap=SIGNED,
-            vmin=-largest,
-            vmax=largest,
-            alpha=alpha,
-            interpolation="nearest",
-        )
+        if picture is not None:
+            axes.imshow(picture.mean(2), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        kit.draw_map(axes, values, ends, colors).set_alpha(1.0 if picture is None else 0.67)
         if note:
             axes.set_xlabel(note, fontsize=9, labelpad=2)
 
     return draw
-
-
-def _under(axes: Axes, picture: Float[np.ndarray, "H W C"] | None) -> None:
-    if picture is not None:
-        gray = picture.mean(2)
-        axes.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 
 
 # ------------------------------------------------------------------------------------------
@@ -235,13 +206,12 @@ def filters_figure(model: Model) -> Figure:
     if kernel.shape[2] == 3 and model.preprocessing.channels == "BGR":
         kernel = kernel[:, :, ::-1]
     kind = "in the colors of their channels" if kernel.shape[2] == 3 else "one channel each"
-    with settings():
-        return panels(
-            [[image(filter_mosaic(kernel))]],
-            f"{path}: {kernel.shape[3]} filters of {kernel.shape[0]}x{kernel.shape[1]}, {kind}, "
-            f"each scaled on its own about 0 (gray). {model.title}.",
-            size=5.0,
-        )
+    return gallery(
+        [[image(filter_mosaic(kernel))]],
+        f"{path}: {kernel.shape[3]} filters of {kernel.shape[0]}x{kernel.shape[1]}, {kind}, "
+        f"each scaled on its own about 0 (gray). {model.title}.",
+        size=5.0,
+    )
 
 
 def features_figure(model: Model, pictures: Named, layers: Sequence[str]) -> Figure:
@@ -255,20 +225,24 @@ def features_figure(model: Model, pictures: Named, layers: Sequence[str]) -> Fig
         height, width, units = maps.shape
         shown = f"{min(units, 64)} of {units}" if units > 64 else f"{units}"
         labels.append(f"{layer}\n{shown} maps, {height}x{width}")
-    with settings():
-        return panels(
-            [draws],
-            "Maps of one picture, each scaled on its own from its least (black) to its greatest "
-            f"(white); of more than 64 those that vary most. {model.title}.",
-            column_labels=labels,
-            size=3.4,
-        )
+    return gallery(
+        [draws],
+        "Maps of one picture, each scaled on its own from its least (black) to its greatest "
+        f"(white); of more than 64 those that vary most. {model.title}.",
+        column_labels=labels,
+        size=3.4,
+    )
 
 
 def top_class(model: Model, picture: Float[Array, "H W C"]) -> tuple[int, float]:
     """The most likely class and its probability."""
     scores = np.asarray(jax.nn.softmax(jax.jit(model.apply)(jnp.asarray(picture)[None])[0]))
     return int(np.argmax(scores)), float(np.max(scores))
+
+
+def _likely(model: Model, best: int, share: float) -> str:
+    """Such as `"ship: 93 %"`."""
+    return f"{model.classes[best]}: {100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def saliency_figure(model: Model, pictures: Named) -> Figure:
@@ -285,16 +259,15 @@ def saliency_figure(model: Model, pictures: Named) -> Figure:
             found = mapped[rule](jnp.asarray(picture)[None], best)
             row.append(heat(np.asarray(found[0])))
         rows.append(row)
-        labels.append(f"{name}\n→ {model.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%")
-    with settings():
-        return panels(
-            rows,
-            "Largest size over the channels of the derivative of the most likely class's score by "
-            "each pixel; bright: the score changes most. Guided: signals below 0 are stopped at "
-            f"each ReLU. Each map to its own scale. {model.title}.",
-            labels,
-            ("picture", "gradient", "guided"),
-        )
+        labels.append(f"{name}\n→ {_likely(model, best, share)}")
+    return gallery(
+        rows,
+        "Largest size over the channels of the derivative of the most likely class's score by "
+        "each pixel; bright: the score changes most. Guided: signals below 0 are stopped at "
+        f"each ReLU. Each map to its own scale. {model.title}.",
+        labels,
+        ("picture", "gradient", "guided"),
+    )
 
 
 def _compiled_saliency(model: Model, rule: Rule) -> Callable[[Array, int], Array]:
@@ -325,16 +298,15 @@ def occlusion_figure(model: Model, pictures: Named, window: int | None = None) -
         largest = float(np.nanmax(np.abs(over)))
         seen = model.shown(picture)
         rows.append([image(seen), signed(over, note=f"scale: ±{largest:.2g}"), signed(over, seen)])
-        labels.append(f"{name}\n→ {model.classes[best]} {100 * share:.0f}\N{NO-BREAK SPACE}%")
-    with settings():
-        return panels(
-            rows,
-            "Decrease of the log probability of the most likely class under a gray square of "
-            f"{window} pixels, the mean of all squares over each pixel. Purple: the class needs "
-            f"this place; orange: it speaks against. {model.title}.",
-            labels,
-            ("picture", "decrease", "over the picture"),
-        )
+        labels.append(f"{name}\n→ {_likely(model, best, share)}")
+    return gallery(
+        rows,
+        "Decrease of the log probability of the most likely class under a gray square of "
+        f"{window} pixels, the mean of all squares over each pixel. Purple: the class needs "
+        f"this place; orange: it speaks against. {model.title}.",
+        labels,
+        ("picture", "decrease", "over the picture"),
+    )
 
 
 def deconvolution_figure(
@@ -367,19 +339,18 @@ def deconvolution_figure(
             columns.append(column)
             labels.append(f"{layer}\nunit {unit}")
     rows = [list(row) for row in zip(*columns, strict=True)]
-    with settings():
-        return panels(
-            rows,
-            "For each unit the picture that excites it most, the part of it that its strongest "
-            "place there sees, and what that place sends back to this part, through the switches "
-            "of the max pools: ReLUs pass what is positive in the signal (deconvolution), in "
-            "signal and features (guided), in the features (gradient). Each scaled about gray. "
-            f"{'The three are the same here: no ReLU stands below. ' if alike else ''}"
-            f"{model.title}.",
-            ("picture", "part", *rules),
-            labels,
-            size=1.5,
-        )
+    return gallery(
+        rows,
+        "For each unit the picture that excites it most, the part of it that its strongest "
+        "place there sees, and what that place sends back to this part, through the switches "
+        "of the max pools: ReLUs pass what is positive in the signal (deconvolution), in "
+        "signal and features (guided), in the features (gradient). Each scaled about gray. "
+        f"{'The three are the same here: no ReLU stands below. ' if alike else ''}"
+        f"{model.title}.",
+        ("picture", "part", *rules),
+        labels,
+        size=1.5,
+    )
 
 
 def _reached(backs: Sequence[Float[np.ndarray, "H W C"]]) -> Box:
@@ -415,18 +386,17 @@ def maximization_figure(model: Model, classes: Sequence[int], seed: int, ascent:
     images, _ = maximize(objective, noise(seed, shape), seed, ascent)
     shares = np.asarray(jax.nn.softmax(jax.jit(model.apply)(images)))
     draws: list[Draw | None] = [
-        image(seen, f"{model.classes[k]}: {100 * share[k]:.0f}\N{NO-BREAK SPACE}%")
+        image(seen, _likely(model, k, float(share[k])))
         for seen, k, share in zip(model.shown(images), classes, shares, strict=True)
     ]
     rows = [draws[start : start + 5] for start in range(0, len(draws), 5)]
-    with settings():
-        return panels(
-            rows,
-            f"Images made from noise by {ascent.steps} steps up the score of a class (before the "
-            f"softmax), with L2 decay {ascent.decay:g}, blur {ascent.blur:g}, total variation "
-            f"{ascent.total_variation:g}, jitter {ascent.jitter}, seed {seed}; above each: the "
-            f"class and its probability. {model.title}.",
-        )
+    return gallery(
+        rows,
+        f"Images made from noise by {ascent.steps} steps up the score of a class (before the "
+        f"softmax), with L2 decay {ascent.decay:g}, blur {ascent.blur:g}, total variation "
+        f"{ascent.total_variation:g}, jitter {ascent.jitter}, seed {seed}; above each: the "
+        f"class and its probability. {model.title}.",
+    )
 
 
 def dream_figure(
@@ -446,14 +416,13 @@ def dream_figure(
         dreamt = deep_dream(fn, jnp.asarray(picture), seed, ascent, octaves=octaves)
         labels.append(f"{layer}\n{octaves} octave" + "s" * (octaves > 1))
         draws.append(image(model.shown(dreamt)))
-    with settings():
-        return panels(
-            [draws],
-            f"Gradient ascent from the picture on the mean square of a layer's features, {steps} "
-            f"steps per octave, seed {seed} (deep dream). {model.title}.",
-            column_labels=labels,
-            size=2.4,
-        )
+    return gallery(
+        [draws],
+        f"Gradient ascent from the picture on the mean square of a layer's features, {steps} "
+        f"steps per octave, seed {seed} (deep dream). {model.title}.",
+        column_labels=labels,
+        size=2.4,
+    )
 
 
 def _octaves(fn: Callable[[Array], Array], shape: tuple[int, ...], scale: float = 1.4) -> int:
@@ -517,54 +486,43 @@ def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Tabl
     )
 
 
+@kit.settings()
 def statistics_figure(
     model: Model, found: Mapping[str, FeatureStatistics], layers: Sequence[str]
 ) -> Figure:
     """Samples x units and the correlations of some layers: what the lecture calls good and bad."""
-    with settings():
-        figure = blank(max(6.0, 3.1 * len(layers) + 0.6), 8.2)
-        grid = figure.subplots(2, len(layers), squeeze=False, height_ratios=(1.3, 1))
-        for place, layer in enumerate(layers):
-            _draw_responses(grid[0, place], layer, found[layer])
-            last = _draw_correlation(grid[1, place], found[layer])
-        grid[0, 0].set_ylabel("sample", fontsize=12)
-        grid[1, 0].set_ylabel("unit", fontsize=12)
-        bar = figure.colorbar(last, ax=grid[1, :].tolist(), shrink=0.8, aspect=18)
-        bar.set_label("correlation", fontsize=12)
-        write_caption(
-            figure,
-            "Above: one row per sample, one column per unit; dark: a strong activation (at the "
-            "middle position; white is the least, black the 99.5 % quantile of the layer). Good "
-            "training: sparse rows that differ. Bad: columns of one shade (units that ignore the "
-            "input), or columns alike. Below: correlations between units over all positions; gray: "
-            "constant units. "
-            f"{model.title}.",
-        )
-        return figure
+    figure = kit.blank(max(6.0, 3.1 * len(layers) + 0.6), 7.4)
+    grid = figure.subplots(2, len(layers), squeeze=False, height_ratios=(1.3, 1))
+    for layer, above, below in zip(layers, *grid, strict=True):
+        _draw_responses(above, layer, found[layer])
+        below.set_facecolor("#BBBBBB")
+        last = kit.draw_map(below, found[layer].correlation, (-1.0, 1.0))
+    grid[0, 0].set_ylabel("sample", fontsize=12)
+    grid[1, 0].set_ylabel("unit", fontsize=12)
+    bar = figure.colorbar(last, ax=grid[1, :].tolist(), shrink=0.8, aspect=18)
+    bar.set_label("correlation", fontsize=12)
+    kit.set_caption(
+        figure,
+        "Above: one row per sample, one column per unit; dark: a strong activation (at the "
+        "middle position; white is the least, black the 99.5 % quantile of the layer). Good "
+        "training: sparse rows that differ. Bad: columns of one shade (units that ignore the "
+        "input), or columns alike. Below: correlations between units over all positions; gray: "
+        f"constant units. {model.title}.",
+    )
+    return figure
 
 
 def _draw_responses(axes: Axes, layer: str, each: FeatureStatistics) -> None:
     low, high = float(each.responses.min()), float(np.quantile(each.responses, 0.995))
-    axes.imshow(
-        each.responses,
-        cmap="gray_r",
-        vmin=low,
-        vmax=high if high > low else low + 1,
-        aspect="auto",
-        interpolation="nearest",
-    )
+    high = high if high > low else low + 1
+    shades = {"cmap": "gray_r", "vmin": low, "vmax": high}
+    axes.imshow(each.responses, aspect="auto", interpolation="nearest", **shades)  # type: ignore[arg-type]
     axes.tick_params(labelsize=9)
     axes.set_xlabel(f"unit, {each.units} in all", fontsize=11)
-    correlation = each.mean_correlation
     axes.set_title(
-        f"{wrapped(layer, 20)}\n{100 * each.sparsity:.0f} % zeros, {int(each.dead.sum())} dead\n"
-        f"correlation {correlation:.2f}",
+        f"{kit.wrapped(layer, 20)}\n"
+        f"{100 * each.sparsity:.0f} % zeros, {int(each.dead.sum())} dead\n"
+        f"correlation {each.mean_correlation:.2f}",
         fontsize=11,
         loc="center",
     )
-
-
-def _draw_correlation(axes: Axes, each: FeatureStatistics) -> Any:
-    axes.set_facecolor("#BBBBBB")
-    bare(axes)
-    return axes.imshow(each.correlation, cmap=SIGNED, vmin=-1, vmax=1, interpolation="nearest")

@@ -19,14 +19,13 @@ from ablax.errors import AblaxError
 from ablax.layers.heads import PixelMixture, SpatialWeights
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
-from ablax.report.figures import WIDTH, blank, settings, where, wrapped, write_caption
-from ablax.report.study import Picture, Quantity, Row, Section, Study
-from ablax.report.tables import Column, Table, number, scaled
+from ablax.report.figures import WIDTH, draw_map, panels, set_caption, settings, wrapped
+from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
+from ablax.report.study_tables import variant_table
+from ablax.report.tables import Table, number, scaled
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.image import AxesImage
 
 
 # ------------------------------------------------------------------------------------------
@@ -105,22 +104,24 @@ def part_costs(network: Network, image_shape: ImageShape) -> dict[str, dict[str,
 
 def head_table(study: Study) -> Table:
     """One row per variant: the head's figures beside those of tail and body."""
-    found: dict[str, dict[str, Row]] = {}
-    for row in study.rows(HEAD_MEMORY):
-        found.setdefault(row["variant"], {})[row["part"]] = row
-    rows = []
-    for variant, parts in found.items():
+
+    def cells(variant: Variant) -> list[str] | None:
+        parts = {row["part"]: row for row in study.rows(HEAD_MEMORY, variant=variant.name)}
+        if not parts:
+            return None
         head = parts[HEAD]
-        cells = [cell for part in (head, parts[REST]) for cell in _cells(part)]
         intensity = head["macs"] / head["moved"] if head["moved"] else 0.0
-        rows.append((study.variant(variant).label, *cells, number(intensity, 2)))
-    headings = [f"{part}: {what}" for part in ("Head", "Tail and body") for what in _FIGURES]
-    headings.append("Head: MACs per element moved")
-    return Table(
-        title="What the head costs beside tail and body",
-        columns=(Column("Variant", "left"), *map(Column, headings)),
-        rows=tuple(rows),
-        notes=("One image; 4 bytes per element. MACs: multiply-accumulates forward.",),
+        return [*_cells(head), *_cells(parts[REST]), number(intensity, 2)]
+
+    return variant_table(
+        study,
+        "What the head costs beside tail and body",
+        (
+            *(f"{part}: {what}" for part in ("Head", "Tail and body") for what in _FIGURES),
+            "Head: MACs per element moved",
+        ),
+        cells,
+        "One image; 4 bytes per element. MACs: multiply-accumulates forward.",
     )
 
 
@@ -248,62 +249,36 @@ def learned_weights(network: Network, params: Any) -> Weights:
     )
 
 
+@settings()
 def place_figure(study: Study) -> Figure:
     """One row per variant: the mean over seeds, then single seeds; one scale per row."""
-    found = by_variant_and_seed(study)
-    with settings():
-        figure = blank(WIDTH, 1.2 + 3.1 * max(1, len(found)))
-        columns = max((len(_panels(seeds)) for seeds in found.values()), default=1)
-        grid = figure.subplots(max(1, len(found)), columns, squeeze=False)
-        for axes in grid.flat:
-            axes.axis("off")
-        if not found:
-            grid[0, 0].text(0.5, 0.5, "nothing was measured", ha="center", va="center")
-        for line, (variant, seeds) in zip(grid, found.items(), strict=False):
-            _draw_row(figure, line, study.variant(variant).label, seeds)
-        write_caption(
-            figure,
-            "Weights of the pixels of the last maps, as the image lies; 1, white, is the weight of "
-            f"a plain average. Left: mean over the seeds; beside it single seeds. {where(study)}",
-        )
-        return figure
-
-
-def _draw_row(figure: Figure, line: Any, label: str, seeds: dict[int, Weights]) -> None:
-    shown = _panels(seeds)
-    furthest = max(float(np.max(np.abs(weights - 1))) for weights in shown.values()) or 1.0
-    for axes, (title, weights) in zip(line, shown.items(), strict=False):
-        image = _draw(axes, weights, furthest)
-        axes.set_title(title, loc="center", fontsize=13)
-    line[0].annotate(
-        wrapped(label, 16),
-        (-0.12, 0.5),
-        xycoords="axes fraction",
-        ha="right",
-        va="center",
-        fontweight="bold",
+    found = {name: _shown(seeds) for name, seeds in by_variant_and_seed(study).items()}
+    columns = max(map(len, found.values()), default=1)
+    figure, drawn = panels(columns * len(found), columns, (WIDTH, 3.1), above=0.2, grid=None)
+    for row, (variant, maps) in enumerate(found.items()):
+        line = drawn[row * columns : (row + 1) * columns]
+        furthest = max(float(np.max(np.abs(weights - 1))) for weights in maps.values()) or 1.0
+        for axes, (title, weights) in zip(line, maps.items(), strict=False):
+            numbered = max(weights.shape) <= NUMBERED
+            image = draw_map(axes, weights, (1 - furthest, 1 + furthest), numbered=numbered)
+            axes.set_title(title, loc="center", fontsize=13)
+        for axes in line[len(maps) :]:
+            axes.set_axis_off()
+        line[0].set_ylabel(wrapped(study.variant(variant).label, 16), fontweight="bold")
+        figure.colorbar(image, ax=line, shrink=0.85, pad=0.02).set_label("weight")
+    set_caption(
+        figure,
+        "As the image lies; 1, white, is the weight of a plain average. Left: mean over the seeds; "
+        "beside it single seeds.",
     )
-    bar = figure.colorbar(image, ax=list(line), shrink=0.85, pad=0.02)
-    bar.set_label("weight")
+    return figure
 
 
-def _panels(seeds: dict[int, Weights]) -> dict[str, Weights]:
+def _shown(seeds: dict[int, Weights]) -> dict[str, Weights]:
     """The mean and some seeds, by title; of a single seed that one."""
     single = {f"seed {seed}": weights for seed, weights in list(seeds.items())[:SEEDS_SHOWN]}
     mean = np.mean(list(seeds.values()), axis=0)
     return {f"mean, n = {len(seeds)}": mean, **single} if len(seeds) > 1 else single
-
-
-def _draw(axes: Axes, weights: Weights, furthest: float) -> AxesImage:
-    axes.axis("on")
-    axes.set(xticks=[], yticks=[])
-    image = axes.imshow(weights, cmap="PuOr", vmin=1 - furthest, vmax=1 + furthest)
-    if max(weights.shape) <= NUMBERED:
-        for (r, c), weight in np.ndenumerate(weights):
-            dark = abs(weight - 1) > 0.6 * furthest
-            color = "white" if dark else "black"
-            axes.text(c, r, f"{weight:.2f}", ha="center", va="center", color=color, fontsize=9)
-    return image
 
 
 def by_variant_and_seed(study: Study) -> dict[str, dict[int, Weights]]:

@@ -114,6 +114,7 @@ class MeasurementLog:
     def __init__(self, folder: Path, measurements: tuple[Measurement, ...]) -> None:
         self._folder = folder
         self._measurements = measurements
+        self._attempts: dict[tuple[str, str, int], int] = {}
 
     def take(self, measurement: Measurement, model: Model, sample: Sample) -> None:
         """Measure a model on a sample and write the rows down.
@@ -122,7 +123,8 @@ class MeasurementLog:
             AblaxError: A row has a column that is ours, or something else than numbers and strings.
         """
         rows = [_checked(measurement.name, row) for row in measurement.measure(model, sample)]
-        with MetricsLog(self._place(measurement), tensorboard=False, by=RUN_COLUMNS) as log:
+        place, attempt = self._place(measurement), self._attempt(measurement, sample)
+        with MetricsLog(place, tensorboard=False, attempt=attempt, by=RUN_COLUMNS) as log:
             for row in rows:
                 log.write(
                     sample.step,
@@ -131,6 +133,18 @@ class MeasurementLog:
                     epoch=sample.epoch,
                     **row,
                 )
+
+    def _attempt(self, measurement: Measurement, sample: Sample) -> int:
+        """How often this run was begun, as far as this measurement has seen it."""
+        run = (measurement.name, sample.variant, sample.seed)
+        if run not in self._attempts:
+            former = (
+                record["attempt"]
+                for record in read_metrics(self._place(measurement), by=RUN_COLUMNS)
+                if (record["variant"], record["seed"]) == run[1:]
+            )
+            self._attempts[run] = 1 + max(former, default=0)
+        return self._attempts[run]
 
     def rows(self) -> dict[str, tuple[Row, ...]]:
         """All rows that count, by measurement; what a run that went on measured again, once."""

@@ -25,10 +25,10 @@ from ablax.errors import AblaxError
 from ablax.layers import adaptive_average_pool
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
-from ablax.report.figures import COLORS, WIDTH, blank, settings, where, write_caption
+from ablax.report import figures as kit
 from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study
-from ablax.report.tables import NOTHING, Column, Table, number, sentence, spread
+from ablax.report.tables import NOTHING, Table, number, sentence, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 # ------------------------------------------------------------------------------------------
 # Linear classifiers on features: how well do the classes lie apart along straight lines?
-
-# type: ignore[import-untyped]
-
 
 Classifier = Literal["svm", "softmax"]
 """A linear support vector machine, one against the rest; softmax regression."""
@@ -251,32 +248,6 @@ class PublishedProbes:
         return spread(*found, digits=1)
 
 
-def probe_section(layers: Mapping[int, str], published: Sequence[PublishedProbes]) -> Section:
-    """The lecture's table and the picture of `layer_probes`.
-
-    Args:
-        layers: Number to path.
-        published: To stand beside ours.
-    """
-    return Section(
-        title="What a linear classifier makes of each layer",
-        text=TEXT,
-        pictures=(
-            Picture(
-                name="layer_probes",
-                title="Accuracy against the layer",
-                caption=(
-                    "Test accuracy of a linear SVM and of softmax regression on the features of "
-                    "each layer, trained and untrained, and on raw pixels: mean over seeds and "
-                    "range."
-                ),
-                draw=partial(probe_figure, layers=layers),
-            ),
-        ),
-        tables=(partial(probe_table, layers=layers, published=tuple(published)),),
-    )
-
-
 def accuracies(study: Study, measurement: str, **columns: Any) -> list[float]:
     """100 - error of the baseline's rows in which the columns have these values, finite ones."""
     rows = study.rows(measurement, variant=study.baseline, **columns)
@@ -297,6 +268,38 @@ def accuracy_cells(found: Callable[..., list[float]], depth: int) -> tuple[str, 
     return pixels, pixels
 
 
+_FIGURES = ("Features per image", "Trained, %", "Untrained, %")
+_ALIKE = (
+    "the published ± is as printed. Pixels depend on no network: one figure stands in both columns."
+)
+
+
+def layer_cells(
+    study: Study,
+    measurement: str,
+    layers: Mapping[int, str],
+    published: Sequence[PublishedProbes],
+    depth: int,
+    kind: str,
+    **columns: Any,
+) -> tuple[str, ...]:
+    """Of one layer: its path, features per image, accuracies trained, untrained and published."""
+    columns["depth"] = depth
+    found = partial(accuracies, study, measurement, **columns)
+    rows = study.rows(measurement, variant=study.baseline, **columns)
+    return (
+        layers.get(depth, NOTHING),
+        number(rows[-1]["features"], 0) if rows else NOTHING,
+        *accuracy_cells(found, depth),
+        *(column.text(kind, depth) for column in published),
+    )
+
+
+def published_headings(published: Sequence[PublishedProbes]) -> tuple[str, ...]:
+    """Of their columns."""
+    return tuple(f"{column.short}, published, %" for column in published)
+
+
 def probe_table(
     study: Study, *, layers: Mapping[int, str], published: Sequence[PublishedProbes]
 ) -> Table:
@@ -304,38 +307,27 @@ def probe_table(
     rows = []
     for classifier, heading in HEADINGS.items():
         for depth in (0, *sorted(layers)):
-            found = partial(accuracies, study, "layer_probes", classifier=classifier, depth=depth)
-            sizes = study.rows("layer_probes", variant=study.baseline, depth=depth)
-            rows.append(
-                (
-                    f"{heading} ({depth})" if depth else f"{heading}, raw pixels",
-                    layers.get(depth, NOTHING),
-                    number(sizes[-1]["features"], 0) if sizes else NOTHING,
-                    *accuracy_cells(found, depth),
-                    *(column.text(classifier, depth) for column in published),
-                )
+            which = (depth, classifier)
+            cells = layer_cells(
+                study, "layer_probes", layers, published, *which, classifier=classifier
             )
+            rows.append((f"{heading} ({depth})" if depth else f"{heading}, raw pixels", *cells))
     own = [100 - run.test_error for run in study.finished_runs_of(study.baseline)]
     rows.append(
         ("The network itself", NOTHING, NOTHING, accuracy_text(own), NOTHING)
         + (NOTHING,) * len(published)
     )
-    headings = ("Features per image", "Trained, %", "Untrained, %")
     return Table(
-        title="Accuracy of linear classifiers on the features of each layer",
-        columns=(
-            *(Column("Classifier (layer)", "left"), Column("Layer here", "left")),
-            *(Column(heading) for heading in headings),
-            *(Column(f"{column.short}, published, %") for column in published),
-        ),
-        rows=tuple(rows),
-        notes=(
+        "Accuracy of linear classifiers on the features of each layer",
+        ("Classifier (layer)", "Layer here", *_FIGURES, *published_headings(published)),
+        tuple(rows),
+        (
             "Test accuracy, mean ± standard deviation over seeds, of which there are "
-            f"{len(own)}; the published ± is as printed. Pixels depend on no network: one figure "
-            "stands in both columns.",
+            f"{len(own)}; {_ALIKE}",
             convergence_note(study, "layer_probes"),
             *(sentence(f"{column.short}: {column.source}") for column in published),
         ),
+        left=(0, 1),
     )
 
 
@@ -346,40 +338,27 @@ def convergence_note(study: Study, measurement: str) -> str:
     return f"{ended:,} of {len(rows):,} fits converged."
 
 
+@kit.settings()
 def probe_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     """Two panels, SVM and softmax: accuracy against the layer, trained, untrained, raw pixels."""
-    with settings():
-        figure = blank(WIDTH, 6.2)
-        panels = figure.subplots(1, 2, sharey=True)
-        ends = [
-            draw_layers(axes, study, "layer_probes", layers, classifier=classifier)
-            for axes, classifier in zip(panels, HEADINGS, strict=True)
-        ]
-        # only now is the height known that the panels share
-        for axes, heading, named in zip(panels, HEADINGS.values(), ends, strict=True):
-            axes.set_title(f"{heading} on the features of each layer")
-            name_ends(axes, named)
-        panels[0].set_ylabel("Test accuracy, %")
-        write_caption(
-            figure,
-            f"Mean over seeds; shaded: range. Trained and untrained are the same network after "
-            f"and before training. {where(study)}",
-        )
-        return figure
-
-
-@dataclass(frozen=True)
-class End:
-    """The right end of a line, where its name shall stand."""
-
-    value: float
-    name: str
-    color: str
+    figure, drawn = kit.panels(
+        2, 2, (kit.WIDTH, 5.6), above=0.2, grid="y", x="Layer", y="Test accuracy, %", sharey=True
+    )
+    ends = [
+        draw_layers(axes, study, "layer_probes", layers, classifier=classifier)
+        for axes, classifier in zip(drawn, HEADINGS, strict=True)
+    ]
+    # only now is the height known that the panels share
+    for axes, heading, named in zip(drawn, HEADINGS.values(), ends, strict=True):
+        axes.set_title(f"{heading} on the features of each layer")
+        kit.name_ends(axes, named)
+    kit.set_caption(figure, "Trained and untrained are the same network after and before training.")
+    return figure
 
 
 def draw_layers(
     axes: Axes, study: Study, measurement: str, layers: Mapping[int, str], **columns: Any
-) -> list[End]:
+) -> list[kit.End | None]:
     """Accuracy against the layer, trained and untrained, each with its range, and the pixels'.
 
     Args:
@@ -394,49 +373,25 @@ def draw_layers(
     """
     depths = sorted(layers)
     found = partial(accuracies, study, measurement, **columns)
-    ends = []
-    for trained, (name, color, marker, line) in enumerate(_LOOKS):
-        values = {depth: found(depth=depth, trained=float(trained)) for depth in depths}
-        there = [depth for depth in depths if values[depth]]
-        if not there:
-            continue
-        low, high = ([end(values[depth]) for depth in there] for end in (min, max))
-        means = [mean(values[depth]) for depth in there]
-        axes.fill_between(there, low, high, color=color, alpha=0.18, lw=0)
-        face = color if trained else "white"
-        axes.plot(there, means, line, marker=marker, color=color, lw=2.2, ms=8, mfc=face, mew=1.8)
-        ends.append(End(means[-1], name, color))
-    if pixels := found(depth=0):
-        axes.axhline(mean(pixels), color=_PIXELS_COLOR, lw=1.8, ls=":")
-        ends.append(End(mean(pixels), "raw pixels", _PIXELS_COLOR))
-    axes.set_xticks(depths, [f"{depth}\n{layers[depth]}" for depth in depths], fontsize=11)
-    axes.set_xlabel("Layer")
-    axes.grid(axis="y", color="#DDDDDD")
+    ends: list[kit.End | None] = []
+    for trained, (name, style) in enumerate(_LOOKS.items()):
+        values = {float(depth): found(depth=depth, trained=float(trained)) for depth in depths}
+        if any(values.values()):
+            ends.append(kit.draw_line(axes, values, name, style))
     axes.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
+    if pixels := found(depth=0):
+        line = axes.axhline(mean(pixels), color="#444444", lw=1.8, ls=":")
+        ends.append(kit.End(axes.get_xlim()[1], mean(pixels), "raw pixels", str(line.get_color())))
+    axes.set_xticks(depths, [f"{depth}\n{layers[depth]}" for depth in depths], fontsize=11)
+    if not ends:
+        kit.say_nothing(axes)
     return ends
 
 
-_LOOKS = (("untrained", COLORS[2], "s", "--"), ("trained", COLORS[1], "o", "-"))
-_PIXELS_COLOR = "#444444"
-
-
-def name_ends(axes: Axes, ends: Sequence[End]) -> None:
-    """Names of the lines beside the right edge, pushed apart where the lines meet."""
-    if not ends:
-        axes.text(0.5, 0.5, "nothing was measured", transform=axes.transAxes, ha="center")
-    low, high = axes.get_ylim()
-    gap, last = 0.055 * (high - low), -math.inf
-    for end in sorted(ends, key=lambda end: end.value):
-        last = max(end.value, last + gap)
-        axes.annotate(
-            *(end.name, (1.01, last)),
-            xycoords=axes.get_yaxis_transform(),
-            va="center",
-            color=end.color,
-            fontweight="bold",
-            fontsize=12,
-            annotation_clip=False,
-        )
+_LOOKS: dict[str, dict[str, Any]] = {
+    "untrained": {"color": kit.COLORS[2], "marker": "s", "linestyle": "--", "mfc": "white"},
+    "trained": {"color": kit.COLORS[1], "marker": "o"},
+}
 
 
 # ------------------------------------------------------------------------------------------
@@ -485,9 +440,29 @@ def layer_probes(
     return Measurement(
         name="layer_probes",
         measure=partial(probed_layers, layers=layers, images=images),
-        section=probe_section(layers, published),
+        section=Section(
+            title="What a linear classifier makes of each layer",
+            text=TEXT,
+            pictures=(
+                Picture(
+                    name="layer_probes",
+                    title="Accuracy against the layer",
+                    caption="Test accuracy of a linear SVM and of softmax regression on the "
+                    "features of each layer, trained and untrained, and on raw pixels: mean over "
+                    "seeds and range.",
+                    draw=partial(probe_figure, layers=layers),
+                ),
+            ),
+            tables=(partial(probe_table, layers=layers, published=published),),
+        ),
         moments=("start", "end"),
-        quantities=_quantities(layers),
+        quantities={
+            name: quantity
+            for classifier, label in CLASSIFIERS.items()
+            for name, quantity in _quantities(
+                classifier, layers, f"of the {label}", {"classifier": classifier}
+            ).items()
+        },
     )
 
 
@@ -518,27 +493,37 @@ def probed_layers(
     Raises:
         AblaxError: A layer that the network has not.
     """
-    train = sample.train.images[:images], sample.train.labels[:images]
-    test = sample.test.images, sample.test.labels
-    seen = layer_features(model, train[0], layers, sample.step)
-    unseen = layer_features(model, test[0], layers, sample.step)
-    return tuple(
-        {
-            "layer": layers.get(depth, PIXELS),
-            "depth": depth,
-            "trained": float(sample.step > 0),
-            "classifier": classifier,
-            "features": found.features,
-            "error": found.error,
-            "train_error": found.train_error,
-            "converged": float(found.converged),
-            "train_images": len(train[0]),
-            "test_images": len(test[0]),
-        }
-        for depth in seen
-        for classifier in CLASSIFIERS
-        for found in [probe(classifier, (seen[depth], train[1]), (unseen[depth], test[1]))]
-    )
+    train = Split(sample.train.images[:images], sample.train.labels[:images])
+    return tuple(_probed(model, sample.step, layers, train, sample.test, tuple(CLASSIFIERS)))
+
+
+def _probed(
+    model: Model,
+    step: int,
+    layers: Mapping[int, str],
+    train: Split,
+    test: Split,
+    classifiers: Sequence[Classifier],
+) -> Iterator[dict[str, Any]]:
+    """A row for each layer and classifier, fitted to the one split and evaluated on the other."""
+    seen = layer_features(model, train.images, layers, step)
+    unseen = layer_features(model, test.images, layers, step)
+    for depth in seen:
+        for classifier in classifiers:
+            given = (seen[depth], train.labels), (unseen[depth], test.labels)
+            found = probe(classifier, *given)
+            yield {
+                "layer": layers.get(depth, PIXELS),
+                "depth": depth,
+                "trained": float(step > 0),
+                "classifier": classifier,
+                "features": found.features,
+                "error": found.error,
+                "train_error": found.train_error,
+                "converged": float(found.converged),
+                "train_images": len(train.images),
+                "test_images": len(test.images),
+            }
 
 
 def layer_features(
@@ -570,25 +555,26 @@ def error_where(rows: Sequence[Row], where: Mapping[str, object]) -> float:
     return float(np.mean(finite)) if finite else math.nan
 
 
-def _quantities(layers: Mapping[int, str]) -> dict[str, Quantity]:
+def _quantities(
+    prefix: str, layers: Mapping[int, str], label: str, columns: Mapping[str, object]
+) -> dict[str, Quantity]:
+    """The errors of one classifier on pixels and on each layer, trained and untrained."""
+    named: dict[str, tuple[str, dict[str, object]]] = {
+        f"{prefix}_pixels": ("raw pixels", {"depth": 0})
+    }
+    for depth in sorted(layers):
+        layer = f"layer {depth}"
+        named[f"{prefix}_{depth}"] = (layer, {"depth": depth, "trained": 1.0})
+        untrained = f"{layer} of the untrained network"
+        named[f"untrained_{prefix}_{depth}"] = (untrained, {"depth": depth, "trained": 0.0})
     return {
         name: Quantity(
-            f"test error of the {label}", partial(error_where, where=where), "percentage points"
+            f"test error {label} on {of}",
+            partial(error_where, where={**columns, **where}),
+            "percentage points",
         )
-        for name, label, where in _named_errors(layers)
+        for name, (of, where) in named.items()
     }
-
-
-def _named_errors(layers: Mapping[int, str]) -> Iterator[tuple[str, str, dict[str, object]]]:
-    """Name, label and columns of every quantity."""
-    for classifier, label in CLASSIFIERS.items():
-        alike: dict[str, object] = {"classifier": classifier}
-        yield f"{classifier}_pixels", f"{label} on raw pixels", {**alike, "depth": 0}
-        for depth in sorted(layers):
-            there = {**alike, "depth": depth}
-            yield f"{classifier}_{depth}", f"{label} on layer {depth}", {**there, "trained": 1.0}
-            untrained = f"{label} on layer {depth} of the untrained network"
-            yield f"untrained_{classifier}_{depth}", untrained, {**there, "trained": 0.0}
 
 
 # ------------------------------------------------------------------------------------------
@@ -602,32 +588,6 @@ TRANSFER_TEXT = (
     "is how the published accuracies were measured too: there the network had learned from "
     "ImageNet."
 )
-
-
-def transfer_section(layers: Mapping[int, str], published: Sequence[PublishedProbes]) -> Section:
-    """The table and the picture of `transfer`.
-
-    Args:
-        layers: Number to path.
-        published: To stand beside ours.
-    """
-    return Section(
-        title="What the features are worth on other data",
-        text=TRANSFER_TEXT,
-        pictures=(
-            Picture(
-                name="transfer",
-                title="Accuracy on other data against the layer",
-                caption=(
-                    "Test accuracy on other data sets of a linear SVM on the features of each "
-                    "layer, trained on the recipe's data and untrained, and on raw pixels: mean "
-                    "over seeds and range."
-                ),
-                draw=partial(transfer_figure, layers=layers),
-            ),
-        ),
-        tables=(partial(transfer_table, layers=layers, published=tuple(published)),),
-    )
 
 
 def targets(study: Study) -> tuple[list[str], dict[str, str]]:
@@ -650,65 +610,46 @@ def transfer_table(
     rows = []
     for target in there:
         for depth in (0, *sorted(layers)):
-            found = partial(accuracies, study, "transfer", target=target, depth=depth)
-            sizes = study.rows("transfer", variant=study.baseline, target=target, depth=depth)
+            cells = layer_cells(study, "transfer", layers, published, depth, "svm", target=target)
             rows.append(
-                (
-                    target_label(target),
-                    f"SVM ({depth})" if depth else "SVM, raw pixels",
-                    layers.get(depth, NOTHING),
-                    number(sizes[-1]["features"], 0) if sizes else NOTHING,
-                    *accuracy_cells(found, depth),
-                    *(column.text("svm", depth) for column in published),
-                )
+                (target_label(target), f"SVM ({depth})" if depth else "SVM, raw pixels", *cells)
             )
     width = 5 + len(published)
     rows += [(target_label(name), "not there", *(NOTHING,) * (width - 1)) for name in missing]
-    headings = ("Features per image", "Trained, %", "Untrained, %")
+    columns = ("Data", "Classifier (layer)", "Layer here", *_FIGURES)
     return Table(
-        title="Accuracy of a linear SVM on the features of each layer, on other data",
-        columns=(
-            *(Column("Data", "left"), Column("Classifier (layer)", "left")),
-            Column("Layer here", "left"),
-            *(Column(heading) for heading in headings),
-            *(Column(f"{column.short}, published, %") for column in published),
-        ),
-        rows=tuple(rows),
-        notes=(
+        "Accuracy of a linear SVM on the features of each layer, on other data",
+        (*columns, *published_headings(published)),
+        tuple(rows),
+        (
             *(_sizes_note(study, target) for target in there),
             *(
-                sentence(f"{target_label(name)} was not measured: {missing[name]}")
-                for name in missing
+                sentence(f"{target_label(name)} was not measured: {why}")
+                for name, why in missing.items()
             ),
-            "Test accuracy, mean ± standard deviation over seeds; the published ± is as printed. "
-            "Pixels depend on no network: one figure stands in both columns.",
+            f"Test accuracy, mean ± standard deviation over seeds; {_ALIKE}",
             convergence_note(study, "transfer"),
             *(sentence(f"{column.short}: {column.source}") for column in published),
         ),
+        left=(0, 1, 2),
     )
 
 
+@kit.settings()
 def transfer_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     """A panel for each data set that was there."""
     there, missing = targets(study)
-    with settings():
-        figure = blank(WIDTH, 6.2)
-        panels = figure.subplots(1, max(1, len(there)), squeeze=False)[0]
-        for axes, target in zip(panels, there, strict=False):
-            name_ends(axes, draw_layers(axes, study, "transfer", layers, target=target))
-            axes.set_title(f"Features for {target_label(target)}")
-        if not there:
-            panels[0].set_axis_off()
-            said = "\n".join(f"{target_label(name)} was not there" for name in missing)
-            panels[0].text(0.5, 0.5, said or "no other data set was asked for", ha="center")
-        else:
-            panels[0].set_ylabel("Test accuracy of a linear SVM, %")
-        write_caption(
-            figure,
-            "Mean over seeds; shaded: range. Trained: on the recipe's data, never on these. "
-            f"Untrained: the same network before training. {where(study)}",
-        )
-        return figure
+    count = max(1, len(there))
+    names = {"x": "Layer", "y": "Test accuracy of a linear SVM, %"}
+    figure, drawn = kit.panels(count, count, (kit.WIDTH, 5.6), above=0.2, grid="y", **names)
+    for axes, target in zip(drawn, there, strict=False):
+        kit.name_ends(axes, draw_layers(axes, study, "transfer", layers, target=target))
+        axes.set_title(f"Features for {target_label(target)}")
+    if not there:
+        said = "\n".join(f"{target_label(name)} was not there" for name in missing)
+        kit.say_nothing(drawn[0], said or "no other data set was asked for")
+    kit.set_caption(figure, "The network was trained on the recipe's data, never on these.")
+    return figure
 
 
 def target_label(source: str) -> str:
@@ -782,10 +723,39 @@ def transfer(
             train_images=train_images,
             test_images=test_images,
         ),
-        section=transfer_section(layers, published),
+        section=Section(
+            title="What the features are worth on other data",
+            text=TRANSFER_TEXT,
+            pictures=(
+                Picture(
+                    name="transfer",
+                    title="Accuracy on other data against the layer",
+                    caption="Test accuracy on other data sets of a linear SVM on the features of "
+                    "each layer, trained on the recipe's data and untrained, and on raw pixels: "
+                    "mean over seeds and range.",
+                    draw=partial(transfer_figure, layers=layers),
+                ),
+            ),
+            tables=(partial(transfer_table, layers=layers, published=published),),
+        ),
         moments=("start", "end"),
-        quantities=_transfer_quantities(layers),
+        quantities=_quantities("transfer", layers, "on other data of a linear SVM", {}),
     )
+
+
+_MISSING = {
+    "layer": "",
+    "depth": -1,
+    "trained": 0.0,
+    "classifier": "svm",
+    "features": 0,
+    "error": math.nan,
+    "train_error": math.nan,
+    "converged": 0.0,
+    "train_images": 0,
+    "test_images": 0,
+}
+"""All columns in every row, so that a table of them has no holes."""
 
 
 def transferred(
@@ -804,9 +774,13 @@ def transferred(
         try:
             train, test = sample_of(target, sample.recipe.data.dir, train_images, test_images)
         except DataError as error:
-            rows.append(_row(sample, target, missing=str(error)))
+            when = {"trained": float(sample.step > 0)}
+            rows.append({"target": target, **_MISSING, **when, "missing": str(error)})
             continue
-        rows += _probed(model, sample, target, layers, train, test)
+        shape = cast(ImageShape, sample.train.images.shape[1:])
+        seen, unseen = (Split(fitted(each.images, shape), each.labels) for each in (train, test))
+        for row in _probed(model, sample.step, layers, seen, unseen, ("svm",)):
+            rows.append({"target": target, **row, "missing": ""})
     return tuple(rows)
 
 
@@ -864,72 +838,3 @@ def fitted(
 
 def _picture(image: UInt8[np.ndarray, "H W C"]) -> Image.Image:
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-
-
-def _probed(
-    model: Model,
-    sample: Sample,
-    target: str,
-    layers: Mapping[int, str],
-    train: Split,
-    test: Split,
-) -> list[Row]:
-    shape = cast(ImageShape, sample.train.images.shape[1:])
-    seen = layer_features(model, fitted(train.images, shape), layers, sample.step)
-    unseen = layer_features(model, fitted(test.images, shape), layers, sample.step)
-    rows = []
-    for depth in seen:
-        found = probe("svm", (seen[depth], train.labels), (unseen[depth], test.labels))
-        rows.append(
-            _row(
-                sample,
-                target,
-                layer=layers.get(depth, PIXELS),
-                depth=depth,
-                features=found.features,
-                error=found.error,
-                train_error=found.train_error,
-                converged=float(found.converged),
-                train_images=len(train),
-                test_images=len(test),
-            )
-        )
-    return rows
-
-
-def _row(sample: Sample, target: str, **columns: Any) -> Row:
-    """All columns in every row, so that a table of them has no holes."""
-    return {
-        "target": target,
-        "layer": "",
-        "depth": -1,
-        "trained": float(sample.step > 0),
-        "classifier": "svm",
-        "features": 0,
-        "error": math.nan,
-        "train_error": math.nan,
-        "converged": 0.0,
-        "train_images": 0,
-        "test_images": 0,
-        "missing": "",
-        **columns,
-    }
-
-
-def _transfer_quantities(layers: Mapping[int, str]) -> dict[str, Quantity]:
-    named: dict[str, tuple[str, dict[str, object]]] = {
-        "transfer_pixels": ("raw pixels", {"depth": 0})
-    }
-    for depth in sorted(layers):
-        columns: dict[str, object] = {"depth": depth, "trained": 1.0}
-        named[f"transfer_{depth}"] = (f"layer {depth}", columns)
-        untrained = f"layer {depth} of the untrained network"
-        named[f"untrained_transfer_{depth}"] = (untrained, {"depth": depth, "trained": 0.0})
-    return {
-        name: Quantity(
-            f"test error on other data of a linear SVM on {label}",
-            partial(error_where, where=columns),
-            "percentage points",
-        )
-        for name, (label, columns) in named.items()
-    }

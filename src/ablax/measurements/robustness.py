@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -19,22 +19,13 @@ from ablax.errors import AblaxError
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.measurements.transformations import Border, Levels, distortions_of, translate
 from ablax.model import Model
-from ablax.report.figures import (
-    WIDTH,
-    blank,
-    logarithmic,
-    look,
-    settings,
-    where,
-    wrapped,
-    write_caption,
-)
+from ablax.report import figures as kit
 from ablax.report.statistics import deviation, mean
-from ablax.report.study import Picture, Quantity, Row, Section, Study
-from ablax.report.tables import NOTHING, Column, Table, number, spread
+from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
+from ablax.report.study_tables import variant_table
+from ablax.report.tables import NOTHING, Table, number, spread
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -43,74 +34,73 @@ if TYPE_CHECKING:
 
 REFUSES = "refuses"
 """Stands where a network takes no images of a size."""
+_REFUSING = "Refuses: the network takes no images of this size, so it has no error."
 
 Found = dict[str, dict[float, list[float]]]
 """Variant, then shift or size, then the errors of the seeds."""
 
 
-def shift_picture(name: str) -> Picture:
-    """Error against shift, one line per variant."""
-    return Picture(
-        name=name,
-        title="Test error on shifted images",
-        caption="Test error against the shift of the test images in pixels, one line per variant.",
-        draw=partial(shift_figure, name=name),
+@kit.settings()
+def error_figure(study: Study, name: str, column: str, words: str) -> Figure:
+    """Test error against a column of the rows; who refuses is said in the legend.
+
+    Args:
+        study: With rows of the measurement.
+        name: The measurement's.
+        column: `shift` or `image_size`.
+        words: What it is, with its unit.
+    """
+    figure, (axes,) = kit.panels(1, 1, (kit.WIDTH, 5.4), above=0.4, grid="y")
+    found = by_variant(study, name, column)
+    places = sorted({place for errors in found.values() for place in errors})
+    step = min(np.diff(places), default=1.0)
+    for at, (variant, errors) in enumerate(found.items()):
+        # marks side by side where they would lie on each other
+        beside = 0.03 * step * (at - (len(found) - 1) / 2)
+        taken = {place + beside: values for place, values in errors.items() if _finite(values)}
+        if taken:
+            label = kit.wrapped(study.variant(variant).label, 26)
+            label += f"\n({REFUSES} the others)" * (len(taken) < len(errors))
+            kit.draw_line(axes, taken, label, kit.look(study.names.index(variant)), "bars")
+    axes.set_xticks(places, [f"{place:g}" for place in places])
+    kit.logarithmic(axes, "y")
+    axes.set_title(f"Test error, {study.plan.recipe_name}")
+    axes.set_ylabel("test error, % (logarithmic)")
+    axes.set_xlabel(words)
+    kit.legend(figure, axes, 1, "outside right upper")
+    text = (
+        "Mark: mean over the seeds, set a little aside where others lie. Bar: from the best seed "
     )
+    text += "to the worst."
+    own = [row[column] for row in study.rows(name) if row.get("factor") == 1]
+    if own:
+        axes.axvline(float(own[0]), color="#888888", lw=1, ls="--", zorder=0)
+        text += " Dashed: the size that was trained."
+    kit.set_caption(figure, f"{text} {distortions_of(study)}")
+    return figure
 
 
-def size_picture(name: str) -> Picture:
-    """Error against image size, one line per variant."""
-    return Picture(
-        name=name,
-        title="Test error on images of another size",
-        caption="Test error against the size of the test images in pixels, one line per variant.",
-        draw=partial(size_figure, name=name),
+def error_table(study: Study, name: str, column: str, title: str, heading: str) -> Table:
+    """Mean and std of the error, one row per variant and one column per shift or size."""
+    found = by_variant(study, name, column)
+    places = sorted({place for errors in found.values() for place in errors})
+
+    def cells(variant: Variant) -> list[str] | None:
+        errors = found.get(variant.name)
+        if errors is None:
+            return None
+        seeds = number(max(map(len, errors.values())), 0)
+        return [*(_cell(errors.get(place, [])) for place in places), seeds]
+
+    refusing = not all(_finite(values) for errors in found.values() for values in errors.values())
+    return variant_table(
+        study,
+        title,
+        [*(heading.format(place) for place in places), "n"],
+        cells,
+        "Mean ± standard deviation over n seeds, percent of the test images.",
+        *([_REFUSING] if refusing else []),
     )
-
-
-def shift_figure(study: Study, name: str) -> Figure:
-    """Test error against the shift."""
-    found = by_variant(study, name, "shift")
-    with settings():
-        figure, axes = _panel(study)
-        _lines(axes, study, found)
-        axes.set_xlabel("shift of the test images, pixels")
-        write_caption(figure, f"{_MARKS} {distortions_of(study)} {where(study)}")
-        return figure
-
-
-def size_figure(study: Study, name: str) -> Figure:
-    """Test error against the image size; who refuses is said in the legend."""
-    found = by_variant(study, name, "image_size")
-    own = [row["image_size"] for row in study.rows(name) if float(row["factor"]) == 1]
-    with settings():
-        figure, axes = _panel(study)
-        _lines(axes, study, found)
-        axes.set_xlabel("height and width of the test images, pixels")
-        text = _MARKS
-        if own:
-            axes.axvline(float(own[0]), color="#888888", lw=1, ls="--", zorder=0)
-            text += " Dashed: the size that was trained."
-        write_caption(figure, f"{text} {distortions_of(study)} {where(study)}")
-        return figure
-
-
-_MARKS = (
-    "Mark: mean over the seeds, set a little aside where others lie. Bar: from the best seed to "
-    "the worst."
-)
-
-
-def shift_table(study: Study, name: str) -> Table:
-    """Mean and std of the error, one row per variant and one column per shift."""
-    found = by_variant(study, name, "shift")
-    return _table(study, found, "Test error on shifted images, %", "{:g} px")
-
-
-def size_table(study: Study, name: str) -> Table:
-    """Mean and std of the error, one row per variant and one column per size."""
-    found = by_variant(study, name, "image_size")
-    return _table(study, found, "Test error on images of another size, %", "{0:g} x {0:g}")
 
 
 def by_variant(study: Study, name: str, column: str) -> Found:
@@ -119,58 +109,6 @@ def by_variant(study: Study, name: str, column: str) -> Found:
     for row in study.rows(name):
         found[row["variant"]][float(row[column])].append(float(row["error"]))
     return {variant: dict(sorted(errors.items())) for variant, errors in found.items() if errors}
-
-
-def _panel(study: Study) -> tuple[Figure, Axes]:
-    figure = blank(WIDTH, 6.4)
-    axes = figure.subplots()
-    axes.set_title(f"Test error, {study.plan.recipe_name}")
-    axes.set_ylabel("test error, % (logarithmic)")
-    axes.grid(axis="y", color="#DDDDDD")
-    return figure, axes
-
-
-def _lines(axes: Axes, study: Study, found: Found) -> None:
-    """One line per variant, marks side by side where they would lie on each other."""
-    places = sorted({place for errors in found.values() for place in errors})
-    step = min(np.diff(places), default=1.0)
-    middle = (len(found) - 1) / 2
-    for at, (variant, errors) in enumerate(found.items()):
-        beside = 0.03 * step * (at - middle)
-        taken = {place: values for place, values in errors.items() if _finite(values)}
-        if not taken:
-            continue
-        style: dict[str, Any] = look(study.names.index(variant))
-        x = [place + beside for place in taken]
-        label = wrapped(study.variant(variant).label, 26)
-        if len(taken) < len(errors):
-            label += f"\n({REFUSES} the others)"
-        axes.plot(x, [mean(values) for values in taken.values()], lw=2, ms=8, label=label, **style)
-        for place, values in zip(x, taken.values(), strict=True):
-            axes.plot([place] * 2, [min(values), max(values)], color=style["color"], lw=1.5)
-    axes.set_xticks(places, [f"{place:g}" for place in places])
-    logarithmic(axes, "y")
-    axes.figure.legend(loc="outside right upper", fontsize=12, frameon=False)
-
-
-def _table(study: Study, found: Found, title: str, heading: str) -> Table:
-    places = sorted({place for errors in found.values() for place in errors})
-    rows = [
-        (
-            study.variant(variant).label,
-            *(_cell(errors.get(place, [])) for place in places),
-            number(max(map(len, errors.values())), 0),
-        )
-        for variant, errors in found.items()
-    ]
-    headings = [*(heading.format(place) for place in places), "n"]
-    notes = ["Mean ± standard deviation over n seeds, percent of the test images."]
-    if any(REFUSES in row for row in rows):
-        notes.append(
-            f"{REFUSES.capitalize()}: the network takes no images of this size, so it has no error."
-        )
-    columns = (Column("Variant", "left"), *map(Column, headings))
-    return Table(title, columns, tuple(rows), tuple(notes))
 
 
 def _cell(errors: list[float]) -> str:
@@ -222,16 +160,15 @@ def shift_error(
     return Measurement(
         name=name,
         measure=partial(errors_when_shifted, pixels=shifts, border=border),
-        section=Section(
-            title="Shifted images",
-            text=(
-                "Test error of the trained networks on shifted test images. Each image is moved "
-                "in one of four directions, in turn: down, right, up, left; every network gets "
-                f"the same images. {_BORDERS[border]} Shifts are in pixels of the images that the "
-                "network is given."
-            ),
-            pictures=(shift_picture(name),),
-            tables=(partial(shift_table, name=name),),
+        section=_section(
+            "Shifted images",
+            "Test error of the trained networks on shifted test images. Each image is moved "
+            "in one of four directions, in turn: down, right, up, left; every network gets "
+            f"the same images. {_BORDERS[border]} Shifts are in pixels of the images that the "
+            "network is given.",
+            name,
+            "shift",
+            ("shifted images", "shift of the test images, pixels", "{:g} px"),
         ),
         quantities={
             f"shift_{shift}": Quantity(
@@ -242,6 +179,21 @@ def shift_error(
             for shift in shifts
             if shift
         },
+    )
+
+
+def _section(title: str, text: str, name: str, column: str, words: tuple[str, str, str]) -> Section:
+    """A picture and a table of the error against a column: what images, which axis, headings."""
+    images, axis, heading = words
+    drawn = partial(error_figure, name=name, column=column, words=axis)
+    caption = f"Test error against the {axis}: one line per variant."
+    tabled = partial(error_table, name=name, column=column, heading=heading)
+    said = f"Test error on {images}"
+    return Section(
+        title,
+        text,
+        (Picture(name, said, caption, drawn),),
+        (partial(tabled, title=f"{said}, %"),),
     )
 
 
@@ -270,15 +222,17 @@ def size_error(
     return Measurement(
         name=name,
         measure=partial(errors_when_resized, factors=wanted),
-        section=Section(
-            title="Images of another size",
-            text=(
-                "Test error of the trained networks on test images that were made smaller or "
-                "larger by bilinear interpolation. The network is not trained again: what it shows "
-                "in the image has another size too. A head with a weight for each place refuses."
+        section=_section(
+            "Images of another size",
+            "Test error of the trained networks on test images that were made smaller or "
+            "larger by bilinear interpolation. The network is not trained again: what it shows "
+            "in the image has another size too. A head with a weight for each place refuses.",
+            name,
+            "image_size",
+            (
+                *("images of another size", "height and width of the test images, pixels"),
+                "{0:g} x {0:g}",
             ),
-            pictures=(size_picture(name),),
-            tables=(partial(size_table, name=name),),
         ),
         quantities={
             f"size_{factor:g}".replace(".", "_"): Quantity(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,13 +23,13 @@ from ablax.layers import Residual
 from ablax.layers.loops import fold
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
-from ablax.report.figures import WIDTH, blank, logarithmic, look, settings, where, write_caption
+from ablax.report import figures as kit
 from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
-from ablax.report.tables import Column, Table, number, scaled
+from ablax.report.study_tables import variant_table
+from ablax.report.tables import Table, number, scaled
 from ablax.training.step import State, Task, initial_state, task_of, train_step
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -118,30 +119,26 @@ def _seconds(form: str) -> Quantity:
 
 def seconds_table(study: Study) -> Table:
     """One row per variant: seconds to trace and to compile, unrolled and scanned."""
-    rows = []
-    for variant in study.variants:
-        cells = [variant.label]
-        for form in ("unrolled", "scanned"):
-            found = study.rows(COMPILE_TIME, variant=variant.name, form=form)
-            for column in ("trace_seconds", "compile_seconds", "program"):
-                value = found[0][column] if found else float("nan")
-                cells.append(number(value / 1000, 0) if column == "program" else number(value, 1))
-        rows.append(tuple(cells))
-    headings = [
-        f"{form}, {what}"
-        for form in ("Unrolled", "Scanned")
-        for what in ("tracing, s", "compiling, s", "program, kB")
-    ]
-    return Table(
-        title="Tracing and compiling the training step",
-        columns=(Column("Variant", "left"), *(Column(heading) for heading in headings)),
-        rows=tuple(rows),
-        notes=(
-            "The whole step, augmentation and update with it, once, without the compilation cache, "
-            "on one machine whatever else it was doing. Scanned: each run of equal neighboring "
-            "blocks is one loop (ablax.layers.loops.fold); a dash where a network has no "
-            "equal neighbors. Program: the text that XLA is given.",
-        ),
+    forms = ("unrolled", "scanned")
+    columns = {"trace_seconds": "tracing, s", "compile_seconds": "compiling, s"}
+
+    def cells(variant: Variant) -> list[str]:
+        found = []
+        for form in forms:
+            (row,) = study.rows(COMPILE_TIME, variant=variant.name, form=form)[:1] or ({},)
+            found += [number(row.get(column, math.nan), 1) for column in columns]
+            found.append(number(row.get("program", math.nan) / 1000, 0))
+        return found
+
+    return variant_table(
+        study,
+        "Tracing and compiling the training step",
+        [f"{form.capitalize()}, {w}" for form in forms for w in (*columns.values(), "program, kB")],
+        cells,
+        "The whole step, augmentation and update with it, once, without the compilation cache, "
+        "on one machine whatever else it was doing. Scanned: each run of equal neighboring "
+        "blocks is one loop (ablax.layers.loops.fold); a dash where a network has no "
+        "equal neighbors. Program: the text that XLA is given.",
     )
 
 
@@ -257,10 +254,10 @@ def step_seconds(
     return times
 
 
-def _measured(study: Study) -> list[tuple[Variant, Row]]:
+def _measured(study: Study) -> list[tuple[str, Row]]:
     """The variants with a row, and that row."""
-    found = ((variant, study.rows(STEP_TIME, variant=variant.name)) for variant in study.variants)
-    return [(variant, rows[-1]) for variant, rows in found if rows]
+    found = ((name, study.rows(STEP_TIME, variant=name)) for name in study.names)
+    return [(name, rows[-1]) for name, rows in found if rows]
 
 
 def nanoseconds(variant: Variant, row: Row) -> float:
@@ -275,84 +272,55 @@ def nanoseconds(variant: Variant, row: Row) -> float:
 
 def step_time_table(study: Study) -> Table:
     """One row per variant: multiply-accumulates, milliseconds, and what 1000 of them cost."""
-    rows = [
-        (
-            variant.label,
-            scaled(variant.macs),
-            number(1000 * row["seconds"], 1),
-            f"{number(1000 * row['low'], 1)} to {number(1000 * row['high'], 1)}",
-            number(nanoseconds(variant, row), 1),
-        )
-        for variant, row in _measured(study)
-    ]
-    return Table(
-        title="Time of a training step",
-        columns=(
-            Column("Variant", "left"),
-            Column("MACs"),
-            Column("Step, ms"),
-            Column("Middle half of the runs, ms"),
-            Column("ns for 1,000 MACs"),
-        ),
-        rows=tuple(rows),
-        notes=(
-            "MACs: multiply-accumulates of one image forward. The last column: the step's time "
-            "over those of its whole batch, forward alone, although the step goes backward too.",
-        ),
+    measured = dict(_measured(study))
+
+    def cells(variant: Variant) -> list[str] | None:
+        row = measured.get(variant.name)
+        if row is None:
+            return None
+        low, middle, high = (number(1000 * row[end], 1) for end in ("low", "seconds", "high"))
+        rate = number(nanoseconds(variant, row), 1)
+        return [scaled(variant.macs), middle, f"{low} to {high}", rate]
+
+    return variant_table(
+        study,
+        "Time of a training step",
+        ("MACs", "Step, ms", "Middle half of the runs, ms", "ns for 1,000 MACs"),
+        cells,
+        "MACs: multiply-accumulates of one image forward. The last column: the step's time "
+        "over those of its whole batch, forward alone, although the step goes backward too.",
     )
 
 
+@kit.settings()
 def step_time_figure(study: Study) -> Figure:
     """One mark per variant; a line through the baseline on which time goes with the products."""
-    with settings():
-        figure = blank(WIDTH, 6.8)
-        axes = figure.subplots()
-        measured = _measured(study)
-        if not measured:
-            axes.text(0.5, 0.5, "nothing was measured", ha="center", va="center")
-            return figure
-        for variant, row in measured:
-            style = look(study.names.index(variant.name))
-            _draw_mark(axes, variant, row, style)
-        _draw_rate(axes, study, measured)
+    measured = dict(_measured(study))
+    figure, (axes,) = kit.panels(min(1, len(measured)), 1, (kit.WIDTH, 5.8), above=0.4)
+    for name, row in measured.items():
+        variant = study.variant(name)
+        style = kit.look(study.names.index(name)) | {"linestyle": ""}
+        quartiles = [1000 * row["low"], 1000 * row["high"]]
+        axes.plot([variant.macs] * 2, quartiles, color=style["color"], lw=2.5)
+        middle = [1000 * row["seconds"]]
+        axes.plot([variant.macs], middle, ms=12, mec="white", label=variant.label, **style)
+    if study.baseline in measured:
+        # through the baseline, as far as the variants reach
+        macs = [study.variant(name).macs for name in measured]
+        base = 1000 * measured[study.baseline]["seconds"] / study.variant(study.baseline).macs
+        ends = [min(macs), max(macs)]
+        axes.plot(ends, [base * end for end in ends], ":", color="#777777", lw=2, zorder=1)
+    if measured:
         axes.margins(x=0.1, y=0.15)
-        logarithmic(axes, "x")
-        logarithmic(axes, "y")
+        kit.logarithmic(axes, "x")
+        kit.logarithmic(axes, "y")
         axes.set_xlabel("multiply-accumulates of one image, forward")
-        axes.set_ylabel(f"step of {measured[0][1]['batch']:.0f} images, milliseconds")
-        axes.grid(color="#E4E4E4")
-        figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=12)
-        write_caption(
-            figure,
-            "One training step, compiled, seed 0; bars: the middle half of "
-            f"{RUNS} runs. On the dotted line every multiply-accumulate would take as long as "
-            f"one of the baseline: above it they take longer. {where(study)}",
-        )
-        return figure
-
-
-def _draw_mark(axes: Axes, variant: Variant, row: Row, style: dict[str, object]) -> None:
-    color, marker = str(style["color"]), str(style["marker"])
-    quartiles = [1000 * row["low"], 1000 * row["high"]]
-    axes.plot([variant.macs] * 2, quartiles, color=color, lw=2.5)
-    axes.plot(
-        [variant.macs],
-        [1000 * row["seconds"]],
-        linestyle="",
-        marker=marker,
-        color=color,
-        ms=12,
-        mec="white",
-        label=variant.label,
+        batch = next(iter(measured.values()))["batch"]
+        axes.set_ylabel(f"step of {batch:.0f} images, milliseconds")
+        kit.legend(figure, axes)
+    kit.set_caption(
+        figure,
+        f"Compiled, seed 0; bars: the middle half of {RUNS} runs. On the dotted line every "
+        "multiply-accumulate would take as long as one of the baseline: above it they take longer.",
     )
-
-
-def _draw_rate(axes: Axes, study: Study, measured: list[tuple[Variant, Row]]) -> None:
-    """Through the baseline, as far as the variants reach."""
-    baseline = next((row for variant, row in measured if variant.name == study.baseline), None)
-    if baseline is None:
-        return
-    macs = [variant.macs for variant, _ in measured]
-    rate = 1000 * baseline["seconds"] / study.variant(study.baseline).macs
-    ends = [min(macs), max(macs)]
-    axes.plot(ends, [rate * end for end in ends], ":", color="#777777", lw=2, zorder=1)
+    return figure

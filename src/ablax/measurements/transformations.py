@@ -7,6 +7,9 @@ Unlike `ablax.data.augment`, nothing is random, and all images get the same amou
 
 What enters from outside an image is, by default, the nearest pixel of its edge: black for digits
 and clothes, and no new contour in photographs. The alternative is black, as in the augmentation.
+
+Every function takes levels from 0 to 255 and refuses (`TransformationError`) an amount that is not
+finite, a factor that is not above 0, and an unknown border.
 """
 
 from __future__ import annotations
@@ -39,16 +42,7 @@ class TransformationError(AblaxError):
 def translate(
     images: Levels, down: float | int = 0, right: float | int = 0, border: Border = "edge"
 ) -> Transformed:
-    """The images moved: `y(p) = x(p - (down, right))`.
-
-    Args:
-        images: Levels from 0 to 255.
-        down: Pixels; negative is up.
-        right: Pixels; negative is to the left.
-        border: What enters from outside.
-
-    Raises:
-        TransformationError: A distance that is not finite, or an unknown border.
+    """The images moved by pixels: `y(p) = x(p - (down, right))`; negative is up, and to the left.
 
     Example:
         >>> row = np.array([1.0, 2, 3], np.float32).reshape(1, 1, 3, 1)
@@ -67,14 +61,6 @@ def scale(images: Levels, factor: float | int, border: Border = "edge") -> Trans
     """The images made `factor` times larger about their center: `y(p) = x(p / factor)`.
 
     Positions p count from the center. Nothing is smoothed before an image is made smaller.
-
-    Args:
-        images: Levels from 0 to 255.
-        factor: 1 keeps the size, 2 doubles it.
-        border: What enters from outside where the factor is below 1.
-
-    Raises:
-        TransformationError: A factor that is not above 0, or an unknown border.
     """
     _factor("factor", factor)
     y, x = _places(images)
@@ -84,13 +70,7 @@ def scale(images: Levels, factor: float | int, border: Border = "edge") -> Trans
 def rotate(images: Levels, degrees: float | int, border: Border = "edge") -> Transformed:
     """The images turned counter-clockwise about their center: `y(p) = x(R(-degrees) p)`.
 
-    Args:
-        images: Levels from 0 to 255.
-        degrees: Quarter turns of square images move whole pixels, as `np.rot90` does.
-        border: What enters from outside.
-
-    Raises:
-        TransformationError: An angle that is not finite, or an unknown border.
+    Quarter turns of square images move whole pixels, as `np.rot90` does.
 
     Example:
         >>> square = np.arange(4.0, dtype=np.float32).reshape(1, 2, 2, 1)
@@ -106,13 +86,7 @@ def rotate(images: Levels, degrees: float | int, border: Border = "edge") -> Tra
 def illuminate(images: Levels, gain: float | int = 1, offset: float | int = 0) -> Transformed:
     """Other light on the images: `y = gain x + offset`, clipped to levels from 0 to 255.
 
-    Args:
-        images: Levels from 0 to 255.
-        gain: Above 0; below 1 dims, above 1 brightens.
-        offset: Levels added everywhere, to the background too.
-
-    Raises:
-        TransformationError: A gain that is not above 0, or an offset that is not finite.
+    The offset is in levels, and is added to the background too.
 
     Example:
         >>> levels = np.array([0.0, 100, 200], np.float32).reshape(1, 1, 3, 1)
@@ -128,13 +102,6 @@ def contrast(images: Levels, factor: float | int) -> Transformed:
     """More or less contrast: `y = m + factor (x - m)`, clipped to levels from 0 to 255.
 
     m is the mean level of the image, over all its pixels and channels.
-
-    Args:
-        images: Levels from 0 to 255.
-        factor: Above 0; below 1 flattens, above 1 strengthens.
-
-    Raises:
-        TransformationError: A factor that is not above 0.
     """
     _factor("factor", factor)
     levels = np.asarray(images, np.float32)

@@ -1,7 +1,8 @@
 """From the runs of an experiment to what one shows in a lecture.
 
-`results` holds the values, `statistics`, `flatness` and `verdict` what follows from them, `tables`
-and `plots` how it looks, `page` the finished report.
+`study` holds the values, `statistics` and `verdict` what follows from them; `tables` and `figures`
+are the kit of everything that is shown, `study_tables` and `plots` what a report shows, `page` the
+finished report.
 """
 
 from ablax.lazy import lazily

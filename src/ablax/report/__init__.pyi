@@ -1,5 +1,4 @@
 from ablax.report import figures as figures
-from ablax.report import files as files
 from ablax.report import page as page
 from ablax.report import plots as plots
 from ablax.report import statistics as statistics

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablax.report.files import write_atomically
-from ablax.report.plots import pictures, render, write_pictures
+from ablax.report.figures import Drawing
+from ablax.report.plots import drawn, pictures
 from ablax.report.study import Picture, Published, Section, Study
 from ablax.report.study_tables import (
     SMALL_LOSS_NOTE,
@@ -21,8 +21,9 @@ from ablax.report.study_tables import (
     published_table,
     reinitialized_table,
     summary_csv,
+    write_result,
 )
-from ablax.report.tables import Table, as_html, as_markdown, escape_markdown, sentence
+from ablax.report.tables import Table, escape_markdown, render, sentence
 from ablax.report.verdict import Forecast, Verdict, answer, answer_json, forecast, verdict
 
 # ------------------------------------------------------------------------------------------
@@ -65,7 +66,15 @@ class Code:
     text: str
 
 
-Block = Heading | Paragraph | Items | Facts | Code | Table | Picture | Verdict | Forecast
+@dataclass(frozen=True)
+class Illustration:
+    """A picture, and what is seen for those who cannot see it; its caption is the drawing's."""
+
+    name: str
+    alt: str
+
+
+Block = Heading | Paragraph | Items | Facts | Code | Table | Illustration | Verdict | Forecast
 
 
 def title(study: Study) -> str:
@@ -77,6 +86,7 @@ def title(study: Study) -> str:
 def blocks(study: Study) -> tuple[Block, ...]:
     """The whole report, from the answer to the sources."""
     shown = {picture.name: picture for picture in pictures(study)}
+    illustrations = {name: _illustration(picture) for name, picture in shown.items()}
     found: list[Block] = [
         Paragraph(answer(study).sentence, lead=True),
         Paragraph(f"Question: {study.plan.question}"),
@@ -88,17 +98,17 @@ def blocks(study: Study) -> tuple[Block, ...]:
         # the picture belongs to the whole report, not to our prediction
         found += [Heading("Our own prediction"), own, Heading(shown["errors"].title)]
     found += [
-        shown["errors"],
+        illustrations["errors"],
         Heading("Cost and test error by variant"),
         main_table(study),
     ]
-    found += [shown["costs"]] if "costs" in shown else []
+    found += [illustrations["costs"]] if "costs" in shown else []
     for section in study.plan.sections:
         found += _section(study, section)
     if "drops" in shown:
-        found += [Heading(_DROPS[bool(study.plan.published)]), shown["drops"]]
+        found += [Heading(_DROPS[bool(study.plan.published)]), illustrations["drops"]]
         found += [published_table(study)] if study.plan.published else []
-    found += [Heading("How the variants learned"), shown["curves"], flatness_table(study)]
+    found += [Heading("How the variants learned"), illustrations["curves"], flatness_table(study)]
     if any(variant.removed_layers or variant.reinitialized for variant in study.variants):
         found += [
             Heading("What was removed and what was reinitialized"),
@@ -128,7 +138,11 @@ def _section(study: Study, section: Section) -> list[Block]:
     """A heading, the text, the pictures and the tables of one section."""
     text = [Paragraph(section.text)] if section.text else []
     tables = [table(study) for table in section.tables]
-    return [Heading(section.title), *text, *section.pictures, *tables]
+    return [Heading(section.title), *text, *map(_illustration, section.pictures), *tables]
+
+
+def _illustration(picture: Picture) -> Illustration:
+    return Illustration(picture.name, picture.caption)
 
 
 def _plain(value: object) -> object:
@@ -240,6 +254,7 @@ img { display: block; width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .4rem .5rem; border-bottom: 1px solid #e2e2e2; vertical-align: baseline; }
+caption { text-align: left; font-weight: 600; padding: .4rem .5rem; }
 thead th { border-bottom: 2px solid #444; text-align: right; vertical-align: bottom; }
 thead th.left, tbody th, td.left { text-align: left; }
 tbody th { font-weight: 600; min-width: 11rem; }
@@ -277,65 +292,97 @@ def write_report(study: Study, folder: Path) -> Path:
     Raises:
         ReportError: When something cannot be written.
     """
-    drawn = write_pictures(study, folder / PLOTS)
-    found = blocks(study)
-    write_atomically(folder / "summary.csv", summary_csv(study))
-    write_atomically(folder / ANSWER, answer_json(study, PLOTS))
-    write_atomically(folder / "report.md", markdown_page(title(study), found))
-    vectors = {name: svg.read_bytes() for name, (_, svg) in drawn.items()}
-    return write_atomically(folder / "report.html", html_page(title(study), found, vectors))
+    drawings = {picture.name: drawn(study, picture) for picture in pictures(study)}
+    write_result(folder / "summary.csv", summary_csv(study))
+    write_result(folder / ANSWER, answer_json(study, PLOTS))
+    return write_page(folder, "report", title(study), blocks(study), drawings)
+
+
+def write_page(
+    folder: Path,
+    stem: str,
+    heading: str,
+    found: Sequence[Block],
+    drawings: Mapping[str, Drawing],
+) -> Path:
+    """Writes a page as Markdown and as HTML, and its pictures as PNG and SVG.
+
+    Args:
+        folder: Where to write; made when it does not exist.
+        stem: Of the names of both files.
+        heading: The page's title.
+        found: What it says.
+        drawings: Its pictures, by name.
+
+    Returns:
+        The path of the HTML file.
+
+    Raises:
+        ReportError: When something cannot be written.
+    """
+    for name, picture in drawings.items():
+        write_result(folder / PLOTS / f"{name}.png", picture.png)
+        write_result(folder / PLOTS / f"{name}.svg", picture.svg)
+    write_result(folder / f"{stem}.md", markdown_page(heading, found, drawings))
+    return write_result(folder / f"{stem}.html", html_page(heading, found, drawings))
 
 
 def framed(study: Study) -> str:
     """The report as a frame in another page, such as a notebook, whose styles stay apart."""
-    drawn = {picture.name: render(study, picture)[1].encode() for picture in pictures(study)}
-    page = html.escape(html_page(title(study), blocks(study), drawn))
+    drawings = {picture.name: drawn(study, picture) for picture in pictures(study)}
+    page = html.escape(html_page(title(study), blocks(study), drawings))
     return f'<iframe srcdoc="{page}" style="width: 100%; height: 40rem; border: 0"></iframe>'
 
 
-def markdown_page(heading: str, found: tuple[Block, ...]) -> str:
-    """The report as Markdown; the pictures are links into the folder `plots`."""
-    parts = [f"# {escape_markdown(heading)}", *(_markdown(block) for block in found)]
-    return "\n\n".join(parts) + "\n"
+def _titled(said: str, found: Sequence[Block]) -> Iterator[tuple[Block, bool]]:
+    """The blocks, and whether a table there needs its title: the heading above may say the same."""
+    for block in found:
+        said = block.text if isinstance(block, Heading) else said
+        yield block, not (isinstance(block, Table) and block.title == said)
 
 
-def _markdown(block: Block) -> str:
+def markdown_page(heading: str, found: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
+    """The page as Markdown; the pictures are links into the folder `plots`, captions below them."""
+    parts = [_markdown(block, drawings, titled) for block, titled in _titled(heading, found)]
+    return "\n\n".join([f"# {escape_markdown(heading)}", *parts]) + "\n"
+
+
+def _markdown(block: Block, drawings: Mapping[str, Drawing], titled: bool) -> str:
     match block:
         case Heading(text):
             return f"## {escape_markdown(text)}"
-        case Paragraph(text, _):
-            return escape_markdown(text)
         case Items(texts):
             return "\n".join(f"- {escape_markdown(text)}" for text in texts)
         case Facts(entries):
-            return "\n".join(
-                f"- **{escape_markdown(k)}**: {escape_markdown(v)}" for k, v in entries
-            )
+            pairs = [map(escape_markdown, entry) for entry in entries]
+            return "\n".join(f"- **{name}**: {value}" for name, value in pairs)
         case Code(text):
             # indented, because a fence could end inside the text
             return "\n".join(f"    {line}" for line in text.splitlines())
-        case Table():
-            return as_markdown(block)
-        case Picture():
-            alt = escape_markdown(block.caption)
-            return f"![{alt}]({PLOTS}/{block.name}.png)"
+        case Illustration(name, alt):
+            link = f"![{escape_markdown(alt)}]({PLOTS}/{name}.png)"
+            return f"{link}\n\n*{escape_markdown(drawings[name].caption)}*"
         case Verdict() | Forecast():
             said = "\n".join(f"- {escape_markdown(text)}" for text in block.details)
             parts = [f"**{escape_markdown(block.headline)}**", said, block.note]
             return "\n\n".join(part for part in parts if part)
+        case Paragraph(text):
+            return escape_markdown(text)
+        case Table():
+            return render(block, "markdown", titled=titled)
 
 
-def html_page(heading: str, found: tuple[Block, ...], vectors: Mapping[str, bytes]) -> str:
-    """The report as one HTML file.
+def html_page(heading: str, found: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
+    """The page as one HTML file.
 
     Args:
         heading: Its title.
         found: What it says.
-        vectors: The SVG of every picture, by name; it goes inside as a data URI, so that the
-            identifiers of two pictures cannot meet.
+        drawings: Its pictures, by name; their SVG goes inside as data URIs, so that the identifiers
+            of two pictures cannot meet.
     """
     name = html.escape(heading)
-    body = "\n".join(_html(block, vectors) for block in found)
+    body = "\n".join(_html(block, drawings, titled) for block, titled in _titled(heading, found))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -344,7 +391,7 @@ def html_page(heading: str, found: tuple[Block, ...], vectors: Mapping[str, byte
     )
 
 
-def _html(block: Block, vectors: Mapping[str, bytes]) -> str:
+def _html(block: Block, drawings: Mapping[str, Drawing], titled: bool) -> str:
     match block:
         case Heading(text):
             return f"<h2>{html.escape(text)}</h2>"
@@ -357,14 +404,11 @@ def _html(block: Block, vectors: Mapping[str, bytes]) -> str:
             return f"<dl>{''.join(pairs)}</dl>"
         case Code(text):
             return f"<pre><code>{html.escape(text)}</code></pre>"
-        case Table():
-            return as_html(block)
-        case Picture():
-            data = base64.b64encode(vectors[block.name]).decode()
-            caption = html.escape(block.caption)
-            # the picture says it all itself, so that it can go on a slide; the words are for ears
-            image = f'<img alt="{caption}" src="data:image/svg+xml;base64,{data}">'
-            return f"<figure>{image}</figure>"
+        case Illustration(name, alt):
+            data = base64.b64encode(drawings[name].svg).decode()
+            image = f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
+            caption = html.escape(drawings[name].caption)
+            return f"<figure>{image}<figcaption class=note>{caption}</figcaption></figure>"
         case Verdict() | Forecast():
             # the colors are those of the answer to the question
             outcome = block.outcome if isinstance(block, Verdict) else None
@@ -373,6 +417,8 @@ def _html(block: Block, vectors: Mapping[str, bytes]) -> str:
             answer = f"<strong>{html.escape(block.headline)}</strong>"
             note = f"<p class=note>{html.escape(block.note)}</p>" if block.note else ""
             return f'<section class="{tone}">{answer}{said}{note}</section>'
+        case Table():
+            return render(block, "html", titled=titled)
 
 
 def _list(texts: tuple[str, ...]) -> str:

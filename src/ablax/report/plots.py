@@ -1,41 +1,18 @@
-"""The plots of a report: errors, curves, costs, trends."""
+"""The pictures of a report: errors, differences, curves, costs; panels and trends of one's own."""
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
-import numpy as np
-from jaxtyping import Float
+from typing import TYPE_CHECKING
 
 from ablax.errors import ReportError, nearest
-from ablax.report.figures import (
-    COLORS,
-    WIDTH,
-    blank,
-    count_axis,
-    give_room,
-    height,
-    logarithmic,
-    look,
-    name_rows,
-    scaled_tick,
-    settings,
-    where,
-    whole_epochs,
-    wrapped,
-    write_caption,
-)
-from ablax.report.files import write_atomically
+from ablax.report import figures as kit
 from ablax.report.statistics import (
     VariantFlatness,
     comparisons_with_baseline,
-    mean,
     mean_interval,
     summary,
     variant_flatness,
@@ -47,106 +24,100 @@ from ablax.report.tables import number, signed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.transforms import Transform
 
 
 # ------------------------------------------------------------------------------------------
-# What the pictures of a report show, each a `Figure` made without pyplot's global state.
-
-MARK, WIDEST = 9.0, 100.0
-"""Points between the marks of two variants of equal cost, and between the first and the last."""
+# What every report shows, each a `Figure` made without pyplot's global state.
 
 OWN_INTERVALS = (
     "Bars are each variant's own interval, not for comparing variants: see the paired differences."
 )
 
 
+@kit.settings()
 def errors_figure(study: Study) -> Figure:
     """Test error of every variant: a dot a seed, the mean, its 95 % interval."""
-    with settings():
-        figure = blank(WIDTH, height(len(study.variants)))
-        axes = figure.subplots()
-        name_rows(axes, [variant.label for variant in study.variants])
-        for place, variant in enumerate(study.variants):
-            errors = [run.test_error for run in study.finished_runs_of(variant.name)]
-            color = COLORS[place % len(COLORS)]
-            line = summary(study, variant.name)
-            if not errors:
-                axes.text(
-                    *(0.01, place, "no run finished"),
-                    transform=axes.get_yaxis_transform(),
-                    va="center",
-                    color="#444444",
-                )
-                continue
-            # under the mean, one below the other in the order of the seeds
-            below = place + 0.12 + np.linspace(0, 0.2, len(errors))
-            axes.plot(errors, below, "o", color=color, alpha=0.5, ms=7, mew=0)
-            interval = mean_interval(errors)
-            if interval:
-                ends = [interval.low, interval.high]
-                axes.plot(ends, [place - 0.06] * 2, color=color, lw=3, solid_capstyle="butt")
-            axes.plot(line.error, place - 0.06, "D", color=color, ms=10, mec="white", mew=1.5)
-            text = number(line.error)
-            text += f" ± {number(line.error_sd)}" if line.n > 1 else ""
-            text += f"  ({line.diverged} diverged)" if line.diverged else ""
-            axes.annotate(
-                text,
-                (1.01, place),
-                xycoords=axes.get_yaxis_transform(),
-                va="center",
-                color="#222222",
-                fontweight="bold",
-            )
-        axes.set_title(f"Test error, {study.plan.recipe_name}")
-        give_room(axes)
-        base = summary(study, study.baseline)
-        if math.isfinite(base.error):
-            axes.axvline(base.error, color="#888888", lw=1, ls="--", zorder=0)
-        axes.set_xlabel("test error after the last epoch, %")
-        label = study.variant(study.baseline).label
-        text = "Right: the error. "
-        if any(summary(study, name).n > 1 for name in study.names):
-            text = f"Dots: seeds. Diamond: their mean. Bar: its 95 % t interval. {OWN_INTERVALS} "
-            text += "Right: mean ± standard deviation. "
-        write_caption(figure, f"{text}Dashed: mean of {label}. {where(study)}")
-        return figure
+    figure = kit.blank(kit.WIDTH, kit.height(len(study.variants)))
+    axes = figure.subplots()
+    kit.name_rows(axes, [variant.label for variant in study.variants])
+    for place, variant in enumerate(study.variants):
+        _draw_errors(axes, study, variant, place)
+    axes.set_title(f"Test error, {study.plan.recipe_name}")
+    axes.margins(x=0.1)
+    kit.give_room(axes, "x")
+    kit.within_percent(axes, "x")
+    base = summary(study, study.baseline)
+    if math.isfinite(base.error):
+        axes.axvline(base.error, color="#888888", lw=1, ls="--", zorder=0)
+    axes.set_xlabel("test error after the last epoch, %")
+    text = "Right: the error."
+    if any(summary(study, name).n > 1 for name in study.names):
+        text = f"{OWN_INTERVALS} Right: mean ± standard deviation."
+    kit.set_caption(figure, f"{text} Dashed: mean of {study.variant(study.baseline).label}.")
+    return figure
 
 
+def _draw_errors(axes: Axes, study: Study, variant: Variant, place: int) -> None:
+    """One row: the mean and its interval, the seeds below, the numbers at the right."""
+    errors = [run.test_error for run in study.finished_runs_of(variant.name)]
+    at_row = axes.get_yaxis_transform()
+    if not errors:
+        axes.text(0.01, place, "no run finished", transform=at_row, va="center", color="#444444")
+        return
+    color, line = kit.COLORS[place % len(kit.COLORS)], summary(study, variant.name)
+    # under the mean, one below the other in the order of the seeds
+    step = 0.2 / max(1, len(errors) - 1)
+    below = [place + 0.12 + step * seed for seed in range(len(errors))]
+    axes.plot(errors, below, "o", color=color, alpha=0.5, mew=0)
+    if interval := mean_interval(errors):
+        axes.plot(_possible(interval.low, interval.high), [place - 0.06] * 2, color=color, lw=3)
+    axes.plot(line.error, place - 0.06, "D", color=color, ms=10, mec="white", mew=1.5)
+    text = number(line.error)
+    text += f" ± {number(line.error_sd)}" if line.n > 1 else ""
+    text += f"  ({line.diverged} diverged)" if line.diverged else ""
+    axes.text(1.01, place, text, transform=at_row, va="center", fontweight="bold", color="#222222")
+
+
+def _possible(low: float, high: float) -> list[float]:
+    """The part of an interval in which an error can lie, percent."""
+    return [max(low, 0.0), min(high, 100.0)]
+
+
+@kit.settings()
 def drops_figure(study: Study) -> Figure:
     """Increase of error over the baseline: ours, and beside it what was published."""
     from matplotlib.ticker import MaxNLocator
 
-    with settings():
-        others = [variant for variant in study.variants if variant.name != study.baseline]
-        figure = blank(WIDTH, height(len(others)) + 0.4 * len(study.plan.published))
-        panels = figure.subplots(1, 2 if study.plan.published else 1, sharey=True, squeeze=False)[0]
-        ours = panels[0]
-        label = study.variant(study.baseline).label
-        ours.set_title(f"Here: test error, {study.plan.recipe_name}")
-        _draw_differences(ours, study, [variant.name for variant in others])
-        if study.plan.published:
-            _draw_published(panels[1], study, [variant.name for variant in others])
-        name_rows(ours, [variant.label for variant in others])
-        for axes in panels:
-            axes.axvline(0, color="#444444", lw=1.2, zorder=0.5)
-            # what was published is not always a test error
-            kind = "test error" if axes is ours else "error"
-            axes.set_xlabel(f"increase of {kind}, percentage points (right: worse)")
-            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        give_room(ours)
-        if len(panels) > 1:
-            panels[1].grid(axis="x", color="#DDDDDD")
-            panels[1].spines["left"].set_visible(False)
-            panels[1].tick_params(axis="y", length=0)
-            figure.legend(loc="outside upper right", fontsize=12, frameon=False)
-        together = f", Bonferroni over {len(others)} comparisons" if len(others) > 1 else ""
-        text = f"Increase over {label}, percentage points, paired by seed; bar: 95 % "
-        text += f"interval{together}, none for one seed or equal differences. "
-        if study.plan.published:
-            text += "Other data, other sizes and other measures: compare the order, not the scale. "
-        write_caption(figure, text + where(study))
-        return figure
+    published = study.plan.published
+    others = [variant for variant in study.variants if variant.name != study.baseline]
+    names = [variant.name for variant in others]
+    figure = kit.blank(kit.WIDTH, kit.height(len(others)) + 0.4 * len(published))
+    ours, *theirs = figure.subplots(1, 2 if published else 1, sharey=True, squeeze=False)[0]
+    ours.set_title(f"Here: test error, {study.plan.recipe_name}")
+    _draw_differences(ours, study, names)
+    for axes in theirs:
+        _draw_published(axes, study, names)
+    kit.name_rows(ours, [variant.label for variant in others])
+    for axes in (ours, *theirs):
+        axes.axvline(0, color="#444444", lw=1.2, zorder=0.5)
+        # what was published is not always a test error
+        kind = "test error" if axes is ours else "error"
+        axes.set_xlabel(f"increase of {kind},\npercentage points (right: worse)")
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    ours.margins(x=0.1)
+    kit.give_room(ours, "x")
+    for axes in theirs:
+        axes.grid(axis="x")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        kit.legend(figure, axes, 1, "outside upper right")
+    together = f", Bonferroni over {len(others)} comparisons" if len(others) > 1 else ""
+    text = f"Over {study.variant(study.baseline).label}; bar: 95 % interval{together}, none for "
+    text += "one seed or equal differences."
+    if published:
+        text += " Other data, other sizes and other measures: compare the order, not the scale."
+    kit.set_caption(figure, text)
+    return figure
 
 
 def _draw_differences(axes: Axes, study: Study, names: list[str]) -> None:
@@ -156,10 +127,9 @@ def _draw_differences(axes: Axes, study: Study, names: list[str]) -> None:
         if not math.isfinite(found.difference):
             axes.annotate("no pair of runs", (0, place), (6, 0), textcoords="offset points")
             continue
-        color = COLORS[(study.names.index(name)) % len(COLORS)]
+        color = kit.COLORS[(study.names.index(name)) % len(kit.COLORS)]
         if found.interval:
-            ends = [found.interval.low, found.interval.high]
-            axes.plot(ends, [place] * 2, color=color, lw=3, solid_capstyle="butt")
+            axes.plot([found.interval.low, found.interval.high], [place] * 2, color=color, lw=3)
         axes.plot(found.difference, place, "D", color=color, ms=10, mec="white", mew=1.5)
         axes.annotate(
             signed(found.difference),
@@ -178,69 +148,54 @@ def _draw_published(axes: Axes, study: Study, names: list[str]) -> None:
     for at, source in enumerate(study.plan.published):
         apart = min(0.3, 0.8 / many)
         offset = (at - (many - 1) / 2) * apart
-        places = [place for place, name in enumerate(names) if name in source.drops]
-        drops = [float(source.drops[names[place]]) for place in places]
+        drops = {
+            n: float(source.drops[name]) for n, name in enumerate(names) if name in source.drops
+        }
+        rows = [place + offset for place in drops]
         color = ("#444444", "#A6A6A6", "#D9D9D9")[at % 3]
-        rows = [place + offset for place in places]
         name = textwrap.fill(f"{source.name}: {source.measure}", 70)
-        axes.barh(rows, drops, height=0.8 * apart, color=color, label=name)
-        for row, drop in zip(rows, drops, strict=True):
-            axes.annotate(
-                signed(drop, 1),
-                # beside a bar to the left there is the line of zero
-                (max(drop, 0.0), row),
-                (5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=12,
-            )
+        axes.barh(rows, list(drops.values()), height=0.8 * apart, color=color, label=name)
+        for row, drop in zip(rows, drops.values(), strict=True):
+            # beside a bar to the left there is the line of zero
+            at_bar = (max(drop, 0.0), row)
+            words = {"textcoords": "offset points", "va": "center", "fontsize": 12}
+            axes.annotate(signed(drop, 1), at_bar, (5, 0), **words)  # type: ignore[arg-type]
     axes.margins(x=0.16)
 
 
+@kit.settings()
 def curves_figure(study: Study) -> Figure:
     """Training loss (logarithmic) and test error by epoch: mean over seeds and their range."""
-    with settings():
-        flatness = {name: variant_flatness(study, name) for name in study.names}
-        legend = {v.name: f"{wrapped(v.label)}\n{_moved(flatness[v.name])}" for v in study.variants}
-        lines = sum(label.count("\n") + 1 for label in legend.values())
-        figure = blank(WIDTH, max(9.5, 2.0 + 0.21 * lines + 0.1 * len(legend)))
-        losses, errors = figure.subplots(2, 1, sharex=True)
-        for place, variant in enumerate(study.variants):
-            style = look(place)
-            runs = study.runs_of(variant.name)
-            flat, label = flatness[variant.name], legend[variant.name]
-            _draw_band(losses, [_losses(run) for run in runs], style, label)
-            _draw_band(errors, [_test_errors(run) for run in runs], style, label)
-            if math.isfinite(flat.mean.start) and runs:
-                last = max(run.curve.epochs[-1] for run in runs if run.curve.epochs)
-                losses.axvspan(flat.mean.start, last, color="#EEEEEE", lw=0, zorder=-2)
-        for axes in (losses, errors):
-            low, high = axes.get_ylim()
-            if 0 < high < 2 * low:
-                axes.set_ylim(low / 1.5, high * 1.5)
-            logarithmic(axes, "y")
-        whole_epochs(errors, study)
-        losses.set_ylabel("training loss")
-        losses.set_title("Training loss, logarithmic")
-        errors.set_ylabel("test error, %")
-        errors.set_title("Test error, logarithmic")
-        errors.set_xlabel("epochs")
-        for axes in (losses, errors):
-            axes.grid(color="#E4E4E4")
-        figure.legend(
-            *losses.get_legend_handles_labels(),
-            loc="outside right upper",
-            fontsize=12,
-            frameon=False,
-        )
-        write_caption(
-            figure,
-            "Lines: mean over seeds; bands: lowest to highest. Shaded: the last 20 % of the "
-            "epochs, in which the training loss must have flattened (✓) for a verdict; beside the "
-            "mark: how far it still moved there, of its total decrease and of the loss itself. "
-            f"{TRAINING_NOTE} {where(study)}",
-        )
-        return figure
+    flatness = {name: variant_flatness(study, name) for name in study.names}
+    names = {v.name: f"{kit.wrapped(v.label)}\n{_moved(flatness[v.name])}" for v in study.variants}
+    lines = sum(label.count("\n") + 1 for label in names.values())
+    figure = kit.blank(kit.WIDTH, max(9.0, 1.6 + 0.21 * lines + 0.1 * len(names)))
+    losses, errors = figure.subplots(2, 1, sharex=True)
+    for axes, curve in ((losses, "train_loss"), (errors, "test_error")):
+        for place, name in enumerate(study.names):
+            kit.draw_line(axes, _curves(study, name, curve), names[name], kit.look(place))
+        low, high = axes.get_ylim()
+        if 0 < high < 2 * low:
+            axes.set_ylim(low / 1.5, high * 1.5)
+        kit.logarithmic(axes, "y")
+        words, unit = CURVES[curve]
+        axes.set_title(f"{words[:1].upper()}{words[1:]}, logarithmic")
+        axes.set_ylabel(words if unit == "nats" else f"{words}, {unit}")
+        axes.grid()
+    for name, flat in flatness.items():
+        ended = [run.curve.epochs[-1] for run in study.runs_of(name) if run.curve.epochs]
+        if math.isfinite(flat.mean.start) and ended:
+            losses.axvspan(flat.mean.start, max(ended), color=kit.SHADE, lw=0, zorder=-2)
+    kit.whole_epochs(errors, study)
+    errors.set_xlabel("epochs")
+    kit.legend(figure, losses, 1, "outside right upper")
+    kit.set_caption(
+        figure,
+        "In the shaded last 20 % of the epochs the training loss must have flattened (✓) for a "
+        "verdict; beside the mark: how far it still moved there, of its total decrease and of the "
+        f"loss itself. {TRAINING_NOTE}",
+    )
+    return figure
 
 
 def _moved(flat: VariantFlatness) -> str:
@@ -254,99 +209,81 @@ def _moved(flat: VariantFlatness) -> str:
     return text
 
 
-def _losses(run: Run) -> dict[float, float]:
-    return dict(zip(run.curve.epochs, run.curve.train_loss, strict=True))
+def _curves(study: Study, variant: str, curve: str) -> dict[float, list[float]]:
+    """From each epoch to the values of the runs of a variant."""
+
+    def of(run: Run) -> dict[float, float]:
+        epochs = run.curve.test_epochs if curve == "test_error" else run.curve.epochs
+        return dict(zip(epochs, getattr(run.curve, curve), strict=True))
+
+    return kit.over_seeds([of(run) for run in study.runs_of(variant)])
 
 
-def _test_errors(run: Run) -> dict[float, float]:
-    return dict(zip(run.curve.test_epochs, run.curve.test_error, strict=True))
+MARK, WIDEST = 9.0, 100.0
+"""Points between the marks of two variants of equal cost, and between the first and the last."""
+
+_COSTS = {"parameters": "parameters", "macs": "multiply-accumulates"}
 
 
-def _draw_band(
-    axes: Axes, curves: list[dict[float, float]], style: dict[str, object], label: str
-) -> None:
-    epochs = sorted({epoch for curve in curves for epoch in curve})
-    values = [[c[e] for c in curves if e in c and math.isfinite(c[e])] for e in epochs]
-    kept = [(epoch, v) for epoch, v in zip(epochs, values, strict=True) if v]
-    epochs = [epoch for epoch, _ in kept]
-    middle = [float(np.mean(v)) for _, v in kept]
-    # a mark at every epoch hides the line; a lone epoch is nothing but its mark
-    every = max(1, len(epochs) // 10)
-    axes.plot(epochs, middle, lw=2.2, ms=7, markevery=every, label=label, **style)  # type: ignore[arg-type]
-    if len(curves) > 1:
-        low, high = [min(v) for _, v in kept], [max(v) for _, v in kept]
-        axes.fill_between(epochs, low, high, color=str(style["color"]), alpha=0.15, lw=0)
+def compared_costs(study: Study) -> list[str]:
+    """Of parameters and multiply-accumulates those in which the variants differ."""
+    return [what for what in _COSTS if len({getattr(v, what) for v in study.variants}) > 1]
 
 
+@kit.settings()
 def costs_figure(study: Study) -> Figure:
-    """Test error against parameters and against multiply-accumulates."""
-    with settings():
-        figure = blank(WIDTH, 6.4 + 0.3 * max(0, len(study.variants) - 6))
-        panels = figure.subplots(1, 2, sharey=True)
-        for place, variant in enumerate(study.variants):
-            errors = [run.test_error for run in study.finished_runs_of(variant.name)]
-            if not errors:
-                continue
-            style = look(place)
-            interval = mean_interval(errors)
-            middle = float(np.mean(errors))
-            for axes, what in zip(panels, ("parameters", "macs"), strict=True):
-                cost = getattr(variant, what)
-                aside = axes.transData + _aside(figure, study, variant, what)
-                ends = [interval.low, interval.high] if interval else [middle]
-                # what is drawn through another transformation does not widen the axes by itself
-                axes.update_datalim([(cost, end) for end in ends])
-                axes.autoscale_view()
-                if interval:
-                    color = str(style["color"])
-                    axes.plot([cost] * 2, ends, color=color, lw=2.5, transform=aside)
-                axes.plot(
-                    [cost],
-                    [middle],
-                    transform=aside,
-                    linestyle="",
-                    marker=str(style["marker"]),
-                    color=str(style["color"]),
-                    ms=12,
-                    mec="white",
-                    label=wrapped(variant.label, 30),
-                )
-        names = ("parameters", "multiply-accumulates")
-        costs = ([v.parameters for v in study.variants], [v.macs for v in study.variants])
-        for axes, name, counts in zip(panels, names, costs, strict=True):
-            axes.set_title(f"Error against {name}")
-            axes.set_xlabel(f"{name} of one image" if name == names[1] else name)
-            count_axis(axes, counts)
-            axes.grid(color="#E4E4E4")
-        panels[0].set_ylabel("test error, %")
-        low, high = panels[0].get_ylim()
-        short = max(0.0, 0.5 - (high - low)) / 2
-        # no error lies below 0
-        panels[0].set_ylim(max(low - short, -0.02 * high), high + short)
-        figure.legend(
-            *panels[0].get_legend_handles_labels(),
-            loc="outside upper center",
-            ncols=3,
-            fontsize=12,
-            frameon=False,
-        )
-        write_caption(
-            figure,
-            "Marks: mean; bars: its 95 % t interval. Of equal costs, marks stand side by side. "
-            f"{where(study)}",
-        )
-        return figure
+    """Test error against parameters and against multiply-accumulates, where the variants differ."""
+    costs = compared_costs(study)
+    more = 0.3 * max(0, len(study.variants) - 6)
+    figure, drawn = kit.panels(len(costs), 2, (kit.WIDTH, 5.6 + more), above=0.4, sharey=True)
+    equal = False
+    for axes, what in zip(drawn, costs, strict=False):
+        beside = _draw_costs(axes, study, what)
+        equal = beside or equal
+        axes.margins(x=0.25 if beside else 0.15, y=0.15)
+        axes.set_title(f"Error against {_COSTS[what]}")
+        axes.set_xlabel(_COSTS[what] + " of one image" * (what == "macs"))
+        kit.count_axis(axes, "x", [getattr(variant, what) for variant in study.variants])
+    drawn[0].set_ylabel("test error, %")
+    kit.give_room(drawn[0], "y")
+    kit.within_percent(drawn[0], "y")
+    kit.legend(figure, drawn[0])
+    gray = " Marks on one gray band have one cost, that of its middle." if equal else ""
+    same = [words for what, words in _COSTS.items() if what not in costs]
+    alike = f" All variants have equal {same[0]}." if same else ""
+    kit.set_caption(figure, f"Marks: mean; bars: its 95 % t interval.{gray}{alike}")
+    return figure
 
 
-def _aside(figure: Figure, study: Study, variant: Variant, what: str) -> Transform:
-    """A move by some points where several variants cost the same."""
+def _draw_costs(axes: Axes, study: Study, what: str) -> bool:
+    """One mark per variant; gives whether some stand beside their cost, on a gray band."""
     from matplotlib.transforms import ScaledTranslation
 
-    cost = getattr(variant, what)
-    equal = [other.name for other in study.variants if getattr(other, what) == cost]
-    step = min(MARK, WIDEST / len(equal))
-    points = step * (equal.index(variant.name) - (len(equal) - 1) / 2)
-    return ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
+    shown = [variant for variant in study.variants if study.finished_runs_of(variant.name)]
+    groups: dict[int, list[Variant]] = {}
+    for variant in shown:
+        groups.setdefault(int(getattr(variant, what)), []).append(variant)
+    for variant in shown:
+        cost = int(getattr(variant, what))
+        group = groups[cost]
+        step = min(MARK, WIDEST / len(group))
+        points = step * (group.index(variant) - (len(group) - 1) / 2)
+        moved = ScaledTranslation(points / 72, 0, axes.get_figure().dpi_scale_trans)  # type: ignore[union-attr]
+        if group[0] is variant and len(group) > 1:
+            axes.axvline(cost, color=kit.SHADE, lw=step * len(group) + MARK, zorder=-2)
+        errors = [run.test_error for run in study.finished_runs_of(variant.name)]
+        interval, middle = mean_interval(errors), summary(study, variant.name).error
+        ends = _possible(interval.low, interval.high) if interval else [middle]
+        # what is drawn through another transformation does not widen the axes by itself
+        axes.update_datalim([(cost, end) for end in ends])
+        axes.autoscale_view()
+        style = kit.look(study.names.index(variant.name)) | {"linestyle": ""}
+        aside = axes.transData + moved
+        if interval:
+            axes.plot([cost] * 2, ends, color=style["color"], lw=2.5, transform=aside)
+        name = kit.wrapped(variant.label, 30)
+        axes.plot([cost], [middle], transform=aside, ms=12, mec="white", label=name, **style)
+    return any(len(group) > 1 for group in groups.values())
 
 
 # ------------------------------------------------------------------------------------------
@@ -358,12 +295,6 @@ CURVES: Mapping[str, tuple[str, str]] = {
     "test_error": ("test error", "%"),
 }
 """What can be drawn: its name in words and its unit."""
-
-PANEL_HEIGHT = 3.9
-"""Inches."""
-
-LINE = 0.075
-"""Height of a line of text, as a share of a panel's."""
 
 
 @dataclass(frozen=True)
@@ -416,34 +347,41 @@ class CurvePanels:
         )
         return Picture(self.name, self.title, caption, self.draw)
 
+    @kit.settings()
     def draw(self, study: Study) -> Figure:
         """Mean over seeds, the range as a band, and each line's name at its end."""
-        with settings():
-            shown = self._shown(study)
-            cells = [(heading, curve) for heading in shown for curve in self.curves]
-            columns = len(self.curves) if len(self.curves) > 1 else min(2, len(cells))
-            rows = math.ceil(len(cells) / columns)
-            figure = blank(WIDTH, 1.1 + PANEL_HEIGHT * rows)
-            units = {CURVES[curve][1] for curve in self.curves}
-            share: Literal["all", "col"] = "all" if len(units) == 1 else "col"
-            grid = figure.subplots(rows, columns, squeeze=False, sharey=share, sharex="all")
-            ends = []
-            for axes, (heading, curve) in zip(grid.flat, cells, strict=False):
-                ends.append(_draw_panel(axes, study, shown[heading], curve))
-                axes.set_title(self._panel_title(heading, curve))
-            for axes in grid.flat[len(cells) :]:
-                axes.remove()
-            # names are placed when all panels have widened the axes that they share
-            for axes, (_, curve) in zip(grid.flat, cells, strict=False):
-                _finish(axes, study, curve)
-            for axes, found in zip(grid.flat, ends, strict=False):
-                _name_lines(axes, found)
-            write_caption(figure, _caption(study))
-            return figure
+        shown = self._shown(study)
+        cells = [(heading, curve) for heading in shown for curve in self.curves]
+        columns = len(self.curves) if len(self.curves) > 1 else 2
+        units = {CURVES[curve][1] for curve in self.curves}
+        share = "all" if len(units) == 1 else "col"
+        figure, drawn = kit.panels(
+            len(cells), columns, (kit.WIDTH, 3.9), above=0.5, sharey=share, sharex="all"
+        )
+        ends = []
+        for axes, (heading, curve) in zip(drawn, cells, strict=True):
+            ends.append(_draw_family(axes, study, shown[heading], curve))
+            axes.set_title(self._panel_title(heading, curve))
+        # names are placed when all panels have widened the axes that they share
+        for place, (axes, (_, curve)) in enumerate(zip(drawn, cells, strict=True)):
+            kit.logarithmic(axes, "y")
+            kit.whole_epochs(axes, study)
+            axes.set_xlabel("epochs")
+            if place % columns == 0 or curve != "train_loss":
+                axes.set_ylabel(", ".join(CURVES[curve]))
+            axes.tick_params(labelbottom=True, labelleft=True)
+        for axes, found in zip(drawn, ends, strict=True):
+            kit.name_ends(axes, found)
+        kit.set_caption(
+            figure,
+            f"Black: {study.variant(study.baseline).label}, wherever it is drawn. A value of 0 is "
+            "not drawn, and a line ends where its runs diverge.",
+        )
+        return figure
 
     def _panel_title(self, heading: str, curve: str) -> str:
         named = f"{heading}: {CURVES[curve][0]}" if len(self.curves) > 1 else heading
-        return wrapped(named[:1].upper() + named[1:], 48)
+        return kit.wrapped(named[:1].upper() + named[1:], 48)
 
     def _shown(self, study: Study) -> dict[str, list[str]]:
         """The variants of each panel that were run, of the panels that compare something."""
@@ -455,158 +393,22 @@ class CurvePanels:
         return compared or dict(list(ran.items())[:1])
 
 
-class _End(NamedTuple):
-    """Where a line ends, in epochs and the curve's unit, and what it is called."""
-
-    epoch: float
-    value: float
-    label: str
-    color: str
-
-
-def mean_and_range(
-    curves: Sequence[Mapping[float, float]],
-) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, "3 E"]]:
-    """Over runs: the epochs at which any has a finite value; lowest, mean and highest there.
-
-    Example:
-        >>> mean_and_range([{1.0: 2.0, 2.0: 1.0}, {1.0: 4.0, 2.0: float("nan")}])
-        (array([1., 2.]), array([[2., 1.],
-               [3., 1.],
-               [4., 1.]]))
-    """
-    at: dict[float, list[float]] = {}
-    for curve in curves:
-        for epoch, value in curve.items():
-            if math.isfinite(value):
-                at.setdefault(epoch, []).append(value)
-    epochs = sorted(at)
-    rows = [[min(at[e]), sum(at[e]) / len(at[e]), max(at[e])] for e in epochs]
-    return np.array(epochs, float), np.array(rows, float).reshape(len(epochs), 3).T
-
-
-def spread(places: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """Move labels as little as possible until none overlaps another.
-
-    Labels that would overlap form a stack, which stands where the sum of the squares of its moves
-    is least, within 0 to 1; stacks that would overlap become one.
-
-    Args:
-        places: Where the middle of each label is wanted, in 0 to 1.
-        heights: Of each label.
-
-    Returns:
-        Where the middle of each stands, in the order given.
-
-    Example:
-        >>> [round(place, 2) for place in spread([0.5, 0.5, 0.0], [0.1, 0.1, 0.1])]
-        [0.45, 0.55, 0.05]
-    """
-    stacks: list[list[int]] = []
-    for label in sorted(range(len(places)), key=lambda i: places[i]):
-        stacks.append([label])
-        while len(stacks) > 1 and max(_stand(stacks[-2], places, heights)) > min(
-            _stand(stacks[-1], places, heights)
-        ):
-            top = stacks.pop()
-            stacks[-1] += top
-    found = dict[int, float]()
-    for stack in stacks:
-        edges = _stand(stack, places, heights)
-        found |= {i: (edges[at] + edges[at + 1]) / 2 for at, i in enumerate(stack)}
-    return [found[i] for i in range(len(places))]
-
-
-def _stand(stack: Sequence[int], places: Sequence[float], heights: Sequence[float]) -> list[float]:
-    """The edges of the labels of a stack, from its foot to its top."""
-    edges = [0.0]
-    for label in stack:
-        edges.append(edges[-1] + heights[label])
-    wanted = [places[i] - (edges[at] + edges[at + 1]) / 2 for at, i in enumerate(stack)]
-    foot = min(max(sum(wanted) / len(wanted), 0.0), max(1 - edges[-1], 0.0))
-    return [foot + edge for edge in edges]
-
-
-def _curve(run: Run, curve: str) -> dict[float, float]:
-    epochs = run.curve.test_epochs if curve == "test_error" else run.curve.epochs
-    return dict(zip(epochs, getattr(run.curve, curve), strict=True))
-
-
-def _draw_panel(axes: Axes, study: Study, names: Sequence[str], curve: str) -> list[_End]:
+def _draw_family(
+    axes: Axes, study: Study, names: Sequence[str], curve: str
+) -> list[kit.End | None]:
     """The lines of one panel; where each of them ends."""
-    ends, lost = [], []
     others = [name for name in names if name != study.baseline]
+    ends, lost = [], []
     for name in names:
-        style = look(0 if name == study.baseline else _place(others.index(name)))
-        color = str(style["color"])
-        epochs, (low, middle, high) = mean_and_range(
-            [_curve(run, curve) for run in study.runs_of(name)]
-        )
+        # black comes round, and belongs to the baseline alone
+        place = 0 if name == study.baseline else 1 + others.index(name)
+        place += max(0, place - 1) // (len(kit.COLORS) - 1)
         label = study.variant(name).label
-        every = max(1, len(epochs) // 8)
-        axes.plot(epochs, middle, lw=2.2, ms=6, markevery=every, label=label, **style)  # type: ignore[arg-type]
-        if len(study.runs_of(name)) > 1:
-            axes.fill_between(epochs, low, high, color=color, alpha=0.15, lw=0)
-        seen = np.flatnonzero(middle > 0)
-        if len(seen):
-            ends.append(_End(float(epochs[seen[-1]]), float(middle[seen[-1]]), label, color))
-        else:
-            lost.append(f"{label}: no finite value")
+        ends.append(kit.draw_line(axes, _curves(study, name, curve), label, kit.look(place)))
+        lost += [f"{label}: no finite value"] * (ends[-1] is None)
     if lost:
         axes.text(0.98, 0.98, "\n".join(lost), transform=axes.transAxes, ha="right", va="top")
     return ends
-
-
-def _place(number: int) -> int:
-    """The place of a variant's look: black comes round, and belongs to the baseline alone."""
-    return 1 + number + number // (len(COLORS) - 1)
-
-
-def _finish(axes: Axes, study: Study, curve: str) -> None:
-    """Scales, ticks and names of the axes."""
-    logarithmic(axes, "y")
-    whole_epochs(axes, study)
-    axes.grid(color="#E4E4E4")
-    axes.set_xlabel("epochs")
-    if axes.get_subplotspec().is_first_col() or curve != "train_loss":  # type: ignore[union-attr]
-        axes.set_ylabel(", ".join(CURVES[curve]))
-    axes.tick_params(labelbottom=True, labelleft=True)
-
-
-def _name_lines(axes: Axes, ends: Sequence[_End]) -> None:
-    """Each line's name to the right of the panel, joined to the line's end."""
-    to_panel = axes.transData + axes.transAxes.inverted()
-    labels = [wrapped(end.label, 18) for end in ends]
-    wanted = [float(to_panel.transform((end.epoch, end.value))[1]) for end in ends]
-    heights = [LINE * (1 + label.count("\n")) + 0.01 for label in labels]
-    for end, label, place in zip(ends, labels, spread(wanted, heights), strict=True):
-        axes.annotate(
-            label,
-            (end.epoch, end.value),
-            (1.05, place),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=12,
-            linespacing=1.0,
-            color=end.color,
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": end.color,
-                "lw": 0.8,
-                "shrinkA": 1,
-                "relpos": (0, 0.5),
-            },
-        )
-
-
-def _caption(study: Study) -> str:
-    label = study.variant(study.baseline).label
-    return (
-        f"Lines: mean over seeds; bands: lowest to highest. Black: {label}, wherever it is drawn. "
-        "Logarithmic scales: a value of 0 is not drawn, and a line ends where its runs diverge. "
-        f"{where(study)}"
-    )
 
 
 # ------------------------------------------------------------------------------------------
@@ -646,32 +448,31 @@ class Trend:
         caption = f"{self.title}: against {self.x_label}, a line each for {of}."
         return Picture(self.name, self.title, caption, self.draw)
 
+    @kit.settings()
     def draw(self, study: Study) -> Figure:
         """Mean over seeds, a dot a seed, and the mean's 95 % interval."""
-        with settings():
-            figure = blank(WIDTH, 6.2)
-            panels = figure.subplots(1, len(self.panels), squeeze=False)[0]
-            for axes, quantities in zip(panels, self.panels, strict=True):
-                self._draw_panel(axes, study, quantities)
-            handles, labels = panels[0].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
-            write_caption(
-                figure,
-                "Lines: mean over seeds. Small dots: seeds. Bars: the mean's 95 % t interval, none "
-                f"for one seed. {where(study)}",
-            )
-            return figure
+        figure, drawn = kit.panels(len(self.panels), len(self.panels), (kit.WIDTH, 5.2), above=0.4)
+        for axes, quantities in zip(drawn, self.panels, strict=True):
+            self._draw_panel(axes, study, quantities)
+        kit.legend(figure, drawn[0], 4)
+        kit.set_caption(
+            figure,
+            "Lines: mean over seeds. Small dots: seeds. Bars: the mean's 95 % t interval, none for "
+            "one seed.",
+        )
+        return figure
 
     def _draw_panel(self, axes: Axes, study: Study, quantities: tuple[str, ...]) -> None:
-        place = 0
-        series = {label: self._numbered(study, names) for label, names in self.series.items()}
-        for label, variants in series.items():
-            for quantity in quantities:
-                kind = study.quantity(quantity).label.split(", ")[-1]
-                more = f", {kind}" if len(quantities) > 1 else ""
-                points = _points(study, variants, quantity)
-                _draw_series(axes, points, label + more, look(place))
-                place += 1
+        series = {label: self._ran(study, names) for label, names in self.series.items()}
+        lines = [(label, quantity) for label in series for quantity in quantities]
+        for place, (label, quantity) in enumerate(lines):
+            kind = study.quantity(quantity).label.split(", ")[-1]
+            more = f", {kind}" if len(quantities) > 1 else ""
+            points = {
+                at: list(study.values(f"{name}:{quantity}").values())
+                for at, name in sorted(series[label].items())
+            }
+            kit.draw_line(axes, points, label + more, kit.look(place), "interval")
         chosen = study.quantity(quantities[0])
         unit = {"percentage points": "%"}.get(chosen.unit, chosen.unit)
         title = chosen.label.split(",")[0]
@@ -679,64 +480,34 @@ class Trend:
         short = {"s": "seconds"}.get(unit, unit) or title
         axes.set_ylabel(short if len(title) > LONGEST else f"{title}, {unit}" if unit else title)
         axes.set_xlabel(self.x_label)
-        axes.grid(color="#E4E4E4")
         if axes.dataLim.ymin >= 0:
             axes.set_ylim(bottom=0)
-        shown = sorted({at for variants in series.values() for at in variants})
-        ran = [at for at in shown if _ran(study, series, at)]
+        if unit == "%":
+            axes.set_ylim(top=min(axes.get_ylim()[1], 102))
         if self.logarithmic_x:
-            logarithmic(axes, "x")
+            kit.logarithmic(axes, "x")
         if self.number is None:
-            axes.set_xticks(ran, [scaled_tick(float(f"{at:.3g}")) for at in ran])
+            shown = sorted({at for variants in series.values() for at in variants})
+            axes.set_xticks(shown, [kit.scaled_tick(float(f"{at:.3g}")) for at in shown])
             axes.set_xticks([], minor=True)
 
-    def _numbered(self, study: Study, variants: Mapping[float, str]) -> Mapping[float, str]:
-        """The variants by the numbers that they are drawn at."""
+    def _ran(self, study: Study, variants: Mapping[float, str]) -> Mapping[float, str]:
+        """The variants that were run, by the numbers that they are drawn at."""
+        ran = {at: name for at, name in variants.items() if name in study.names}
         if self.number is None:
-            return variants
-        ran = [name for name in variants.values() if name in study.names]
-        return {float(self.number(study.variant(name))): name for name in ran}
-
-
-def _ran(study: Study, series: Mapping[str, Mapping[float, str]], at: float) -> bool:
-    return any(variants.get(at) in study.names for variants in series.values())
-
-
-def _points(
-    study: Study, variants: Mapping[float, str], quantity: str
-) -> list[tuple[float, list[float]]]:
-    """Number and values over seeds, of the variants that have any."""
-    found = [
-        (at, list(study.values(f"{name}:{quantity}").values()))
-        for at, name in sorted(variants.items())
-        if name in study.names
-    ]
-    return [(at, values) for at, values in found if values]
-
-
-def _draw_series(
-    axes: Axes, points: list[tuple[float, list[float]]], label: str, style: dict[str, object]
-) -> None:
-    color = str(style["color"])
-    means = [mean(values) for _, values in points]
-    axes.plot([at for at, _ in points], means, lw=2.2, ms=8, label=label, **style)  # type: ignore[arg-type]
-    for at, values in points:
-        if len(values) > 1:
-            axes.plot([at] * len(values), values, "o", color=color, ms=4, alpha=0.5, mew=0)
-        interval = mean_interval(values)
-        if interval:
-            axes.plot([at] * 2, [interval.low, interval.high], color=color, lw=1.5, alpha=0.8)
+            return ran
+        return {float(self.number(study.variant(name))): name for name in ran.values()}
 
 
 # ------------------------------------------------------------------------------------------
-# The pictures of a report as files: PNG for slides, SVG for pages; equal studies, equal bytes.
+# The pictures of a report.
 
 PICTURES = (
     Picture(
         name="errors",
         title="Test error of every variant",
-        caption="Test error after the last epoch: a dot for every seed, their mean and its 95 % "
-        f"confidence interval. {OWN_INTERVALS}",
+        caption="Test error after the last epoch: a dot for every seed, a diamond for their mean, "
+        "a bar for its 95 % t interval.",
         draw=errors_figure,
     ),
     Picture(
@@ -750,8 +521,8 @@ PICTURES = (
     Picture(
         name="curves",
         title="How the variants learned",
-        caption="Training loss on a logarithmic scale and test error by epoch: mean over seeds and "
-        f"range. The last 20 % of epochs are shaded. {TRAINING_NOTE}",
+        caption="Training loss and test error by epoch, logarithmic: lines are means over seeds, "
+        "bands reach from the lowest to the highest.",
         draw=curves_figure,
     ),
     Picture(
@@ -764,18 +535,15 @@ PICTURES = (
 """The pictures of a report, in its order."""
 
 
-_OF_SEVERAL = ("drops", "costs")
-
-
 def pictures(study: Study) -> tuple[Picture, ...]:
-    """The pictures that this study can fill: none of comparison for a single variant.
+    """The pictures that this study can fill: of comparison only where something differs.
 
     Raises:
         ReportError: When two of them would be written to one file.
     """
     own = [picture for section in study.plan.sections for picture in section.pictures]
-    several = len(study.variants) > 1
-    found = [p for p in PICTURES if several or p.name not in _OF_SEVERAL] + own
+    filled = {"drops": len(study.variants) > 1, "costs": bool(compared_costs(study))}
+    found = [picture for picture in PICTURES if filled.get(picture.name, True)] + own
     names = [picture.name for picture in found]
     for name in names:
         if names.count(name) > 1:
@@ -783,30 +551,8 @@ def pictures(study: Study) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def render(study: Study, picture: Picture) -> tuple[bytes, str]:
-    """The picture as PNG (at twice the usual resolution) and as SVG."""
-    with settings():
-        figure = picture.draw(study)
-        png, svg = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=160)
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-    return png.getvalue(), svg.getvalue().decode()
-
-
-def write_pictures(study: Study, folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Writes every picture as PNG and SVG.
-
-    Returns:
-        The paths of the PNG and of the SVG, by the picture's name.
-
-    Raises:
-        ReportError: When the folder cannot be written.
-    """
-    written = {}
-    for picture in pictures(study):
-        png, svg = render(study, picture)
-        written[picture.name] = (
-            write_atomically(folder / f"{picture.name}.png", png),
-            write_atomically(folder / f"{picture.name}.svg", svg),
-        )
-    return written
+def drawn(study: Study, picture: Picture) -> kit.Drawing:
+    """The picture as PNG and SVG, and its whole caption, as a reader sees it."""
+    figure = picture.draw(study)
+    kit.set_caption(figure, f"{picture.caption} {kit.caption_of(figure)} {kit.where(study)}")
+    return kit.drawing(figure)

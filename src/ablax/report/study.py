@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 """One measured figure and what it belongs to: column to a number or a string."""
+
+
+def grouped(rows: Iterable[Row], by: str, column: str) -> dict[float, list[float]]:
+    """From each number in the column `by`, ascending, to the finite numbers beside it in another.
+
+    Example:
+        >>> rows = ({"epoch": 2, "error": 1.0}, {"epoch": 1, "error": 3.0})
+        >>> grouped(rows, "epoch", "error")
+        {1.0: [3.0], 2.0: [1.0]}
+    """
+    found: dict[float, list[float]] = {}
+    for row in rows:
+        if math.isfinite(float(row[column])):
+            found.setdefault(float(row[by]), []).append(float(row[column]))
+    return dict(sorted(found.items()))
 
 
 @dataclass(frozen=True)
@@ -66,8 +81,9 @@ class Picture:
     Args:
         name: Stem of its files; no two pictures of a report share it.
         title: Heading in the report.
-        caption: What is seen, for those who cannot see it too.
-        draw: Makes the figure.
+        caption: What is seen; pages print it below, and give it to those who cannot see.
+        draw: Makes the figure, whose own caption (`ablax.report.figures.set_caption`) says how to
+            read it.
     """
 
     name: str

@@ -5,41 +5,86 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ablax.errors import ReportError
-from ablax.report.files import write_atomically
+from ablax.files import write_atomic
 from ablax.report.statistics import (
     FLAT_WITHIN,
     Comparison,
     Summary,
     VariantFlatness,
     comparisons_with_baseline,
+    deviation,
+    mean,
     summary,
     variant_flatness,
 )
 from ablax.report.study import Run, Study, Variant
 from ablax.report.tables import (
     NOTHING,
-    Column,
     Table,
-    as_rich,
+    csv_text,
     number,
+    render,
     scaled,
     sentence,
     signed,
     spread,
 )
 
-if TYPE_CHECKING:
-    import rich.table
+# ------------------------------------------------------------------------------------------
+# What tables with a row for each variant have in common.
+
+
+def variant_table(
+    study: Study,
+    title: str,
+    headings: Sequence[str],
+    cells: Callable[[Variant], Sequence[str] | None],
+    *notes: str,
+    words: Sequence[int] = (),
+) -> Table:
+    """A row for each variant: its label, then its cells.
+
+    Args:
+        study: The study.
+        title: What the table shows.
+        headings: Of the cells.
+        cells: Of a variant; None: it has no row.
+        *notes: Stand below.
+        words: Places of the headings whose cells are text.
+    """
+    rows = [(variant.label, cells(variant)) for variant in study.variants]
+    return Table(
+        title,
+        ("Variant", *headings),
+        tuple((label, *found) for label, found in rows if found is not None),
+        notes,
+        left=(0, *(place + 1 for place in words)),
+    )
+
+
+def seeds_text(
+    study: Study, operand: str, digits: int = 2, show: Callable[[float, int], str] = number
+) -> str:
+    """Mean ± standard deviation over seeds of an operand; a dash where it has no value.
+
+    Args:
+        study: The study.
+        operand: Such as `"full:svm_5"` (`ablax.report.study.Claim`).
+        digits: Decimals.
+        show: Writes the mean.
+    """
+    values = list(study.values(operand).values())
+    return spread(mean(values), deviation(values), digits, show)
 
 
 # ------------------------------------------------------------------------------------------
-# What the tables of a report say; their forms are in `forms`.
+# What the tables of a report say.
 
 TRAINING_NOTE = (
     "Training loss and training error are taken with dropout and augmentation on: they cannot be "
@@ -82,125 +127,111 @@ def interval_note(study: Study) -> str:
 
 def main_table(study: Study) -> Table:
     """One row per variant: cost, test error, and difference from the baseline."""
-    base = study.variant(study.baseline)
+    base, cut = study.variant(study.baseline), mostly_cut(study)
     compared = comparisons_with_baseline(study)
-    cut = mostly_cut(study)
     several = len(study.variants) > 1
-    rows = []
-    for variant in study.variants:
-        line = summary(study, variant.name)
-        against = compared.get(variant.name)
+
+    def cells(variant: Variant) -> list[str]:
+        line, against = summary(study, variant.name), compared.get(variant.name)
         removed = _removed(base.parameters, variant.parameters, variant.name == base.name)
-        rows.append(
-            (
-                variant.label,
-                number(variant.parameters, 0),
-                scaled(variant.macs),
-                *([removed] if cut else []),
-                spread(line.error, line.error_sd),
-                runs_text(line),
-                *([difference_text(against)] if several else []),
-                *([number(against.correlation) if against else NOTHING] if several else []),
-                number(line.train_loss, 3),
-                number(line.seconds, 1),
-            )
-        )
-    lost = any(not run.counts for run in study.runs)
+        correlation = number(against.correlation) if against else NOTHING
+        return [
+            number(variant.parameters, 0),
+            scaled(variant.macs),
+            *([removed] if cut else []),
+            spread(line.error, line.error_sd),
+            runs_text(line),
+            *([difference_text(against), correlation] if several else []),
+            number(line.train_loss, 3),
+            number(line.seconds, 1),
+        ]
+
     headings = (
         *("Parameters", "MACs", *(["Parameters removed"] if cut else []), "Test error, %", "n"),
         *([f"Increase over {base.label}, percentage points", "r"] if several else []),
         *("Training loss", "Seconds per run"),
     )
+    lost = any(not run.counts for run in study.runs)
     again = f"r: measured correlation of the errors with those of {base.label}, paired by seed. "
-    return Table(
-        title="Cost and test error by variant",
-        columns=(Column("Variant", "left"), *(Column(heading) for heading in headings)),
-        rows=tuple(rows),
-        notes=(
-            "Test error: last epoch, mean ± standard deviation over n seeds."
-            + (" Diverged runs are left out, which flatters their variant." if lost else ""),
-            interval_note(study),
-            f"{again if several else ''}MACs: multiply-accumulates of one forward pass per image.",
-            TRAINING_NOTE,
-        ),
+    return variant_table(
+        study,
+        "Cost and test error by variant",
+        headings,
+        cells,
+        "Test error: last epoch, mean ± standard deviation over n seeds."
+        + (" Diverged runs are left out, which flatters their variant." if lost else ""),
+        interval_note(study),
+        f"{again if several else ''}MACs: multiply-accumulates of one forward pass per image.",
+        TRAINING_NOTE,
     )
 
 
 def published_table(study: Study) -> Table:
     """Our increases of error and parameters removed beside those that were published."""
-    base = study.variant(study.baseline)
-    compared = comparisons_with_baseline(study)
-    full = study.plan.full_size_parameters
-    cut = mostly_cut(study)
-    columns = [Column("Variant", "left")]
-    if cut:
-        columns += [Column("Removed here"), Column("Removed at full size")]
-    columns += [Column(f"Removed, {p.name}") for p in study.plan.published if p.parameters_removed]
-    columns += [Column("Increase, percentage points, here")]
-    columns += [Column(f"Increase, {p.unit}, {p.name}") for p in study.plan.published]
-    rows = []
-    for variant in study.variants:
-        if variant.name == base.name:
-            continue
+    base, cut = study.variant(study.baseline), mostly_cut(study)
+    compared, full = comparisons_with_baseline(study), study.plan.full_size_parameters
+    published = study.plan.published
+    removing = [source for source in published if source.parameters_removed]
+
+    def cells(variant: Variant) -> list[str] | None:
         name = variant.name
+        if name == base.name:
+            return None
         known = name in full and base.name in full
-        cells = [variant.label]
-        if cut:
-            cells += [_removed(base.parameters, variant.parameters)]
-            cells += [_removed(full[base.name], full[name]) if known else NOTHING]
-        cells += [
-            scaled(p.parameters_removed.get(name, math.nan))
-            for p in study.plan.published
-            if p.parameters_removed
+        at_full_size = _removed(full[base.name], full[name]) if known else NOTHING
+        return [
+            *([_removed(base.parameters, variant.parameters), at_full_size] if cut else []),
+            *(scaled(source.parameters_removed.get(name, math.nan)) for source in removing),
+            difference_text(compared[name]),
+            *(signed(source.drops.get(name, math.nan), 1) for source in published),
         ]
-        cells += [difference_text(compared[name])]
-        cells += [signed(p.drops.get(name, math.nan), 1) for p in study.plan.published]
-        rows.append(tuple(cells))
-    notes = [f"Here: test error, {study.plan.recipe_name}. {interval_note(study)}"]
-    notes += [
-        f"{sentence(f'{p.name}: {p.measure}')} {sentence(p.note)}".strip()
-        for p in study.plan.published
-    ]
-    return Table("The published figures beside ours", tuple(columns), tuple(rows), tuple(notes))
+
+    return variant_table(
+        study,
+        "The published figures beside ours",
+        [
+            *(["Removed here", "Removed at full size"] if cut else []),
+            *(f"Removed, {source.name}" for source in removing),
+            "Increase, percentage points, here",
+            *(f"Increase, {source.unit}, {source.name}" for source in published),
+        ],
+        cells,
+        f"Here: test error, {study.plan.recipe_name}. {interval_note(study)}",
+        *(
+            f"{sentence(f'{source.name}: {source.measure}')} {sentence(source.note)}".strip()
+            for source in published
+        ),
+    )
 
 
 def flatness_table(study: Study) -> Table:
     """One row per variant: whether its training loss had flattened when training ended."""
-    rows = []
-    for variant in study.variants:
+
+    def cells(variant: Variant) -> list[str]:
         flat = variant_flatness(study, variant.name)
-        line = flat.mean
-        moved = f"{number(line.fall)} ± {number(line.noise)}"
-        rows.append(
-            (
-                variant.label,
-                moved if math.isfinite(line.fall) else NOTHING,
-                number(line.relative_fall, 1),
-                f"{flat.flat_runs} of {flat.n}",
-                flatness_words(flat),
-            )
-        )
-    headings = (
-        "Decrease over the last 20 % of epochs, % of the total decrease",
-        "Relative improvement over the last 20 % of epochs, %",
-        "Runs flat",
-    )
-    return Table(
-        title="Has the training loss flattened?",
-        columns=(
-            Column("Variant", "left"),
-            *(Column(heading) for heading in headings),
-            Column("Finding", "left"),
+        return [
+            spread(flat.mean.fall, flat.mean.noise),
+            number(flat.mean.relative_fall, 1),
+            f"{flat.flat_runs} of {flat.n}",
+            flatness_words(flat),
+        ]
+
+    return variant_table(
+        study,
+        "Has the training loss flattened?",
+        (
+            "Decrease over the last 20 % of epochs, % of the total decrease",
+            "Relative improvement over the last 20 % of epochs, %",
+            *("Runs flat", "Finding"),
         ),
-        rows=tuple(rows),
-        notes=(
-            "Criterion: a straight line through the mean training loss of the last 20 % of epochs "
-            f"moves by less than {FLAT_WITHIN:g} % of the total decrease since the first epoch"
-            f"{_chance_words(study)}, and so does its standard error (after ±); more than half of "
-            "the runs meet it on their own. A loss also flattens because the learning rate goes "
-            "to zero.",
-            SMALL_LOSS_NOTE,
-        ),
+        cells,
+        "Criterion: a straight line through the mean training loss of the last 20 % of epochs "
+        f"moves by less than {FLAT_WITHIN:g} % of the total decrease since the first epoch"
+        f"{_chance_words(study)}, and so does its standard error (after ±); more than half of "
+        "the runs meet it on their own. A loss also flattens because the learning rate goes "
+        "to zero.",
+        SMALL_LOSS_NOTE,
+        words=(3,),
     )
 
 
@@ -220,29 +251,30 @@ def flatness_words(flat: VariantFlatness) -> str:
 
 def reinitialized_table(study: Study) -> Table:
     """One row per variant: what was taken out, and which parameters are initialized differently."""
-    rows = tuple(
-        (variant.label, _names(variant.removed_layers), _names(variant.reinitialized))
-        for variant in study.variants
-        if variant.removed_layers or variant.reinitialized
-    )
-    return Table(
-        title="What was removed and what was reinitialized",
-        columns=tuple(Column(h, "left") for h in ("Variant", "Removed layers", "Reinitialized")),
-        rows=rows,
-        notes=(
-            "All other parameters start bit-equal to the baseline's of the same seed. "
-            "Reinitialized ones have another shape, so their initial values differ.",
-        ),
+
+    def cells(variant: Variant) -> list[str] | None:
+        found = (variant.removed_layers, variant.reinitialized)
+        return list(map(_names, found)) if any(found) else None
+
+    return variant_table(
+        study,
+        "What was removed and what was reinitialized",
+        ("Removed layers", "Reinitialized"),
+        cells,
+        "All other parameters start bit-equal to the baseline's of the same seed. "
+        "Reinitialized ones have another shape, so their initial values differ.",
+        words=(0, 1),
     )
 
 
 def changes_table(study: Study) -> Table:
     """One row per variant: the fields of the recipe in which it differs from the other variants."""
-    rows = tuple((variant.label, _names(variant.changes)) for variant in study.variants)
-    return Table(
-        title="What the variants change in the recipe",
-        columns=(Column("Variant", "left"), Column("Fields", "left")),
-        rows=rows,
+    return variant_table(
+        study,
+        "What the variants change in the recipe",
+        ("Fields",),
+        lambda variant: [_names(variant.changes)],
+        words=(0,),
     )
 
 
@@ -265,18 +297,44 @@ def _removed(before: int, after: int, baseline: bool = False) -> str:
     return scaled(removed) + share
 
 
-def terminal_table(study: Study) -> rich.table.Table:
-    """The main figures in 80 columns: one row per variant."""
+def terminal_table(study: Study, width: int = 80) -> str:
+    """The main figures in lines of so many letters: one row per variant."""
     full = main_table(study)
     left_out = ("MACs", "Parameters removed", "r", "Training loss")
-    keep = [at for at, column in enumerate(full.columns) if column.heading not in left_out]
+    keep = [at for at, heading in enumerate(full.columns) if heading not in left_out]
     narrow = Table(
         title=f"{study.plan.name}, {study.plan.recipe_name}",
         columns=tuple(full.columns[at] for at in keep),
         rows=tuple(tuple(row[at] for at in keep) for row in full.rows),
         notes=full.notes[:2],
+        left=full.left,
     )
-    return as_rich(narrow)
+    return render(narrow, "text", width=width)
+
+
+# ------------------------------------------------------------------------------------------
+# Files of a report: either the old one or the whole new one, and an error a person can mend.
+
+
+def write_result(path: Path, content: str | bytes) -> Path:
+    """`write_atomic` for a file that a person waits for; makes its folder when there is none.
+
+    Args:
+        path: Where to write.
+        content: Text or bytes.
+
+    Raises:
+        ReportError: The folder cannot be made or written, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+    except OSError as error:
+        raise ReportError(
+            f"{path} could not be written ({error.strerror or error}): "
+            "free some space or choose a folder that can be written"
+        ) from error
+    return path
 
 
 # ------------------------------------------------------------------------------------------
@@ -345,21 +403,13 @@ def write_results(path: Path, variants: Sequence[Variant], runs: Sequence[Run]) 
         ReportError: When the file cannot be written.
     """
     rows = [[getattr(row, c) for c in COLUMNS] for row in result_rows(variants, runs)]
-    return write_atomically(path, _csv(COLUMNS, rows))
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([repr(v) if isinstance(v, float) else v for v in row] for row in rows)
-    return text.getvalue()
+    return write_result(path, csv_text(COLUMNS, rows))
 
 
 def summary_csv(study: Study) -> str:
     """One row per variant: the report's figures, unrounded; nan where there is none."""
     rows = summary_rows(study)
-    return _csv(list(rows[0]), [list(row.values()) for row in rows])
+    return csv_text(list(rows[0]), [list(row.values()) for row in rows])
 
 
 def summary_rows(study: Study) -> tuple[dict[str, Any], ...]:

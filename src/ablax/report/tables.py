@@ -1,46 +1,214 @@
-"""A table as a value, its numbers as text, and its forms: Markdown, HTML, terminal.
-
-The same figures as numbers for a program are in `csvfile`.
-"""
+"""A table as a value, and its forms: text, CSV, Markdown, JSON, HTML; numbers as words."""
 
 from __future__ import annotations
 
+import csv
 import html
+import io
+import json
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
-if TYPE_CHECKING:
-    import rich.table
-
+Cell = int | float | str
+Form = Literal["text", "csv", "markdown", "json", "html"]
 
 NOTHING = "–"
 """Stands where a number is not defined."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """A heading and the side its cells lean to."""
-
-    heading: str
-    align: Literal["left", "right"] = "right"
-
-
-@dataclass(frozen=True)
 class Table:
-    """Cells as text, with a title above and notes below.
+    """Cells under headings, and what a reader must know of them.
 
     Args:
         title: What the table shows.
         columns: The headings.
-        rows: As many cells as there are columns.
-        notes: What a reader must know to read it.
+        rows: The cells, a row as long as the headings: numbers, or text as it shall stand.
+        notes: Sentences below.
+        totals: The sums that the notes name, as numbers for a program.
+        left: Places of the columns that stand at the left; None: those that hold text alone.
+        plain: Whole numbers without separators of thousands.
     """
 
     title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
+    totals: Mapping[str, Cell] = field(default_factory=dict)
+    left: tuple[int, ...] | None = None
+    plain: bool = False
+
+    def __str__(self) -> str:
+        return render(self, "text")
+
+    def _repr_html_(self) -> str:
+        return render(self, "html")
+
+    @property
+    def at_left(self) -> list[bool]:
+        """Of each column, whether it stands at the left."""
+        places = range(len(self.columns))
+        if self.left is not None:
+            return [place in self.left for place in places]
+        return [
+            bool(self.rows) and all(isinstance(row[place], str) for row in self.rows)
+            for place in places
+        ]
+
+    @property
+    def lines(self) -> list[list[str]]:
+        """The headings, then the rows, all as text."""
+        return [list(self.columns), *([self._text(cell) for cell in row] for row in self.rows)]
+
+    def _text(self, cell: Cell) -> str:
+        if isinstance(cell, str):
+            return cell
+        if isinstance(cell, float):
+            return f"{cell:,.2f}"
+        return str(cell) if self.plain else f"{cell:,}"
+
+
+def render(table: Table, form: Form, *, width: int | None = None, titled: bool = True) -> str:
+    """The table in one of its forms.
+
+    Args:
+        table: Any table.
+        form: "text"; "csv", the cells alone; "markdown", "html", in which text is no markup; or
+            "json".
+        width: Letters of a line, for "text": longer ones are broken; None breaks nothing.
+        titled: Whether the title is written too, where the form has one.
+
+    Returns:
+        Lines without a final newline.
+
+    Example:
+        >>> table = Table("Costs", ("layer", "MACs"), (("conv1", 1200),), ("In all 1,200.",))
+        >>> print(render(table, "text"))
+        Costs
+        layer   MACs
+        conv1  1,200
+        In all 1,200.
+        >>> print(render(table, "csv"))
+        layer,MACs
+        conv1,1200
+        >>> print(render(table, "markdown", titled=False))
+        | layer | MACs |
+        | --- | ---: |
+        | conv1 | 1,200 |
+        <BLANKLINE>
+        In all 1,200.
+    """
+    if form == "csv":
+        return csv_text(table.columns, table.rows).rstrip("\n")
+    if form == "json":
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        whole = {"title": table.title, "rows": rows, "totals": table.totals, "notes": table.notes}
+        return json.dumps(whole, indent=2, ensure_ascii=False)
+    if form == "markdown":
+        return _markdown(table, titled)
+    return _html(table, titled) if form == "html" else _text(table, width, titled)
+
+
+def csv_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Comma-separated lines; floats are written so that reading them gives the same bits."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _text(table: Table, width: int | None, titled: bool) -> str:
+    lines, left = table.lines, table.at_left
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    if width is not None:
+        words = [max(len(w) for cell in column for w in [*cell.split(), ""]) for column in columns]
+        # numbers stay whole as long as headings and words can give way
+        whole = [
+            least if at_left else max([least, *map(len, column[1:])])
+            for at_left, least, column in zip(left, words, columns, strict=True)
+        ]
+        room = width - 2 * (len(widths) - 1)
+        widths = _narrowed(_narrowed(widths, whole, room), words, room)
+    found = [table.title] if titled else []
+    for line in lines:
+        cells = [
+            textwrap.wrap(cell, size) or [""] if len(cell) > size else [cell]
+            for cell, size in zip(line, widths, strict=True)
+        ]
+        for part in range(max(map(len, cells))):
+            shown = [cell[part] if part < len(cell) else "" for cell in cells]
+            padded = [
+                f"{cell:<{size}}" if at_left else f"{cell:>{size}}"
+                for cell, size, at_left in zip(shown, widths, left, strict=True)
+            ]
+            found.append("  ".join(padded).rstrip())
+    notes = table.notes if width is None else [textwrap.fill(note, width) for note in table.notes]
+    return "\n".join([*found, *notes])
+
+
+def _narrowed(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """The widest columns made narrower until all fit, none below its least."""
+    found = list(widths)
+    while sum(found) > room:
+        wide = [place for place in range(len(found)) if found[place] > least[place]]
+        if not wide:
+            break
+        found[max(wide, key=found.__getitem__)] -= 1
+    return found
+
+
+def _markdown(table: Table, titled: bool) -> str:
+    marks = ["---" if at_left else "---:" for at_left in table.at_left]
+    head, *rows = (
+        [escape_markdown(cell).replace("|", "\\|") for cell in line] for line in table.lines
+    )
+    lines = ["| " + " | ".join(line) + " |" for line in (head, marks, *rows)]
+    title = [f"**{escape_markdown(table.title)}**"] if titled else []
+    return "\n\n".join([*title, "\n".join(lines), *map(escape_markdown, table.notes)])
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no line breaks.
+
+    Example:
+        >>> print(escape_markdown("a* of conv1_1 <b>").replace(chr(92), "/"))
+        a/* of conv1_1 &lt;b>
+    """
+    for mark in "\\`*[]":
+        text = text.replace(mark, f"\\{mark}")
+    # inside a word an underscore is no markup
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def _html(table: Table, titled: bool) -> str:
+    """Inside a frame that scrolls sideways on a narrow screen."""
+    sides = ["left" if at_left else "right" for at_left in table.at_left]
+    head, *rows = ([html.escape(cell) for cell in line] for line in table.lines)
+    heads = zip(head, sides, strict=True)
+    top = "".join(f'<th scope="col" class="{side}">{cell}</th>' for cell, side in heads)
+    lines = []
+    for first, *others in rows:
+        rest = zip(others, sides[1:], strict=True)
+        cells = "".join(f'<td class="{side}">{cell}</td>' for cell, side in rest)
+        lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
+    body = "\n".join(lines)
+    title = f"<caption>{html.escape(table.title)}</caption>\n" if titled else ""
+    notes = "".join(f"<p class='note'>{html.escape(note)}</p>" for note in table.notes)
+    return (
+        f'<div class="scroll"><table>\n{title}<thead><tr>{top}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>\n{notes}"
+    )
+
+
+# ------------------------------------------------------------------------------------------
+# Numbers and sentences as a reader sees them.
 
 
 def number(value: float | int, digits: int = 2) -> str:
@@ -87,9 +255,11 @@ def scaled(count: float | int) -> str:
     return number(count, 0)
 
 
-def spread(middle: float, sd: float, digits: int = 2) -> str:
+def spread(
+    middle: float, sd: float, digits: int = 2, show: Callable[[float, int], str] = number
+) -> str:
     """`mean ± standard deviation`, the latter a dash when there is none."""
-    return f"{number(middle, digits)} ± {number(sd, digits)}" if math.isfinite(middle) else NOTHING
+    return f"{show(middle, digits)} ± {number(sd, digits)}" if math.isfinite(middle) else NOTHING
 
 
 def sentence(text: str) -> str:
@@ -102,67 +272,3 @@ def sentence(text: str) -> str:
     text = text.strip()
     closed = text.rstrip("\"')”’").endswith((".", "!", "?", "…"))
     return text[:1].upper() + text[1:] + ("" if closed or not text else ".")
-
-
-def as_markdown(table: Table) -> str:
-    r"""The table in Markdown, its notes below; no title.
-
-    Example:
-        >>> print(as_markdown(Table("t", (Column("a", "left"), Column("b")), (("x|y", "1"),))))
-        | a | b |
-        | :-- | --: |
-        | x\|y | 1 |
-    """
-    rule = [":--" if column.align == "left" else "--:" for column in table.columns]
-    lines = [[column.heading for column in table.columns], rule, *map(list, table.rows)]
-    text = ["| " + " | ".join(_markdown_cell(cell) for cell in line) + " |" for line in lines]
-    return "\n".join([*text, *(f"\n{escape_markdown(note)}" for note in table.notes)])
-
-
-def _markdown_cell(cell: str) -> str:
-    return cell if cell in (":--", "--:") else escape_markdown(cell).replace("|", "\\|")
-
-
-def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no line breaks."""
-    for mark in "\\`*_[]":
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
-
-
-def as_html(table: Table) -> str:
-    """The table in HTML inside a frame that scrolls sideways on a narrow screen."""
-    head = "".join(
-        f'<th scope="col" class="{column.align}">{html.escape(column.heading)}</th>'
-        for column in table.columns
-    )
-    lines = []
-    for row in table.rows:
-        cells = [
-            f'<td class="{column.align}">{html.escape(cell)}</td>'
-            for column, cell in zip(table.columns, row, strict=True)
-        ]
-        cells[0] = f'<th scope="row">{html.escape(row[0])}</th>'
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    notes = "".join(f"<p class='note'>{html.escape(note)}</p>" for note in table.notes)
-    body = "\n".join(lines)
-    return (
-        f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>\n{notes}"
-    )
-
-
-def as_rich(table: Table) -> rich.table.Table:
-    """The table for the terminal."""
-    import rich.markup
-    import rich.table
-
-    shown = rich.table.Table(
-        title=rich.markup.escape(table.title),
-        caption=rich.markup.escape(" ".join(table.notes)) or None,
-    )
-    for column in table.columns:
-        shown.add_column(rich.markup.escape(column.heading), justify=column.align, no_wrap=False)
-    for row in table.rows:
-        shown.add_row(*map(rich.markup.escape, row))
-    return shown

@@ -22,8 +22,8 @@ from ablax.errors import AblaxError
 from ablax.experiment import Experiment
 from ablax.files import compressed
 from ablax.measurements.measurement import RUN_COLUMNS, Measurement, MeasurementLog
-from ablax.report.files import write_atomically
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
+from ablax.report.study_tables import write_result
 from ablax.training.loop import Evaluation
 from ablax.training.metrics import read_metrics, seconds_by_run
 
@@ -91,8 +91,8 @@ class ResultsFolder:
             told = trees | {name: one.tree for name, one in networks.items()}
             if told != trees:
                 text = json.dumps(told, sort_keys=True, separators=(",", ":"))
-                write_atomically(self.path / NETWORKS, compressed(text.encode()))
-            write_atomically(path, json.dumps({**ours, "networks": known}, indent=2) + "\n")
+                write_result(self.path / NETWORKS, compressed(text.encode()))
+            write_result(path, json.dumps({**ours, "networks": known}, indent=2) + "\n")
             yield
 
     def _refuse_another(
@@ -164,7 +164,7 @@ class ResultsFolder:
 
     def finish(self, variant: str, seed: int, summary: dict[str, Any]) -> None:
         """Mark a run as done. Written last, so that a killed run is never taken for a done one."""
-        write_atomically(self._run(variant, seed), json.dumps(summary) + "\n")
+        write_result(self._run(variant, seed), json.dumps(summary) + "\n")
 
     def write_predictions(self, variant: str, seed: int, evaluation: Evaluation) -> None:
         """Class, prediction and loss of every test image, in the data's order, as `.npz`."""
@@ -463,7 +463,7 @@ def write_facts(folder: Path, record: PlanRecord) -> None:
     """
     facts = {name: getattr(record, name) for name in _FACTS}
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=asdict)
-    write_atomically(folder / FACTS, text + "\n")
+    write_result(folder / FACTS, text + "\n")
 
 
 def recorded(folder: Path, experiment: Experiment) -> PlanRecord:

@@ -16,10 +16,9 @@ from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
 from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Sample
-from ablax.report.files import write_atomically
 from ablax.report.page import write_report
 from ablax.report.study import Study
-from ablax.report.study_tables import terminal_table, write_results
+from ablax.report.study_tables import terminal_table, write_result, write_results
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
 from ablax.study.environment import environment
@@ -213,7 +212,8 @@ def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study
 
 def say(study: Study, console: Console) -> None:
     """Show the main table, the answer and the verdict."""
-    console.print(terminal_table(study))
+    shown = terminal_table(study, console.width)
+    console.print(shown, markup=False, highlight=False, soft_wrap=True)
     console.print(answer(study).sentence, markup=False, soft_wrap=True)
     console.print(verdict(study).sentence, markup=False, soft_wrap=True)
 
@@ -300,7 +300,7 @@ def _write(runner: Runner, study: Study) -> Path:
     folder = runner.folder.path
     runner.write_tables(study)
     text = json.dumps(dict(study.environment), indent=2) + "\n"
-    write_atomically(folder / "environment.json", text)
+    write_result(folder / "environment.json", text)
     write_facts(folder, study.plan)
     return write_report(study, folder)
 
