@@ -300,7 +300,7 @@ def test_weight_penalty_counts_every_kernel_of_a_network_once_and_nothing_else()
 
 def test_a_penalty_of_nothing_is_refused():
     one = jnp.ones((1, 2))
-    assert penalized_squared_error(one, 0 * one, {"kernel": one}, 0) == 1
+    assert penalized_squared_error(one, 0 * one, {"kernel": one}, 0.0) == 1
     with pytest.raises(AblaxError, match="leaves named bias: expected"):
         weight_penalty({"fc": {"bias": jnp.ones(2)}})
     with pytest.raises(AblaxError, match="none at all"):
