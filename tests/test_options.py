@@ -121,7 +121,7 @@ def test_a_type_takes_what_it_is_for(kind, word, value, place):
         (Word, " ", "' ': expected a name"),
         (DataSource, "", "'': expected a name"),
         (TableFormat, "cvs", "cvs: did you mean 'csv'?"),
-        (TableFormat, "xyz", "xyz: choose from: text, csv, markdown, json"),
+        (TableFormat, "xyz", "xyz: choose from: text, csv, markdown, json, html"),
         (bool, "yes", "yes: choose from: True, False"),
         (int, "x", "x: expected a whole number, such as 3"),
         (float, "x", "x: expected a number, such as 0.5"),
