@@ -30,121 +30,27 @@ from ablax.layers.windows import (
     positive,
     takes,
 )
-from ablax.native import operation, why_not
-
-# ------------------------------------------------------------------------------------------
-# The maximum of each window, and its derivative, as loops in C++ for a CPU.
-#
-# Each result comes with a byte: the index of the tap it took, the first of equal ones. The tangent
-# picks what was taken, and its transpose hands it back; each is the transpose of the other.
-#
-# `benchmarks/layers.py`, rows `max pool`, says when this may be deleted: when ABLAX_NATIVE=0 does
-# not change them.
-
-MOST_TAPS = 256
-"""As many as a byte can tell apart."""
-
-
-def native_pool_usable(x: Array, windows: Windows) -> bool:
-    """Whether the loops can be had in this process, and take these arguments."""
-    few = math.prod(windows.window) <= MOST_TAPS
-    return x.dtype == jnp.float32 and few and not why_not()
-
-
-def maximum(x: Array, windows: Windows) -> Array:
-    """The maximum over windows.
-
-    Args:
-        x: (N H W C), float32.
-        windows: Where the windows lie.
-
-    Returns:
-        (N H2 W2 C).
-    """
-    return _maximum.bind(x, windows=windows)[0]
-
-
-def maximum_and_tangent(x: Array, dx: Array, windows: Windows) -> tuple[Array, Array]:
-    """The maximum over windows, and of a tangent what lies where the maxima are.
-
-    Args:
-        x: (N H W C), float32.
-        dx: The same.
-        windows: Where the windows lie.
-
-    Returns:
-        Twice (N H2 W2 C).
-    """
-    y, taken = _maximum.bind(x, windows=windows)
-    return y, _tangent.bind(dx, taken, windows=windows, size=(x.shape[1], x.shape[2]))
-
-
-def _shapes_of_maximum(x: ShapedArray, *, windows: Windows) -> tuple[ShapedArray, ShapedArray]:
-    y = x.update(shape=(x.shape[0], *windows.output, x.shape[3]))
-    return y, y.update(dtype=jnp.dtype(jnp.uint8), weak_type=False)
-
-
-def _shape_of_tangent(
-    dx: ShapedArray, taken: ShapedArray, *, windows: Windows, size: Pair
-) -> ShapedArray:
-    del windows, size
-    return dx.update(shape=taken.shape)
-
-
-def _shape_of_gradient(
-    dy: ShapedArray, taken: ShapedArray, *, windows: Windows, size: Pair
-) -> ShapedArray:
-    del windows
-    return dy.update(shape=(taken.shape[0], *size, taken.shape[3]))
-
-
-def _attributes(*, windows: Windows, size: Pair | None = None) -> dict[str, Pair]:
-    del size  # it follows from the shapes
-    (above, _), (left, _) = windows.padding
-    return {"window": windows.window, "stride": windows.stride, "padding": (above, left)}
-
-
-_maximum = operation("ablax_maximum", _shapes_of_maximum, _attributes, several=True)
-_tangent = operation("ablax_taken_tangent", _shape_of_tangent, _attributes)
-_gradient = operation("ablax_taken_gradient", _shape_of_gradient, _attributes)
-
-
-def _maximum_jvp(primals: tuple[Array], tangents: tuple[Any], *, windows: Windows) -> Any:
-    (x,), (dx,) = primals, tangents
-    y, taken = _maximum.bind(x, windows=windows)
-    dy = _tangent.bind(dx, taken, windows=windows, size=(x.shape[1], x.shape[2]))
-    return (y, taken), (dy, ad.Zero(jax.typeof(taken).to_tangent_aval()))
-
-
-ad.primitive_jvps[_maximum] = _maximum_jvp
-# The taps taken do not move with x, so both are linear in what they pick alone.
-ad.defjvp(_tangent, lambda dx, _, taken, **fields: _tangent.bind(dx, taken, **fields), None)
-ad.defjvp(_gradient, lambda dy, _, taken, **fields: _gradient.bind(dy, taken, **fields), None)
-ad.primitive_transposes[_tangent] = lambda dy, _, taken, **fields: (
-    _gradient.bind(dy, taken, **fields),
-    None,
-)
-ad.primitive_transposes[_gradient] = lambda dx, _, taken, **fields: (
-    _tangent.bind(dx, taken, **fields),
-    None,
-)
-
+from ablax.layers.xla_convolution import slices
+from ablax.native import by_platform, operation
 
 # ------------------------------------------------------------------------------------------
 # The maximum of each window, with a gradient that goes to the first of several.
 #
 # XLA's derivative of a maximum over windows, select-and-scatter, obeys this rule everywhere but is
-# slow on a CPU. There it is a loop in C++ (the section above) or, where that cannot be had, two
-# passes of strided slices, along the rows and then down the columns: the first maximum of a window,
-# row by row, is the first column of the first row that holds it. Each pass keeps the index of the
-# tap it took, and its derivative picks that tap. On other platforms XLA's own primitive runs.
+# slow on a CPU. There each result comes with a byte: the index of the tap it took, the first of
+# equal ones. The tangent picks what was taken, and its transpose hands it back; each is the
+# transpose of the other. All three are loops in C++ or, where these cannot be had
+# (`ablax.native.why_not`), slices of what each tap sees.
 #
-# `benchmarks/layers.py`, rows `max pool`, says when the passes may be deleted: when the ratio in
-# the scan is 1 or less.
+# `benchmarks/layers.py`, rows `max pool`, says when the loops may be deleted: when ABLAX_NATIVE=0
+# does not change them; and the slices: when the ratios with ABLAX_NATIVE=0 are 1 or less.
+
+MOST_TAPS = 256
+"""As many as a byte can tell apart; larger windows are left to XLA everywhere."""
 
 
 def plain_maximum(x: Array, windows: Windows) -> Array:
-    """The maximum over windows as one XLA primitive."""
+    """The maximum over windows (N H2 W2 C) of maps (N H W C), as one XLA primitive."""
     return lax.reduce_window(
         x,
         -jnp.inf,
@@ -166,70 +72,125 @@ def first_maximum(x: Array, windows: Windows) -> Array:
     Returns:
         (N, H2, W2, C).
     """
-    if native_pool_usable(x, windows):
-        on_cpu = functools.partial(maximum, windows=windows)
-        elsewhere = functools.partial(plain_maximum, windows=windows)
-        return lax.platform_dependent(x, cpu=on_cpu, default=elsewhere)
-    return plain_maximum(x, windows)
+    if math.prod(windows.window) > MOST_TAPS:
+        return plain_maximum(x, windows)
+    return by_platform(maximum, plain_maximum, windows, x)
 
 
 @first_maximum.defjvp
 def _first_maximum_jvp(
     windows: Windows, primals: tuple[Array], tangents: tuple[Array]
 ) -> tuple[Array, Array]:
-    def on_cpu(x: Array, dx: Array) -> tuple[Array, Array]:
-        if native_pool_usable(x, windows):
-            return maximum_and_tangent(x, dx, windows)
-        for axis in (2, 1):
-            x, dx = _along(x, dx, axis, windows)
-        return x, dx
-
-    def elsewhere(x: Array, dx: Array) -> tuple[Array, Array]:
-        return jax.jvp(lambda x: plain_maximum(x, windows), (x,), (dx,))
-
-    return lax.platform_dependent(*primals, *tangents, cpu=on_cpu, default=elsewhere)
+    if math.prod(windows.window) > MOST_TAPS:
+        return _plain_maximum_and_tangent(*primals, *tangents, windows)
+    both = maximum_and_tangent, _plain_maximum_and_tangent
+    return by_platform(*both, windows, *primals, *tangents)
 
 
-def _along(x: Array, dx: Array, axis: int, windows: Windows) -> tuple[Array, Array]:
-    """One pass: the maximum along one axis, and the tangent of the tap that is the first one."""
-    where = (windows.window[axis - 1], windows.stride[axis - 1], windows.padding[axis - 1])
-    xs = strided(x, axis, *where, fill=-jnp.inf)
-    y, tap = xs[0], jnp.zeros(xs[0].shape, jnp.int32 if len(xs) > 127 else jnp.int8)
-    for number, candidate in enumerate(xs[1:], 1):
-        # A NaN wins and stays, as it does in lax.max.
-        wins = (candidate > y) | (jnp.isnan(candidate) & ~jnp.isnan(y))
-        y = jnp.where(wins, candidate, y)
-        tap = jnp.where(wins, jnp.asarray(number, tap.dtype), tap)
-    # Without the barrier XLA looks for the maximum again for every tap of the gradient.
-    y, tap = lax.optimization_barrier((y, tap))
-    dy = jnp.zeros_like(y)
-    for number, candidate in enumerate(taps(dx, axis, *where, fill=0.0)):
-        dy = dy + jnp.where(tap == number, candidate, jnp.zeros((), dy.dtype))
-    # On the way back what comes from behind is computed once, not for every tap.
-    return y, lax.optimization_barrier(dy)
+def _plain_maximum_and_tangent(x: Array, dx: Array, windows: Windows) -> tuple[Array, Array]:
+    return jax.jvp(lambda x: plain_maximum(x, windows), (x,), (dx,))
 
 
-def strided(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:
-    """What each tap of a window sees along one axis, as strided slices: fast as a value.
+def maximum(x: Array, windows: Windows) -> Array:
+    """The maximum over windows as a primitive.
 
     Args:
-        x: (N, H, W, C).
-        axis: 1 for rows, 2 for columns.
-        window: Number of taps.
-        stride: Step of the window.
-        sides: Padding before and behind; negative behind cuts off.
-        fill: What the padding holds.
+        x: (N H W C).
+        windows: Where the windows lie.
 
     Returns:
-        One array a tap.
+        (N H2 W2 C).
     """
-    padded = _pad(x, axis, sides, fill)
-    reach = (padded.shape[axis] - window) // stride * stride + 1
-    return [lax.slice_in_dim(padded, tap, tap + reach, stride, axis=axis) for tap in range(window)]
+    return _with_taps(x, windows)[0]
+
+
+def maximum_and_tangent(x: Array, dx: Array, windows: Windows) -> tuple[Array, Array]:
+    """The maximum over windows, and of a tangent what lies where the maxima are.
+
+    Args:
+        x: (N H W C).
+        dx: The same.
+        windows: Where the windows lie.
+
+    Returns:
+        Twice (N H2 W2 C).
+    """
+    y, taken = _with_taps(x, windows)
+    return y, _tangent.bind(dx, taken, windows=windows, out=jax.typeof(y))
+
+
+def _with_taps(x: Array, windows: Windows) -> tuple[Array, Array]:
+    """The maxima, and in a byte the number of the tap that each took."""
+    (y,) = jax.make_jaxpr(plain_maximum, static_argnums=1)(x, windows).out_avals
+    taken = y.update(dtype=jnp.dtype(jnp.uint8), weak_type=False)
+    maxima, taps_taken = _maximum.bind(x, windows=windows, out=(y, taken))
+    return maxima, taps_taken
+
+
+def _maximum_of_slices(x: Array, windows: Windows, out: object) -> tuple[Array, Array]:
+    del out
+    y = lax.optimization_barrier(plain_maximum(x, windows))
+    taken = jnp.zeros(y.shape, jnp.uint8)
+    for number, tap in reversed(list(enumerate(slices(x, windows, fill=-jnp.inf)))):
+        taken = jnp.where((tap == y) | jnp.isnan(tap), jnp.uint8(number), taken)
+    return y, lax.optimization_barrier(taken)
+
+
+def _tangent_of_slices(dx: Array, taken: Array, windows: Windows, out: ShapedArray) -> Array:
+    """What lies at the taps taken."""
+    dy = jnp.zeros(out.shape, out.dtype)
+    down, across = zip(windows.window, windows.stride, windows.padding, strict=True)
+    rows = taps(dx, 1, *down, fill=0.0)
+    seen = (tap for row in rows for tap in taps(row, 2, *across, fill=0.0))
+    for number, tap in enumerate(seen):
+        dy = dy + jnp.where(taken == number, tap, jnp.zeros((), dy.dtype))
+    return lax.optimization_barrier(dy)  # on the way back it is computed once, not for every tap
+
+
+def _gradient_of_slices(dy: Array, taken: Array, windows: Windows, out: ShapedArray) -> Array:
+    """Its transpose: each result's gradient at the tap it took."""
+    like = ShapedArray(dy.shape, dy.dtype)
+    back = jax.linear_transpose(
+        lambda dx: _tangent_of_slices(dx, taken, windows, like),
+        jax.ShapeDtypeStruct(out.shape, out.dtype),
+    )
+    return back(dy)[0]
+
+
+def _attributes(*, windows: Windows) -> dict[str, Pair]:
+    (above, _), (left, _) = windows.padding
+    return {"window": windows.window, "stride": windows.stride, "padding": (above, left)}
+
+
+_maximum = operation(
+    "ablax_maximum", _maximum_of_slices, _maximum_of_slices, _attributes, several=True
+)
+_tangent = operation("ablax_taken_tangent", _tangent_of_slices, _tangent_of_slices, _attributes)
+_gradient = operation("ablax_taken_gradient", _gradient_of_slices, _gradient_of_slices, _attributes)
+
+
+def _maximum_jvp(primals: tuple[Array], tangents: tuple[Any], *, windows: Windows, out: Any) -> Any:
+    y, taken = _maximum.bind(*primals, windows=windows, out=out)
+    dy = _tangent.bind(*tangents, taken, windows=windows, out=out[0])
+    return (y, taken), (dy, ad.Zero(jax.typeof(taken).to_tangent_aval()))
+
+
+ad.primitive_jvps[_maximum] = _maximum_jvp
+# The taps taken do not move with x, so both are linear in what they pick alone.
+ad.defjvp(_tangent, lambda dx, _, taken, **fields: _tangent.bind(dx, taken, **fields), None)
+ad.defjvp(_gradient, lambda dy, _, taken, **fields: _gradient.bind(dy, taken, **fields), None)
+ad.primitive_transposes[_tangent] = lambda dy, dx, taken, windows, **_: (
+    _gradient.bind(dy, taken, windows=windows, out=dx.aval),
+    None,
+)
+ad.primitive_transposes[_gradient] = lambda dx, dy, taken, windows, **_: (
+    _tangent.bind(dx, taken, windows=windows, out=dy.aval),
+    None,
+)
 
 
 def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:
-    """What `strided` gives, by splitting the axis into `stride` phases: fast as a gradient.
+    """What each tap of a window sees along one axis, by splitting it into `stride` phases.
 
     The transpose of a strided slice is a pad with holes, which XLA evaluates element by element;
     that of a split is a concatenation, which it copies.
