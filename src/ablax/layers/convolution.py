@@ -14,6 +14,7 @@ from jax.interpreters import ad
 from jaxtyping import Array, Float
 
 from ablax.analysis.jax_versions import varying_alike
+from ablax.layers.dense import per_channel
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
 from ablax.layers.windows import (
     FieldError,
@@ -275,14 +276,6 @@ class Convolution(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
-        """Apply the layer.
-
-        Args:
-            x: Images.
-
-        Returns:
-            Maps of `features` channels.
-        """
         channels = x.shape[3]
         _check_groups("Convolution", x.shape, self.features, self.groups)
         window = pair("window", self.window)
@@ -310,7 +303,7 @@ class Convolution(nn.Module):
         )
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-            y = y + bias.astype(y.dtype)
+            y = y + per_channel(bias, y)
         return y
 
 
@@ -428,7 +421,6 @@ class LocallyConnected(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
-        """Apply `locally_connected`, and add the bias."""
         window = pair("window", self.window)
         windows = place("LocallyConnected", x.shape, window, self.stride, self.padding)
         shape = (*windows.output, *window, x.shape[3], self.features)
@@ -444,7 +436,7 @@ class LocallyConnected(nn.Module):
         y = locally_connected(x, kernels, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, y.shape[1:], jnp.float32)
-            y = y + bias.astype(y.dtype)
+            y = y + per_channel(bias, y)
         return y
 
     def _draw(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -480,9 +472,6 @@ def shift(
         x: Maps of at least k^2 channels.
         window: Height and width of the window of displacements, k; odd.
         dilation: Pixels between neighboring displacements, D.
-
-    Returns:
-        An array like `x`.
 
     Raises:
         FieldError: A window that is even, or no positive integer.
@@ -524,12 +513,7 @@ def _moved(x: Array, down: int, right: int) -> Array:
 
 
 class Shift(nn.Module):
-    """The module of `shift`.
-
-    Attributes:
-        window: Height and width of the window of displacements; odd.
-        dilation: Pixels between neighboring displacements.
-    """
+    """The module of `shift`."""
 
     window: int = 3
     dilation: int = 1
@@ -540,7 +524,6 @@ class Shift(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-        """Apply `shift`."""
         return shift(x, self.window, self.dilation)
 
 
@@ -620,8 +603,6 @@ class VideoConvolution(nn.Module):
     Attributes:
         features: Number of features F.
         window: Frames, rows and columns of the window.
-        stride: Steps in time, down and to the right.
-        padding: As in `video_convolution`.
         use_bias: Whether to add a bias to each feature.
         kernel_init: Initialization of the kernel.
         bias_init: Initialization of the bias.
@@ -652,7 +633,6 @@ class VideoConvolution(nn.Module):
     @takes("N D H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N D H W C"]) -> Float[Array, "N D2 H2 W2 F"]:
-        """Apply `video_convolution`, and add the bias."""
         shape = (*_triple("window", self.window), x.shape[4], self.features)
         if self.has_variable("params", "kernel"):
             kept = self.get_variable("params", "kernel").shape
@@ -665,7 +645,7 @@ class VideoConvolution(nn.Module):
         y = video_convolution(x, kernel, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-            y = y + bias.astype(y.dtype)
+            y = y + per_channel(bias, y)
         return y
 
 

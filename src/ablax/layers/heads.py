@@ -94,9 +94,6 @@ def code_scores(x: Float[Array, "N C"], codes: Float[Array, "K L"]) -> Float[Arr
 class CodeScores(nn.Module):
     """The module of `code_scores`: the codes are constants, no parameters.
 
-    Attributes:
-        codes: A code a class.
-
     Example:
         >>> layer = CodeScores(Codes(((1.0, 1.0), (1.0, -1.0))))
         >>> layer.apply({}, jnp.array([[1.0, 0.5]]))
@@ -107,7 +104,6 @@ class CodeScores(nn.Module):
 
     @takes("N C")
     def __call__(self, x: Float[Array, "N C"]) -> Float[Array, "N K"]:
-        """Apply `code_scores`."""
         return code_scores(x, jnp.asarray(self.codes.rows, jnp.float32))
 
 
@@ -191,7 +187,6 @@ class SpatialWeights(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-        """Apply the layer."""
         size = x.shape[1], x.shape[2]
         deviation = kept_or_new(self, "deviation", self.deviation_init, size)
         return spatial_weights(x, 1 + resized(deviation, size))
@@ -346,7 +341,6 @@ class PixelAverage(nn.Module):
 
     @takes("N H W C")
     def __call__(self, scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `pixel_average`."""
         return pixel_average(scores)
 
 
@@ -355,7 +349,6 @@ class PixelVote(nn.Module):
 
     @takes("N H W C")
     def __call__(self, scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `pixel_vote`."""
         return pixel_vote(scores)
 
 
@@ -380,7 +373,6 @@ class PixelMixture(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `pixel_mixture`."""
         size = scores.shape[1], scores.shape[2]
         location = kept_or_new(self, "location", self.location_init, size)
         return pixel_mixture(scores, resized(location, size))

@@ -393,9 +393,6 @@ def _counts(
 def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     """The mean of each map.
 
-    Args:
-        x: Maps of any size.
-
     Returns:
         One value per channel.
 
@@ -411,13 +408,6 @@ def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
 
 class MaxPool(nn.Module):
     """The module of `max_pool`.
-
-    Attributes:
-        window: Height and width of the window.
-        stride: Steps down and to the right; the window when left out.
-        padding: As in `max_pool`.
-        ceil_mode: Whether the number of windows is rounded up.
-        strict: Refuse a window that does not fit exactly.
 
     Example:
         >>> MaxPool(window=3, stride=2).apply({}, jnp.ones((1, 55, 55, 96))).shape
@@ -436,7 +426,6 @@ class MaxPool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `max_pool`."""
         return max_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
 
 
@@ -455,21 +444,11 @@ class MinPool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `min_pool`."""
         return min_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
 
 
 class AveragePool(nn.Module):
-    """The module of `average_pool`.
-
-    Attributes:
-        window: Height and width of the window.
-        stride: Steps down and to the right; the window when left out.
-        padding: As in `average_pool`.
-        ceil_mode: Whether the number of windows is rounded up.
-        strict: Refuse a window that does not fit exactly.
-        count_include_pad: Whether the zeros of the padding count.
-    """
+    """The module of `average_pool`."""
 
     window: int | Pair
     stride: int | Pair | None = None
@@ -484,7 +463,6 @@ class AveragePool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `average_pool`."""
         return average_pool(
             x,
             self.window,
@@ -501,7 +479,6 @@ class GlobalAveragePool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `global_average_pool`."""
         return global_average_pool(x)
 
 
@@ -588,9 +565,6 @@ def spatial_pyramid_pool(
 def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     """The largest number of each map: the pyramid's level of one bin.
 
-    Args:
-        x: Maps of any size.
-
     Returns:
         One value per channel.
 
@@ -624,9 +598,6 @@ def bins_along(size: int, bins: int) -> tuple[tuple[int, int], ...]:
 class SpatialPyramidPool(nn.Module):
     """The module of `spatial_pyramid_pool`.
 
-    Attributes:
-        levels: Bins along each axis, a number a level.
-
     Example:
         >>> pool = SpatialPyramidPool(levels=(4, 2, 1))
         >>> jax.eval_shape(lambda x: pool.apply({}, x), jnp.ones((1, 13, 9, 256))).shape
@@ -641,7 +612,6 @@ class SpatialPyramidPool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N L"]:
-        """Apply `spatial_pyramid_pool`."""
         return spatial_pyramid_pool(x, self.levels)
 
 
@@ -650,7 +620,6 @@ class GlobalMaxPool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `global_max_pool`."""
         return global_max_pool(x)
 
 
@@ -731,9 +700,6 @@ def adaptive_average_pool(x: Float[Array, "N H W C"], bins: int) -> Float[Array,
 class AdaptiveAveragePool(nn.Module):
     """The module of `adaptive_average_pool`: (N, H, W, C) -> (N, B, B, C).
 
-    Attributes:
-        bins: Along each axis, B.
-
     Example:
         >>> AdaptiveAveragePool(4).apply({}, jnp.ones((1, 14, 14, 512))).shape
         (1, 4, 4, 512)
@@ -747,5 +713,4 @@ class AdaptiveAveragePool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N B B C"]:
-        """Apply `adaptive_average_pool`."""
         return adaptive_average_pool(x, self.bins)

@@ -91,9 +91,6 @@ def channel_shuffle(x: Float[Array, "... C"], groups: int) -> Float[Array, "... 
         x: Maps, channels last.
         groups: Number of groups G, a divisor of C.
 
-    Returns:
-        An array like `x`.
-
     Raises:
         FieldError: The groups are no positive integer.
         ShapeError: They do not divide the channels.
@@ -216,16 +213,11 @@ class ChannelSplit(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... part"]:
-        """Cut the part out."""
         return split(x, self.parts)[self.index]
 
 
 class ChannelShuffle(nn.Module):
-    """The module of `channel_shuffle`.
-
-    Attributes:
-        groups: Number of groups, a divisor of the channels.
-    """
+    """The module of `channel_shuffle`."""
 
     groups: int
 
@@ -235,16 +227,11 @@ class ChannelShuffle(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Apply `channel_shuffle`."""
         return channel_shuffle(x, self.groups)
 
 
 class SpaceToDepth(nn.Module):
-    """The module of `space_to_depth`.
-
-    Attributes:
-        block: Rows and columns of a block.
-    """
+    """The module of `space_to_depth`."""
 
     block: int
 
@@ -254,16 +241,11 @@ class SpaceToDepth(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
-        """Apply `space_to_depth`."""
         return space_to_depth(x, self.block)
 
 
 class ChannelToSpace(nn.Module):
-    """The module of `channel_to_space`.
-
-    Attributes:
-        block: Rows and columns of a block.
-    """
+    """The module of `channel_to_space`."""
 
     block: int
 
@@ -273,7 +255,6 @@ class ChannelToSpace(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
-        """Apply `channel_to_space`."""
         return channel_to_space(x, self.block)
 
 
@@ -355,12 +336,7 @@ def resize_bilinear(
 
 
 class Nearest(nn.Module):
-    """The module of `resize_nearest`.
-
-    Attributes:
-        factor: New over old height and width, at least 1; either this or `size`.
-        size: New height and width in pixels.
-    """
+    """The module of `resize_nearest`."""
 
     factor: int | Pair | None = None
     size: int | Pair | None = None
@@ -371,17 +347,11 @@ class Nearest(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `resize_nearest`."""
         return resize_nearest(x, self.factor, self.size)
 
 
 class Bilinear(nn.Module):
-    """The module of `resize_bilinear`.
-
-    Attributes:
-        factor: New over old height and width, at least 1; either this or `size`.
-        size: New height and width in pixels.
-    """
+    """The module of `resize_bilinear`."""
 
     factor: int | Pair | None = None
     size: int | Pair | None = None
@@ -392,7 +362,6 @@ class Bilinear(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `resize_bilinear`."""
         return resize_bilinear(x, self.factor, self.size)
 
 
@@ -447,11 +416,7 @@ def select_channels(
 
 
 class SelectChannels(nn.Module):
-    """The module of `select_channels`.
-
-    Attributes:
-        channels: Which, counted from 0; a channel may stand several times.
-    """
+    """The module of `select_channels`."""
 
     channels: tuple[int, ...]
 
@@ -461,7 +426,6 @@ class SelectChannels(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... selected"]:
-        """Apply `select_channels`."""
         return select_channels(x, self.channels)
 
 

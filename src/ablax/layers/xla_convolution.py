@@ -367,7 +367,7 @@ def block_diagonal(kernel: Array, groups: int, blocks: int) -> Array:
     merged = groups // blocks
     rows = jnp.arange(merged * inputs) // inputs
     columns = jnp.arange(features) // (features // groups) % merged
-    own = rows[:, None] == columns
+    own = rows[:, None] == columns[None]
     return jnp.where(own, jnp.tile(kernel, (1, 1, merged, 1)), jnp.zeros((), kernel.dtype))
 
 
