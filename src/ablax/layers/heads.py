@@ -87,7 +87,7 @@ def code_scores(x: Float[Array, "N C"], codes: Float[Array, "K L"]) -> Float[Arr
             f"of {codes.shape[1]} numbers"
         )
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    distances = jnp.square(wide[:, None, :] - codes.astype(wide.dtype)).sum(axis=-1)
+    distances = jnp.square(wide[:, None, :] - codes.astype(wide.dtype)[None]).sum(axis=-1)
     return -distances.astype(x.dtype)
 
 

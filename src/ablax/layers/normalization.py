@@ -523,7 +523,9 @@ def _by_slices(x: Array, axis: int, window: int, band: Float64[np.ndarray, "size
     wide = np.pad(band, ((0, 0), (half, half)))
     total = jnp.zeros_like(x)
     for tap in range(window):
-        weights = wide[np.arange(size), np.arange(size) + tap].reshape(-1, *(1,) * (3 - axis))
+        weights = wide[np.arange(size), np.arange(size) + tap].reshape(
+            *(1,) * axis, -1, *(1,) * (3 - axis)
+        )
         seen = lax.slice_in_dim(padded, tap, tap + size, axis=axis)
         total = total + seen * jnp.asarray(weights, x.dtype)
     return total

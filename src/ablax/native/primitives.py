@@ -33,8 +33,8 @@ def operation(
 
     Which of them is decided when a program is lowered, never while it is traced: until then nothing
     is compiled or even looked for. A call of the library needs floats of 32 bits, `served`, and the
-    library (`why_not`); without one of these a CPU runs `otherwise`. Programs for export, which run
-    on other machines, and those of no elements hold `plain`.
+    library (`why_not`); without one of these a CPU runs `otherwise`. Programs for other platforms,
+    for export (they run on other machines) and of no elements hold `plain`.
 
     Its derivatives are left to be defined. `vmap` calls it once for each slice: a call fills all
     cores. Its type is a field `out`, a `jax.core.ShapedArray` (a tuple of them with `several`): a
@@ -57,8 +57,9 @@ def operation(
     primitive.def_impl(functools.partial(_eagerly, primitive))
 
     def lower(ctx: Any, *operands: Any, out: Any, **fields: Any) -> Any:
+        elsewhere = tuple(ctx.platforms or ctx.module_context.platforms) != ("cpu",)
         exported = ctx.module_context.lowering_parameters.for_export
-        if exported or not _some(ctx.avals_in):
+        if elsewhere or exported or not _some(ctx.avals_in):
             return _in_words(plain, ctx, operands, out=out, **fields)
         takes = _floats(ctx.avals_in) and served(*ctx.avals_in, out=out, **fields)
         if not takes or why_not():
@@ -66,10 +67,7 @@ def operation(
         numbers = {name: np.asarray(pair, np.int64) for name, pair in attributes(**fields).items()}
         return jax.ffi.ffi_lowering(target)(ctx, *operands, **numbers)
 
-    mlir.register_lowering(
-        primitive, lambda ctx, *operands, **fields: _in_words(plain, ctx, operands, **fields)
-    )
-    mlir.register_lowering(primitive, lower, platform="cpu")
+    mlir.register_lowering(primitive, lower)
     batching.primitive_batchers[primitive] = functools.partial(_one_after_the_other, primitive)
     return primitive
 
