@@ -225,21 +225,14 @@ def _convolve_jvp(
 
 
 class Convolution(nn.Module):
-    """A convolution with its weights: `kernel` (h w i F) and `bias` (F).
-
-    It has h w (C / G) F + F parameters for C channels in G groups.
+    """The module of `convolution`: `kernel` (h w C/G F) and `bias` (F), h w (C / G) F + F weights.
 
     Attributes:
         features: Number of output channels F.
         window: Height and width of the kernel.
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
-        dilation: Distance between the taps of the kernel.
-        groups: Number of groups.
         use_bias: Whether to add a bias to each feature.
         kernel_init: Initialization of the kernel.
         bias_init: Initialization of the bias.
-        strict: Refuse a window that does not fit exactly.
 
     Example:
         >>> import jax
@@ -378,7 +371,7 @@ def locally_connected(
 
 
 class LocallyConnected(nn.Module):
-    """A convolution without weight sharing, for images of one size.
+    """The module of `locally_connected`, for images of one size, with a bias for each unit.
 
     With H2 W2 positions it has H2 W2 (h w C F + F) parameters, where the convolution has
     h w C F + F. Each position's kernel is initialized as the kernel of a convolution is.
@@ -386,8 +379,6 @@ class LocallyConnected(nn.Module):
     Attributes:
         features: Number of features F at each position.
         window: Height and width of the window.
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
         use_bias: Whether to add a bias to each unit.
         kernel_init: Initialization of each kernel.
         bias_init: Initialization of the biases.

@@ -51,13 +51,13 @@ MOST_TAPS = 256
 
 def plain_maximum(x: Array, windows: Windows) -> Array:
     """The maximum over windows (N H2 W2 C) of maps (N H W C), as one XLA primitive."""
+    return _reduced(x, -jnp.inf, lax.max, windows)
+
+
+def _reduced(x: Array, start: float, operation: Any, windows: Windows) -> Array:
+    sides = ((0, 0), *windows.padding, (0, 0))
     return lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        (1, *windows.window, 1),
-        (1, *windows.stride, 1),
-        ((0, 0), *windows.padding, (0, 0)),
+        x, start, operation, (1, *windows.window, 1), (1, *windows.stride, 1), sides
     )
 
 
@@ -139,7 +139,7 @@ def _maximum_of_slices(x: Array, windows: Windows, out: object) -> tuple[Array, 
 def _tangent_of_slices(dx: Array, taken: Array, windows: Windows, out: ShapedArray) -> Array:
     """What lies at the taps taken."""
     dy = jnp.zeros(out.shape, out.dtype)
-    down, across = zip(windows.window, windows.stride, windows.padding, strict=True)
+    down, across = _along(windows)
     rows = taps(dx, 1, *down, fill=0.0)
     seen = (tap for row in rows for tap in taps(row, 2, *across, fill=0.0))
     for number, tap in enumerate(seen):
@@ -187,6 +187,11 @@ ad.primitive_transposes[_gradient] = lambda dx, dy, taken, windows, **_: (
     _tangent.bind(dx, taken, windows=windows, out=dy.aval),
     None,
 )
+
+
+def _along(windows: Windows) -> list[tuple[int, int, Pair]]:
+    """Window, stride and padding along rows, and along columns."""
+    return list(zip(windows.window, windows.stride, windows.padding, strict=True))
 
 
 def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:
@@ -309,24 +314,15 @@ def _sums(x: Array, windows: Windows) -> Array:
     """
 
     def on_cpu(x: Array) -> Array:
-        for axis in (2, 1):
-            where = (windows.window[axis - 1], windows.stride[axis - 1], windows.padding[axis - 1])
+        for axis, where in zip((2, 1), reversed(_along(windows)), strict=True):
             x = functools.reduce(lax.add, taps(x, axis, *where, fill=0.0))
             # On the way back what comes from behind is computed once, not for every tap.
             x = lax.optimization_barrier(x)
         return x
 
-    def elsewhere(x: Array) -> Array:
-        return lax.reduce_window(
-            x,
-            0.0,
-            lax.add,
-            (1, *windows.window, 1),
-            (1, *windows.stride, 1),
-            ((0, 0), *windows.padding, (0, 0)),
-        )
-
-    return lax.platform_dependent(x, cpu=on_cpu, default=elsewhere)
+    return lax.platform_dependent(
+        x, cpu=on_cpu, default=lambda x: _reduced(x, 0.0, lax.add, windows)
+    )
 
 
 @takes("N H W C")
@@ -339,26 +335,10 @@ def average_pool(
     strict: bool = False,
     count_include_pad: bool = False,
 ) -> Float[Array, "N H2 W2 C"]:
-    """The mean of each window.
+    """The mean of each window, summed up in float32 at least.
 
-    W2 = (W - F + 2 P) / S + 1. The sum is taken in float32 at least.
-
-    Args:
-        x: Maps.
-        window: Height and width of the window, F.
-        stride: Steps down and to the right, S; the window when left out.
-        padding: As in `max_pool`.
-        ceil_mode: False leaves the rest out, True adds a window that hangs over the end.
-        strict: Refuse a window that does not fit exactly.
-        count_include_pad: Whether the zeros of `padding` count as elements. What hangs over a
-            padded image by `ceil_mode` never does.
-
-    Returns:
-        Smaller maps.
-
-    Raises:
-        FieldError: A window, stride or padding that no pool can have.
-        ShapeError: The window is larger than the padded image, or does not fit exactly.
+    The arguments and refusals are those of `max_pool`. With `count_include_pad` the zeros of
+    `padding` count as elements; what hangs over a padded image by `ceil_mode` never does.
 
     Example:
         >>> x = jnp.arange(16.0).reshape(1, 4, 4, 1)
@@ -406,7 +386,21 @@ def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     return x.mean(axis=(1, 2))
 
 
-class MaxPool(nn.Module):
+class _Pool(nn.Module):
+    """The fields of a pool, which are the arguments of its function."""
+
+    window: int | Pair
+    stride: int | Pair | None = None
+    padding: Padding = "VALID"
+    ceil_mode: bool = False
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.window, self.stride, self.padding, self.ceil_mode)
+        super().__post_init__()
+
+
+class MaxPool(_Pool):
     """The module of `max_pool`.
 
     Example:
@@ -414,52 +408,23 @@ class MaxPool(nn.Module):
         (1, 27, 27, 96)
     """
 
-    window: int | Pair
-    stride: int | Pair | None = None
-    padding: Padding = "VALID"
-    ceil_mode: bool = False
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.ceil_mode)
-        super().__post_init__()
-
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
         return max_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
 
 
-class MinPool(nn.Module):
-    """The module of `min_pool`; its fields are those of `MaxPool`."""
-
-    window: int | Pair
-    stride: int | Pair | None = None
-    padding: Padding = "VALID"
-    ceil_mode: bool = False
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.ceil_mode)
-        super().__post_init__()
+class MinPool(_Pool):
+    """The module of `min_pool`."""
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
         return min_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
 
 
-class AveragePool(nn.Module):
+class AveragePool(_Pool):
     """The module of `average_pool`."""
 
-    window: int | Pair
-    stride: int | Pair | None = None
-    padding: Padding = "VALID"
-    ceil_mode: bool = False
-    strict: bool = False
     count_include_pad: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.ceil_mode)
-        super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
