@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import pytest
 
 from ablax.native import SWITCH, library, why_not

@@ -590,12 +590,6 @@ def needed(layers: Layers) -> Layers:
     what the paper's lazy evaluation does not compute: at the last layer of L only the coarsest of
     S scales is read, at layer L - 1 the two coarsest, and so on.
 
-    Args:
-        layers: Of a `MultiScale`.
-
-    Returns:
-        Some of them, in order; all, if nothing is superfluous.
-
     References:
         Huang et al. 2018, Multi-scale dense networks, section 4, "Network reduction and lazy
         evaluation".

@@ -61,16 +61,7 @@ SMALL_KERNEL = 2**17
 
 
 def convolve(x: Array, kernel: Array, windows: Windows) -> Array:
-    """The convolution as a primitive, whose derivatives of any order are primitives as well.
-
-    Args:
-        x: Images (N H W C).
-        kernel: Weights (h w C/G F) with G groups.
-        windows: Where the windows lie.
-
-    Returns:
-        (N H2 W2 F).
-    """
+    """The convolution as a primitive, whose derivatives of any order are primitives as well."""
     (out,) = jax.make_jaxpr(plain, static_argnums=2)(x, kernel, windows).out_avals
     return _convolution.bind(*varying_alike(x, kernel), windows=windows, out=out)
 
@@ -336,9 +327,6 @@ def locally_connected(
         stride: Steps down and to the right.
         padding: As in `convolution`.
 
-    Returns:
-        One map per feature.
-
     Raises:
         FieldError: A stride or padding that no window can have.
         ShapeError: The kernels are larger than the padded image, fit other channels, or are made
@@ -552,9 +540,6 @@ def video_convolution(
         kernel: Weights.
         stride: Steps in time, down and to the right.
         padding: "SAME", "VALID", an integer for all sides, or (time, vertical, horizontal).
-
-    Returns:
-        One video a feature.
 
     Raises:
         FieldError: A stride or padding that no convolution can have.

@@ -123,14 +123,7 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """x_1 x_2 ..., element by element.
 
-    Args:
-        *maps: At least one; all of one shape.
-
-    Returns:
-        An array of that shape.
-
-    Raises:
-        ShapeError: There is no map, or the shapes differ.
+    The arguments and refusals are those of `add`.
 
     Example:
         >>> multiply(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
@@ -146,14 +139,7 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
     branches that are affine it is a maxout unit.
 
-    Args:
-        *maps: At least one; all of one shape.
-
-    Returns:
-        An array of that shape; not a number wherever one of them is not.
-
-    Raises:
-        ShapeError: There is no map, or the shapes differ.
+    The arguments and refusals are those of `add`. The result is not a number where one of them is not.
 
     References:
         Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3.
@@ -174,14 +160,7 @@ def _first_maximum(x: Array, y: Array) -> Array:
 def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """(x_1 + ... + x_n) / n, element by element.
 
-    Args:
-        *maps: At least one; all of one shape.
-
-    Returns:
-        An array of that shape.
-
-    Raises:
-        ShapeError: There is no map, or the shapes differ.
+    The arguments and refusals are those of `add`.
 
     Example:
         >>> average(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))

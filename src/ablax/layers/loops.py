@@ -210,9 +210,6 @@ def recurrent(
         initial: y(-1); zeros when left out. The last output of one stretch of time is the initial
             one of the next.
 
-    Returns:
-        The output at every moment.
-
     References:
         Elman 1990, Finding structure in time.
 
@@ -308,13 +305,6 @@ def time_windows(x: Float[Array, "N T C"], window: int) -> Float[Array, "N T win
     y(t) = (x(t), x(t-1), ..., x(t - window + 1)), with zeros before the first. A `Dense` layer
     behind it is a bank of FIR filters of order window - 1: its kernel, cut into runs of C rows,
     holds the impulse responses.
-
-    Args:
-        x: Sequences.
-        window: Number of moments.
-
-    Returns:
-        Sequences of window C channels.
 
     Raises:
         FieldError: The window is no positive integer.

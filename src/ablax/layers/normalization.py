@@ -456,14 +456,7 @@ def local_contrast_normalization(
     It does not change when a number is added to an image, nor, above the floor, when the image is
     multiplied by a positive one.
 
-    Args:
-        x: Maps.
-        window: Height and width of the Gaussian window, odd.
-        deviation: Standard deviation of the window in pixels, positive.
-        floor: The least spread that is divided by, positive.
-
-    Raises:
-        FieldError: An even window, or a deviation or floor that is not positive.
+    The arguments and refusals are those of `divide_by_local_deviation`.
 
     References:
         Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, section 2; L1, "Training CNN: depth matters!".

@@ -63,15 +63,7 @@ def _reduced(x: Array, start: float, operation: Any, windows: Windows) -> Array:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def first_maximum(x: Array, windows: Windows) -> Array:
-    """The maximum over windows; its derivative is that of the first maximum, row by row.
-
-    Args:
-        x: (N, H, W, C).
-        windows: Where the windows lie.
-
-    Returns:
-        (N, H2, W2, C).
-    """
+    """The maximum over windows; its derivative is that of the first maximum, row by row."""
     if math.prod(windows.window) > MOST_TAPS:
         return plain_maximum(x, windows)
     return by_platform(maximum, plain_maximum, windows, x)
@@ -92,29 +84,12 @@ def _plain_maximum_and_tangent(x: Array, dx: Array, windows: Windows) -> tuple[A
 
 
 def maximum(x: Array, windows: Windows) -> Array:
-    """The maximum over windows as a primitive.
-
-    Args:
-        x: (N H W C).
-        windows: Where the windows lie.
-
-    Returns:
-        (N H2 W2 C).
-    """
+    """The maximum over windows as a primitive."""
     return _with_taps(x, windows)[0]
 
 
 def maximum_and_tangent(x: Array, dx: Array, windows: Windows) -> tuple[Array, Array]:
-    """The maximum over windows, and of a tangent what lies where the maxima are.
-
-    Args:
-        x: (N H W C).
-        dx: The same.
-        windows: Where the windows lie.
-
-    Returns:
-        Twice (N H2 W2 C).
-    """
+    """The maximum over windows, and of a tangent what lies where the maxima are."""
     y, taken = _with_taps(x, windows)
     return y, _tangent.bind(dx, taken, windows=windows, out=jax.typeof(y))
 
@@ -545,13 +520,6 @@ def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
 
 def bins_along(size: int, bins: int) -> tuple[tuple[int, int], ...]:
     """First pixel and first pixel behind of each bin along an axis.
-
-    Args:
-        size: Pixels along the axis.
-        bins: Number of bins.
-
-    Returns:
-        A pair a bin.
 
     Example:
         >>> bins_along(13, 3)

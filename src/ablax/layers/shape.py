@@ -24,9 +24,6 @@ def concatenate(*maps: Float[Array, "..."], axis: int = -1) -> Float[Array, "...
         *maps: At least one; all axes but the one concatenated agree.
         axis: -1 for channels, 1 for rows (below one another), 2 for columns (side by side).
 
-    Returns:
-        All of them, in the order given.
-
     Raises:
         ShapeError: There is no map, or the maps differ in another axis.
 
@@ -54,9 +51,6 @@ def split(
         x: Maps.
         parts: How many equal parts, or the length of each.
         axis: -1 for channels, 1 for rows, 2 for columns.
-
-    Returns:
-        The parts, in order.
 
     Raises:
         FieldError: Parts that are no positive integers.
@@ -156,16 +150,8 @@ def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
 
     The order is that of TensorFlow's `depth_to_space`.
 
-    Args:
-        x: Maps.
-        block: Rows and columns of a block, B; B^2 divides C.
-
-    Returns:
-        Larger maps of fewer channels: (N, B H, B W, C / B^2).
-
-    Raises:
-        FieldError: The block is no positive integer.
-        ShapeError: Its square does not divide the channels.
+    (N, H, W, C) becomes (N, B H, B W, C / B^2). Arguments and refusals are those of
+    `space_to_depth`, but it is C that B^2 has to divide.
 
     Example:
         >>> channel_to_space(jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 4), 2)[0, :, :, 0]
@@ -313,16 +299,7 @@ def resize_bilinear(
     y[o] = (1 - d) x[i] + d x[i + 1] with i + d = (o + 1/2) H / H2 - 1/2 along each axis; i and
     i + 1 beyond the ends are the ends. Computed in float32 at least.
 
-    Args:
-        x: Maps.
-        factor: H2 / H and W2 / W, at least 1; either this or `size`.
-        size: H2 and W2 in pixels.
-
-    Returns:
-        Maps of the new size.
-
-    Raises:
-        FieldError: Both or neither of `factor` and `size`, or not positive integers.
+    The arguments and refusals are those of `resize_nearest`.
 
     Example:
         >>> resize_bilinear(jnp.array([0.0, 4.0]).reshape(1, 1, 2, 1), factor=(1, 2))[0, 0, :, 0]

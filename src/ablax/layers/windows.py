@@ -74,15 +74,7 @@ def whole(value: object) -> bool:
 
 
 def positive(name: str, value: object) -> None:
-    """Refuse anything but an integer of at least one.
-
-    Args:
-        name: What the value is called, for the refusal.
-        value: The value.
-
-    Raises:
-        FieldError: It is something else.
-    """
+    """Refuse anything but an integer of at least one."""
     if not whole(value) or value < 1:  # type: ignore[operator]
         raise FieldError(f"{name}={value!r}: expected an integer of at least 1")
 
@@ -93,9 +85,6 @@ def check_padding(padding: object) -> None:
     Args:
         padding: "SAME", "VALID", one integer for all sides, (vertical, horizontal), or
             ((above, below), (left, right)).
-
-    Raises:
-        FieldError: It is something else.
     """
     if isinstance(padding, str):
         if padding in ("SAME", "VALID"):
@@ -115,14 +104,7 @@ def check_padding(padding: object) -> None:
 
 
 def check_ceil_mode(ceil_mode: object) -> None:
-    """Refuse what does not say whether sizes are rounded up.
-
-    Args:
-        ceil_mode: True or False.
-
-    Raises:
-        FieldError: It is something else.
-    """
+    """Refuse what does not say whether sizes are rounded up."""
     if not isinstance(ceil_mode, bool):
         raise FieldError(f"ceil_mode={ceil_mode!r}: expected True or False")
 

@@ -138,17 +138,7 @@ def _alone(inputs: int, windows: Windows) -> bool:
 
 
 def slices(x: Array, windows: Windows, axis: int = 1, fill: float = 0.0) -> list[Array]:
-    """What each tap of a window sees, as slices of the padded images, row by row.
-
-    Args:
-        x: Images, with rows along `axis` and columns along the next.
-        windows: Where the windows lie.
-        axis: Where the rows lie.
-        fill: What the padding holds.
-
-    Returns:
-        An array for each tap, with H2 rows and W2 columns.
-    """
+    """What each tap sees, row by row: slices of the padded images, whose rows lie along `axis`."""
     if windows.padding != ((0, 0), (0, 0)):
         # Behind the barrier it is one array, which XLA does not pad again for every tap.
         x = lax.optimization_barrier(_pad(x, windows.padding, axis=axis, fill=fill))
@@ -329,14 +319,6 @@ WIDE = 16
 
 def number_of_blocks(channels: int, features: int, groups: int) -> int:
     """The most blocks of whole groups that are at least `WIDE`; one when there are none.
-
-    Args:
-        channels: Number of channels, which the groups divide.
-        features: Number of features, which the groups divide.
-        groups: Number of groups.
-
-    Returns:
-        A divisor of `groups`.
 
     Example:
         >>> number_of_blocks(128, 128, 32), number_of_blocks(512, 512, 8), number_of_blocks(6, 6, 2)
