@@ -139,7 +139,7 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
     branches that are affine it is a maxout unit.
 
-    The arguments and refusals are those of `add`. The result is not a number where one of them is not.
+    Not a number wherever one of them is not. The arguments and refusals are those of `add`.
 
     References:
         Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3.
