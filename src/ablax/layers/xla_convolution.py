@@ -31,13 +31,7 @@ AXES = ("NHWC", "HWIO", "NHWC")
 def plain(x: Array, kernel: Array, windows: Windows) -> Array:
     """The convolution as one XLA primitive.
 
-    Args:
-        x: Images (N H W C).
-        kernel: Weights (h w C/G F) of G groups.
-        windows: Where the windows lie.
-
-    Returns:
-        (N H2 W2 F).
+    x: (N H W C), kernel: (h w C/G F) of G groups, result: (N H2 W2 F).
     """
     return lax.conv_general_dilated(
         x,
