@@ -1,5 +1,6 @@
 """Who computes a convolution on a CPU: the loops in C++, or XLA alone."""
 
+import jax
 import pytest
 
 from ablax.native import SWITCH, why_not
@@ -15,13 +16,18 @@ def computed_by(request):
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(SWITCH, "0")
+        jax.clear_caches()  # who computes is decided when a program is compiled
         yield request.param
+    jax.clear_caches()
 
 
 @pytest.fixture
 def by_xla(monkeypatch):
     """Without the loops in C++."""
     monkeypatch.setenv(SWITCH, "0")
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The convolution that is a loop in C++: against XLA's, and the laws of a trilinear form."""
 
 import itertools
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +10,10 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from ablax.layers import convolution
-from ablax.layers.convolution import NATIVE, convolve, native_form, native_usable
+from ablax.layers import convolution, pooling
+from ablax.layers.convolution import _convolution, _image_gradient, _kernel_gradient, convolve
 from ablax.layers.windows import place
-from ablax.layers.xla_convolution import POINTWISE, plain
+from ablax.layers.xla_convolution import plain
 
 pytestmark = pytest.mark.usefixtures("native")
 
@@ -166,8 +168,6 @@ def test_a_layer_takes_the_loops_for_float32_alone():
     assert "ablax_kernel_gradient" in text
     assert "ablax_image_gradient" not in text
     half = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
-    assert native_usable(x, kernel)
-    assert not native_usable(*half)
     assert "ablax" not in jax.jit(convolution).lower(*half).as_text()
 
 
@@ -180,12 +180,67 @@ def test_on_an_accelerator_nothing_of_ours_is_called():
         assert text.count("stablehlo.convolution") == 2
 
 
-def test_a_window_of_one_pixel_is_a_product_but_for_the_gradient_of_a_small_kernel():
-    x, kernel, _, windows = pieces((8, 8, (1, 1), 1, "SAME"), 16, 32, 1)
-    form = native_form(x, kernel, windows)
-    assert (form.value, form.along_images) == (POINTWISE.value, POINTWISE.along_images)
-    assert form.along_kernel is convolve
-    large = jnp.zeros((1, 1, 512, 512))
-    assert native_form(jnp.zeros((1, 8, 8, 512)), large, windows) is POINTWISE
-    grouped = pieces((8, 8, (1, 1), 1, "SAME"), 16, 32, 4)
-    assert native_form(grouped[0], grouped[1], grouped[3]) is NATIVE
+def called(shape, kernel_shape, **options):
+    """Which loops the gradient in images and kernel calls."""
+    x, kernel = jnp.ones(shape), jnp.ones(kernel_shape)
+    loss = jax.grad(lambda x, kernel: jnp.sum(convolution(x, kernel, **options) ** 2), (0, 1))
+    text = jax.jit(loss).lower(x, kernel).as_text()
+    return {name for name in ("convolution", "image", "kernel") if f"@ablax_{name}" in text}
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "options", "expected"),
+    [
+        ((1, 8, 8, 16), (3, 3, 16, 32), {}, {"convolution", "image", "kernel"}),
+        ((1, 8, 8, 16), (1, 1, 16, 32), {}, {"kernel"}),
+        ((1, 8, 8, 512), (1, 1, 512, 512), {}, set()),
+        ((1, 8, 8, 16), (1, 1, 4, 32), {"groups": 4}, {"convolution", "image", "kernel"}),
+        ((1, 3, 3, 16), (3, 3, 16, 32), {"padding": "VALID"}, {"kernel"}),
+    ],
+)
+def test_where_a_product_of_matrices_is_as_fast_no_loop_is_called(shape, kernel, options, expected):
+    assert called(shape, kernel, **options) == expected
+
+
+GUARDED = """
+import ctypes, mmap, sys
+import jax, jax.numpy as jnp, numpy as np
+from ablax.layers.convolution import convolve
+from ablax.layers.windows import place
+
+features, page = int(sys.argv[1]), mmap.PAGESIZE
+pages = mmap.mmap(-1, 2 * page)
+start = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+assert not ctypes.CDLL(None).mprotect(ctypes.c_void_p(start), page, 0)  # nobody may read it
+y = np.frombuffer(pages, np.float32, features, page).reshape(1, 1, 1, features)
+gradient = jax.device_put(y)  # where it lies: aligned as XLA wants it
+assert gradient.unsafe_buffer_pointer() == start + page
+x, windows = jnp.ones((1, 1, 1, 2)), place("test", (1, 1, 1, 2), (1, 1), 1, "VALID")
+kernel = jnp.ones((1, 1, 2, features))
+back = jax.jit(lambda y: jax.vjp(lambda k: convolve(x, k, windows), kernel)[1](y))
+assert "ablax_kernel_gradient" in back.lower(gradient).as_text()
+print(jax.block_until_ready(back(gradient))[0].shape)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("features", [1, 5, 11, 17, 20, 31, 33])
+def test_the_gradient_of_a_kernel_reads_nothing_before_the_first_feature(features):
+    command = [sys.executable, "-c", GUARDED, str(features)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.stdout.strip() == f"(1, 1, 2, {features})", done.stderr[-2000:]
+
+
+def test_shapes_that_do_not_fit_are_an_error_of_the_call_and_no_crash():
+    x, kernel, gradient, windows = pieces(PLACES["3x3"], 3, 5, 1)
+    taken = jnp.zeros((3, 4, 4, 3), jnp.uint8)
+    for call, arguments in (
+        (_convolution, (x, kernel)),
+        (_image_gradient, (x, kernel)),
+        (_kernel_gradient, (x, gradient)),
+        (pooling._tangent, (x, taken)),
+        (pooling._gradient, (x, taken)),
+    ):
+        out = jax.core.ShapedArray((2, 7, 7, 7), jnp.dtype(jnp.float32))
+        with pytest.raises(jax.errors.JaxRuntimeError, match="these shapes do not fit together"):
+            call.bind(*arguments, windows=windows, out=out)

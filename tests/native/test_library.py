@@ -8,10 +8,9 @@ import tempfile
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import pytest
 
-from ablax.native import SWITCH, NativeError, library, operation, why_not
+from ablax.native import SWITCH, library, why_not
 
 LAYERS = Path(__file__).parents[1] / "layers"
 
@@ -116,13 +115,6 @@ def test_the_fingerprint_follows_the_processor(native_compiler, monkeypatch):
     before = library._fingerprint(native_compiler)
     monkeypatch.setattr(library, "_features", lambda: "flags: none")
     assert library._fingerprint(native_compiler) != before
-
-
-def test_a_call_where_the_library_cannot_be_had_says_why(monkeypatch):
-    monkeypatch.setenv(SWITCH, "0")
-    call = operation("ablax_convolution", lambda x: x, dict)
-    with pytest.raises(NativeError, match=f"ablax_convolution cannot be called here: {SWITCH}=0"):
-        call.bind(jnp.ones(3))
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 import jax.experimental
-from jax import lax
+from jax import Array, lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 from jax.extend.core.primitives import scan_p
 from jax.interpreters import ad
@@ -27,6 +27,37 @@ def double_precision() -> AbstractContextManager[None]:
     """
     home: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
     return home.enable_x64(True)
+
+
+def without_mesh() -> AbstractContextManager[object]:
+    """A context in which arrays are traced as if there were one device, inside any mesh."""
+    return jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ()))
+
+
+def varying_alike(*arrays: Array) -> tuple[Array, ...]:
+    """Arrays that, inside `jax.shard_map`, all differ from device to device if one of them does.
+
+    JAX's own operations do so by themselves; the transpose is a sum over the devices.
+
+    Args:
+        *arrays: At least one.
+
+    Returns:
+        The same numbers.
+    """
+    types: list[Any] = [jax.typeof(array) for array in arrays]
+    own = [each.vma if hasattr(each, "vma") else each.mat.varying for each in types]
+    missing = [frozenset().union(*own) - varying for varying in own]
+
+    def vary(array: Array, axes: frozenset[Any]) -> Array:
+        home: Any = lax
+        if not hasattr(home, "pcast"):  # to JAX 0.7
+            return home.pvary(array, tuple(axes))
+        return home.pcast(array, tuple(axes), to="varying")
+
+    return tuple(
+        vary(array, axes) if axes else array for array, axes in zip(arrays, missing, strict=True)
+    )
 
 
 def bodies(eqn: JaxprEqn) -> list[tuple[Jaxpr, Sequence[Any]]]:

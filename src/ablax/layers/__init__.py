@@ -1,280 +1,133 @@
 """Layers: a pure function where there is one, and a thin Linen module with the same name."""
 
-from ablax.layers.activation import (
-    Absolute,
-    Dropout,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    ReLU6,
-    ScaledTanh,
-    ShiftedSigmoid,
-    Sigmoid,
-    Softmax,
-    Tanh,
-    Threshold,
-    absolute,
-    dropout,
-    leaky_relu,
-    prelu,
-    relu,
-    relu6,
-    scaled_tanh,
-    shifted_sigmoid,
-    sigmoid,
-    softmax,
-    tanh,
-    threshold,
-)
-from ablax.layers.blocks import (
-    Auxiliary,
-    Cell,
-    DenseCell,
-    DenselyConnected,
-    DualPath,
-    Gate,
-    Highway,
-    MultiScale,
-    PadChannels,
-    Parallel,
-    Residual,
-    Subsample,
-    squeeze_excite,
-    without_shortcuts,
-)
-from ablax.layers.convolution import (
-    Convolution,
-    LocallyConnected,
-    Shift,
-    VideoConvolution,
-    convolution,
-    locally_connected,
-    shift,
-    video_convolution,
-)
-from ablax.layers.dense import Bias, Dense, Flatten, Scale, add, average, maximum, multiply
-from ablax.layers.heads import (
-    Codes,
-    CodeScores,
-    PixelAverage,
-    PixelMixture,
-    PixelVote,
-    SpatialWeights,
-    code_scores,
-    ensemble,
-    pixel_average,
-    pixel_mixture,
-    pixel_vote,
-    spatial_weights,
-    stack,
-)
-from ablax.layers.loops import (
-    LSTM,
-    Ensemble,
-    LastMoment,
-    Memory,
-    Recurrent,
-    Repeat,
-    Tied,
-    TimeWindows,
-    ensemble_of,
-    fold,
-    fold_variables,
-    lstm,
-    recurrent,
-    time_windows,
-)
-from ablax.layers.normalization import (
-    BatchNormalization,
-    GroupNormalization,
-    LocalContrastNormalization,
-    LocalResponseNormalization,
-    divide_by_local_deviation,
-    group_normalization,
-    local_contrast_normalization,
-    local_response_normalization,
-    subtract_local_mean,
-)
-from ablax.layers.pooling import (
-    AdaptiveAveragePool,
-    AveragePool,
-    GlobalAveragePool,
-    GlobalMaxPool,
-    MaxPool,
-    MinPool,
-    SpatialPyramidPool,
-    adaptive_average_pool,
-    average_pool,
-    global_average_pool,
-    global_max_pool,
-    max_pool,
-    min_pool,
-    spatial_pyramid_pool,
-)
-from ablax.layers.shape import (
-    Bilinear,
-    ChannelShuffle,
-    ChannelSplit,
-    ChannelToSpace,
-    Nearest,
-    SelectChannels,
-    SpaceToDepth,
-    channel_shuffle,
-    channel_to_space,
-    concatenate,
-    resize_bilinear,
-    resize_nearest,
-    select_channels,
-    space_to_depth,
-    split,
-)
-from ablax.layers.textbook import (
-    convolution_by_product,
-    convolution_matrix,
-    cross_correlation,
-    discrete_convolution,
-    filter_bank,
-    filter_matrix,
-    input_matrix,
-    jarrett_stage,
-    moving_average,
-)
-from ablax.layers.windows import (
-    FieldError,
-    ShapeError,
-    output_size,
-)
-
-__all__ = [
-    "LSTM",
-    "Absolute",
-    "AdaptiveAveragePool",
-    "Auxiliary",
-    "AveragePool",
-    "BatchNormalization",
-    "Bias",
-    "Bilinear",
-    "Cell",
-    "ChannelShuffle",
-    "ChannelSplit",
-    "ChannelToSpace",
-    "CodeScores",
-    "Codes",
-    "Convolution",
-    "Dense",
-    "DenseCell",
-    "DenselyConnected",
-    "Dropout",
-    "DualPath",
-    "Ensemble",
-    "FieldError",
-    "Flatten",
-    "Gate",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "GroupNormalization",
-    "Highway",
-    "LastMoment",
-    "LeakyReLU",
-    "LocalContrastNormalization",
-    "LocalResponseNormalization",
-    "LocallyConnected",
-    "MaxPool",
-    "Memory",
-    "MinPool",
-    "MultiScale",
-    "Nearest",
-    "PReLU",
-    "PadChannels",
-    "Parallel",
-    "PixelAverage",
-    "PixelMixture",
-    "PixelVote",
-    "ReLU",
-    "ReLU6",
-    "Recurrent",
-    "Repeat",
-    "Residual",
-    "Scale",
-    "ScaledTanh",
-    "SelectChannels",
-    "ShapeError",
-    "Shift",
-    "ShiftedSigmoid",
-    "Sigmoid",
-    "Softmax",
-    "SpaceToDepth",
-    "SpatialPyramidPool",
-    "SpatialWeights",
-    "Subsample",
-    "Tanh",
-    "Threshold",
-    "Tied",
-    "TimeWindows",
-    "VideoConvolution",
-    "absolute",
-    "adaptive_average_pool",
-    "add",
-    "average",
-    "average_pool",
-    "channel_shuffle",
-    "channel_to_space",
-    "code_scores",
-    "concatenate",
-    "convolution",
-    "convolution_by_product",
-    "convolution_matrix",
-    "cross_correlation",
-    "discrete_convolution",
-    "divide_by_local_deviation",
-    "dropout",
-    "ensemble",
-    "ensemble_of",
-    "filter_bank",
-    "filter_matrix",
-    "fold",
-    "fold_variables",
-    "global_average_pool",
-    "global_max_pool",
-    "group_normalization",
-    "input_matrix",
-    "jarrett_stage",
-    "leaky_relu",
-    "local_contrast_normalization",
-    "local_response_normalization",
-    "locally_connected",
-    "lstm",
-    "max_pool",
-    "maximum",
-    "min_pool",
-    "moving_average",
-    "multiply",
-    "output_size",
-    "pixel_average",
-    "pixel_mixture",
-    "pixel_vote",
-    "prelu",
-    "recurrent",
-    "relu",
-    "relu6",
-    "resize_bilinear",
-    "resize_nearest",
-    "scaled_tanh",
-    "select_channels",
-    "shift",
-    "shifted_sigmoid",
-    "sigmoid",
-    "softmax",
-    "space_to_depth",
-    "spatial_pyramid_pool",
-    "spatial_weights",
-    "split",
-    "squeeze_excite",
-    "stack",
-    "subtract_local_mean",
-    "tanh",
-    "threshold",
-    "time_windows",
-    "video_convolution",
-    "without_shortcuts",
-]
+from ablax.layers.activation import Absolute as Absolute
+from ablax.layers.activation import Dropout as Dropout
+from ablax.layers.activation import LeakyReLU as LeakyReLU
+from ablax.layers.activation import PReLU as PReLU
+from ablax.layers.activation import ReLU as ReLU
+from ablax.layers.activation import ReLU6 as ReLU6
+from ablax.layers.activation import ScaledTanh as ScaledTanh
+from ablax.layers.activation import ShiftedSigmoid as ShiftedSigmoid
+from ablax.layers.activation import Sigmoid as Sigmoid
+from ablax.layers.activation import Softmax as Softmax
+from ablax.layers.activation import Tanh as Tanh
+from ablax.layers.activation import Threshold as Threshold
+from ablax.layers.activation import absolute as absolute
+from ablax.layers.activation import dropout as dropout
+from ablax.layers.activation import leaky_relu as leaky_relu
+from ablax.layers.activation import prelu as prelu
+from ablax.layers.activation import relu as relu
+from ablax.layers.activation import relu6 as relu6
+from ablax.layers.activation import scaled_tanh as scaled_tanh
+from ablax.layers.activation import shifted_sigmoid as shifted_sigmoid
+from ablax.layers.activation import sigmoid as sigmoid
+from ablax.layers.activation import softmax as softmax
+from ablax.layers.activation import tanh as tanh
+from ablax.layers.activation import threshold as threshold
+from ablax.layers.blocks import Auxiliary as Auxiliary
+from ablax.layers.blocks import Cell as Cell
+from ablax.layers.blocks import DenseCell as DenseCell
+from ablax.layers.blocks import DenselyConnected as DenselyConnected
+from ablax.layers.blocks import DualPath as DualPath
+from ablax.layers.blocks import Gate as Gate
+from ablax.layers.blocks import Highway as Highway
+from ablax.layers.blocks import MultiScale as MultiScale
+from ablax.layers.blocks import PadChannels as PadChannels
+from ablax.layers.blocks import Parallel as Parallel
+from ablax.layers.blocks import Residual as Residual
+from ablax.layers.blocks import Subsample as Subsample
+from ablax.layers.blocks import squeeze_excite as squeeze_excite
+from ablax.layers.blocks import without_shortcuts as without_shortcuts
+from ablax.layers.convolution import Convolution as Convolution
+from ablax.layers.convolution import LocallyConnected as LocallyConnected
+from ablax.layers.convolution import Shift as Shift
+from ablax.layers.convolution import VideoConvolution as VideoConvolution
+from ablax.layers.convolution import convolution as convolution
+from ablax.layers.convolution import locally_connected as locally_connected
+from ablax.layers.convolution import shift as shift
+from ablax.layers.convolution import video_convolution as video_convolution
+from ablax.layers.dense import Bias as Bias
+from ablax.layers.dense import Dense as Dense
+from ablax.layers.dense import Flatten as Flatten
+from ablax.layers.dense import Scale as Scale
+from ablax.layers.dense import add as add
+from ablax.layers.dense import average as average
+from ablax.layers.dense import maximum as maximum
+from ablax.layers.dense import multiply as multiply
+from ablax.layers.heads import Codes as Codes
+from ablax.layers.heads import CodeScores as CodeScores
+from ablax.layers.heads import PixelAverage as PixelAverage
+from ablax.layers.heads import PixelMixture as PixelMixture
+from ablax.layers.heads import PixelVote as PixelVote
+from ablax.layers.heads import SpatialWeights as SpatialWeights
+from ablax.layers.heads import code_scores as code_scores
+from ablax.layers.heads import ensemble as ensemble
+from ablax.layers.heads import pixel_average as pixel_average
+from ablax.layers.heads import pixel_mixture as pixel_mixture
+from ablax.layers.heads import pixel_vote as pixel_vote
+from ablax.layers.heads import spatial_weights as spatial_weights
+from ablax.layers.heads import stack as stack
+from ablax.layers.loops import LSTM as LSTM
+from ablax.layers.loops import Ensemble as Ensemble
+from ablax.layers.loops import LastMoment as LastMoment
+from ablax.layers.loops import Memory as Memory
+from ablax.layers.loops import Recurrent as Recurrent
+from ablax.layers.loops import Repeat as Repeat
+from ablax.layers.loops import Tied as Tied
+from ablax.layers.loops import TimeWindows as TimeWindows
+from ablax.layers.loops import ensemble_of as ensemble_of
+from ablax.layers.loops import fold as fold
+from ablax.layers.loops import fold_variables as fold_variables
+from ablax.layers.loops import lstm as lstm
+from ablax.layers.loops import recurrent as recurrent
+from ablax.layers.loops import time_windows as time_windows
+from ablax.layers.normalization import BatchNormalization as BatchNormalization
+from ablax.layers.normalization import GroupNormalization as GroupNormalization
+from ablax.layers.normalization import LocalContrastNormalization as LocalContrastNormalization
+from ablax.layers.normalization import LocalResponseNormalization as LocalResponseNormalization
+from ablax.layers.normalization import divide_by_local_deviation as divide_by_local_deviation
+from ablax.layers.normalization import group_normalization as group_normalization
+from ablax.layers.normalization import local_contrast_normalization as local_contrast_normalization
+from ablax.layers.normalization import local_response_normalization as local_response_normalization
+from ablax.layers.normalization import subtract_local_mean as subtract_local_mean
+from ablax.layers.pooling import AdaptiveAveragePool as AdaptiveAveragePool
+from ablax.layers.pooling import AveragePool as AveragePool
+from ablax.layers.pooling import GlobalAveragePool as GlobalAveragePool
+from ablax.layers.pooling import GlobalMaxPool as GlobalMaxPool
+from ablax.layers.pooling import MaxPool as MaxPool
+from ablax.layers.pooling import MinPool as MinPool
+from ablax.layers.pooling import SpatialPyramidPool as SpatialPyramidPool
+from ablax.layers.pooling import adaptive_average_pool as adaptive_average_pool
+from ablax.layers.pooling import average_pool as average_pool
+from ablax.layers.pooling import global_average_pool as global_average_pool
+from ablax.layers.pooling import global_max_pool as global_max_pool
+from ablax.layers.pooling import max_pool as max_pool
+from ablax.layers.pooling import min_pool as min_pool
+from ablax.layers.pooling import spatial_pyramid_pool as spatial_pyramid_pool
+from ablax.layers.shape import Bilinear as Bilinear
+from ablax.layers.shape import ChannelShuffle as ChannelShuffle
+from ablax.layers.shape import ChannelSplit as ChannelSplit
+from ablax.layers.shape import ChannelToSpace as ChannelToSpace
+from ablax.layers.shape import Nearest as Nearest
+from ablax.layers.shape import SelectChannels as SelectChannels
+from ablax.layers.shape import SpaceToDepth as SpaceToDepth
+from ablax.layers.shape import channel_shuffle as channel_shuffle
+from ablax.layers.shape import channel_to_space as channel_to_space
+from ablax.layers.shape import concatenate as concatenate
+from ablax.layers.shape import resize_bilinear as resize_bilinear
+from ablax.layers.shape import resize_nearest as resize_nearest
+from ablax.layers.shape import select_channels as select_channels
+from ablax.layers.shape import space_to_depth as space_to_depth
+from ablax.layers.shape import split as split
+from ablax.layers.textbook import convolution_by_product as convolution_by_product
+from ablax.layers.textbook import convolution_matrix as convolution_matrix
+from ablax.layers.textbook import cross_correlation as cross_correlation
+from ablax.layers.textbook import discrete_convolution as discrete_convolution
+from ablax.layers.textbook import filter_bank as filter_bank
+from ablax.layers.textbook import filter_matrix as filter_matrix
+from ablax.layers.textbook import input_matrix as input_matrix
+from ablax.layers.textbook import jarrett_stage as jarrett_stage
+from ablax.layers.textbook import moving_average as moving_average
+from ablax.layers.windows import FieldError as FieldError
+from ablax.layers.windows import ShapeError as ShapeError
+from ablax.layers.windows import output_size as output_size

@@ -8,21 +8,17 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, PRNGKeyArray, UInt32
 
+from ablax.layers.dense import per_channel
 from ablax.layers.initializers import QUARTERS, Initializer
 from ablax.layers.windows import FieldError, ShapeError, takes
 
 # ------------------------------------------------------------------------------------------
 # The nonlinearities of the lectures: each a function, and a module that can be named and cut.
+# All take numbers of any shape and give an array of the same.
 
 
 def relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """max(x, 0), with derivative 0 at 0.
-
-    Args:
-        x: Numbers.
-
-    Returns:
-        An array like `x`.
 
     References:
         Nair, Hinton 2010, Rectified linear units; Krizhevsky et al. 2012, section 3.1.
@@ -36,12 +32,6 @@ def relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def relu6(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """min(max(x, 0), 6), with derivative 0 at 0 and at 6.
-
-    Args:
-        x: Numbers.
-
-    Returns:
-        An array like `x`.
 
     References:
         Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10, section 2; used by
@@ -61,9 +51,6 @@ def leaky_relu(x: Float[Array, "..."], slope: float = 0.01) -> Float[Array, "...
         x: Numbers.
         slope: The small slope of the negative side.
 
-    Returns:
-        An array like `x`.
-
     References:
         Maas, Hannun, Ng 2013, Rectifier nonlinearities improve neural network acoustic models.
 
@@ -81,9 +68,6 @@ def prelu(x: Float[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, ".
         x: Numbers, channels last.
         slope: The slope of the negative side of each channel.
 
-    Returns:
-        An array like `x`.
-
     References:
         He, Zhang, Ren, Sun 2015, Delving deep into rectifiers, section 2.1.
 
@@ -91,17 +75,11 @@ def prelu(x: Float[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, ".
         >>> prelu(jnp.array([[-2.0, -2.0]]), jnp.array([0.25, 1.0]))
         Array([[-0.5, -2. ]], dtype=float32)
     """
-    return jnp.where(x >= 0, x, slope.astype(x.dtype) * x)
+    return jnp.where(x >= 0, x, per_channel(slope, x) * x)
 
 
 def sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """1 / (1 + exp(-x)), between 0 and 1.
-
-    Args:
-        x: Numbers.
-
-    Returns:
-        An array like `x`.
 
     Example:
         >>> sigmoid(jnp.zeros(1))
@@ -120,9 +98,6 @@ def shifted_sigmoid(
         gain: Factor of x.
         shift: What is subtracted.
 
-    Returns:
-        An array like `x`.
-
     Example:
         >>> shifted_sigmoid(jnp.array([200.0]))
         Array([0.5], dtype=float32)
@@ -132,12 +107,6 @@ def shifted_sigmoid(
 
 def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """The hyperbolic tangent, between -1 and 1.
-
-    Args:
-        x: Numbers.
-
-    Returns:
-        An array like `x`.
 
     Example:
         >>> tanh(jnp.zeros(1))
@@ -150,9 +119,6 @@ def scaled_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """1.7159 tanh(2 x / 3): a hyperbolic tangent with f(1) = 1 and f(-1) = -1.
 
     Targets of +1 and -1 are then reached at its points of highest curvature, not in saturation.
-
-    Args:
-        x: Numbers.
 
     Returns:
         An array like `x`, between -1.7159 and 1.7159.
@@ -170,12 +136,6 @@ def scaled_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def absolute(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """|x|, with derivative 1 at 0: the rectification that keeps both signs of a filter's response.
-
-    Args:
-        x: Numbers.
-
-    Returns:
-        An array like `x`.
 
     References:
         Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, What is the best multi-stage architecture for
@@ -195,9 +155,6 @@ def threshold(x: Float[Array, "..."], level: float = 0.0) -> Float[Array, "..."]
         x: Numbers.
         level: The lecture's theta; at the level itself the unit is off.
 
-    Returns:
-        An array like `x`.
-
     References:
         Rosenblatt 1958, The perceptron.
 
@@ -212,7 +169,6 @@ class ReLU(nn.Module):
     """The module of `relu`."""
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `relu`."""
         return relu(x)
 
 
@@ -220,16 +176,11 @@ class ReLU6(nn.Module):
     """The module of `relu6`."""
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `relu6`."""
         return relu6(x)
 
 
 class LeakyReLU(nn.Module):
-    """The module of `leaky_relu`.
-
-    Attributes:
-        slope: The small slope of the negative side, at least 0.
-    """
+    """The module of `leaky_relu`."""
 
     slope: float = 0.01
 
@@ -239,7 +190,6 @@ class LeakyReLU(nn.Module):
         super().__post_init__()
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `leaky_relu`."""
         return leaky_relu(x, self.slope)
 
 
@@ -255,7 +205,6 @@ class PReLU(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Apply `prelu`."""
         if self.has_variable("params", "slope"):
             expected = self.get_variable("params", "slope").shape[0]
             if x.shape[-1] != expected:
@@ -269,23 +218,16 @@ class Sigmoid(nn.Module):
     """The module of `sigmoid`."""
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `sigmoid`."""
         return sigmoid(x)
 
 
 class ShiftedSigmoid(nn.Module):
-    """The module of `shifted_sigmoid`.
-
-    Attributes:
-        gain: Factor of x.
-        shift: What is subtracted.
-    """
+    """The module of `shifted_sigmoid`."""
 
     gain: float = 0.02
     shift: float = 4.0
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `shifted_sigmoid`."""
         return shifted_sigmoid(x, self.gain, self.shift)
 
 
@@ -293,7 +235,6 @@ class Tanh(nn.Module):
     """The module of `tanh`."""
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `tanh`."""
         return tanh(x)
 
 
@@ -301,7 +242,6 @@ class ScaledTanh(nn.Module):
     """The module of `scaled_tanh`."""
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `scaled_tanh`."""
         return scaled_tanh(x)
 
 
@@ -309,21 +249,15 @@ class Absolute(nn.Module):
     """The module of `absolute`."""
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `absolute`."""
         return absolute(x)
 
 
 class Threshold(nn.Module):
-    """The module of `threshold`.
-
-    Attributes:
-        level: Above it the unit is on.
-    """
+    """The module of `threshold`."""
 
     level: float = 0.0
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply `threshold`."""
         return threshold(x, self.level)
 
 
@@ -345,9 +279,6 @@ def dropout(
         key: Says which elements are dropped.
         x: Numbers.
         rate: Probability of being left out, in [0, 1).
-
-    Returns:
-        An array like `x`.
 
     Raises:
         FieldError: A rate outside [0, 1).
@@ -389,14 +320,6 @@ class Dropout(nn.Module):
         super().__post_init__()
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Apply the layer.
-
-        Args:
-            x: Numbers.
-
-        Returns:
-            An array like `x`.
-        """
         if self.rate == 0 or not self.has_rng("dropout"):
             return x
         return dropout(self.make_rng("dropout"), x, self.rate)
@@ -421,12 +344,6 @@ def softmax(x: Float[Array, "... C"]) -> Float[Array, "... C"]:
     overflows. The sum is taken in float32 at least. For training see
     `ablax.losses.softmax_cross_entropy`, which takes the scores themselves.
 
-    Args:
-        x: Scores, classes last.
-
-    Returns:
-        An array like `x`.
-
     References:
         Bridle 1990, Probabilistic interpretation of feedforward classification network outputs.
 
@@ -443,5 +360,4 @@ class Softmax(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Apply `softmax`."""
         return softmax(x)

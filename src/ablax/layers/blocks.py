@@ -66,7 +66,6 @@ class Residual(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
-        """Apply both ways, what is in front of them and what is behind the sum."""
         x = run(self.before, x)
         residual = run(self.residual, x)
         shortcut = run(self.shortcut, x)
@@ -102,7 +101,6 @@ class Subsample(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply the layer."""
         down, right = pair("stride", self.stride)
         return x[:, ::down, ::right, :]
 
@@ -132,7 +130,6 @@ class PadChannels(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
-        """Apply the layer."""
         missing = self.features - x.shape[-1]
         if missing < 0:
             raise ShapeError(
@@ -219,7 +216,6 @@ class DenselyConnected(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
-        """Apply the layers, and put what they give behind `x`."""
         y = concatenate(x, run(self.layers, x))
         return lax.platform_dependent(y, cpu=lax.optimization_barrier, default=lambda y: y)
 
@@ -273,7 +269,6 @@ class DualPath(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
-        """Apply both ways, add the residual parts and lay the dense parts behind them."""
         new = run(self.layers, x)
         kept = run(self.shortcut, x)
         f = self.features
@@ -314,7 +309,6 @@ class Gate(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-        """Scale `x`."""
         factors = run(self.gate, x)
         if factors.shape == (x.shape[0], x.shape[3]):
             return x * factors[:, None, None, :]
@@ -403,7 +397,6 @@ class Highway(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
-        """Apply both ways, weigh them, and apply what is behind the sum."""
         residual = run(self.residual, x)
         shortcut = run(self.shortcut, x)
         gate = run(self.gate, shortcut)
@@ -485,7 +478,6 @@ class Cell(nn.Module):
     def __call__(
         self, own: Float[Array, "N H W C"] | None, finer: Float[Array, "N H1 W1 C1"] | None
     ) -> Float[Array, "N H W F"]:
-        """Make the map out of the one that stands there and the next finer one."""
         return concatenate(*_parts(self, own, finer))
 
 
@@ -531,7 +523,6 @@ class DenseCell(Cell):
     def __call__(
         self, own: Float[Array, "N H W C"], finer: Float[Array, "N H1 W1 C1"] | None
     ) -> Float[Array, "N H W F"]:
-        """Lay what is new behind the map that stands there."""
         return concatenate(own, *_parts(self, own, finer))
 
 
@@ -572,7 +563,6 @@ class MultiScale(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N *out"]:
-        """Apply the grid."""
         maps: dict[int, Array] = {1: x}
         for name, layer in self.layers.items():
             if isinstance(layer, Cell):
@@ -599,12 +589,6 @@ def needed(layers: Layers) -> Layers:
     Going back from the end, an entry is kept if its scale is read behind it. What is dropped is
     what the paper's lazy evaluation does not compute: at the last layer of L only the coarsest of
     S scales is read, at layer L - 1 the two coarsest, and so on.
-
-    Args:
-        layers: Of a `MultiScale`.
-
-    Returns:
-        Some of them, in order; all, if nothing is superfluous.
 
     References:
         Huang et al. 2018, Multi-scale dense networks, section 4, "Network reduction and lazy
@@ -671,7 +655,6 @@ class Parallel(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
-        """Apply every branch to `x`, and merge."""
         return self.merge(*(run_one(name, branch, x) for name, branch in self.branches.items()))
 
 
@@ -722,7 +705,6 @@ class Auxiliary(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
-        """Pass `x` on, and put the scores aside where they are asked for."""
         if self.is_initializing():
             run(self.head, x)
         elif self.is_mutable_collection("auxiliary"):

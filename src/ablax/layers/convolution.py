@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.core import ShapedArray
 from jax.custom_derivatives import SymbolicZero
 from jax.interpreters import ad
 from jaxtyping import Array, Float
 
+from ablax.analysis.jax_versions import varying_alike
+from ablax.layers.dense import per_channel
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
 from ablax.layers.windows import (
     FieldError,
@@ -31,140 +31,90 @@ from ablax.layers.windows import (
     whole,
 )
 from ablax.layers.xla_convolution import (
-    DEPTHWISE,
-    GROUPED,
-    GROUPED_POINTWISE,
-    LARGE_WINDOW,
-    MOST_TAPS,
-    POINTWISE,
-    WIDENED,
-    Bilinear,
-    Form,
+    image_gradient,
+    is_product,
+    kernel_gradient,
     patches,
     plain,
+    plain_image_gradient,
+    plain_kernel_gradient,
+    value,
 )
-from ablax.native import operation, why_not
+from ablax.native import by_platform, operation
 
 # ------------------------------------------------------------------------------------------
-# Convolution and its two transposes as loops in C++, for a CPU.
+# Convolution and its two transposes as primitives, which a CPU computes by loops in C++.
 #
 # y = x * k is linear in x and in k. With its transposes, x' from y' and k, and k' from x and y', it
 # closes: each of the three is linear in both of its arguments, and the transpose of each in either
 # is one of the other two. So derivatives of any order, forward and backward, are these three again.
 #
 # XLA's CPU compiler has no loop for the gradient of a kernel that reads images where they are, a
-# slow one for few channels, and a naive one for channels alone or in groups. `ablax/native` says
-# what its loops do; where they cannot be had (`ablax.native.why_not`), the forms of
-# `ablax.layers.xla_convolution` write the same in XLA's words.
-#
-# The gradient of a 3x3 kernel then does about as many multiply-accumulates per second as a large
-# product of matrices.
+# slow one for few channels, and a naive one for channels alone or in groups. Where the loops cannot
+# be had (`ablax.native.why_not`), `ablax.layers.xla_convolution` says how a CPU computes the three.
 #
 # `benchmarks/layers.py`, rows `convolution`, says when this may be deleted: when ABLAX_NATIVE=0
 # does not change them.
-
-FEW_PLACES = 4
-"""With fewer pixels than this in a map of results, a product of all that windows see is as fast and
-copies no weights: those of a dense layer written as a convolution are hundreds of megabytes."""
 
 SMALL_KERNEL = 2**17
 """From so many weights on, XLA's product is as fast for the gradient of a 1x1 kernel."""
 
 
-def native_usable(x: Array, kernel: Array) -> bool:
-    """Whether the loops can be had in this process, and take these arguments: float32 alone."""
-    return x.dtype == kernel.dtype == jnp.float32 and not why_not()
-
-
 def convolve(x: Array, kernel: Array, windows: Windows) -> Array:
-    """The convolution, whose derivatives of any order are loops in C++.
-
-    Args:
-        x: Images (N H W C), float32.
-        kernel: Weights (h w C/G F) with G groups, float32.
-        windows: Where the windows lie.
-
-    Returns:
-        (N H2 W2 F).
-    """
-    size = x.shape[1], x.shape[2]
-    groups = x.shape[3] // kernel.shape[2]
-    return _convolution.bind(x, kernel, windows=windows, size=size, groups=groups)
+    """The convolution as a primitive, whose derivatives of any order are primitives as well."""
+    (out,) = jax.make_jaxpr(plain, static_argnums=2)(x, kernel, windows).out_avals
+    return _convolution.bind(*varying_alike(x, kernel), windows=windows, out=out)
 
 
-NATIVE = Form(convolve, convolve, convolve)
-
-NATIVE_KERNEL = Form(LARGE_WINDOW.value, LARGE_WINDOW.along_images, convolve)
-"""For few places, where a loop gains in the gradient of the kernel alone."""
-
-NATIVE_POINTWISE = Form(POINTWISE.value, POINTWISE.along_images, convolve)
-"""XLA's products of matrices are fast, but not with a long sum and a small result."""
-
-
-def native_form(x: Array, kernel: Array, windows: Windows) -> Form:
-    """Which of three values and tangents is a loop in C++; the others are products of matrices.
-
-    Args:
-        x: Images (N H W C).
-        kernel: Weights (h w C/G F).
-        windows: Where the windows lie.
-
-    Returns:
-        The fastest that was measured.
-    """
-    if kernel.shape[2] < x.shape[3]:
-        return NATIVE
-    if windows.window == (1, 1):
-        return NATIVE_POINTWISE if kernel.size < SMALL_KERNEL else POINTWISE
-    return NATIVE_KERNEL if math.prod(windows.output) < FEW_PLACES else NATIVE
-
-
-def _shape_of_results(
-    x: ShapedArray, kernel: ShapedArray, *, windows: Windows, size: Pair, groups: int
-) -> ShapedArray:
-    del size, groups
-    return x.update(shape=(x.shape[0], *windows.output, kernel.shape[3]))
-
-
-def _shape_of_images(
-    gradient: ShapedArray, kernel: ShapedArray, *, windows: Windows, size: Pair, groups: int
-) -> ShapedArray:
-    del windows
-    return gradient.update(shape=(gradient.shape[0], *size, kernel.shape[2] * groups))
-
-
-def _shape_of_kernel(
-    x: ShapedArray, gradient: ShapedArray, *, windows: Windows, size: Pair, groups: int
-) -> ShapedArray:
-    del size
-    return x.update(shape=(*windows.window, x.shape[3] // groups, gradient.shape[3]))
-
-
-def _attributes(*, windows: Windows, size: Pair, groups: int) -> dict[str, Pair]:
-    del size, groups  # they follow from the shapes
+def _attributes(*, windows: Windows) -> dict[str, Pair]:
     (above, _), (left, _) = windows.padding
     return {"stride": windows.stride, "padding": (above, left), "dilation": windows.dilation}
 
 
-_convolution = operation("ablax_convolution", _shape_of_results, _attributes)
-_image_gradient = operation("ablax_image_gradient", _shape_of_images, _attributes)
-_kernel_gradient = operation("ablax_kernel_gradient", _shape_of_kernel, _attributes)
+def _is_loop(inputs: int, channels: int, windows: Windows) -> bool:
+    """Whether results and images come from a loop: not where a product of matrices is as fast."""
+    return inputs < channels or not is_product(windows)
 
-# Each rule is given the cotangent, then both arguments, of which one is unknown.
+
+_convolution = operation(
+    "ablax_convolution",
+    lambda x, kernel, windows, **_: plain(x, kernel, windows),
+    lambda x, kernel, windows, **_: value(x, kernel, windows),
+    _attributes,
+    served=lambda x, kernel, windows, **_: _is_loop(kernel.shape[2], x.shape[3], windows),
+)
+_image_gradient = operation(
+    "ablax_image_gradient",
+    plain_image_gradient,
+    image_gradient,
+    _attributes,
+    served=lambda _, kernel, windows, out: _is_loop(kernel.shape[2], out.shape[3], windows),
+)
+_kernel_gradient = operation(
+    "ablax_kernel_gradient",
+    plain_kernel_gradient,
+    kernel_gradient,
+    _attributes,
+    served=lambda x, _, windows, out: (
+        out.shape[2] < x.shape[3] or windows.window != (1, 1) or out.size < SMALL_KERNEL
+    ),
+)
+
+# Each rule is given the cotangent, then both arguments, of which one is unknown but for its type.
 ad.defbilinear(
     _convolution,
-    lambda y, _, kernel, **fields: _image_gradient.bind(y, kernel, **fields),
-    lambda y, x, _, **fields: _kernel_gradient.bind(x, y, **fields),
+    lambda y, x, k, windows, **_: _image_gradient.bind(y, k, windows=windows, out=x.aval),
+    lambda y, x, k, windows, **_: _kernel_gradient.bind(x, y, windows=windows, out=k.aval),
 )
 ad.defbilinear(
     _image_gradient,
-    lambda x, _, kernel, **fields: _convolution.bind(x, kernel, **fields),
-    lambda x, y, _, **fields: _kernel_gradient.bind(x, y, **fields),
+    lambda x, y, k, windows, **_: _convolution.bind(x, k, windows=windows, out=y.aval),
+    lambda x, y, k, windows, **_: _kernel_gradient.bind(x, y, windows=windows, out=k.aval),
 )
 ad.defbilinear(
     _kernel_gradient,
-    lambda kernel, _, y, **fields: _image_gradient.bind(y, kernel, **fields),
-    lambda kernel, x, _, **fields: _convolution.bind(x, kernel, **fields),
+    lambda k, x, y, windows, **_: _image_gradient.bind(y, k, windows=windows, out=x.aval),
+    lambda k, x, y, windows, **_: _convolution.bind(x, k, windows=windows, out=y.aval),
 )
 
 
@@ -238,7 +188,7 @@ def convolution(
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _convolve(x: Array, kernel: Array, windows: Windows) -> Array:
-    return _by_platform(_form(x, kernel, windows).value, windows, x, kernel)
+    return by_platform(convolve, plain, windows, x, kernel)
 
 
 @functools.partial(_convolve.defjvp, symbolic_zeros=True)
@@ -249,69 +199,31 @@ def _convolve_jvp(
 
     A tangent that is zero costs nothing: a derivative in the weights alone is two convolutions.
     Nothing is kept for the way back but images and kernel: without `jax.checkpoint` a choice by
-    platform would keep what every platform turns or pads on its way.
+    platform would keep them once for each platform.
     """
     x, kernel = primals
     dx, dkernel = tangents
-    form = _form(x, kernel, windows)
     y = _convolve(x, kernel, windows)
-    parts = []
-    for one, arguments in ((form.along_images, (dx, kernel)), (form.along_kernel, (x, dkernel))):
-        if not any(isinstance(argument, SymbolicZero) for argument in arguments):
-            part = functools.partial(_by_platform, one, windows)
-            parts.append(jax.checkpoint(part, prevent_cse=False)(*arguments))
+    linear = jax.checkpoint(
+        functools.partial(by_platform, convolve, plain, windows), prevent_cse=False
+    )
+    parts = [
+        linear(*pair)
+        for pair in ((dx, kernel), (x, dkernel))
+        if not any(isinstance(one, SymbolicZero) for one in pair)
+    ]
     return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
 
 
-def _form(x: Array, kernel: Array, windows: Windows) -> Form:
-    """How a CPU computes it; each form says in its file why, and what it gains."""
-    inputs, channels = kernel.shape[2], x.shape[3]
-    if native_usable(x, kernel):
-        return native_form(x, kernel, windows)
-    if windows.window == (1, 1):
-        return POINTWISE if inputs == channels else GROUPED_POINTWISE
-    if inputs == 1 < channels and math.prod(windows.window) <= MOST_TAPS:
-        return DEPTHWISE
-    if inputs < channels:
-        return GROUPED
-    height, width = windows.window
-    return LARGE_WINDOW if height > x.shape[1] and width > x.shape[2] else WIDENED
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1), inline=True)
-def _by_platform(one: Bilinear, windows: Windows, x: Array, kernel: Array) -> Array:
-    """On a CPU a form of our own; elsewhere XLA's convolution, which the cost analysis follows.
-
-    Compiled, so that layers of equal shapes that run outside `jax.jit` share one program.
-    """
-
-    def on_cpu(x: Array, kernel: Array) -> Array:
-        return one(x, kernel, windows)
-
-    def elsewhere(x: Array, kernel: Array) -> Array:
-        return plain(x, kernel, windows)
-
-    if one is plain:
-        return elsewhere(x, kernel)
-    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=elsewhere)
-
-
 class Convolution(nn.Module):
-    """A convolution with its weights: `kernel` (h w i F) and `bias` (F).
-
-    It has h w (C / G) F + F parameters for C channels in G groups.
+    """The module of `convolution`: `kernel` (h w C/G F) and `bias` (F), h w (C / G) F + F weights.
 
     Attributes:
         features: Number of output channels F.
         window: Height and width of the kernel.
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
-        dilation: Distance between the taps of the kernel.
-        groups: Number of groups.
         use_bias: Whether to add a bias to each feature.
         kernel_init: Initialization of the kernel.
         bias_init: Initialization of the bias.
-        strict: Refuse a window that does not fit exactly.
 
     Example:
         >>> import jax
@@ -348,14 +260,6 @@ class Convolution(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
-        """Apply the layer.
-
-        Args:
-            x: Images.
-
-        Returns:
-            Maps of `features` channels.
-        """
         channels = x.shape[3]
         _check_groups("Convolution", x.shape, self.features, self.groups)
         window = pair("window", self.window)
@@ -383,7 +287,7 @@ class Convolution(nn.Module):
         )
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-            y = y + bias.astype(y.dtype)
+            y = y + per_channel(bias, y)
         return y
 
 
@@ -423,9 +327,6 @@ def locally_connected(
         stride: Steps down and to the right.
         padding: As in `convolution`.
 
-    Returns:
-        One map per feature.
-
     Raises:
         FieldError: A stride or padding that no window can have.
         ShapeError: The kernels are larger than the padded image, fit other channels, or are made
@@ -458,7 +359,7 @@ def locally_connected(
 
 
 class LocallyConnected(nn.Module):
-    """A convolution without weight sharing, for images of one size.
+    """The module of `locally_connected`, for images of one size, with a bias for each unit.
 
     With H2 W2 positions it has H2 W2 (h w C F + F) parameters, where the convolution has
     h w C F + F. Each position's kernel is initialized as the kernel of a convolution is.
@@ -466,8 +367,6 @@ class LocallyConnected(nn.Module):
     Attributes:
         features: Number of features F at each position.
         window: Height and width of the window.
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
         use_bias: Whether to add a bias to each unit.
         kernel_init: Initialization of each kernel.
         bias_init: Initialization of the biases.
@@ -501,7 +400,6 @@ class LocallyConnected(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
-        """Apply `locally_connected`, and add the bias."""
         window = pair("window", self.window)
         windows = place("LocallyConnected", x.shape, window, self.stride, self.padding)
         shape = (*windows.output, *window, x.shape[3], self.features)
@@ -517,7 +415,7 @@ class LocallyConnected(nn.Module):
         y = locally_connected(x, kernels, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, y.shape[1:], jnp.float32)
-            y = y + bias.astype(y.dtype)
+            y = y + per_channel(bias, y)
         return y
 
     def _draw(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -553,9 +451,6 @@ def shift(
         x: Maps of at least k^2 channels.
         window: Height and width of the window of displacements, k; odd.
         dilation: Pixels between neighboring displacements, D.
-
-    Returns:
-        An array like `x`.
 
     Raises:
         FieldError: A window that is even, or no positive integer.
@@ -597,12 +492,7 @@ def _moved(x: Array, down: int, right: int) -> Array:
 
 
 class Shift(nn.Module):
-    """The module of `shift`.
-
-    Attributes:
-        window: Height and width of the window of displacements; odd.
-        dilation: Pixels between neighboring displacements.
-    """
+    """The module of `shift`."""
 
     window: int = 3
     dilation: int = 1
@@ -613,7 +503,6 @@ class Shift(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-        """Apply `shift`."""
         return shift(x, self.window, self.dilation)
 
 
@@ -651,9 +540,6 @@ def video_convolution(
         kernel: Weights.
         stride: Steps in time, down and to the right.
         padding: "SAME", "VALID", an integer for all sides, or (time, vertical, horizontal).
-
-    Returns:
-        One video a feature.
 
     Raises:
         FieldError: A stride or padding that no convolution can have.
@@ -693,8 +579,6 @@ class VideoConvolution(nn.Module):
     Attributes:
         features: Number of features F.
         window: Frames, rows and columns of the window.
-        stride: Steps in time, down and to the right.
-        padding: As in `video_convolution`.
         use_bias: Whether to add a bias to each feature.
         kernel_init: Initialization of the kernel.
         bias_init: Initialization of the bias.
@@ -725,7 +609,6 @@ class VideoConvolution(nn.Module):
     @takes("N D H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N D H W C"]) -> Float[Array, "N D2 H2 W2 F"]:
-        """Apply `video_convolution`, and add the bias."""
         shape = (*_triple("window", self.window), x.shape[4], self.features)
         if self.has_variable("params", "kernel"):
             kept = self.get_variable("params", "kernel").shape
@@ -738,7 +621,7 @@ class VideoConvolution(nn.Module):
         y = video_convolution(x, kernel, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-            y = y + bias.astype(y.dtype)
+            y = y + per_channel(bias, y)
         return y
 
 

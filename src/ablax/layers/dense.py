@@ -7,6 +7,7 @@ import math
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from ablax.layers.initializers import HE_NORMAL, ONES, ZEROS, Initializer
@@ -49,14 +50,6 @@ class Dense(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
-        """Apply the layer.
-
-        Args:
-            x: Vectors.
-
-        Returns:
-            Vectors of `features` elements.
-        """
         given = x.shape[-1]
         if self.has_variable("params", "kernel"):
             expected = self.get_variable("params", "kernel").shape[0]
@@ -70,8 +63,16 @@ class Dense(nn.Module):
         y = x @ kernel.astype(x.dtype)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-            y = y + bias.astype(x.dtype)
+            y = y + per_channel(bias, y)
         return y
+
+
+def per_channel(values: Array, x: Array) -> Array:
+    """Values of the last axes, in the type of an array and with as many axes: (C) as (1 1 1 C).
+
+    They broadcast as they would by themselves, also where JAX is told to refuse that.
+    """
+    return lax.expand_dims(values.astype(x.dtype), range(x.ndim - values.ndim))
 
 
 class Flatten(nn.Module):
@@ -86,14 +87,6 @@ class Flatten(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N HWC"]:
-        """Apply the layer.
-
-        Args:
-            x: Maps.
-
-        Returns:
-            A vector for each image.
-        """
         # Not -1, which cannot be worked out for a batch of none.
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
@@ -130,14 +123,7 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """x_1 x_2 ..., element by element.
 
-    Args:
-        *maps: At least one; all of one shape.
-
-    Returns:
-        An array of that shape.
-
-    Raises:
-        ShapeError: There is no map, or the shapes differ.
+    The arguments and refusals are those of `add`.
 
     Example:
         >>> multiply(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
@@ -153,14 +139,7 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
     branches that are affine it is a maxout unit.
 
-    Args:
-        *maps: At least one; all of one shape.
-
-    Returns:
-        An array of that shape; not a number wherever one of them is not.
-
-    Raises:
-        ShapeError: There is no map, or the shapes differ.
+    Not a number wherever one of them is not. The arguments and refusals are those of `add`.
 
     References:
         Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3.
@@ -181,14 +160,7 @@ def _first_maximum(x: Array, y: Array) -> Array:
 def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """(x_1 + ... + x_n) / n, element by element.
 
-    Args:
-        *maps: At least one; all of one shape.
-
-    Returns:
-        An array of that shape.
-
-    Raises:
-        ShapeError: There is no map, or the shapes differ.
+    The arguments and refusals are those of `add`.
 
     Example:
         >>> average(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
@@ -220,8 +192,7 @@ class Scale(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Scale `x`."""
-        return x * _per_channel(self, "scale", self.factor, self.scale_init, x)
+        return x * _constant_or_learned(self, "scale", self.factor, self.scale_init, x)
 
 
 class Bias(nn.Module):
@@ -246,11 +217,10 @@ class Bias(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Shift `x`."""
-        return x + _per_channel(self, "bias", self.amount, self.bias_init, x)
+        return x + _constant_or_learned(self, "bias", self.amount, self.bias_init, x)
 
 
-def _per_channel(
+def _constant_or_learned(
     layer: nn.Module, name: str, constant: Constant | None, init: Initializer, x: Array
 ) -> Array:
     """The constant, or the parameter of that name, in the type of `x`."""
@@ -261,14 +231,14 @@ def _per_channel(
                 f"{type(layer).__name__} was given {x.shape}: it has constants for "
                 f"{len(constant)} channels"
             )
-        return jnp.asarray(constant, x.dtype)
+        return per_channel(jnp.asarray(constant, x.dtype), x)
     if layer.has_variable("params", name):
         expected = layer.get_variable("params", name).shape[0]
         if channels != expected:
             raise ShapeError(
                 f"{type(layer).__name__} was given {x.shape}: its {name} has {expected} channels"
             )
-    return layer.param(name, init, (channels,), jnp.float32).astype(x.dtype)
+    return per_channel(layer.param(name, init, (channels,), jnp.float32), x)
 
 
 def _check_constant(name: str, constant: object) -> None:

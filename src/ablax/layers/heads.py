@@ -62,13 +62,6 @@ def code_scores(x: Float[Array, "N C"], codes: Float[Array, "K L"]) -> Float[Arr
 
     Differences and sum are taken in float32 at least.
 
-    Args:
-        x: Vectors.
-        codes: The code of each class, as long as the vectors.
-
-    Returns:
-        One score per class.
-
     Raises:
         ShapeError: The codes are longer or shorter than the vectors.
 
@@ -87,15 +80,12 @@ def code_scores(x: Float[Array, "N C"], codes: Float[Array, "K L"]) -> Float[Arr
             f"of {codes.shape[1]} numbers"
         )
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    distances = jnp.square(wide[:, None, :] - codes.astype(wide.dtype)).sum(axis=-1)
+    distances = jnp.square(wide[:, None, :] - codes.astype(wide.dtype)[None]).sum(axis=-1)
     return -distances.astype(x.dtype)
 
 
 class CodeScores(nn.Module):
     """The module of `code_scores`: the codes are constants, no parameters.
-
-    Attributes:
-        codes: A code a class.
 
     Example:
         >>> layer = CodeScores(Codes(((1.0, 1.0), (1.0, -1.0))))
@@ -107,7 +97,6 @@ class CodeScores(nn.Module):
 
     @takes("N C")
     def __call__(self, x: Float[Array, "N C"]) -> Float[Array, "N K"]:
-        """Apply `code_scores`."""
         return code_scores(x, jnp.asarray(self.codes.rows, jnp.float32))
 
 
@@ -120,13 +109,6 @@ def spatial_weights(
     x: Float[Array, "N H W C"], weights: Float[Array, "h w"]
 ) -> Float[Array, "N H W C"]:
     """y[n, r, c, f] = weights[r, c] x[n, r, c, f].
-
-    Args:
-        x: Maps.
-        weights: One factor per pixel, the same for all channels and images.
-
-    Returns:
-        Maps like `x`.
 
     Raises:
         ShapeError: Weights of another size than the maps.
@@ -147,13 +129,6 @@ def resized(weights: Float[Array, "h w"], size: Pair) -> Float[Array, "H W"]:
     Corners stay corners: place p of h stands at (p + 1/2) / h of the height. Beyond the middle of
     the outermost pixels the nearest weight goes on; a smaller size averages. Equal weights stay
     equal to them.
-
-    Args:
-        weights: One number per pixel.
-        size: Height and width wanted, in pixels.
-
-    Returns:
-        One number per pixel of the wanted size.
 
     Example:
         >>> resized(jnp.array([[0.0, 4.0]]), (1, 4))
@@ -191,23 +166,13 @@ class SpatialWeights(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-        """Apply the layer."""
         size = x.shape[1], x.shape[2]
         deviation = kept_or_new(self, "deviation", self.deviation_init, size)
         return spatial_weights(x, 1 + resized(deviation, size))
 
 
 def check_size(layer: str, x: Array, weights: Array) -> None:
-    """Refuse numbers by place that are not of the size of the maps.
-
-    Args:
-        layer: Who asks, for the refusal.
-        x: Maps (N, H, W, C).
-        weights: Numbers by place, (H, W).
-
-    Raises:
-        ShapeError: They are of another size.
-    """
+    """Refuse numbers by place that are not of the size of the maps."""
     if weights.shape != x.shape[1:3]:
         raise ShapeError(
             f"{layer} was given {x.shape} and numbers by place of shape {weights.shape}: expected "
@@ -220,12 +185,6 @@ def kept_or_new(module: nn.Module, name: str, init: Initializer, size: Pair) -> 
 
     To be called inside the `nn.compact` method of a module whose parameters have a size of their
     own, which `resized` fits to the maps.
-
-    Args:
-        module: Whose parameter.
-        name: Of the parameter.
-        init: Initialization of a new one.
-        size: Height and width of a new one.
     """
     if module.has_variable("params", name):
         size = module.get_variable("params", name).shape
@@ -251,9 +210,6 @@ def pixel_average(scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
 
     Args:
         scores: The scores z of each class at each pixel.
-
-    Returns:
-        Scores of the image, none above 0.
 
     Example:
         >>> z = jnp.log(jnp.array([[0.9, 0.1], [0.5, 0.5]])).reshape(1, 1, 2, 2)
@@ -309,11 +265,7 @@ def pixel_vote(scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     sum over c of (softmax(s)[c] - y[c]) d log(mean probability of c): what the vote gets wrong
     moves the soft votes.
 
-    Args:
-        scores: The scores of each class at each pixel; of equal ones the first is the best.
-
-    Returns:
-        Scores of the image, none above 0.
+    Of equal scores the first is the best.
 
     References:
         Bengio, Léonard, Courville 2013, Estimating or propagating gradients through stochastic
@@ -346,7 +298,6 @@ class PixelAverage(nn.Module):
 
     @takes("N H W C")
     def __call__(self, scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `pixel_average`."""
         return pixel_average(scores)
 
 
@@ -355,7 +306,6 @@ class PixelVote(nn.Module):
 
     @takes("N H W C")
     def __call__(self, scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `pixel_vote`."""
         return pixel_vote(scores)
 
 
@@ -380,7 +330,6 @@ class PixelMixture(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `pixel_mixture`."""
         size = scores.shape[1], scores.shape[2]
         location = kept_or_new(self, "location", self.location_init, size)
         return pixel_mixture(scores, resized(location, size))

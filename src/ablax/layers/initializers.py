@@ -104,7 +104,7 @@ def orthogonal(gain: float = 1.0) -> Initializer:
         tall = (max(rows, columns), min(rows, columns))
         normal = _in_a_row(lambda key, length: jax.random.normal(key, (length,)), key, tall)
         q, r = jnp.linalg.qr(normal)
-        q = q * jnp.where(jnp.diagonal(r) < 0, -gain, gain)
+        q = q * jnp.where(jnp.diagonal(r) < 0, -gain, gain)[None]
         return (q if rows >= columns else q.T).reshape(shape).astype(dtype)
 
     return initialize

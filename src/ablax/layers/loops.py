@@ -17,6 +17,7 @@ from ablax.core.network import Layers, Network, Sequential, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.activation import sigmoid, tanh
 from ablax.layers.blocks import Auxiliary
+from ablax.layers.dense import per_channel
 from ablax.layers.heads import ensemble
 from ablax.layers.initializers import FORGET_ONES, GLOROT_NORMAL, ORTHOGONAL, ZEROS, Initializer
 from ablax.layers.normalization import BatchNormalization
@@ -62,7 +63,6 @@ class Repeat(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
-        """Apply the block `times` times."""
 
         def body(module: Repeat, carry: Array, _: None) -> tuple[Array, None]:
             y = run(module.layers, carry)
@@ -177,9 +177,6 @@ Nonlinearity = Callable[[Array], Array]
 def identity(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """The nonlinearity that is none: y = x, which leaves a linear filter.
 
-    Args:
-        x: Numbers.
-
     Returns:
         `x` itself.
     """
@@ -213,9 +210,6 @@ def recurrent(
         initial: y(-1); zeros when left out. The last output of one stretch of time is the initial
             one of the next.
 
-    Returns:
-        The output at every moment.
-
     References:
         Elman 1990, Finding structure in time.
 
@@ -225,7 +219,8 @@ def recurrent(
         >>> recurrent(pulse, one, 0.5 * one, jnp.zeros(1), identity)[0, :, 0]
         Array([1.  , 0.5 , 0.25], dtype=float32)
     """
-    drive = x @ kernel.astype(x.dtype) + bias.astype(x.dtype)
+    drive = x @ kernel.astype(x.dtype)
+    drive = drive + per_channel(bias, drive)
     own = recurrent_kernel.astype(x.dtype)
 
     def step(y: Array, now: Array) -> tuple[Array, Array]:
@@ -287,7 +282,8 @@ def lstm(
         Array([[1.]], dtype=float32)
     """
     features = recurrent_kernel.shape[0]
-    drive = x @ kernel.astype(x.dtype) + bias.astype(x.dtype)
+    drive = x @ kernel.astype(x.dtype)
+    drive = drive + per_channel(bias, drive)
     own = recurrent_kernel.astype(x.dtype)
 
     def step(memory: Memory, now: Array) -> tuple[Memory, Array]:
@@ -309,13 +305,6 @@ def time_windows(x: Float[Array, "N T C"], window: int) -> Float[Array, "N T win
     y(t) = (x(t), x(t-1), ..., x(t - window + 1)), with zeros before the first. A `Dense` layer
     behind it is a bank of FIR filters of order window - 1: its kernel, cut into runs of C rows,
     holds the impulse responses.
-
-    Args:
-        x: Sequences.
-        window: Number of moments.
-
-    Returns:
-        Sequences of window C channels.
 
     Raises:
         FieldError: The window is no positive integer.
@@ -340,7 +329,6 @@ class Recurrent(nn.Module):
 
     Attributes:
         features: Numbers at each moment, F.
-        nonlinearity: f; a function at module level, such as `tanh`, `relu` or `identity`.
         kernel_init: Initialization of H.
         recurrent_init: Initialization of G.
         bias_init: Initialization of v.
@@ -359,7 +347,6 @@ class Recurrent(nn.Module):
     @takes("N T C")
     @nn.compact
     def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T F"]:
-        """Apply `recurrent`."""
         return recurrent(x, *_weights(self, x.shape, self.features), self.nonlinearity)
 
 
@@ -387,7 +374,6 @@ class LSTM(nn.Module):
     @takes("N T C")
     @nn.compact
     def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T F"]:
-        """Apply `lstm`."""
         return lstm(x, *_weights(self, x.shape, 4 * self.features))[0]
 
 
@@ -412,11 +398,7 @@ def _weights(
 
 
 class TimeWindows(nn.Module):
-    """The module of `time_windows`; put a `Dense` behind it for a bank of FIR filters.
-
-    Attributes:
-        window: Number of moments.
-    """
+    """The module of `time_windows`; put a `Dense` behind it for a bank of FIR filters."""
 
     window: int
 
@@ -426,7 +408,6 @@ class TimeWindows(nn.Module):
 
     @takes("N T C")
     def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T windowC"]:
-        """Apply `time_windows`."""
         return time_windows(x, self.window)
 
 
@@ -440,7 +421,6 @@ class LastMoment(nn.Module):
 
     @takes("N T C")
     def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N C"]:
-        """Take it."""
         return x[:, -1]
 
 
@@ -499,7 +479,6 @@ class Ensemble(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N C"]:
-        """The logarithm of the members' mean probabilities."""
         scores = [run_one(name, member, x) for name, member in self.members.items()]
         for name, each in zip(self.members, scores, strict=True):
             if each.ndim != 2:
@@ -590,7 +569,6 @@ class Tied(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
-        """Apply the layers `times` times."""
 
         def body(module: Tied, carry: Array, _: None) -> tuple[Array, None]:
             y = run(module.layers, carry)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64
 
 from ablax.core.network import Layers, Sequential
 from ablax.layers.convolution import Convolution
+from ablax.layers.dense import per_channel
 from ablax.layers.initializers import ONES, ZEROS
 from ablax.layers.windows import FieldError, ShapeError, positive, takes
 
@@ -42,9 +43,6 @@ def local_response_normalization(
         alpha: Weight of the sum, at least 0.
         beta: The exponent.
         k: What is added to the sum, positive: with 0 a pixel of zeros would be 0 / 0.
-
-    Returns:
-        An array like `x`.
 
     Raises:
         FieldError: A size below 1, a negative alpha, or a k that is not positive.
@@ -95,14 +93,7 @@ def _check_response(size: object, alpha: float, k: float) -> None:
 
 
 class LocalResponseNormalization(nn.Module):
-    """The module of `local_response_normalization`, with AlexNet's constants.
-
-    Attributes:
-        size: Channels in the sum.
-        alpha: Weight of the sum, not divided by `size`, at least 0.
-        beta: The exponent.
-        k: What is added to the sum, positive.
-    """
+    """The module of `local_response_normalization`, with AlexNet's constants."""
 
     size: int = 5
     alpha: float = 1e-4
@@ -115,7 +106,6 @@ class LocalResponseNormalization(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Apply `local_response_normalization`."""
         return local_response_normalization(x, self.size, self.alpha, self.beta, self.k)
 
 
@@ -202,13 +192,14 @@ class BatchNormalization(nn.Module):
                 )
             axes = tuple(range(x.ndim - 1))
             center = wide.mean(axes)
-            spread = jnp.square(wide - center).mean(axes)
+            spread = jnp.square(wide - per_channel(center, wide)).mean(axes)
             for statistic, new in ((mean, center), (var, spread)):
                 old = statistic.value
                 kept_part = self.momentum * old
                 statistic.value = (kept_part + (1 - self.momentum) * new).astype(old.dtype)
         factor = scale.astype(wide.dtype) * lax.rsqrt(spread.astype(wide.dtype) + self.epsilon)
-        y = (wide - center) * factor + bias.astype(wide.dtype)
+        center, factor, bias = (per_channel(each, wide) for each in (center, factor, bias))
+        y = (wide - center) * factor + bias
         return y.astype(x.dtype)
 
 
@@ -241,9 +232,6 @@ def group_normalization(
         bias: Summand of each channel; 0 when left out.
         epsilon: Added to the variance, positive.
 
-    Returns:
-        An array like `x`.
-
     Raises:
         FieldError: Groups or an epsilon that make no sense.
         ShapeError: There is no axis of examples, or the groups do not divide the channels.
@@ -268,10 +256,10 @@ def group_normalization(
     spread = _group_mean(jnp.square(wide - center), groups)
     factor = lax.rsqrt(spread + epsilon)
     if scale is not None:
-        factor = factor * scale.astype(wide.dtype)
+        factor = factor * per_channel(scale, wide)
     y = (wide - center) * factor
     if bias is not None:
-        y = y + bias.astype(wide.dtype)
+        y = y + per_channel(bias, wide)
     return y.astype(x.dtype)
 
 
@@ -291,8 +279,6 @@ class GroupNormalization(nn.Module):
     It has 2 C parameters, keeps no statistics and has no mode.
 
     Attributes:
-        groups: Number of groups, a divisor of the channels; 32 in the paper.
-        epsilon: Added to the variance, positive.
         use_scale: Whether there is a `scale`.
         use_bias: Whether there is a `bias`.
 
@@ -405,9 +391,6 @@ def subtract_local_mean(
         deviation: Standard deviation of w in pixels, positive; the paper gives none, and a quarter
             of the window, the default's, leaves little outside.
 
-    Returns:
-        An array like `x`.
-
     Raises:
         FieldError: An even window, or a deviation that is not positive.
 
@@ -473,17 +456,7 @@ def local_contrast_normalization(
     It does not change when a number is added to an image, nor, above the floor, when the image is
     multiplied by a positive one.
 
-    Args:
-        x: Maps.
-        window: Height and width of the Gaussian window, odd.
-        deviation: Standard deviation of the window in pixels, positive.
-        floor: The least spread that is divided by, positive.
-
-    Returns:
-        An array like `x`.
-
-    Raises:
-        FieldError: An even window, or a deviation or floor that is not positive.
+    The arguments and refusals are those of `divide_by_local_deviation`.
 
     References:
         Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, section 2; L1, "Training CNN: depth matters!".
@@ -498,13 +471,7 @@ def local_contrast_normalization(
 
 
 class LocalContrastNormalization(nn.Module):
-    """The module of `local_contrast_normalization`; it learns nothing.
-
-    Attributes:
-        window: Height and width of the Gaussian window, odd.
-        deviation: Standard deviation of the window in pixels, positive.
-        floor: The least spread that is divided by, positive.
-    """
+    """The module of `local_contrast_normalization`; it learns nothing."""
 
     window: int = 9
     deviation: float = 2.25
@@ -516,7 +483,6 @@ class LocalContrastNormalization(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-        """Apply `local_contrast_normalization`."""
         return local_contrast_normalization(x, self.window, self.deviation, self.floor)
 
 
@@ -550,7 +516,9 @@ def _by_slices(x: Array, axis: int, window: int, band: Float64[np.ndarray, "size
     wide = np.pad(band, ((0, 0), (half, half)))
     total = jnp.zeros_like(x)
     for tap in range(window):
-        weights = wide[np.arange(size), np.arange(size) + tap].reshape(-1, *(1,) * (3 - axis))
+        weights = wide[np.arange(size), np.arange(size) + tap].reshape(
+            *(1,) * axis, -1, *(1,) * (3 - axis)
+        )
         seen = lax.slice_in_dim(padded, tap, tap + size, axis=axis)
         total = total + seen * jnp.asarray(weights, x.dtype)
     return total

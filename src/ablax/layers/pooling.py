@@ -30,89 +30,123 @@ from ablax.layers.windows import (
     positive,
     takes,
 )
-from ablax.native import operation, why_not
+from ablax.layers.xla_convolution import slices
+from ablax.native import by_platform, operation
 
 # ------------------------------------------------------------------------------------------
-# The maximum of each window, and its derivative, as loops in C++ for a CPU.
+# The maximum of each window, with a gradient that goes to the first of several.
 #
-# Each result comes with a byte: the index of the tap it took, the first of equal ones. The tangent
-# picks what was taken, and its transpose hands it back; each is the transpose of the other.
+# XLA's derivative of a maximum over windows, select-and-scatter, obeys this rule everywhere but is
+# slow on a CPU. There each result comes with a byte: the index of the tap it took, the first of
+# equal ones. The tangent picks what was taken, and its transpose hands it back; each is the
+# transpose of the other. All three are loops in C++ or, where these cannot be had
+# (`ablax.native.why_not`), slices of what each tap sees.
 #
-# `benchmarks/layers.py`, rows `max pool`, says when this may be deleted: when ABLAX_NATIVE=0 does
-# not change them.
+# `benchmarks/layers.py`, rows `max pool`, says when the loops may be deleted: when ABLAX_NATIVE=0
+# does not change them; and the slices: when the ratios with ABLAX_NATIVE=0 are 1 or less.
 
 MOST_TAPS = 256
-"""As many as a byte can tell apart."""
+"""As many as a byte can tell apart; larger windows are left to XLA everywhere."""
 
 
-def native_pool_usable(x: Array, windows: Windows) -> bool:
-    """Whether the loops can be had in this process, and take these arguments."""
-    few = math.prod(windows.window) <= MOST_TAPS
-    return x.dtype == jnp.float32 and few and not why_not()
+def plain_maximum(x: Array, windows: Windows) -> Array:
+    """The maximum over windows (N H2 W2 C) of maps (N H W C), as one XLA primitive."""
+    return _reduced(x, -jnp.inf, lax.max, windows)
+
+
+def _reduced(x: Array, start: float, operation: Any, windows: Windows) -> Array:
+    sides = ((0, 0), *windows.padding, (0, 0))
+    return lax.reduce_window(
+        x, start, operation, (1, *windows.window, 1), (1, *windows.stride, 1), sides
+    )
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def first_maximum(x: Array, windows: Windows) -> Array:
+    """The maximum over windows; its derivative is that of the first maximum, row by row."""
+    if math.prod(windows.window) > MOST_TAPS:
+        return plain_maximum(x, windows)
+    return by_platform(maximum, plain_maximum, windows, x)
+
+
+@first_maximum.defjvp
+def _first_maximum_jvp(
+    windows: Windows, primals: tuple[Array], tangents: tuple[Array]
+) -> tuple[Array, Array]:
+    if math.prod(windows.window) > MOST_TAPS:
+        return _plain_maximum_and_tangent(*primals, *tangents, windows)
+    both = maximum_and_tangent, _plain_maximum_and_tangent
+    return by_platform(*both, windows, *primals, *tangents)
+
+
+def _plain_maximum_and_tangent(x: Array, dx: Array, windows: Windows) -> tuple[Array, Array]:
+    return jax.jvp(lambda x: plain_maximum(x, windows), (x,), (dx,))
 
 
 def maximum(x: Array, windows: Windows) -> Array:
-    """The maximum over windows.
-
-    Args:
-        x: (N H W C), float32.
-        windows: Where the windows lie.
-
-    Returns:
-        (N H2 W2 C).
-    """
-    return _maximum.bind(x, windows=windows)[0]
+    """The maximum over windows as a primitive."""
+    return _with_taps(x, windows)[0]
 
 
 def maximum_and_tangent(x: Array, dx: Array, windows: Windows) -> tuple[Array, Array]:
-    """The maximum over windows, and of a tangent what lies where the maxima are.
-
-    Args:
-        x: (N H W C), float32.
-        dx: The same.
-        windows: Where the windows lie.
-
-    Returns:
-        Twice (N H2 W2 C).
-    """
-    y, taken = _maximum.bind(x, windows=windows)
-    return y, _tangent.bind(dx, taken, windows=windows, size=(x.shape[1], x.shape[2]))
+    """The maximum over windows, and of a tangent what lies where the maxima are."""
+    y, taken = _with_taps(x, windows)
+    return y, _tangent.bind(dx, taken, windows=windows, out=jax.typeof(y))
 
 
-def _shapes_of_maximum(x: ShapedArray, *, windows: Windows) -> tuple[ShapedArray, ShapedArray]:
-    y = x.update(shape=(x.shape[0], *windows.output, x.shape[3]))
-    return y, y.update(dtype=jnp.dtype(jnp.uint8), weak_type=False)
+def _with_taps(x: Array, windows: Windows) -> tuple[Array, Array]:
+    """The maxima, and in a byte the number of the tap that each took."""
+    (y,) = jax.make_jaxpr(plain_maximum, static_argnums=1)(x, windows).out_avals
+    taken = y.update(dtype=jnp.dtype(jnp.uint8), weak_type=False)
+    maxima, taps_taken = _maximum.bind(x, windows=windows, out=(y, taken))
+    return maxima, taps_taken
 
 
-def _shape_of_tangent(
-    dx: ShapedArray, taken: ShapedArray, *, windows: Windows, size: Pair
-) -> ShapedArray:
-    del windows, size
-    return dx.update(shape=taken.shape)
+def _maximum_of_slices(x: Array, windows: Windows, out: object) -> tuple[Array, Array]:
+    del out
+    y = lax.optimization_barrier(plain_maximum(x, windows))
+    taken = jnp.zeros(y.shape, jnp.uint8)
+    for number, tap in reversed(list(enumerate(slices(x, windows, fill=-jnp.inf)))):
+        taken = jnp.where((tap == y) | jnp.isnan(tap), jnp.uint8(number), taken)
+    return y, lax.optimization_barrier(taken)
 
 
-def _shape_of_gradient(
-    dy: ShapedArray, taken: ShapedArray, *, windows: Windows, size: Pair
-) -> ShapedArray:
-    del windows
-    return dy.update(shape=(taken.shape[0], *size, taken.shape[3]))
+def _tangent_of_slices(dx: Array, taken: Array, windows: Windows, out: ShapedArray) -> Array:
+    """What lies at the taps taken."""
+    dy = jnp.zeros(out.shape, out.dtype)
+    down, across = _along(windows)
+    rows = taps(dx, 1, *down, fill=0.0)
+    seen = (tap for row in rows for tap in taps(row, 2, *across, fill=0.0))
+    for number, tap in enumerate(seen):
+        dy = dy + jnp.where(taken == number, tap, jnp.zeros((), dy.dtype))
+    return lax.optimization_barrier(dy)  # on the way back it is computed once, not for every tap
 
 
-def _attributes(*, windows: Windows, size: Pair | None = None) -> dict[str, Pair]:
-    del size  # it follows from the shapes
+def _gradient_of_slices(dy: Array, taken: Array, windows: Windows, out: ShapedArray) -> Array:
+    """Its transpose: each result's gradient at the tap it took."""
+    like = ShapedArray(dy.shape, dy.dtype)
+    back = jax.linear_transpose(
+        lambda dx: _tangent_of_slices(dx, taken, windows, like),
+        jax.ShapeDtypeStruct(out.shape, out.dtype),
+    )
+    return back(dy)[0]
+
+
+def _attributes(*, windows: Windows) -> dict[str, Pair]:
     (above, _), (left, _) = windows.padding
     return {"window": windows.window, "stride": windows.stride, "padding": (above, left)}
 
 
-_maximum = operation("ablax_maximum", _shapes_of_maximum, _attributes, several=True)
-_tangent = operation("ablax_taken_tangent", _shape_of_tangent, _attributes)
-_gradient = operation("ablax_taken_gradient", _shape_of_gradient, _attributes)
+_maximum = operation(
+    "ablax_maximum", _maximum_of_slices, _maximum_of_slices, _attributes, several=True
+)
+_tangent = operation("ablax_taken_tangent", _tangent_of_slices, _tangent_of_slices, _attributes)
+_gradient = operation("ablax_taken_gradient", _gradient_of_slices, _gradient_of_slices, _attributes)
 
 
-def _maximum_jvp(primals: tuple[Array], tangents: tuple[Any], *, windows: Windows) -> Any:
-    (x,), (dx,) = primals, tangents
-    y, taken = _maximum.bind(x, windows=windows)
-    dy = _tangent.bind(dx, taken, windows=windows, size=(x.shape[1], x.shape[2]))
+def _maximum_jvp(primals: tuple[Array], tangents: tuple[Any], *, windows: Windows, out: Any) -> Any:
+    y, taken = _maximum.bind(*primals, windows=windows, out=out)
+    dy = _tangent.bind(*tangents, taken, windows=windows, out=out[0])
     return (y, taken), (dy, ad.Zero(jax.typeof(taken).to_tangent_aval()))
 
 
@@ -120,116 +154,23 @@ ad.primitive_jvps[_maximum] = _maximum_jvp
 # The taps taken do not move with x, so both are linear in what they pick alone.
 ad.defjvp(_tangent, lambda dx, _, taken, **fields: _tangent.bind(dx, taken, **fields), None)
 ad.defjvp(_gradient, lambda dy, _, taken, **fields: _gradient.bind(dy, taken, **fields), None)
-ad.primitive_transposes[_tangent] = lambda dy, _, taken, **fields: (
-    _gradient.bind(dy, taken, **fields),
+ad.primitive_transposes[_tangent] = lambda dy, dx, taken, windows, **_: (
+    _gradient.bind(dy, taken, windows=windows, out=dx.aval),
     None,
 )
-ad.primitive_transposes[_gradient] = lambda dx, _, taken, **fields: (
-    _tangent.bind(dx, taken, **fields),
+ad.primitive_transposes[_gradient] = lambda dx, dy, taken, windows, **_: (
+    _tangent.bind(dx, taken, windows=windows, out=dy.aval),
     None,
 )
 
 
-# ------------------------------------------------------------------------------------------
-# The maximum of each window, with a gradient that goes to the first of several.
-#
-# XLA's derivative of a maximum over windows, select-and-scatter, obeys this rule everywhere but is
-# slow on a CPU. There it is a loop in C++ (the section above) or, where that cannot be had, two
-# passes of strided slices, along the rows and then down the columns: the first maximum of a window,
-# row by row, is the first column of the first row that holds it. Each pass keeps the index of the
-# tap it took, and its derivative picks that tap. On other platforms XLA's own primitive runs.
-#
-# `benchmarks/layers.py`, rows `max pool`, says when the passes may be deleted: when the ratio in
-# the scan is 1 or less.
-
-
-def plain_maximum(x: Array, windows: Windows) -> Array:
-    """The maximum over windows as one XLA primitive."""
-    return lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
-        (1, *windows.window, 1),
-        (1, *windows.stride, 1),
-        ((0, 0), *windows.padding, (0, 0)),
-    )
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def first_maximum(x: Array, windows: Windows) -> Array:
-    """The maximum over windows; its derivative is that of the first maximum, row by row.
-
-    Args:
-        x: (N, H, W, C).
-        windows: Where the windows lie.
-
-    Returns:
-        (N, H2, W2, C).
-    """
-    if native_pool_usable(x, windows):
-        on_cpu = functools.partial(maximum, windows=windows)
-        elsewhere = functools.partial(plain_maximum, windows=windows)
-        return lax.platform_dependent(x, cpu=on_cpu, default=elsewhere)
-    return plain_maximum(x, windows)
-
-
-@first_maximum.defjvp
-def _first_maximum_jvp(
-    windows: Windows, primals: tuple[Array], tangents: tuple[Array]
-) -> tuple[Array, Array]:
-    def on_cpu(x: Array, dx: Array) -> tuple[Array, Array]:
-        if native_pool_usable(x, windows):
-            return maximum_and_tangent(x, dx, windows)
-        for axis in (2, 1):
-            x, dx = _along(x, dx, axis, windows)
-        return x, dx
-
-    def elsewhere(x: Array, dx: Array) -> tuple[Array, Array]:
-        return jax.jvp(lambda x: plain_maximum(x, windows), (x,), (dx,))
-
-    return lax.platform_dependent(*primals, *tangents, cpu=on_cpu, default=elsewhere)
-
-
-def _along(x: Array, dx: Array, axis: int, windows: Windows) -> tuple[Array, Array]:
-    """One pass: the maximum along one axis, and the tangent of the tap that is the first one."""
-    where = (windows.window[axis - 1], windows.stride[axis - 1], windows.padding[axis - 1])
-    xs = strided(x, axis, *where, fill=-jnp.inf)
-    y, tap = xs[0], jnp.zeros(xs[0].shape, jnp.int32 if len(xs) > 127 else jnp.int8)
-    for number, candidate in enumerate(xs[1:], 1):
-        # A NaN wins and stays, as it does in lax.max.
-        wins = (candidate > y) | (jnp.isnan(candidate) & ~jnp.isnan(y))
-        y = jnp.where(wins, candidate, y)
-        tap = jnp.where(wins, jnp.asarray(number, tap.dtype), tap)
-    # Without the barrier XLA looks for the maximum again for every tap of the gradient.
-    y, tap = lax.optimization_barrier((y, tap))
-    dy = jnp.zeros_like(y)
-    for number, candidate in enumerate(taps(dx, axis, *where, fill=0.0)):
-        dy = dy + jnp.where(tap == number, candidate, jnp.zeros((), dy.dtype))
-    # On the way back what comes from behind is computed once, not for every tap.
-    return y, lax.optimization_barrier(dy)
-
-
-def strided(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:
-    """What each tap of a window sees along one axis, as strided slices: fast as a value.
-
-    Args:
-        x: (N, H, W, C).
-        axis: 1 for rows, 2 for columns.
-        window: Number of taps.
-        stride: Step of the window.
-        sides: Padding before and behind; negative behind cuts off.
-        fill: What the padding holds.
-
-    Returns:
-        One array a tap.
-    """
-    padded = _pad(x, axis, sides, fill)
-    reach = (padded.shape[axis] - window) // stride * stride + 1
-    return [lax.slice_in_dim(padded, tap, tap + reach, stride, axis=axis) for tap in range(window)]
+def _along(windows: Windows) -> list[tuple[int, int, Pair]]:
+    """Window, stride and padding along rows, and along columns."""
+    return list(zip(windows.window, windows.stride, windows.padding, strict=True))
 
 
 def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:
-    """What `strided` gives, by splitting the axis into `stride` phases: fast as a gradient.
+    """What each tap of a window sees along one axis, by splitting it into `stride` phases.
 
     The transpose of a strided slice is a pad with holes, which XLA evaluates element by element;
     that of a split is a concatenation, which it copies.
@@ -348,24 +289,15 @@ def _sums(x: Array, windows: Windows) -> Array:
     """
 
     def on_cpu(x: Array) -> Array:
-        for axis in (2, 1):
-            where = (windows.window[axis - 1], windows.stride[axis - 1], windows.padding[axis - 1])
+        for axis, where in zip((2, 1), reversed(_along(windows)), strict=True):
             x = functools.reduce(lax.add, taps(x, axis, *where, fill=0.0))
             # On the way back what comes from behind is computed once, not for every tap.
             x = lax.optimization_barrier(x)
         return x
 
-    def elsewhere(x: Array) -> Array:
-        return lax.reduce_window(
-            x,
-            0.0,
-            lax.add,
-            (1, *windows.window, 1),
-            (1, *windows.stride, 1),
-            ((0, 0), *windows.padding, (0, 0)),
-        )
-
-    return lax.platform_dependent(x, cpu=on_cpu, default=elsewhere)
+    return lax.platform_dependent(
+        x, cpu=on_cpu, default=lambda x: _reduced(x, 0.0, lax.add, windows)
+    )
 
 
 @takes("N H W C")
@@ -378,26 +310,10 @@ def average_pool(
     strict: bool = False,
     count_include_pad: bool = False,
 ) -> Float[Array, "N H2 W2 C"]:
-    """The mean of each window.
+    """The mean of each window, summed up in float32 at least.
 
-    W2 = (W - F + 2 P) / S + 1. The sum is taken in float32 at least.
-
-    Args:
-        x: Maps.
-        window: Height and width of the window, F.
-        stride: Steps down and to the right, S; the window when left out.
-        padding: As in `max_pool`.
-        ceil_mode: False leaves the rest out, True adds a window that hangs over the end.
-        strict: Refuse a window that does not fit exactly.
-        count_include_pad: Whether the zeros of `padding` count as elements. What hangs over a
-            padded image by `ceil_mode` never does.
-
-    Returns:
-        Smaller maps.
-
-    Raises:
-        FieldError: A window, stride or padding that no pool can have.
-        ShapeError: The window is larger than the padded image, or does not fit exactly.
+    The arguments and refusals are those of `max_pool`. With `count_include_pad` the zeros of
+    `padding` count as elements; what hangs over a padded image by `ceil_mode` never does.
 
     Example:
         >>> x = jnp.arange(16.0).reshape(1, 4, 4, 1)
@@ -432,9 +348,6 @@ def _counts(
 def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     """The mean of each map.
 
-    Args:
-        x: Maps of any size.
-
     Returns:
         One value per channel.
 
@@ -448,82 +361,48 @@ def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     return x.mean(axis=(1, 2))
 
 
-class MaxPool(nn.Module):
-    """The module of `max_pool`.
+class _Pool(nn.Module):
+    """The fields of a pool, which are the arguments of its function."""
 
-    Attributes:
-        window: Height and width of the window.
-        stride: Steps down and to the right; the window when left out.
-        padding: As in `max_pool`.
-        ceil_mode: Whether the number of windows is rounded up.
-        strict: Refuse a window that does not fit exactly.
+    window: int | Pair
+    stride: int | Pair | None = None
+    padding: Padding = "VALID"
+    ceil_mode: bool = False
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.window, self.stride, self.padding, self.ceil_mode)
+        super().__post_init__()
+
+
+class MaxPool(_Pool):
+    """The module of `max_pool`.
 
     Example:
         >>> MaxPool(window=3, stride=2).apply({}, jnp.ones((1, 55, 55, 96))).shape
         (1, 27, 27, 96)
     """
 
-    window: int | Pair
-    stride: int | Pair | None = None
-    padding: Padding = "VALID"
-    ceil_mode: bool = False
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.ceil_mode)
-        super().__post_init__()
-
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `max_pool`."""
         return max_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
 
 
-class MinPool(nn.Module):
-    """The module of `min_pool`; its fields are those of `MaxPool`."""
-
-    window: int | Pair
-    stride: int | Pair | None = None
-    padding: Padding = "VALID"
-    ceil_mode: bool = False
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.ceil_mode)
-        super().__post_init__()
+class MinPool(_Pool):
+    """The module of `min_pool`."""
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `min_pool`."""
         return min_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
 
 
-class AveragePool(nn.Module):
-    """The module of `average_pool`.
+class AveragePool(_Pool):
+    """The module of `average_pool`."""
 
-    Attributes:
-        window: Height and width of the window.
-        stride: Steps down and to the right; the window when left out.
-        padding: As in `average_pool`.
-        ceil_mode: Whether the number of windows is rounded up.
-        strict: Refuse a window that does not fit exactly.
-        count_include_pad: Whether the zeros of the padding count.
-    """
-
-    window: int | Pair
-    stride: int | Pair | None = None
-    padding: Padding = "VALID"
-    ceil_mode: bool = False
-    strict: bool = False
     count_include_pad: bool = False
-
-    def __post_init__(self) -> None:
-        _check(self.window, self.stride, self.padding, self.ceil_mode)
-        super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `average_pool`."""
         return average_pool(
             x,
             self.window,
@@ -540,7 +419,6 @@ class GlobalAveragePool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `global_average_pool`."""
         return global_average_pool(x)
 
 
@@ -627,9 +505,6 @@ def spatial_pyramid_pool(
 def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     """The largest number of each map: the pyramid's level of one bin.
 
-    Args:
-        x: Maps of any size.
-
     Returns:
         One value per channel.
 
@@ -646,13 +521,6 @@ def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
 def bins_along(size: int, bins: int) -> tuple[tuple[int, int], ...]:
     """First pixel and first pixel behind of each bin along an axis.
 
-    Args:
-        size: Pixels along the axis.
-        bins: Number of bins.
-
-    Returns:
-        A pair a bin.
-
     Example:
         >>> bins_along(13, 3)
         ((0, 5), (4, 9), (8, 13))
@@ -662,9 +530,6 @@ def bins_along(size: int, bins: int) -> tuple[tuple[int, int], ...]:
 
 class SpatialPyramidPool(nn.Module):
     """The module of `spatial_pyramid_pool`.
-
-    Attributes:
-        levels: Bins along each axis, a number a level.
 
     Example:
         >>> pool = SpatialPyramidPool(levels=(4, 2, 1))
@@ -680,7 +545,6 @@ class SpatialPyramidPool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N L"]:
-        """Apply `spatial_pyramid_pool`."""
         return spatial_pyramid_pool(x, self.levels)
 
 
@@ -689,7 +553,6 @@ class GlobalMaxPool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-        """Apply `global_max_pool`."""
         return global_max_pool(x)
 
 
@@ -770,9 +633,6 @@ def adaptive_average_pool(x: Float[Array, "N H W C"], bins: int) -> Float[Array,
 class AdaptiveAveragePool(nn.Module):
     """The module of `adaptive_average_pool`: (N, H, W, C) -> (N, B, B, C).
 
-    Attributes:
-        bins: Along each axis, B.
-
     Example:
         >>> AdaptiveAveragePool(4).apply({}, jnp.ones((1, 14, 14, 512))).shape
         (1, 4, 4, 512)
@@ -786,5 +646,4 @@ class AdaptiveAveragePool(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N B B C"]:
-        """Apply `adaptive_average_pool`."""
         return adaptive_average_pool(x, self.bins)

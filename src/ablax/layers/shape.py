@@ -24,9 +24,6 @@ def concatenate(*maps: Float[Array, "..."], axis: int = -1) -> Float[Array, "...
         *maps: At least one; all axes but the one concatenated agree.
         axis: -1 for channels, 1 for rows (below one another), 2 for columns (side by side).
 
-    Returns:
-        All of them, in the order given.
-
     Raises:
         ShapeError: There is no map, or the maps differ in another axis.
 
@@ -54,9 +51,6 @@ def split(
         x: Maps.
         parts: How many equal parts, or the length of each.
         axis: -1 for channels, 1 for rows, 2 for columns.
-
-    Returns:
-        The parts, in order.
 
     Raises:
         FieldError: Parts that are no positive integers.
@@ -90,9 +84,6 @@ def channel_shuffle(x: Float[Array, "... C"], groups: int) -> Float[Array, "... 
     Args:
         x: Maps, channels last.
         groups: Number of groups G, a divisor of C.
-
-    Returns:
-        An array like `x`.
 
     Raises:
         FieldError: The groups are no positive integer.
@@ -159,16 +150,8 @@ def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
 
     The order is that of TensorFlow's `depth_to_space`.
 
-    Args:
-        x: Maps.
-        block: Rows and columns of a block, B; B^2 divides C.
-
-    Returns:
-        Larger maps of fewer channels: (N, B H, B W, C / B^2).
-
-    Raises:
-        FieldError: The block is no positive integer.
-        ShapeError: Its square does not divide the channels.
+    (N, H, W, C) becomes (N, B H, B W, C / B^2). Arguments and refusals are those of
+    `space_to_depth`, but it is C that B^2 has to divide.
 
     Example:
         >>> channel_to_space(jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 4), 2)[0, :, :, 0]
@@ -216,16 +199,11 @@ class ChannelSplit(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... part"]:
-        """Cut the part out."""
         return split(x, self.parts)[self.index]
 
 
 class ChannelShuffle(nn.Module):
-    """The module of `channel_shuffle`.
-
-    Attributes:
-        groups: Number of groups, a divisor of the channels.
-    """
+    """The module of `channel_shuffle`."""
 
     groups: int
 
@@ -235,16 +213,11 @@ class ChannelShuffle(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Apply `channel_shuffle`."""
         return channel_shuffle(x, self.groups)
 
 
 class SpaceToDepth(nn.Module):
-    """The module of `space_to_depth`.
-
-    Attributes:
-        block: Rows and columns of a block.
-    """
+    """The module of `space_to_depth`."""
 
     block: int
 
@@ -254,16 +227,11 @@ class SpaceToDepth(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
-        """Apply `space_to_depth`."""
         return space_to_depth(x, self.block)
 
 
 class ChannelToSpace(nn.Module):
-    """The module of `channel_to_space`.
-
-    Attributes:
-        block: Rows and columns of a block.
-    """
+    """The module of `channel_to_space`."""
 
     block: int
 
@@ -273,7 +241,6 @@ class ChannelToSpace(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
-        """Apply `channel_to_space`."""
         return channel_to_space(x, self.block)
 
 
@@ -332,16 +299,7 @@ def resize_bilinear(
     y[o] = (1 - d) x[i] + d x[i + 1] with i + d = (o + 1/2) H / H2 - 1/2 along each axis; i and
     i + 1 beyond the ends are the ends. Computed in float32 at least.
 
-    Args:
-        x: Maps.
-        factor: H2 / H and W2 / W, at least 1; either this or `size`.
-        size: H2 and W2 in pixels.
-
-    Returns:
-        Maps of the new size.
-
-    Raises:
-        FieldError: Both or neither of `factor` and `size`, or not positive integers.
+    The arguments and refusals are those of `resize_nearest`.
 
     Example:
         >>> resize_bilinear(jnp.array([0.0, 4.0]).reshape(1, 1, 2, 1), factor=(1, 2))[0, 0, :, 0]
@@ -355,12 +313,7 @@ def resize_bilinear(
 
 
 class Nearest(nn.Module):
-    """The module of `resize_nearest`.
-
-    Attributes:
-        factor: New over old height and width, at least 1; either this or `size`.
-        size: New height and width in pixels.
-    """
+    """The module of `resize_nearest`."""
 
     factor: int | Pair | None = None
     size: int | Pair | None = None
@@ -371,17 +324,11 @@ class Nearest(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `resize_nearest`."""
         return resize_nearest(x, self.factor, self.size)
 
 
 class Bilinear(nn.Module):
-    """The module of `resize_bilinear`.
-
-    Attributes:
-        factor: New over old height and width, at least 1; either this or `size`.
-        size: New height and width in pixels.
-    """
+    """The module of `resize_bilinear`."""
 
     factor: int | Pair | None = None
     size: int | Pair | None = None
@@ -392,7 +339,6 @@ class Bilinear(nn.Module):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        """Apply `resize_bilinear`."""
         return resize_bilinear(x, self.factor, self.size)
 
 
@@ -447,11 +393,7 @@ def select_channels(
 
 
 class SelectChannels(nn.Module):
-    """The module of `select_channels`.
-
-    Attributes:
-        channels: Which, counted from 0; a channel may stand several times.
-    """
+    """The module of `select_channels`."""
 
     channels: tuple[int, ...]
 
@@ -461,7 +403,6 @@ class SelectChannels(nn.Module):
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... selected"]:
-        """Apply `select_channels`."""
         return select_channels(x, self.channels)
 
 

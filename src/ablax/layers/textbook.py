@@ -55,20 +55,7 @@ def convolution_matrix(
 
     It has (H2 W2 F) (H W C) entries, most of them 0: for small sizes.
 
-    Args:
-        kernel: Weights; `i` is the number of channels of one group.
-        image_shape: (H, W, C).
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
-        dilation: Distance between the taps of the kernel.
-        groups: Number of groups.
-
-    Returns:
-        M.
-
-    Raises:
-        FieldError: A stride, dilation, padding or number of groups that no convolution can have.
-        ShapeError: The kernel is larger than the padded image, or does not fit the channels.
+    `image_shape` is (H, W, C); the other arguments and refusals are those of `convolution`.
 
     Example:
         >>> kernel = jnp.array([1.0, 2, 3]).reshape(1, 3, 1, 1)
@@ -94,12 +81,6 @@ def convolution_matrix(
 def filter_matrix(kernel: Float[Array, "h w C F"]) -> Float[Array, "F hwC"]:
     """The kernels as the rows of a matrix: a feature a row, its taps row by row, channels last.
 
-    Args:
-        kernel: Weights.
-
-    Returns:
-        The filter matrix of L2.
-
     Example:
         >>> filter_matrix(jnp.arange(8.0).reshape(1, 2, 2, 2))
         Array([[0., 2., 4., 6.],
@@ -123,20 +104,8 @@ def input_matrix(
     columns out of the matrix of stride 1, a dilation takes the rows of the holes out of the matrix
     of a kernel with holes.
 
-    Args:
-        x: Images.
-        window: Height and width of the kernel.
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
-        dilation: Distance between the taps of the kernel.
-
-    Returns:
-        The input matrix of L2, one per image; its rows are ordered as the columns of
-        `filter_matrix`.
-
-    Raises:
-        FieldError: A window, stride, dilation or padding that no convolution can have.
-        ShapeError: The window is larger than the padded image.
+    The arguments and refusals are those of `convolution`; the rows are ordered as the columns of
+    `filter_matrix`.
 
     References:
         L2, "Channel And Space": matrix create (Toeplitz style).
@@ -162,20 +131,7 @@ def convolution_by_product(
 ) -> Float[Array, "N H2 W2 F"]:
     """`convolution` as L2 draws it: output = filter matrix x input matrix, one pair a group.
 
-    Args:
-        x: Images.
-        kernel: Weights; `i` is the number of channels of one group.
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
-        dilation: Distance between the taps of the kernel.
-        groups: Number of groups.
-
-    Returns:
-        The numbers of `convolution`.
-
-    Raises:
-        FieldError: A stride, dilation, padding or number of groups that no convolution can have.
-        ShapeError: The kernel is larger than the padded image, or does not fit the channels.
+    The arguments and refusals are those of `convolution`.
 
     References:
         L2, "Channel And Space": output feature map by filter matrix * input matrix.
@@ -283,17 +239,7 @@ def cross_correlation(
 
     y[t] = sum over tau of x[t + tau] k[tau]: `discrete_convolution` with the flipped kernel.
 
-    Args:
-        x: Numbers along any number of axes, at least one.
-        kernel: Weights along the same axes.
-        mode: Which places are kept, as in `discrete_convolution`.
-
-    Returns:
-        The sums.
-
-    Raises:
-        FieldError: Another mode.
-        ShapeError: Numbers of axes that differ, none at all, or a "valid" kernel larger than x.
+    The arguments and refusals are those of `discrete_convolution`.
 
     Example:
         >>> x, kernel = jnp.array([0.0, 1, 0, 0]), jnp.array([1.0, 2, 3])

@@ -45,14 +45,6 @@ class Windows(NamedTuple):
 def pair(name: str, value: object, smallest: int = 1) -> Pair:
     """The same number twice, or the two numbers given.
 
-    Args:
-        name: What the value is called, for the refusal.
-        value: An integer or two of them.
-        smallest: The least value allowed.
-
-    Returns:
-        Vertical, then horizontal.
-
     Raises:
         FieldError: The value is not one or two integers of at least `smallest`.
 
@@ -74,15 +66,7 @@ def whole(value: object) -> bool:
 
 
 def positive(name: str, value: object) -> None:
-    """Refuse anything but an integer of at least one.
-
-    Args:
-        name: What the value is called, for the refusal.
-        value: The value.
-
-    Raises:
-        FieldError: It is something else.
-    """
+    """Refuse anything but an integer of at least one."""
     if not whole(value) or value < 1:  # type: ignore[operator]
         raise FieldError(f"{name}={value!r}: expected an integer of at least 1")
 
@@ -93,9 +77,6 @@ def check_padding(padding: object) -> None:
     Args:
         padding: "SAME", "VALID", one integer for all sides, (vertical, horizontal), or
             ((above, below), (left, right)).
-
-    Raises:
-        FieldError: It is something else.
     """
     if isinstance(padding, str):
         if padding in ("SAME", "VALID"):
@@ -115,14 +96,7 @@ def check_padding(padding: object) -> None:
 
 
 def check_ceil_mode(ceil_mode: object) -> None:
-    """Refuse what does not say whether sizes are rounded up.
-
-    Args:
-        ceil_mode: True or False.
-
-    Raises:
-        FieldError: It is something else.
-    """
+    """Refuse what does not say whether sizes are rounded up."""
     if not isinstance(ceil_mode, bool):
         raise FieldError(f"ceil_mode={ceil_mode!r}: expected True or False")
 
@@ -233,18 +207,8 @@ def place(
 ) -> Windows:
     """Put a window on an image.
 
-    Args:
-        layer: Who asks, for the refusal.
-        shape: (N, H, W, C).
-        window: Size of the window.
-        stride: Step of the window.
-        padding: As `check_padding` describes it.
-        dilation: Distance between taps.
-        ceil_mode: As in `output_size`; if True, the padding returned reaches the last window.
-        strict: Refuse a window that does not fit exactly.
-
-    Returns:
-        The window, with explicit padding and the size of the result.
+    `layer` is who asks, for the refusal, `shape` is (N, H, W, C), the others as in `output_size`.
+    With `ceil_mode` the padding returned reaches the last window.
 
     Raises:
         FieldError: A value no window can have.
@@ -293,9 +257,6 @@ def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     Args:
         axes: The axes of the first argument, that after `self` in a method, such as "N H W C";
             "..." in front allows any number of axes more.
-
-    Returns:
-        A decorator.
     """
     names = axes.split()
     least = len([name for name in names if name != "..."])

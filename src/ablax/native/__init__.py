@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ablax.native.library import SWITCH, TARGETS, why_not
-from ablax.native.primitives import NativeError, operation
+from ablax.native.primitives import by_platform, operation
 
-__all__ = ["SWITCH", "TARGETS", "NativeError", "operation", "why_not"]
+__all__ = ["SWITCH", "TARGETS", "by_platform", "operation", "why_not"]

@@ -36,12 +36,39 @@ Weights weights(const float* kernel, const Shape& shape, int64_t channels, bool 
   return {kernel, shape[1], shape[2], shape[3], channels / shape[2], exchanged};
 }
 
+bool positive(Pair pair) { return pair.size() == 2 && pair[0] > 0 && pair[1] > 0; }
+
+bool some(const Maps& maps) {
+  return maps.images > 0 && maps.height > 0 && maps.width > 0 && maps.channels > 0;
+}
+
+// A division by zero or a read beyond an array would end the process: who calls is told instead.
+ffi::Error misfit() { return ffi::Error::InvalidArgument("ablax: these shapes do not fit together"); }
+
+bool fit(const Maps& images, const Shape& kernel, const Maps& results, Pair stride, Pair padding,
+         Pair dilation) {
+  if (!some(images) || !some(results) || !some(maps(kernel)) || padding.size() != 2) return false;
+  if (!positive(stride) || !positive(dilation) || images.images != results.images) return false;
+  if (images.channels % kernel[2] || results.channels != kernel[3]) return false;
+  return results.channels % (images.channels / kernel[2]) == 0;
+}
+
+// `taken` and the results lie side by side, and a byte tells the taps apart.
+bool fit(const Maps& images, const Maps& taken, const Maps& results, Pair size, Pair stride, Pair padding) {
+  if (!some(images) || !some(results) || padding.size() != 2) return false;
+  if (!positive(size) || !positive(stride) || size[0] > 256 || size[0] * size[1] > 256) return false;
+  return images.images == results.images && images.channels == results.channels &&
+         taken.images == results.images && taken.height == results.height &&
+         taken.width == results.width && taken.channels == results.channels;
+}
+
 // One channel a group and one feature a channel.
 bool depthwise(const Shape& kernel, int64_t channels) { return kernel[2] == 1 && kernel[3] == channels; }
 
 ffi::Error value(ffi::ThreadPool pool, In x, In kernel, Out y, Pair stride, Pair padding, Pair dilation) {
   const Maps from = maps(x.dimensions()), to = maps(y->dimensions());
   const Shape shape = kernel.dimensions();
+  if (!fit(from, shape, to, stride, padding, dilation)) return misfit();
   const Axis rows = along(window(shape, stride, padding, dilation, 0), to.height);
   const Axis columns = along(window(shape, stride, padding, dilation, 1), to.width);
   if (depthwise(shape, from.channels))
@@ -57,6 +84,7 @@ ffi::Error image_gradient(ffi::ThreadPool pool, In gradient, In kernel, Out x, P
                           Pair dilation) {
   const Maps from = maps(gradient.dimensions()), to = maps(x->dimensions());
   const Shape shape = kernel.dimensions();
+  if (!fit(to, shape, from, stride, padding, dilation)) return misfit();
   const auto down = back_along(window(shape, stride, padding, dilation, 0), to.height);
   const auto across = back_along(window(shape, stride, padding, dilation, 1), to.width);
   const auto unseen = [](const Axis& phase) { return phase.taps.empty(); };
@@ -79,6 +107,7 @@ ffi::Error kernel_gradient_of(ffi::ThreadPool pool, In x, In gradient, Out kerne
                               Pair dilation) {
   const Maps from = maps(x.dimensions()), to = maps(gradient.dimensions());
   const Shape shape = kernel->dimensions();
+  if (!fit(from, shape, to, stride, padding, dilation)) return misfit();
   const Axis rows = along(window(shape, stride, padding, dilation, 0), to.height);
   const Axis columns = along(window(shape, stride, padding, dilation, 1), to.width);
   if (depthwise(shape, from.channels))
@@ -98,8 +127,9 @@ Window pool_window(Pair size, Pair stride, Pair padding, int axis) {
 
 ffi::Error maximum(ffi::ThreadPool pool, In x, Out y, ffi::Result<Bytes4> taken, Pair size, Pair stride,
                    Pair padding) {
-  const Maps to = maps(y->dimensions());
-  first_maximum(pool, x.typed_data(), maps(x.dimensions()), y->typed_data(), taken->typed_data(), to,
+  const Maps from = maps(x.dimensions()), to = maps(y->dimensions());
+  if (!fit(from, maps(taken->dimensions()), to, size, stride, padding)) return misfit();
+  first_maximum(pool, x.typed_data(), from, y->typed_data(), taken->typed_data(), to,
                 along(pool_window(size, stride, padding, 0), to.height),
                 along(pool_window(size, stride, padding, 1), to.width));
   return ffi::Error::Success();
@@ -107,9 +137,10 @@ ffi::Error maximum(ffi::ThreadPool pool, In x, Out y, ffi::Result<Bytes4> taken,
 
 ffi::Error taken_tangent(ffi::ThreadPool pool, In tangent, Bytes4 taken, Out y, Pair size, Pair stride,
                          Pair padding) {
-  const Maps to = maps(y->dimensions());
-  sum_of_taken<false>(pool, tangent.typed_data(), taken.typed_data(), maps(tangent.dimensions()),
-                      y->typed_data(), to, size[1], along(pool_window(size, stride, padding, 0), to.height),
+  const Maps from = maps(tangent.dimensions()), to = maps(y->dimensions());
+  if (!fit(from, maps(taken.dimensions()), to, size, stride, padding)) return misfit();
+  sum_of_taken<false>(pool, tangent.typed_data(), taken.typed_data(), from, y->typed_data(), to,
+                      size[1], along(pool_window(size, stride, padding, 0), to.height),
                       along(pool_window(size, stride, padding, 1), to.width));
   return ffi::Error::Success();
 }
@@ -117,6 +148,7 @@ ffi::Error taken_tangent(ffi::ThreadPool pool, In tangent, Bytes4 taken, Out y, 
 ffi::Error taken_gradient(ffi::ThreadPool pool, In gradient, Bytes4 taken, Out x, Pair size, Pair stride,
                           Pair padding) {
   const Maps from = maps(gradient.dimensions()), to = maps(x->dimensions());
+  if (!fit(to, maps(taken.dimensions()), from, size, stride, padding)) return misfit();
   for (const Axis& rows : back_along(pool_window(size, stride, padding, 0), to.height))
     for (const Axis& columns : back_along(pool_window(size, stride, padding, 1), to.width))
       sum_of_taken<true>(pool, gradient.typed_data(), taken.typed_data(), from, x->typed_data(), to, size[1],

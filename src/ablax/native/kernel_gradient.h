@@ -31,7 +31,7 @@ struct OuterTile {
   int64_t images, rows, columns;
   int64_t x_image, x_row, x_column, gradient_image, gradient_row, gradient_column;
   float* sums;
-  int64_t next_channel;
+  int64_t next_channel, next_vector;  // between sums of channels, between the gradient's vectors
 };
 
 template <int C, int V>
@@ -45,7 +45,7 @@ void outer(const OuterTile& t) {
       const float* gradient = t.gradient + image * t.gradient_image + row * t.gradient_row;
       for (int64_t column = 0; column < t.columns; ++column) {
         Vector g[V];
-        for (int v = 0; v < V; ++v) g[v] = load(gradient + v * LANES);
+        for (int v = 0; v < V; ++v) g[v] = load(gradient + v * t.next_vector);
 #pragma GCC unroll 16
         for (int c = 0; c < C; ++c)
           for (int v = 0; v < V; ++v) sums[c][v] += x[c] * g[v];
@@ -85,10 +85,8 @@ struct Sums {
   int64_t at(int64_t group, int64_t tap, int64_t channel) const {
     return ((group * taps + tap) * channels + channel) * padded_features();
   }
-  // Where in the gradient's features the vectors that begin at `first` are read.
-  int64_t read_at(const Run& run) const {
-    return std::min(run.first, features - run.vectors * LANES);
-  }
+  // Where in the gradient's features the vector is read that is summed up from feature `first` on.
+  int64_t read_at(int64_t first) const { return std::min(first, features - LANES); }
 };
 
 class KernelGradient {
@@ -129,7 +127,8 @@ class KernelGradient {
       some = channels_of_tile(last - channel);
       tile.x = x + channel;
       for (const Run& run : runs_) {
-        tile.gradient = gradient + sums_.read_at(run);
+        tile.gradient = gradient + sums_.read_at(run.first);
+        tile.next_vector = sums_.read_at(run.first + LANES) - sums_.read_at(run.first);
         tile.sums = sums + sums_.at(group, tap, channel) + run.first;
         run.vectors == 1 ? outer_of<1>(some, tile) : outer_of<WIDE>(some, tile);
       }
@@ -197,10 +196,9 @@ class KernelGradient {
       for (int64_t line = 0; line < sums_.taps * sums_.channels; ++line) {
         const float* from = sums + sums_.at(group, 0, line);
         float* to = kernel + (line * sums_.groups + group) * features;
-        for (const Run& run : runs_) {
-          const int64_t count = std::min(run.vectors * LANES, features - run.first);
-          std::memcpy(to + run.first, from + run.first + run.first - sums_.read_at(run),
-                      count * sizeof(float));
+        for (int64_t first = 0; first < features; first += LANES) {
+          const int64_t count = std::min<int64_t>(LANES, features - first);
+          std::memcpy(to + first, from + first + first - sums_.read_at(first), count * sizeof(float));
         }
       }
   }

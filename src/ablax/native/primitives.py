@@ -1,45 +1,51 @@
-"""What JAX has to know of a function of the library: shapes, how XLA is to call it, `vmap`."""
+"""JAX primitives that a CPU computes by a function of the library, or by XLA where it cannot."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.ffi
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
+from jax.core import ShapedArray
 from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 from jax.typing import ArrayLike
 
-from ablax.analysis.jax_versions import map_slices
-from ablax.errors import AblaxError
+from ablax.analysis.jax_versions import map_slices, without_mesh
 from ablax.native.library import why_not
-
-
-class NativeError(AblaxError):
-    """A function of the library was asked for where it cannot be had."""
 
 
 def operation(
     target: str,
-    shapes: Callable[..., Any],
+    plain: Callable[..., Any],
+    otherwise: Callable[..., Any],
     attributes: Callable[..., Mapping[str, tuple[int, ...]]],
     *,
+    served: Callable[..., bool] = lambda *_, **__: True,
     several: bool = False,
 ) -> Primitive:
-    """A JAX primitive that XLA computes on a CPU by calling a function of the library.
+    """A JAX primitive that is a call of the library, or a function of XLA's operations.
+
+    Which of them is decided when a program is lowered, never while it is traced: until then nothing
+    is compiled or even looked for. A call of the library needs floats of 32 bits, `served`, and the
+    library (`why_not`); without one of these a CPU runs `otherwise`. Programs for other platforms,
+    for export (they run on other machines) and of no elements hold `plain`.
 
     Its derivatives are left to be defined. `vmap` calls it once for each slice: a call fills all
-    cores.
+    cores. Its type is a field `out`, a `jax.core.ShapedArray` (a tuple of them with `several`): a
+    transpose gives what its function was given, with the same axes over devices.
 
     Args:
         target: One of `TARGETS`.
-        shapes: The abstract results from the abstract arguments and the primitive's fields.
-        attributes: What the function is told beside its arrays, from the primitive's fields.
+        plain: The function in XLA's operations, from the arguments and the fields.
+        otherwise: The same, in operations that are fast on a CPU.
+        attributes: What the library is told beside the arrays, from the fields but `out`.
+        served: Whether the library is the faster, from abstract arguments and the fields.
         several: Whether there is more than one result.
 
     Returns:
@@ -47,27 +53,79 @@ def operation(
     """
     primitive = Primitive(target)
     primitive.multiple_results = several
-    primitive.def_abstract_eval(shapes)
+    primitive.def_abstract_eval(lambda *_, out, **__: out)
     primitive.def_impl(functools.partial(_eagerly, primitive))
 
-    def lower(ctx: Any, *operands: Any, **fields: Any) -> Any:
-        reason = why_not()
-        if reason:
-            raise NativeError(f"{target} cannot be called here: {reason}")
+    def lower(ctx: Any, *operands: Any, out: Any, **fields: Any) -> Any:
+        elsewhere = tuple(ctx.platforms or ctx.module_context.platforms) != ("cpu",)
+        exported = ctx.module_context.lowering_parameters.for_export
+        if elsewhere or exported or not _some(ctx.avals_in):
+            return _in_words(plain, ctx, operands, out=out, **fields)
+        takes = _floats(ctx.avals_in) and served(*ctx.avals_in, out=out, **fields)
+        if not takes or why_not():
+            return _in_words(otherwise, ctx, operands, out=out, **fields)
         numbers = {name: np.asarray(pair, np.int64) for name, pair in attributes(**fields).items()}
         return jax.ffi.ffi_lowering(target)(ctx, *operands, **numbers)
 
-    mlir.register_lowering(primitive, lower, platform="cpu")
+    mlir.register_lowering(primitive, lower)
     batching.primitive_batchers[primitive] = functools.partial(_one_after_the_other, primitive)
     return primitive
 
 
+def _some(avals: Sequence[ShapedArray]) -> bool:
+    """Whether each has elements, a number of them that is known."""
+    return all(isinstance(aval.size, int) and aval.size > 0 for aval in avals)
+
+
+def _floats(avals: Sequence[ShapedArray]) -> bool:
+    """Whether they are floats of 32 bits, or bytes beside such."""
+    kinds = {str(aval.dtype) for aval in avals}
+    return {"float32"} <= kinds <= {"float32", "uint8"}
+
+
+def _in_words(
+    function: Callable[..., Any], ctx: Any, operands: Sequence[Any], **fields: Any
+) -> Any:
+    """A function of XLA's operations, to which it is left what lies on which device."""
+    bare = [ShapedArray(aval.shape, aval.dtype) for aval in ctx.avals_in]
+    several = ctx.primitive.multiple_results
+    rule = mlir.lower_fun(functools.partial(function, **fields), multiple_results=several)
+    with without_mesh():
+        return rule(ctx.replace(avals_in=bare, jaxpr_eqn_ctx=None), *operands)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2), inline=True)
+def by_platform(
+    on_cpu: Callable[..., Any], elsewhere: Callable[..., Any], windows: Any, *arrays: Array
+) -> Any:
+    """One function on a CPU, another on other platforms, which every analysis follows.
+
+    Compiled, so that layers of equal shapes that run outside `jax.jit` share one program.
+
+    Args:
+        on_cpu: From the arrays and the windows.
+        elsewhere: The same.
+        windows: The last argument of both; hashable.
+        *arrays: The others.
+
+    Returns:
+        What the one or the other gives.
+    """
+    return lax.platform_dependent(
+        *arrays,
+        cpu=lambda *arrays: on_cpu(*arrays, windows),
+        default=lambda *arrays: elsewhere(*arrays, windows),
+    )
+
+
 def _eagerly(primitive: Primitive, *arguments: ArrayLike, **fields: Any) -> Any:
-    return _compiled(primitive, **fields)(*arguments)
+    with jax.disable_jit(False):
+        return _compiled(primitive, why_not(), **fields)(*arguments)
 
 
 @functools.lru_cache(maxsize=1024)
-def _compiled(primitive: Primitive, **fields: Any) -> Callable[..., Any]:
+def _compiled(primitive: Primitive, reason: str, **fields: Any) -> Callable[..., Any]:
+    del reason  # another program for each
     return jax.jit(functools.partial(primitive.bind, **fields))
 
 
