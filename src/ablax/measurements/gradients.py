@@ -47,7 +47,7 @@ def start_figure(study: Study, groups: Panels) -> Figure:
     shown = {title: own for title, own in present.items() if len(own) > 1} or present
     count = len(shown)
     figure, drawn = kit.panels(2 * count, count, (kit.WIDTH, 4.5), above=1.2, sharey="row")
-    below = ("block, counted from the images", "layer with weights, counted from the images")
+    below = ("block, counted from the images", "layer with weights,\ncounted from the images")
     for place, (title, own) in enumerate(shown.items()):
         above, under = drawn[place], drawn[count + place]
         for axes, of, words in zip((above, under), ("output", "kernel"), below, strict=True):
@@ -86,7 +86,7 @@ def _draw_groups(axes: Axes, study: Study, groups: list[list[str]], of: str) -> 
                 "marker": "o^s"[line % 3],
             }
             rows = study.rows(NAME, variant=name, of=of, step=0)
-            _draw_gradient(axes, rows, kit.wrapped(study.variant(name).label, 34), style)
+            _draw_gradient(axes, rows, kit.wrapped(study.variant(name).label, 24), style)
     axes.set_yscale("log")
     kit.whole_numbers(axes)
 
