@@ -81,11 +81,7 @@ class Residual(nn.Module):
 class Subsample(nn.Module):
     """Keep every `stride`-th pixel, from the first: (N, H, W, C) -> (N, ceil(H/S), ceil(W/S), C).
 
-    Attributes:
-        stride: Steps down and to the right.
-
-    References:
-        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, shortcut option A.
+    With `PadChannels` it is shortcut option A of He et al. 2015 (see `Residual`), section 3.3.
 
     Example:
         >>> Subsample(2).apply({}, jnp.arange(9.0).reshape(1, 3, 3, 1))[0, :, :, 0]
@@ -106,16 +102,10 @@ class Subsample(nn.Module):
 
 
 class PadChannels(nn.Module):
-    """Add channels of zeros behind the others: (..., C) -> (..., F).
-
-    Attributes:
-        features: Channels of the result, F.
+    """Add channels of zeros behind the others: (..., C) -> (..., F), F `features`.
 
     Raises:
         ShapeError: The input has more channels than that.
-
-    References:
-        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, shortcut option A.
 
     Example:
         >>> PadChannels(3).apply({}, jnp.ones((1, 2)))
@@ -142,19 +132,11 @@ def without_shortcuts(network: Network) -> Network:
     """The plain network: every `Residual`, at any depth, keeps its layers and loses its shortcut.
 
     A block becomes the chain of what stands before the fork, the residual and what stands behind
-    the sum, under the same name. The weights left are initialized bit-equal; projections go.
-
-    Args:
-        network: One with a `Residual`.
-
-    Returns:
-        The network with the shapes of the first, if a block without its shortcut has them.
+    the sum, under the same name. The weights left are initialized bit-equal; projections go. It is
+    the "plain network" of He et al. 2015, section 3.3.
 
     Raises:
         EditError: There is no `Residual`.
-
-    References:
-        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, "plain network".
 
     Example:
         >>> from ablax.layers import Dense, ReLU
@@ -290,9 +272,6 @@ class Gate(nn.Module):
 
     The gate gives a factor for each number (N, H, W, C), for each pixel (N, H, W, 1), or for each
     channel (N, C).
-
-    Attributes:
-        gate: The layers that compute the factors, ending in a sigmoid as a rule.
 
     Raises:
         ShapeError: The factors have another shape than these.
@@ -486,19 +465,10 @@ class DenseCell(Cell):
 
     Since x_s holds what all layers before have made at this scale, and x_{s-1} what they made at
     the finer one, the cell is densely connected to all of them. Without layers it hands x_s on.
-
-    Attributes:
-        scale: Which map it adds to, s; 1 is the finest.
-        down: Layers from the next finer map, which halve it; none at scale 1.
-        same: Layers from the map of this scale, which keep its size.
+    Fields and refusals are those of `Cell`.
 
     Raises:
-        AblaxError: Two layers have one name.
-        FieldError: The scale is no positive integer, or is 1 and has layers from a finer one.
         ShapeError: The parts differ in height or width.
-
-    References:
-        Huang et al. 2018, Multi-scale dense networks, section 4, figure 2: x_l^s.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -545,9 +515,6 @@ class MultiScale(nn.Module):
     Raises:
         ShapeError: A cell reads a scale that no cell has made.
 
-    References:
-        Huang et al. 2018, Multi-scale dense networks, section 4, figure 2.
-
     Example:
         >>> import jax, jax.numpy as jnp
         >>> from ablax.layers import Convolution
@@ -588,11 +555,8 @@ def needed(layers: Layers) -> Layers:
 
     Going back from the end, an entry is kept if its scale is read behind it. What is dropped is
     what the paper's lazy evaluation does not compute: at the last layer of L only the coarsest of
-    S scales is read, at layer L - 1 the two coarsest, and so on.
-
-    References:
-        Huang et al. 2018, Multi-scale dense networks, section 4, "Network reduction and lazy
-        evaluation".
+    S scales is read, at layer L - 1 the two coarsest, and so on (section 4, "Network reduction and
+    lazy evaluation").
 
     Example:
         >>> from ablax.layers import Convolution

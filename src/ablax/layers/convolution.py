@@ -14,7 +14,7 @@ from jax.interpreters import ad
 from jaxtyping import Array, Float
 
 from ablax.analysis.jax_versions import varying_alike
-from ablax.layers.dense import per_channel
+from ablax.layers.dense import learned, per_channel
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
 from ablax.layers.windows import (
     FieldError,
@@ -23,6 +23,7 @@ from ablax.layers.windows import (
     ShapeError,
     Windows,
     check_padding,
+    odd,
     output_size,
     pair,
     place,
@@ -141,9 +142,7 @@ def convolution(
     it a cross-correlation. With G groups the channels and the features are cut into G runs of equal
     length, and run g of the features sees run g of the channels alone.
 
-    W2 = (W - (w - 1) D - 1 + 2 P) / S + 1, rounded down.
-
-    The sum is computed in the type of `x`.
+    W2 = (W - (w - 1) D - 1 + 2 P) / S + 1, rounded down. The sum is computed in the type of `x`.
 
     Args:
         x: Images.
@@ -154,9 +153,6 @@ def convolution(
         dilation: Distance between the taps of the kernel.
         groups: Number of groups G.
         strict: Refuse a window that does not fit exactly instead of leaving rows out.
-
-    Returns:
-        One map per feature.
 
     Raises:
         FieldError: A stride, dilation, padding or number of groups that no convolution can have.
@@ -169,18 +165,7 @@ def convolution(
         Array([[ 45., 110.],
                [ 40.,  40.]], dtype=float32)
     """
-    positive("groups", groups)
-    if kernel.ndim != 4:
-        raise ShapeError(
-            f"convolution was given a kernel of shape {kernel.shape}: expected (h w i F)"
-        )
-    _check_groups("convolution", x.shape, kernel.shape[3], groups)
-    if kernel.shape[2] * groups != x.shape[3]:
-        raise ShapeError(
-            f"convolution was given {x.shape} and a kernel of shape {kernel.shape} with {groups} "
-            f"group(s): the kernel takes {kernel.shape[2] * groups} channels, the image has "
-            f"{x.shape[3]}"
-        )
+    check_kernel("convolution", x.shape, kernel, groups)
     window = kernel.shape[0], kernel.shape[1]
     windows = place("convolution", x.shape, window, stride, padding, dilation, strict=strict)
     return _convolve(x, kernel.astype(x.dtype), windows)
@@ -267,15 +252,7 @@ class Convolution(nn.Module):
         # Before any weight is initialized: a window that does not fit is refused first.
         slide = window, self.stride, self.padding, self.dilation
         place("Convolution", x.shape, *slide, strict=self.strict)
-        if self.has_variable("params", "kernel"):
-            kept = self.get_variable("params", "kernel").shape
-            if kept != shape:
-                raise ShapeError(
-                    f"Convolution was given {x.shape}, which asks for a kernel of shape {shape}: "
-                    f"its kernel has shape {kept}; initialize it again or feed it "
-                    f"{kept[2] * self.groups} channels"
-                )
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        kernel = learned(self, "kernel", self.kernel_init, shape, x)
         y = convolution(
             x,
             kernel,
@@ -289,6 +266,20 @@ class Convolution(nn.Module):
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
             y = y + per_channel(bias, y)
         return y
+
+
+def check_kernel(who: str, shape: tuple[int, ...], kernel: Array, groups: int) -> None:
+    """Refuse a kernel (h w i F) in groups that images of a shape do not have the channels for."""
+    positive("groups", groups)
+    if kernel.ndim != 4:
+        raise ShapeError(f"{who} was given a kernel of shape {kernel.shape}: expected (h w i F)")
+    _check_groups(who, shape, kernel.shape[3], groups)
+    taken = kernel.shape[2] * groups
+    if taken != shape[3]:
+        raise ShapeError(
+            f"{who} was given {shape} and a kernel of shape {kernel.shape} with {groups} "
+            f"group(s): the kernel takes {taken} channels, the image has {shape[3]}"
+        )
 
 
 def _check_groups(layer: str, shape: tuple[int, ...], features: int, groups: int) -> None:
@@ -317,9 +308,6 @@ def locally_connected(
 
     with stride S and padding P: a convolution whose kernel may differ from position to position,
     and that convolution where all kernels are the same. The sum is computed in the type of `x`.
-
-    It is written as one product of patches with the weights of each position, whose gradient is
-    faster on a CPU than that of `lax.conv_general_dilated_local`.
 
     Args:
         x: Images.
@@ -353,6 +341,8 @@ def locally_connected(
             f"positions, and kernels for {(down, right)}: a layer without weight sharing fits one "
             "image size alone"
         )
+    # One product of patches with the weights of each position: its gradient is faster on a CPU than
+    # that of `lax.conv_general_dilated_local`.
     seen = patches(x, windows)
     own = kernels.reshape(down, right, -1, features).astype(x.dtype)
     return (seen @ own).transpose(2, 0, 1, 3)
@@ -403,15 +393,8 @@ class LocallyConnected(nn.Module):
         window = pair("window", self.window)
         windows = place("LocallyConnected", x.shape, window, self.stride, self.padding)
         shape = (*windows.output, *window, x.shape[3], self.features)
-        if self.has_variable("params", "kernel"):
-            kept = self.get_variable("params", "kernel").shape
-            if kept != shape:
-                raise ShapeError(
-                    f"LocallyConnected was given {x.shape}, which asks for kernels of shape "
-                    f"{shape}: its kernels have shape {kept}; a layer without weight sharing fits "
-                    "one image size alone: initialize it again or feed it that size"
-                )
-        kernels = self.param("kernel", self._draw, shape, jnp.float32)
+        food = "images of that size: a layer without weight sharing fits one image size alone"
+        kernels = learned(self, "kernel", self._draw, shape, x, food)
         y = locally_connected(x, kernels, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, y.shape[1:], jnp.float32)
@@ -443,9 +426,7 @@ def shift(
     are the last ones (the paper gives them to the middle group). The authors' CUDA code deals the
     channels out instead, channel m to group m mod k^2: the same function between two 1x1
     convolutions, which can permute the channels (section 3.2), and slower where channels lie side
-    by side.
-
-    It has no parameters and no multiplication.
+    by side. There are no parameters and no multiplications.
 
     Args:
         x: Maps of at least k^2 channels.
@@ -507,10 +488,8 @@ class Shift(nn.Module):
 
 
 def _check(window: int, dilation: int) -> None:
-    positive("window", window)
+    odd("window", window)
     positive("dilation", dilation)
-    if not window % 2:
-        raise FieldError(f"window={window}: expected an odd number, so that there is a middle")
 
 
 # ------------------------------------------------------------------------------------------
@@ -532,7 +511,7 @@ def video_convolution(
     y[n, t, r, c, f] = sum over e, a, b, i of
         kernel[e, a, b, i, f] x[n, S t + e - P, S r + a - P, S c + b - P, i]
 
-    with stride S and padding P along each axis; the kernel is not flipped. Along each axis
+    with stride S and padding P, the kernel not flipped. Along each axis
     D2 = (D - d + 2 P) / S + 1, rounded down. The sum is computed in the type of `x`.
 
     Args:
@@ -582,13 +561,6 @@ class VideoConvolution(nn.Module):
         use_bias: Whether to add a bias to each feature.
         kernel_init: Initialization of the kernel.
         bias_init: Initialization of the bias.
-
-    Example:
-        >>> import jax
-        >>> layer = VideoConvolution(features=4, window=(3, 5, 5), stride=(1, 2, 2))
-        >>> x = jnp.ones((1, 8, 16, 16, 3))
-        >>> jax.eval_shape(layer.init_with_output, jax.random.key(0), x)[0].shape
-        (1, 8, 8, 8, 4)
     """
 
     features: int
@@ -610,14 +582,7 @@ class VideoConvolution(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "N D H W C"]) -> Float[Array, "N D2 H2 W2 F"]:
         shape = (*_triple("window", self.window), x.shape[4], self.features)
-        if self.has_variable("params", "kernel"):
-            kept = self.get_variable("params", "kernel").shape
-            if kept != shape:
-                raise ShapeError(
-                    f"VideoConvolution was given {x.shape}: its kernel, of shape {kept}, takes "
-                    f"{kept[3]} channels; initialize it again or feed it those"
-                )
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        kernel = learned(self, "kernel", self.kernel_init, shape, x)
         y = video_convolution(x, kernel, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
@@ -626,7 +591,6 @@ class VideoConvolution(nn.Module):
 
 
 def _triple(name: str, value: object, smallest: int = 1) -> Triple:
-    """The same number three times, or the three numbers given."""
     three = value if isinstance(value, tuple) else (value, value, value)
     if len(three) != 3 or not all(whole(number) and number >= smallest for number in three):
         raise FieldError(

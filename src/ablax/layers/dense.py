@@ -18,11 +18,9 @@ from ablax.layers.windows import FieldError, ShapeError, positive, takes
 
 
 class Dense(nn.Module):
-    """Every output sees every input.
+    """y = x K + b: every output sees every input.
 
-    y = x K + b. A layer of C inputs and F features has C F + F parameters.
-
-    The product is computed in the type of `x`.
+    C inputs and F features have C F + F parameters. Computed in the type of `x`.
 
     Attributes:
         features: Number of outputs.
@@ -50,21 +48,49 @@ class Dense(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
-        given = x.shape[-1]
-        if self.has_variable("params", "kernel"):
-            expected = self.get_variable("params", "kernel").shape[0]
-            if given != expected:
-                raise ShapeError(
-                    f"Dense was given {x.shape}, {given} features per example: its kernel takes "
-                    f"{expected}; initialize it again, or feed it what it was initialized with "
-                    "(behind a Flatten: images of that size, or take a pooling head)"
-                )
-        kernel = self.param("kernel", self.kernel_init, (given, self.features), jnp.float32)
+        shape = (x.shape[-1], self.features)
+        food = "what it was initialized with (behind a Flatten: images of that size, or take a "
+        food += "pooling head)"
+        kernel = learned(self, "kernel", self.kernel_init, shape, x, food)
         y = x @ kernel.astype(x.dtype)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
             y = y + per_channel(bias, y)
         return y
+
+
+def learned(
+    layer: nn.Module,
+    name: str,
+    init: Initializer,
+    shape: tuple[int, ...],
+    x: Array,
+    food: str = "",
+) -> Array:
+    """The parameter of a layer under a name, of the shape that `x` asks for.
+
+    Called in its `nn.compact` method. `food` says what the layer may be given instead.
+
+    Raises:
+        ShapeError: The parameter was initialized for other inputs.
+    """
+    check_kept(layer, "params", name, shape, x, food)
+    return layer.param(name, init, shape, jnp.float32)
+
+
+def check_kept(
+    layer: nn.Module, collection: str, name: str, shape: tuple[int, ...], x: Array, food: str = ""
+) -> None:
+    """Refuse an input that asks for another shape of a variable than the layer keeps."""
+    if not layer.has_variable(collection, name):
+        return
+    kept = layer.get_variable(collection, name).shape
+    if kept != shape:
+        other = f", or feed it {food}" if food else ""
+        raise ShapeError(
+            f"{type(layer).__name__} was given {x.shape}, which asks for a {name} of shape "
+            f"{shape}: its {name} has shape {kept}; initialize it again{other}"
+        )
 
 
 def per_channel(values: Array, x: Array) -> Array:
@@ -76,9 +102,7 @@ def per_channel(values: Array, x: Array) -> Array:
 
 
 class Flatten(nn.Module):
-    """Lay the maps of an image out as one vector, row by row, channels last.
-
-    (N, H, W, C) -> (N, H W C).
+    """An image's maps as one vector, row by row, channels last: (N, H, W, C) -> (N, H W C).
 
     Example:
         >>> Flatten().apply({}, jnp.ones((2, 6, 6, 256))).shape
@@ -105,9 +129,6 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 
     Args:
         *maps: At least one; all of one shape.
-
-    Returns:
-        An array of that shape.
 
     Raises:
         ShapeError: There is no map, or the shapes differ.
@@ -139,7 +160,7 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
     branches that are affine it is a maxout unit.
 
-    Not a number wherever one of them is not. The arguments and refusals are those of `add`.
+    Not a number wherever one of them is not. Arguments and refusals: see `add`.
 
     References:
         Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3.
@@ -223,7 +244,6 @@ class Bias(nn.Module):
 def _constant_or_learned(
     layer: nn.Module, name: str, constant: Constant | None, init: Initializer, x: Array
 ) -> Array:
-    """The constant, or the parameter of that name, in the type of `x`."""
     channels = x.shape[-1]
     if constant is not None:
         if isinstance(constant, tuple) and len(constant) != channels:
@@ -232,13 +252,7 @@ def _constant_or_learned(
                 f"{len(constant)} channels"
             )
         return per_channel(jnp.asarray(constant, x.dtype), x)
-    if layer.has_variable("params", name):
-        expected = layer.get_variable("params", name).shape[0]
-        if channels != expected:
-            raise ShapeError(
-                f"{type(layer).__name__} was given {x.shape}: its {name} has {expected} channels"
-            )
-    return per_channel(layer.param(name, init, (channels,), jnp.float32), x)
+    return per_channel(learned(layer, name, init, (channels,), x), x)
 
 
 def _check_constant(name: str, constant: object) -> None:

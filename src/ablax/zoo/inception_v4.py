@@ -12,14 +12,7 @@ and do not count their padding; batch-norm epsilon 1e-3; dropout 0.2 (the paper 
 from __future__ import annotations
 
 from ablax.core import Layers, Network
-from ablax.layers import (
-    AveragePool,
-    Convolution,
-    MaxPool,
-    Parallel,
-    ReLU,
-    Residual,
-)
+from ablax.layers import AveragePool, Convolution, MaxPool, Parallel, ReLU, Residual
 from ablax.layers.dense import Scale
 from ablax.zoo import heads, inception_v2_v3
 from ablax.zoo.googlenet import chain, normalized, pooled, side_by_side

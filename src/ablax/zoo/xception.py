@@ -20,13 +20,7 @@ from __future__ import annotations
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
-from ablax.layers import (
-    BatchNormalization,
-    Convolution,
-    MaxPool,
-    ReLU,
-    Residual,
-)
+from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU, Residual
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
