@@ -302,12 +302,8 @@ class Gate(nn.Module):
 def squeeze_excite(features: int, reduction: int = 16) -> Gate:
     """The gate of a squeeze-and-excitation network: one factor per channel, from the whole image.
 
-    y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2), with C / r units in the middle: it has
-    2 C^2 / r + C / r + C parameters.
-
-    Args:
-        features: Channels C of what is gated.
-        reduction: r; C / r is rounded down.
+    y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2), with C / r units in the middle, rounded down: it
+    has 2 C^2 / r + C / r + C parameters for C `features`.
 
     Raises:
         FieldError: The reduction leaves no unit.
@@ -340,13 +336,7 @@ class Highway(nn.Module):
 
     An *exclusive* gate: what one way gains the other loses. With a gate near 0 at first, so is the
     layers' part, and the block is initially its shortcut. The four share one name space, as those
-    of a `Residual`.
-
-    Attributes:
-        residual: The layers that learn the residual.
-        gate: The layers that compute g, ending in a sigmoid; they see the shortcut's numbers.
-        shortcut: The layers on the way round; none is the identity.
-        after: The layers behind the sum.
+    of a `Residual`. The gate's layers compute g, ending in a sigmoid, of the shortcut's numbers.
 
     Raises:
         AblaxError: Two parts hold a layer of the same name.
@@ -509,9 +499,6 @@ class MultiScale(nn.Module):
     other layer is applied to the coarsest map there is, such as an `Auxiliary`, the classifier of
     an early exit. The result is the coarsest map.
 
-    Attributes:
-        layers: Cells, by names such as `layer3_scale2`, and layers of the coarsest map.
-
     Raises:
         ShapeError: A cell reads a scale that no cell has made.
 
@@ -636,9 +623,6 @@ class Auxiliary(nn.Module):
     loss(scores) + weight (loss(side scores 1) + loss(side scores 2) + ...),
 
     with a weight of 0.3 in GoogLeNet, so that layers far from the output get a gradient.
-
-    Attributes:
-        head: The layers from the maps here to class scores.
 
     Raises:
         AblaxError: The head has no layer.

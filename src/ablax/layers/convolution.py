@@ -201,14 +201,9 @@ def _convolve_jvp(
 
 
 class Convolution(nn.Module):
-    """The module of `convolution`: `kernel` (h w C/G F) and `bias` (F), h w (C / G) F + F weights.
+    """The module of `convolution`, of F features: a `kernel` (h w C/G F) and a `bias` (F).
 
-    Attributes:
-        features: Number of output channels F.
-        window: Height and width of the kernel.
-        use_bias: Whether to add a bias to each feature.
-        kernel_init: Initialization of the kernel.
-        bias_init: Initialization of the bias.
+    h and w are the window's; there are h w (C / G) F + F parameters.
 
     Example:
         >>> import jax
@@ -353,13 +348,6 @@ class LocallyConnected(nn.Module):
 
     With H2 W2 positions it has H2 W2 (h w C F + F) parameters, where the convolution has
     h w C F + F. Each position's kernel is initialized as the kernel of a convolution is.
-
-    Attributes:
-        features: Number of features F at each position.
-        window: Height and width of the window.
-        use_bias: Whether to add a bias to each unit.
-        kernel_init: Initialization of each kernel.
-        bias_init: Initialization of the biases.
 
     References:
         L0, "Decrease in # of parameters"; L1, "Convolution: Problem".
@@ -553,15 +541,7 @@ def video_convolution(
 
 
 class VideoConvolution(nn.Module):
-    """The module of `video_convolution`, with a bias: d h w C F + F parameters.
-
-    Attributes:
-        features: Number of features F.
-        window: Frames, rows and columns of the window.
-        use_bias: Whether to add a bias to each feature.
-        kernel_init: Initialization of the kernel.
-        bias_init: Initialization of the bias.
-    """
+    """The module of `video_convolution`, with a bias: d h w C F + F parameters."""
 
     features: int
     window: int | Triple

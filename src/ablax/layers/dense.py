@@ -22,12 +22,6 @@ class Dense(nn.Module):
 
     C inputs and F features have C F + F parameters. Computed in the type of `x`.
 
-    Attributes:
-        features: Number of outputs.
-        use_bias: Whether to add b.
-        kernel_init: Initialization of K.
-        bias_init: Initialization of b.
-
     Example:
         >>> import jax
         >>> layer = Dense(features=2)
@@ -60,12 +54,7 @@ class Dense(nn.Module):
 
 
 def learned(
-    layer: nn.Module,
-    name: str,
-    init: Initializer,
-    shape: tuple[int, ...],
-    x: Array,
-    food: str = "",
+    layer: nn.Module, name: str, init: Initializer, shape: tuple[int, ...], x: Array, food: str = ""
 ) -> Array:
     """The parameter of a layer under a name, of the shape that `x` asks for.
 
@@ -123,6 +112,8 @@ class Flatten(nn.Module):
 
 Constant = float | tuple[float, ...]
 
+ALIKE = "at least one map, all of one shape"
+
 
 def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """x_1 + x_2 + ..., element by element.
@@ -137,7 +128,7 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> add(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
         Array([4., 6.], dtype=float32)
     """
-    _check_shapes("add", maps)
+    check_alike("add", maps, ALIKE)
     return functools.reduce(jnp.add, maps)
 
 
@@ -150,7 +141,7 @@ def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> multiply(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
         Array([3., 8.], dtype=float32)
     """
-    _check_shapes("multiply", maps)
+    check_alike("multiply", maps, ALIKE)
     return functools.reduce(jnp.multiply, maps)
 
 
@@ -169,7 +160,7 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> maximum(jnp.array([1.0, 4.0]), jnp.array([3.0, 2.0]))
         Array([3., 4.], dtype=float32)
     """
-    _check_shapes("maximum", maps)
+    check_alike("maximum", maps, ALIKE)
     return functools.reduce(_first_maximum, maps)
 
 
@@ -187,7 +178,7 @@ def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> average(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
         Array([2., 3.], dtype=float32)
     """
-    _check_shapes("average", maps)
+    check_alike("average", maps, ALIKE)
     return functools.reduce(jnp.add, maps) / len(maps)
 
 
@@ -196,7 +187,6 @@ class Scale(nn.Module):
 
     Attributes:
         factor: A constant for all channels, or one for each; None for a learned `scale`.
-        scale_init: Initialization of a learned factor.
 
     Example:
         >>> Scale(0.5).apply({}, jnp.array([[2.0, 6.0]]))
@@ -221,7 +211,6 @@ class Bias(nn.Module):
 
     Attributes:
         amount: A constant for all channels, or one for each; None for a learned `bias`.
-        bias_init: Initialization of a learned summand.
 
     Example:
         >>> Bias((1.0, -1.0)).apply({}, jnp.array([[2.0, 6.0]]))
@@ -268,7 +257,8 @@ def _check_constant(name: str, constant: object) -> None:
         )
 
 
-def _check_shapes(who: str, maps: tuple[Array, ...]) -> None:
+def check_alike(who: str, maps: tuple[Array, ...], expected: str) -> None:
+    """Refuse arrays of different shapes, or none."""
     if len({each.shape for each in maps}) != 1:
         given = ", ".join(str(each.shape) for each in maps)
-        raise ShapeError(f"{who} was given ({given}): expected at least one map, all of one shape")
+        raise ShapeError(f"{who} was given ({given}): expected {expected}")

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ablax.layers.dense import check_alike
 from ablax.layers.initializers import ZEROS, Initializer
 from ablax.layers.windows import FieldError, Pair, ShapeError, takes
 
@@ -309,6 +310,8 @@ class PixelMixture(nn.Module):
 # ------------------------------------------------------------------------------------------
 # What several heads say, in one array: merges for `Parallel` beside `concatenate`.
 
+EQUAL = "heads of equally many classes; others can be concatenated"
+
 
 def stack(*scores: Float[Array, "N _"]) -> Float[Array, "N heads C"]:
     """The scores of heads of equally many classes, one row per head: those of head h at [:, h].
@@ -320,7 +323,7 @@ def stack(*scores: Float[Array, "N _"]) -> Float[Array, "N heads C"]:
         >>> stack(jnp.ones((2, 10)), jnp.zeros((2, 10))).shape
         (2, 2, 10)
     """
-    _check_equal("stack", scores)
+    check_alike("stack", scores, EQUAL)
     return jnp.stack(scores, axis=1)
 
 
@@ -335,14 +338,5 @@ def ensemble(*scores: Float[Array, "N _"]) -> Float[Array, "N C"]:
         >>> (100 * jnp.exp(ensemble(sure, unsure))).round()
         Array([[70., 30.]], dtype=float32)
     """
-    _check_equal("ensemble", scores)
+    check_alike("ensemble", scores, EQUAL)
     return pixel_average(jnp.stack(scores, axis=1)[:, :, None, :])
-
-
-def _check_equal(merge: str, scores: tuple[Array, ...]) -> None:
-    if len({each.shape for each in scores}) != 1:
-        given = ", ".join(str(each.shape) for each in scores)
-        raise ShapeError(
-            f"{merge} was given ({given}): expected heads of equally many classes; others can be "
-            "concatenated"
-        )

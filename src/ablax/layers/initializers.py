@@ -37,10 +37,6 @@ def variance_scaling(gain: float, fan: Callable[[int, int], float]) -> Initializ
     """Truncated normal of variance gain / fan(inputs, outputs), cut at two standard deviations.
 
     A kernel's inputs and outputs are its last two axes, times its window.
-
-    Args:
-        gain: Numerator of the variance.
-        fan: From fan-in and fan-out to the denominator.
     """
 
     def initialize(

@@ -34,8 +34,6 @@ class Repeat(nn.Module):
     compiled once whatever the depth, and the blocks have no names of their own any more.
 
     Attributes:
-        layers: The block; its output has the shape of its input.
-        times: How often.
         rematerialize: Whether the way back keeps the input of each block alone and computes the
             block again (Chen, Xu, Zhang, Guestrin 2016, Training deep nets with sublinear memory
             cost): a third more products, and the memory of one block.
@@ -88,11 +86,8 @@ def fold(*kinds: type[nn.Module], rematerialize: bool = False) -> Edit:
     """The edit that turns each run of equal neighbors of these classes into one `Repeat`.
 
     `res2b`, `res2c`, `res2d` become `res2b_to_res2d`. The folded network computes the same function
-    of folded weights (`fold_variables`), but draws other initial ones.
-
-    Args:
-        *kinds: Such as `Residual`; layers of other classes stay as they are.
-        rematerialize: See `Repeat`.
+    of folded weights (`fold_variables`), but draws other initial ones. Layers of other classes stay
+    as they are; `rematerialize` is that of `Repeat`.
 
     Raises:
         EditError: When applied to a network without two equal neighbors of these classes.
@@ -395,9 +390,6 @@ class Ensemble(nn.Module):
 
     The members are initialized differently, since a parameter is sampled by its path. Clipping the
     norm of the whole gradient (`optimizer.clip`) is not done member by member.
-
-    Attributes:
-        members: Modules that all see the same input and give scores (N, classes); at least one.
 
     Raises:
         AblaxError: There is no member, or one is named `scores`.

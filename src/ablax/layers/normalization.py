@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,11 +11,12 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float, Float64
 
-from ablax.core.network import Layers, Sequential
+from ablax.core.network import Layers, Sequential, sequential
+from ablax.layers.activation import ReLU
 from ablax.layers.convolution import Convolution
 from ablax.layers.dense import check_kept, learned, per_channel
 from ablax.layers.initializers import ONES, ZEROS
-from ablax.layers.windows import FieldError, ShapeError, odd, positive, takes
+from ablax.layers.windows import FieldError, Padding, Pair, ShapeError, odd, positive, takes
 
 # ------------------------------------------------------------------------------------------
 # Normalization: of a number by its neighbors' channels, and of a channel over the batch.
@@ -22,11 +24,7 @@ from ablax.layers.windows import FieldError, ShapeError, odd, positive, takes
 
 @takes("... C")
 def local_response_normalization(
-    x: Float[Array, "... C"],
-    size: int = 5,
-    alpha: float = 1e-4,
-    beta: float = 0.75,
-    k: float = 2.0,
+    x: Float[Array, "... C"], size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0
 ) -> Float[Array, "... C"]:
     """Divide each number by the strength of the channels around it.
 
@@ -126,8 +124,6 @@ class BatchNormalization(nn.Module):
     Attributes:
         momentum: How much of the kept statistics a step keeps, in [0, 1].
         epsilon: Added to the variance, positive.
-        use_scale: Whether there is a `scale`.
-        use_bias: Whether there is a `bias`.
 
     Raises:
         ShapeError: Another number of channels than before, or nothing to train on.
@@ -288,11 +284,23 @@ def _check_fields(groups: object, epsilon: object) -> None:
 
 
 # ------------------------------------------------------------------------------------------
-# The unit of most networks since 2015: a convolution with batch normalization behind it.
+# The units of networks: a convolution with ReLU, and since 2015 with batch normalization.
+
+
+def rectified(
+    features: int, window: int | Pair, stride: int = 1, padding: Padding = "SAME", **fields: Any
+) -> Sequential:
+    """A convolution with a bias, and ReLU; `fields` are further ones of the convolution."""
+    return sequential(conv=Convolution(features, window, stride, padding, **fields), relu=ReLU())
 
 
 def normalized(
-    features: int, window: int, stride: int = 1, groups: int = 1, **after: nn.Module
+    features: int,
+    window: int,
+    stride: int = 1,
+    groups: int = 1,
+    epsilon: float = 1e-5,
+    **after: nn.Module,
 ) -> Sequential:
     """A convolution, batch normalization, then what is named: y = after(bn(conv(x))).
 
@@ -315,10 +323,24 @@ def normalized(
         >>> list(normalized(8, 3, relu=ReLU()).layers)
         ['conv', 'bn', 'relu']
     """
-    convolution = Convolution(
-        features, window, stride, padding=window // 2, groups=groups, use_bias=False
-    )
-    return Sequential(Layers(conv=convolution, bn=BatchNormalization(), **after))
+    conv = _unbiased(features, window, stride, groups)
+    return Sequential(Layers(conv=conv, bn=BatchNormalization(epsilon=epsilon), **after))
+
+
+def preactivated(
+    features: int, window: int, stride: int = 1, groups: int = 1, epsilon: float = 1e-5
+) -> Sequential:
+    """Batch normalization, ReLU, and the convolution of `normalized`: y = conv(relu(bn(x))).
+
+    References:
+        He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 4.
+    """
+    conv = _unbiased(features, window, stride, groups)
+    return sequential(bn=BatchNormalization(epsilon=epsilon), relu=ReLU(), conv=conv)
+
+
+def _unbiased(features: int, window: int, stride: int, groups: int) -> Convolution:
+    return Convolution(features, window, stride, padding=window // 2, groups=groups, use_bias=False)
 
 
 # ------------------------------------------------------------------------------------------

@@ -163,10 +163,6 @@ def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
 class ChannelSplit(nn.Module):
     """One of several equal parts of the channels: `split(x, parts)[index]`.
 
-    Attributes:
-        index: Which part, from 0.
-        parts: How many there are; they divide the channels.
-
     References:
         Ma, Zhang, Zheng, Sun 2018, ShuffleNet V2, section 3 (channel split, in two).
 

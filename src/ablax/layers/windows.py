@@ -244,9 +244,8 @@ def _least(reach: tuple[int, ...], sides: tuple[Pair, Pair]) -> tuple[int, ...]:
 def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Refuse an array of another rank, with words, before anything else looks at it.
 
-    Args:
-        axes: The axes of the first argument, that after `self` in a method, such as "N H W C";
-            "..." in front allows any number of axes more.
+    `axes` are those of the first argument, that after `self` in a method, such as "N H W C"; "..."
+    in front allows any number of axes more.
     """
     names = axes.split()
     least = len([name for name in names if name != "..."])

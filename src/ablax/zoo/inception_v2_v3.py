@@ -160,14 +160,10 @@ def auxiliary_head(classes: int = 1000) -> Layers:
 def with_auxiliary(head: Layers) -> Edit:
     """The edit that puts an auxiliary classifier behind module 6e, for training.
 
-    Args:
-        head: `auxiliary_head`, or any head of the zoo.
+    The head is `auxiliary_head`, or any of the zoo.
 
     Raises:
         EditError: When applied to a network without this module.
-
-    References:
-        Szegedy et al. 2015, Rethinking the Inception architecture, section 4.
 
     Example:
         >>> layers = list(with_auxiliary(auxiliary_head())(inception_v3()).layers)

@@ -55,10 +55,7 @@ def reduction_a(k: int, l: int, m: int, n: int) -> Parallel:  # noqa: E741  (tab
     """Figure 7, from 35 to 17 pixels: adds m + n features to those it is given.
 
     A 1x1 of k, a 3x3 of l and a 3x3 of m with stride 2 behind one another; beside them a 3x3 of n
-    with stride 2, and a max pool.
-
-    References:
-        Szegedy et al. 2016, table 1: the four numbers of each network.
+    with stride 2, and a max pool. Table 1 has the four numbers of each network.
     """
     return side_by_side(
         branch3x3=normalized(n, 3, 2, "VALID"),

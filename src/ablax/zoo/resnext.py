@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ablax.core import Layers, Network, Sequential
+from ablax.core import Layers, Network
 from ablax.errors import AblaxError
 from ablax.layers import ReLU, Residual
 from ablax.layers.normalization import normalized
@@ -70,7 +70,7 @@ def aggregate(cardinality: int, width: int) -> Block:
         return Residual(
             residual=Layers(
                 conv1=convolution(inner, 1),
-                conv2=grouped(inner, stride, cardinality),
+                conv2=normalized(inner, 3, stride, cardinality, relu=ReLU()),
                 conv3=linear(features, 1),
             ),
             shortcut=option_b(channels, features, stride),
@@ -78,11 +78,6 @@ def aggregate(cardinality: int, width: int) -> Block:
         )
 
     return block
-
-
-def grouped(features: int, stride: int, groups: int) -> Sequential:
-    """A 3x3 convolution in groups, batch normalization, ReLU."""
-    return normalized(features, 3, stride, groups, relu=ReLU())
 
 
 _imagenet = partial(row, resnext, 224)

@@ -24,6 +24,7 @@ from functools import partial
 from ablax.core import Layers, Network
 from ablax.layers import ReLU, Residual, squeeze_excite
 from ablax.layers.blocks import Highway
+from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
 from ablax.zoo.register import TIMM, network, row
 from ablax.zoo.resnet import (
@@ -36,7 +37,7 @@ from ablax.zoo.resnet import (
     resnet_cifar,
     stages,
 )
-from ablax.zoo.resnext import aggregate, grouped
+from ablax.zoo.resnext import aggregate
 
 
 def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network:
@@ -54,11 +55,8 @@ def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network
 def gated(block: Block, reduction: int = 16) -> Block:
     """The same blocks with a squeeze-and-excitation gate `se` at the end of their residual.
 
-    y = after(shortcut(x) + se(residual(x))); so any residual network becomes one of these.
-
-    Args:
-        block: Any of `ablax.zoo.resnet` or `ablax.zoo.resnext`.
-        reduction: Features of a block over units of its gate.
+    y = after(shortcut(x) + se(residual(x))); so any residual network becomes one of these. The
+    reduction is features of a block over units of its gate.
 
     Raises:
         FieldError: In use, when the reduction leaves a gate without a unit.
@@ -80,7 +78,7 @@ def wide_middle(channels: int, features: int, stride: int) -> Residual:
     return Residual(
         residual=Layers(
             conv1=convolution(features // 2, 1),
-            conv2=grouped(features, stride, groups=64),
+            conv2=normalized(features, 3, stride, groups=64, relu=ReLU()),
             conv3=linear(features, 1),
         ),
         shortcut=projected if stride > 1 else option_b(channels, features, stride),
