@@ -649,6 +649,7 @@ def _activated(block: Block, classes: int = 10) -> Network:
 
 
 _order = functools.partial(row, _of_110, 32, parameters=1_727_962, macs=252_887_680)
+_gated = functools.partial(_order, parameters=1_826_746, macs=267_043_456)
 
 resnet110_bn_after_addition = _order(
     "resnet110_bn_after_addition", (bn_after_addition(basic, option_a),)
@@ -661,15 +662,12 @@ resnet110_relu_preactivation = row(
     *(1_727_962, 252_887_680),
 )
 resnet110_constant_scaling = _order("resnet110_constant_scaling", (constant_scaling(0.5, 0.5),))
-resnet110_exclusive_gating = row(
-    *(_of_110, 32, "resnet110_exclusive_gating", (exclusive_gating(-6.0),)),
-    *(1_826_746, 267_043_456),
-)
-resnet110_shortcut_gating = row(
-    *(_of_110, 32, "resnet110_shortcut_gating", (shortcut_gating(-6.0),)), *(1_826_746, 267_043_456)
-)
-resnet110_convolution_shortcut = row(
-    *(_of_110, 32, "resnet110_convolution_shortcut", (original(basic, option_c),)),
-    *(1_826_202, 266_781_312),
+resnet110_exclusive_gating = _gated("resnet110_exclusive_gating", (exclusive_gating(-6.0),))
+resnet110_shortcut_gating = _gated("resnet110_shortcut_gating", (shortcut_gating(-6.0),))
+resnet110_convolution_shortcut = _order(
+    "resnet110_convolution_shortcut",
+    (original(basic, option_c),),
+    parameters=1_826_202,
+    macs=266_781_312,
 )
 resnet110_dropout_shortcut = _order("resnet110_dropout_shortcut", (dropout_shortcut(0.5),))
