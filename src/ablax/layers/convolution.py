@@ -381,8 +381,8 @@ class LocallyConnected(nn.Module):
         window = pair("window", self.window)
         windows = place("LocallyConnected", x.shape, window, self.stride, self.padding)
         shape = (*windows.output, *window, x.shape[3], self.features)
-        food = "images of that size: a layer without weight sharing fits one image size alone"
-        kernels = learned(self, "kernel", self._draw, shape, x, food)
+        remedy = "images of that size: a layer without weight sharing fits one image size alone"
+        kernels = learned(self, "kernel", self._draw, shape, x, remedy)
         y = locally_connected(x, kernels, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, y.shape[1:], jnp.float32)

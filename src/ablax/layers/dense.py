@@ -43,9 +43,9 @@ class Dense(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
         shape = (x.shape[-1], self.features)
-        food = "what it was initialized with (behind a Flatten: images of that size, or take a "
-        food += "pooling head)"
-        kernel = learned(self, "kernel", self.kernel_init, shape, x, food)
+        remedy = "what it was initialized with (behind a Flatten: images of that size, or take a "
+        remedy += "pooling head)"
+        kernel = learned(self, "kernel", self.kernel_init, shape, x, remedy)
         y = x @ kernel.astype(x.dtype)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
@@ -54,28 +54,33 @@ class Dense(nn.Module):
 
 
 def learned(
-    layer: nn.Module, name: str, init: Initializer, shape: tuple[int, ...], x: Array, food: str = ""
+    layer: nn.Module,
+    name: str,
+    init: Initializer,
+    shape: tuple[int, ...],
+    x: Array,
+    remedy: str = "",
 ) -> Array:
     """The parameter of a layer under a name, of the shape that `x` asks for.
 
-    Called in its `nn.compact` method. `food` says what the layer may be given instead.
+    Called in its `nn.compact` method. The remedy is what to feed it otherwise.
 
     Raises:
         ShapeError: The parameter was initialized for other inputs.
     """
-    check_kept(layer, "params", name, shape, x, food)
+    check_kept(layer, "params", name, shape, x, remedy)
     return layer.param(name, init, shape, jnp.float32)
 
 
 def check_kept(
-    layer: nn.Module, collection: str, name: str, shape: tuple[int, ...], x: Array, food: str = ""
+    layer: nn.Module, collection: str, name: str, shape: tuple[int, ...], x: Array, remedy: str = ""
 ) -> None:
     """Refuse an input that asks for another shape of a variable than the layer keeps."""
     if not layer.has_variable(collection, name):
         return
     kept = layer.get_variable(collection, name).shape
     if kept != shape:
-        other = f", or feed it {food}" if food else ""
+        other = f", or feed it {remedy}" if remedy else ""
         raise ShapeError(
             f"{type(layer).__name__} was given {x.shape}, which asks for a {name} of shape "
             f"{shape}: its {name} has shape {kept}; initialize it again{other}"

@@ -136,10 +136,8 @@ class SpatialWeights(nn.Module):
 
     It has H W parameters and is initially the identity, bit for bit. Kept is the deviation from 1,
     so that weight decay leads to equal weights and not to none. The parameters belong to the maps
-    it was initialized with; maps of another size get them resized bilinearly (`resized`).
-
-    References:
-        Idea 2 for a head, in the lectures (L2, "2 head design ideas").
+    it was initialized with; maps of another size get them resized bilinearly (`resized`). Idea 2
+    for a head in the lectures (L2, "2 head design ideas").
 
     Example:
         >>> layer = SpatialWeights()

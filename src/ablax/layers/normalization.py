@@ -310,13 +310,10 @@ def normalized(
     weights, and 2 F of the normalization.
 
     `groups` equal to the channels and to `features` makes it a depthwise convolution, one window a
-    channel; a window of 1 a pointwise one.
+    channel; a window of 1 a pointwise one (Ioffe, Szegedy 2015, Batch normalization, section 3.2).
 
     Raises:
         FieldError: The groups do not divide the features, or a field is no positive integer.
-
-    References:
-        Ioffe, Szegedy 2015, Batch normalization, section 3.2.
 
     Example:
         >>> from ablax.layers import ReLU
@@ -332,8 +329,7 @@ def preactivated(
 ) -> Sequential:
     """Batch normalization, ReLU, and the convolution of `normalized`: y = conv(relu(bn(x))).
 
-    References:
-        He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 4.
+    He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 4.
     """
     conv = _unbiased(features, window, stride, groups)
     return sequential(bn=BatchNormalization(epsilon=epsilon), relu=ReLU(), conv=conv)
@@ -394,13 +390,11 @@ def divide_by_local_deviation(
     in float32 at least.
 
     v has mean 0 around each pixel, as `subtract_local_mean` gives it; w is as there. With the
-    floor, which is positive, an image of zeros stays one, with a finite gradient.
+    floor, which is positive, an image of zeros stays one, with a finite gradient. The c is that of
+    the paper's experiments.
 
     Raises:
         FieldError: An even window, or a deviation or floor that is not positive.
-
-    References:
-        Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, section 2, with the c of their experiments.
 
     Example:
         >>> stripes = jnp.tile(jnp.array([-8.0, 8.0]), 8).reshape(1, 1, 16, 1)
@@ -421,12 +415,9 @@ def local_contrast_normalization(
     """`divide_by_local_deviation` of `subtract_local_mean`: light and shade leave, edges stay.
 
     It does not change when a number is added to an image, nor, above the floor, when the image is
-    multiplied by a positive one.
+    multiplied by a positive one (L1, "Training CNN: depth matters!").
 
     The arguments and refusals are those of `divide_by_local_deviation`.
-
-    References:
-        Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, section 2; L1, "Training CNN: depth matters!".
 
     Example:
         >>> local_contrast_normalization(jnp.full((1, 4, 4, 2), 3.0)).max()

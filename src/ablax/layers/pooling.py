@@ -323,10 +323,7 @@ def _counts(
 
 @takes("N H W C")
 def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-    """The mean of each map, one value per channel.
-
-    References:
-        Lin, Chen, Yan 2014, Network in network, section 3.2.
+    """The mean of each map, one value per channel (Lin, Chen, Yan 2014, Network in network).
 
     Example:
         >>> global_average_pool(jnp.arange(8.0).reshape(1, 2, 2, 2))

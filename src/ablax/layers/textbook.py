@@ -227,14 +227,11 @@ def cross_correlation(
 def moving_average(x: Float[Array, "T"], window: int, mode: Mode = "valid") -> Float[Array, "T2"]:
     """The mean of the elements in a window: a convolution with `window` weights of 1 / window.
 
-    Outside the mode "valid" the zeros around x are averaged in.
+    Outside the mode "valid" the zeros around x are averaged in (L3, "Moving Average").
 
     Raises:
         FieldError: A window below 1, or another mode.
         ShapeError: A "valid" window longer than x.
-
-    References:
-        L3, "Moving Average".
 
     Example:
         >>> moving_average(jnp.array([2.0, 4, 6, 2]), window=2)

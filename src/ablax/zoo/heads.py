@@ -45,9 +45,6 @@ def vectorize(classes: int, hidden: tuple[int, ...] = (4096, 4096), dropout: flo
     `hidden` are the units of the dense layers in front of the last, with dropout behind each; none
     makes the classifier linear.
 
-    References:
-        Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 3.5 and 4.2.
-
     Example:
         >>> list(vectorize(10))
         ['vectorize', 'hidden1', 'hidden2', 'classifier']
@@ -60,9 +57,7 @@ def global_average_pool(classes: int, dropout: float = 0.0) -> Layers:
 
     C K + K parameters for C features and K classes, at any image size. What it computes,
     `vectorize` without hidden layers can compute: the same weights over H W at every pixel.
-
-    References:
-        Lin, Chen, Yan 2014, Network in network, section 3.2.
+    Lin, Chen, Yan 2014, Network in network, section 3.2.
     """
     dense = Dense(classes)
     classifier = sequential(dropout=Dropout(dropout), dense=dense) if dropout else dense
@@ -75,9 +70,6 @@ def convolution(classes: int, dropout: float = 0.5) -> Layers:
     C K + K parameters. Without the ReLU it would be `global_average_pool`: the mean and the
     classifier are both linear. A class that no pixel speaks for scores 0, and the ReLU then passes
     no gradient. Weights are initialized with the std of the authors' published files, 0.01.
-
-    References:
-        Iandola et al. 2016, SqueezeNet, table 1 and section 3.3 (conv10).
     """
     return Layers(
         classifier=sequential(
@@ -145,10 +137,6 @@ def spatial_pyramid(
 
     A grid of n x n bins keeps place as `vectorize` does, at any image size, as a pool does:
     C sum of n^2 elements, 50 per channel in the paper. `hidden` is as in `vectorize`.
-
-    References:
-        He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks,
-        section 2.2.
     """
     return Layers(pyramid=SpatialPyramidPool(levels)) + _dense(classes, hidden, dropout)
 
