@@ -149,10 +149,10 @@ densenet264 = _column(
 # features and a transition keeps all channels: 3n + 4 layers. With it, a bottleneck stands in front
 # of the 3x3, `conv1` has twice the growth and a transition keeps half: 6n + 4 layers.
 #
-# Conventions: the average pools have no padding and round down; batch-norm epsilon 1e-5; `conv1`
-# has neither normalization nor ReLU, with which the first dense layer begins. The paper drops out,
-# at a rate of 0.2 behind every convolution but the first, only where it does not augment the
-# images: `dropout`, an argument that is 0 by default. Errors are the paper's with flips and crops.
+# `conv1` has neither normalization nor ReLU, with which the first dense layer begins. The paper
+# drops out, at a rate of 0.2 behind every convolution but the first, only where it does not augment
+# the images: `dropout`, an argument that is 0 by default. Errors are the paper's with flips and
+# crops.
 
 
 def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:

@@ -82,21 +82,17 @@ def convolution(classes: int, dropout: float = 0.5) -> Layers:
 
 
 def pixel_average(classes: int) -> Layers:
-    """Idea 1: classify every pixel, then average the probabilities.
+    """Idea 1: classify every pixel, then average the probabilities: C K + K parameters.
 
-    C K + K parameters. The scores are the logarithm of the mean over the pixels of the softmax, so
-    that softmax(scores) is the mean probability. (The mean of the pixels' scores instead of their
-    probabilities would be `global_average_pool` again.)
+    See `ablax.layers.pixel_average`.
     """
     return Layers(classifier=Convolution(classes, 1), average=PixelAverage())
 
 
 def pixel_vote(classes: int) -> Layers:
-    """Idea 1: classify every pixel, then let the majority decide.
+    """Idea 1: classify every pixel, then let the majority decide: C K + K parameters.
 
-    C K + K parameters. A vote cannot be differentiated: the scores are those of the vote, in
-    training and after it, and their derivative is that of `pixel_average`, whose votes are soft
-    (`ablax.layers.heads.pixel_vote`).
+    A vote has the derivative of an average (`ablax.layers.pixel_vote`).
     """
     return Layers(classifier=Convolution(classes, 1), vote=PixelVote())
 
@@ -109,7 +105,7 @@ def pixel_learned(classes: int) -> Layers:
     scores = log m + M log m + b.
 
     Location, M and b are initially 0, so that the head is initially `pixel_average`. C K + K + H W
-    + K^2 + K parameters. At another image size the locations are resized bilinearly.
+    + K^2 + K parameters.
     """
     return Layers(
         classifier=Convolution(classes, 1),
@@ -122,7 +118,7 @@ def spatial_weights(classes: int) -> Layers:
     """Idea 2: weigh the pixels by place before the global average.
 
     H W + C K + K parameters. The weights are initially 1, so that the head is initially
-    `global_average_pool`, bit for bit. At another image size they are resized bilinearly.
+    `global_average_pool`, bit for bit.
     """
     return Layers(weights=SpatialWeights()) + global_average_pool(classes)
 

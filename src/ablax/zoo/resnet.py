@@ -114,17 +114,12 @@ def option_b(channels: int, features: int, stride: int) -> Layers:
 def option_c(channels: int, features: int, stride: int) -> Layers:
     """A projection round every block, 1x1 with batch normalization."""
     del channels  # a convolution counts them itself
-    return Layers(projection=linear(features, 1, stride))
+    return Layers(projection=normalized(features, 1, stride))
 
 
 def convolution(features: int, window: int, stride: int = 1) -> Sequential:
     """A convolution without bias, batch normalization, ReLU."""
     return normalized(features, window, stride, relu=ReLU())
-
-
-def linear(features: int, window: int, stride: int = 1) -> Sequential:
-    """A convolution without bias, batch normalization."""
-    return normalized(features, window, stride)
 
 
 def weights(features: int, window: int, stride: int = 1) -> Convolution:
@@ -178,7 +173,7 @@ def block_names(stage: int, count: int) -> Iterator[str]:
 
 def original(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
     """Figure 4(a): normalized weight layers, and a ReLU behind each and behind the sum."""
-    return _in_order(weight_layers, shortcut, convolution, linear, Layers(relu=ReLU()))
+    return _in_order(weight_layers, shortcut, convolution, normalized, Layers(relu=ReLU()))
 
 
 def bn_after_addition(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
@@ -203,7 +198,7 @@ def relu_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block
             relu=ReLU(), conv=weights(features, window, stride), bn=BatchNormalization()
         )
 
-    return _preactivated(weight_layers, shortcut, sequential(relu=ReLU()), linear, behind)
+    return _preactivated(weight_layers, shortcut, sequential(relu=ReLU()), normalized, behind)
 
 
 def full_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
@@ -624,7 +619,7 @@ def _two(
 ) -> Residual:
     """The block of `original(basic, option_a)`, with layers behind its shortcut."""
     return Residual(
-        residual=Layers(conv1=convolution(features, 3, stride), conv2=linear(features, 3)),
+        residual=Layers(conv1=convolution(features, 3, stride), conv2=normalized(features, 3)),
         shortcut=option_a(channels, features, stride) + Layers(in_the_way),
         after=Layers(relu=ReLU()),
     )

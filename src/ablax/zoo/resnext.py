@@ -26,7 +26,7 @@ from ablax.errors import AblaxError
 from ablax.layers import ReLU, Residual
 from ablax.layers.normalization import normalized
 from ablax.zoo.register import TORCHVISION, row
-from ablax.zoo.resnet import Block, convolution, linear, option_b, resnet, resnet_cifar_bottleneck
+from ablax.zoo.resnet import Block, convolution, option_b, resnet, resnet_cifar_bottleneck
 
 
 def resnext(counts: tuple[int, ...], cardinality: int, width: int, classes: int = 1000) -> Network:
@@ -71,7 +71,7 @@ def aggregate(cardinality: int, width: int) -> Block:
             residual=Layers(
                 conv1=convolution(inner, 1),
                 conv2=normalized(inner, 3, stride, cardinality, relu=ReLU()),
-                conv3=linear(features, 1),
+                conv3=normalized(features, 1),
             ),
             shortcut=option_b(channels, features, stride),
             after=Layers(relu=ReLU()),

@@ -27,16 +27,7 @@ from ablax.layers.blocks import Highway
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
 from ablax.zoo.register import TIMM, network, row
-from ablax.zoo.resnet import (
-    BASIC,
-    BOTTLENECK,
-    Block,
-    convolution,
-    linear,
-    option_b,
-    resnet_cifar,
-    stages,
-)
+from ablax.zoo.resnet import BASIC, BOTTLENECK, Block, convolution, option_b, resnet_cifar, stages
 from ablax.zoo.resnext import aggregate
 
 
@@ -74,12 +65,12 @@ def wide_middle(channels: int, features: int, stride: int) -> Residual:
 
     Where rows and columns halve, a 3x3 convolution with stride 2 projects; a 1x1 elsewhere.
     """
-    projected = Layers(projection=linear(features, 3, stride))
+    projected = Layers(projection=normalized(features, 3, stride))
     return Residual(
         residual=Layers(
             conv1=convolution(features // 2, 1),
             conv2=normalized(features, 3, stride, groups=64, relu=ReLU()),
-            conv3=linear(features, 1),
+            conv3=normalized(features, 1),
         ),
         shortcut=projected if stride > 1 else option_b(channels, features, stride),
         after=Layers(relu=ReLU()),
