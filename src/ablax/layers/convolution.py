@@ -301,14 +301,8 @@ def locally_connected(
 
     y[n, r, c, f] = sum over a, b, i of kernels[r, c, a, b, i, f] x[n, S r + a - P, S c + b - P, i]
 
-    with stride S and padding P: a convolution whose kernel may differ from position to position,
-    and that convolution where all kernels are the same. The sum is computed in the type of `x`.
-
-    Args:
-        x: Images.
-        kernels: Weights, one kernel per position.
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
+    with stride S and padding P as in `convolution`: one whose kernel may differ from position to
+    position, and that one where all kernels are the same. The sum is computed in the type of `x`.
 
     Raises:
         FieldError: A stride or padding that no window can have.
@@ -416,11 +410,6 @@ def shift(
     convolutions, which can permute the channels (section 3.2), and slower where channels lie side
     by side. There are no parameters and no multiplications.
 
-    Args:
-        x: Maps of at least k^2 channels.
-        window: Height and width of the window of displacements, k; odd.
-        dilation: Pixels between neighboring displacements, D.
-
     Raises:
         FieldError: A window that is even, or no positive integer.
         ShapeError: There are fewer than k^2 channels, so that nothing would move.
@@ -499,14 +488,9 @@ def video_convolution(
     y[n, t, r, c, f] = sum over e, a, b, i of
         kernel[e, a, b, i, f] x[n, S t + e - P, S r + a - P, S c + b - P, i]
 
-    with stride S and padding P, the kernel not flipped. Along each axis
-    D2 = (D - d + 2 P) / S + 1, rounded down. The sum is computed in the type of `x`.
-
-    Args:
-        x: Videos of D frames.
-        kernel: Weights.
-        stride: Steps in time, down and to the right.
-        padding: "SAME", "VALID", an integer for all sides, or (time, vertical, horizontal).
+    with stride S and padding P, a number each or three: time, vertical, horizontal; the padding may
+    be "SAME" or "VALID". The kernel is not flipped. Along each axis D2 = (D - d + 2 P) / S + 1,
+    rounded down. The sum is computed in the type of `x`.
 
     Raises:
         FieldError: A stride or padding that no convolution can have.

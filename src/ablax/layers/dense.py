@@ -123,9 +123,6 @@ ALIKE = "at least one map, all of one shape"
 def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """x_1 + x_2 + ..., element by element.
 
-    Args:
-        *maps: At least one; all of one shape.
-
     Raises:
         ShapeError: There is no map, or the shapes differ.
 

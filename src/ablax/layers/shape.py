@@ -43,12 +43,8 @@ def split(
 ) -> tuple[Float[Array, "..."], ...]:
     """Cut maps into parts, along the channels unless another axis is named.
 
-    `concatenate(*split(x, parts))` is x again.
-
-    Args:
-        x: Maps.
-        parts: How many equal parts, or the length of each.
-        axis: -1 for channels, 1 for rows, 2 for columns.
+    `concatenate(*split(x, parts))` is x again. `parts` are how many equal ones, or the length of
+    each.
 
     Raises:
         FieldError: Parts that are no positive integers.
@@ -251,10 +247,7 @@ def resize_nearest(
     y[o] = x[floor((o + 1/2) H / H2)] along each axis: PyTorch's "nearest-exact". By a whole factor
     every pixel becomes a block, and PyTorch's "nearest", which floors o H / H2, is the same.
 
-    Args:
-        x: Maps.
-        factor: H2 / H and W2 / W, at least 1; either this or `size`.
-        size: H2 and W2 in pixels.
+    Either `factor` is given, H2 / H and W2 / W, or `size`, H2 and W2 in pixels.
 
     Raises:
         FieldError: Both or neither of `factor` and `size`, or not positive integers.

@@ -30,10 +30,7 @@ from ablax.zoo.resnet import Block, convolution, option_b, resnet, resnet_cifar_
 
 
 def resnext(counts: tuple[int, ...], cardinality: int, width: int, classes: int = 1000) -> Network:
-    """The template for ImageNet: a ResNet whose bottlenecks are aggregates.
-
-    `width` is that of a branch in the first stage.
-    """
+    """The template for ImageNet: a ResNet whose bottlenecks are aggregates."""
     return resnet(counts, aggregate(cardinality, width), 256, classes)
 
 
@@ -51,11 +48,8 @@ def resnext_cifar(
 def aggregate(cardinality: int, width: int) -> Block:
     """Blocks of figure 3(c): 1x1, 3x3 in C groups with the stride, 1x1; shortcuts of option B.
 
+    The width is that of a branch in a block of 256 features; others are in proportion.
     `aggregate(1, 64)` is the bottleneck of a ResNet, with its stride in the 3x3.
-
-    Args:
-        cardinality: Branches C.
-        width: Features d of a branch in a block of 256 features; others are in proportion.
 
     Raises:
         AblaxError: In use, when a branch of a narrower block has no feature left.
