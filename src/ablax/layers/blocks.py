@@ -520,21 +520,16 @@ class MultiScale(nn.Module):
         maps: dict[int, Array] = {1: x}
         for name, layer in self.layers.items():
             if isinstance(layer, Cell):
-                _check_made(name, layer, maps)
                 scale = layer.scale
+                if missing := sorted(layer.reads - set(maps)):
+                    raise ShapeError(
+                        f"{name} reads scale {missing[0]}, and only scales {sorted(maps)} are "
+                        f"there: put a Cell in front that makes scale {missing[0]}"
+                    )
                 maps[scale] = layer.copy(name=name)(maps.get(scale), maps.get(scale - 1))
             else:
                 maps[max(maps)] = run_one(name, layer, maps[max(maps)])
         return maps[max(maps)]
-
-
-def _check_made(name: str, cell: Cell, maps: dict[int, Array]) -> None:
-    missing = sorted(cell.reads - set(maps))
-    if missing:
-        raise ShapeError(
-            f"{name} reads scale {missing[0]}, and only scales {sorted(maps)} are there: put a "
-            f"Cell in front that makes scale {missing[0]}"
-        )
 
 
 def needed(layers: Layers) -> Layers:

@@ -439,14 +439,10 @@ def shift(
     groups = list(lax.split(x, sizes, axis=3))
     for number in range(places):
         down, right = (dilation * (tap - window // 2) for tap in divmod(number, window))
-        groups[number] = _moved(groups[number], down, right)
+        # What lies so far below and to the right of each pixel.
+        config = ((0, 0, 0), (-down, down, 0), (-right, right, 0), (0, 0, 0))
+        groups[number] = lax.pad(groups[number], jnp.zeros((), x.dtype), config)
     return jnp.concatenate(groups, axis=3)
-
-
-def _moved(x: Array, down: int, right: int) -> Array:
-    """What lies `down` rows below and `right` columns to the right of each pixel."""
-    config = ((0, 0, 0), (-down, down, 0), (-right, right, 0), (0, 0, 0))
-    return lax.pad(x, jnp.zeros((), x.dtype), config)
 
 
 class Shift(nn.Module):

@@ -217,10 +217,11 @@ def place(
         length = size[axis], windows[axis], step, sides[axis], dilations[axis], ceil_mode
         positions = output_size(*length)
         if positions < 1:
+            least = tuple(max(span - sum(side), 1) for span, side in zip(reach, sides, strict=True))
             raise ShapeError(
                 f"{layer} was given {shape}: a window of {_times(windows)} with padding {sides} "
                 f"spans {_times(reach)} and is larger than the padded image; expected "
-                f"at least {_times(_least(reach, sides))}: enlarge the image or shrink the window"
+                f"at least {_times(least)}: enlarge the image or shrink the window"
             )
         try:
             output_size(*length, strict=strict)
@@ -235,10 +236,6 @@ def place(
 
 def _times(numbers: tuple[int, ...]) -> str:
     return "x".join(str(number) for number in numbers)
-
-
-def _least(reach: tuple[int, ...], sides: tuple[Pair, Pair]) -> tuple[int, ...]:
-    return tuple(max(span - sum(side), 1) for span, side in zip(reach, sides, strict=True))
 
 
 def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

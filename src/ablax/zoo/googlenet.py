@@ -173,7 +173,7 @@ def googlenet(classes: int = 1000) -> Network:
     return Network(
         tail=tails.plain(64),
         body=Layers(norm1=norm, conv2_reduce=rectified(64, 1), conv2=rectified(192, 3), norm2=norm)
-        + Layers(pool2=_pool())
+        + Layers(pool2=halving())
         + _modules(rectified),
         head=heads.global_average_pool(classes, dropout=0.4),
     )
@@ -187,8 +187,8 @@ def googlenet_bn(classes: int = 1000) -> Network:
     paper has 0.4.
     """
     return Network(
-        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
-        body=Layers(conv2_reduce=normalized(64, 1), conv2=normalized(192, 3), pool2=_pool())
+        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=halving()),
+        body=Layers(conv2_reduce=normalized(64, 1), conv2=normalized(192, 3), pool2=halving())
         + _modules(normalized, largest=3, last_pool=2),
         head=heads.global_average_pool(classes, dropout=0.2),
     )
@@ -256,22 +256,22 @@ def _modules(
     def stage(number: str) -> Layers:
         return Layers(
             {
-                f"inception_{name}": _module(row, convolve, width, largest)
+                f"inception_{name}": reduced(
+                    *(scaled(features, width) for features in row),
+                    convolve=convolve,
+                    largest=largest,
+                )
                 for name, row in MODULES.items()
                 if name.startswith(number)
             }
         )
 
-    pools = Layers(pool3=_pool()), Layers(pool4=_pool(last_pool))
+    pools = Layers(pool3=halving()), Layers(pool4=halving(last_pool))
     return stage("3") + pools[0] + stage("4") + pools[1] + stage("5")
 
 
-def _module(row: tuple[int, ...], convolve: Convolve, width: float, largest: int) -> Parallel:
-    one, reduce3, three, reduce5, five, projection = (scaled(features, width) for features in row)
-    return reduced(one, reduce3, three, reduce5, five, projection, convolve, largest)
-
-
-def _pool(window: int = 3) -> MaxPool:
+def halving(window: int = 3) -> MaxPool:
+    """A max pool with stride 2 that rounds up."""
     return MaxPool(window, 2, ceil_mode=True)
 
 

@@ -29,7 +29,7 @@ from ablax.core import Edit, Layers, Network, Sequential, insert_after, sequenti
 from ablax.layers import AveragePool, Dense, GlobalAveragePool, MaxPool, Parallel
 from ablax.layers.blocks import Auxiliary
 from ablax.zoo import heads
-from ablax.zoo.googlenet import chain, normalized, pooled, side_by_side
+from ablax.zoo.googlenet import chain, halving, normalized, pooled, side_by_side
 from ablax.zoo.register import TORCHVISION, network
 
 ROW, COLUMN = (1, 7), (7, 1)
@@ -55,11 +55,11 @@ def inception_v2(classes: int = 1000) -> Network:
     """
     maximum = MaxPool(3, 1, padding=1)
     return Network(
-        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
+        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=halving()),
         body=Layers(
             conv2_reduce=normalized(64, 1),
             conv2=normalized(192, 3),
-            pool2=_pool(),
+            pool2=halving(),
             # 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool, projection
             inception_3a=_module(64, 64, 64, 64, 96, AVERAGE, 32),
             inception_3b=_module(64, 64, 96, 64, 96, AVERAGE, 64),
@@ -228,7 +228,7 @@ def _strided(reduce3: int, three: int, reduce_double: int, double: int) -> Paral
             first=normalized(double, 3),
             second=normalized(double, 3, stride=2, padding=1),
         ),
-        branch_pool=_pool(),
+        branch_pool=halving(),
     )
 
 
@@ -300,7 +300,3 @@ def widened() -> Parallel:
 def crossed(features: int) -> Parallel:
     """1x3 and 3x1 side by side: twice the features."""
     return side_by_side(row=normalized(features, (1, 3)), column=normalized(features, (3, 1)))
-
-
-def _pool() -> MaxPool:
-    return MaxPool(3, 2, ceil_mode=True)

@@ -29,6 +29,7 @@ from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
 from ablax.zoo.register import TORCHVISION, network
 
+POOL = MaxPool(3, 2, ceil_mode=True)
 BYPASSED = ("fire3", "fire5", "fire7", "fire9")
 """The fire modules whose input and output have equally many features."""
 
@@ -41,7 +42,7 @@ BYPASSED = ("fire3", "fire5", "fire7", "fire9")
 )
 def squeezenet_1_0(classes: int = 1000) -> Network:
     """SqueezeNet of the paper's table 1, for images of 224 pixels; as many parameters as there."""
-    tail = Layers(conv1=rectified(96, 7, stride=2, padding="VALID"), pool1=_pool())
+    tail = Layers(conv1=rectified(96, 7, stride=2, padding="VALID"), pool1=POOL)
     return Network(tail, _body(pooled=(4, 8)), heads.convolution(classes))
 
 
@@ -51,7 +52,7 @@ def squeezenet_1_1(classes: int = 1000) -> Network:
 
     2.3 times fewer multiply-accumulates than `squeezenet_1_0`.
     """
-    tail = Layers(conv1=rectified(64, 3, stride=2, padding="VALID"), pool1=_pool())
+    tail = Layers(conv1=rectified(64, 3, stride=2, padding="VALID"), pool1=POOL)
     return Network(tail, _body(pooled=(3, 5)), heads.convolution(classes))
 
 
@@ -81,7 +82,7 @@ def _body(pooled: tuple[int, int], width: float = 1.0) -> Layers:
         narrow, wide = scaled(squeeze, width), scaled(expand, width)
         body = body + Layers({f"fire{number}": fire(narrow, wide, wide)})
         if number in pooled:
-            body = body + Layers({f"pool{number}": _pool()})
+            body = body + Layers({f"pool{number}": POOL})
     return body
 
 
@@ -130,7 +131,3 @@ def with_simple_bypass(network: Network) -> Network:
             }
         )
     )
-
-
-def _pool() -> MaxPool:
-    return MaxPool(3, 2, ceil_mode=True)
