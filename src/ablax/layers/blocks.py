@@ -497,7 +497,7 @@ class MultiScale(nn.Module):
 
     x_1 is the input. Entry by entry, a `Cell` of scale s puts a new map in the place of x_s; any
     other layer is applied to the coarsest map there is, such as an `Auxiliary`, the classifier of
-    an early exit. The result is the coarsest map.
+    an early exit. The result is the coarsest map (Huang et al. 2018, Multi-scale dense networks).
 
     Raises:
         ShapeError: A cell reads a scale that no cell has made.
