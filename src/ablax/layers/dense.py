@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -56,7 +57,7 @@ class Dense(nn.Module):
 def learned(
     layer: nn.Module,
     name: str,
-    init: Initializer,
+    init: Callable[..., Array],
     shape: tuple[int, ...],
     x: Array,
     remedy: str = "",

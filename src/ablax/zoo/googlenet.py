@@ -256,11 +256,7 @@ def _modules(
     def stage(number: str) -> Layers:
         return Layers(
             {
-                f"inception_{name}": reduced(
-                    *(scaled(features, width) for features in row),
-                    convolve=convolve,
-                    largest=largest,
-                )
+                f"inception_{name}": _module(row, convolve, width, largest)
                 for name, row in MODULES.items()
                 if name.startswith(number)
             }
@@ -268,6 +264,11 @@ def _modules(
 
     pools = Layers(pool3=halving()), Layers(pool4=halving(last_pool))
     return stage("3") + pools[0] + stage("4") + pools[1] + stage("5")
+
+
+def _module(row: tuple[int, ...], convolve: Convolve, width: float, largest: int) -> Parallel:
+    one, reduce3, three, reduce5, five, projection = (scaled(features, width) for features in row)
+    return reduced(one, reduce3, three, reduce5, five, projection, convolve, largest)
 
 
 def halving(window: int = 3) -> MaxPool:
