@@ -53,7 +53,7 @@ def test_prelu_learns_one_slope_a_channel():
     np.testing.assert_allclose(layer.apply(variables, x)[0, 0], [[-0.5, -0.5], [4, -0.25]])
     gradient = jax.grad(lambda v: layer.apply(v, x).sum())(variables)
     assert gradient["params"]["slope"].tolist() == [-2, -3]
-    with pytest.raises(ShapeError, match="slopes for 2 channels"):
+    with pytest.raises(ShapeError, match=r"slope of shape \(3,\): its slope has shape \(2,\)"):
         layer.apply(variables, jnp.ones((1, 1, 1, 3)))
 
 

@@ -82,7 +82,7 @@ def test_scale_and_offset_keep_the_type_they_are_given():
         (
             lambda: Bias().apply({"params": {"bias": X}}, jnp.ones((1, 2))),
             ShapeError,
-            "its bias has 3 channels",
+            r"its bias has shape \(3,\)",
         ),
     ],
 )

@@ -123,7 +123,7 @@ def test_locally_connected_fits_one_image_size_alone_and_says_so():
     kernels = jnp.ones((4, 4, 3, 3, 1, 2))
     with pytest.raises(ShapeError, match=r"\(5, 5\) positions, and kernels for \(4, 4\)"):
         locally_connected(jnp.ones((1, 5, 5, 1)), kernels)
-    with pytest.raises(ShapeError, match="fits one image size alone: initialize it again"):
+    with pytest.raises(ShapeError, match=r"initialize it again.* fits one image size alone"):
         LocallyConnected(2, 3).apply({"params": {"kernel": kernels}}, jnp.ones((1, 5, 5, 1)))
     with pytest.raises(ShapeError, match=r"\(H2 W2 h w i F\) with i = 2 channels"):
         locally_connected(jnp.ones((1, 4, 4, 2)), kernels)

@@ -257,7 +257,7 @@ def test_layers_over_time_keep_the_type_they_are_given():
         (
             lambda: LSTM(2).apply({"params": {"kernel": jnp.ones((3, 8))}}, jnp.ones((1, 4, 2))),
             ShapeError,
-            "2 channels a moment: its kernel takes 3",
+            r"\(1, 4, 2\), .* shape \(2, 8\): its kernel has shape \(3, 8\)",
         ),
     ],
 )

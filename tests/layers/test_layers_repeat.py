@@ -116,7 +116,7 @@ def test_computing_again_needs_the_memory_of_one_block_more_for_ten_blocks_more(
 
 def test_a_block_that_changes_the_shape_is_refused():
     network = Network(Layers(), Layers(loop=Repeat(Layers(fc=Dense(5)), 2)), Layers())
-    with pytest.raises(LayerError, match=r"\(1, 1, 1, 4\) and its block gives \(1, 1, 1, 5\)"):
+    with pytest.raises(LayerError, match=r"\(1, 1, 1, 4\) and its layers give \(1, 1, 1, 5\)"):
         network.init(jax.random.key(0), jnp.ones((1, 1, 1, 4)))
     with pytest.raises(FieldError, match="times=0: expected an integer of at least 1"):
         Repeat(Layers(fc=Dense(5)), 0)

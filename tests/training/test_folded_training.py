@@ -153,7 +153,7 @@ def test_a_loop_in_a_loop_has_a_length_for_each_kernel():
 
 
 SOURCES = Path(__file__).parents[2] / "src" / "ablax" / "layers"
-NAMING = {"param", "_per_channel", "kept_or_new"}
+NAMING = {"param", "learned", "kept_or_new"}
 """What layers make parameters by; the name is the first string among the arguments."""
 
 

@@ -23,6 +23,7 @@ from ablax.core import (
 from ablax.errors import AblaxError
 from ablax.layers import LocalResponseNormalization, ReLU
 from ablax.layers.blocks import Auxiliary
+from ablax.layers.normalization import rectified
 from ablax.zoo import heads
 from ablax.zoo.googlenet import (
     auxiliary_head,
@@ -31,7 +32,6 @@ from ablax.zoo.googlenet import (
     googlenet_bn,
     googlenet_small,
     naive,
-    plain,
     reduced,
     with_auxiliary,
 )
@@ -123,7 +123,9 @@ def test_a_module_lays_its_branches_behind_one_another():
 def test_torchvisions_form_has_3x3_windows_in_the_third_branch_and_a_2x2_pool():
     branch = googlenet_bn().body["inception_3a"].branches["branch5x5"].layers
     assert branch["large"].layers["conv"].window == 3
-    assert googlenet().body["inception_3a"].branches["branch5x5"].layers["large"] == plain(32, 5)
+    assert googlenet().body["inception_3a"].branches["branch5x5"].layers["large"] == rectified(
+        32, 5
+    )
     assert googlenet_bn().body["pool4"].window == 2
     assert googlenet().body["pool4"].window == 3
 

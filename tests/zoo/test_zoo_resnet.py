@@ -6,12 +6,12 @@ from memorizing import leaves_without_gradient
 
 from ablax.core import Layers, layer_shapes, parameter_shapes, paths
 from ablax.layers import AveragePool, ReLU, Residual, without_shortcuts
+from ablax.layers.normalization import normalized
 from ablax.zoo.resnet import (
     basic,
     block_names,
     bottleneck,
     bottleneck_v1,
-    linear,
     option_a,
     option_b,
     option_c,
@@ -136,7 +136,7 @@ def test_plain_networks_are_the_residual_ones_without_shortcuts(plain, residual)
 def test_scales_start_at_1_and_convolutions_have_no_bias():
     network = resnet18()
     block = network.body["res2a"]
-    assert block.residual["conv2"] == linear(64, 3)
+    assert block.residual["conv2"] == normalized(64, 3)
     assert block.after == Layers(relu=ReLU())
     leaves = parameter_shapes(network, SHAPE)
     assert [path for path in leaves if path.endswith("conv/bias")] == []
@@ -148,7 +148,7 @@ def test_a_shortcut_of_ones_own_takes_a_few_lines():
     def averaged(channels, features, stride):
         if (channels, stride) == (features, 1):
             return Layers()
-        return Layers(average=AveragePool(stride, stride), projection=linear(features, 1))
+        return Layers(average=AveragePool(stride, stride), projection=normalized(features, 1))
 
     shapes = layer_shapes(small(original(basic, averaged)), (64, 64, 3))
     assert shapes["res3a/average"] == (8, 8, 8)

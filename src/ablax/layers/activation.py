@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, PRNGKeyArray, UInt32
 
-from ablax.layers.dense import per_channel
+from ablax.layers.dense import learned, per_channel
 from ablax.layers.initializers import QUARTERS, Initializer
-from ablax.layers.windows import FieldError, ShapeError, takes
+from ablax.layers.windows import FieldError, takes
 
 # ------------------------------------------------------------------------------------------
 # The nonlinearities of the lectures: each a function, and a module that can be named and cut.
@@ -47,10 +47,6 @@ def relu6(x: Float[Array, "..."]) -> Float[Array, "..."]:
 def leaky_relu(x: Float[Array, "..."], slope: float = 0.01) -> Float[Array, "..."]:
     """X where it is positive or zero, slope x elsewhere.
 
-    Args:
-        x: Numbers.
-        slope: The small slope of the negative side.
-
     References:
         Maas, Hannun, Ng 2013, Rectifier nonlinearities improve neural network acoustic models.
 
@@ -62,11 +58,7 @@ def leaky_relu(x: Float[Array, "..."], slope: float = 0.01) -> Float[Array, "...
 
 
 def prelu(x: Float[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, "... C"]:
-    """A leaky ReLU whose slope is learned, one per channel.
-
-    Args:
-        x: Numbers, channels last.
-        slope: The slope of the negative side of each channel.
+    """X where it is positive or zero, slope_c x elsewhere: a leaky ReLU with learned slopes.
 
     References:
         He, Zhang, Ren, Sun 2015, Delving deep into rectifiers, section 2.1.
@@ -91,12 +83,9 @@ def sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
 def shifted_sigmoid(
     x: Float[Array, "..."], gain: float = 0.02, shift: float = 4.0
 ) -> Float[Array, "..."]:
-    """The lecture's sigm(0.02 x - 4): a detector that stays silent until x is near 200.
+    """sigm(gain x - shift), the lecture's sigm(0.02 x - 4): silent until x is near 200.
 
-    Args:
-        x: Numbers, such as the response of a filter to gray values of 0 to 255.
-        gain: Factor of x.
-        shift: What is subtracted.
+    So it detects the response of a filter to gray values of 0 to 255.
 
     Example:
         >>> shifted_sigmoid(jnp.array([200.0]))
@@ -119,9 +108,6 @@ def scaled_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """1.7159 tanh(2 x / 3): a hyperbolic tangent with f(1) = 1 and f(-1) = -1.
 
     Targets of +1 and -1 are then reached at its points of highest curvature, not in saturation.
-
-    Returns:
-        An array like `x`, between -1.7159 and 1.7159.
 
     References:
         LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document
@@ -151,9 +137,7 @@ def absolute(x: Float[Array, "..."]) -> Float[Array, "..."]:
 def threshold(x: Float[Array, "..."], level: float = 0.0) -> Float[Array, "..."]:
     """1 where x > level, 0 elsewhere: the switching unit of a perceptron, with derivative 0.
 
-    Args:
-        x: Numbers.
-        level: The lecture's theta; at the level itself the unit is off.
+    The level is the lecture's theta; at the level itself the unit is off.
 
     References:
         Rosenblatt 1958, The perceptron.
@@ -205,13 +189,7 @@ class PReLU(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        if self.has_variable("params", "slope"):
-            expected = self.get_variable("params", "slope").shape[0]
-            if x.shape[-1] != expected:
-                raise ShapeError(
-                    f"PReLU was given {x.shape}: it has slopes for {expected} channels"
-                )
-        return prelu(x, self.param("slope", self.slope_init, (x.shape[-1],), jnp.float32))
+        return prelu(x, learned(self, "slope", self.slope_init, (x.shape[-1],), x))
 
 
 class Sigmoid(nn.Module):
@@ -273,12 +251,7 @@ def dropout(
     y = m x / (1 - rate), m ~ Bernoulli(1 - rate), so that the mean of y is x.
 
     Krizhevsky et al. scale at test time instead, by 1 - rate: the same function up to the scale of
-    the weights.
-
-    Args:
-        key: Says which elements are dropped.
-        x: Numbers.
-        rate: Probability of being left out, in [0, 1).
+    the weights. The key says which elements are dropped.
 
     Raises:
         FieldError: A rate outside [0, 1).
@@ -299,14 +272,11 @@ def dropout(
 
 
 class Dropout(nn.Module):
-    """Dropout that acts exactly when the caller grants it a key.
+    """The module of `dropout`, which acts exactly when the caller grants it a key.
 
     There is no mode: `apply(..., rngs={"dropout": key})` trains, `apply(...)` evaluates. The mask
     depends on the key and on the path of the layer, so a network and its ablation leave out the
     same units in the layers they share.
-
-    Attributes:
-        rate: Probability of being left out, in [0, 1).
 
     Example:
         >>> Dropout(rate=0.5).apply({}, jnp.ones(3))

@@ -81,11 +81,7 @@ class Residual(nn.Module):
 class Subsample(nn.Module):
     """Keep every `stride`-th pixel, from the first: (N, H, W, C) -> (N, ceil(H/S), ceil(W/S), C).
 
-    Attributes:
-        stride: Steps down and to the right.
-
-    References:
-        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, shortcut option A.
+    With `PadChannels` it is shortcut option A of He et al. 2015 (see `Residual`), section 3.3.
 
     Example:
         >>> Subsample(2).apply({}, jnp.arange(9.0).reshape(1, 3, 3, 1))[0, :, :, 0]
@@ -106,16 +102,10 @@ class Subsample(nn.Module):
 
 
 class PadChannels(nn.Module):
-    """Add channels of zeros behind the others: (..., C) -> (..., F).
-
-    Attributes:
-        features: Channels of the result, F.
+    """Add channels of zeros behind the others: (..., C) -> (..., F), F `features`.
 
     Raises:
         ShapeError: The input has more channels than that.
-
-    References:
-        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, shortcut option A.
 
     Example:
         >>> PadChannels(3).apply({}, jnp.ones((1, 2)))
@@ -142,19 +132,11 @@ def without_shortcuts(network: Network) -> Network:
     """The plain network: every `Residual`, at any depth, keeps its layers and loses its shortcut.
 
     A block becomes the chain of what stands before the fork, the residual and what stands behind
-    the sum, under the same name. The weights left are initialized bit-equal; projections go.
-
-    Args:
-        network: One with a `Residual`.
-
-    Returns:
-        The network with the shapes of the first, if a block without its shortcut has them.
+    the sum, under the same name. The weights left are initialized bit-equal; projections go. It is
+    the "plain network" of He et al. 2015, section 3.3.
 
     Raises:
         EditError: There is no `Residual`.
-
-    References:
-        He, Zhang, Ren, Sun 2015, Deep residual learning, section 3.3, "plain network".
 
     Example:
         >>> from ablax.layers import Dense, ReLU
@@ -291,9 +273,6 @@ class Gate(nn.Module):
     The gate gives a factor for each number (N, H, W, C), for each pixel (N, H, W, 1), or for each
     channel (N, C).
 
-    Attributes:
-        gate: The layers that compute the factors, ending in a sigmoid as a rule.
-
     Raises:
         ShapeError: The factors have another shape than these.
 
@@ -323,12 +302,8 @@ class Gate(nn.Module):
 def squeeze_excite(features: int, reduction: int = 16) -> Gate:
     """The gate of a squeeze-and-excitation network: one factor per channel, from the whole image.
 
-    y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2), with C / r units in the middle: it has
-    2 C^2 / r + C / r + C parameters.
-
-    Args:
-        features: Channels C of what is gated.
-        reduction: r; C / r is rounded down.
+    y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2), with C / r units in the middle, rounded down: it
+    has 2 C^2 / r + C / r + C parameters for C `features`.
 
     Raises:
         FieldError: The reduction leaves no unit.
@@ -361,13 +336,7 @@ class Highway(nn.Module):
 
     An *exclusive* gate: what one way gains the other loses. With a gate near 0 at first, so is the
     layers' part, and the block is initially its shortcut. The four share one name space, as those
-    of a `Residual`.
-
-    Attributes:
-        residual: The layers that learn the residual.
-        gate: The layers that compute g, ending in a sigmoid; they see the shortcut's numbers.
-        shortcut: The layers on the way round; none is the identity.
-        after: The layers behind the sum.
+    of a `Residual`. The gate's layers compute g, ending in a sigmoid, of the shortcut's numbers.
 
     Raises:
         AblaxError: Two parts hold a layer of the same name.
@@ -486,19 +455,10 @@ class DenseCell(Cell):
 
     Since x_s holds what all layers before have made at this scale, and x_{s-1} what they made at
     the finer one, the cell is densely connected to all of them. Without layers it hands x_s on.
-
-    Attributes:
-        scale: Which map it adds to, s; 1 is the finest.
-        down: Layers from the next finer map, which halve it; none at scale 1.
-        same: Layers from the map of this scale, which keep its size.
+    Fields and refusals are those of `Cell`.
 
     Raises:
-        AblaxError: Two layers have one name.
-        FieldError: The scale is no positive integer, or is 1 and has layers from a finer one.
         ShapeError: The parts differ in height or width.
-
-    References:
-        Huang et al. 2018, Multi-scale dense networks, section 4, figure 2: x_l^s.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -537,16 +497,10 @@ class MultiScale(nn.Module):
 
     x_1 is the input. Entry by entry, a `Cell` of scale s puts a new map in the place of x_s; any
     other layer is applied to the coarsest map there is, such as an `Auxiliary`, the classifier of
-    an early exit. The result is the coarsest map.
-
-    Attributes:
-        layers: Cells, by names such as `layer3_scale2`, and layers of the coarsest map.
+    an early exit. The result is the coarsest map (Huang et al. 2018, Multi-scale dense networks).
 
     Raises:
         ShapeError: A cell reads a scale that no cell has made.
-
-    References:
-        Huang et al. 2018, Multi-scale dense networks, section 4, figure 2.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -566,21 +520,16 @@ class MultiScale(nn.Module):
         maps: dict[int, Array] = {1: x}
         for name, layer in self.layers.items():
             if isinstance(layer, Cell):
-                _check_made(name, layer, maps)
                 scale = layer.scale
+                if missing := sorted(layer.reads - set(maps)):
+                    raise ShapeError(
+                        f"{name} reads scale {missing[0]}, and only scales {sorted(maps)} are "
+                        f"there: put a Cell in front that makes scale {missing[0]}"
+                    )
                 maps[scale] = layer.copy(name=name)(maps.get(scale), maps.get(scale - 1))
             else:
                 maps[max(maps)] = run_one(name, layer, maps[max(maps)])
         return maps[max(maps)]
-
-
-def _check_made(name: str, cell: Cell, maps: dict[int, Array]) -> None:
-    missing = sorted(cell.reads - set(maps))
-    if missing:
-        raise ShapeError(
-            f"{name} reads scale {missing[0]}, and only scales {sorted(maps)} are there: put a "
-            f"Cell in front that makes scale {missing[0]}"
-        )
 
 
 def needed(layers: Layers) -> Layers:
@@ -588,11 +537,8 @@ def needed(layers: Layers) -> Layers:
 
     Going back from the end, an entry is kept if its scale is read behind it. What is dropped is
     what the paper's lazy evaluation does not compute: at the last layer of L only the coarsest of
-    S scales is read, at layer L - 1 the two coarsest, and so on.
-
-    References:
-        Huang et al. 2018, Multi-scale dense networks, section 4, "Network reduction and lazy
-        evaluation".
+    S scales is read, at layer L - 1 the two coarsest, and so on (section 4, "Network reduction and
+    lazy evaluation").
 
     Example:
         >>> from ablax.layers import Convolution
@@ -672,9 +618,6 @@ class Auxiliary(nn.Module):
     loss(scores) + weight (loss(side scores 1) + loss(side scores 2) + ...),
 
     with a weight of 0.3 in GoogLeNet, so that layers far from the output get a gradient.
-
-    Attributes:
-        head: The layers from the maps here to class scores.
 
     Raises:
         AblaxError: The head has no layer.

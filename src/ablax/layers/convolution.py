@@ -14,7 +14,7 @@ from jax.interpreters import ad
 from jaxtyping import Array, Float
 
 from ablax.analysis.jax_versions import varying_alike
-from ablax.layers.dense import per_channel
+from ablax.layers.dense import learned, per_channel
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
 from ablax.layers.windows import (
     FieldError,
@@ -23,6 +23,7 @@ from ablax.layers.windows import (
     ShapeError,
     Windows,
     check_padding,
+    odd,
     output_size,
     pair,
     place,
@@ -141,9 +142,7 @@ def convolution(
     it a cross-correlation. With G groups the channels and the features are cut into G runs of equal
     length, and run g of the features sees run g of the channels alone.
 
-    W2 = (W - (w - 1) D - 1 + 2 P) / S + 1, rounded down.
-
-    The sum is computed in the type of `x`.
+    W2 = (W - (w - 1) D - 1 + 2 P) / S + 1, rounded down. The sum is computed in the type of `x`.
 
     Args:
         x: Images.
@@ -154,9 +153,6 @@ def convolution(
         dilation: Distance between the taps of the kernel.
         groups: Number of groups G.
         strict: Refuse a window that does not fit exactly instead of leaving rows out.
-
-    Returns:
-        One map per feature.
 
     Raises:
         FieldError: A stride, dilation, padding or number of groups that no convolution can have.
@@ -169,18 +165,7 @@ def convolution(
         Array([[ 45., 110.],
                [ 40.,  40.]], dtype=float32)
     """
-    positive("groups", groups)
-    if kernel.ndim != 4:
-        raise ShapeError(
-            f"convolution was given a kernel of shape {kernel.shape}: expected (h w i F)"
-        )
-    _check_groups("convolution", x.shape, kernel.shape[3], groups)
-    if kernel.shape[2] * groups != x.shape[3]:
-        raise ShapeError(
-            f"convolution was given {x.shape} and a kernel of shape {kernel.shape} with {groups} "
-            f"group(s): the kernel takes {kernel.shape[2] * groups} channels, the image has "
-            f"{x.shape[3]}"
-        )
+    check_kernel("convolution", x.shape, kernel, groups)
     window = kernel.shape[0], kernel.shape[1]
     windows = place("convolution", x.shape, window, stride, padding, dilation, strict=strict)
     return _convolve(x, kernel.astype(x.dtype), windows)
@@ -216,14 +201,9 @@ def _convolve_jvp(
 
 
 class Convolution(nn.Module):
-    """The module of `convolution`: `kernel` (h w C/G F) and `bias` (F), h w (C / G) F + F weights.
+    """The module of `convolution`, of F features: a `kernel` (h w C/G F) and a `bias` (F).
 
-    Attributes:
-        features: Number of output channels F.
-        window: Height and width of the kernel.
-        use_bias: Whether to add a bias to each feature.
-        kernel_init: Initialization of the kernel.
-        bias_init: Initialization of the bias.
+    h and w are the window's; there are h w (C / G) F + F parameters.
 
     Example:
         >>> import jax
@@ -267,15 +247,7 @@ class Convolution(nn.Module):
         # Before any weight is initialized: a window that does not fit is refused first.
         slide = window, self.stride, self.padding, self.dilation
         place("Convolution", x.shape, *slide, strict=self.strict)
-        if self.has_variable("params", "kernel"):
-            kept = self.get_variable("params", "kernel").shape
-            if kept != shape:
-                raise ShapeError(
-                    f"Convolution was given {x.shape}, which asks for a kernel of shape {shape}: "
-                    f"its kernel has shape {kept}; initialize it again or feed it "
-                    f"{kept[2] * self.groups} channels"
-                )
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        kernel = learned(self, "kernel", self.kernel_init, shape, x)
         y = convolution(
             x,
             kernel,
@@ -289,6 +261,20 @@ class Convolution(nn.Module):
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
             y = y + per_channel(bias, y)
         return y
+
+
+def check_kernel(who: str, shape: tuple[int, ...], kernel: Array, groups: int) -> None:
+    """Refuse a kernel (h w i F) in groups that images of a shape do not have the channels for."""
+    positive("groups", groups)
+    if kernel.ndim != 4:
+        raise ShapeError(f"{who} was given a kernel of shape {kernel.shape}: expected (h w i F)")
+    _check_groups(who, shape, kernel.shape[3], groups)
+    taken = kernel.shape[2] * groups
+    if taken != shape[3]:
+        raise ShapeError(
+            f"{who} was given {shape} and a kernel of shape {kernel.shape} with {groups} "
+            f"group(s): the kernel takes {taken} channels, the image has {shape[3]}"
+        )
 
 
 def _check_groups(layer: str, shape: tuple[int, ...], features: int, groups: int) -> None:
@@ -315,17 +301,8 @@ def locally_connected(
 
     y[n, r, c, f] = sum over a, b, i of kernels[r, c, a, b, i, f] x[n, S r + a - P, S c + b - P, i]
 
-    with stride S and padding P: a convolution whose kernel may differ from position to position,
-    and that convolution where all kernels are the same. The sum is computed in the type of `x`.
-
-    It is written as one product of patches with the weights of each position, whose gradient is
-    faster on a CPU than that of `lax.conv_general_dilated_local`.
-
-    Args:
-        x: Images.
-        kernels: Weights, one kernel per position.
-        stride: Steps down and to the right.
-        padding: As in `convolution`.
+    with stride S and padding P as in `convolution`: one whose kernel may differ from position to
+    position, and that one where all kernels are the same. The sum is computed in the type of `x`.
 
     Raises:
         FieldError: A stride or padding that no window can have.
@@ -353,6 +330,8 @@ def locally_connected(
             f"positions, and kernels for {(down, right)}: a layer without weight sharing fits one "
             "image size alone"
         )
+    # One product of patches with the weights of each position: its gradient is faster on a CPU than
+    # that of `lax.conv_general_dilated_local`.
     seen = patches(x, windows)
     own = kernels.reshape(down, right, -1, features).astype(x.dtype)
     return (seen @ own).transpose(2, 0, 1, 3)
@@ -363,13 +342,6 @@ class LocallyConnected(nn.Module):
 
     With H2 W2 positions it has H2 W2 (h w C F + F) parameters, where the convolution has
     h w C F + F. Each position's kernel is initialized as the kernel of a convolution is.
-
-    Attributes:
-        features: Number of features F at each position.
-        window: Height and width of the window.
-        use_bias: Whether to add a bias to each unit.
-        kernel_init: Initialization of each kernel.
-        bias_init: Initialization of the biases.
 
     References:
         L0, "Decrease in # of parameters"; L1, "Convolution: Problem".
@@ -403,15 +375,8 @@ class LocallyConnected(nn.Module):
         window = pair("window", self.window)
         windows = place("LocallyConnected", x.shape, window, self.stride, self.padding)
         shape = (*windows.output, *window, x.shape[3], self.features)
-        if self.has_variable("params", "kernel"):
-            kept = self.get_variable("params", "kernel").shape
-            if kept != shape:
-                raise ShapeError(
-                    f"LocallyConnected was given {x.shape}, which asks for kernels of shape "
-                    f"{shape}: its kernels have shape {kept}; a layer without weight sharing fits "
-                    "one image size alone: initialize it again or feed it that size"
-                )
-        kernels = self.param("kernel", self._draw, shape, jnp.float32)
+        remedy = "images of that size: a layer without weight sharing fits one image size alone"
+        kernels = learned(self, "kernel", self._draw, shape, x, remedy)
         y = locally_connected(x, kernels, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, y.shape[1:], jnp.float32)
@@ -443,14 +408,7 @@ def shift(
     are the last ones (the paper gives them to the middle group). The authors' CUDA code deals the
     channels out instead, channel m to group m mod k^2: the same function between two 1x1
     convolutions, which can permute the channels (section 3.2), and slower where channels lie side
-    by side.
-
-    It has no parameters and no multiplication.
-
-    Args:
-        x: Maps of at least k^2 channels.
-        window: Height and width of the window of displacements, k; odd.
-        dilation: Pixels between neighboring displacements, D.
+    by side. There are no parameters and no multiplications.
 
     Raises:
         FieldError: A window that is even, or no positive integer.
@@ -481,14 +439,10 @@ def shift(
     groups = list(lax.split(x, sizes, axis=3))
     for number in range(places):
         down, right = (dilation * (tap - window // 2) for tap in divmod(number, window))
-        groups[number] = _moved(groups[number], down, right)
+        # What lies so far below and to the right of each pixel.
+        config = ((0, 0, 0), (-down, down, 0), (-right, right, 0), (0, 0, 0))
+        groups[number] = lax.pad(groups[number], jnp.zeros((), x.dtype), config)
     return jnp.concatenate(groups, axis=3)
-
-
-def _moved(x: Array, down: int, right: int) -> Array:
-    """What lies `down` rows below and `right` columns to the right of each pixel."""
-    config = ((0, 0, 0), (-down, down, 0), (-right, right, 0), (0, 0, 0))
-    return lax.pad(x, jnp.zeros((), x.dtype), config)
 
 
 class Shift(nn.Module):
@@ -507,10 +461,8 @@ class Shift(nn.Module):
 
 
 def _check(window: int, dilation: int) -> None:
-    positive("window", window)
+    odd("window", window)
     positive("dilation", dilation)
-    if not window % 2:
-        raise FieldError(f"window={window}: expected an odd number, so that there is a middle")
 
 
 # ------------------------------------------------------------------------------------------
@@ -532,14 +484,9 @@ def video_convolution(
     y[n, t, r, c, f] = sum over e, a, b, i of
         kernel[e, a, b, i, f] x[n, S t + e - P, S r + a - P, S c + b - P, i]
 
-    with stride S and padding P along each axis; the kernel is not flipped. Along each axis
-    D2 = (D - d + 2 P) / S + 1, rounded down. The sum is computed in the type of `x`.
-
-    Args:
-        x: Videos of D frames.
-        kernel: Weights.
-        stride: Steps in time, down and to the right.
-        padding: "SAME", "VALID", an integer for all sides, or (time, vertical, horizontal).
+    with stride S and padding P, a number each or three: time, vertical, horizontal; the padding may
+    be "SAME" or "VALID". The kernel is not flipped. Along each axis D2 = (D - d + 2 P) / S + 1,
+    rounded down. The sum is computed in the type of `x`.
 
     Raises:
         FieldError: A stride or padding that no convolution can have.
@@ -574,22 +521,7 @@ def video_convolution(
 
 
 class VideoConvolution(nn.Module):
-    """The module of `video_convolution`, with a bias: d h w C F + F parameters.
-
-    Attributes:
-        features: Number of features F.
-        window: Frames, rows and columns of the window.
-        use_bias: Whether to add a bias to each feature.
-        kernel_init: Initialization of the kernel.
-        bias_init: Initialization of the bias.
-
-    Example:
-        >>> import jax
-        >>> layer = VideoConvolution(features=4, window=(3, 5, 5), stride=(1, 2, 2))
-        >>> x = jnp.ones((1, 8, 16, 16, 3))
-        >>> jax.eval_shape(layer.init_with_output, jax.random.key(0), x)[0].shape
-        (1, 8, 8, 8, 4)
-    """
+    """The module of `video_convolution`, with a bias: d h w C F + F parameters."""
 
     features: int
     window: int | Triple
@@ -610,14 +542,7 @@ class VideoConvolution(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "N D H W C"]) -> Float[Array, "N D2 H2 W2 F"]:
         shape = (*_triple("window", self.window), x.shape[4], self.features)
-        if self.has_variable("params", "kernel"):
-            kept = self.get_variable("params", "kernel").shape
-            if kept != shape:
-                raise ShapeError(
-                    f"VideoConvolution was given {x.shape}: its kernel, of shape {kept}, takes "
-                    f"{kept[3]} channels; initialize it again or feed it those"
-                )
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        kernel = learned(self, "kernel", self.kernel_init, shape, x)
         y = video_convolution(x, kernel, stride=self.stride, padding=self.padding)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
@@ -626,7 +551,6 @@ class VideoConvolution(nn.Module):
 
 
 def _triple(name: str, value: object, smallest: int = 1) -> Triple:
-    """The same number three times, or the three numbers given."""
     three = value if isinstance(value, tuple) else (value, value, value)
     if len(three) != 3 or not all(whole(number) and number >= smallest for number in three):
         raise FieldError(

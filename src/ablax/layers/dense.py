@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -18,17 +19,9 @@ from ablax.layers.windows import FieldError, ShapeError, positive, takes
 
 
 class Dense(nn.Module):
-    """Every output sees every input.
+    """y = x K + b: every output sees every input.
 
-    y = x K + b. A layer of C inputs and F features has C F + F parameters.
-
-    The product is computed in the type of `x`.
-
-    Attributes:
-        features: Number of outputs.
-        use_bias: Whether to add b.
-        kernel_init: Initialization of K.
-        bias_init: Initialization of b.
+    C inputs and F features have C F + F parameters. Computed in the type of `x`.
 
     Example:
         >>> import jax
@@ -50,21 +43,49 @@ class Dense(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
-        given = x.shape[-1]
-        if self.has_variable("params", "kernel"):
-            expected = self.get_variable("params", "kernel").shape[0]
-            if given != expected:
-                raise ShapeError(
-                    f"Dense was given {x.shape}, {given} features per example: its kernel takes "
-                    f"{expected}; initialize it again, or feed it what it was initialized with "
-                    "(behind a Flatten: images of that size, or take a pooling head)"
-                )
-        kernel = self.param("kernel", self.kernel_init, (given, self.features), jnp.float32)
+        shape = (x.shape[-1], self.features)
+        remedy = "what it was initialized with (behind a Flatten: images of that size, or take a "
+        remedy += "pooling head)"
+        kernel = learned(self, "kernel", self.kernel_init, shape, x, remedy)
         y = x @ kernel.astype(x.dtype)
         if self.use_bias:
             bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
             y = y + per_channel(bias, y)
         return y
+
+
+def learned(
+    layer: nn.Module,
+    name: str,
+    init: Callable[..., Array],
+    shape: tuple[int, ...],
+    x: Array,
+    remedy: str = "",
+) -> Array:
+    """The parameter of a layer under a name, of the shape that `x` asks for.
+
+    Called in its `nn.compact` method. The remedy is what to feed it otherwise.
+
+    Raises:
+        ShapeError: The parameter was initialized for other inputs.
+    """
+    check_kept(layer, "params", name, shape, x, remedy)
+    return layer.param(name, init, shape, jnp.float32)
+
+
+def check_kept(
+    layer: nn.Module, collection: str, name: str, shape: tuple[int, ...], x: Array, remedy: str = ""
+) -> None:
+    """Refuse an input that asks for another shape of a variable than the layer keeps."""
+    if not layer.has_variable(collection, name):
+        return
+    kept = layer.get_variable(collection, name).shape
+    if kept != shape:
+        other = f", or feed it {remedy}" if remedy else ""
+        raise ShapeError(
+            f"{type(layer).__name__} was given {x.shape}, which asks for a {name} of shape "
+            f"{shape}: its {name} has shape {kept}; initialize it again{other}"
+        )
 
 
 def per_channel(values: Array, x: Array) -> Array:
@@ -76,9 +97,7 @@ def per_channel(values: Array, x: Array) -> Array:
 
 
 class Flatten(nn.Module):
-    """Lay the maps of an image out as one vector, row by row, channels last.
-
-    (N, H, W, C) -> (N, H W C).
+    """An image's maps as one vector, row by row, channels last: (N, H, W, C) -> (N, H W C).
 
     Example:
         >>> Flatten().apply({}, jnp.ones((2, 6, 6, 256))).shape
@@ -99,15 +118,11 @@ class Flatten(nn.Module):
 
 Constant = float | tuple[float, ...]
 
+ALIKE = "at least one map, all of one shape"
+
 
 def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """x_1 + x_2 + ..., element by element.
-
-    Args:
-        *maps: At least one; all of one shape.
-
-    Returns:
-        An array of that shape.
 
     Raises:
         ShapeError: There is no map, or the shapes differ.
@@ -116,7 +131,7 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> add(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
         Array([4., 6.], dtype=float32)
     """
-    _check_shapes("add", maps)
+    check_alike("add", maps, ALIKE)
     return functools.reduce(jnp.add, maps)
 
 
@@ -129,7 +144,7 @@ def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> multiply(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
         Array([3., 8.], dtype=float32)
     """
-    _check_shapes("multiply", maps)
+    check_alike("multiply", maps, ALIKE)
     return functools.reduce(jnp.multiply, maps)
 
 
@@ -139,7 +154,7 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
     branches that are affine it is a maxout unit.
 
-    Not a number wherever one of them is not. The arguments and refusals are those of `add`.
+    Not a number wherever one of them is not. Arguments and refusals: see `add`.
 
     References:
         Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3.
@@ -148,7 +163,7 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> maximum(jnp.array([1.0, 4.0]), jnp.array([3.0, 2.0]))
         Array([3., 4.], dtype=float32)
     """
-    _check_shapes("maximum", maps)
+    check_alike("maximum", maps, ALIKE)
     return functools.reduce(_first_maximum, maps)
 
 
@@ -166,7 +181,7 @@ def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         >>> average(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
         Array([2., 3.], dtype=float32)
     """
-    _check_shapes("average", maps)
+    check_alike("average", maps, ALIKE)
     return functools.reduce(jnp.add, maps) / len(maps)
 
 
@@ -175,7 +190,6 @@ class Scale(nn.Module):
 
     Attributes:
         factor: A constant for all channels, or one for each; None for a learned `scale`.
-        scale_init: Initialization of a learned factor.
 
     Example:
         >>> Scale(0.5).apply({}, jnp.array([[2.0, 6.0]]))
@@ -200,7 +214,6 @@ class Bias(nn.Module):
 
     Attributes:
         amount: A constant for all channels, or one for each; None for a learned `bias`.
-        bias_init: Initialization of a learned summand.
 
     Example:
         >>> Bias((1.0, -1.0)).apply({}, jnp.array([[2.0, 6.0]]))
@@ -223,7 +236,6 @@ class Bias(nn.Module):
 def _constant_or_learned(
     layer: nn.Module, name: str, constant: Constant | None, init: Initializer, x: Array
 ) -> Array:
-    """The constant, or the parameter of that name, in the type of `x`."""
     channels = x.shape[-1]
     if constant is not None:
         if isinstance(constant, tuple) and len(constant) != channels:
@@ -232,13 +244,7 @@ def _constant_or_learned(
                 f"{len(constant)} channels"
             )
         return per_channel(jnp.asarray(constant, x.dtype), x)
-    if layer.has_variable("params", name):
-        expected = layer.get_variable("params", name).shape[0]
-        if channels != expected:
-            raise ShapeError(
-                f"{type(layer).__name__} was given {x.shape}: its {name} has {expected} channels"
-            )
-    return per_channel(layer.param(name, init, (channels,), jnp.float32), x)
+    return per_channel(learned(layer, name, init, (channels,), x), x)
 
 
 def _check_constant(name: str, constant: object) -> None:
@@ -254,7 +260,8 @@ def _check_constant(name: str, constant: object) -> None:
         )
 
 
-def _check_shapes(who: str, maps: tuple[Array, ...]) -> None:
+def check_alike(who: str, maps: tuple[Array, ...], expected: str) -> None:
+    """Refuse arrays of different shapes, or none."""
     if len({each.shape for each in maps}) != 1:
         given = ", ".join(str(each.shape) for each in maps)
-        raise ShapeError(f"{who} was given ({given}): expected at least one map, all of one shape")
+        raise ShapeError(f"{who} was given ({given}): expected {expected}")

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ablax.layers.dense import check_alike
 from ablax.layers.initializers import ZEROS, Initializer
 from ablax.layers.windows import FieldError, Pair, ShapeError, takes
 
@@ -21,9 +22,6 @@ from ablax.layers.windows import FieldError, Pair, ShapeError, takes
 @dataclass(frozen=True, repr=False)
 class Codes:
     """A code a class: constants that a layer can hold, since they compare and hash by value.
-
-    Args:
-        rows: The code of each class; at least one, all of one length.
 
     Raises:
         FieldError: No code, or codes of several lengths.
@@ -85,13 +83,7 @@ def code_scores(x: Float[Array, "N C"], codes: Float[Array, "K L"]) -> Float[Arr
 
 
 class CodeScores(nn.Module):
-    """The module of `code_scores`: the codes are constants, no parameters.
-
-    Example:
-        >>> layer = CodeScores(Codes(((1.0, 1.0), (1.0, -1.0))))
-        >>> layer.apply({}, jnp.array([[1.0, 0.5]]))
-        Array([[-0.25, -2.25]], dtype=float32)
-    """
+    """The module of `code_scores`: the codes are constants, no parameters."""
 
     codes: Codes
 
@@ -144,13 +136,8 @@ class SpatialWeights(nn.Module):
 
     It has H W parameters and is initially the identity, bit for bit. Kept is the deviation from 1,
     so that weight decay leads to equal weights and not to none. The parameters belong to the maps
-    it was initialized with; maps of another size get them resized bilinearly (`resized`).
-
-    Attributes:
-        deviation_init: Initialization of v.
-
-    References:
-        Idea 2 for a head, in the lectures (L2, "2 head design ideas").
+    it was initialized with; maps of another size get them resized bilinearly (`resized`). Idea 2
+    for a head in the lectures (L2, "2 head design ideas").
 
     Example:
         >>> layer = SpatialWeights()
@@ -172,7 +159,7 @@ class SpatialWeights(nn.Module):
 
 
 def check_size(layer: str, x: Array, weights: Array) -> None:
-    """Refuse numbers by place that are not of the size of the maps."""
+    """Refuse numbers by place of another size than the maps."""
     if weights.shape != x.shape[1:3]:
         raise ShapeError(
             f"{layer} was given {x.shape} and numbers by place of shape {weights.shape}: expected "
@@ -181,11 +168,7 @@ def check_size(layer: str, x: Array, weights: Array) -> None:
 
 
 def kept_or_new(module: nn.Module, name: str, init: Initializer, size: Pair) -> Array:
-    """The module's parameter of that name as it is kept, whatever its size, or a new one.
-
-    To be called inside the `nn.compact` method of a module whose parameters have a size of their
-    own, which `resized` fits to the maps.
-    """
+    """A module's parameter as it is kept, whatever its size (`resized` fits it), or a new one."""
     if module.has_variable("params", name):
         size = module.get_variable("params", name).shape
     return module.param(name, init, size, jnp.float32)
@@ -208,9 +191,6 @@ def pixel_average(scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     Averaging the z_p themselves would give the scores of the averaged features, which is what a
     global average pool gives.
 
-    Args:
-        scores: The scores z of each class at each pixel.
-
     Example:
         >>> z = jnp.log(jnp.array([[0.9, 0.1], [0.5, 0.5]])).reshape(1, 1, 2, 2)
         >>> (100 * jnp.exp(pixel_average(z))).round()
@@ -225,14 +205,7 @@ def pixel_mixture(
 ) -> Float[Array, "N C"]:
     """As `pixel_average`, with pixels that count by where they are.
 
-    s[c] = log(sum over pixels p of softmax(location)[p] softmax(z_p)[c])
-
-    Args:
-        scores: The scores z of each class at each pixel.
-        location: What each pixel counts, before a softmax over all of them.
-
-    Returns:
-        Scores of the image, none above 0.
+    s[c] = log(sum over pixels p of softmax(location)[p] softmax(z_p)[c]), at most 0
 
     Raises:
         ShapeError: Locations of another size than the maps.
@@ -315,9 +288,6 @@ class PixelMixture(nn.Module):
     It is initially `pixel_average`. The parameters belong to the maps it was initialized with; maps
     of another size get them resized bilinearly (`resized`).
 
-    Attributes:
-        location_init: Initialization of the locations; equal ones count equally.
-
     Example:
         >>> layer = PixelMixture()
         >>> variables = layer.init(jax.random.key(0), jnp.ones((1, 2, 2, 3)))
@@ -338,15 +308,11 @@ class PixelMixture(nn.Module):
 # ------------------------------------------------------------------------------------------
 # What several heads say, in one array: merges for `Parallel` beside `concatenate`.
 
+EQUAL = "heads of equally many classes; others can be concatenated"
+
 
 def stack(*scores: Float[Array, "N _"]) -> Float[Array, "N heads C"]:
-    """The scores of heads of equally many classes, one row per head.
-
-    Args:
-        *scores: At least one.
-
-    Returns:
-        The scores of head h at [:, h].
+    """The scores of heads of equally many classes, one row per head: those of head h at [:, h].
 
     Raises:
         ShapeError: Heads with other numbers of classes.
@@ -355,18 +321,12 @@ def stack(*scores: Float[Array, "N _"]) -> Float[Array, "N heads C"]:
         >>> stack(jnp.ones((2, 10)), jnp.zeros((2, 10))).shape
         (2, 2, 10)
     """
-    _check_equal("stack", scores)
+    check_alike("stack", scores, EQUAL)
     return jnp.stack(scores, axis=1)
 
 
 def ensemble(*scores: Float[Array, "N _"]) -> Float[Array, "N C"]:
     """The logarithm of the mean of the heads' class probabilities, as of an ensemble of networks.
-
-    Args:
-        *scores: At least one head's.
-
-    Returns:
-        Scores whose softmax is the mean of the heads' softmaxes.
 
     Raises:
         ShapeError: Heads with other numbers of classes.
@@ -376,14 +336,5 @@ def ensemble(*scores: Float[Array, "N _"]) -> Float[Array, "N C"]:
         >>> (100 * jnp.exp(ensemble(sure, unsure))).round()
         Array([[70., 30.]], dtype=float32)
     """
-    _check_equal("ensemble", scores)
+    check_alike("ensemble", scores, EQUAL)
     return pixel_average(jnp.stack(scores, axis=1)[:, :, None, :])
-
-
-def _check_equal(merge: str, scores: tuple[Array, ...]) -> None:
-    if len({each.shape for each in scores}) != 1:
-        given = ", ".join(str(each.shape) for each in scores)
-        raise ShapeError(
-            f"{merge} was given ({given}): expected heads of equally many classes; others can be "
-            "concatenated"
-        )

@@ -37,10 +37,6 @@ def variance_scaling(gain: float, fan: Callable[[int, int], float]) -> Initializ
     """Truncated normal of variance gain / fan(inputs, outputs), cut at two standard deviations.
 
     A kernel's inputs and outputs are its last two axes, times its window.
-
-    Args:
-        gain: Numerator of the variance.
-        fan: From fan-in and fan-out to the denominator.
     """
 
     def initialize(
@@ -80,11 +76,8 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     With as many rows as columns or more K^T K = gain^2 1, else K K^T = gain^2 1: a dense layer with
     as many features as inputs keeps every length, times the gain, and so does a chain of them. Q of
     the QR decomposition of a normal matrix, its columns turned so that the diagonal of R is
-    positive, which makes the draw uniform.
-
-    Args:
-        gain: Length of a column, or of a row where there are fewer rows; about sqrt(2) in front of
-            a ReLU, which takes away half of the square of a length.
+    positive, which makes the draw uniform. In front of a ReLU, which takes away half of the square
+    of a length, the gain is about sqrt(2).
 
     References:
         Saxe, McClelland, Ganguli (2013): Exact solutions to the nonlinear dynamics of learning in

@@ -17,7 +17,7 @@ from ablax.core.network import Layers, Network, Sequential, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.activation import sigmoid, tanh
 from ablax.layers.blocks import Auxiliary
-from ablax.layers.dense import per_channel
+from ablax.layers.dense import learned, per_channel
 from ablax.layers.heads import ensemble
 from ablax.layers.initializers import FORGET_ONES, GLOROT_NORMAL, ORTHOGONAL, ZEROS, Initializer
 from ablax.layers.normalization import BatchNormalization
@@ -34,8 +34,6 @@ class Repeat(nn.Module):
     compiled once whatever the depth, and the blocks have no names of their own any more.
 
     Attributes:
-        layers: The block; its output has the shape of its input.
-        times: How often.
         rematerialize: Whether the way back keeps the input of each block alone and computes the
             block again (Chen, Xu, Zhang, Guestrin 2016, Training deep nets with sublinear memory
             cost): a third more products, and the memory of one block.
@@ -63,19 +61,9 @@ class Repeat(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
-
-        def body(module: Repeat, carry: Array, _: None) -> tuple[Array, None]:
-            y = run(module.layers, carry)
-            if y.shape != carry.shape:
-                raise ShapeError(
-                    f"Repeat was given {carry.shape} and its block gives {y.shape}: expected a "
-                    "block that keeps the shape; leave the first of a stage outside"
-                )
-            return y, None
-
         # inside a scan nothing can be merged with the first computation, so nothing must forbid it
         scan = nn.scan(
-            nn.remat(body, prevent_cse=False) if self.rematerialize else body,
+            nn.remat(_once, prevent_cse=False) if self.rematerialize else _once,
             variable_axes={"params": 0, "batch_stats": 0},
             split_rngs={"params": True, "dropout": True},
             length=self.times,
@@ -83,15 +71,23 @@ class Repeat(nn.Module):
         return scan(self, x, None)[0]
 
 
+def _once(layer: Repeat | Tied, carry: Array, _: None) -> tuple[Array, None]:
+    """One pass through the layers."""
+    y = run(layer.layers, carry)
+    if y.shape != carry.shape:
+        raise ShapeError(
+            f"{type(layer).__name__} was given {carry.shape} and its layers give {y.shape}: "
+            "expected layers that keep the shape; leave the one that changes it outside"
+        )
+    return y, None
+
+
 def fold(*kinds: type[nn.Module], rematerialize: bool = False) -> Edit:
     """The edit that turns each run of equal neighbors of these classes into one `Repeat`.
 
     `res2b`, `res2c`, `res2d` become `res2b_to_res2d`. The folded network computes the same function
-    of folded weights (`fold_variables`), but draws other initial ones.
-
-    Args:
-        *kinds: Such as `Residual`; layers of other classes stay as they are.
-        rematerialize: See `Repeat`.
+    of folded weights (`fold_variables`), but draws other initial ones. Layers of other classes stay
+    as they are; `rematerialize` is that of `Repeat`.
 
     Raises:
         EditError: When applied to a network without two equal neighbors of these classes.
@@ -117,15 +113,9 @@ _PARTS = ("tail", "body", "head")
 def fold_variables(
     network: Network, variables: Mapping[str, Any], *kinds: type[nn.Module]
 ) -> dict[str, Any]:
-    """The weights of `network`, stacked for `fold(*kinds)(network)`.
+    """The weights of `network`, stacked for `fold(*kinds)(network)`, which gives the same scores.
 
-    Args:
-        network: The network before folding.
-        variables: Its collections, `params` and `batch_stats` among them.
-        *kinds: As given to `fold`.
-
-    Returns:
-        The collections of the folded network, which then gives the same scores.
+    The variables are all collections of the network before folding.
     """
     runs = list(_runs(network.layers, kinds))
 
@@ -175,11 +165,7 @@ Nonlinearity = Callable[[Array], Array]
 
 
 def identity(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The nonlinearity that is none: y = x, which leaves a linear filter.
-
-    Returns:
-        `x` itself.
-    """
+    """The nonlinearity that is none: y = x, which leaves a linear filter."""
     return x
 
 
@@ -201,14 +187,8 @@ def recurrent(
     -a_1, -a_2, ..., its other columns pass each unit on to the next, H feeds the first unit, and
     the kernel of the `Dense` layer is b (direct form II).
 
-    Args:
-        x: Sequences.
-        kernel: H.
-        recurrent_kernel: G.
-        bias: v.
-        nonlinearity: f.
-        initial: y(-1); zeros when left out. The last output of one stretch of time is the initial
-            one of the next.
+    H is `kernel`, G `recurrent_kernel` and v `bias`. `initial` is y(-1), zeros when left out: the
+    last output of one stretch of time is the initial one of the next.
 
     References:
         Elman 1990, Finding structure in time.
@@ -232,12 +212,7 @@ def recurrent(
 
 
 class Memory(NamedTuple):
-    """What an LSTM hands from one moment to the next.
-
-    Attributes:
-        output: y.
-        cell: c.
-    """
+    """What an LSTM hands from one moment to the next: its output y, and its cell c."""
 
     output: Float[Array, "N F"]
     cell: Float[Array, "N F"]
@@ -260,12 +235,9 @@ def lstm(
     The cell has no weights on its way: its derivative over time is the product of the forget gates
     s(f), as far as the gates do not feel y.
 
-    Args:
-        x: Sequences.
-        kernel: H; columns in the order input gate, forget gate, candidate, output gate.
-        recurrent_kernel: G, likewise.
-        bias: v, likewise.
-        initial: What went before; zeros when left out.
+    The columns of H (`kernel`), G (`recurrent_kernel`) and v (`bias`) are those of the input gate,
+    the forget gate, the candidate and the output gate, in this order. `initial` is the memory
+    before, zeros when left out.
 
     Returns:
         The output y at every moment, and the memory after the last.
@@ -323,16 +295,7 @@ def time_windows(x: Float[Array, "N T C"], window: int) -> Float[Array, "N T win
 
 
 class Recurrent(nn.Module):
-    """The module of `recurrent`: (N, T, C) -> (N, T, F), from zeros on.
-
-    It has C F + F^2 + F parameters.
-
-    Attributes:
-        features: Numbers at each moment, F.
-        kernel_init: Initialization of H.
-        recurrent_init: Initialization of G.
-        bias_init: Initialization of v.
-    """
+    """The module of `recurrent`, from zeros on: C F + F^2 + F parameters."""
 
     features: int
     nonlinearity: Nonlinearity = tanh
@@ -347,19 +310,13 @@ class Recurrent(nn.Module):
     @takes("N T C")
     @nn.compact
     def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T F"]:
-        return recurrent(x, *_weights(self, x.shape, self.features), self.nonlinearity)
+        return recurrent(x, *_weights(self, x, self.features), self.nonlinearity)
 
 
 class LSTM(nn.Module):
-    """The module of `lstm`: (N, T, C) -> (N, T, F), from zeros on.
+    """The module of `lstm`, from zeros on: 4 (C F + F^2 + F) parameters.
 
-    It has 4 (C F + F^2 + F) parameters.
-
-    Attributes:
-        features: Numbers at each moment, F.
-        kernel_init: Initialization of H.
-        recurrent_init: Initialization of G.
-        bias_init: Initialization of v: the forget gate at 1, so that the cell remembers at first.
+    `bias_init` starts the forget gate at 1, so that the cell remembers at first.
     """
 
     features: int
@@ -374,24 +331,14 @@ class LSTM(nn.Module):
     @takes("N T C")
     @nn.compact
     def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T F"]:
-        return lstm(x, *_weights(self, x.shape, 4 * self.features))[0]
+        return lstm(x, *_weights(self, x, 4 * self.features))[0]
 
 
-def _weights(
-    layer: Recurrent | LSTM, shape: tuple[int, ...], columns: int
-) -> tuple[Array, Array, Array]:
+def _weights(layer: Recurrent | LSTM, x: Array, columns: int) -> tuple[Array, Array, Array]:
     """The parameters `kernel`, `recurrent_kernel` and `bias` of a layer over time."""
-    channels = shape[-1]
-    if layer.has_variable("params", "kernel"):
-        expected = layer.get_variable("params", "kernel").shape[0]
-        if channels != expected:
-            raise ShapeError(
-                f"{type(layer).__name__} was given {shape}, {channels} channels a moment: its "
-                f"kernel takes {expected}; initialize it again"
-            )
     own = (layer.features, columns)
     return (
-        layer.param("kernel", layer.kernel_init, (channels, columns), jnp.float32),
+        learned(layer, "kernel", layer.kernel_init, (x.shape[-1], columns), x),
         layer.param("recurrent_kernel", layer.recurrent_init, own, jnp.float32),
         layer.param("bias", layer.bias_init, (columns,), jnp.float32),
     )
@@ -443,9 +390,6 @@ class Ensemble(nn.Module):
 
     The members are initialized differently, since a parameter is sampled by its path. Clipping the
     norm of the whole gradient (`optimizer.clip`) is not done member by member.
-
-    Attributes:
-        members: Modules that all see the same input and give scores (N, classes); at least one.
 
     Raises:
         AblaxError: There is no member, or one is named `scores`.
@@ -500,11 +444,8 @@ def ensemble_of(members: int) -> Edit:
     The members are named `member_1`, `member_2`, ... and stand in the head, since they give scores;
     the layers of the first are found at `ensemble/member_1/conv1`.
 
-    Args:
-        members: How many, at least 1.
-
     Raises:
-        FieldError: Fewer than one.
+        FieldError: Fewer than one member.
 
     Example:
         >>> from ablax.core import count_parameters
@@ -537,10 +478,6 @@ class Tied(nn.Module):
     Batch normalization is refused: the passes have statistics of their own, and one running mean
     for all of them fits none. `GroupNormalization` keeps none.
 
-    Attributes:
-        layers: What is applied; its output has the shape of its input.
-        times: How often.
-
     Raises:
         FieldError: Batch normalization or an auxiliary classifier inside, at any depth, or `times`
             below 1.
@@ -569,18 +506,8 @@ class Tied(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
-
-        def body(module: Tied, carry: Array, _: None) -> tuple[Array, None]:
-            y = run(module.layers, carry)
-            if y.shape != carry.shape:
-                raise ShapeError(
-                    f"Tied was given {carry.shape} and its layers give {y.shape}: expected layers "
-                    "that keep the shape; leave the one that changes it outside"
-                )
-            return y, None
-
         scan = nn.scan(
-            body,
+            _once,
             variable_broadcast="params",
             split_rngs={"params": False, "dropout": True},
             length=self.times,

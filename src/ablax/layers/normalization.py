@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,11 +11,12 @@ import numpy as np
 from jax import Array, lax
 from jaxtyping import Float, Float64
 
-from ablax.core.network import Layers, Sequential
+from ablax.core.network import Layers, Sequential, sequential
+from ablax.layers.activation import ReLU
 from ablax.layers.convolution import Convolution
-from ablax.layers.dense import per_channel
+from ablax.layers.dense import check_kept, learned, per_channel
 from ablax.layers.initializers import ONES, ZEROS
-from ablax.layers.windows import FieldError, ShapeError, positive, takes
+from ablax.layers.windows import FieldError, Padding, Pair, ShapeError, odd, positive, takes
 
 # ------------------------------------------------------------------------------------------
 # Normalization: of a number by its neighbors' channels, and of a channel over the batch.
@@ -22,20 +24,15 @@ from ablax.layers.windows import FieldError, ShapeError, positive, takes
 
 @takes("... C")
 def local_response_normalization(
-    x: Float[Array, "... C"],
-    size: int = 5,
-    alpha: float = 1e-4,
-    beta: float = 0.75,
-    k: float = 2.0,
+    x: Float[Array, "... C"], size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0
 ) -> Float[Array, "... C"]:
     """Divide each number by the strength of the channels around it.
 
     y_i = x_i / (k + alpha sum over j of x_j^2)^beta,  j from i - n/2 to i + (size - 1 - n/2)
 
     with n/2 rounded down, ends cut off. The paper's alpha multiplies the sum; PyTorch and Caffe
-    divide it by `size` first, so their alpha is `size` times this one.
-
-    The sum is taken in float32 at least.
+    divide it by `size` first, so their alpha is `size` times this one. The sum is taken in float32
+    at least.
 
     Args:
         x: Maps, channels last.
@@ -57,7 +54,7 @@ def local_response_normalization(
         Array([[0.1, 0.2]], dtype=float32)
     """
     _check_response(size, alpha, k)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = _wide(x)
     before = size // 2
     # One window over the channels, not `size` slices: XLA evaluates the gradient of the slices
     # element by element, slowly on a CPU.
@@ -127,8 +124,9 @@ class BatchNormalization(nn.Module):
     Attributes:
         momentum: How much of the kept statistics a step keeps, in [0, 1].
         epsilon: Added to the variance, positive.
-        use_scale: Whether there is a `scale`.
-        use_bias: Whether there is a `bias`.
+
+    Raises:
+        ShapeError: Another number of channels than before, or nothing to train on.
 
     References:
         Ioffe, Szegedy 2015, Batch normalization, algorithms 1 and 2.
@@ -159,30 +157,13 @@ class BatchNormalization(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Apply the layer.
-
-        Args:
-            x: Maps or vectors, channels last.
-
-        Returns:
-            An array like `x`.
-
-        Raises:
-            ShapeError: Another number of channels than before, or nothing to train on.
-        """
         shape = (x.shape[-1],)
-        if self.has_variable("batch_stats", "mean"):
-            kept = self.get_variable("batch_stats", "mean").shape
-            if kept != shape:
-                raise ShapeError(
-                    f"BatchNormalization was given {x.shape}: it keeps statistics of {kept[0]} "
-                    "channels; initialize it again"
-                )
+        check_kept(self, "batch_stats", "mean", shape, x)
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
         var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         scale = self.param("scale", ONES, shape, jnp.float32) if self.use_scale else jnp.ones(shape)
         bias = self.param("bias", ZEROS, shape, jnp.float32) if self.use_bias else jnp.zeros(shape)
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = _wide(x)
         center, spread = mean.value, var.value
         if self.is_mutable_collection("batch_stats") and not self.is_initializing():
             if math.prod(x.shape[:-1]) == 0:
@@ -221,16 +202,10 @@ def group_normalization(
 
     The mean and the variance are those of all pixels and of C / G channels behind one another; the
     variance divides by their number. One group is layer normalization over (H, W, C), C groups are
-    instance normalization. Nothing is taken from the batch, so training and testing agree.
+    instance normalization. Nothing is taken from the batch, so training and testing agree. The
+    statistics are computed in float32 at least.
 
-    The statistics are computed in float32 at least.
-
-    Args:
-        x: Maps (N, H, W, C), or anything else with examples first and channels last.
-        groups: Number of groups G, a divisor of C.
-        scale: Factor of each channel; 1 when left out.
-        bias: Summand of each channel; 0 when left out.
-        epsilon: Added to the variance, positive.
+    x has examples first and channels last; without `scale` and `bias` they are 1 and 0.
 
     Raises:
         FieldError: Groups or an epsilon that make no sense.
@@ -251,7 +226,7 @@ def group_normalization(
             f"group_normalization was given {x.shape} and groups={groups}: expected examples first "
             "and channels last, and a number of channels that the groups divide"
         )
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = _wide(x)
     center = _group_mean(wide, groups)
     spread = _group_mean(jnp.square(wide - center), groups)
     factor = lax.rsqrt(spread + epsilon)
@@ -276,14 +251,11 @@ def _group_mean(x: Array, groups: int) -> Array:
 class GroupNormalization(nn.Module):
     """The module of `group_normalization`, with a learned `scale` and `bias` a channel.
 
-    It has 2 C parameters, keeps no statistics and has no mode.
+    `use_scale` and `use_bias` say whether there are: 2 C parameters with both. It keeps no
+    statistics and has no mode.
 
-    Attributes:
-        use_scale: Whether there is a `scale`.
-        use_bias: Whether there is a `bias`.
-
-    References:
-        Wu, He 2018, Group normalization, section 3.1.
+    Raises:
+        ShapeError: The groups do not divide the channels, or these are others than before.
     """
 
     groups: int = 32
@@ -298,28 +270,9 @@ class GroupNormalization(nn.Module):
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        """Apply the layer.
-
-        Args:
-            x: Maps, examples first and channels last.
-
-        Returns:
-            An array like `x`.
-
-        Raises:
-            ShapeError: The groups do not divide the channels, or these are others than before.
-        """
         shape = (x.shape[-1],)
-        for name in ("scale", "bias"):
-            if self.has_variable("params", name):
-                kept = self.get_variable("params", name).shape
-                if kept != shape:
-                    raise ShapeError(
-                        f"GroupNormalization was given {x.shape}: its {name} has {kept[0]} "
-                        "channels; initialize it again"
-                    )
-        scale = self.param("scale", ONES, shape, jnp.float32) if self.use_scale else None
-        bias = self.param("bias", ZEROS, shape, jnp.float32) if self.use_bias else None
+        scale = learned(self, "scale", ONES, shape, x) if self.use_scale else None
+        bias = learned(self, "bias", ZEROS, shape, x) if self.use_bias else None
         return group_normalization(x, self.groups, scale, bias, self.epsilon)
 
 
@@ -331,43 +284,59 @@ def _check_fields(groups: object, epsilon: object) -> None:
 
 
 # ------------------------------------------------------------------------------------------
-# The unit of most networks since 2015: a convolution with batch normalization behind it.
+# The units of networks: a convolution with ReLU, and since 2015 with batch normalization.
+
+
+def rectified(
+    features: int, window: int | Pair, stride: int = 1, padding: Padding = "SAME", **fields: Any
+) -> Sequential:
+    """A convolution with a bias, and ReLU; `fields` are further ones of the convolution."""
+    return sequential(conv=Convolution(features, window, stride, padding, **fields), relu=ReLU())
 
 
 def normalized(
-    features: int, window: int, stride: int = 1, groups: int = 1, **after: nn.Module
+    features: int,
+    window: int,
+    stride: int = 1,
+    groups: int = 1,
+    epsilon: float = 1e-5,
+    **after: nn.Module,
 ) -> Sequential:
     """A convolution, batch normalization, then what is named: y = after(bn(conv(x))).
 
     The convolution has no bias, since the normalization would take it out again, and is padded by
     half its window on each side, as PyTorch's definitions are: an odd window with stride 1 keeps
-    the size. Its h w (C / G) F weights and 2 F of the normalization are all the parameters.
+    the size. `after` is `relu=ReLU()` as a rule; none makes it linear. There are h w (C / G) F
+    weights, and 2 F of the normalization.
 
     `groups` equal to the channels and to `features` makes it a depthwise convolution, one window a
-    channel; a window of 1 a pointwise one.
-
-    Args:
-        features: Channels of the result, F.
-        window: Height and width of the kernel.
-        stride: Steps down and to the right.
-        groups: Number of groups G.
-        **after: Layers behind the normalization, as a rule `relu=ReLU()`; none makes it linear.
+    channel; a window of 1 a pointwise one (Ioffe, Szegedy 2015, Batch normalization, section 3.2).
 
     Raises:
         FieldError: The groups do not divide the features, or a field is no positive integer.
-
-    References:
-        Ioffe, Szegedy 2015, Batch normalization, section 3.2.
 
     Example:
         >>> from ablax.layers import ReLU
         >>> list(normalized(8, 3, relu=ReLU()).layers)
         ['conv', 'bn', 'relu']
     """
-    convolution = Convolution(
-        features, window, stride, padding=window // 2, groups=groups, use_bias=False
-    )
-    return Sequential(Layers(conv=convolution, bn=BatchNormalization(), **after))
+    conv = _unbiased(features, window, stride, groups)
+    return Sequential(Layers(conv=conv, bn=BatchNormalization(epsilon=epsilon), **after))
+
+
+def preactivated(
+    features: int, window: int, stride: int = 1, groups: int = 1, epsilon: float = 1e-5
+) -> Sequential:
+    """Batch normalization, ReLU, and the convolution of `normalized`: y = conv(relu(bn(x))).
+
+    He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 4.
+    """
+    conv = _unbiased(features, window, stride, groups)
+    return sequential(bn=BatchNormalization(epsilon=epsilon), relu=ReLU(), conv=conv)
+
+
+def _unbiased(features: int, window: int, stride: int, groups: int) -> Convolution:
+    return Convolution(features, window, stride, padding=window // 2, groups=groups, use_bias=False)
 
 
 # ------------------------------------------------------------------------------------------
@@ -420,20 +389,12 @@ def divide_by_local_deviation(
     `floor`. Above the floor, y does not change when v is multiplied by a positive number. Computed
     in float32 at least.
 
-    Args:
-        v: Maps of C channels of mean 0 around each pixel, such as `subtract_local_mean` gives.
-        window: Height and width of the Gaussian window w, odd.
-        deviation: Standard deviation of w in pixels, positive.
-        floor: The least spread, positive: an image of zeros stays one, with a finite gradient.
-
-    Returns:
-        An array like `v`.
+    v has mean 0 around each pixel, as `subtract_local_mean` gives it; w is as there. With the
+    floor, which is positive, an image of zeros stays one, with a finite gradient. The c is that of
+    the paper's experiments.
 
     Raises:
         FieldError: An even window, or a deviation or floor that is not positive.
-
-    References:
-        Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, section 2, with the c of their experiments.
 
     Example:
         >>> stripes = jnp.tile(jnp.array([-8.0, 8.0]), 8).reshape(1, 1, 16, 1)
@@ -454,12 +415,9 @@ def local_contrast_normalization(
     """`divide_by_local_deviation` of `subtract_local_mean`: light and shade leave, edges stay.
 
     It does not change when a number is added to an image, nor, above the floor, when the image is
-    multiplied by a positive one.
+    multiplied by a positive one (L1, "Training CNN: depth matters!").
 
     The arguments and refusals are those of `divide_by_local_deviation`.
-
-    References:
-        Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, section 2; L1, "Training CNN: depth matters!".
 
     Example:
         >>> local_contrast_normalization(jnp.full((1, 4, 4, 2), 3.0)).max()
@@ -535,10 +493,8 @@ def _wide(x: Array) -> Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def _check(window: object, deviation: float, floor: float) -> None:
-    positive("window", window)
-    if window % 2 == 0:  # type: ignore[operator]
-        raise FieldError(f"window={window!r}: expected an odd number, so that it has a middle")
+def _check(window: int, deviation: float, floor: float) -> None:
+    odd("window", window)
     if not 0 < deviation < float("inf"):
         raise FieldError(f"deviation={deviation!r}: expected a positive number of pixels")
     if not 0 < floor < float("inf"):

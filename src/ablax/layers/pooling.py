@@ -30,7 +30,7 @@ from ablax.layers.windows import (
     positive,
     takes,
 )
-from ablax.layers.xla_convolution import slices
+from ablax.layers.xla_convolution import pad, slices, transposed
 from ablax.native import by_platform, operation
 
 # ------------------------------------------------------------------------------------------
@@ -125,11 +125,7 @@ def _tangent_of_slices(dx: Array, taken: Array, windows: Windows, out: ShapedArr
 def _gradient_of_slices(dy: Array, taken: Array, windows: Windows, out: ShapedArray) -> Array:
     """Its transpose: each result's gradient at the tap it took."""
     like = ShapedArray(dy.shape, dy.dtype)
-    back = jax.linear_transpose(
-        lambda dx: _tangent_of_slices(dx, taken, windows, like),
-        jax.ShapeDtypeStruct(out.shape, out.dtype),
-    )
-    return back(dy)[0]
+    return transposed(lambda dx: _tangent_of_slices(dx, taken, windows, like), dy, out)
 
 
 def _attributes(*, windows: Windows) -> dict[str, Pair]:
@@ -173,23 +169,13 @@ def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float
     """What each tap of a window sees along one axis, by splitting it into `stride` phases.
 
     The transpose of a strided slice is a pad with holes, which XLA evaluates element by element;
-    that of a split is a concatenation, which it copies.
-
-    Args:
-        x: (N, H, W, C).
-        axis: 1 for rows, 2 for columns.
-        window: Number of taps.
-        stride: Step of the window.
-        sides: Padding before and behind; negative behind cuts off.
-        fill: What the padding holds.
-
-    Returns:
-        One array a tap.
+    that of a split is a concatenation, which it copies. The axis is 1 for rows, 2 for columns;
+    the sides are padding with `fill` before and behind, and cut off where negative.
     """
     size, channels = x.shape[axis], x.shape[3]
     positions = (size + sum(sides) - window) // stride + 1
     length = positions + (window - 1) // stride
-    x = _pad(x, axis, (sides[0], length * stride - size - sides[0]), fill)
+    x = pad(x, [(sides[0], length * stride - size - sides[0])], axis=axis, fill=fill)
     n, h, w, _ = x.shape
     if stride == 1:
         phases: Sequence[Array] = [x]
@@ -203,12 +189,6 @@ def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float
         lax.slice_in_dim(phases[tap % stride], tap // stride, tap // stride + positions, axis=axis)
         for tap in range(window)
     ]
-
-
-def _pad(x: Array, axis: int, sides: Pair, fill: float) -> Array:
-    config = [(0, 0, 0)] * x.ndim
-    config[axis] = (*sides, 0)
-    return lax.pad(x, jnp.asarray(fill, x.dtype), config)
 
 
 # ------------------------------------------------------------------------------------------
@@ -239,9 +219,6 @@ def max_pool(
             ((above, below), (left, right)); less than the window.
         ceil_mode: False leaves the rest out, True adds a window that hangs over the end.
         strict: Refuse a window that does not fit exactly.
-
-    Returns:
-        Smaller maps.
 
     Raises:
         FieldError: A window, stride or padding that no pool can have.
@@ -346,13 +323,7 @@ def _counts(
 
 @takes("N H W C")
 def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-    """The mean of each map.
-
-    Returns:
-        One value per channel.
-
-    References:
-        Lin, Chen, Yan 2014, Network in network, section 3.2.
+    """The mean of each map, one value per channel (Lin, Chen, Yan 2014, Network in network).
 
     Example:
         >>> global_average_pool(jnp.arange(8.0).reshape(1, 2, 2, 2))
@@ -374,6 +345,10 @@ class _Pool(nn.Module):
         _check(self.window, self.stride, self.padding, self.ceil_mode)
         super().__post_init__()
 
+    @property
+    def _arguments(self) -> tuple[int | Pair, int | Pair | None, Padding, bool, bool]:
+        return self.window, self.stride, self.padding, self.ceil_mode, self.strict
+
 
 class MaxPool(_Pool):
     """The module of `max_pool`.
@@ -385,7 +360,7 @@ class MaxPool(_Pool):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        return max_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
+        return max_pool(x, *self._arguments)
 
 
 class MinPool(_Pool):
@@ -393,7 +368,7 @@ class MinPool(_Pool):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        return min_pool(x, self.window, self.stride, self.padding, self.ceil_mode, self.strict)
+        return min_pool(x, *self._arguments)
 
 
 class AveragePool(_Pool):
@@ -403,19 +378,11 @@ class AveragePool(_Pool):
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
-        return average_pool(
-            x,
-            self.window,
-            self.stride,
-            self.padding,
-            self.ceil_mode,
-            self.strict,
-            self.count_include_pad,
-        )
+        return average_pool(x, *self._arguments, self.count_include_pad)
 
 
 class GlobalAveragePool(nn.Module):
-    """The module of `global_average_pool`: (N, H, W, C) -> (N, C)."""
+    """The module of `global_average_pool`."""
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
@@ -423,7 +390,6 @@ class GlobalAveragePool(nn.Module):
 
 
 def _check(window: object, stride: object, padding: object, ceil_mode: object) -> None:
-    """Refuse fields that no pool can have."""
     windows = pair("window", window)
     if stride is not None:
         pair("stride", stride)
@@ -448,7 +414,6 @@ def _place(
     ceil_mode: bool,
     strict: bool,
 ) -> Windows:
-    """Put a pool on an image."""
     _check(window, stride, padding, ceil_mode)
     step = window if stride is None else stride
     return place(layer, shape, window, step, padding, ceil_mode=ceil_mode, strict=strict)
@@ -474,13 +439,6 @@ def spatial_pyramid_pool(
     (section 2.3): the same bins for its 13 pixels, but others for 10, where 6 such windows end
     before the last 3 pixels.
 
-    Args:
-        x: Maps of any size.
-        levels: Bins along each axis, a number a level.
-
-    Returns:
-        A vector for each image.
-
     Raises:
         FieldError: No level, or one below 1.
         ShapeError: Maps without a pixel.
@@ -503,10 +461,7 @@ def spatial_pyramid_pool(
 
 
 def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
-    """The largest number of each map: the pyramid's level of one bin.
-
-    Returns:
-        One value per channel.
+    """The largest number of each map, one value per channel: the pyramid's level of one bin.
 
     Raises:
         ShapeError: Maps without a pixel.
@@ -529,13 +484,7 @@ def bins_along(size: int, bins: int) -> tuple[tuple[int, int], ...]:
 
 
 class SpatialPyramidPool(nn.Module):
-    """The module of `spatial_pyramid_pool`.
-
-    Example:
-        >>> pool = SpatialPyramidPool(levels=(4, 2, 1))
-        >>> jax.eval_shape(lambda x: pool.apply({}, x), jnp.ones((1, 13, 9, 256))).shape
-        (1, 5376)
-    """
+    """The module of `spatial_pyramid_pool`."""
 
     levels: tuple[int, ...] = (6, 3, 2, 1)
 
@@ -549,7 +498,7 @@ class SpatialPyramidPool(nn.Module):
 
 
 class GlobalMaxPool(nn.Module):
-    """The module of `global_max_pool`: (N, H, W, C) -> (N, C)."""
+    """The module of `global_max_pool`."""
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
@@ -598,18 +547,10 @@ def _pyramid_check(levels: object) -> None:
 
 @takes("N H W C")
 def adaptive_average_pool(x: Float[Array, "N H W C"], bins: int) -> Float[Array, "N B B C"]:
-    """The mean of each of B x B bins that cover the image.
+    """The mean of each of B x B bins that cover the image: (N, H, W, C) -> (N, B, B, C).
 
-    Bin i of 0 .. B - 1 along an axis of W pixels holds floor(i W / B) to ceil((i + 1) W / B) - 1,
-    so that bins share pixels where B does not divide W. One bin is `global_average_pool`; with a
-    size that B divides it is `average_pool` with a window of W / B.
-
-    Args:
-        x: Maps of any size.
-        bins: Along each axis, B.
-
-    Returns:
-        Maps of B x B pixels.
+    The bins are those of `spatial_pyramid_pool`. One bin is `global_average_pool`; with a size that
+    B divides it is `average_pool` with a window of W / B.
 
     Raises:
         FieldError: Fewer than one bin.
@@ -631,12 +572,7 @@ def adaptive_average_pool(x: Float[Array, "N H W C"], bins: int) -> Float[Array,
 
 
 class AdaptiveAveragePool(nn.Module):
-    """The module of `adaptive_average_pool`: (N, H, W, C) -> (N, B, B, C).
-
-    Example:
-        >>> AdaptiveAveragePool(4).apply({}, jnp.ones((1, 14, 14, 512))).shape
-        (1, 4, 4, 512)
-    """
+    """The module of `adaptive_average_pool`."""
 
     bins: int
 

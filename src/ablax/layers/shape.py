@@ -20,9 +20,7 @@ def concatenate(*maps: Float[Array, "..."], axis: int = -1) -> Float[Array, "...
 
     (N, H, W, C1), (N, H, W, C2), ... -> (N, H, W, C1 + C2 + ...)
 
-    Args:
-        *maps: At least one; all axes but the one concatenated agree.
-        axis: -1 for channels, 1 for rows (below one another), 2 for columns (side by side).
+    The axis is -1 for channels, 1 for rows (below one another), 2 for columns (side by side).
 
     Raises:
         ShapeError: There is no map, or the maps differ in another axis.
@@ -45,12 +43,8 @@ def split(
 ) -> tuple[Float[Array, "..."], ...]:
     """Cut maps into parts, along the channels unless another axis is named.
 
-    `concatenate(*split(x, parts))` is x again.
-
-    Args:
-        x: Maps.
-        parts: How many equal parts, or the length of each.
-        axis: -1 for channels, 1 for rows, 2 for columns.
+    `concatenate(*split(x, parts))` is x again. `parts` are how many equal ones, or the length of
+    each.
 
     Raises:
         FieldError: Parts that are no positive integers.
@@ -80,10 +74,6 @@ def channel_shuffle(x: Float[Array, "... C"], groups: int) -> Float[Array, "... 
     y[..., i G + g] = x[..., g C / G + i] for G groups: channels (G, C / G), transposed. A grouped
     convolution behind it sees every group of the one before it. Its inverse is the shuffle in C / G
     groups.
-
-    Args:
-        x: Maps, channels last.
-        groups: Number of groups G, a divisor of C.
 
     Raises:
         FieldError: The groups are no positive integer.
@@ -115,12 +105,7 @@ def space_to_depth(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2
     pixel together. The order is that of TensorFlow's `space_to_depth`; PyTorch's `pixel_unshuffle`
     has i B^2 + a B + b instead.
 
-    Args:
-        x: Maps.
-        block: Rows and columns of a block, B; a divisor of H and W.
-
-    Returns:
-        Smaller maps of more channels. `channel_to_space` is the inverse.
+    `channel_to_space` is the inverse.
 
     Raises:
         FieldError: The block is no positive integer.
@@ -148,10 +133,11 @@ def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
 
     y[n, B r + a, B c + b, i] = x[n, r, c, (a B + b) C / B^2 + i]
 
-    The order is that of TensorFlow's `depth_to_space`.
+    (N, H, W, C) becomes (N, B H, B W, C / B^2), in the order of TensorFlow's `depth_to_space`.
 
-    (N, H, W, C) becomes (N, B H, B W, C / B^2). Arguments and refusals are those of
-    `space_to_depth`, but it is C that B^2 has to divide.
+    Raises:
+        FieldError: The block is no positive integer.
+        ShapeError: B^2 does not divide the channels.
 
     Example:
         >>> channel_to_space(jnp.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 1, 4), 2)[0, :, :, 0]
@@ -172,10 +158,6 @@ def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
 
 class ChannelSplit(nn.Module):
     """One of several equal parts of the channels: `split(x, parts)[index]`.
-
-    Attributes:
-        index: Which part, from 0.
-        parts: How many there are; they divide the channels.
 
     References:
         Ma, Zhang, Zheng, Sun 2018, ShuffleNet V2, section 3 (channel split, in two).
@@ -265,13 +247,7 @@ def resize_nearest(
     y[o] = x[floor((o + 1/2) H / H2)] along each axis: PyTorch's "nearest-exact". By a whole factor
     every pixel becomes a block, and PyTorch's "nearest", which floors o H / H2, is the same.
 
-    Args:
-        x: Maps.
-        factor: H2 / H and W2 / W, at least 1; either this or `size`.
-        size: H2 and W2 in pixels.
-
-    Returns:
-        Maps of the new size.
+    Either `factor` is given, H2 / H and W2 / W, or `size`, H2 and W2 in pixels.
 
     Raises:
         FieldError: Both or neither of `factor` and `size`, or not positive integers.
@@ -312,8 +288,8 @@ def resize_bilinear(
     return y.astype(x.dtype)
 
 
-class Nearest(nn.Module):
-    """The module of `resize_nearest`."""
+class _Resize(nn.Module):
+    """The fields of both, which are the arguments of their functions."""
 
     factor: int | Pair | None = None
     size: int | Pair | None = None
@@ -321,21 +297,18 @@ class Nearest(nn.Module):
     def __post_init__(self) -> None:
         _target(1, 1, self.factor, self.size)
         super().__post_init__()
+
+
+class Nearest(_Resize):
+    """The module of `resize_nearest`."""
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
         return resize_nearest(x, self.factor, self.size)
 
 
-class Bilinear(nn.Module):
+class Bilinear(_Resize):
     """The module of `resize_bilinear`."""
-
-    factor: int | Pair | None = None
-    size: int | Pair | None = None
-
-    def __post_init__(self) -> None:
-        _target(1, 1, self.factor, self.size)
-        super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
@@ -366,14 +339,7 @@ def select_channels(
 
     In front of a convolution in groups it says which channels each feature sees: selecting
     (0, 1, 1, 2) for two groups of two gives one feature of the channels 0 and 1 and one of 1 and 2,
-    with weights for these connections alone.
-
-    Args:
-        x: Maps, channels last.
-        channels: Which, counted from 0; a channel may stand several times.
-
-    Returns:
-        As many channels as were named. The gradient of a channel is the sum over its copies.
+    with weights for these connections alone. The gradient of a channel is the sum over its copies.
 
     Raises:
         FieldError: No channel, or what is no index.

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from ablax.core.network import Sequential, sequential
 from ablax.layers.activation import Absolute, Tanh
-from ablax.layers.convolution import Convolution
+from ablax.layers.convolution import Convolution, check_kernel
 from ablax.layers.dense import Scale
 from ablax.layers.initializers import LECUN_NORMAL
 from ablax.layers.normalization import LocalContrastNormalization
@@ -28,7 +28,7 @@ from ablax.layers.windows import (
     positive,
     takes,
 )
-from ablax.layers.xla_convolution import patches
+from ablax.layers.xla_convolution import block_diagonal, patches
 
 # ------------------------------------------------------------------------------------------
 # Convolution as a product with a matrix: one large sparse one, or a small one with patches.
@@ -65,7 +65,7 @@ def convolution_matrix(
                [0., 0., 1., 2., 3.]], dtype=float32)
     """
     shape = (1, *image_shape)
-    _check("convolution_matrix", shape, kernel, groups)
+    check_kernel("convolution_matrix", shape, kernel, groups)
     window = kernel.shape[0], kernel.shape[1]
     windows = place("convolution_matrix", shape, window, stride, padding, dilation)
     down, right = (_meets(image_shape[axis], windows, axis) for axis in (0, 1))
@@ -73,7 +73,7 @@ def convolution_matrix(
         "rpa,cqb,abif->rcfpqi",
         jnp.asarray(down, kernel.dtype),
         jnp.asarray(right, kernel.dtype),
-        _without_groups(kernel, groups),
+        block_diagonal(kernel, groups, blocks=1),
     )
     return matrix.reshape(-1, math.prod(image_shape))
 
@@ -141,7 +141,7 @@ def convolution_by_product(
         >>> convolution_by_product(x, kernel.reshape(1, 2, 1, 1), padding="VALID")[0, 0, :, 0]
         Array([ 1., 12., 23.], dtype=float32)
     """
-    _check("convolution_by_product", x.shape, kernel, groups)
+    check_kernel("convolution_by_product", x.shape, kernel, groups)
     window = kernel.shape[0], kernel.shape[1]
     windows = place("convolution_by_product", x.shape, window, stride, padding, dilation)
     outputs = [
@@ -167,24 +167,6 @@ def _meets(size: int, windows: Windows, axis: int) -> Bool[np.ndarray, "position
     return seen[:, None, :] == np.arange(size)[:, None]
 
 
-def _without_groups(kernel: Float[Array, "h w i F"], groups: int) -> Float[Array, "h w C F"]:
-    """The kernel of the same convolution without groups: 0 between different groups."""
-    h, w, channels, features = kernel.shape
-    runs = kernel.reshape(h, w, channels, groups, features // groups)
-    apart = jnp.eye(groups, dtype=kernel.dtype)
-    return jnp.einsum("abigf,kg->abkigf", runs, apart).reshape(h, w, -1, features)
-
-
-def _check(who: str, shape: tuple[int, ...], kernel: Array, groups: int) -> None:
-    positive("groups", groups)
-    if kernel.shape[2] * groups != shape[3] or kernel.shape[3] % groups:
-        raise ShapeError(
-            f"{who} was given images {shape} and a kernel of shape {kernel.shape} with {groups} "
-            f"group(s): expected (h w i F) with {groups} i = {shape[3]} channels and a number of "
-            "features F that the groups divide"
-        )
-
-
 # ------------------------------------------------------------------------------------------
 # Convolution as mathematics has it, with a flipped kernel, beside cross-correlation.
 #
@@ -204,15 +186,7 @@ def discrete_convolution(
 
     x is 0 outside. With d elements and a kernel of k, the sum has d + k - 1 places where any tap
     meets x ("full"), d - k + 1 where all taps do ("valid"); "same" is the middle d of "full", one
-    nearer the start where the middle is not whole.
-
-    Args:
-        x: Numbers along any number of axes, at least one.
-        kernel: Weights along the same axes.
-        mode: Which places are kept.
-
-    Returns:
-        The sums.
+    nearer the start where the middle is not whole. x and kernel have equally many axes.
 
     Raises:
         FieldError: Another mode.
@@ -253,20 +227,11 @@ def cross_correlation(
 def moving_average(x: Float[Array, "T"], window: int, mode: Mode = "valid") -> Float[Array, "T2"]:
     """The mean of the elements in a window: a convolution with `window` weights of 1 / window.
 
-    Args:
-        x: A signal.
-        window: Numbers in each mean.
-        mode: Which places are kept; outside "valid" the zeros around x are averaged in.
-
-    Returns:
-        The means.
+    Outside the mode "valid" the zeros around x are averaged in (L3, "Moving Average").
 
     Raises:
         FieldError: A window below 1, or another mode.
         ShapeError: A "valid" window longer than x.
-
-    References:
-        L3, "Moving Average".
 
     Example:
         >>> moving_average(jnp.array([2.0, 4, 6, 2]), window=2)
@@ -319,15 +284,8 @@ POOL = AveragePool(window=10, stride=5)
 def filter_bank(features: int, window: int | Pair) -> Sequential:
     """y_j = g_j tanh(sum over i of k_ij * x_i + b_j), where the whole kernel fits.
 
-    The convolution does not flip its kernel, which a learned kernel does not mind. The gains are
-    initially at 1, and let a squashed feature leave the range from -1 to 1.
-
-    Args:
-        features: Number of filters.
-        window: Height and width of the filters.
-
-    Returns:
-        `convolution`, `tanh` and `gain`: h w C F + 2 F parameters.
+    The gains g are initially 1, and let a squashed feature leave the range from -1 to 1. The layers
+    are `convolution`, `tanh` and `gain`, with h w C F + 2 F parameters.
 
     Raises:
         FieldError: No filters, or a window below 1.
@@ -348,13 +306,7 @@ def jarrett_stage(features: int, window: int | Pair = 9, pool: nn.Module = POOL)
     The paper's other stages are edits of this one: `remove` the rectification, the normalization
     or both, and give a `MaxPool` for P_M.
 
-    Args:
-        features: Number of filters.
-        window: Height and width of the filters.
-        pool: The pool at the end.
-
-    Returns:
-        `filters`, `rectification`, `normalization` and `pool`.
+    The layers are `filters`, `rectification`, `normalization` and `pool`.
 
     Raises:
         FieldError: No filters, or a window below 1.

@@ -71,13 +71,15 @@ def positive(name: str, value: object) -> None:
         raise FieldError(f"{name}={value!r}: expected an integer of at least 1")
 
 
-def check_padding(padding: object) -> None:
-    """Refuse what is not a padding.
+def odd(name: str, value: int) -> None:
+    """Refuse anything but an odd positive integer."""
+    positive(name, value)
+    if value % 2 == 0:
+        raise FieldError(f"{name}={value!r}: expected an odd number, so that it has a middle")
 
-    Args:
-        padding: "SAME", "VALID", one integer for all sides, (vertical, horizontal), or
-            ((above, below), (left, right)).
-    """
+
+def check_padding(padding: object) -> None:
+    """Refuse what is not a padding."""
     if isinstance(padding, str):
         if padding in ("SAME", "VALID"):
             return
@@ -102,19 +104,10 @@ def check_ceil_mode(ceil_mode: object) -> None:
 
 
 def explicit_padding(padding: Padding, size: Pair, reach: Pair, stride: Pair) -> tuple[Pair, Pair]:
-    """The padding in rows and columns.
+    """The padding of an image in rows and columns: ((above, below), (left, right)).
 
     "SAME" keeps ceil(size / stride) positions and puts the odd row below and the odd column to
-    the right, as TensorFlow does.
-
-    Args:
-        padding: As `check_padding` describes it.
-        size: Height and width of the image.
-        reach: Rows and columns a window spans, its holes counted.
-        stride: Steps down and to the right.
-
-    Returns:
-        ((above, below), (left, right)).
+    the right, as TensorFlow does. `reach` are the rows and columns a window spans with its holes.
 
     Example:
         >>> explicit_padding("SAME", size=(7, 8), reach=(3, 3), stride=(2, 2))
@@ -149,6 +142,7 @@ def output_size(
     """How many positions a window has along one axis.
 
     W2 = (W1 - F + 2P) / S + 1, with F the rows a dilated window spans: (window - 1) dilation + 1.
+    Zero or less when the window is larger than the padded axis.
 
     Args:
         size: Length of the axis, W1.
@@ -160,9 +154,6 @@ def output_size(
             do; True adds a last window that hangs over the end, as Caffe does, if it starts
             inside the image or the low padding.
         strict: Refuse a rest instead.
-
-    Returns:
-        The number of positions W2, zero or less when the window is larger than the padded axis.
 
     Raises:
         ShapeError: `strict`, and the window is larger than the padded axis or leaves a rest.
@@ -205,9 +196,8 @@ def place(
     ceil_mode: bool = False,
     strict: bool = False,
 ) -> Windows:
-    """Put a window on an image.
+    """Put a window on an image of shape (N, H, W, C), for a layer that refusals name.
 
-    `layer` is who asks, for the refusal, `shape` is (N, H, W, C), the others as in `output_size`.
     With `ceil_mode` the padding returned reaches the last window.
 
     Raises:
@@ -227,10 +217,11 @@ def place(
         length = size[axis], windows[axis], step, sides[axis], dilations[axis], ceil_mode
         positions = output_size(*length)
         if positions < 1:
+            least = tuple(max(span - sum(side), 1) for span, side in zip(reach, sides, strict=True))
             raise ShapeError(
                 f"{layer} was given {shape}: a window of {_times(windows)} with padding {sides} "
                 f"spans {_times(reach)} and is larger than the padded image; expected "
-                f"at least {_times(_least(reach, sides))}: enlarge the image or shrink the window"
+                f"at least {_times(least)}: enlarge the image or shrink the window"
             )
         try:
             output_size(*length, strict=strict)
@@ -247,16 +238,11 @@ def _times(numbers: tuple[int, ...]) -> str:
     return "x".join(str(number) for number in numbers)
 
 
-def _least(reach: tuple[int, ...], sides: tuple[Pair, Pair]) -> tuple[int, ...]:
-    return tuple(max(span - sum(side), 1) for span, side in zip(reach, sides, strict=True))
-
-
 def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Refuse an array of another rank, with words, before anything else looks at it.
 
-    Args:
-        axes: The axes of the first argument, that after `self` in a method, such as "N H W C";
-            "..." in front allows any number of axes more.
+    `axes` are those of the first argument, that after `self` in a method, such as "N H W C"; "..."
+    in front allows any number of axes more.
     """
     names = axes.split()
     least = len([name for name in names if name != "..."])

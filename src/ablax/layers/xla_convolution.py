@@ -40,26 +40,22 @@ def plain(x: Array, kernel: Array, windows: Windows) -> Array:
         windows.padding,
         rhs_dilation=windows.dilation,
         dimension_numbers=AXES,
-        feature_group_count=number_of_groups(x.shape[3], kernel.shape[2]),
+        feature_group_count=x.shape[3] // kernel.shape[2] if kernel.shape[2] else 1,
     )
-
-
-def number_of_groups(channels: int, inputs: int) -> int:
-    """Groups of a convolution whose kernel has so many inputs."""
-    return channels // inputs if inputs else 1
 
 
 def plain_image_gradient(y: Array, kernel: Array, windows: Windows, out: ShapedArray) -> Array:
     """The transpose of `plain` in the images, which have the shape `out`."""
-    return _transposed(lambda x: plain(x, kernel, windows), y, out)
+    return transposed(lambda x: plain(x, kernel, windows), y, out)
 
 
 def plain_kernel_gradient(x: Array, y: Array, windows: Windows, out: ShapedArray) -> Array:
     """The transpose of `plain` in the kernel, which has the shape `out`."""
-    return _transposed(lambda kernel: plain(x, kernel, windows), y, out)
+    return transposed(lambda kernel: plain(x, kernel, windows), y, out)
 
 
-def _transposed(function: Callable[[Array], Array], y: Array, out: ShapedArray) -> Array:
+def transposed(function: Callable[[Array], Array], y: Array, out: ShapedArray) -> Array:
+    """The transpose of a linear function, whose argument has the shape `out`."""
     return jax.linear_transpose(function, jax.ShapeDtypeStruct(out.shape, out.dtype))(y)[0]
 
 
@@ -78,9 +74,11 @@ def value(x: Array, kernel: Array, windows: Windows) -> Array:
     """What `plain` computes."""
     inputs, channels = kernel.shape[2], x.shape[3]
     if inputs == channels:
-        return product(x, kernel, windows) if is_product(windows) else _dense(x, kernel, windows)
+        if is_product(windows):
+            return product(x, kernel, windows)
+        return _slide(x, kernel, windows.padding, windows.stride, windows.dilation)
     if _alone(inputs, windows):
-        x = _for_each_feature(x, kernel)
+        x = jnp.repeat(x, kernel.shape[3] // channels, axis=3)  # the channel of each feature
         return _channels_alone(x, kernel, windows, windows.padding, windows.stride)
     blocks = number_of_blocks(channels, kernel.shape[3], channels // inputs)
     merged = block_diagonal(kernel, channels // inputs, blocks)
@@ -92,7 +90,7 @@ def image_gradient(y: Array, kernel: Array, windows: Windows, out: ShapedArray) 
     size, inputs, channels = (out.shape[1], out.shape[2]), kernel.shape[2], out.shape[3]
     if inputs == channels:
         if is_product(windows):
-            return _transposed(lambda x: product(x, kernel, windows), y, out)
+            return transposed(lambda x: product(x, kernel, windows), y, out)
         return _dense_image_gradient(y, kernel, windows, size)
     if _alone(inputs, windows):
         turned, around = lax.rev(kernel, (0, 1)), _around(windows, size)
@@ -111,7 +109,7 @@ def kernel_gradient(x: Array, y: Array, windows: Windows, out: ShapedArray) -> A
     inputs, channels, features = out.shape[2], x.shape[3], out.shape[3]
     if inputs == channels:
         if is_product(windows):
-            return _transposed(lambda kernel: product(x, kernel, windows), y, out)
+            return transposed(lambda kernel: product(x, kernel, windows), y, out)
         return _dense_kernel_gradient(x, y, windows)
     if _alone(inputs, windows):
         return _kernel_gradient_of_channels_alone(x, y, windows, out)
@@ -119,7 +117,7 @@ def kernel_gradient(x: Array, y: Array, windows: Windows, out: ShapedArray) -> A
     blocks = number_of_blocks(channels, features, groups)
     block = ShapedArray((*windows.window, channels // blocks, features // blocks), out.dtype)
     merged = _by_blocks(lambda a, b: kernel_gradient(a, b, windows, block), blocks, x, y)
-    return _transposed(lambda kernel: block_diagonal(kernel, groups, blocks), merged, out)
+    return transposed(lambda kernel: block_diagonal(kernel, groups, blocks), merged, out)
 
 
 def is_product(windows: Windows) -> bool:
@@ -135,7 +133,7 @@ def slices(x: Array, windows: Windows, axis: int = 1, fill: float = 0.0) -> list
     """What each tap sees, row by row: slices of the padded images, whose rows lie along `axis`."""
     if windows.padding != ((0, 0), (0, 0)):
         # Behind the barrier it is one array, which XLA does not pad again for every tap.
-        x = lax.optimization_barrier(_pad(x, windows.padding, axis=axis, fill=fill))
+        x = lax.optimization_barrier(pad(x, windows.padding, axis=axis, fill=fill))
     rows, columns = (
         [slice(tap * gap, tap * gap + (places - 1) * step + 1, step) for tap in range(taps)]
         for taps, gap, places, step in zip(
@@ -154,13 +152,6 @@ def patches(x: Float[Array, "N H W C"], windows: Windows) -> Float[Array, "H2 W2
     The taps follow each other row by row, each with all its channels, as in a kernel (h, w, C, F)
     reshaped to (h w C, F). With the positions in front every tap is a slice of whole runs of N C
     elements, and a product with weights of each position's own needs no transposition.
-
-    Args:
-        x: Images.
-        windows: Where the windows lie.
-
-    Returns:
-        The patches.
 
     Example:
         >>> from ablax.layers.windows import place
@@ -184,10 +175,6 @@ def product(x: Array, kernel: Array, windows: Windows) -> Array:
 # Dense: both transposes are convolutions, too, once their arguments are turned round.
 #
 # A barrier keeps XLA from folding the turn into a convolution that it has no fast loop for.
-
-
-def _dense(x: Array, kernel: Array, windows: Windows) -> Array:
-    return _slide(x, kernel, windows.padding, windows.stride, windows.dilation)
 
 
 def _dense_image_gradient(y: Array, kernel: Array, windows: Windows, size: Pair) -> Array:
@@ -215,7 +202,7 @@ def _slide(
 ) -> Array:
     """A convolution; its images are padded beforehand where the window is larger than they are."""
     if kernel.shape[0] > x.shape[1] or kernel.shape[1] > x.shape[2]:
-        x = lax.optimization_barrier(_pad(x, sides, holes))
+        x = lax.optimization_barrier(pad(x, sides, holes))
         sides, holes = ((0, 0), (0, 0)), (1, 1)
     return lax.conv_general_dilated(
         x, kernel, stride, sides, holes, dilation, dimension_numbers=AXES
@@ -239,7 +226,7 @@ def _around(windows: Windows, size: Pair) -> tuple[Pair, Pair]:
     return rows, columns
 
 
-def _pad(
+def pad(
     x: Array, sides: Sequence[Pair], holes: Pair = (1, 1), axis: int = 1, fill: float = 0.0
 ) -> Array:
     """Rows and columns around, or cut off where negative; steps of `holes` between pixels."""
@@ -271,7 +258,7 @@ def _channels_alone(
     inside = windows._replace(padding=((0, 0), (0, 0)))
 
     def one(image: Array) -> Array:
-        around = _pad(image.astype(wide), sides, stride if holes else (1, 1), axis=0)
+        around = pad(image.astype(wide), sides, stride if holes else (1, 1), axis=0)
         seen = slices(lax.optimization_barrier(around), inside, axis=0)
         return functools.reduce(lax.add, map(jnp.multiply, seen, weights)).astype(x.dtype)
 
@@ -293,10 +280,6 @@ def _kernel_gradient_of_channels_alone(
     none = [jnp.zeros(y.shape[1:], wide)] * math.prod(windows.window)
     sums, _ = lax.scan(step, none, (x, y))
     return jnp.stack([total.sum(axis=(0, 1)) for total in sums]).astype(y.dtype).reshape(out.shape)
-
-
-def _for_each_feature(x: Array, kernel: Array) -> Array:
-    return jnp.repeat(x, kernel.shape[3] // x.shape[3], axis=3)
 
 
 # ------------------------------------------------------------------------------------------
@@ -324,15 +307,9 @@ def number_of_blocks(channels: int, features: int, groups: int) -> int:
 
 
 def block_diagonal(kernel: Array, groups: int, blocks: int) -> Array:
-    """The kernels of `blocks` dense convolutions, side by side.
+    """The kernels of `blocks` dense convolutions, side by side; the blocks divide the groups.
 
-    Args:
-        kernel: Weights (h w C/G F) of a convolution in G groups.
-        groups: G.
-        blocks: A divisor of G.
-
-    Returns:
-        (h w C/blocks F), zero where a feature does not see a channel.
+    (h w C/G F) of G groups -> (h w C/blocks F), zero where a feature does not see a channel.
 
     Example:
         >>> block_diagonal(jnp.array([[1, 2, 3, 4]]).reshape(1, 1, 1, 4), groups=4, blocks=2)[0, 0]

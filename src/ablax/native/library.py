@@ -45,9 +45,6 @@ def why_not() -> str:
 
     XLA divides work among several devices only where it knows how to, so with more than one device
     its own operations are used.
-
-    Returns:
-        A reason, or nothing.
     """
     if os.environ.get(SWITCH) == "0":
         return f"{SWITCH}=0"
@@ -66,7 +63,10 @@ def _loaded() -> str:
         reason = "no C++ compiler was found (c++, g++, clang++ or CXX)"
     else:
         try:
-            _register(_opened(compiler))
+            library = _opened(compiler)
+            for name in TARGETS:
+                capsule = jax.ffi.pycapsule(getattr(library, name))
+                jax.ffi.register_ffi_target(name, capsule, platform="cpu")
         except subprocess.SubprocessError as error:
             reason = f"{compiler} failed: {_first_error(error)}"
         except OSError as error:  # no room, no right to write, or a library that does not load
@@ -124,24 +124,13 @@ def _opened(compiler: str) -> ctypes.CDLL:
         return ctypes.CDLL(str(_compiled(compiler)))
 
 
-def _register(functions: ctypes.CDLL) -> None:
-    for name in TARGETS:
-        capsule = jax.ffi.pycapsule(getattr(functions, name))
-        jax.ffi.register_ffi_target(name, capsule, platform="cpu")
-
-
 def _fingerprint(compiler: str) -> str:
     """Of all that the library depends on: source, interface, compiler and processor."""
     digest = hashlib.sha256()
     for source in sorted((*_FOLDER.glob("*.cpp"), *_FOLDER.glob("*.h"))):
         digest.update(source.read_bytes())
-    words = (
-        *FLAGS,
-        jax.__version__,
-        _run([compiler, "--version"]),
-        platform.machine(),
-        _features(),
-    )
+    version = _run([compiler, "--version"])
+    words = (*FLAGS, jax.__version__, version, platform.machine(), _features())
     digest.update("\n".join(words).encode())
     return digest.hexdigest()[:20]
 

@@ -59,10 +59,12 @@ def operation(
     def lower(ctx: Any, *operands: Any, out: Any, **fields: Any) -> Any:
         elsewhere = tuple(ctx.platforms or ctx.module_context.platforms) != ("cpu",)
         exported = ctx.module_context.lowering_parameters.for_export
-        if elsewhere or exported or not _some(ctx.avals_in):
+        some = all(isinstance(aval.size, int) and aval.size > 0 for aval in ctx.avals_in)
+        if elsewhere or exported or not some:  # sizes may be symbols
             return _in_words(plain, ctx, operands, out=out, **fields)
-        takes = _floats(ctx.avals_in) and served(*ctx.avals_in, out=out, **fields)
-        if not takes or why_not():
+        kinds = {str(aval.dtype) for aval in ctx.avals_in}  # bytes are the taps taken
+        floats = {"float32"} <= kinds <= {"float32", "uint8"}
+        if not floats or not served(*ctx.avals_in, out=out, **fields) or why_not():
             return _in_words(otherwise, ctx, operands, out=out, **fields)
         numbers = {name: np.asarray(pair, np.int64) for name, pair in attributes(**fields).items()}
         return jax.ffi.ffi_lowering(target)(ctx, *operands, **numbers)
@@ -70,17 +72,6 @@ def operation(
     mlir.register_lowering(primitive, lower)
     batching.primitive_batchers[primitive] = functools.partial(_one_after_the_other, primitive)
     return primitive
-
-
-def _some(avals: Sequence[ShapedArray]) -> bool:
-    """Whether each has elements, a number of them that is known."""
-    return all(isinstance(aval.size, int) and aval.size > 0 for aval in avals)
-
-
-def _floats(avals: Sequence[ShapedArray]) -> bool:
-    """Whether they are floats of 32 bits, or bytes beside such."""
-    kinds = {str(aval.dtype) for aval in avals}
-    return {"float32"} <= kinds <= {"float32", "uint8"}
 
 
 def _in_words(
@@ -100,16 +91,8 @@ def by_platform(
 ) -> Any:
     """One function on a CPU, another on other platforms, which every analysis follows.
 
-    Compiled, so that layers of equal shapes that run outside `jax.jit` share one program.
-
-    Args:
-        on_cpu: From the arrays and the windows.
-        elsewhere: The same.
-        windows: The last argument of both; hashable.
-        *arrays: The others.
-
-    Returns:
-        What the one or the other gives.
+    Both take the arrays and then the windows, which are hashable. Compiled, so that layers of equal
+    shapes that run outside `jax.jit` share one program.
     """
     return lax.platform_dependent(
         *arrays,

@@ -14,6 +14,8 @@ error is that of one network, `alexnet`, with groups.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ablax.core import Edit, Layers, Network, Sequential, edit, remove, sequential
 from ablax.errors import AblaxError
 from ablax.layers import (
@@ -25,17 +27,13 @@ from ablax.layers import (
     MaxPool,
     ReLU,
 )
-from ablax.layers.initializers import (
-    GAUSSIAN_0005,
-    GAUSSIAN_001,
-    HE_NORMAL,
-    ONES,
-    ZEROS,
-    Initializer,
-)
+from ablax.layers.initializers import GAUSSIAN_0005, GAUSSIAN_001, ONES
+from ablax.layers.normalization import rectified
+from ablax.layers.windows import Padding
+from ablax.zoo.heads import hidden_layer
 from ablax.zoo.register import BY_HAND, TORCHVISION, network
 
-_Padding = int | str | tuple[tuple[int, int], tuple[int, int]]
+_gaussian = partial(rectified, kernel_init=GAUSSIAN_001)
 
 
 @network(
@@ -84,9 +82,8 @@ def alexnet_one_weird_trick(classes: int = 1000) -> Network:
     def dense(features: int) -> Sequential:
         return sequential(dropout=Dropout(0.5), dense=Dense(features), relu=ReLU())
 
-    first = sequential(conv=Convolution(64, 11, stride=4, padding=2), relu=ReLU())
     features = zip((192, 384, 256, 256), (5, 3, 3, 3), strict=True)
-    convolutions = [first, *(_plain(wide, window) for wide, window in features)]
+    convolutions = [rectified(64, 11, 4, 2), *(rectified(*each) for each in features)]
     return _layout(convolutions, _head(dense(4096), dense(4096), Dense(classes)), norm=False)
 
 
@@ -101,20 +98,16 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     layers activations would vanish.
     """
     check_width(width)
-
     features = zip((96, 256, 384, 384, 256), (5, 5, 3, 3, 3), strict=True)
-    convolutions = [_plain(scaled(wide, width), window) for wide, window in features]
-    hidden = _dense(scaled(4096, width), HE_NORMAL, ZEROS)
+    convolutions = [rectified(scaled(wide, width), window) for wide, window in features]
+    hidden = hidden_layer(scaled(4096, width))
     return _layout(convolutions, _head(hidden, hidden, Dense(classes)))
 
 
 def alexnet_for(image_size: int, classes: int, width: float = 1.0) -> Network:
-    """The form that fits the images: small up to 64 pixels, 2012's from 227, ungrouped at 224.
+    """The form that fits images of so many pixels: small up to 64, ungrouped at 224, 2012's at 227.
 
-    Args:
-        image_size: Height and width in pixels.
-        classes: Scores per image.
-        width: Factor on the features; the ImageNet forms exist at 1 only.
+    The last two exist at width 1 only.
 
     Raises:
         AblaxError: No form takes images of this size, or not at this width.
@@ -135,25 +128,21 @@ def scaled(features: int, width: float) -> int:
 
 
 def check_width(width: float) -> None:
-    """Refuse a factor on the features that leaves none.
-
-    Raises:
-        AblaxError: The width is not positive.
-    """
+    """Refuse a factor on the features that is not positive."""
     if not width > 0:
         raise AblaxError(f"the width is {width}, and a factor above 0 is expected, such as 0.25")
 
 
-def _imagenet_form(classes: int, groups: int, padding: _Padding) -> Network:
+def _imagenet_form(classes: int, groups: int, padding: Padding) -> Network:
     """The table of figure 2."""
     convolutions = [
-        _convolution(96, 11, ZEROS, stride=4, padding=padding),
-        _convolution(256, 5, ONES, groups=groups),
-        _convolution(384, 3, ZEROS),
-        _convolution(384, 3, ONES, groups=groups),
-        _convolution(256, 3, ONES, groups=groups),
+        _gaussian(96, 11, 4, padding),
+        _gaussian(256, 5, groups=groups, bias_init=ONES),
+        _gaussian(384, 3),
+        _gaussian(384, 3, groups=groups, bias_init=ONES),
+        _gaussian(256, 3, groups=groups, bias_init=ONES),
     ]
-    hidden = _dense(4096, GAUSSIAN_001, ONES)
+    hidden = hidden_layer(4096, kernel_init=GAUSSIAN_001, bias_init=ONES)
     return _layout(convolutions, _head(hidden, hidden, Dense(classes, kernel_init=GAUSSIAN_001)))
 
 
@@ -168,29 +157,6 @@ def _layout(convolutions: list[Sequential], head: Layers, norm: bool = True) -> 
         + Layers(pool2=MaxPool(3, 2), conv3=conv3, conv4=conv4, conv5=conv5, pool5=MaxPool(3, 2)),
         head=head,
     )
-
-
-def _convolution(
-    features: int,
-    window: int,
-    bias_init: Initializer,
-    *,
-    stride: int = 1,
-    padding: _Padding = "SAME",
-    groups: int = 1,
-) -> Sequential:
-    shape = (features, window, stride, padding)
-    conv = Convolution(*shape, groups=groups, kernel_init=GAUSSIAN_001, bias_init=bias_init)
-    return sequential(conv=conv, relu=ReLU())
-
-
-def _plain(features: int, window: int) -> Sequential:
-    return sequential(conv=Convolution(features, window), relu=ReLU())
-
-
-def _dense(features: int, kernel_init: Initializer, bias_init: Initializer) -> Sequential:
-    dense = Dense(features, kernel_init=kernel_init, bias_init=bias_init)
-    return sequential(dense=dense, relu=ReLU(), dropout=Dropout(0.5))
 
 
 def _head(fc6: Sequential, fc7: Sequential, fc8: Dense) -> Layers:
@@ -223,16 +189,16 @@ def caffenet(classes: int = 1000) -> Network:
     """
     pool = MaxPool(3, 2, ceil_mode=True)
     norm = LocalResponseNormalization(alpha=1e-4 / 5, k=1.0)
-    hidden = _dense(4096, GAUSSIAN_0005, ONES)
+    hidden = hidden_layer(4096, kernel_init=GAUSSIAN_0005, bias_init=ONES)
     return Network(
-        tail=Layers(conv1=_convolution(96, 11, ZEROS, stride=4, padding=0), pool1=pool, norm1=norm),
+        tail=Layers(conv1=_gaussian(96, 11, 4, 0), pool1=pool, norm1=norm),
         body=Layers(
-            conv2=_convolution(256, 5, ONES, padding=2, groups=2),
+            conv2=_gaussian(256, 5, 1, 2, groups=2, bias_init=ONES),
             pool2=pool,
             norm2=norm,
-            conv3=_convolution(384, 3, ZEROS, padding=1),
-            conv4=_convolution(384, 3, ONES, padding=1, groups=2),
-            conv5=_convolution(256, 3, ONES, padding=1, groups=2),
+            conv3=_gaussian(384, 3, 1, 1),
+            conv4=_gaussian(384, 3, 1, 1, groups=2, bias_init=ONES),
+            conv5=_gaussian(256, 3, 1, 1, groups=2, bias_init=ONES),
             pool5=pool,
         ),
         head=_head(hidden, hidden, Dense(classes, kernel_init=GAUSSIAN_001)),
@@ -246,10 +212,7 @@ def caffenet_ungrouped(classes: int = 1000) -> Network:
 
 
 def without_groups(network: Network) -> Network:
-    """The edit that lets every feature of a convolution see all channels.
-
-    Args:
-        network: Any with grouped convolutions; their kernels get other shapes: reinitialized.
+    """The edit that lets every feature of a convolution see all channels: kernels get other shapes.
 
     Raises:
         EditError: There are no groups.

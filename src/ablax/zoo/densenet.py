@@ -38,6 +38,7 @@ from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
 from ablax.layers import AveragePool, BatchNormalization, Dropout, ReLU
 from ablax.layers.blocks import DenselyConnected
+from ablax.layers.normalization import preactivated
 from ablax.zoo import heads, tails
 from ablax.zoo.register import BY_HAND, TORCHVISION, row
 from ablax.zoo.resnet import blocks_of, weights
@@ -70,13 +71,8 @@ def blocks(
 ) -> Layers:
     """Dense blocks, `dense1_1`, `dense1_2`, ..., with transitions between, and the last activation.
 
-    Args:
-        counts: Dense layers of each block.
-        growth: Features k that a dense layer adds.
-        channels: Of the maps in front of the first block.
-        layer: `plain` or `bottleneck`, which is the default.
-        compression: How much of the channels a transition keeps, in (0, 1]; rounded down.
-        dropout: Rate behind every convolution, in [0, 1).
+    `channels` are those in front of the first block. A transition keeps the part `compression` of
+    its channels, rounded down. A dropout stands behind every convolution.
 
     Raises:
         AblaxError: A compression that is not in (0, 1].
@@ -98,34 +94,24 @@ def blocks(
 
 def plain(growth: int, dropout: float = 0.0) -> DenselyConnected:
     """One 3x3 convolution behind its own input: the layer without a bottleneck."""
-    return DenselyConnected(Layers(conv1=preactivated(growth, 3, dropout)))
+    return DenselyConnected(Layers(conv1=_layer(growth, 3, dropout)))
 
 
 def bottleneck(growth: int, dropout: float = 0.0) -> DenselyConnected:
-    """1x1 to four times the growth, then 3x3: "B", cheaper where the input has many channels.
-
-    References:
-        Huang, Liu, van der Maaten, Weinberger 2016, section 3, "Bottleneck layers".
-    """
+    """1x1 to four times the growth, then 3x3: "B", cheaper where the input has many channels."""
     return DenselyConnected(
-        Layers(
-            conv1=preactivated(4 * growth, 1, dropout),
-            conv2=preactivated(growth, 3, dropout),
-        )
+        Layers(conv1=_layer(4 * growth, 1, dropout), conv2=_layer(growth, 3, dropout))
     )
 
 
 def transition(features: int, dropout: float = 0.0) -> Sequential:
     """1x1 convolution and 2x2 average: half the rows and columns between two blocks."""
-    return Sequential(preactivated(features, 1, dropout).layers + Layers(pool=AveragePool(2, 2)))
+    return Sequential(_layer(features, 1, dropout).layers + Layers(pool=AveragePool(2, 2)))
 
 
-def preactivated(features: int, window: int, dropout: float = 0.0) -> Sequential:
-    """Batch normalization, ReLU, a convolution without bias; dropout where there is any.
-
-    The convolution is padded by half its window.
-    """
-    layers = Layers(bn=BatchNormalization(), relu=ReLU(), conv=weights(features, window))
+def _layer(features: int, window: int, dropout: float) -> Sequential:
+    """Batch normalization, ReLU, a convolution without bias; dropout where there is any."""
+    layers = preactivated(features, window).layers
     return Sequential(layers + Layers(dropout=Dropout(dropout)) if dropout else layers)
 
 
@@ -147,9 +133,7 @@ densenet264 = _column(
 # ------------------------------------------------------------------------------------------
 # Densely connected networks for CIFAR-10: three blocks of equally many layers.
 #
-# Huang, Liu, van der Maaten, Weinberger (2016): Densely connected convolutional networks.
-# arXiv 1608.06993, section 3 ("Implementation details"), section 4 and table 2. Images of 32
-# pixels.
+# The paper's sections 3 ("Implementation details") and 4, and table 2. Images of 32 pixels.
 #
 # | layers | maps | (40, 12) | BC (100, 12) | BC (250, 24) | BC (190, 40) |
 # |---|---|---|---|---|---|
@@ -165,16 +149,14 @@ densenet264 = _column(
 # features and a transition keeps all channels: 3n + 4 layers. With it, a bottleneck stands in front
 # of the 3x3, `conv1` has twice the growth and a transition keeps half: 6n + 4 layers.
 #
-# Conventions: the average pools have no padding and round down; batch-norm epsilon 1e-5; `conv1`
-# has neither normalization nor ReLU, with which the first dense layer begins. The paper drops out,
-# at a rate of 0.2 behind every convolution but the first, only where it does not augment the
-# images: `dropout`, an argument that is 0 by default. Errors are the paper's with flips and crops.
+# `conv1` has neither normalization nor ReLU, with which the first dense layer begins. The paper
+# drops out, at a rate of 0.2 behind every convolution but the first, only where it does not augment
+# the images: `dropout`, an argument that is 0 by default. Errors are the paper's with flips and
+# crops.
 
 
 def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
     """A network of 3n + 4 layers for small images, without bottlenecks and compression.
-
-    `dropout` is behind every convolution but the first.
 
     Example:
         >>> list(densenet_cifar(7, growth=4).body)
@@ -190,8 +172,6 @@ def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 
 
 def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
     """A network of 6n + 4 layers for small images, with bottlenecks and compression by half.
-
-    `conv1` has twice the growth; `dropout` is behind every convolution but the first.
 
     Example:
         >>> list(densenet_bc_cifar(10, growth=4).body["dense1_1"].layers)

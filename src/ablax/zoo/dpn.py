@@ -33,9 +33,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from ablax.core import Layers, Network, Sequential, sequential
-from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU
+from ablax.core import Layers, Network, sequential
+from ablax.layers import BatchNormalization, MaxPool, ReLU
 from ablax.layers.blocks import DualPath
+from ablax.layers.normalization import normalized, preactivated
 from ablax.zoo import heads
 from ablax.zoo.register import TIMM, network, row
 
@@ -75,39 +76,14 @@ def block(
     starts both paths again, as the first block of a stage does.
     """
     layers = Layers(
-        conv1=_preactivated(inner, 1),
-        conv2=_preactivated(inner, 3, stride, groups),
-        conv3=_preactivated(features + growth, 1),
+        conv1=preactivated(inner, 1, epsilon=EPSILON),
+        conv2=preactivated(inner, 3, stride, groups, EPSILON),
+        conv3=preactivated(features + growth, 1, epsilon=EPSILON),
     )
     if not project:
         return DualPath(features, layers)
-    projection = _preactivated(features + 2 * growth, 1, stride)
+    projection = preactivated(features + 2 * growth, 1, stride, epsilon=EPSILON)
     return DualPath(features, layers, Layers(projection=projection))
-
-
-def _tail(features: int, window: int) -> Layers:
-    """A convolution with stride 2 and a 3x3/2 max pool, both padded by half their window."""
-    return Layers(conv1=_normalized(features, window, 2), pool1=MaxPool(3, 2, padding=1))
-
-
-def _normalized(features: int, window: int, stride: int) -> Sequential:
-    """A convolution without bias, batch normalization, ReLU: the first of all layers."""
-    return sequential(
-        conv=Convolution(features, window, stride, padding=window // 2, use_bias=False),
-        bn=BatchNormalization(epsilon=EPSILON),
-        relu=ReLU(),
-    )
-
-
-def _preactivated(features: int, window: int, stride: int = 1, groups: int = 1) -> Sequential:
-    """Batch normalization, ReLU, a convolution without bias: all the others."""
-    return sequential(
-        bn=BatchNormalization(epsilon=EPSILON),
-        relu=ReLU(),
-        conv=Convolution(
-            features, window, stride, padding=window // 2, groups=groups, use_bias=False
-        ),
-    )
 
 
 def dpn(
@@ -119,15 +95,15 @@ def dpn(
 ) -> Network:
     """A column of table 1.
 
-    Args:
-        tail: Features and window of `conv1`.
-        counts: Blocks of each stage.
-        growths: Features that a block of each stage adds to the dense path.
-        widths: Of the first stage: features of the residual path, inner features, groups.
-        classes: Scores per image.
+    `tail` are features and window of `conv1`, `counts` the blocks of each stage, `growths` what
+    each adds to the dense path; `widths` are, of the first stage, the features of the residual
+    path, the inner features and the groups.
     """
+    conv1 = normalized(*tail, 2, epsilon=EPSILON, relu=ReLU())
     return Network(
-        _tail(*tail), stages(counts, growths, *widths), heads.global_average_pool(classes)
+        tail=Layers(conv1=conv1, pool1=MaxPool(3, 2, padding=1)),
+        body=stages(counts, growths, *widths),
+        head=heads.global_average_pool(classes),
     )
 
 
@@ -161,7 +137,7 @@ def dpn_small(classes: int = 10, features: int = 32, blocks: int = 2) -> Network
     """
     growths = (features // 4,) * 3
     return Network(
-        tail=Layers(conv1=_normalized(features // 2, 3, 1)),
+        tail=Layers(conv1=normalized(features // 2, 3, epsilon=EPSILON, relu=ReLU())),
         body=stages((blocks,) * 3, growths, features, inner=features, groups=8),
         head=heads.global_average_pool(classes),
     )

@@ -30,7 +30,6 @@ from ablax.layers import (
     BatchNormalization,
     Convolution,
     Dense,
-    Dropout,
     Flatten,
     LocalResponseNormalization,
     MaxPool,
@@ -38,6 +37,7 @@ from ablax.layers import (
     ReLU,
 )
 from ablax.layers.blocks import Auxiliary
+from ablax.layers.normalization import rectified
 from ablax.layers.pooling import AdaptiveAveragePool
 from ablax.layers.windows import Padding, Pair
 from ablax.zoo import heads, tails
@@ -64,11 +64,6 @@ EPSILON = 1e-3
 """Of batch normalization, in the authors' code of all Inception networks (TF-Slim)."""
 
 
-def plain(features: int, window: int | Pair) -> Sequential:
-    """A convolution with a bias, and ReLU: GoogLeNet's, of 2014."""
-    return sequential(conv=Convolution(features, window), relu=ReLU())
-
-
 def normalized(
     features: int, window: int | Pair, stride: int = 1, padding: Padding = "SAME"
 ) -> Sequential:
@@ -88,9 +83,7 @@ def side_by_side(**branches: Sequential | MaxPool) -> Parallel:
 def chain(*rows: Row, **behind: Parallel) -> Sequential:
     """Convolutions behind one another, `conv1`, `conv2`, ..., and what is named behind them.
 
-    Args:
-        *rows: The arguments of `normalized`: features, window, then stride and padding if any.
-        **behind: What follows.
+    A row holds the arguments of `normalized`: features, window, then stride and padding if any.
 
     Example:
         >>> list(chain((64, 1), (96, 3), (96, 3, 2, "VALID")).layers)
@@ -107,7 +100,7 @@ def pooled(
     return sequential(pool=pool, project=convolve(features, 1))
 
 
-def naive(one: int, three: int, five: int, convolve: Convolve = plain) -> Parallel:
+def naive(one: int, three: int, five: int, convolve: Convolve = rectified) -> Parallel:
     """Figure 2(a): 1x1, 3x3 and 5x5 convolutions and a 3x3 max pool side by side.
 
     (N, H, W, C) -> (N, H, W, one + three + five + C), with (one + 9 three + 25 five) C weights.
@@ -127,24 +120,15 @@ def reduced(
     reduce5: int,
     five: int,
     projection: int,
-    convolve: Convolve = plain,
+    convolve: Convolve = rectified,
     largest: int = 5,
 ) -> Parallel:
     """Figure 2(b): as `naive`, with a 1x1 in front of the 3x3 and the 5x5 and behind the pool.
 
     The arguments stand in the order of the paper's table 1, so that a row of it builds a module.
     (N, H, W, C) -> (N, H, W, one + three + five + projection), with
-    (one + reduce3 + reduce5 + projection) C + 9 reduce3 three + 25 reduce5 five weights.
-
-    Args:
-        one: Features of the 1x1.
-        reduce3: Features of the 1x1 in front of the 3x3.
-        three: Features of the 3x3.
-        reduce5: Features of the 1x1 in front of the 5x5.
-        five: Features of the 5x5.
-        projection: Features of the 1x1 behind the max pool.
-        convolve: Which convolutions.
-        largest: Window of the third branch; 3 in torchvision's GoogLeNet.
+    (one + reduce3 + reduce5 + projection) C + 9 reduce3 three + 25 reduce5 five weights. `largest`
+    is the window of the third branch, 3 in torchvision's GoogLeNet.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -188,9 +172,9 @@ def googlenet(classes: int = 1000) -> Network:
     norm = LocalResponseNormalization(size=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
     return Network(
         tail=tails.plain(64),
-        body=Layers(norm1=norm, conv2_reduce=plain(64, 1), conv2=plain(192, 3), norm2=norm)
-        + Layers(pool2=_pool())
-        + _modules(plain),
+        body=Layers(norm1=norm, conv2_reduce=rectified(64, 1), conv2=rectified(192, 3), norm2=norm)
+        + Layers(pool2=halving())
+        + _modules(rectified),
         head=heads.global_average_pool(classes, dropout=0.4),
     )
 
@@ -203,8 +187,8 @@ def googlenet_bn(classes: int = 1000) -> Network:
     paper has 0.4.
     """
     return Network(
-        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
-        body=Layers(conv2_reduce=normalized(64, 1), conv2=normalized(192, 3), pool2=_pool())
+        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=halving()),
+        body=Layers(conv2_reduce=normalized(64, 1), conv2=normalized(192, 3), pool2=halving())
         + _modules(normalized, largest=3, last_pool=2),
         head=heads.global_average_pool(classes, dropout=0.2),
     )
@@ -230,12 +214,9 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
 def auxiliary_head(classes: int = 1000) -> Layers:
     """The paper's auxiliary classifier: 5x5/3 average, 1x1 to 128, 1024 units, 70 % dropout.
 
-    Of maps of 14x14 pixels; from 512 features 3,188,840 parameters for 1000 classes.
-
-    References:
-        Szegedy et al. 2014, section 5.
+    Of maps of 14x14 pixels; from 512 features 3,188,840 parameters for 1000 classes (section 5).
     """
-    return _side(AveragePool(5, 3), plain(128, 1), classes)
+    return _side(AveragePool(5, 3), rectified(128, 1), classes)
 
 
 def auxiliary_head_bn(classes: int = 1000) -> Layers:
@@ -249,17 +230,12 @@ def auxiliary_head_bn(classes: int = 1000) -> Layers:
 def with_auxiliary(head: Layers) -> Edit:
     """The edit that puts auxiliary classifiers behind modules 4a and 4d, for training.
 
-    `ablax.core.without(Auxiliary)` takes them off again.
-
-    Args:
-        head: Of each of the two: `auxiliary_head` for `googlenet`, `auxiliary_head_bn` for
-            `googlenet_bn`, any head of the zoo for small images.
+    `ablax.core.without(Auxiliary)` takes them off again. The head is that of each of the two:
+    `auxiliary_head` for `googlenet`, `auxiliary_head_bn` for `googlenet_bn`, any of the zoo for
+    small images. In the paper their losses count 0.3 times (section 5).
 
     Raises:
         EditError: When applied to a network without these modules.
-
-    References:
-        Szegedy et al. 2014, section 5: their losses count 0.3 times.
 
     Example:
         >>> trained = with_auxiliary(auxiliary_head_bn())(googlenet_bn())
@@ -286,7 +262,7 @@ def _modules(
             }
         )
 
-    pools = Layers(pool3=_pool()), Layers(pool4=_pool(last_pool))
+    pools = Layers(pool3=halving()), Layers(pool4=halving(last_pool))
     return stage("3") + pools[0] + stage("4") + pools[1] + stage("5")
 
 
@@ -295,7 +271,8 @@ def _module(row: tuple[int, ...], convolve: Convolve, width: float, largest: int
     return reduced(one, reduce3, three, reduce5, five, projection, convolve, largest)
 
 
-def _pool(window: int = 3) -> MaxPool:
+def halving(window: int = 3) -> MaxPool:
+    """A max pool with stride 2 that rounds up."""
     return MaxPool(window, 2, ceil_mode=True)
 
 
@@ -304,7 +281,7 @@ def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes:
         average=average,
         conv=conv,
         vectorize=Flatten(),
-        hidden=sequential(dense=Dense(1024), relu=ReLU(), dropout=Dropout(0.7)),
+        hidden=heads.hidden_layer(1024, dropout=0.7),
         classifier=Dense(classes),
     )
 

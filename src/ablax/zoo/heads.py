@@ -32,7 +32,7 @@ from ablax.layers import (
 )
 from ablax.layers.blocks import Merge
 from ablax.layers.heads import PixelAverage, PixelMixture, PixelVote, SpatialWeights
-from ablax.layers.initializers import GAUSSIAN_001, ZEROS
+from ablax.layers.initializers import GAUSSIAN_001, ZEROS, Initializer
 from ablax.layers.pooling import SpatialPyramidPool
 
 
@@ -42,13 +42,8 @@ def vectorize(classes: int, hidden: tuple[int, ...] = (4096, 4096), dropout: flo
     It combines pixels in any way, and pays for it: H W C weights for each unit of the first layer.
     It takes images of the size it was initialized with alone.
 
-    Args:
-        classes: Scores per image.
-        hidden: Units of the dense layers in front of the last; none makes the classifier linear.
-        dropout: Rate behind each of them, in [0, 1).
-
-    References:
-        Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 3.5 and 4.2.
+    `hidden` are the units of the dense layers in front of the last, with dropout behind each; none
+    makes the classifier linear.
 
     Example:
         >>> list(vectorize(10))
@@ -62,13 +57,7 @@ def global_average_pool(classes: int, dropout: float = 0.0) -> Layers:
 
     C K + K parameters for C features and K classes, at any image size. What it computes,
     `vectorize` without hidden layers can compute: the same weights over H W at every pixel.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate in front of the dense layer, in [0, 1).
-
-    References:
-        Lin, Chen, Yan 2014, Network in network, section 3.2.
+    Lin, Chen, Yan 2014, Network in network, section 3.2.
     """
     dense = Dense(classes)
     classifier = sequential(dropout=Dropout(dropout), dense=dense) if dropout else dense
@@ -81,13 +70,6 @@ def convolution(classes: int, dropout: float = 0.5) -> Layers:
     C K + K parameters. Without the ReLU it would be `global_average_pool`: the mean and the
     classifier are both linear. A class that no pixel speaks for scores 0, and the ReLU then passes
     no gradient. Weights are initialized with the std of the authors' published files, 0.01.
-
-    Args:
-        classes: Scores per image.
-        dropout: Rate in front of the convolution, in [0, 1).
-
-    References:
-        Iandola et al. 2016, SqueezeNet, table 1 and section 3.3 (conv10).
     """
     return Layers(
         classifier=sequential(
@@ -100,27 +82,17 @@ def convolution(classes: int, dropout: float = 0.5) -> Layers:
 
 
 def pixel_average(classes: int) -> Layers:
-    """Idea 1: classify every pixel, then average the probabilities.
+    """Idea 1: classify every pixel, then average the probabilities: C K + K parameters.
 
-    C K + K parameters. The scores are the logarithm of the mean over the pixels of the softmax, so
-    that softmax(scores) is the mean probability. (The mean of the pixels' scores instead of their
-    probabilities would be `global_average_pool` again.)
-
-    Args:
-        classes: Scores per image.
+    See `ablax.layers.pixel_average`.
     """
     return Layers(classifier=Convolution(classes, 1), average=PixelAverage())
 
 
 def pixel_vote(classes: int) -> Layers:
-    """Idea 1: classify every pixel, then let the majority decide.
+    """Idea 1: classify every pixel, then let the majority decide: C K + K parameters.
 
-    C K + K parameters. A vote cannot be differentiated: the scores are those of the vote, in
-    training and after it, and their derivative is that of `pixel_average`, whose votes are soft
-    (`ablax.layers.heads.pixel_vote`).
-
-    Args:
-        classes: Scores per image.
+    A vote has the derivative of an average (`ablax.layers.pixel_vote`).
     """
     return Layers(classifier=Convolution(classes, 1), vote=PixelVote())
 
@@ -133,10 +105,7 @@ def pixel_learned(classes: int) -> Layers:
     scores = log m + M log m + b.
 
     Location, M and b are initially 0, so that the head is initially `pixel_average`. C K + K + H W
-    + K^2 + K parameters. At another image size the locations are resized bilinearly.
-
-    Args:
-        classes: Scores per image.
+    + K^2 + K parameters.
     """
     return Layers(
         classifier=Convolution(classes, 1),
@@ -149,10 +118,7 @@ def spatial_weights(classes: int) -> Layers:
     """Idea 2: weigh the pixels by place before the global average.
 
     H W + C K + K parameters. The weights are initially 1, so that the head is initially
-    `global_average_pool`, bit for bit. At another image size they are resized bilinearly.
-
-    Args:
-        classes: Scores per image.
+    `global_average_pool`, bit for bit.
     """
     return Layers(weights=SpatialWeights()) + global_average_pool(classes)
 
@@ -166,17 +132,7 @@ def spatial_pyramid(
     """The maximum of each bin of several grids, then dense layers: between the first two.
 
     A grid of n x n bins keeps place as `vectorize` does, at any image size, as a pool does:
-    C sum of n^2 elements, 50 per channel in the paper.
-
-    Args:
-        classes: Scores per image.
-        levels: Bins along each axis, one number per grid.
-        hidden: Units of the dense layers in front of the last; none makes the classifier linear.
-        dropout: Rate behind each of them, in [0, 1).
-
-    References:
-        He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks,
-        section 2.2.
+    C sum of n^2 elements, 50 per channel in the paper. `hidden` is as in `vectorize`.
     """
     return Layers(pyramid=SpatialPyramidPool(levels)) + _dense(classes, hidden, dropout)
 
@@ -188,11 +144,8 @@ def several(merge: Merge = concatenate, /, **heads: Layers) -> Layers:
     in the order written: heads may then have different numbers of classes, as several tasks do,
     and `ablax.layers.shape.split(scores, (10, 3))` takes them apart for the losses. Heads
     of equally many classes may be stacked (`ablax.layers.heads.stack`: one row per head), or
-    averaged as an ensemble (`ablax.layers.heads.ensemble`).
-
-    Args:
-        merge: From the scores of the heads to one array.
-        **heads: The heads; their names become parameter paths (`heads/color/classifier/kernel`).
+    averaged as an ensemble (`ablax.layers.heads.ensemble`). Names become parameter paths:
+    `heads/color/classifier/kernel`.
 
     Raises:
         AblaxError: There is no head.
@@ -210,9 +163,12 @@ def several(merge: Merge = concatenate, /, **heads: Layers) -> Layers:
 
 
 def _dense(classes: int, hidden: tuple[int, ...], dropout: float) -> Layers:
-    """Dense layers with ReLU and dropout, then the classifier."""
-    layers = {
-        f"hidden{number}": sequential(dense=Dense(units), relu=ReLU(), dropout=Dropout(dropout))
-        for number, units in enumerate(hidden, start=1)
-    }
+    """Hidden layers, then the classifier."""
+    layers = {f"hidden{n}": hidden_layer(units, dropout) for n, units in enumerate(hidden, start=1)}
     return Layers(layers, classifier=Dense(classes))
+
+
+def hidden_layer(features: int, dropout: float = 0.5, **fields: Initializer) -> Sequential:
+    """A dense layer, ReLU and dropout; `fields` are further ones of the dense layer."""
+    dense = Dense(features, **fields)  # type: ignore[arg-type]
+    return sequential(dense=dense, relu=ReLU(), dropout=Dropout(dropout))

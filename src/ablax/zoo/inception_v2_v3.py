@@ -25,11 +25,11 @@ beside the two 3x3 that figure 5 puts in its place.
 
 from __future__ import annotations
 
-from ablax.core import Edit, Layers, Network, insert_after, sequential
+from ablax.core import Edit, Layers, Network, Sequential, insert_after, sequential
 from ablax.layers import AveragePool, Dense, GlobalAveragePool, MaxPool, Parallel
 from ablax.layers.blocks import Auxiliary
 from ablax.zoo import heads
-from ablax.zoo.googlenet import chain, normalized, pooled, side_by_side
+from ablax.zoo.googlenet import chain, halving, normalized, pooled, side_by_side
 from ablax.zoo.register import TORCHVISION, network
 
 ROW, COLUMN = (1, 7), (7, 1)
@@ -55,11 +55,11 @@ def inception_v2(classes: int = 1000) -> Network:
     """
     maximum = MaxPool(3, 1, padding=1)
     return Network(
-        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=_pool()),
+        tail=Layers(conv1=normalized(64, 7, stride=2, padding=3), pool1=halving()),
         body=Layers(
             conv2_reduce=normalized(64, 1),
             conv2=normalized(192, 3),
-            pool2=_pool(),
+            pool2=halving(),
             # 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool, projection
             inception_3a=_module(64, 64, 64, 64, 96, AVERAGE, 32),
             inception_3b=_module(64, 64, 96, 64, 96, AVERAGE, 64),
@@ -102,13 +102,13 @@ def inception_v2_factorized(classes: int = 1000) -> Network:
             mixed_5a=_figure5(),
             mixed_5b=_figure5(),
             mixed_5c=_figure5(),
-            mixed_6a=grid_reduction6(),
+            mixed_6a=reduction_a(64, 96, 96, 384),
             mixed_6b=factorized(128),
             mixed_6c=factorized(160),
             mixed_6d=factorized(160),
             mixed_6e=factorized(160),
             mixed_6f=factorized(192),
-            mixed_7a=grid_reduction7(),
+            mixed_7a=reduction_b(320, 192, 192),
             mixed_7b=widened(),
             mixed_7c=widened(),
         ),
@@ -123,17 +123,17 @@ def inception_v3(classes: int = 1000) -> Network:
     Without the auxiliary classifier that `with_auxiliary` adds for training.
     """
     return Network(
-        tail=stem(),
+        tail=stem(pool_5a=MaxPool(3, 2)),
         body=Layers(
-            mixed_5b=_with_5x5(pool=32),
-            mixed_5c=_with_5x5(pool=64),
-            mixed_5d=_with_5x5(pool=64),
-            mixed_6a=grid_reduction6(),
+            mixed_5b=with_5x5(64, AVERAGE, 32),
+            mixed_5c=with_5x5(64, AVERAGE, 64),
+            mixed_5d=with_5x5(64, AVERAGE, 64),
+            mixed_6a=reduction_a(64, 96, 96, 384),
             mixed_6b=factorized(128),
             mixed_6c=factorized(160),
             mixed_6d=factorized(160),
             mixed_6e=factorized(192),
-            mixed_7a=grid_reduction7(),
+            mixed_7a=reduction_b(320, 192, 192),
             mixed_7b=widened(),
             mixed_7c=widened(),
         ),
@@ -160,14 +160,10 @@ def auxiliary_head(classes: int = 1000) -> Layers:
 def with_auxiliary(head: Layers) -> Edit:
     """The edit that puts an auxiliary classifier behind module 6e, for training.
 
-    Args:
-        head: `auxiliary_head`, or any head of the zoo.
+    The head is `auxiliary_head`, or any of the zoo.
 
     Raises:
         EditError: When applied to a network without this module.
-
-    References:
-        Szegedy et al. 2015, Rethinking the Inception architecture, section 4.
 
     Example:
         >>> layers = list(with_auxiliary(auxiliary_head())(inception_v3()).layers)
@@ -186,13 +182,16 @@ def stem_7x7() -> Layers:
     )
 
 
-def stem() -> Layers:
-    """299 pixels to 35, and 192 features: the tail of V3 and of TF-Slim's Inception-ResNet V2."""
+def stem(**last: MaxPool | Sequential) -> Layers:
+    """299 pixels to 71, and 192 features; the last layer, to 35, is not the same in all networks.
+
+    With a pool the tail of V3 and of TF-Slim's Inception-ResNet V2.
+    """
     return stem_7x7() + Layers(
         pool_3a=MaxPool(3, 2),
         conv_3b=normalized(80, 1),
         conv_4a=normalized(192, 3, 1, "VALID"),
-        pool_5a=MaxPool(3, 2),
+        **last,
     )
 
 
@@ -229,7 +228,7 @@ def _strided(reduce3: int, three: int, reduce_double: int, double: int) -> Paral
             first=normalized(double, 3),
             second=normalized(double, 3, stride=2, padding=1),
         ),
-        branch_pool=_pool(),
+        branch_pool=halving(),
     )
 
 
@@ -238,21 +237,26 @@ def _figure5() -> Parallel:
     return _module(64, 48, 64, 64, 96, AVERAGE, 64)
 
 
-def _with_5x5(pool: int) -> Parallel:
-    """V3's at 35 pixels: a 5x5, and two 3x3 behind each other. 224 + `pool` features."""
+def with_5x5(one: int, pool: AveragePool, projection: int) -> Parallel:
+    """V3's at 35 pixels: a 5x5, and two 3x3 behind each other. one + 160 + projection."""
     return side_by_side(
-        branch1x1=normalized(64, 1),
+        branch1x1=normalized(one, 1),
         branch5x5=chain((48, 1), (64, 5)),
         branch_double=chain((64, 1), (96, 3), (96, 3)),
-        branch_pool=pooled(AVERAGE, pool),
+        branch_pool=pooled(pool, projection),
     )
 
 
-def grid_reduction6() -> Parallel:
-    """Figure 10, from 35 to 17 pixels: adds 480 features to those it is given."""
+def reduction_a(k: int, l: int, m: int, n: int) -> Parallel:  # noqa: E741  (table 1's letters)
+    """Figure 10, from 35 to 17 pixels: adds m + n features to those it is given.
+
+    A 1x1 of k, a 3x3 of l and a 3x3 of m with stride 2 behind one another; beside them a 3x3 of n
+    with stride 2, and a max pool. Figure 7 of the paper on Inception V4, whose table 1 has the four
+    numbers of its networks.
+    """
     return side_by_side(
-        branch3x3=normalized(384, 3, 2, "VALID"),
-        branch_double=chain((64, 1), (96, 3), (96, 3, 2, "VALID")),
+        branch3x3=normalized(n, 3, 2, "VALID"),
+        branch_double=chain((k, 1), (l, 3), (m, 3, 2, "VALID")),
         branch_pool=MaxPool(3, 2),
     )
 
@@ -271,11 +275,14 @@ def factorized(inner: int) -> Parallel:
     )
 
 
-def grid_reduction7() -> Parallel:
-    """Figure 10, from 17 to 8 pixels: adds 512 features to those it is given."""
+def reduction_b(three: int, inner: int, seven: int) -> Parallel:
+    """Figure 10, from 17 to 8 pixels: adds three + seven features to those it is given.
+
+    Figure 8 of the paper on Inception V4, with other numbers.
+    """
     return side_by_side(
-        branch3x3=chain((192, 1), (320, 3, 2, "VALID")),
-        branch7x7=chain((192, 1), (192, ROW), (192, COLUMN), (192, 3, 2, "VALID")),
+        branch3x3=chain((192, 1), (three, 3, 2, "VALID")),
+        branch7x7=chain((inner, 1), (inner, ROW), (seven, COLUMN), (seven, 3, 2, "VALID")),
         branch_pool=MaxPool(3, 2),
     )
 
@@ -293,7 +300,3 @@ def widened() -> Parallel:
 def crossed(features: int) -> Parallel:
     """1x3 and 3x1 side by side: twice the features."""
     return side_by_side(row=normalized(features, (1, 3)), column=normalized(features, (3, 1)))
-
-
-def _pool() -> MaxPool:
-    return MaxPool(3, 2, ceil_mode=True)

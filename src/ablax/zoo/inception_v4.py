@@ -12,18 +12,19 @@ and do not count their padding; batch-norm epsilon 1e-3; dropout 0.2 (the paper 
 from __future__ import annotations
 
 from ablax.core import Layers, Network
-from ablax.layers import (
-    AveragePool,
-    Convolution,
-    MaxPool,
-    Parallel,
-    ReLU,
-    Residual,
-)
+from ablax.layers import AveragePool, Convolution, MaxPool, Parallel, ReLU, Residual
 from ablax.layers.dense import Scale
 from ablax.zoo import heads, inception_v2_v3
 from ablax.zoo.googlenet import chain, normalized, pooled, side_by_side
-from ablax.zoo.inception_v2_v3 import COLUMN, ROW, crossed, stem_7x7
+from ablax.zoo.inception_v2_v3 import (
+    COLUMN,
+    ROW,
+    crossed,
+    reduction_a,
+    reduction_b,
+    stem_7x7,
+    with_5x5,
+)
 from ablax.zoo.register import TIMM, network
 
 AVERAGE = AveragePool(3, 1, padding=1)
@@ -41,7 +42,7 @@ def inception_v4(classes: int = 1000) -> Network:
     body = Layers({f"inception_a{n}": _inception_a() for n in range(1, 5)})
     body = body + Layers(reduction_a=reduction_a(192, 224, 256, 384))
     body = body + Layers({f"inception_b{n}": _inception_b() for n in range(1, 8)})
-    body = body + Layers(reduction_b=_reduction_b())
+    body = body + Layers(reduction_b=reduction_b(192, 256, 320))
     body = body + Layers({f"inception_c{n}": _inception_c() for n in range(1, 4)})
     return Network(tail=stem(), body=body, head=heads.global_average_pool(classes, dropout=0.2))
 
@@ -55,22 +56,6 @@ def stem() -> Layers:
             branch7x7=chain((64, 1), (64, ROW), (64, COLUMN), (96, 3, 1, "VALID")),
         ),
         mixed_5a=side_by_side(conv=normalized(192, 3, 2, "VALID"), pool=MaxPool(3, 2)),
-    )
-
-
-def reduction_a(k: int, l: int, m: int, n: int) -> Parallel:  # noqa: E741  (table 1's letters)
-    """Figure 7, from 35 to 17 pixels: adds m + n features to those it is given.
-
-    A 1x1 of k, a 3x3 of l and a 3x3 of m with stride 2 behind one another; beside them a 3x3 of n
-    with stride 2, and a max pool.
-
-    References:
-        Szegedy et al. 2016, table 1: the four numbers of each network.
-    """
-    return side_by_side(
-        branch3x3=normalized(n, 3, 2, "VALID"),
-        branch_double=chain((k, 1), (l, 3), (m, 3, 2, "VALID")),
-        branch_pool=MaxPool(3, 2),
     )
 
 
@@ -91,15 +76,6 @@ def _inception_b() -> Parallel:
         branch7x7=chain((192, 1), (224, ROW), (256, COLUMN)),
         branch_double=chain((192, 1), (192, COLUMN), (224, ROW), (224, COLUMN), (256, ROW)),
         branch_pool=pooled(AVERAGE, 128),
-    )
-
-
-def _reduction_b() -> Parallel:
-    """Figure 8, from 17 to 8 pixels: 512 + 1024 features."""
-    return side_by_side(
-        branch3x3=chain((192, 1), (192, 3, 2, "VALID")),
-        branch7x7=chain((256, 1), (256, ROW), (320, COLUMN), (320, 3, 2, "VALID")),
-        branch_pool=MaxPool(3, 2),
     )
 
 
@@ -133,13 +109,7 @@ def _inception_c() -> Parallel:
 def inception_resnet_v1(classes: int = 1000) -> Network:
     """Inception-ResNet V1, for images of 299 pixels: figures 10 to 15, about the cost of V3."""
     return Network(
-        tail=stem_7x7()
-        + Layers(
-            pool_3a=MaxPool(3, 2),
-            conv_3b=normalized(80, 1),
-            conv_4a=normalized(192, 3, 1, "VALID"),
-            conv_4b=normalized(256, 3, 2, "VALID"),
-        ),
+        tail=inception_v2_v3.stem(conv_4b=normalized(256, 3, 2, "VALID")),
         body=_repeated("a", 5, _block_a((32, 32, 32), 256))
         + Layers(reduction_a=reduction_a(192, 192, 256, 384))
         + _repeated("b", 10, _block_b(128, (128, 128, 128), 896))
@@ -162,8 +132,8 @@ def inception_resnet_v2(classes: int = 1000) -> Network:
     follows.
     """
     return Network(
-        tail=inception_v2_v3.stem(),
-        body=Layers(mixed_5b=_mixed_5b())
+        tail=inception_v2_v3.stem(pool_5a=MaxPool(3, 2)),
+        body=Layers(mixed_5b=with_5x5(96, AVERAGE, 64))
         + _repeated("a", 10, _block_a((32, 48, 64), 320))
         + Layers(reduction_a=reduction_a(256, 256, 384, 384))
         + _repeated("b", 20, _block_b(192, (128, 160, 192), 1088))
@@ -241,14 +211,4 @@ def _reduction_of_v2(second: int, between: int, third: int) -> Parallel:
         branch_second=chain((256, 1), (second, 3, 2, "VALID")),
         branch_double=chain((256, 1), (between, 3), (third, 3, 2, "VALID")),
         branch_pool=MaxPool(3, 2),
-    )
-
-
-def _mixed_5b() -> Parallel:
-    """Of the published V2 alone: from V3's 192 features to 320."""
-    return side_by_side(
-        branch1x1=normalized(96, 1),
-        branch5x5=chain((48, 1), (64, 5)),
-        branch_double=chain((64, 1), (96, 3), (96, 3)),
-        branch_pool=pooled(AVERAGE, 64),
     )

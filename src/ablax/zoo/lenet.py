@@ -21,16 +21,12 @@ from ablax.zoo.register import BY_HAND, network
 
 @network(32, 61_706, 416_520, channels=1, counted=BY_HAND)
 def lenet5(classes: int = 10, image_size: int = 32) -> Network:
-    """LeNet-5 for images of 32 pixels, or of 28 padded to them.
+    """LeNet-5 for images of 32 pixels, or of 28, MNIST's size, padded to them as in the paper.
 
     Differences from the paper: C3 reads all six maps of S2 (its table I connects some), S2 and S4
     are plain averages (the paper learns a gain and a bias for each map), tanh instead of
     1.7159 tanh(2x/3), and a dense output layer instead of distances to 84-bit codes.
     `lenet5_codes` has none of them.
-
-    Args:
-        classes: Scores per image.
-        image_size: 32, or 28 (MNIST's size, padded by 2 on each side as the paper does).
 
     Raises:
         AblaxError: Another image size.
@@ -60,10 +56,6 @@ def lenet5_codes(classes: int = 10, image_size: int = 32) -> Network:
     fan-in, and the loss is left to the training: with the usual cross-entropy it is the paper's of
     section II.C without its rubbish class.
 
-    Args:
-        classes: Scores per image, at most 10.
-        image_size: 32, or 28 (MNIST's size, padded by 2 on each side as the paper does).
-
     Raises:
         AblaxError: Another image size, or more classes than there are codes.
     """
@@ -85,11 +77,8 @@ def code_head(classes: int = 10) -> Layers:
     120. Where errors between similar classes cost less, similar codes say so; for other classes put
     `CodeScores` with codes of your own in place of `output`.
 
-    Args:
-        classes: Scores per image, at most 10: the digits from 0.
-
     Raises:
-        AblaxError: More classes than there are codes.
+        AblaxError: More classes than there are codes, 10.
 
     Example:
         >>> from ablax.core import count_parameters, with_head

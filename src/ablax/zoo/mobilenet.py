@@ -129,15 +129,9 @@ TABLE_2 = (
 def mobilenet_v2(classes: int = 1000, width: float = 1.0) -> Network:
     """MobileNet V2 for images of 224 pixels.
 
-    The widths of the paper's section 4 and its authors' code are 0.35 to 1.4.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features, more than 0; each number is rounded to a multiple of 8
-            (`divisible`), and the last 1x1 convolution keeps its 1280 below 1.
-
-    Raises:
-        AblaxError: The width is not positive.
+    The widths of the paper's section 4 and its authors' code are 0.35 to 1.4. Each number of
+    features is rounded to a multiple of 8 (`divisible`); the last 1x1 convolution keeps its 1280
+    below 1.
     """
     return _v2(TABLE_2, 2, classes, width)
 

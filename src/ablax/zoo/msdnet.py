@@ -117,14 +117,9 @@ class Design:
 
 
 def msdnet(design: Design, tail: Layers, classes: int) -> Network:
-    """The MSDNet of a design behind a tail.
+    """The MSDNet of a design behind a tail, whose last map is the finest, of `design.features`.
 
     Cells that no classifier can see, as in a network of fewer layers than scales, are left out.
-
-    Args:
-        design: Its numbers.
-        tail: Layers from the image to the finest map, of `design.features` channels.
-        classes: Scores per image.
     """
     grid, features = _first(design), design.features
     *early, depth = design.classifiers
@@ -218,9 +213,6 @@ def msdnet_cifar10(classes: int = 10) -> Network:
     13,244,672 multiply-accumulates up to the first classifier (`truncated`). A classifier stands
     behind layers 4, 6, ..., 24; the README of the authors' code trains one of 22 layers,
     `msdnet_cifar(tuple(range(4, 23, 2)))`.
-
-    References:
-        Huang et al. 2018, appendix A.
     """
     return msdnet_cifar(tuple(range(4, 25, 2)), classes)
 
@@ -231,10 +223,7 @@ def msdnet_cifar10_budgeted(classes: int = 10) -> Network:
 
     5,905,664 multiply-accumulates up to the first classifier. Classifier k stands behind layer
     1 + 2 + ... + k; the paper's depths range from 10 (4 of them) to 36 (8), and the README of the
-    authors' code trains this one.
-
-    References:
-        Huang et al. 2018, appendix A; gaohuang/MSDNet, README, "Training recipe".
+    authors' code ("Training recipe") trains this one.
     """
     return msdnet_cifar(tuple(k * (k + 1) // 2 for k in range(1, 8)), classes)
 
@@ -248,12 +237,8 @@ def msdnet_cifar(
 ) -> Network:
     """An MSDNet for images of 32 or 28 pixels: three scales behind one 3x3 convolution.
 
-    Args:
-        classifiers: The layers behind which one stands, ascending; the last is the depth.
-        classes: Scores per image.
-        features: Of the first layer at the finest scale; 2 and 4 times as many at the others.
-        growth: Features a layer adds at the finest scale; 2 and 4 times as many at the others.
-        hidden: Features of a classifier's two convolutions.
+    The numbers are those of a `Design`; features and growth are 2 and 4 times as many at the other
+    scales.
 
     Raises:
         AblaxError: The classifiers do not ascend from at least 1, or a number is not positive.
@@ -274,15 +259,8 @@ def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Networ
     The paper's three have classifiers behind layers k i + 3, i = 1 ... 5; a layer adds 16, 32, 64
     and 64 features. The models of the port have classifiers behind layers k i instead.
 
-    Args:
-        classifiers: The layers behind which one stands, ascending; the last is the depth.
-        classes: Scores per image.
-
     Raises:
         AblaxError: The classifiers do not ascend from at least 1.
-
-    References:
-        Huang et al. 2018, appendix A.
     """
     tail = Layers(conv1=normalized(32, 7, 2, relu=ReLU()), pool1=MaxPool(3, 2, padding=1))
     return msdnet(Design(classifiers, 32, 16, (1, 2, 4, 4), None), tail, classes)
@@ -304,13 +282,8 @@ def anytime_scores(
 ) -> list[Float[Array, "N classes"]]:
     """The scores of all classifiers, from the cheapest to the last, as in a test.
 
-    Args:
-        network: An MSDNet, or any network with `Auxiliary` classifiers.
-        variables: Its weights and statistics.
-        images: What to show it.
-
-    Returns:
-        One array a classifier; the last is what `network.apply` gives.
+    The network is an MSDNet, or any with `Auxiliary` classifiers; the last scores are what
+    `network.apply` gives.
 
     Example:
         >>> import jax
@@ -337,16 +310,10 @@ def truncated(classifier: int) -> Edit:
     that it cannot see (`ablax.layers.blocks.needed`), as under the paper's lazy evaluation.
     The scores are those of `anytime_scores`. The grid has bit-equal initial weights; the
     classifier's path is shorter than in the grid, so it draws other ones (`truncated_variables`
-    moves trained weights).
-
-    Args:
-        classifier: Its number, from 1.
+    moves trained weights). Classifiers are numbered from 1.
 
     Raises:
         EditError: When applied to a network without this early classifier.
-
-    References:
-        Huang et al. 2018, "Network reduction and lazy evaluation".
 
     Example:
         >>> [name for name, _ in truncated(1)(msdnet_cifar10()).head.items()]
@@ -372,13 +339,7 @@ def truncated(classifier: int) -> Edit:
 def truncated_variables(variables: Mapping[str, Any], classifier: int) -> dict[str, Any]:
     """The weights of an MSDNet for its `truncated(classifier)`: the classifier's, one level up.
 
-    Args:
-        variables: The collections of the whole network, `params` and `batch_stats`.
-        classifier: Its number, from 1.
-
-    Returns:
-        The collections with the classifier under its own name; what the shorter network lacks is
-        left where it is, and `apply` does not look at it.
+    What the shorter network lacks is left where it is, and `apply` does not look at it.
     """
     name = f"classifier{classifier}"
     return {collection: {**tree, name: tree[GRID][name]} for collection, tree in variables.items()}

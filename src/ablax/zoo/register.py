@@ -196,14 +196,11 @@ def _told_of(entry: Entry) -> str:
 
 
 def entry_of(name: str, value: object) -> Entry:
-    """The entry of a network of another package.
-
-    Args:
-        name: What finds it.
-        value: A function that builds it, with or without `@network(...)`; or an entry.
+    """The entry of a network of another package, which `name` finds.
 
     Raises:
-        AblaxError: It is neither.
+        AblaxError: The value is neither an entry nor a function that builds a network, with or
+            without `@network(...)`.
     """
     if isinstance(value, Entry):
         entry = value
@@ -272,10 +269,9 @@ def find(name: str) -> Entry:
 
 
 def names(pattern: str = "*") -> list[str]:
-    """The names of the zoo's networks, family by family.
+    """The names of the zoo's networks that fit a pattern, family by family.
 
-    Args:
-        pattern: With `*` for any letters, `?` for one, `[ab]` for one of these.
+    In it `*` stands for any letters, `?` for one, `[ab]` for one of these.
 
     Example:
         >>> names("vgg_?")
@@ -285,11 +281,7 @@ def names(pattern: str = "*") -> list[str]:
 
 
 def create(name: str, /, **arguments: Any) -> Network:
-    """The network of that name.
-
-    Args:
-        name: As `find` takes it.
-        **arguments: Of its function: `classes`, and what else it has, such as `width`.
+    """The network that `find` finds, with arguments of its function: `classes`, or `width`.
 
     Raises:
         AblaxError: There is no such network, or it has no such argument.
@@ -307,18 +299,12 @@ def create(name: str, /, **arguments: Any) -> Network:
 
 
 def untrained(
-    name: str,
-    seed: int | None = 0,
-    image_size: int | None = None,
-    classes: int | None = None,
+    name: str, seed: int | None = 0, image_size: int | None = None, classes: int | None = None
 ) -> Model:
     """The model of a network by its name, randomly initialized.
 
-    Args:
-        name: As `find` takes it.
-        seed: Of the weights; None leaves them as shapes (`Model.untrained`).
-        image_size: Height and width in pixels; the paper's by default.
-        classes: How many scores an image gets; the paper's by default.
+    Size and classes are the paper's by default. Without a seed, weights are left as shapes
+    (`Model.untrained`).
 
     Raises:
         AblaxError: There is no such network, or it does not take images of this size.
@@ -345,9 +331,6 @@ def conventions(network: Network) -> tuple[str, ...]:
     How a pool rounds the number of its windows; whether an average counts its padding; the epsilon
     of batch normalization; what multiplies the sum of squares in local response normalization, as
     here, and as PyTorch and Caffe write it, who divide by the number of channels first.
-
-    Args:
-        network: Any network.
 
     Example:
         >>> from ablax.zoo import alexnet

@@ -54,7 +54,7 @@ from ablax.layers import (
 from ablax.layers.blocks import Highway, without_shortcuts
 from ablax.layers.dense import Scale
 from ablax.layers.initializers import Initializer
-from ablax.layers.normalization import normalized
+from ablax.layers.normalization import normalized, preactivated
 from ablax.zoo import heads, tails
 from ablax.zoo.register import BY_HAND, TIMM, TORCHVISION, network, row
 
@@ -114,17 +114,12 @@ def option_b(channels: int, features: int, stride: int) -> Layers:
 def option_c(channels: int, features: int, stride: int) -> Layers:
     """A projection round every block, 1x1 with batch normalization."""
     del channels  # a convolution counts them itself
-    return Layers(projection=linear(features, 1, stride))
+    return Layers(projection=normalized(features, 1, stride))
 
 
 def convolution(features: int, window: int, stride: int = 1) -> Sequential:
     """A convolution without bias, batch normalization, ReLU."""
     return normalized(features, window, stride, relu=ReLU())
-
-
-def linear(features: int, window: int, stride: int = 1) -> Sequential:
-    """A convolution without bias, batch normalization."""
-    return normalized(features, window, stride)
 
 
 def weights(features: int, window: int, stride: int = 1) -> Convolution:
@@ -178,7 +173,7 @@ def block_names(stage: int, count: int) -> Iterator[str]:
 
 def original(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
     """Figure 4(a): normalized weight layers, and a ReLU behind each and behind the sum."""
-    return _in_order(weight_layers, shortcut, convolution, linear, Layers(relu=ReLU()))
+    return _in_order(weight_layers, shortcut, convolution, normalized, Layers(relu=ReLU()))
 
 
 def bn_after_addition(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
@@ -203,7 +198,7 @@ def relu_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block
             relu=ReLU(), conv=weights(features, window, stride), bn=BatchNormalization()
         )
 
-    return _preactivated(weight_layers, shortcut, sequential(relu=ReLU()), linear, behind)
+    return _preactivated(weight_layers, shortcut, sequential(relu=ReLU()), normalized, behind)
 
 
 def full_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block:
@@ -213,11 +208,7 @@ def full_preactivation(weight_layers: WeightLayers, shortcut: Shortcut) -> Block
     (`share_activation`).
     """
     activation = sequential(bn=BatchNormalization(), relu=ReLU())
-
-    def behind(features: int, window: int, stride: int) -> Sequential:
-        return Sequential(activation.layers + Layers(conv=weights(features, window, stride)))
-
-    return _preactivated(weight_layers, shortcut, activation, _bare, behind)
+    return _preactivated(weight_layers, shortcut, activation, _bare, preactivated)
 
 
 def share_activation(block: Residual) -> Residual:
@@ -231,13 +222,7 @@ def activate_ends(network: Network) -> Network:
     """The pre-activated network with the first and the last activation where the authors have them.
 
     The first block activates in front of its fork, right behind the first convolution; the sum of
-    the last block is activated once more, as `activation`, in front of the head.
-
-    Args:
-        network: One whose blocks have a `preactivation`.
-
-    References:
-        He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, appendix.
+    the last block is activated once more, as `activation`, in front of the head (appendix).
     """
     (first, block), *others = network.body.items()
     assert isinstance(block, Residual)
@@ -297,11 +282,7 @@ _LECTURE = "the lecture's table (L0), after He et al. 2015, table 4"
 
 
 def resnet(
-    counts: tuple[int, ...],
-    block: Block,
-    features: int,
-    classes: int = 1000,
-    channels: int = 64,
+    counts: tuple[int, ...], block: Block, features: int, classes: int = 1000, channels: int = 64
 ) -> Network:
     """A residual network with the tail and the head of table 1."""
     return Network(
@@ -351,10 +332,7 @@ def plain18(classes: int = 1000) -> Network:
 def plain34(classes: int = 1000) -> Network:
     """ResNet-34 without its shortcuts (figure 3, middle).
 
-    It trains worse than the plain one of 18 layers.
-
-    References:
-        He, Zhang, Ren, Sun 2015, section 4.1 and table 2.
+    It trains worse than the plain one of 18 layers (section 4.1 and table 2).
     """
     return without_shortcuts(resnet34(classes))
 
@@ -410,10 +388,7 @@ _PAPER_2 = "He et al. 2016, tables 2 to 4, median of five runs"
 
 
 def resnet_cifar(
-    depth: int,
-    classes: int = 10,
-    block: Block = BASIC,
-    features: int = 16,
+    depth: int, classes: int = 10, block: Block = BASIC, features: int = 16
 ) -> Network:
     """A residual network of 6n + 2 layers for small images.
 
@@ -421,31 +396,23 @@ def resnet_cifar(
         >>> list(resnet_cifar(14).body)
         ['res2a', 'res2b', 'res3a', 'res3b', 'res4a', 'res4b']
     """
-    counts = (blocks_of(depth, 2),) * 3
-    return Network(
-        tail=tails.cifar(features),
-        body=stages(counts, features, block, features),
-        head=heads.global_average_pool(classes),
-    )
+    return _cifar(blocks_of(depth, 2), classes, block, features, features)
 
 
 def resnet_cifar_bottleneck(
-    depth: int,
-    classes: int = 10,
-    block: Block = BOTTLENECK,
-    features: int = 16,
+    depth: int, classes: int = 10, block: Block = BOTTLENECK, features: int = 16
 ) -> Network:
     """A residual network of 9n + 2 layers for small images, of bottlenecks.
 
     `conv1` has as many features as are given, the first stage four times as many.
-
-    References:
-        He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 4.1.
     """
-    counts = (blocks_of(depth, 3),) * 3
+    return _cifar(blocks_of(depth, 3), classes, block, 4 * features, features)
+
+
+def _cifar(blocks: int, classes: int, block: Block, features: int, channels: int) -> Network:
     return Network(
-        tail=tails.cifar(features),
-        body=stages(counts, 4 * features, block, features),
+        tail=tails.cifar(channels),
+        body=stages((blocks,) * 3, features, block, channels),
         head=heads.global_average_pool(classes),
     )
 
@@ -526,10 +493,7 @@ def preactivation_cifar(depth: int, classes: int = 10, features: int = 16) -> Ne
 
 
 def preactivation_cifar_bottleneck(depth: int, classes: int = 10, features: int = 16) -> Network:
-    """A pre-activated network of 9n + 2 layers for small images, of bottlenecks.
-
-    `conv1` has as many features as are given, the first stage four times as many.
-    """
+    """A pre-activated network of 9n + 2 layers for small images, of bottlenecks."""
     block = full_preactivation(bottleneck_v1, bare_projection)
     return _bare_start(resnet_cifar_bottleneck(depth, classes, block, features))
 
@@ -655,7 +619,7 @@ def _two(
 ) -> Residual:
     """The block of `original(basic, option_a)`, with layers behind its shortcut."""
     return Residual(
-        residual=Layers(conv1=convolution(features, 3, stride), conv2=linear(features, 3)),
+        residual=Layers(conv1=convolution(features, 3, stride), conv2=normalized(features, 3)),
         shortcut=option_a(channels, features, stride) + Layers(in_the_way),
         after=Layers(relu=ReLU()),
     )
@@ -680,6 +644,7 @@ def _activated(block: Block, classes: int = 10) -> Network:
 
 
 _order = functools.partial(row, _of_110, 32, parameters=1_727_962, macs=252_887_680)
+_gated = functools.partial(_order, parameters=1_826_746, macs=267_043_456)
 
 resnet110_bn_after_addition = _order(
     "resnet110_bn_after_addition", (bn_after_addition(basic, option_a),)
@@ -692,16 +657,12 @@ resnet110_relu_preactivation = row(
     *(1_727_962, 252_887_680),
 )
 resnet110_constant_scaling = _order("resnet110_constant_scaling", (constant_scaling(0.5, 0.5),))
-resnet110_exclusive_gating = row(
-    *(_of_110, 32, "resnet110_exclusive_gating", (exclusive_gating(-6.0),)),
-    *(1_826_746, 267_043_456),
-)
-resnet110_shortcut_gating = row(
-    *(_of_110, 32, "resnet110_shortcut_gating", (shortcut_gating(-6.0),)),
-    *(1_826_746, 267_043_456),
-)
-resnet110_convolution_shortcut = row(
-    *(_of_110, 32, "resnet110_convolution_shortcut", (original(basic, option_c),)),
-    *(1_826_202, 266_781_312),
+resnet110_exclusive_gating = _gated("resnet110_exclusive_gating", (exclusive_gating(-6.0),))
+resnet110_shortcut_gating = _gated("resnet110_shortcut_gating", (shortcut_gating(-6.0),))
+resnet110_convolution_shortcut = _order(
+    "resnet110_convolution_shortcut",
+    (original(basic, option_c),),
+    parameters=1_826_202,
+    macs=266_781_312,
 )
 resnet110_dropout_shortcut = _order("resnet110_dropout_shortcut", (dropout_shortcut(0.5),))

@@ -21,19 +21,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from ablax.core import Layers, Network, Sequential
+from ablax.core import Layers, Network
 from ablax.errors import AblaxError
 from ablax.layers import ReLU, Residual
 from ablax.layers.normalization import normalized
 from ablax.zoo.register import TORCHVISION, row
-from ablax.zoo.resnet import Block, convolution, linear, option_b, resnet, resnet_cifar_bottleneck
+from ablax.zoo.resnet import Block, convolution, option_b, resnet, resnet_cifar_bottleneck
 
 
 def resnext(counts: tuple[int, ...], cardinality: int, width: int, classes: int = 1000) -> Network:
-    """The template for ImageNet: a ResNet whose bottlenecks are aggregates.
-
-    `width` is that of a branch in the first stage.
-    """
+    """The template for ImageNet: a ResNet whose bottlenecks are aggregates."""
     return resnet(counts, aggregate(cardinality, width), 256, classes)
 
 
@@ -51,11 +48,8 @@ def resnext_cifar(
 def aggregate(cardinality: int, width: int) -> Block:
     """Blocks of figure 3(c): 1x1, 3x3 in C groups with the stride, 1x1; shortcuts of option B.
 
+    The width is that of a branch in a block of 256 features; others are in proportion.
     `aggregate(1, 64)` is the bottleneck of a ResNet, with its stride in the 3x3.
-
-    Args:
-        cardinality: Branches C.
-        width: Features d of a branch in a block of 256 features; others are in proportion.
 
     Raises:
         AblaxError: In use, when a branch of a narrower block has no feature left.
@@ -70,19 +64,14 @@ def aggregate(cardinality: int, width: int) -> Block:
         return Residual(
             residual=Layers(
                 conv1=convolution(inner, 1),
-                conv2=grouped(inner, stride, cardinality),
-                conv3=linear(features, 1),
+                conv2=normalized(inner, 3, stride, cardinality, relu=ReLU()),
+                conv3=normalized(features, 1),
             ),
             shortcut=option_b(channels, features, stride),
             after=Layers(relu=ReLU()),
         )
 
     return block
-
-
-def grouped(features: int, stride: int, groups: int) -> Sequential:
-    """A 3x3 convolution in groups, batch normalization, ReLU."""
-    return normalized(features, 3, stride, groups, relu=ReLU())
 
 
 _imagenet = partial(row, resnext, 224)

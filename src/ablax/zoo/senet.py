@@ -24,19 +24,11 @@ from functools import partial
 from ablax.core import Layers, Network
 from ablax.layers import ReLU, Residual, squeeze_excite
 from ablax.layers.blocks import Highway
+from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
 from ablax.zoo.register import TIMM, network, row
-from ablax.zoo.resnet import (
-    BASIC,
-    BOTTLENECK,
-    Block,
-    convolution,
-    linear,
-    option_b,
-    resnet_cifar,
-    stages,
-)
-from ablax.zoo.resnext import aggregate, grouped
+from ablax.zoo.resnet import BASIC, BOTTLENECK, Block, convolution, option_b, resnet_cifar, stages
+from ablax.zoo.resnext import aggregate
 
 
 def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network:
@@ -54,11 +46,8 @@ def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network
 def gated(block: Block, reduction: int = 16) -> Block:
     """The same blocks with a squeeze-and-excitation gate `se` at the end of their residual.
 
-    y = after(shortcut(x) + se(residual(x))); so any residual network becomes one of these.
-
-    Args:
-        block: Any of `ablax.zoo.resnet` or `ablax.zoo.resnext`.
-        reduction: Features of a block over units of its gate.
+    y = after(shortcut(x) + se(residual(x))); so any residual network becomes one of these. The
+    reduction is features of a block over units of its gate.
 
     Raises:
         FieldError: In use, when the reduction leaves a gate without a unit.
@@ -76,12 +65,12 @@ def wide_middle(channels: int, features: int, stride: int) -> Residual:
 
     Where rows and columns halve, a 3x3 convolution with stride 2 projects; a 1x1 elsewhere.
     """
-    projected = Layers(projection=linear(features, 3, stride))
+    projected = Layers(projection=normalized(features, 3, stride))
     return Residual(
         residual=Layers(
             conv1=convolution(features // 2, 1),
-            conv2=grouped(features, stride, groups=64),
-            conv3=linear(features, 1),
+            conv2=normalized(features, 3, stride, groups=64, relu=ReLU()),
+            conv3=normalized(features, 1),
         ),
         shortcut=projected if stride > 1 else option_b(channels, features, stride),
         after=Layers(relu=ReLU()),

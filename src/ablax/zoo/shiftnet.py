@@ -85,10 +85,7 @@ C = (
 def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Network:
     """A 7x7/2 convolution, then groups of CSC modules, each of which halves rows and columns.
 
-    Args:
-        groups: `A`, `B`, `C`, or your own.
-        first: Features of the first convolution.
-        classes: Scores per image.
+    The groups are `A`, `B`, `C`, or your own; `first` are the features of the first convolution.
 
     Raises:
         AblaxError: A group with no more features than the one before, so that nothing would be left
@@ -129,11 +126,7 @@ def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: in
     are about as many parameters as with the 3x3 convolutions. ShiftNet itself has no form for small
     images: this is the paper's.
 
-    Args:
-        depth: 6n + 2: 20, 56 and 110 in the paper.
-        classes: Scores per image.
-        expansion: Channels that are shifted over the features of a block, E.
-        features: Of the first stage; they double twice. E times them are at least 9.
+    Depths are 6n + 2: 20, 56 and 110 in the paper. `expansion` is E.
 
     Raises:
         AblaxError: Another depth, or fewer than 9 channels to shift.

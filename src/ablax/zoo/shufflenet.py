@@ -65,8 +65,7 @@ def tail(features: int) -> Layers:
 def stages(unit: Callable[[int, int], Sequential | Residual]) -> Layers:
     """`stage2_1` to `stage2_4`, `stage3_1` to `stage3_8`, `stage4_1` to `stage4_4`.
 
-    Args:
-        unit: From the number of a stage, 2 to 4, and of the unit in it, from 1, to the unit.
+    `unit` makes one of the number of its stage, 2 to 4, and of its own in the stage, from 1.
     """
     return Layers(
         {
@@ -94,10 +93,8 @@ def shufflenet_v1(groups: int = 3, classes: int = 1000, width: float = 1.0) -> N
     authors' repository prints, 0.7, 3.4 and 5.4 M and 38, 292 and 524 M (it has no bias in the
     classifier).
 
-    Args:
-        groups: Of the 1x1 convolutions: 1, 2, 3, 4 or 8.
-        classes: Scores per image.
-        width: Factor on the features, the paper's scale: 0.25, 0.5, 1, 1.5 or 2.
+    The groups are those of the 1x1 convolutions: 1, 2, 3, 4 or 8. The width is the paper's scale:
+    0.25, 0.5, 1, 1.5 or 2.
 
     Raises:
         AblaxError: Another number of groups, a width that is not positive, or one at which the

@@ -23,11 +23,13 @@ from __future__ import annotations
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
-from ablax.layers import Convolution, MaxPool, Parallel, ReLU, Residual
+from ablax.layers import MaxPool, Parallel, Residual
+from ablax.layers.normalization import rectified
 from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
 from ablax.zoo.register import TORCHVISION, network
 
+POOL = MaxPool(3, 2, ceil_mode=True)
 BYPASSED = ("fire3", "fire5", "fire7", "fire9")
 """The fire modules whose input and output have equally many features."""
 
@@ -40,7 +42,7 @@ BYPASSED = ("fire3", "fire5", "fire7", "fire9")
 )
 def squeezenet_1_0(classes: int = 1000) -> Network:
     """SqueezeNet of the paper's table 1, for images of 224 pixels; as many parameters as there."""
-    tail = Layers(conv1=_convolution(96, 7, stride=2, padding="VALID"), pool1=_pool())
+    tail = Layers(conv1=rectified(96, 7, stride=2, padding="VALID"), pool1=POOL)
     return Network(tail, _body(pooled=(4, 8)), heads.convolution(classes))
 
 
@@ -50,7 +52,7 @@ def squeezenet_1_1(classes: int = 1000) -> Network:
 
     2.3 times fewer multiply-accumulates than `squeezenet_1_0`.
     """
-    tail = Layers(conv1=_convolution(64, 3, stride=2, padding="VALID"), pool1=_pool())
+    tail = Layers(conv1=rectified(64, 3, stride=2, padding="VALID"), pool1=POOL)
     return Network(tail, _body(pooled=(3, 5)), heads.convolution(classes))
 
 
@@ -62,7 +64,7 @@ def squeezenet_small(classes: int = 10, width: float = 1.0) -> Network:
     modules and two pools of 1.1, at 32, 16 and 8 pixels.
     """
     check_width(width)
-    tail = Layers(conv1=_convolution(scaled(64, width), 3))
+    tail = Layers(conv1=rectified(scaled(64, width), 3))
     return Network(tail, _body((3, 5), width), heads.convolution(classes))
 
 
@@ -80,7 +82,7 @@ def _body(pooled: tuple[int, int], width: float = 1.0) -> Layers:
         narrow, wide = scaled(squeeze, width), scaled(expand, width)
         body = body + Layers({f"fire{number}": fire(narrow, wide, wide)})
         if number in pooled:
-            body = body + Layers({f"pool{number}": _pool()})
+            body = body + Layers({f"pool{number}": POOL})
     return body
 
 
@@ -88,10 +90,7 @@ def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Sequential:
     """The fire module: 1x1 to few features, then 1x1 and 3x3 side by side.
 
     (N, H, W, C) -> (N, H, W, expand1x1 + expand3x3), with squeeze (C + expand1x1 + 9 expand3x3)
-    weights and one bias per feature.
-
-    References:
-        Iandola et al. 2016, section 3.2 and figure 1.
+    weights and one bias per feature (section 3.2 and figure 1).
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -100,9 +99,9 @@ def fire(squeeze: int, expand1x1: int, expand3x3: int) -> Sequential:
         (1, 54, 54, 128)
     """
     return sequential(
-        squeeze=_convolution(squeeze, 1),
+        squeeze=rectified(squeeze, 1),
         expand=Parallel(
-            Layers(expand1x1=_convolution(expand1x1, 1), expand3x3=_convolution(expand3x3, 3))
+            Layers(expand1x1=rectified(expand1x1, 1), expand3x3=rectified(expand3x3, 3))
         ),
     )
 
@@ -111,16 +110,10 @@ def with_simple_bypass(network: Network) -> Network:
     """The edit that adds to the output of fire modules 3, 5, 7 and 9 their input.
 
     It has no parameters, and those there are keep their paths. The paper's error falls from 42.5 /
-    19.7 to 39.6 / 17.5 %.
-
-    Args:
-        network: A SqueezeNet.
+    19.7 to 39.6 / 17.5 % (section 6, figure 2, middle, and table 3).
 
     Raises:
-        AblaxError: It lacks one of these modules.
-
-    References:
-        Iandola et al. 2016, section 6, figure 2 (middle) and table 3.
+        AblaxError: The network lacks one of these modules.
 
     Example:
         >>> with_simple_bypass(squeezenet_1_0()).body["fire3"].residual == fire(16, 64, 64).layers
@@ -138,11 +131,3 @@ def with_simple_bypass(network: Network) -> Network:
             }
         )
     )
-
-
-def _pool() -> MaxPool:
-    return MaxPool(3, 2, ceil_mode=True)
-
-
-def _convolution(features: int, window: int, stride: int = 1, padding: str = "SAME") -> Sequential:
-    return sequential(conv=Convolution(features, window, stride, padding), relu=ReLU())

@@ -27,12 +27,13 @@ from ablax.layers import (
     BatchNormalization,
     Convolution,
     Dense,
-    Dropout,
     Flatten,
     LocalResponseNormalization,
     MaxPool,
     ReLU,
 )
+from ablax.layers.normalization import rectified
+from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
 from ablax.zoo.register import BY_HAND, TORCHVISION, network, row
 
@@ -52,11 +53,7 @@ FEATURES = (64, 128, 256, 512, 512)
 
 
 def vgg(stages: Stages, classes: int = 1000) -> Network:
-    """The network of a column of table 1, for images of 224 pixels.
-
-    Args:
-        stages: `A` to `E`, or windows of your own for five stages.
-        classes: Scores per image.
+    """The network of a column of table 1, `A` to `E` or five stages of your own, for 224 pixels.
 
     Raises:
         AblaxError: Not five stages, or an empty one.
@@ -66,12 +63,9 @@ def vgg(stages: Stages, classes: int = 1000) -> Network:
         >>> count_parameters(vgg(D), (224, 224, 3))
         138357544
     """
-
-    def convolution(features: int, window: int) -> Sequential:
-        return sequential(conv=Convolution(features, window), relu=ReLU())
-
-    tail, body = _tail_and_body(stages, convolution, MaxPool(2, 2))
-    head = Layers(vectorize=Flatten(), fc6=_dense(4096), fc7=_dense(4096), fc8=Dense(classes))
+    tail, body = _tail_and_body(stages, rectified, MaxPool(2, 2))
+    hidden = heads.hidden_layer(4096)
+    head = Layers(vectorize=Flatten(), fc6=hidden, fc7=hidden, fc8=Dense(classes))
     return Network(tail, body, head)
 
 
@@ -109,11 +103,6 @@ def vgg_small(classes: int = 10, stages: Stages = D, width: float = 1.0) -> Netw
     usual since (VGG in kuangliu/pytorch-cifar), which is this one but for the biases it keeps in
     front of each batch normalization, which takes them out again.
 
-    Args:
-        classes: Scores per image.
-        stages: `A` to `E`, or windows of your own for five stages.
-        width: Factor on the features, more than 0.
-
     Raises:
         AblaxError: The width is not positive; not five stages, or an empty one.
 
@@ -148,7 +137,3 @@ def _tail_and_body(
         }
         parts.append(Layers(layers) + Layers({f"pool{stage}": pool}))
     return parts[0], sum(parts[1:], Layers())
-
-
-def _dense(features: int) -> Sequential:
-    return sequential(dense=Dense(features), relu=ReLU(), dropout=Dropout(0.5))

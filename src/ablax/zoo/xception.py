@@ -20,13 +20,7 @@ from __future__ import annotations
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
-from ablax.layers import (
-    BatchNormalization,
-    Convolution,
-    MaxPool,
-    ReLU,
-    Residual,
-)
+from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU, Residual
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads
 from ablax.zoo.alexnet import check_width, scaled
@@ -54,12 +48,7 @@ def xception_small(classes: int = 10, width: float = 1.0, middle: int = 8) -> Ne
 
     The first two convolutions are padded and have stride 1, and the third block of the entry flow
     pools with stride 1 and keeps its 8x8 pixels; the last maps have 4x4. The choice is that of
-    weiaicunzai/pytorch-cifar100; the paper has no such form.
-
-    Args:
-        classes: Scores per image.
-        width: Factor on the features of every layer but the last, more than 0.
-        middle: Blocks of the middle flow, at least 0.
+    weiaicunzai/pytorch-cifar100; the paper has no such form. `middle` are the blocks of that flow.
 
     Raises:
         AblaxError: The width is not positive, or the middle flow is negative.
