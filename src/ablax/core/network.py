@@ -114,14 +114,8 @@ def _check_entry(name: str, layer: object, seen: set[str]) -> None:
 def run(layers: Layers, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
     """Apply the layers in order, each bound to its own name: y = f_n(... f_1(x)).
 
-    To be called inside the `nn.compact` method of the module that holds the layers.
-
-    Args:
-        layers: What to apply.
-        x: The input of the first.
-
-    Returns:
-        The output of the last; `x` itself where there are none.
+    To be called inside the `nn.compact` method of the module that holds the layers; where there are
+    none, y is x.
 
     Raises:
         LayerError: A layer that does not fit its input, with its path and the input's shape.
@@ -310,14 +304,10 @@ def check(network: Network, image_shape: ImageShape, classes: int | None = None)
 
 
 def count_parameters(network: Network, image_shape: ImageShape) -> int:
-    """How many parameters the network learns; running statistics are not among them.
+    """How many parameters the network learns: the sizes of all leaves of `params`, added up.
 
-    Args:
-        network: Any network.
-        image_shape: (H, W, C): a fully connected layer's kernel depends on it.
-
-    Returns:
-        The sum of the sizes of all leaves of `params`.
+    Running statistics are not among them. A fully connected layer's kernel depends on the shape of
+    the images, (H, W, C).
     """
     return sum(parameter_sizes(network, image_shape).values())
 
