@@ -12,7 +12,6 @@ from ablax.analysis.cost import CostRow as CostRow
 from ablax.analysis.cost import TrainingRow as TrainingRow
 from ablax.analysis.cost import cost as cost
 from ablax.analysis.cost import fold as fold
-from ablax.analysis.cost import fold_training as fold_training
 from ablax.analysis.cost import macs as macs
 from ablax.analysis.cost import macs_by_scope as macs_by_scope
 from ablax.analysis.cost import training_cost as training_cost

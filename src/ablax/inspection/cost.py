@@ -18,7 +18,6 @@ from ablax.analysis.cost import (
     TrainingRow,
     cost,
     fold,
-    fold_training,
     training_cost,
 )
 from ablax.core import ImageShape, Network
@@ -177,7 +176,7 @@ def table_of(
         if convention.name != "usual":
             raise AblaxError("the lecture says nothing of training: leave the convention out")
         steps = network_training_cost(model, batch)
-        return training_table(model, fold_training(steps, depth) if depth else steps, batch)
+        return training_table(model, fold(steps, depth) if depth else steps, batch)
     lecture = convention.name == "lecture"
     rows = network_cost(model, convention, batch, softmax=lecture)
     if depth:
