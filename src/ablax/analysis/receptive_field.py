@@ -222,13 +222,7 @@ def _same(one: Value, other: Value) -> bool:
     if len(one.sight) != len(other.sight):
         return False
     pairs = [(a, b) for a, b in zip(one.sight, other.sight, strict=True) if a and b]
-    return all(
-        a.laws == b.laws
-        and a.bounded == b.bounded
-        and np.array_equal(a.low, b.low)
-        and np.array_equal(a.high, b.high)
-        for a, b in pairs
-    )
+    return all(a.bounded == b.bounded and a.same(b) for a, b in pairs)
 
 
 # ------------------------------------------------------------------------------------------
