@@ -71,11 +71,9 @@ class Operation:
 
 
 def operation(steps: Sequence[Step], outside: Sequence[Value]) -> Operation:
-    """What a few steps do together.
+    """What the steps of one layer do together: at most one product among them.
 
-    Args:
-        steps: Those of one layer, in order; at most one product among them.
-        outside: The activations that they read and have not written.
+    `outside` are the activations that they read and have not written.
     """
     for step in steps:
         if step.primitive == "conv_general_dilated":
@@ -222,12 +220,11 @@ def _sizes(sizes: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A few steps that a table shows as one row.
+    """A few steps, in order, that a table shows as one row.
 
     Attributes:
         path: The names around it, outermost first.
         operation: What it does.
-        steps: Its steps, in order.
         reads: The activations that it reads and has not written, each once.
         writes: The activations that others read, or that are results.
         leaves: The parameters that it reads, by number.
@@ -430,7 +427,7 @@ class Convention:
     Attributes:
         name: What the foot of a table calls it.
         says: What counts, in a sentence or two for that foot.
-        macs: The multiply-accumulates of a layer, all its trips.
+        macs: Multiply-accumulates of a layer, all its trips.
         stored: The elements that a layer stores as parameters; from the layer and the numbers of
             each parameter (0 for one that is not learned).
     """
@@ -509,13 +506,10 @@ _Row = TypeVar("_Row", "CostRow", "TrainingRow")
 
 @dataclass(frozen=True)
 class CostRow:
-    """What one layer costs.
+    """What one layer costs; of several inputs the shape is the largest's.
 
     Attributes:
         path: The layer's name, such as `"inception_3a/branch1x1/conv"`.
-        operation: What it does.
-        input_shape: The shape of its (largest) input.
-        output_shape: The shape of its output.
         macs: Multiply-accumulates, all trips of the loops around it.
         parameters: Numbers stored for it; what two layers share is counted with the first.
         input_memory: Numbers that it reads and that are no parameters.
@@ -756,15 +750,9 @@ def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
 class TrainingRow:
     """What one layer costs in a step of training, in the usual convention.
 
-    Attributes:
-        path: The layer's name.
-        operation: What it does.
-        output_shape: The shape of its output.
-        forward: Multiply-accumulates of the forward pass.
-        by_input: Those of the gradient by its input.
-        by_weights: Those of the gradient by its weights.
-        kept: Numbers that it leaves for the backward pass.
-        kept_bytes: The same in bytes: the mask of a ReLU has one byte a number.
+    Multiply-accumulates of the forward pass, of the gradient by its input and of that by its
+    weights; the numbers that it leaves for the backward pass (`kept`), and their bytes: the mask of
+    a ReLU has one byte a number.
     """
 
     path: str

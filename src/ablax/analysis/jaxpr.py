@@ -36,10 +36,9 @@ _NAMES_OF_JAX = frozenset({"rematted_computation"})
 
 
 class Equation(NamedTuple):
-    """An equation and where it stands.
+    """An equation, as JAX has it, and where it stands.
 
     Attributes:
-        eqn: As JAX has it.
         scope: The layer it belongs to, outermost name first: `("AlexNet", "conv1", "conv")`.
         trips: How often it runs, or None inside a `while` loop: the jaxpr does not tell.
     """
@@ -129,13 +128,8 @@ def interpret(jaxpr: ClosedJaxpr, rules: Rules[V], arguments: Sequence[V]) -> li
     marks of transformations (`jvp`, `transpose`, `vmap`) are no layers: a backward equation has
     the scope of the layer it differentiates.
 
-    Args:
-        jaxpr: The function.
-        rules: What to carry.
-        arguments: What is carried for its flat arguments.
-
     Returns:
-        What is carried for its results.
+        What is carried for its results, given what is carried for its flat arguments.
     """
     return _run((jaxpr.jaxpr, jaxpr.consts), rules, (), 1, arguments)
 
@@ -345,11 +339,8 @@ def equations(fn: Callable[..., Any], *args: Any, weight: Weight | None = None) 
     What is entered says `interpret`. The body of a `scan` stands there once, with `trips` times
     its length; condition and body of a `while` loop, with `trips` None; of a `cond` every branch.
 
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        weight: What an equation costs, trips included: of a `cond` there is only the branch whose
-            equations weigh most in sum (the first of equals).
+    With a `weight`, which is what an equation costs, trips included, there is only the branch of a
+    `cond` whose equations weigh most in sum (the first of equals).
 
     Example:
         >>> import jax.numpy as jnp
@@ -368,11 +359,7 @@ def equations(fn: Callable[..., Any], *args: Any, weight: Weight | None = None) 
 def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Weight) -> Flow:
     """Trace `fn(*args)` and follow every value, of a `cond` through its branch of greatest weight.
 
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        parameters: Which argument holds the parameters, or None.
-        weight: What an equation costs, trips included.
+    `parameters` says which argument holds them, if one does.
 
     Raises:
         ValueError: There is no such argument.

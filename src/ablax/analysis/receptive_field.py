@@ -271,8 +271,7 @@ class ReceptiveField:
     def of(self, *index: int) -> tuple[Span, ...]:
         """First and last row, and column, of this image that one unit depends on.
 
-        Args:
-            *index: Its place in the array that the layer gives, an integer for each axis.
+        The unit is named by its place in the array that the layer gives.
 
         Raises:
             ValueError: Not as many integers as the array has axes.
@@ -317,7 +316,7 @@ def receptive_fields(
 
     Args:
         fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
+        *args: Arrays, or `jax.ShapeDtypeStruct`, in any pytree.
         image: Which argument is the batch of images, an array.
         spatial: Its axes of which receptive fields are asked.
 
@@ -361,9 +360,7 @@ def chain_receptive_field(layers: Sequence[tuple[int, int]]) -> int:
 
     R = 1 at the end; then, from the last layer to the first, R <- (R - 1) S + F: each step back
     multiplies the distances between neighbors by the stride S and adds F - 1 for the window F.
-
-    Args:
-        layers: (window, stride) of each layer, the first one first; at least 1.
+    `layers` are (F, S) of each, the first one first.
 
     Raises:
         ValueError: A window or stride below 1.
@@ -404,7 +401,7 @@ def _row(layer: tuple[str, ...], value: Value, image: tuple[int, ...]) -> Recept
         layer=layer,
         shape=value.shape,
         size=_largest(endless),
-        stride=_strides(endless),
+        stride=tuple(_stride(x, endless) for x in endless),
         offset=tuple(_center(x) for x in endless),
         seen=_largest(real),
         image=image,
@@ -414,19 +411,18 @@ def _row(layer: tuple[str, ...], value: Value, image: tuple[int, ...]) -> Recept
     )
 
 
-def _strides(endless: Sequence[Intervals]) -> tuple[Fraction | None, ...]:
-    """Pixels from a unit to the next, along the axis of the array that moves farthest."""
-    return tuple(max(_own_steps(x, endless), default=None) for x in endless)
+def _stride(x: Intervals, endless: Sequence[Intervals]) -> Fraction | None:
+    """Pixels from a unit to the next, along the axis of the array that moves farthest.
 
-
-def _own_steps(x: Intervals, endless: Sequence[Intervals]) -> list[Fraction]:
-    """The strides along the axes that run along this axis of the image and along no other."""
+    Of those alone that run along this axis of the image and along no other.
+    """
     others = [other for other in endless if other is not x]
-    return [
+    steps = (
         Fraction(law[1], law[0])
         for axis, law in enumerate(x.laws)
         if law is not None and law[1] != 0 and all(still(other, axis) for other in others)
-    ]
+    )
+    return max(steps, default=None)
 
 
 def _largest(sight: Sequence[Intervals]) -> tuple[int, ...]:
@@ -479,12 +475,9 @@ class GaussianFit:
 
 @dataclass(frozen=True, eq=False)
 class EffectiveReceptiveField:
-    """How much each pixel moves one unit.
+    """How much each pixel moves one unit, at that row and column of its map.
 
-    Attributes:
-        heat: One number per pixel; they add up to 1.
-        unit: Row and column of the unit in its map.
-        fit: The Gaussian nearest to `heat`.
+    The numbers of `heat` add up to 1; `fit` is the Gaussian nearest to it.
     """
 
     heat: Float[np.ndarray, "H W"]
@@ -518,10 +511,10 @@ def effective_receptive_field(
 
     Args:
         fn: From images to maps (N, h, w, F); images must not depend on one another in it.
-        images: What it is shown.
+        images: As `fn` takes them.
         seed: Of the directions.
         directions: How many for each image.
-        measure: "absolute" or "squared" gradients.
+        measure: Of a gradient.
         unit: Row and column in the map; the middle when left out.
         batch: Images whose gradients are held in memory at once.
 
