@@ -351,8 +351,8 @@ def equations(fn: Callable[..., Any], *args: Any, weight: Weight | None = None) 
         >>> [(e.primitive, e.scope, e.trips) for e in equations(powers, a)]
         [('dot_general', ('powers',), 5)]
     """
-    jaxpr, record = jax.make_jaxpr(fn)(*args), _Leaves(weight)
-    interpret(jaxpr, record, [None] * len(jaxpr.in_avals))
+    jaxpr, record = jax.make_jaxpr(fn)(*args), _Record(weight, free=True)
+    interpret(jaxpr, record, [Value(_shape(array), "activation") for array in jaxpr.in_avals])
     return [step.equation for step in record.steps]
 
 
@@ -414,23 +414,36 @@ def _width(array: Any) -> int:
     return int(getattr(getattr(array, "dtype", None), "itemsize", 4))
 
 
-class _Leaves(Rules[Any]):
-    """Writes down the leaf equations; what a loop holds is walked through once."""
+class _Record(Rules[Value]):
+    """Writes down the leaf equations with what each reads and writes; loops are entered once."""
 
-    def __init__(self, weight: Weight | None) -> None:
-        self.weight = weight
+    def __init__(self, weight: Weight | None, free: bool = False) -> None:
+        self.weight, self.free = weight, free
         self.chosen = False
         self.steps: list[Step] = []
         self.escaped: list[Value] = []
+        self.scopes: dict[Value, tuple[str, ...]] = {}
 
-    def constant(self, value: Any) -> Any:  # noqa: ARG002
-        return None
+    def constant(self, value: Any) -> Value:
+        return Value(np.shape(value), "constant")
 
-    def leaf(self, equation: Equation, operands: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG002
-        self.steps.append(Step(equation, (), (), self.chosen))
-        return [None] * len(equation.eqn.outvars)
+    def literal(self, value: Any) -> Value:
+        shape = np.shape(value)
+        return Value(shape, "constant", literal=None if shape else complex(value))
 
-    def choice(self, branches: Sequence[Run[Any]], index: Any, operands: Any) -> Any:  # noqa: ARG002
+    def leaf(self, equation: Equation, operands: Values) -> Values:
+        results = [_made(equation.primitive, operands, array) for array in equation.outputs]
+        looks = equation.primitive in FREE and len(operands) == len(results)
+        if self.free or not looks:
+            self.scopes.update(dict.fromkeys(results, equation.scope))
+            self.steps.append(Step(equation, tuple(operands), tuple(results), self.chosen))
+            return results
+        return [
+            replace(value, shape=_shape(array), source=value.origin)
+            for value, array in zip(operands, equation.outputs, strict=True)
+        ]
+
+    def choice(self, branches: Sequence[Run[Value]], index: Value, operands: Values) -> Values:  # noqa: ARG002
         outer, self.chosen = self.chosen, True
         done, left = len(self.steps), len(self.escaped)
         found = []
@@ -446,40 +459,6 @@ class _Leaves(Rules[Any]):
         results, steps, escaped = found[weights.index(max(weights))]
         self.steps += steps
         self.escaped += escaped
-        return results
-
-    def scan(self, equation: Equation, body: Round[Any], carry: Any, arrays: Any) -> Any:  # noqa: ARG002
-        last, stacked = body(carry, arrays)
-        return [*last, *stacked]
-
-    def loop(self, equation: Equation, condition: Run[Any], body: Run[Any], carry: Any) -> Any:  # noqa: ARG002
-        condition(carry)
-        return body(carry)
-
-
-class _Record(_Leaves):
-    """Writes down those that are not free, with what each reads and writes."""
-
-    def __init__(self, weight: Weight) -> None:
-        super().__init__(weight)
-        self.scopes: dict[Value, tuple[str, ...]] = {}
-
-    def constant(self, value: Any) -> Value:
-        return Value(np.shape(value), "constant")
-
-    def literal(self, value: Any) -> Value:
-        shape = np.shape(value)
-        return Value(shape, "constant", literal=None if shape else complex(value))
-
-    def leaf(self, equation: Equation, operands: Values) -> Values:
-        if equation.primitive in FREE and len(operands) == len(equation.eqn.outvars):
-            return [
-                replace(value, shape=_shape(array), source=value.origin)
-                for value, array in zip(operands, equation.outputs, strict=True)
-            ]
-        results = [_made(equation.primitive, operands, array) for array in equation.outputs]
-        self.scopes.update(dict.fromkeys(results, equation.scope))
-        self.steps.append(Step(equation, tuple(operands), tuple(results), self.chosen))
         return results
 
     def scan(self, equation: Equation, body: Round[Value], carry: Values, arrays: Values) -> Values:

@@ -539,10 +539,10 @@ def effective_receptive_field(
             f"images of shape {images.shape} gave {maps}, {directions} direction(s): expected at "
             "least one image and one direction, and maps (N, h, w, F)"
         )
-    size = maps.shape[1:3]
-    row, column = (size[0] // 2, size[1] // 2) if unit is None else unit
-    if not (0 <= row < size[0] and 0 <= column < size[1]):
-        raise ValueError(f"unit {unit} of maps of {size[0]} rows and {size[1]} columns")
+    rows, columns = maps.shape[1:3]
+    row, column = (rows // 2, columns // 2) if unit is None else unit
+    if not (0 <= row < rows and 0 <= column < columns):
+        raise ValueError(f"unit {unit} of maps of {rows} rows and {columns} columns")
 
     @jax.jit
     def heat_of(images: Array, key: Array) -> Array:
@@ -587,15 +587,19 @@ def gaussian_fit(heat: Float[np.ndarray, "H W"]) -> GaussianFit:
     from scipy.optimize import curve_fit  # slow to import, and of use here alone
 
     heat = np.asarray(heat, np.float64)
-    start = _moments(heat)
-    rows, columns = np.indices(heat.shape, dtype=np.float64)
-    if min(start[2:4]) < 0.1:  # a single pixel, row or column
-        return _as_fit(heat, (*start, float(heat.max())))
-    peak = float(heat.max())
-    places = np.stack([rows.ravel(), columns.ravel()])
-    bounds = ([-np.inf, -np.inf, 1e-3, 1e-3, 0], np.inf)
-    found, _ = curve_fit(_gaussian, places, heat.ravel() / peak, (*start, 1.0), bounds=bounds)
-    return _as_fit(heat, (*map(float, found[:4]), float(found[4]) * peak))
+    start, peak = _moments(heat), float(heat.max())
+    row, column, down, right, height = (*start, peak)
+    places = np.indices(heat.shape, dtype=np.float64)
+    if min(down, right) >= 0.1:  # else a single pixel, row or column
+        bounds = ([-np.inf, -np.inf, 1e-3, 1e-3, 0], np.inf)
+        flat, levels = places.reshape(2, -1), heat.ravel() / peak
+        found, _ = curve_fit(_gaussian, flat, levels, (*start, 1.0), bounds=bounds)
+        row, column, down, right, height = (*map(float, found[:4]), float(found[4]) * peak)
+    explained = 0.0
+    if down > 0 and right > 0 and heat.std() > 0:
+        left = heat - _gaussian(places, row, column, down, right, height)
+        explained = 1 - float((left**2).sum() / ((heat - heat.mean()) ** 2).sum())
+    return GaussianFit((row, column), (down, right), height, explained)
 
 
 def _moments(heat: Float[np.ndarray, "H W"]) -> tuple[float, float, float, float]:
@@ -615,13 +619,3 @@ def _gaussian(
 ) -> np.ndarray:
     far = ((places[0] - row) / down) ** 2 + ((places[1] - column) / right) ** 2
     return height * np.exp(-far / 2)
-
-
-def _as_fit(heat: np.ndarray, found: tuple[float, ...]) -> GaussianFit:
-    row, column, down, right, height = found
-    rows, columns = np.indices(heat.shape, dtype=np.float64)
-    explained = 0.0
-    if down > 0 and right > 0 and heat.std() > 0:
-        left = heat - _gaussian(np.stack([rows, columns]), *found)
-        explained = 1 - float((left**2).sum() / ((heat - heat.mean()) ** 2).sum())
-    return GaussianFit((row, column), (down, right), height, explained)
