@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import jax
@@ -47,14 +48,10 @@ def convention_named(name: str) -> Convention:
 def network_cost(
     model: Model, convention: Convention, batch: int = 1, softmax: bool = False
 ) -> list[CostRow]:
-    """What a network costs, one row per layer; nothing is computed.
+    """What a network costs, one row per layer; nothing is computed, shapes of weights are enough.
 
-    Args:
-        model: Network and images; shapes of weights are enough.
-        convention: What counts.
-        batch: Number of images.
-        softmax: Whether a softmax follows the scores, as in the lecture's table; in our networks it
-            belongs to the loss.
+    With `softmax` one follows the scores, as in the lecture's table; in our networks it belongs to
+    the loss.
 
     Raises:
         LayerError: The network does not fit the images.
@@ -127,9 +124,6 @@ def cost_table(
         training: The forward pass and both gradients, instead of the forward pass alone.
         depth: How many names of a layer's path are kept; costs below them are summed.
 
-    Returns:
-        The table; `print` shows it.
-
     Raises:
         AblaxError: There is no such network or convention, a number is less than 1, a network is
             given without an image shape, or training by another convention than the usual.
@@ -144,9 +138,17 @@ def cost_table(
     """
     if depth is not None and depth < 1:
         raise AblaxError(f"the depth is {depth}: expected at least 1")
-    return table_of(
-        _given(network, image_shape), convention_named(convention), batch, training, depth
-    )
+    model, counted = _given(network, image_shape), convention_named(convention)
+    lecture = counted.name == "lecture"
+    if training:
+        if lecture:
+            raise AblaxError("the lecture says nothing of training: leave the convention out")
+        steps = network_training_cost(model, batch)
+        return training_table(model, fold(steps, depth) if depth else steps, batch)
+    rows = network_cost(model, counted, batch, softmax=lecture)
+    if depth:
+        return usual_table(model, fold(rows, depth), counted, batch)
+    return (lecture_table if lecture else usual_table)(model, rows, counted, batch)
 
 
 def _given(network: Network | Model | str, image_shape: ImageShape | None) -> Model:
@@ -162,26 +164,6 @@ def _given(network: Network | Model | str, image_shape: ImageShape | None) -> Mo
             "channels), as in cost_table(network, (224, 224, 3))"
         )
     return Model.untrained(network, image_shape, None)
-
-
-def table_of(
-    model: Model,
-    convention: Convention,
-    batch: int = 1,
-    training: bool = False,
-    depth: int | None = None,
-) -> Table:
-    """The table of a model; arguments and errors are those of `cost_table`."""
-    if training:
-        if convention.name != "usual":
-            raise AblaxError("the lecture says nothing of training: leave the convention out")
-        steps = network_training_cost(model, batch)
-        return training_table(model, fold(steps, depth) if depth else steps, batch)
-    lecture = convention.name == "lecture"
-    rows = network_cost(model, convention, batch, softmax=lecture)
-    if depth:
-        return usual_table(model, fold(rows, depth), convention, batch)
-    return (lecture_table if lecture else usual_table)(model, rows, convention, batch)
 
 
 # ------------------------------------------------------------------------------------------
@@ -227,17 +209,9 @@ def usual_table(
         )
         for row in rows
     ]
-    foot = (
-        *_foot(rows, convention),
-        "Memory is in elements read and written; a float32 has 4 bytes.",
-    )
-    return Table(
-        f"Cost of {model.what(batch)}",
-        (*columns, "note") if noted else columns,
-        tuple(cells),
-        foot,
-        totals(rows, convention),
-    )
+    note = "Memory is in elements read and written; a float32 has 4 bytes."
+    headings = (*columns, "note") if noted else columns
+    return _table(f"Cost of {model.what(batch)}", headings, cells, note, rows, convention)
 
 
 def lecture_table(
@@ -257,14 +231,36 @@ def lecture_table(
     for row in rows:
         number += row.operation.family in ("convolution", "dense", "product")
         cells.append((number, *_lecture_cells(row, batch)))
-    foot = (
-        *_foot(rows, convention),
+    note = (
         "The lecture's last heading is cut off and its column zero; both stand here as printed. "
-        "Its last row is the softmax, which in our networks belongs to the loss.",
+        "Its last row is the softmax, which in our networks belongs to the loss."
     )
     title = f"Cost of {model.what(batch)}, in the lecture's columns"
-    sums = totals(rows, convention)
-    return Table(title, LECTURE_COLUMNS, tuple(cells), foot, sums, plain=True)
+    table = _table(title, LECTURE_COLUMNS, cells, note, rows, convention)
+    return replace(table, plain=True)
+
+
+def _table(
+    title: str,
+    columns: tuple[str, ...],
+    cells: Sequence[tuple[Cell, ...]],
+    note: str,
+    rows: Sequence[CostRow],
+    convention: Convention,
+) -> Table:
+    """The cells of the rows, with what these add up to and the convention below."""
+    sums: dict[str, Cell] = {
+        "convention": convention.name,
+        "MACs": sum(row.macs for row in rows),
+        "parameters": sum(row.parameters for row in rows),
+        "memory": sum(row.memory for row in rows),
+    }
+    said = f"Convention {convention.name}: {convention.says}."
+    return Table(title, columns, tuple(cells), (f"In all: {_listed(sums)}.", said, note), sums)
+
+
+def _listed(sums: Mapping[str, Cell]) -> str:
+    return "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
 
 
 def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
@@ -303,32 +299,15 @@ def training_table(model: Model, rows: Sequence[TrainingRow], batch: int = 1) ->
         "kept numbers": sum(row.kept for row in rows),
         "kept bytes": sum(row.kept_bytes for row in rows),
     }
-    counts = "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
     ratio = sums["training"] / sums["forward"] if sums["forward"] else 0.0  # type: ignore[operator]
     foot = (
-        f"In all: {counts}. Training costs {ratio:.3f} times the forward pass.",
+        f"In all: {_listed(sums)}. Training costs {ratio:.3f} times the forward pass.",
         "Convention usual, in multiply-accumulates: each gradient of a product costs what the "
         "product costs; the images need none, so the first layer has no gradient by input.",
         "Kept: what the backward pass reads, as JAX keeps it, beside images and parameters; the "
         "compiler may keep less and compute again.",
     )
     return Table(f"Cost of a training step of {model.what(batch)}", columns, cells, foot, sums)
-
-
-def totals(rows: Sequence[CostRow], convention: Convention) -> dict[str, Cell]:
-    """The convention and what the rows add up to."""
-    return {
-        "convention": convention.name,
-        "MACs": sum(row.macs for row in rows),
-        "parameters": sum(row.parameters for row in rows),
-        "memory": sum(row.memory for row in rows),
-    }
-
-
-def _foot(rows: Sequence[CostRow], convention: Convention) -> tuple[str, ...]:
-    sums = totals(rows, convention)
-    counted = "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
-    return f"In all: {counted}.", f"Convention {convention.name}: {convention.says}."
 
 
 def _side(*sizes: int) -> Cell:

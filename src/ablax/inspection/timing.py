@@ -75,9 +75,6 @@ def measure(size: int = 2048, numbers: int = 2**26, repeats: int = 5) -> Machine
         size: Rows and columns of the matrices.
         numbers: Length of the array; it must not fit into a cache.
         repeats: How often each is timed; the fastest counts, for it is a limit that is sought.
-
-    Returns:
-        The limits.
     """
     square = jnp.full((size, size), 0.5, jnp.float32)
     product = min(timings(jax.jit(lambda a: a @ a), square, repeats=repeats))
@@ -115,14 +112,12 @@ _WIDTH = 4  # bytes of a float32
 
 @dataclass(frozen=True)
 class Point:
-    """A layer of a network on a machine.
+    """A layer of a network on a machine: its multiply-accumulates, bytes and seconds.
 
     Attributes:
-        layer: Its name.
-        macs: Multiply-accumulates.
-        moved: Bytes that it has to read and write at least: its input, its output, its parameters.
-        measured: Seconds, the median of some runs alone.
-        predicted: Seconds that the limits of the machine allow.
+        moved: What it has to read and write at least: its input, its output, its parameters.
+        measured: The median of some runs alone.
+        predicted: What the limits of the machine allow.
     """
 
     layer: str
@@ -147,15 +142,7 @@ def roofline(model: Model, machine: Machine, batch: int = 1, repeats: int = 5) -
 
     A block is one layer here: what its inner layers hand to one another need not leave the cache,
     so the prediction counts what crosses the border of the block alone, and is a lower bound.
-
-    Args:
-        model: Network and images; shapes of weights are enough.
-        machine: Its limits.
-        batch: Number of images.
-        repeats: How often each layer is timed.
-
-    Returns:
-        One point per layer that moves elements; layers that only reshape them are left out.
+    Shapes of weights are enough. Layers that only reshape are left out.
 
     Raises:
         AblaxError: The cost cannot be counted.
@@ -228,11 +215,9 @@ _CONTAINERS = {"while", "call", "conditional", "async-start", "async-done"}
 
 @dataclass(frozen=True)
 class Operation:
-    """One instruction of a compiled program.
+    """One instruction of a compiled program: `fusion`, `convolution`, `while`, ...
 
-    Attributes:
-        opcode: XLA's: `fusion`, `convolution`, `while`, ...
-        scope: The name stack of what it came from; of a fusion, that of its last operation.
+    `scope` is the name stack of what it came from; of a fusion, that of its last operation.
     """
 
     opcode: str
@@ -241,13 +226,11 @@ class Operation:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a trace saw.
+    """Something that a trace saw: when it began, by the trace's clock, and how long it took.
 
     Attributes:
         name: The operation's, or the span's of the host (`jax.profiler.TraceAnnotation`).
         operation: The instruction of a compiled program; None where the host did something.
-        start: Seconds; all events of a trace share a clock.
-        seconds: How long it took.
     """
 
     name: str
@@ -257,10 +240,7 @@ class Event:
 
 
 def operations(text: str) -> dict[str, Operation]:
-    """The instructions of a compiled program by their names.
-
-    Args:
-        text: `compiled.as_text()`.
+    """The instructions of a compiled program by their names, from `compiled.as_text()`.
 
     Example:
         >>> line = 'ROOT %fusion.3 = f32[4]{0} fusion(%a), metadata={op_name="jit(f)/fc6/add"}'
@@ -280,11 +260,8 @@ def traced_seconds(run: Callable[[], Any], text: str) -> dict[Operation, float]:
 
     Loops and calls are left out: what they hold is counted by itself. Operations that run side by
     side, in threads of a CPU or streams of a GPU, are each counted whole, so that the sum can be
-    more than the time that passes.
-
-    Args:
-        run: Runs the program, already compiled, and waits for its end.
-        text: The program's text.
+    more than the time that passes. `run` runs the program of this text, already compiled, and waits
+    for its end.
 
     Raises:
         AblaxError: The trace holds none of its operations.
@@ -307,28 +284,18 @@ def traced_seconds(run: Callable[[], Any], text: str) -> dict[Operation, float]:
 
 
 def events(folder: Path) -> list[Event]:
-    """Every event of a trace: operations of the device, and what the host did meanwhile.
-
-    Args:
-        folder: What `jax.profiler.trace` was given.
-    """
+    """Operations of the device, and what the host did meanwhile, as `jax.profiler.trace` saw it."""
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of jaxlib's own types
         for path in folder.rglob("*.xplane.pb"):
             data = jax.profiler.ProfileData.from_file(str(path))
-            for plane in data.planes:
-                for line in plane.lines:
-                    for event in line.events:
-                        operation = dict(event.stats).get("hlo_op")
-                        found.append(
-                            Event(
-                                event.name,
-                                None if operation is None else str(operation),
-                                event.start_ns / 1e9,
-                                event.duration_ns / 1e9,
-                            )
-                        )
+            lines = (line for plane in data.planes for line in plane.lines)
+            for event in (event for line in lines for event in line.events):
+                operation = dict(event.stats).get("hlo_op")
+                named = None if operation is None else str(operation)
+                times = event.start_ns / 1e9, event.duration_ns / 1e9
+                found.append(Event(event.name, named, *times))
     return found
 
 
@@ -343,11 +310,9 @@ _MARK = re.compile(r"(?:jit|jvp|transpose|vmap|remat|checkpoint)\((.*)\)")
 
 @dataclass
 class Times:
-    """Seconds of one layer.
+    """Seconds of one layer: of its forward pass, and of both gradients.
 
-    Attributes:
-        forward: Of its forward pass.
-        backward: Of both gradients, and of what is computed again for them.
+    With the latter, of what is computed again for them.
     """
 
     forward: float = 0.0
@@ -362,12 +327,8 @@ class Times:
 def layer_of(scope: str, layers: Collection[str]) -> tuple[str, bool]:
     """The layer of a name stack, and whether it is of the backward pass.
 
-    Args:
-        scope: As XLA keeps it, with the marks of JAX's transformations.
-        layers: Paths of the layers that there are.
-
-    Returns:
-        The longest path that stands in the name stack in one piece; `REST` where there is none.
+    The stack is as XLA keeps it, with the marks of JAX's transformations. The layer is the longest
+    path that stands in it in one piece; `REST` where there is none.
 
     Example:
         >>> layer_of("jit(step)/transpose(jvp(Network))/res2a/conv1/conv/mul", {"res2a"})
@@ -396,12 +357,7 @@ def _bare(part: str) -> str:
 
 
 def times_by_layer(seconds: Mapping[Operation, float], layers: Collection[str]) -> dict[str, Times]:
-    """Seconds of each layer, in the order given; last what belongs to none.
-
-    Args:
-        seconds: Of each operation.
-        layers: Paths of the layers, none within another.
-    """
+    """Seconds of each layer, none within another, in the order given; last what belongs to none."""
     times = {layer: Times() for layer in (*layers, REST)}
     for operation, spent in seconds.items():
         layer, backward = layer_of(operation.scope, layers)
@@ -418,12 +374,10 @@ def times_by_layer(seconds: Mapping[Operation, float], layers: Collection[str]) 
 
 @dataclass(frozen=True)
 class Profile:
-    """Where the time of a step went.
+    """Where the time of a step of training, or of an inference, went.
 
     Attributes:
-        model: Network and images.
         batch: Images per step.
-        training: Whether it was a step of training, or an inference.
         wall: Seconds per step, the trace switched off.
         times: Seconds of the device in each layer, and in the rest.
     """
@@ -438,16 +392,10 @@ class Profile:
 def profile(
     model: Model, batch: int = 32, *, training: bool = True, steps: int = 4, depth: int = 1
 ) -> Profile:
-    """Run some steps under JAX's profiler.
+    """Run some steps of training, or inferences, under JAX's profiler.
 
-    Training is the laboratory's own step, in its compiled loop, on random images.
-
-    Args:
-        model: Network and images; its weights are redrawn, and take part in no figure.
-        batch: Images per step.
-        training: A step of training, or an inference.
-        steps: How many are traced.
-        depth: How many names of a layer's path are kept apart.
+    Training is the laboratory's own step, in its compiled loop, on random images; the weights are
+    reinitialized. Layers are told apart by the first `depth` names of their paths.
 
     Raises:
         AblaxError: The network does not fit the images, or the device gives no trace.
