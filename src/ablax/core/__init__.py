@@ -13,6 +13,7 @@ from ablax.core.edits import remove as remove
 from ablax.core.edits import replace as replace
 from ablax.core.edits import replace_kind as replace_kind
 from ablax.core.edits import stacks as stacks
+from ablax.core.edits import walk as walk
 from ablax.core.edits import with_head as with_head
 from ablax.core.edits import with_initializer as with_initializer
 from ablax.core.edits import without as without
@@ -21,6 +22,7 @@ from ablax.core.features import gradients as gradients
 from ablax.core.features import layer_shapes as layer_shapes
 from ablax.core.features import output_gradients as output_gradients
 from ablax.core.features import output_shapes as output_shapes
+from ablax.core.features import refuse_unknown as refuse_unknown
 from ablax.core.fingerprint import FingerprintError as FingerprintError
 from ablax.core.fingerprint import canonical as canonical
 from ablax.core.fingerprint import difference as difference
