@@ -73,8 +73,7 @@ def table(
 
 
 def _draw(model: Model, convention: str, batch: int, file: Path) -> None:
-    from ablax.inspection.cost import convention_named, network_cost
-    from ablax.inspection.figures import depth_figure
+    from ablax.inspection.cost import convention_named, depth_figure, network_cost
     from ablax.report.figures import caption_of, save
 
     counted = convention_named(convention)

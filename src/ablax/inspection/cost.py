@@ -1,12 +1,13 @@
-"""What a network of ours costs, as tables."""
+"""What a network of ours costs, as tables and pictures."""
 
 from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +25,14 @@ from ablax.analysis.cost import (
 from ablax.core import ImageShape, Network
 from ablax.errors import AblaxError, nearest
 from ablax.model import Model
+from ablax.report import figures as kit
 from ablax.report.tables import Cell, Table
-from ablax.zoo import find
+from ablax.zoo import CATALOG, Entry, find
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 # ------------------------------------------------------------------------------------------
 # The cost of a network: `ablax.analysis.cost` given the network's shapes.
@@ -321,3 +328,103 @@ def _shape(shape: tuple[int, ...]) -> str:
     """The shape of one image's share; a batch of one is left out."""
     kept = shape[1:] if shape[:1] == (1,) and len(shape) > 1 else shape
     return "x".join(map(str, kept)) or str(math.prod(kept))
+
+
+# ------------------------------------------------------------------------------------------
+# Pictures of costs: bars by layer, and published errors against costs.
+
+
+@kit.settings()
+def depth_figure(
+    model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
+) -> Figure:
+    """Data volume, parameters and multiply-accumulates of the layers, one behind the other."""
+    layers = fold(rows, 1)
+    counts = {
+        "activations (elements)": [math.prod(row.output_shape) for row in layers],
+        "parameters": [row.parameters for row in layers],
+        "multiply-accumulates": [row.macs for row in layers],
+    }
+    figure, drawn = kit.panels(3, 1, (kit.WIDTH, 2.6), above=0.6, grid="y", sharex=True)
+    for axes, (name, heights), color in zip(drawn, counts.items(), kit.COLORS[1:], strict=False):
+        axes.bar(range(len(layers)), heights, color=color, width=0.8)
+        total = "" if name.startswith("activations") else f", {sum(heights):,} in all"
+        axes.set_title(name + total)
+        kit.count_axis(axes, "y", [])
+    drawn[-1].set_xlim(-0.7, len(layers) - 0.3)
+    left_out = kit.name_layers(drawn[-1], [row.path for row in layers])
+    said = f"{model.what(batch)}. Convention {convention.name}: {convention.says}."
+    kit.set_caption(figure, said + left_out)
+    return figure
+
+
+@kit.settings()
+def errors_figure(size: str = "imagenet") -> Figure:
+    """Published top-1 errors of the catalog's networks against what they cost.
+
+    Raises:
+        AblaxError: A size that is neither "imagenet", nor "cifar" for the networks of 32 pixels.
+    """
+    chosen = networks_with_errors(size)
+    families: dict[str, list[Entry]] = {}
+    for entry in chosen:
+        families.setdefault(_family(entry.name), []).append(entry)
+    height = 9.0 if size == "imagenet" else 5.9
+    figure, drawn = kit.panels(2, 1, (kit.WIDTH, height), above=0.2)
+    data = "ImageNet, top-1" if size == "imagenet" else "CIFAR-10"
+    costs = {"macs": "multiply-accumulates", "parameters": "parameters"}
+    marks = []
+    for axes, (what, name) in zip(drawn, costs.items(), strict=True):
+        marks.append(
+            [
+                mark
+                for place, members in enumerate(families.values())
+                for mark in _draw_members(axes, members, what, place)
+            ]
+        )
+        axes.margins(0.12)
+        kit.logarithmic(axes, "x")
+        kit.logarithmic(axes, "y")
+        axes.set_title(f"Error against {name}")
+        axes.set_xlabel(f"{name} (logarithmic)")
+        axes.set_ylabel(f"{data}, % (logarithmic)")
+    kinds = dict.fromkeys(entry.source for entry in chosen)
+    kit.set_caption(
+        figure,
+        "A line joins networks of one family. Costs: ours, of one image at the network's size, "
+        "convention usual. Errors: as published, by different training and of different views "
+        f"of an image, so compare with care: {'; '.join(kinds)}.",
+    )
+    figure.canvas.draw()  # the places of the names are found in pixels
+    for axes, found in zip(drawn, marks, strict=True):
+        kit.name_marks(axes, found)
+    return figure
+
+
+def _family(name: str) -> str:
+    """The name without the numbers that tell the members of a family apart.
+
+    `resnet34` and `resnet50_v1` are of the same table of the same paper.
+    """
+    kind = re.search(r"_(?:v[12](?=_)|preactivation)", name)
+    return re.split(r"_?v?\d", name)[0] + (kind[0] if kind else "")
+
+
+def _draw_members(axes: Axes, members: Sequence[Entry], what: str, place: int) -> list[kit.End]:
+    """A line through the networks of a family, the cheapest first; their marks."""
+    style = kit.look(place)
+    marks = [
+        kit.End(float(getattr(e, what)), e.errors[0], e.name, style["color"])
+        for e in sorted(members, key=lambda entry: int(getattr(entry, what)))
+    ]
+    axes.plot([m.x for m in marks], [m.y for m in marks], lw=1.4, ms=9, mec="white", **style)
+    return marks
+
+
+def networks_with_errors(size: str) -> list[Entry]:
+    """The networks of the catalog with a published error, cheapest first."""
+    if size not in ("imagenet", "cifar"):
+        raise AblaxError(f"there are no errors of {size!r}: choose from imagenet, cifar")
+    large = size == "imagenet"
+    found = [entry for entry in CATALOG if entry.errors and (entry.image_shape[0] > 64) == large]
+    return sorted(found, key=lambda entry: entry.macs)

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +26,15 @@ from ablax.data.images import ImageSet, Split
 from ablax.errors import AblaxError
 from ablax.inspection.cost import network_cost, network_training_cost
 from ablax.model import Model
+from ablax.report import figures as kit
 from ablax.report.tables import Cell, Table
 from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # ------------------------------------------------------------------------------------------
 # What this machine can do: multiply-accumulates and bytes per second, measured.
@@ -202,6 +207,67 @@ def roofline_table(
     )
     totals = {"predicted ms": predicted, "measured ms": measured}
     return Table(f"Roofline of {model.what(batch)}", columns, cells, foot, totals)
+
+
+@kit.settings()
+def roofline_figure(
+    model: Model, points: Sequence[Point], machine: Machine, batch: int = 1
+) -> Figure:
+    """Each layer under the roof, and its time measured beside the least possible."""
+    figure = kit.blank(kit.WIDTH, 9.0 + 0.12 * max(0, len(points) - 20))
+    roof, times = figure.subplots(2, 1, height_ratios=[1.1, 1])
+    _draw_roof(roof, [point for point in points if point.macs], machine)
+    left_out = _draw_times(times, points)
+    kit.set_caption(
+        figure,
+        f"{model.what(batch)}, float32, on {machine.device}. Roof: bandwidth of the main "
+        "memory and rate of a large matrix product, both measured here. Bytes: input, "
+        "parameters and output of a layer. Each layer was run alone and again and again, so "
+        "one that fits into the cache may beat the roof. Layers without products are "
+        f"in the lower picture only.{left_out}",
+    )
+    return figure
+
+
+def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
+    ridge = machine.rate / machine.bandwidth
+    at = [ridge, *(point.intensity for point in points)]
+    reach = [min(at) / 3, ridge, max(at) * 3]
+    axes.plot(reach, [machine.limit(each) / 1e9 for each in reach], color="#000000")
+    for place, point in enumerate(points):
+        style = kit.look(place) | {"linestyle": "", "ms": 10, "mec": "white"}
+        axes.plot([point.intensity], [point.rate / 1e9], label=point.layer, **style)
+    kit.logarithmic(axes, "x")
+    kit.logarithmic(axes, "y")
+    axes.set_xlim(reach[0], reach[-1])
+    axes.set_title(f"Roof: {machine.bandwidth / 1e9:.1f} GB/s and {machine.rate / 1e9:.1f} GMAC/s")
+    axes.set_xlabel("arithmetic intensity, multiply-accumulates per byte")
+    axes.set_ylabel("GMAC/s")
+    axes.grid()
+    columns = math.ceil(len(points) / 22)
+    corner = (1.01, 1.02)
+    axes.legend(
+        loc="upper left", bbox_to_anchor=corner, fontsize=10, ncols=columns, labelspacing=0.3
+    )
+
+
+def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
+    """Measured beside predicted; a sentence where not all names fit."""
+    places = range(len(points))
+    measured = [1e3 * point.measured for point in points]
+    predicted = [1e3 * point.predicted for point in points]
+    axes.vlines(places, predicted, measured, color="#AAAAAA", lw=2)
+    for values, marker, color, label in (
+        (measured, "o", kit.COLORS[2], "measured"),
+        (predicted, "s", kit.COLORS[1], "predicted"),
+    ):
+        axes.plot(places, values, marker, color=color, label=label, ms=9, mec="white")
+    kit.logarithmic(axes, "y")
+    axes.set_ylabel("milliseconds (logarithmic)")
+    axes.set_title("Time of each layer")
+    axes.grid(axis="y")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    return kit.name_layers(axes, [point.layer for point in points])
 
 
 # ------------------------------------------------------------------------------------------
