@@ -40,13 +40,11 @@ class Slopes:
     Attributes:
         along: `"direction 1"`, or the index of an entry such as `"[0, 2]"`.
         gradient: v . g for the direction v, from the gradient g.
-        difference: (f(p + h v) - f(p - h v)) / 2h.
-        step: The step h.
+        difference: (f(p + h v) - f(p - h v)) / 2h, with the step h.
         noise: How far rounding alone may move the difference.
         kink: How far a kink between the points may have moved it; 0 where f is smooth.
         error: |gradient - difference| / max(|gradient|, |difference|), or 0 where both are
             within `noise` of 0.
-        verdict: What follows from it.
         moved: Measured at a point nearby, because a kink may lie at the point itself.
     """
 
@@ -66,13 +64,8 @@ def compare(
 ) -> Slopes:
     """The slope along a line of float64; with shorter steps as long as a kink leaves it open.
 
-    Args:
-        label: Of the line.
-        line: The function along it.
-        expected: The slope that the gradient gives.
-        scale: Of the elements that are moved; the first step is a share of it.
-        value: Of the function at the point.
-        tolerance: The largest relative error that agrees.
+    The gradient gives the slope `expected`, the function the `value` at the point; the first step
+    is a share of the `scale` of the elements that are moved.
     """
     found = []
     for divisor in SHORTER:
@@ -306,8 +299,8 @@ def check_precision(
     Args:
         fn: From the parameters to a scalar, in float32.
         exact: The same function, in the precision of its arguments.
-        parameters: A tree; only its leaves of floating point are compared.
-        *args: Further arguments, not differentiated.
+        parameters: As for `check_gradient`.
+        *args: Likewise.
         tolerance: Largest relative error of a leaf, in the Euclidean norm.
         seed: Of the point nearby.
 

@@ -342,12 +342,9 @@ def _law(low: Ends, high: Ends, axis: int) -> Law:
 
 @dataclass(frozen=True)
 class Operand:
-    """What is known of an operand of a primitive.
+    """An operand of a primitive, with its intervals if it depends on the image.
 
-    Attributes:
-        shape: Its shape.
-        intervals: Of one axis of the image; None if it does not depend on the image.
-        value: Computes it, where it is the same for all arguments; or None.
+    `value` computes it, where it is the same for all arguments.
     """
 
     shape: tuple[int, ...]
@@ -363,8 +360,7 @@ Found = list[Intervals | None]
 
 Rule = Callable[[Params, Operands, Shapes], Found]
 Alone = Callable[[Params, Intervals, tuple[int, ...], tuple[int, ...]], Intervals]
-"""A rule for one operand and one result: from the operand's intervals, its shape and the result's
-shape to the result's intervals."""
+"""A rule for one operand and one result: from intervals and both shapes to intervals."""
 
 
 def given(operands: Operands) -> list[Intervals]:
@@ -741,6 +737,7 @@ def dependence(primitive: Primitive, params: Params, operands: Operands, shapes:
 
 
 def _each_alone(_: Params, operands: Operands, __: Shapes) -> Found:
+    """Each operand is handed on to the result of the same number."""
     return [x.intervals for x in operands]
 
 
@@ -782,37 +779,37 @@ def _windowed(params: Params, x: Intervals) -> Intervals:
     return x
 
 
-ALONE: dict[str, Alone] = {
-    "broadcast_in_dim": _broadcast,
-    "rev": _reverse,
-    "slice": _slice,
-    "transpose": lambda params, x, *_: transposed(x, params["permutation"]),
-    **dict.fromkeys(("expand_dims", "reshape", "squeeze"), _reshape),
-    **dict.fromkeys(("cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"), _cumulative),
-}
+def _by_name(rules: Mapping[str, T]) -> dict[str, T]:
+    """The rule of each of the primitives named before it."""
+    return {name: rule for names, rule in rules.items() for name in names.split()}
 
-RULES: dict[str, Rule] = {
-    "concatenate": _concatenate,
-    "conv_general_dilated": _convolution,
-    "dot_general": _dot,
-    "dynamic_slice": _dynamic_slice,
-    "dynamic_update_slice": _dynamic_update_slice,
-    "gather": _gather,
-    "pad": _pad,
-    "split": _split,
-    **dict.fromkeys(("sort", "top_k"), _sort),
-    # each operand is handed on to the result of the same number
-    **dict.fromkeys(
-        ("optimization_barrier", "device_put", "sharding_constraint", "mesh_cast"), _each_alone
-    ),
-    **dict.fromkeys(
-        ("argmax", "argmin", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or"),
-        _reduction,
-    ),
-    **dict.fromkeys(("reduce_prod", "reduce_sum", "reduce_xor"), _reduction),
-    **dict.fromkeys(
-        ("reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum"),
-        _window_reduction,
-    ),
-}
+
+ALONE: dict[str, Alone] = _by_name(
+    {
+        "broadcast_in_dim": _broadcast,
+        "cumlogsumexp cummax cummin cumprod cumsum": _cumulative,
+        "expand_dims reshape squeeze": _reshape,
+        "rev": _reverse,
+        "slice": _slice,
+        "transpose": lambda params, x, *_: transposed(x, params["permutation"]),
+    }
+)
+
+RULES: dict[str, Rule] = _by_name(
+    {
+        "argmax argmin reduce reduce_and reduce_max reduce_min": _reduction,
+        "concatenate": _concatenate,
+        "conv_general_dilated": _convolution,
+        "device_put mesh_cast optimization_barrier sharding_constraint": _each_alone,
+        "dot_general": _dot,
+        "dynamic_slice": _dynamic_slice,
+        "dynamic_update_slice": _dynamic_update_slice,
+        "gather": _gather,
+        "pad": _pad,
+        "reduce_or reduce_prod reduce_sum reduce_xor": _reduction,
+        "reduce_window reduce_window_max reduce_window_min reduce_window_sum": _window_reduction,
+        "sort top_k": _sort,
+        "split": _split,
+    }
+)
 """Every other primitive is elementwise, or unknown."""

@@ -292,11 +292,7 @@ Values = Sequence[Value]
 class Step(NamedTuple):
     """A leaf equation with the values it reads and writes.
 
-    Attributes:
-        equation: The equation.
-        reads: Its operands.
-        writes: Its results.
-        chosen: Whether it stands in the branch of a `cond` that was taken to be the one to count.
+    It is `chosen` in the branch of a `cond` that was taken to be the one to count.
     """
 
     equation: Equation

@@ -54,7 +54,6 @@ class Value:
     """An array on its way through the function.
 
     Attributes:
-        shape: Its shape.
         sight: What it sees of the image; empty if it does not depend on it.
         scope: The layer that computed it.
         number: Of the equations before it.
