@@ -23,13 +23,8 @@ _PARTS = ("tail", "body", "head")
 def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -> str:
     """The network as text: name, layer, shape of what it gives, parameters.
 
-    Nothing is computed or allocated.
-
-    Args:
-        network: Any network.
-        image_shape: (H, W, C) in pixels and channels.
-        depth: How far to look into layers that hold others: 1 lists the paper's names alone, None
-            everything.
+    Nothing is computed or allocated. `depth` is how far to look into layers that hold others: 1
+    lists the paper's names alone, None everything.
 
     Raises:
         LayerError: The network does not fit images of this shape.

@@ -182,6 +182,7 @@ def sequential(**layers: nn.Module) -> Sequential:
 # `Network(tail, body, head)`: a value to read, to cut, to initialize and to apply.
 
 ImageShape = tuple[int, int, int]
+"""(H, W, C), in pixels and channels."""
 
 
 class Network(nn.Module):
@@ -240,12 +241,8 @@ def initialize(network: Network, seed: int, image_shape: ImageShape) -> dict[str
     `lazy_init` runs the initializers and leaves the images abstract, so that no layer is computed
     or compiled; the values are those of `init`, bit for bit. (`jax.jit(network.init)` compiles for
     long where a network has many layers.) Only `params` and `batch_stats` are returned: `init` also
-    returns what layers put aside for training, which is no part of the state.
-
-    Args:
-        network: Any network.
-        seed: Of the key from which every leaf is sampled, by its path.
-        image_shape: (H, W, C) in pixels and channels.
+    returns what layers put aside for training, which is no part of the state. The seed is that of
+    the key from which every leaf is sampled, by its path.
 
     Returns:
         `{"params": ...}`, and `"batch_stats"` where the network has batch normalization.
@@ -284,14 +281,9 @@ def _abstract(network: Network, image_shape: ImageShape, wide: bool) -> Mapping[
 def check(network: Network, image_shape: ImageShape, classes: int | None = None) -> None:
     """Refuse, before anything compiles, a network that does not fit the images or the classes.
 
-    Args:
-        network: Any network.
-        image_shape: (H, W, C) in pixels and channels.
-        classes: How many scores an image must get; None accepts any.
-
     Raises:
         LayerError: A layer does not fit its input; the message has its name and both shapes.
-        AblaxError: The scores have another shape than (N, classes).
+        AblaxError: The scores have another shape than (N, classes), where these are given.
     """
     variables = abstract_variables(network, image_shape)
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
@@ -347,11 +339,8 @@ def role(path: str) -> Role:
     decay; `bias`, `scale` and `slope` are not. A word in front tells parameters of one layer apart:
     `recurrent_kernel`, `input_bias`. So a leaf keeps its role where a `Repeat` stacks it.
 
-    Args:
-        path: Of the parameter, such as `"conv1/conv/kernel"`, or its name alone.
-
     Raises:
-        AblaxError: The name says nothing.
+        AblaxError: The name, which may stand at the end of a path, says nothing.
 
     Example:
         >>> role("lstm/recurrent_kernel"), role("res2_to_res4/block/bn/scale")

@@ -286,27 +286,25 @@ def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
 
 def training_table(model: Model, rows: Sequence[TrainingRow], batch: int = 1) -> Table:
     """One row per layer: forward, gradient by input, gradient by weights, activations kept."""
-    columns = (
-        *("layer", "operation", "output", "forward", "gradient by input"),
-        *("gradient by weights", "training", "kept numbers", "kept bytes"),
-    )
+    counts = {
+        "forward": "forward",
+        "gradient by input": "by_input",
+        "gradient by weights": "by_weights",
+        "training": "training",
+        "kept numbers": "kept",
+        "kept bytes": "kept_bytes",
+    }
+    columns = ("layer", "operation", "output", *counts)
     cells = tuple(
         (
-            *(row.path, row.operation.name, _shape(row.output_shape), row.forward, row.by_input),
-            *(row.by_weights, row.training, row.kept, row.kept_bytes),
+            *(row.path, row.operation.name, _shape(row.output_shape)),
+            *(getattr(row, field) for field in counts.values()),
         )
         for row in rows
     )
-    sums: dict[str, Cell] = {
-        "convention": "usual",
-        "forward": sum(row.forward for row in rows),
-        "gradient by input": sum(row.by_input for row in rows),
-        "gradient by weights": sum(row.by_weights for row in rows),
-        "training": sum(row.training for row in rows),
-        "kept numbers": sum(row.kept for row in rows),
-        "kept bytes": sum(row.kept_bytes for row in rows),
-    }
-    ratio = sums["training"] / sums["forward"] if sums["forward"] else 0.0  # type: ignore[operator]
+    added = {name: sum(getattr(row, field) for row in rows) for name, field in counts.items()}
+    sums: dict[str, Cell] = {"convention": "usual", **added}
+    ratio = added["training"] / added["forward"] if added["forward"] else 0.0
     foot = (
         f"In all: {_listed(sums)}. Training costs {ratio:.3f} times the forward pass.",
         "Convention usual, in multiply-accumulates: each gradient of a product costs what the "

@@ -438,16 +438,15 @@ def network_statistics(
 
 def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Table:
     """One row per layer."""
+    columns = (
+        *("layer", "units", "places", "zeros %", "small %", "dead", "constant", "variance"),
+        *("correlation", "independent"),
+    )
     rows = [
         (
-            layer,
-            each.units,
-            each.places,
-            round(100 * each.sparsity, 1),
-            round(100 * float(each.small.mean()), 1),
-            int(each.dead.sum()),
-            int(each.constant.sum()),
-            float(f"{each.variance.mean():.4g}"),
+            *(layer, each.units, each.places, round(100 * each.sparsity, 1)),
+            *(round(100 * float(each.small.mean()), 1), int(each.dead.sum())),
+            *(int(each.constant.sum()), float(f"{each.variance.mean():.4g}")),
             round(each.mean_correlation, 3) if np.isfinite(each.mean_correlation) else "-",
             round(each.independent, 1),
         )
@@ -456,10 +455,7 @@ def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Tabl
     first = next(iter(found.values()))
     return Table(
         title,
-        (
-            *("layer", "units", "places", "zeros %", "small %", "dead", "constant", "variance"),
-            *("correlation", "independent"),
-        ),
+        columns,
         tuple(rows),
         (
             f"Over {first.samples:,} samples and all places. Small: at most {first.small_below:g} "
