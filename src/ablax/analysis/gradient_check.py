@@ -99,11 +99,7 @@ def _measured(
 
 
 # ------------------------------------------------------------------------------------------
-# Gradient check: is the gradient that `jax.grad` gives the slope that finite differences see?
-#
-# All in float64. A difference may lie about the slope in two ways, and both are told from a wrong
-# gradient: rounding, whose size is known, and a kink (ReLU, maximum) between the points compared,
-# which two step sizes and the two sides of the point give away.
+# Gradient check, in float64: is what `jax.grad` gives the slope that finite differences see?
 
 Index = tuple[int, ...]
 

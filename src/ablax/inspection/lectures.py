@@ -126,9 +126,7 @@ def comparison_table(comparison: Comparison) -> Table:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# The lectures' tables of DenseNet (L0, L2), after Huang et al. 2016, table 1.
-
+# DenseNet: title, our network, units of each block
 _DEPTHS = {
     "DenseNet-121": ("densenet121", (6, 12, 24, 16)),
     "DenseNet-169": ("densenet169", (6, 12, 32, 32)),
@@ -206,13 +204,10 @@ def _operations(rows: Sequence[CostRow]) -> str:
     return ", ".join(words)
 
 
-# ------------------------------------------------------------------------------------------
-# The lecture's table of GoogLeNet (L2), after Szegedy et al. 2014, table 1.
-
 _WIDTHS: tuple[str, ...] = ("branch1x1", "branch3x3/reduce", "branch3x3/large")
 _WIDTHS += ("branch5x5/reduce", "branch5x5/large", "branch_pool/project")
 
-# layer, our names, patch and stride, output, the six widths, params, ops
+# GoogLeNet: layer, our names, patch and stride, output, the six widths, params, ops
 _GOOGLENET_PRINTED = """
   convolution    | conv1              | 7x7/2 | 112x112x64 |                        | 2.7K  | 34M
   max pool       | pool1              | 3x3/2 | 56x56x64   |                        |       |
@@ -308,10 +303,7 @@ def _thousands(weights: int) -> str:
     return f"{weights / 1024:.1f}K" if weights < 10 * 1024 else f"{weights / 1024:.0f}K"
 
 
-# ------------------------------------------------------------------------------------------
-# The lecture's table of MobileNet V1 (L2), after Howard et al. 2017, table 1.
-
-# type and stride, filter, input; the line of five is printed once as a pair
+# MobileNet V1: type and stride, filter, input; the line of five is printed once as a pair
 _MOBILENET_V1_PRINTED: tuple[tuple[str, str, str], ...] = (
     ("Conv / s2", "3x3x3x32", "224x224x3"),
     ("Conv dw / s1", "3x3x32 dw", "112x112x32"),
@@ -385,10 +377,7 @@ def _shares(ours: Blocks) -> str:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# The lecture's table of ResNet (L2), after He et al. 2015, table 1.
-
-# layers, our network, blocks per stage, bottleneck, FLOPs
+# ResNet: layers, our network, blocks per stage, bottleneck, FLOPs
 _RESNET_PRINTED: tuple[tuple[str, str, tuple[int, ...], bool, str], ...] = (
     ("18-layer", "resnet18", (2, 2, 2, 2), False, "1.8"),
     ("34-layer", "resnet34", (3, 4, 6, 3), False, "3.6"),
@@ -468,14 +457,11 @@ def _convolutions(rows: Sequence[CostRow]) -> str:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# The lecture's table of SqueezeNet (L2), after Iandola et al. 2016, table 1.
-
 _SIZE = 227
 """At 224 pixels the first convolution gives 109 positions; 227 give the 111 of the table."""
 
-# layer, our name, output, filter and stride, squeeze and expand widths, parameters, percent of the
-# weights that pruning leaves, parameters then
+# SqueezeNet: layer, our name, output, filter and stride, squeeze and expand widths, parameters,
+# percent of the weights that pruning leaves, parameters then
 _SQUEEZENET_PRINTED = """
   conv1     | conv1      | 111x111x96 | 7x7/2 (x96)   |            | 14,208  | 100        | 14,208
   maxpool1  | pool1      | 55x55x96   | 3x3/2         |            |         |            |
