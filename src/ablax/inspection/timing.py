@@ -519,18 +519,31 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
     bandwidth. A layer's bytes are its input, parameters and output, read and written once in the
     forward pass and once more for each of the two gradients.
     """
-    costs = {row.path: row for row in fold(network_cost(found.model, USUAL, found.batch), depth)}
-    products = _training_macs(found, depth) if found.training else {}
+    model, batch, passes = found.model, found.batch, 3 if found.training else 1
+    costs = {row.path: row for row in fold(network_cost(model, USUAL, batch), depth)}
+    macs = {path: row.macs for path, row in costs.items()}
+    if found.training:
+        macs = {row.path: row.training for row in fold(network_training_cost(model, batch), depth)}
     total = sum(times.both for times in found.times.values())
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for layer, times in found.times.items():
         row = costs.get(layer)
         if times.both == 0 and (row is None or row.macs == 0):
             continue
-        rows.append(_row(layer, times, row, products, machine, total))
+        share = f"{100 * times.both / total:.1f} %"
+        spent = (layer, 1e3 * times.forward, 1e3 * times.backward, share)
+        if row is None:
+            rows.append((*spent, 0, "", "", ""))
+            continue
+        count, moved = macs.get(layer, 0), row.bytes(_WIDTH) * passes
+        least = machine.seconds(float(count), float(moved))
+        reached = f"{100 * least / times.both:.0f} %" if times.both else ""
+        arithmetic = count / machine.rate >= moved / machine.bandwidth
+        bound = "arithmetic" if arithmetic else "memory"
+        rows.append((*spent, count, 1e3 * least, reached, bound))
     what = "a training step" if found.training else "an inference"
     foot = (
-        f"A step takes {1e3 * found.wall:,.2f} ms, {found.batch / found.wall:,.0f} images per "
+        f"A step takes {1e3 * found.wall:,.2f} ms, {batch / found.wall:,.0f} images per "
         f"second; the layers' times add up to {1e3 * total:,.2f} ms (of operations that run side "
         "by side each is counted).",
         f"{REST}: the loss, the optimizer, shuffling and augmentation. A fused operation counts "
@@ -543,33 +556,5 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
         "bound by",
     )
     totals = {"wall_ms": 1e3 * found.wall, "device_ms": 1e3 * total}
-    title = f"Profile of {what} of {found.model.what(found.batch)}"
+    title = f"Profile of {what} of {model.what(batch)}"
     return Table(title, columns, tuple(rows), foot, totals)
-
-
-def _training_macs(found: Profile, depth: int) -> dict[str, int]:
-    """Multiply-accumulates of a training step by layer."""
-    macs: dict[str, int] = {}
-    for row in network_training_cost(found.model, found.batch):
-        name = "/".join(row.path.split("/")[:depth])
-        macs[name] = macs.get(name, 0) + row.training
-    return macs
-
-
-def _row(
-    layer: str,
-    times: Times,
-    row: CostRow | None,
-    products: Mapping[str, int],
-    machine: Machine,
-    total: float,
-) -> tuple[Cell, ...]:
-    times_cells = (1e3 * times.forward, 1e3 * times.backward, f"{100 * times.both / total:.1f} %")
-    if row is None:
-        return (layer, *times_cells, 0, "", "", "")
-    macs = products.get(layer, 0) if products else row.macs
-    moved = row.bytes(_WIDTH) * (3 if products else 1)
-    least = machine.seconds(float(macs), float(moved))
-    arithmetic = macs / machine.rate >= moved / machine.bandwidth
-    share = f"{100 * least / times.both:.0f} %" if times.both else ""
-    return (layer, *times_cells, macs, 1e3 * least, share, "arithmetic" if arithmetic else "memory")
