@@ -219,12 +219,6 @@ def features_figure(model: Model, pictures: Named, layers: Sequence[str]) -> Fig
     )
 
 
-def top_class(model: Model, picture: Float[Array, "H W C"]) -> tuple[int, float]:
-    """The most likely class and its probability."""
-    scores = np.asarray(jax.nn.softmax(jax.jit(model.apply)(jnp.asarray(picture)[None])[0]))
-    return int(np.argmax(scores)), float(np.max(scores))
-
-
 def _likely(model: Model, best: int, share: float) -> str:
     """Such as `"ship: 93 %"`."""
     return f"{model.classes[best]}: {100 * share:.0f}\N{NO-BREAK SPACE}%"
@@ -232,8 +226,9 @@ def _likely(model: Model, best: int, share: float) -> str:
 
 def _labelled(model: Model, name: str, picture: Float[np.ndarray, "H W C"]) -> tuple[int, str]:
     """The most likely class of a picture, and the label of its row."""
-    best, share = top_class(model, jnp.asarray(picture))
-    return best, f"{name}\n→ {_likely(model, best, share)}"
+    shares = np.asarray(jax.nn.softmax(jax.jit(model.apply)(jnp.asarray(picture)[None])[0]))
+    best = int(np.argmax(shares))
+    return best, f"{name}\n→ {_likely(model, best, float(shares[best]))}"
 
 
 def saliency_figure(model: Model, pictures: Named) -> Figure:
