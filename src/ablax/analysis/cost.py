@@ -681,8 +681,9 @@ def _together(path: str, rows: list[_Row]) -> _Row:
         for field in fields(rows[0])
         if field.type == "int"
     }
-    if isinstance(rows[0], CostRow):
-        told["note"] = "; ".join(dict.fromkeys(row.note for row in rows if row.note))
+    notes = dict.fromkeys(row.note for row in rows if isinstance(row, CostRow) and row.note)
+    if notes:
+        told["note"] = "; ".join(notes)
     shape = rows[-1].output_shape
     return replace(rows[0], path=path, operation=operation, output_shape=shape, **told)
 

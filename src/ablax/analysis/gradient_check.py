@@ -384,9 +384,7 @@ class _Point:
         return compare(label, line, expected, _scale(leaves[place]), self.value, tolerance)
 
 
-def _moved(
-    tree: Any, seed: int, move: Callable[[Any, np.random.Generator], Float[np.ndarray, "..."]]
-) -> Any:
+def _moved(tree: Any, seed: int, move: Callable[[Any, np.random.Generator], Any]) -> Any:
     """The tree with each of its leaves of float64 moved at random."""
     random = np.random.default_rng(seed)
 
@@ -397,12 +395,12 @@ def _moved(
     return jax.tree.map(moved, tree)
 
 
-def _displaced(leaf: Any, random: np.random.Generator) -> Float[np.ndarray, "..."]:
+def _displaced(leaf: Any, random: np.random.Generator) -> Any:
     """Off its kinks."""
     return leaf + DISPLACEMENT * _scale(leaf) * random.normal(size=np.shape(leaf))
 
 
-def _rounded(leaf: Any, random: np.random.Generator) -> Float[np.ndarray, "..."]:
+def _rounded(leaf: Any, random: np.random.Generator) -> Any:
     """By float32's rounding unit of itself, up or down."""
     return leaf * (1 + 2.0**-24 * random.choice([-1.0, 1.0], size=np.shape(leaf)))
 

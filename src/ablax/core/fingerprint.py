@@ -135,10 +135,11 @@ def _tree(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
             return {"partial": tree(function), **given}
         case types.MethodType():
             return {"method": tree(value.__func__), "of": tree(value.__self__)}
-        case type() if issubclass(value, np.generic):
+        # a type of numpy, or of jax.numpy
+        case type() if issubclass(value, np.generic) or isinstance(
+            getattr(value, "dtype", None), np.dtype
+        ):
             return {"dtype": np.dtype(value).name}
-        case type(dtype=np.dtype(name=name)):  # a type of jax.numpy
-            return {"dtype": name}
         case type():
             return {"type": value.__qualname__, **_foreign(value, where, above)}
     if callable(value):

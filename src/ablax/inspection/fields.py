@@ -74,12 +74,18 @@ def layers_named(
     return {name: fields[name] for name in names}
 
 
+def maps(fields: Mapping[str, ReceptiveField]) -> dict[str, ReceptiveField]:
+    """The layers that give maps with a stride of their own; vectors have none."""
+    return {
+        k: each for k, each in fields.items() if len(each.shape) == 4 and None not in each.stride
+    }
+
+
 def spread_over_depth(fields: Mapping[str, ReceptiveField], count: int) -> list[str]:
     """Some layers that give maps, evenly from the first to the last, no size twice."""
     sizes: dict[tuple[int, ...], str] = {}
-    for path, each in fields.items():
-        # vectors have no stride of their own
-        if len(each.shape) == 4 and None not in each.stride and min(each.size) > 1:
+    for path, each in maps(fields).items():
+        if min(each.size) > 1:
             sizes.setdefault(each.size, path)
     paths = list(sizes.values())
     if len(paths) <= count:
