@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from ablax.analysis.cost import fold_training, macs, training_cost
+from ablax.analysis.cost import fold, macs, training_cost
 from ablax.analysis.jaxpr import equations
 
 
@@ -155,5 +155,5 @@ def test_folded_training_rows_keep_their_totals():
         return x
 
     rows = training_cost(fn, shape(3, 3), shape(1, 3))
-    (block,) = fold_training(rows, 1)
+    (block,) = fold(rows, 1)
     assert (block.path, block.forward, block.training) == ("block", 18, 45)

@@ -5,14 +5,20 @@ import pytest
 
 from ablax.analysis.cost import USUAL
 from ablax.errors import AblaxError
-from ablax.inspection.cost import network_cost
-from ablax.inspection.figures import (
+from ablax.inspection.cost import (
     depth_figure,
     errors_figure,
+    network_cost,
     networks_with_errors,
-    roofline_figure,
 )
-from ablax.inspection.timing import Machine, Point, measure, roofline, roofline_table
+from ablax.inspection.timing import (
+    Machine,
+    Point,
+    measure,
+    roofline,
+    roofline_figure,
+    roofline_table,
+)
 from ablax.report.figures import save
 from ablax.zoo import untrained
 

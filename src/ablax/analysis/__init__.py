@@ -4,66 +4,32 @@
 of them are imported here; `from ablax.analysis.cost import ...` reaches the module.
 """
 
-from ablax.analysis.cost import (
-    CONVENTIONS,
-    LECTURE,
-    USUAL,
-    Convention,
-    CostRow,
-    TrainingRow,
-    cost,
-    fold,
-    fold_training,
-    macs,
-    macs_by_scope,
-    training_cost,
-)
-from ablax.analysis.features import FeatureStatistics, feature_statistics
-from ablax.analysis.gradient_check import (
-    GradientCheck,
-    LeafPrecision,
-    check_gradient,
-    check_precision,
-)
-from ablax.analysis.graph import DataFlow, data_flow
-from ablax.analysis.maximization import Ascent, deep_dream, maximize
-from ablax.analysis.receptive_field import (
-    ReceptiveField,
-    chain_receptive_field,
-    effective_receptive_field,
-    receptive_fields,
-)
-from ablax.analysis.saliency import backward_pictures, occlusion_map, saliency_map
-
-__all__ = [
-    "CONVENTIONS",
-    "LECTURE",
-    "USUAL",
-    "Ascent",
-    "Convention",
-    "CostRow",
-    "DataFlow",
-    "FeatureStatistics",
-    "GradientCheck",
-    "LeafPrecision",
-    "ReceptiveField",
-    "TrainingRow",
-    "backward_pictures",
-    "chain_receptive_field",
-    "check_gradient",
-    "check_precision",
-    "cost",
-    "data_flow",
-    "deep_dream",
-    "effective_receptive_field",
-    "feature_statistics",
-    "fold",
-    "fold_training",
-    "macs",
-    "macs_by_scope",
-    "maximize",
-    "occlusion_map",
-    "receptive_fields",
-    "saliency_map",
-    "training_cost",
-]
+from ablax.analysis.cost import CONVENTIONS as CONVENTIONS
+from ablax.analysis.cost import LECTURE as LECTURE
+from ablax.analysis.cost import USUAL as USUAL
+from ablax.analysis.cost import Convention as Convention
+from ablax.analysis.cost import CostRow as CostRow
+from ablax.analysis.cost import TrainingRow as TrainingRow
+from ablax.analysis.cost import cost as cost
+from ablax.analysis.cost import fold as fold
+from ablax.analysis.cost import macs as macs
+from ablax.analysis.cost import macs_by_scope as macs_by_scope
+from ablax.analysis.cost import training_cost as training_cost
+from ablax.analysis.features import FeatureStatistics as FeatureStatistics
+from ablax.analysis.features import feature_statistics as feature_statistics
+from ablax.analysis.gradient_check import GradientCheck as GradientCheck
+from ablax.analysis.gradient_check import LeafPrecision as LeafPrecision
+from ablax.analysis.gradient_check import check_gradient as check_gradient
+from ablax.analysis.gradient_check import check_precision as check_precision
+from ablax.analysis.graph import DataFlow as DataFlow
+from ablax.analysis.graph import data_flow as data_flow
+from ablax.analysis.maximization import Ascent as Ascent
+from ablax.analysis.maximization import deep_dream as deep_dream
+from ablax.analysis.maximization import maximize as maximize
+from ablax.analysis.receptive_field import ReceptiveField as ReceptiveField
+from ablax.analysis.receptive_field import chain_receptive_field as chain_receptive_field
+from ablax.analysis.receptive_field import effective_receptive_field as effective_receptive_field
+from ablax.analysis.receptive_field import receptive_fields as receptive_fields
+from ablax.analysis.saliency import backward_pictures as backward_pictures
+from ablax.analysis.saliency import occlusion_map as occlusion_map
+from ablax.analysis.saliency import saliency_map as saliency_map

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import groupby
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import jax
@@ -72,11 +71,9 @@ class Operation:
 
 
 def operation(steps: Sequence[Step], outside: Sequence[Value]) -> Operation:
-    """What a few steps do together.
+    """What the steps of one layer do together: at most one product among them.
 
-    Args:
-        steps: Those of one layer, in order; at most one product among them.
-        outside: The activations that they read and have not written.
+    `outside` are the activations that they read and have not written.
     """
     for step in steps:
         if step.primitive == "conv_general_dilated":
@@ -223,12 +220,11 @@ def _sizes(sizes: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A few steps that a table shows as one row.
+    """A few steps, in order, that a table shows as one row.
 
     Attributes:
         path: The names around it, outermost first.
         operation: What it does.
-        steps: Its steps, in order.
         reads: The activations that it reads and has not written, each once.
         writes: The activations that others read, or that are results.
         leaves: The parameters that it reads, by number.
@@ -362,52 +358,35 @@ def _layer(
 
 
 # ------------------------------------------------------------------------------------------
-# The laws of products: what a convolution and a matrix product cost.
-
-
-def convolution_macs(equation: Equation) -> int:
-    """Multiply-accumulates of one trip of a `conv_general_dilated`.
-
-    macs = (N · P · Q · features) · (R · S · C / groups): outputs × taps × channels per group
-
-    with an output of P × Q, a kernel of R × S and C input channels. Taps on padding count, as in
-    the papers' tables; stride enters through the output size; dilation costs nothing. With
-    `batch_group_count` the output has that many times fewer images, and the law is the same.
-
-    References:
-        V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
-        Survey", the equation of a convolutional layer.
-    """
-    # The zeros of an input dilation (`lhs_dilation`, of a transposed convolution) count like those
-    # of the padding: the law does not guess which products with zero a device leaves out.
-    kernel = equation.inputs[1].shape
-    _, *reduced = equation.params["dimension_numbers"].rhs_spec  # all but the output features
-    return math.prod(equation.outputs[0].shape) * math.prod(kernel[axis] for axis in reduced)
-
-
-def product_macs(equation: Equation) -> int:
-    """Of one trip of a `dot_general`: (batch · rows · columns) · inner, the length of the sums."""
-    (contracted, _), _ = equation.params["dimension_numbers"]
-    left = equation.inputs[0].shape
-    return math.prod(equation.outputs[0].shape) * math.prod(left[axis] for axis in contracted)
-
-
-#: What one trip of a product costs.
-LAWS: Mapping[str, Callable[[Equation], int]] = MappingProxyType(
-    {"conv_general_dilated": convolution_macs, "dot_general": product_macs}
-)
+# What a convolution and a matrix product cost.
 
 
 def total_macs(equation: Equation) -> int:
     """Multiply-accumulates of all trips of one equation; 0 when it is no product.
 
+    One trip costs its outputs times the terms of each sum: of a matrix product
+
+        (batch · rows · columns) · inner
+
+    and of a convolution with an output of P × Q, a kernel of R × S and C input channels
+
+        (N · P · Q · features) · (R · S · C / groups).
+
+    Taps on padding count, as in the papers' tables, and so do the zeros of an input dilation
+    (`lhs_dilation`, of a transposed convolution): the law does not guess which products with zero
+    a device leaves out. Stride enters through the output size; dilation costs nothing. With
+    `batch_group_count` the output has that many times fewer images, and the law is the same.
+
     Raises:
         ValueError: A product stands where nobody can say how often it runs: in a `while` loop, or
             in a primitive that we do not look into.
+
+    References:
+        V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
+        Survey", the equation of a convolutional layer.
     """
-    law = LAWS.get(equation.primitive)
     where = "/".join(equation.scope) or "outside every layer"
-    if law is None:
+    if equation.primitive not in PRODUCTS:
         if hidden := _first_product(equation.eqn):
             raise ValueError(
                 f"a {hidden} stands inside `{equation.primitive}` ({where}), which is not looked "
@@ -419,14 +398,20 @@ def total_macs(equation: Equation) -> int:
             f"a {equation.primitive} stands in a `while` loop ({where}), whose number of trips is "
             "unknown; use `jax.lax.scan`, or `fori_loop` with constant bounds"
         )
-    return law(equation) * equation.trips
+    numbers = equation.params["dimension_numbers"]
+    if equation.primitive == "dot_general":
+        place, summed = 0, numbers[0][0]
+    else:
+        place, summed = 1, numbers.rhs_spec[1:]  # of the kernel all but the output features
+    terms = math.prod(equation.inputs[place].shape[axis] for axis in summed)
+    return equation.trips * math.prod(equation.outputs[0].shape) * terms
 
 
 def _first_product(eqn: JaxprEqn) -> str | None:
     """The first product inside the jaxprs of a leaf equation, at any depth."""
     for inner in (inner for jaxpr, _ in bodies(eqn) for inner in jaxpr.eqns):
         name = inner.primitive.name
-        if found := name if name in LAWS else _first_product(inner):
+        if found := name if name in PRODUCTS else _first_product(inner):
             return found
     return None
 
@@ -442,7 +427,7 @@ class Convention:
     Attributes:
         name: What the foot of a table calls it.
         says: What counts, in a sentence or two for that foot.
-        macs: The multiply-accumulates of a layer, all its trips.
+        macs: Multiply-accumulates of a layer, all its trips.
         stored: The elements that a layer stores as parameters; from the layer and the numbers of
             each parameter (0 for one that is not learned).
     """
@@ -516,15 +501,15 @@ CONVENTIONS = {convention.name: convention for convention in (USUAL, LECTURE)}
 # What a JAX function costs, counted from its jaxpr and never measured.
 
 
+_Row = TypeVar("_Row", "CostRow", "TrainingRow")
+
+
 @dataclass(frozen=True)
 class CostRow:
-    """What one layer costs.
+    """What one layer costs; of several inputs the shape is the largest's.
 
     Attributes:
         path: The layer's name, such as `"inception_3a/branch1x1/conv"`.
-        operation: What it does.
-        input_shape: The shape of its (largest) input.
-        output_shape: The shape of its output.
         macs: Multiply-accumulates, all trips of the loops around it.
         parameters: Numbers stored for it; what two layers share is counted with the first.
         input_memory: Numbers that it reads and that are no parameters.
@@ -628,55 +613,42 @@ def shared_root(found: Sequence[Layer]) -> int:
 
 
 def _rows(found: Sequence[Layer], convention: Convention, sizes: Sequence[int]) -> list[CostRow]:
-    root, seen = shared_root(found), set[int]()
+    root, unseen = shared_root(found), list(sizes)
     rows = []
     for layer in found:
-        rows.append(_row(layer, layer.path[root:], convention, sizes, seen))
-        seen |= layer.leaves
+        if layer.trips is None:
+            raise ValueError(
+                f"{layer.operation.name} stands in a `while` loop "
+                f"({'/'.join(layer.path) or 'no name'}), whose number of trips is unknown; use "
+                "`jax.lax.scan`, or `fori_loop` with constant bounds"
+            )
+        rows.append(
+            CostRow(
+                path="/".join(layer.path[root:]),
+                operation=layer.operation,
+                input_shape=layer.input_shape,
+                output_shape=layer.output_shape,
+                macs=convention.macs(layer),
+                parameters=convention.stored(layer, unseen),
+                input_memory=layer.trips * sum(value.size for value in layer.reads),
+                parameter_memory=convention.stored(layer, sizes),
+                output_memory=layer.trips * sum(value.size for value in layer.writes),
+                note=layer.note,
+            )
+        )
+        for leaf in layer.leaves:
+            unseen[leaf] = 0
     return rows
 
 
-def _row(
-    layer: Layer,
-    path: tuple[str, ...],
-    convention: Convention,
-    sizes: Sequence[int],
-    seen: set[int],
-) -> CostRow:
-    trips = layer.trips
-    if trips is None:
-        raise ValueError(
-            f"{layer.operation.name} stands in a `while` loop ({'/'.join(layer.path) or 'no name'})"
-            ", whose number of trips is unknown; use `jax.lax.scan`, or `fori_loop` with constant "
-            "bounds"
-        )
-    stored = new = convention.stored(layer, sizes)
-    if layer.leaves & seen:
-        new = convention.stored(
-            layer, [0 if leaf in seen else size for leaf, size in enumerate(sizes)]
-        )
-    return CostRow(
-        path="/".join(path),
-        operation=layer.operation,
-        input_shape=layer.input_shape,
-        output_shape=layer.output_shape,
-        macs=convention.macs(layer),
-        parameters=new,
-        input_memory=trips * sum(value.size for value in layer.reads),
-        parameter_memory=stored,
-        output_memory=trips * sum(value.size for value in layer.writes),
-        note=layer.note,
-    )
-
-
-def fold(rows: Sequence[CostRow], depth: int) -> list[CostRow]:
+def fold(rows: Sequence[_Row], depth: int) -> list[_Row]:
     """The rows of a table, those inside a block added up; a block of one layer keeps its operation.
 
     Memory is what the layers inside read and write, not what crosses the border of the block, so
     the totals do not depend on the depth.
 
     Args:
-        rows: What `cost` gives.
+        rows: What `cost` or `training_cost` gives.
         depth: How many names of a path are kept; with 1, a row for each layer of the paper's table.
 
     Raises:
@@ -692,39 +664,28 @@ def fold(rows: Sequence[CostRow], depth: int) -> list[CostRow]:
         >>> [(row.path, row.operation.name, row.macs, row.memory) for row in fold(rows, 1)]
         [('conv1', 'convolution 3x3, ReLU', 288, 130)]
     """
-    folded = []
-    for path, inside in _blocks(rows, depth):
-        notes = dict.fromkeys(row.note for row in inside if row.note)
-        block = replace(
-            inside[0], path=path, operation=_together(inside), output_shape=inside[-1].output_shape
-        )
-        folded.append(replace(block, note="; ".join(notes), **_sums(inside, _ADDED)))
-    return folded
-
-
-_Row = TypeVar("_Row", "CostRow", "TrainingRow")
-_ADDED = ("macs", "parameters", "input_memory", "parameter_memory", "output_memory")
-_ADDED_IN_TRAINING = ("forward", "by_input", "by_weights", "kept", "kept_bytes")
-
-
-def _blocks(rows: Sequence[_Row], depth: int) -> list[tuple[str, list[_Row]]]:
-    """The rows inside each block, one block after another."""
     if depth < 1:
         raise ValueError(f"depth={depth}: expected at least 1, a row for each outermost layer")
     blocks = groupby(rows, key=lambda row: "/".join(row.path.split("/")[:depth]))
-    return [(path, list(inside)) for path, inside in blocks]
+    return [_together(path, list(inside)) for path, inside in blocks]
 
 
-def _together(rows: Sequence[_Row]) -> Operation:
-    """What a block does."""
-    if len(rows) == 1:
-        return rows[0].operation
-    names = [row.operation.name for row in rows]
-    return Operation(", ".join(names) if len(rows) < 4 else f"{len(rows)} layers", "block")
-
-
-def _sums(rows: Sequence[_Row], fields: Sequence[str]) -> dict[str, Any]:
-    return {field: sum(getattr(row, field) for row in rows) for field in fields}
+def _together(path: str, rows: list[_Row]) -> _Row:
+    """One row of several."""
+    operation, number = rows[0].operation, len(rows)
+    if number > 1:
+        names = ", ".join(row.operation.name for row in rows) if number < 4 else f"{number} layers"
+        operation = Operation(names, "block")
+    told: dict[str, Any] = {
+        field.name: sum(getattr(row, field.name) for row in rows)
+        for field in fields(rows[0])
+        if field.type == "int"
+    }
+    notes = dict.fromkeys(row.note for row in rows if isinstance(row, CostRow) and row.note)
+    if notes:
+        told["note"] = "; ".join(notes)
+    shape = rows[-1].output_shape
+    return replace(rows[0], path=path, operation=operation, output_shape=shape, **told)
 
 
 def macs(fn: Callable[..., Any], *args: Any) -> int:
@@ -790,15 +751,9 @@ def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
 class TrainingRow:
     """What one layer costs in a step of training, in the usual convention.
 
-    Attributes:
-        path: The layer's name.
-        operation: What it does.
-        output_shape: The shape of its output.
-        forward: Multiply-accumulates of the forward pass.
-        by_input: Those of the gradient by its input.
-        by_weights: Those of the gradient by its weights.
-        kept: Numbers that it leaves for the backward pass.
-        kept_bytes: The same in bytes: the mask of a ReLU has one byte a number.
+    Multiply-accumulates of the forward pass, of the gradient by its input and of that by its
+    weights; the numbers that it leaves for the backward pass (`kept`), and their bytes: the mask of
+    a ReLU has one byte a number.
     """
 
     path: str
@@ -924,13 +879,3 @@ def _place(scope: tuple[str, ...], found: Sequence[Layer]) -> int:
         if places:
             return places[-1]
     return len(found) - 1
-
-
-def fold_training(rows: Sequence[TrainingRow], depth: int) -> list[TrainingRow]:
-    """As `fold`, of what `training_cost` gives."""
-    return [
-        replace(
-            inside[-1], path=path, operation=_together(inside), **_sums(inside, _ADDED_IN_TRAINING)
-        )
-        for path, inside in _blocks(rows, depth)
-    ]

@@ -71,8 +71,7 @@ class FeatureStatistics:
     @property
     def constant(self) -> Bool[np.ndarray, " units"]:
         """Units that ignore the input, the dead ones among them."""
-        largest = np.maximum(np.abs(self.low), np.abs(self.high))
-        return np.sqrt(self.variance) <= CONSTANT * largest
+        return _constant(self.low, self.high, self.variance)
 
     @property
     def sparsity(self) -> float:
@@ -96,6 +95,10 @@ class FeatureStatistics:
         kept = np.isfinite(np.diag(self.correlation))
         total = float(np.sum(self.correlation[np.ix_(kept, kept)] ** 2))
         return int(kept.sum()) ** 2 / total if total else 0.0
+
+
+def _constant(low: np.ndarray, high: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    return np.sqrt(variance) <= CONSTANT * np.maximum(np.abs(low), np.abs(high))
 
 
 @dataclass
@@ -211,10 +214,9 @@ class Running:
         sums, count = self._sums, self._count
         chosen = self._correlated(len(sums["mean"]))
         variance = sums["square"] / count
-        largest = np.maximum(np.abs(sums["low"]), np.abs(sums["high"]))
-        deviation = np.sqrt(variance)
         # the correlation of a constant is one of its rounding errors
-        deviation = np.where(deviation <= CONSTANT * largest, np.nan, deviation)[chosen]
+        constant = _constant(sums["low"], sums["high"], variance)
+        deviation = np.where(constant, np.nan, np.sqrt(variance))[chosen]
         return FeatureStatistics(
             samples=self._samples,
             places=count // self._samples,
@@ -241,15 +243,11 @@ def feature_statistics(
     most_correlated: int = 512,
     most_responses: int = 256,
 ) -> dict[str, FeatureStatistics]:
-    """The statistics of each layer over all batches.
+    """The statistics of each layer over all batches of images.
 
-    Args:
-        fn: From a batch of images to the features of each layer by name, (N, ..., units).
-        batches: Of images, of any sizes; each is let go before the next.
-        small_below: Values of at most this size are small.
-        bounds: The ends of the nonlinearity's range, for all layers or by name.
-        most_correlated: Measure correlations of at most so many units of a layer.
-        most_responses: Keep the responses to so many samples.
+    From a batch, of any size, `fn` gives the features of each layer by name, (N, ..., units); each
+    batch is let go before the next. The options are those of `Running`, the bounds for all layers
+    or by name.
 
     Raises:
         ValueError: There is no batch, a value is not finite, or a layer changed its shape.
@@ -302,12 +300,10 @@ def first_kernel(leaves: Mapping[str, Any]) -> tuple[str, Float[np.ndarray, "h w
 def normalized(
     tiles: Float[np.ndarray, "tiles *axes"], signed: bool
 ) -> Float[np.ndarray, "tiles *axes"]:
-    """Each tile stretched to [0, 1] on its own.
+    """Each tile stretched to [0, 1] on its own: the least becomes 0 and the greatest 1.
 
-    Args:
-        tiles: Filters or maps.
-        signed: Keep 0 at 1/2, and divide by twice the largest size: a filter's sign can be seen.
-            Else the least becomes 0 and the greatest 1.
+    A signed one keeps 0 at 1/2 and is divided by twice its largest size, so that a filter's sign
+    can be seen.
 
     Example:
         >>> normalized(np.array([[-1.0, 0.0, 0.5]]), signed=True).tolist()
@@ -369,12 +365,8 @@ def filter_mosaic(
     """The filters of a convolution, each stretched on its own about 0 (gray), in [0, 1].
 
     A filter of three input channels is shown in their colors. Of any other number each input
-    channel is a tile of its own: the filters are then rows, the input channels columns.
-
-    Args:
-        kernel: The weights.
-        columns: Filters a row, where a filter is one tile.
-        most: Show at most so many tiles: the first.
+    channel is a tile of its own: the filters are then rows, the input channels columns. The first
+    `most` tiles are shown, so many `columns` a row where a filter is one tile.
     """
     filters = np.moveaxis(np.asarray(kernel, np.float32), -1, 0)
     _, height, width, inputs = filters.shape
@@ -395,12 +387,9 @@ def _fine(height: int) -> int:
 def map_mosaic(
     maps: Float[np.ndarray, "h w units"], columns: int | None = None, most: int = 64
 ) -> Float[np.ndarray, "H W 1"]:
-    """The feature maps of one image, each stretched on its own to [0, 1].
+    """The feature maps of one image, each stretched on its own to [0, 1], so many `columns` a row.
 
-    Args:
-        maps: Of one layer.
-        columns: Maps a row.
-        most: Show at most so many: those of the largest variance over the places, in their order.
+    Of more than `most` those of the largest variance over the places are shown, in their order.
     """
     tiles = np.moveaxis(np.asarray(maps, np.float32), -1, 0)
     if len(tiles) > most:

@@ -40,13 +40,11 @@ class Slopes:
     Attributes:
         along: `"direction 1"`, or the index of an entry such as `"[0, 2]"`.
         gradient: v . g for the direction v, from the gradient g.
-        difference: (f(p + h v) - f(p - h v)) / 2h.
-        step: The step h.
+        difference: (f(p + h v) - f(p - h v)) / 2h, with the step h.
         noise: How far rounding alone may move the difference.
         kink: How far a kink between the points may have moved it; 0 where f is smooth.
         error: |gradient - difference| / max(|gradient|, |difference|), or 0 where both are
             within `noise` of 0.
-        verdict: What follows from it.
         moved: Measured at a point nearby, because a kink may lie at the point itself.
     """
 
@@ -66,13 +64,8 @@ def compare(
 ) -> Slopes:
     """The slope along a line of float64; with shorter steps as long as a kink leaves it open.
 
-    Args:
-        label: Of the line.
-        line: The function along it.
-        expected: The slope that the gradient gives.
-        scale: Of the elements that are moved; the first step is a share of it.
-        value: Of the function at the point.
-        tolerance: The largest relative error that agrees.
+    The gradient gives the slope `expected`, the function the `value` at the point; the first step
+    is a share of the `scale` of the elements that are moved.
     """
     found = []
     for divisor in SHORTER:
@@ -106,11 +99,7 @@ def _measured(
 
 
 # ------------------------------------------------------------------------------------------
-# Gradient check: is the gradient that `jax.grad` gives the slope that finite differences see?
-#
-# All in float64. A difference may lie about the slope in two ways, and both are told from a wrong
-# gradient: rounding, whose size is known, and a kink (ReLU, maximum) between the points compared,
-# which two step sizes and the two sides of the point give away.
+# Gradient check, in float64: is what `jax.grad` gives the slope that finite differences see?
 
 Index = tuple[int, ...]
 
@@ -219,7 +208,7 @@ def check_gradient(
             f"directions={directions} and entries={entries}: expected at least one of either"
         )
     with double_precision():
-        tree, others = _doubled(parameters), _doubled(args)
+        tree, others = _cast(parameters, np.float64), _cast(args, np.float64)
         paths, leaves = _floating(tree)
         if not leaves:
             raise ValueError(
@@ -229,21 +218,22 @@ def check_gradient(
         _refuse_lower_precision(fn, tree, others)
         _refuse_no_number(fn, tree, others)
         compiled, backward = jax.jit(fn), jax.jit(jax.grad(fn, allow_int=True))
-        point = functools.partial(
-            _point,
-            lambda tree: float(compiled(tree, *others)),
-            lambda tree: backward(tree, *others),
-        )
+
+        def point(tree: Any) -> _Point:
+            return _Point(
+                lambda tree: float(compiled(tree, *others)), tree, backward(tree, *others)
+            )
+
         here = point(tree)
-        nearby = functools.cache(lambda: point(_displaced(tree, seed)))
+        nearby = functools.cache(lambda: point(_moved(tree, seed, _displaced)))
         random = np.random.default_rng(seed)
         rows = []
         for path, leaf in zip(paths, leaves, strict=True):
             slopes = []
             for label, v in _directions(leaf.shape, directions, chosen[path], random):
-                found = _compare(here, path, label, v, tolerance)
+                found = here.slopes(path, label, v, tolerance)
                 if found.verdict != "agrees" and math.isfinite(found.gradient):
-                    found = _compare(nearby(), path, label, v, tolerance)
+                    found = nearby().slopes(path, label, v, tolerance)
                     found = dataclasses.replace(found, moved=True)
                 slopes.append(found)
             rows.append(LeafCheck(path, leaf.shape, tuple(slopes)))
@@ -305,8 +295,8 @@ def check_precision(
     Args:
         fn: From the parameters to a scalar, in float32.
         exact: The same function, in the precision of its arguments.
-        parameters: A tree; only its leaves of floating point are compared.
-        *args: Further arguments, not differentiated.
+        parameters: As for `check_gradient`.
+        *args: Likewise.
         tolerance: Largest relative error of a leaf, in the Euclidean norm.
         seed: Of the point nearby.
 
@@ -322,33 +312,28 @@ def check_precision(
     def at(tree: Any) -> tuple[LeafPrecision, ...]:
         found = jax.device_get(fast(tree, *args))
         with double_precision():
-            inputs = _doubled((tree, *args))
-            exact, moved = (slow(*each) for each in (inputs, _rounded_otherwise(inputs, seed)))
-            paths, leaves = _floating(_doubled(found))
-            return _compared(paths, leaves, _floating(exact)[1], _floating(moved)[1], tolerance)
+            inputs = _cast((tree, *args), np.float64)
+            exact, moved = (slow(*each) for each in (inputs, _moved(inputs, seed, _rounded)))
+            return _compared(_cast(found, np.float64), exact, moved, tolerance)
 
-    single = jax.tree.map(_single, parameters)
+    single = _cast(parameters, np.float32)
     here = at(single)
     if all(row.verdict == "agrees" for row in here):
         return here
     with double_precision():
-        moved = jax.tree.map(_single, _displaced(_doubled(single), seed))
+        moved = _cast(_moved(_cast(single, np.float64), seed, _displaced), np.float32)
     nearby = at(moved)
     return tuple(
         row if row.verdict == "agrees" else other for row, other in zip(here, nearby, strict=True)
     )
 
 
-def _compared(
-    paths: Sequence[str],
-    found: Sequence[Float[np.ndarray, "..."]],
-    exact: Sequence[Float[np.ndarray, "..."]],
-    moved: Sequence[Float[np.ndarray, "..."]],
-    tolerance: float,
-) -> tuple[LeafPrecision, ...]:
-    whole = math.hypot(*map(_length, exact))
+def _compared(found: Any, exact: Any, moved: Any, tolerance: float) -> tuple[LeafPrecision, ...]:
+    paths, gradient = _floating(exact)
+    whole = math.hypot(*map(_length, gradient))
     rows = []
-    for path, leaf, known, other in zip(paths, found, exact, moved, strict=True):
+    leaves = (paths, _floating(found)[1], gradient, _floating(moved)[1])
+    for path, leaf, known, other in zip(*leaves, strict=True):
         apart, norm = _length(leaf - known), _length(known)
         noise = BACKWARD * _length(other - known) + CANCELLED * whole
         if not apart <= tolerance * norm + noise:
@@ -363,85 +348,75 @@ def _length(leaf: Any) -> float:
     return float(np.linalg.norm(np.ravel(leaf)))
 
 
-def _rounded_otherwise(tree: Any, seed: int) -> Any:
-    """Every number of floating point moved by float32's rounding unit of itself, up or down."""
-    random = np.random.default_rng(seed)
-
-    def moved(leaf: Any) -> Any:
-        if jnp.result_type(leaf) != np.float64:
-            return leaf
-        return leaf * (1 + 2.0**-24 * random.choice([-1.0, 1.0], size=np.shape(leaf)))
-
-    return jax.tree.map(moved, tree)
+# ------------------------------------------------------------------------------------------
+# What both share: leaves of floating point, in one precision or the other, and moved.
 
 
-@dataclass(frozen=True, eq=False)
 class _Point:
     """Parameters, with the function, its value and its gradient there."""
 
-    evaluate: Callable[[Any], float]
-    tree: Any
-    value: float
-    gradients: Mapping[str, Float[np.ndarray, "..."]]
+    def __init__(self, evaluate: Callable[[Any], float], tree: Any, gradient: Any) -> None:
+        self.evaluate, self.tree = evaluate, tree
+        self.gradients = dict(zip(*_floating(gradient), strict=True))
+        self.value, again = evaluate(tree), evaluate(tree)
+        if not math.isfinite(self.value):
+            raise ValueError(
+                f"the function gives {self.value}: choose parameters where it is finite"
+            )
+        if self.value != again:
+            raise ValueError(
+                f"the function gives {self.value} and then {again}: fix its random key"
+            )
+
+    def slopes(
+        self, path: str, label: str, v: Float[np.ndarray, "..."], tolerance: float
+    ) -> Slopes:
+        """The slope of one leaf along one direction, all other leaves held."""
+        flat, structure = jax.tree.flatten_with_path(self.tree)
+        leaves = [leaf for _, leaf in flat]
+        place = [_path(where) for where, _ in flat].index(path)
+
+        def line(distance: float) -> float:
+            held = [*leaves[:place], leaves[place] + distance * v, *leaves[place + 1 :]]
+            return self.evaluate(jax.tree.unflatten(structure, held))
+
+        expected = float(np.sum(v * self.gradients[path]))
+        return compare(label, line, expected, _scale(leaves[place]), self.value, tolerance)
 
 
-def _point(evaluate: Callable[[Any], float], gradient: Callable[[Any], Any], tree: Any) -> _Point:
-    """Value and gradient; the value twice the same, and finite."""
-    value, again = evaluate(tree), evaluate(tree)
-    if not math.isfinite(value):
-        raise ValueError(f"the function gives {value}: choose parameters where it is finite")
-    if value != again:
-        raise ValueError(f"the function gives {value} and then {again}: fix its random key")
-    return _Point(evaluate, tree, value, dict(zip(*_floating(gradient(tree)), strict=True)))
-
-
-def _displaced(tree: Any, seed: int) -> Any:
-    """A point nearby: noise on every number of floating point."""
+def _moved(tree: Any, seed: int, move: Callable[[Any, np.random.Generator], Any]) -> Any:
+    """The tree with each of its leaves of float64 moved at random."""
     random = np.random.default_rng(seed)
 
     def moved(leaf: Any) -> Any:
-        if jnp.result_type(leaf) != np.float64 or not np.size(leaf):
-            return leaf
-        return leaf + DISPLACEMENT * _scale(leaf) * random.normal(size=np.shape(leaf))
+        double = jnp.result_type(leaf) == np.float64 and np.size(leaf)
+        return move(leaf, random) if double else leaf
 
     return jax.tree.map(moved, tree)
+
+
+def _displaced(leaf: Any, random: np.random.Generator) -> Any:
+    """Off its kinks."""
+    return leaf + DISPLACEMENT * _scale(leaf) * random.normal(size=np.shape(leaf))
+
+
+def _rounded(leaf: Any, random: np.random.Generator) -> Any:
+    """By float32's rounding unit of itself, up or down."""
+    return leaf * (1 + 2.0**-24 * random.choice([-1.0, 1.0], size=np.shape(leaf)))
 
 
 def _scale(leaf: Any) -> float:
     return max(float(np.sqrt(np.mean(leaf**2))), SMALLEST_SCALE)
 
 
-def _compare(
-    point: _Point, path: str, label: str, v: Float[np.ndarray, "..."], tolerance: float
-) -> Slopes:
-    """The slope of one leaf along one direction, all other leaves held."""
-    flat, structure = jax.tree.flatten_with_path(point.tree)
-    leaves = [leaf for _, leaf in flat]
-    place = [_path(where) for where, _ in flat].index(path)
+def _cast(tree: Any, kind: Any) -> Any:
+    """The tree with its numbers of floating point in this type, as numpy arrays."""
 
-    def line(distance: float) -> float:
-        held = [*leaves[:place], leaves[place] + distance * v, *leaves[place + 1 :]]
-        return point.evaluate(jax.tree.unflatten(structure, held))
+    def cast(leaf: Any) -> Any:
+        floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
+        return np.asarray(leaf, kind) if floating else leaf
 
-    expected = float(np.sum(v * point.gradients[path]))
-    return compare(label, line, expected, _scale(leaves[place]), point.value, tolerance)
-
-
-def _doubled(tree: Any) -> Any:
-    """The tree with its numbers of floating point in float64, as numpy arrays."""
-
-    def doubled(leaf: Any) -> Any:
-        if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            return np.asarray(leaf, np.float64)
-        return leaf
-
-    return jax.tree.map(doubled, tree)
-
-
-def _single(leaf: Any) -> Any:
-    """A leaf of floating point in float32."""
-    floating = jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
-    return np.asarray(leaf, np.float32) if floating else leaf
+    return jax.tree.map(cast, tree)
 
 
 def _floating(tree: Any) -> tuple[list[str], list[Float[np.ndarray, "..."]]]:

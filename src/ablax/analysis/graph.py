@@ -8,12 +8,12 @@ is no node. The nodes are the layers of `cost`, in the order of its rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ablax.analysis.cost import Layer, layers, shared_root, total_macs
-from ablax.analysis.jaxpr import Flow, Value, flow
+from ablax.analysis.cost import layers, shared_root, total_macs
+from ablax.analysis.jaxpr import Value, flow
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,8 @@ class Node:
 
     Attributes:
         path: The names around it, outermost first; the name that all share is left out.
-        operation: What it does, such as `"convolution 3x3/2"`.
-        family: The kind of operation, such as `"convolution"`.
-        input_shape: The shape of its (largest) input.
-        output_shape: The shape of its output.
+        operation: What it does, such as `"convolution 3x3/2"`, of the family `"convolution"`.
+        input_shape: Of its largest input.
         leaves: The parameters that it reads, as paths: `"params/conv1/conv/kernel"`.
     """
 
@@ -39,13 +37,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """An array that one node writes and another reads.
-
-    Attributes:
-        source: The number of the node that writes it.
-        target: The number of the node that reads it, greater than `source`.
-        shape: As it was written.
-    """
+    """An array, of the shape in which it was written, from one node to a later one, by number."""
 
     source: int
     target: int
@@ -54,12 +46,10 @@ class Edge:
 
 @dataclass(frozen=True)
 class DataFlow:
-    """A function as a directed graph without cycles.
+    """A function as a directed graph without cycles; its edges, all forward, are there once each.
 
-    Attributes:
-        nodes: First the inputs (family `"input"`), then the layers in the order of execution, then
-            the outputs (family `"output"`).
-        edges: Between them, each pair and array once; all go forward.
+    The nodes are first the inputs (family `"input"`), then the layers in the order of execution,
+    then the outputs (family `"output"`).
     """
 
     nodes: tuple[Node, ...]
@@ -80,11 +70,7 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
     """The graph of `fn(*args)`; nothing is computed.
 
     A loop is drawn once: its body, entered by what it starts from and by what it takes slices of.
-
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        parameters: Which argument holds the parameters, which are no inputs of the graph, or None.
+    Arguments are those of `cost`; the parameters are no inputs of the graph.
 
     Raises:
         ValueError: There is no such argument.
@@ -108,12 +94,23 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
     root = shared_root(found)
     names = ["/".join(path) for path in traced.paths]
     nodes = [_end("input", value) for value in traced.inputs]
-    nodes += [_node(layer, layer.path[root:], names) for layer in found]
+    writers = {value: number for number, value in enumerate(traced.inputs)}
     edges: dict[Edge, None] = {}
-    writers = _writers(traced, found)
-    for target, layer in enumerate(found, start=len(traced.inputs)):
+    for number, layer in enumerate(found, start=len(traced.inputs)):
+        nodes.append(
+            Node(
+                path=layer.path[root:],
+                operation=layer.operation.name,
+                family=layer.operation.family,
+                input_shape=layer.input_shape,
+                output_shape=layer.output_shape,
+                leaves=tuple(names[leaf] for leaf in sorted(layer.leaves)),
+            )
+        )
         for value in layer.reads:
-            edges |= _edge(value, target, writers)
+            edges |= _edge(value, number, writers)
+        for step in layer.steps:
+            writers.update(dict.fromkeys(step.writes, number))
     results = {value.origin: value for value in traced.outputs if value.kind == "activation"}
     for value in results.values():  # each array once
         made = _edge(value, len(nodes), writers)
@@ -125,26 +122,6 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
 
 def _end(kind: str, value: Value) -> Node:
     return Node((), kind, kind, value.shape, value.shape)
-
-
-def _node(layer: Layer, path: tuple[str, ...], names: Sequence[str]) -> Node:
-    return Node(
-        path=path,
-        operation=layer.operation.name,
-        family=layer.operation.family,
-        input_shape=layer.input_shape,
-        output_shape=layer.output_shape,
-        leaves=tuple(names[leaf] for leaf in sorted(layer.leaves)),
-    )
-
-
-def _writers(traced: Flow, found: Sequence[Layer]) -> dict[Value, int]:
-    """The number of the node that writes each value."""
-    writers = {value: number for number, value in enumerate(traced.inputs)}
-    for number, layer in enumerate(found, start=len(traced.inputs)):
-        for step in layer.steps:
-            writers.update(dict.fromkeys(step.writes, number))
-    return writers
 
 
 def _edge(value: Value, target: int, writers: dict[Value, int]) -> dict[Edge, None]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeVar
 
 import jax
 import numpy as np
@@ -28,6 +29,8 @@ from jaxtyping import Float
 
 Ends = Float[np.ndarray, "..."]
 """The first or the last row that each element of an array depends on."""
+
+T = TypeVar("T")
 
 Law = tuple[int, int] | None
 """(period, advance): elements along the array, rows of the image. None: no such law."""
@@ -65,22 +68,28 @@ class Intervals:
         """Whether every element depends on every row."""
         return bool((self.low <= 0).all() and (self.high >= self.rows - 1).all())
 
+    def same(self, other: Intervals) -> bool:
+        """Whether intervals and laws are the same."""
+        sides = ((self.low, other.low), (self.high, other.high))
+        return self.laws == other.laws and all(itertools.starmap(np.array_equal, sides))
+
+    def each(self, change: Callable[[Ends], Ends], laws: Iterable[Law]) -> Intervals:
+        """Both ends changed alike, under other laws."""
+        return replace(self, low=change(self.low), high=change(self.high), laws=tuple(laws))
+
 
 def of_image(rank: int, axis: int, rows: int, *, endless: bool) -> Intervals:
-    """Each pixel sees itself, along one axis of images of that rank.
+    """Each pixel sees itself, along one axis of length `rows` of images of that rank.
 
-    Args:
-        rank: Axes of the array that holds images.
-        axis: Which of them this is about.
-        rows: Its length.
-        endless: Whether the image goes on behind its border, as theory has it.
+    `endless`: the image goes on behind its border, as theory has it.
     """
-    shape = [1] * rank
-    shape[axis] = rows
-    place = np.arange(rows, dtype=float).reshape(shape)
-    laws = [STILL] * rank
-    laws[axis] = (1, 1) if endless else None
-    return Intervals(place, place, tuple(laws), rows)
+    place = np.arange(rows, dtype=float).reshape(_put((1,) * rank, axis, rows))
+    return Intervals(place, place, _put((STILL,) * rank, axis, (1, 1) if endless else None), rows)
+
+
+def _put(values: Sequence[T], axis: int, value: T) -> tuple[T, ...]:
+    """The values with another one for this axis."""
+    return (*values[:axis], value, *values[axis + 1 :])
 
 
 def whole(rank: int, rows: int, *, bounded: bool) -> Intervals:
@@ -146,8 +155,7 @@ def extended(x: Intervals, axis: int, before: int, after: int) -> Intervals:
     away = np.where(place < 0, -(place // period), -behind)
     source = place + away * period
     there = (source >= 0) & (source < length) if law else (place >= 0) & (place < length)
-    shape = [1] * x.low.ndim
-    shape[axis] = len(place)
+    shape = _put((1,) * x.low.ndim, axis, len(place))
     shift, there = (-away * advance).reshape(shape), there.reshape(shape)
     taken = np.clip(source, 0, length - 1)
     low = np.where(there, np.take(x.low, taken, axis) + shift, np.inf)
@@ -165,18 +173,14 @@ def padded(x: Intervals, axis: int, before: int, after: int, between: int = 0) -
         x = extended(x, axis, *ends)
     length = x.low.shape[axis]
     if step > 1:
-        shape = list(x.low.shape)
+        law = x.laws[axis]
         # behind the last element of an endless axis stand the holes before the next one
-        shape[axis] = length * step if x.laws[axis] else (length - 1) * step + 1
+        shape = _put(x.low.shape, axis, length * step if law else (length - 1) * step + 1)
         low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
-        where = tuple(
-            slice(None, None, step) if each == axis else slice(None) for each in range(len(shape))
-        )
+        where = _put((slice(None),) * x.low.ndim, axis, slice(None, None, step))
         low[where], high[where] = x.low, x.high
-        laws = list(x.laws)
-        law = laws[axis]
-        laws[axis] = law and (law[0] * step, law[1])
-        x = replace(x, low=low, high=high, laws=tuple(laws))
+        laws = _put(x.laws, axis, law and (law[0] * step, law[1]))
+        x = replace(x, low=low, high=high, laws=laws)
         if law is None:
             return padded(x, axis, before, after)
     source = length - sum(ends)
@@ -188,23 +192,17 @@ def strided(x: Intervals, axis: int, start: int, stop: int, step: int) -> Interv
     """Every `step`-th element from `start` to before `stop`; a negative step counts down."""
     if still(x, axis):
         return x
+    law = x.laws[axis]
+    if law is not None:
+        period = law[0] // math.gcd(law[0], step)
+        law = period, law[1] * (step * period // law[0])
     taken = np.arange(start, stop, step)
-    laws = list(x.laws)
-    laws[axis] = strided_law(laws[axis], step)
-    return replace(
-        x,
-        low=np.take(x.low, taken, axis),
-        high=np.take(x.high, taken, axis),
-        laws=tuple(laws),
-    )
+    return x.each(lambda side: np.take(side, taken, axis), _put(x.laws, axis, law))
 
 
-def strided_law(law: Law, step: int) -> Law:
-    """The law of every `step`-th element."""
-    if law is None:
-        return None
-    period = law[0] // math.gcd(law[0], step)
-    return period, law[1] * (step * period // law[0])
+def flipped(x: Intervals, axis: int) -> Intervals:
+    """An axis in the other direction."""
+    return strided(x, axis, x.low.shape[axis] - 1, -1, -1)
 
 
 def windowed(
@@ -244,24 +242,22 @@ def hull_along(x: Intervals, axis: int, *, bounded: bool = False) -> Intervals:
     """Every element depends on all of its axis, which stays."""
     if still(x, axis):
         return x
-    laws = list(x.laws)
-    laws[axis] = STILL
-    low, high = x.low.min(axis=axis, keepdims=True), x.high.max(axis=axis, keepdims=True)
-    return changed(x, low, high, laws, bounded)
+    found = with_axes(reduced(x, [axis]), axis, 1)
+    return replace(found, bounded=found.bounded or bounded)
+
+
+def with_axes(x: Intervals, place: int, count: int) -> Intervals:
+    """Axes put in along which nothing changes."""
+    axes = tuple(range(place, place + count))
+    laws = (*x.laws[:place], *[STILL] * count, *x.laws[place:])
+    return x.each(lambda side: np.expand_dims(side, axes), laws)
 
 
 def concatenated(xs: Sequence[Intervals | None], lengths: Sequence[int], axis: int) -> Intervals:
     """Arrays behind one another along an axis; None stands for one that depends on nothing."""
     present = [x for x in xs if x is not None]
     first = present[0]
-    alike = all(
-        x is not None
-        and x.laws == first.laws
-        and np.array_equal(x.low, first.low)
-        and np.array_equal(x.high, first.high)
-        for x in xs
-    )
-    if alike and still(first, axis):
+    if still(first, axis) and all(x is not None and x.same(first) for x in xs):
         return replace(first, bounded=any(x.bounded for x in present))
     laws, lost = list(first.laws), False
     for other in present[1:]:
@@ -304,13 +300,8 @@ def holds(law: Law, low: Ends, high: Ends, axis: int) -> bool:
 def with_laws_found(x: Intervals, low: Ends, high: Ends) -> Intervals:
     """New ends, with the law that their middle obeys along each axis; bounded if `x` alone has one.
 
-    A resize repeats its pattern in the middle of the image and bends it at the border; of an
-    endless image the middle goes on.
-
-    Args:
-        x: What the new intervals were made of.
-        low: The new ends; the axes need not be those of `x`.
-        high: The same.
+    They were made of `x`, and need not have its axes. A resize repeats its pattern in the middle of
+    the image and bends it at the border; of an endless image the middle goes on.
     """
     for axis in range(low.ndim):
         firsts = [np.take(side, [0], axis) for side in (low, high)]
@@ -325,7 +316,7 @@ def with_laws_found(x: Intervals, low: Ends, high: Ends) -> Intervals:
         middle = strided(found, axis, side, length - side, 1)
         law = _law(middle.low, middle.high, axis) if length > 1 else None
         if law is not None:
-            laws = tuple(law if place == axis else each for place, each in enumerate(found.laws))
+            laws = _put(found.laws, axis, law)
             found = extended(replace(middle, laws=laws), axis, side, side)
     irregular = not found.moves and None in found.laws
     return changed(found, found.low, found.high, found.laws, bounded=irregular)
@@ -351,12 +342,9 @@ def _law(low: Ends, high: Ends, axis: int) -> Law:
 
 @dataclass(frozen=True)
 class Operand:
-    """What is known of an operand of a primitive.
+    """An operand of a primitive, with its intervals if it depends on the image.
 
-    Attributes:
-        shape: Its shape.
-        intervals: Of one axis of the image; None if it does not depend on the image.
-        value: Computes it, where it is the same for all arguments; or None.
+    `value` computes it, where it is the same for all arguments.
     """
 
     shape: tuple[int, ...]
@@ -372,8 +360,7 @@ Found = list[Intervals | None]
 
 Rule = Callable[[Params, Operands, Shapes], Found]
 Alone = Callable[[Params, Intervals, tuple[int, ...], tuple[int, ...]], Intervals]
-"""A rule for one operand and one result: from the operand's intervals, its shape and the result's
-shape to the result's intervals."""
+"""A rule for one operand and one result: from intervals and both shapes to intervals."""
 
 
 def given(operands: Operands) -> list[Intervals]:
@@ -389,16 +376,14 @@ def _unknown(operands: Operands, shapes: Shapes) -> Found:
 
 def transposed(x: Intervals, order: Sequence[int]) -> Intervals:
     """The axes in another order."""
-    laws = tuple(x.laws[axis] for axis in order)
-    return replace(x, low=x.low.transpose(order), high=x.high.transpose(order), laws=laws)
+    return x.each(lambda side: side.transpose(order), [x.laws[axis] for axis in order])
 
 
 def of_rank(x: Intervals, rank: int) -> Intervals:
     """A number that every element of an array depends on, as intervals of that array."""
     if x.low.ndim == rank:
         return x
-    shape = (1,) * rank
-    return replace(x, low=x.low.reshape(shape), high=x.high.reshape(shape), laws=(STILL,) * rank)
+    return x.each(lambda side: side.reshape((1,) * rank), (STILL,) * rank)
 
 
 # ------------------------------------------------------------------------------------------
@@ -428,11 +413,8 @@ def reshaped(x: Intervals, old: Sequence[int], new: Sequence[int]) -> Intervals:
         if len(before) == len(after) == 1:
             laws.append(x.laws[before[0]])
         else:
-            merged = _merged(x.laws, before, old)
-            laws += _split_law(merged, sizes)
-    low = np.broadcast_to(x.low, from_shape).reshape(to_shape)
-    high = np.broadcast_to(x.high, from_shape).reshape(to_shape)
-    return replace(x, low=low, high=high, laws=tuple(laws))
+            laws += _split_law(_merged(x.laws, before, old), sizes)
+    return x.each(lambda side: np.broadcast_to(side, from_shape).reshape(to_shape), laws)
 
 
 def groups(old: Sequence[int], new: Sequence[int]) -> Iterator[Group]:
@@ -536,7 +518,7 @@ def _reshape(
 def _reverse(params: Params, x: Intervals, *_: Any) -> Intervals:
     """The law of an axis runs the other way."""
     for axis in params["dimensions"]:
-        x = strided(x, axis, x.low.shape[axis] - 1, -1, -1)
+        x = flipped(x, axis)
     return x
 
 
@@ -693,23 +675,13 @@ def _dot(params: Params, operands: Operands, _: Shapes) -> Found:
             order = [*free[side], axes[0]] if side == 0 else [axes[0], *free[side]]
             found.append(transposed(y, order))
             continue
-        y = reduced(transposed(y, [*batch[side], *free[side], *axes]), _last(y, len(axes)))
+        rank = y.low.ndim
+        y = transposed(y, [*batch[side], *free[side], *axes])
+        y = reduced(y, range(rank - len(axes), rank))
         # the free axes of the left operand come first
         place = len(batch[side]) + (len(free[side]) if side == 0 else 0)
-        found.append(_with_axes(y, place, len(free[other])))
+        found.append(with_axes(y, place, len(free[other])))
     return [union(found)]
-
-
-def _last(x: Intervals, count: int) -> range:
-    return range(x.low.ndim - count, x.low.ndim)
-
-
-def _with_axes(x: Intervals, place: int, count: int) -> Intervals:
-    """Axes put in along which nothing changes."""
-    axes = tuple(range(place, place + count))
-    low, high = np.expand_dims(x.low, axes), np.expand_dims(x.high, axes)
-    laws = (*x.laws[:place], *[STILL] * count, *x.laws[place:])
-    return replace(x, low=low, high=high, laws=laws)
 
 
 def _matrix(x: Operand, contracted: Sequence[int], batch: Sequence[int]) -> Any:
@@ -750,17 +722,7 @@ ELEMENTWISE = frozenset(_ELEMENTWISE.split())
 
 
 def dependence(primitive: Primitive, params: Params, operands: Operands, shapes: Shapes) -> Found:
-    """The intervals of what a primitive gives that calls no function.
-
-    Args:
-        primitive: Any.
-        params: Its parameters.
-        operands: What it is given.
-        shapes: Of its results.
-
-    Returns:
-        Intervals for each result, or None where it does not depend on the image.
-    """
+    """The intervals of each result, of these shapes, of a primitive that calls no function."""
     if not given(operands):
         return [None] * len(shapes)
     name = primitive.name
@@ -775,6 +737,7 @@ def dependence(primitive: Primitive, params: Params, operands: Operands, shapes:
 
 
 def _each_alone(_: Params, operands: Operands, __: Shapes) -> Found:
+    """Each operand is handed on to the result of the same number."""
     return [x.intervals for x in operands]
 
 
@@ -791,14 +754,13 @@ def _reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
 
 def _cumulative(params: Params, x: Intervals, *_: Any) -> Intervals:
     """Each element depends on all before it, itself included."""
-    axis = params["axis"]
+    axis, law = params["axis"], x.laws[params["axis"]]
     if x.low.shape[axis] == 1:
         return x
-    low, high = (np.flip(side, axis) if params["reverse"] else side for side in (x.low, x.high))
-    low, high = np.minimum.accumulate(low, axis), np.maximum.accumulate(high, axis)
-    low, high = (np.flip(side, axis) if params["reverse"] else side for side in (low, high))
-    law = x.laws[axis]
-    laws = [None if place == axis else each for place, each in enumerate(x.laws)]
+    if params["reverse"]:
+        return flipped(_cumulative({"axis": axis, "reverse": False}, flipped(x, axis)), axis)
+    low, high = np.minimum.accumulate(x.low, axis), np.maximum.accumulate(x.high, axis)
+    laws = _put(x.laws, axis, None)
     return changed(x, low, high, laws, bounded=law is not None and law[1] != 0)
 
 
@@ -817,37 +779,37 @@ def _windowed(params: Params, x: Intervals) -> Intervals:
     return x
 
 
-ALONE: dict[str, Alone] = {
-    "broadcast_in_dim": _broadcast,
-    "rev": _reverse,
-    "slice": _slice,
-    "transpose": lambda params, x, *_: transposed(x, params["permutation"]),
-    **dict.fromkeys(("expand_dims", "reshape", "squeeze"), _reshape),
-    **dict.fromkeys(("cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"), _cumulative),
-}
+def _by_name(rules: Mapping[str, T]) -> dict[str, T]:
+    """The rule of each of the primitives named before it."""
+    return {name: rule for names, rule in rules.items() for name in names.split()}
 
-RULES: dict[str, Rule] = {
-    "concatenate": _concatenate,
-    "conv_general_dilated": _convolution,
-    "dot_general": _dot,
-    "dynamic_slice": _dynamic_slice,
-    "dynamic_update_slice": _dynamic_update_slice,
-    "gather": _gather,
-    "pad": _pad,
-    "split": _split,
-    **dict.fromkeys(("sort", "top_k"), _sort),
-    # each operand is handed on to the result of the same number
-    **dict.fromkeys(
-        ("optimization_barrier", "device_put", "sharding_constraint", "mesh_cast"), _each_alone
-    ),
-    **dict.fromkeys(
-        ("argmax", "argmin", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or"),
-        _reduction,
-    ),
-    **dict.fromkeys(("reduce_prod", "reduce_sum", "reduce_xor"), _reduction),
-    **dict.fromkeys(
-        ("reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum"),
-        _window_reduction,
-    ),
-}
+
+ALONE: dict[str, Alone] = _by_name(
+    {
+        "broadcast_in_dim": _broadcast,
+        "cumlogsumexp cummax cummin cumprod cumsum": _cumulative,
+        "expand_dims reshape squeeze": _reshape,
+        "rev": _reverse,
+        "slice": _slice,
+        "transpose": lambda params, x, *_: transposed(x, params["permutation"]),
+    }
+)
+
+RULES: dict[str, Rule] = _by_name(
+    {
+        "argmax argmin reduce reduce_and reduce_max reduce_min": _reduction,
+        "concatenate": _concatenate,
+        "conv_general_dilated": _convolution,
+        "device_put mesh_cast optimization_barrier sharding_constraint": _each_alone,
+        "dot_general": _dot,
+        "dynamic_slice": _dynamic_slice,
+        "dynamic_update_slice": _dynamic_update_slice,
+        "gather": _gather,
+        "pad": _pad,
+        "reduce_or reduce_prod reduce_sum reduce_xor": _reduction,
+        "reduce_window reduce_window_max reduce_window_min reduce_window_sum": _window_reduction,
+        "sort top_k": _sort,
+        "split": _split,
+    }
+)
 """Every other primitive is elementwise, or unknown."""

@@ -36,10 +36,9 @@ _NAMES_OF_JAX = frozenset({"rematted_computation"})
 
 
 class Equation(NamedTuple):
-    """An equation and where it stands.
+    """An equation, as JAX has it, and where it stands.
 
     Attributes:
-        eqn: As JAX has it.
         scope: The layer it belongs to, outermost name first: `("AlexNet", "conv1", "conv")`.
         trips: How often it runs, or None inside a `while` loop: the jaxpr does not tell.
     """
@@ -129,13 +128,8 @@ def interpret(jaxpr: ClosedJaxpr, rules: Rules[V], arguments: Sequence[V]) -> li
     marks of transformations (`jvp`, `transpose`, `vmap`) are no layers: a backward equation has
     the scope of the layer it differentiates.
 
-    Args:
-        jaxpr: The function.
-        rules: What to carry.
-        arguments: What is carried for its flat arguments.
-
     Returns:
-        What is carried for its results.
+        What is carried for its results, given what is carried for its flat arguments.
     """
     return _run((jaxpr.jaxpr, jaxpr.consts), rules, (), 1, arguments)
 
@@ -298,11 +292,7 @@ Values = Sequence[Value]
 class Step(NamedTuple):
     """A leaf equation with the values it reads and writes.
 
-    Attributes:
-        equation: The equation.
-        reads: Its operands.
-        writes: Its results.
-        chosen: Whether it stands in the branch of a `cond` that was taken to be the one to count.
+    It is `chosen` in the branch of a `cond` that was taken to be the one to count.
     """
 
     equation: Equation
@@ -345,11 +335,8 @@ def equations(fn: Callable[..., Any], *args: Any, weight: Weight | None = None) 
     What is entered says `interpret`. The body of a `scan` stands there once, with `trips` times
     its length; condition and body of a `while` loop, with `trips` None; of a `cond` every branch.
 
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        weight: What an equation costs, trips included: of a `cond` there is only the branch whose
-            equations weigh most in sum (the first of equals).
+    With a `weight`, which is what an equation costs, trips included, there is only the branch of a
+    `cond` whose equations weigh most in sum (the first of equals).
 
     Example:
         >>> import jax.numpy as jnp
@@ -360,19 +347,15 @@ def equations(fn: Callable[..., Any], *args: Any, weight: Weight | None = None) 
         >>> [(e.primitive, e.scope, e.trips) for e in equations(powers, a)]
         [('dot_general', ('powers',), 5)]
     """
-    jaxpr, record = jax.make_jaxpr(fn)(*args), _Leaves(weight)
-    interpret(jaxpr, record, [None] * len(jaxpr.in_avals))
+    jaxpr, record = jax.make_jaxpr(fn)(*args), _Record(weight, free=True)
+    interpret(jaxpr, record, [Value(_shape(array), "activation") for array in jaxpr.in_avals])
     return [step.equation for step in record.steps]
 
 
 def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Weight) -> Flow:
     """Trace `fn(*args)` and follow every value, of a `cond` through its branch of greatest weight.
 
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        parameters: Which argument holds the parameters, or None.
-        weight: What an equation costs, trips included.
+    `parameters` says which argument holds them, if one does.
 
     Raises:
         ValueError: There is no such argument.
@@ -427,23 +410,36 @@ def _width(array: Any) -> int:
     return int(getattr(getattr(array, "dtype", None), "itemsize", 4))
 
 
-class _Leaves(Rules[Any]):
-    """Writes down the leaf equations; what a loop holds is walked through once."""
+class _Record(Rules[Value]):
+    """Writes down the leaf equations with what each reads and writes; loops are entered once."""
 
-    def __init__(self, weight: Weight | None) -> None:
-        self.weight = weight
+    def __init__(self, weight: Weight | None, free: bool = False) -> None:
+        self.weight, self.free = weight, free
         self.chosen = False
         self.steps: list[Step] = []
         self.escaped: list[Value] = []
+        self.scopes: dict[Value, tuple[str, ...]] = {}
 
-    def constant(self, value: Any) -> Any:  # noqa: ARG002
-        return None
+    def constant(self, value: Any) -> Value:
+        return Value(np.shape(value), "constant")
 
-    def leaf(self, equation: Equation, operands: Sequence[Any]) -> Sequence[Any]:  # noqa: ARG002
-        self.steps.append(Step(equation, (), (), self.chosen))
-        return [None] * len(equation.eqn.outvars)
+    def literal(self, value: Any) -> Value:
+        shape = np.shape(value)
+        return Value(shape, "constant", literal=None if shape else complex(value))
 
-    def choice(self, branches: Sequence[Run[Any]], index: Any, operands: Any) -> Any:  # noqa: ARG002
+    def leaf(self, equation: Equation, operands: Values) -> Values:
+        results = [_made(equation.primitive, operands, array) for array in equation.outputs]
+        looks = equation.primitive in FREE and len(operands) == len(results)
+        if self.free or not looks:
+            self.scopes.update(dict.fromkeys(results, equation.scope))
+            self.steps.append(Step(equation, tuple(operands), tuple(results), self.chosen))
+            return results
+        return [
+            replace(value, shape=_shape(array), source=value.origin)
+            for value, array in zip(operands, equation.outputs, strict=True)
+        ]
+
+    def choice(self, branches: Sequence[Run[Value]], index: Value, operands: Values) -> Values:  # noqa: ARG002
         outer, self.chosen = self.chosen, True
         done, left = len(self.steps), len(self.escaped)
         found = []
@@ -459,40 +455,6 @@ class _Leaves(Rules[Any]):
         results, steps, escaped = found[weights.index(max(weights))]
         self.steps += steps
         self.escaped += escaped
-        return results
-
-    def scan(self, equation: Equation, body: Round[Any], carry: Any, arrays: Any) -> Any:  # noqa: ARG002
-        last, stacked = body(carry, arrays)
-        return [*last, *stacked]
-
-    def loop(self, equation: Equation, condition: Run[Any], body: Run[Any], carry: Any) -> Any:  # noqa: ARG002
-        condition(carry)
-        return body(carry)
-
-
-class _Record(_Leaves):
-    """Writes down those that are not free, with what each reads and writes."""
-
-    def __init__(self, weight: Weight) -> None:
-        super().__init__(weight)
-        self.scopes: dict[Value, tuple[str, ...]] = {}
-
-    def constant(self, value: Any) -> Value:
-        return Value(np.shape(value), "constant")
-
-    def literal(self, value: Any) -> Value:
-        shape = np.shape(value)
-        return Value(shape, "constant", literal=None if shape else complex(value))
-
-    def leaf(self, equation: Equation, operands: Values) -> Values:
-        if equation.primitive in FREE and len(operands) == len(equation.eqn.outvars):
-            return [
-                replace(value, shape=_shape(array), source=value.origin)
-                for value, array in zip(operands, equation.outputs, strict=True)
-            ]
-        results = [_made(equation.primitive, operands, array) for array in equation.outputs]
-        self.scopes.update(dict.fromkeys(results, equation.scope))
-        self.steps.append(Step(equation, tuple(operands), tuple(results), self.chosen))
         return results
 
     def scan(self, equation: Equation, body: Round[Value], carry: Values, arrays: Values) -> Values:

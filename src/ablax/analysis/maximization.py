@@ -77,13 +77,10 @@ class Ascent:
 def maximize(
     objective: Objective, images: Float[Array, "N H W C"], seed: int, ascent: Ascent | None = None
 ) -> tuple[Float[Array, "N H W C"], Float[Array, "steps N"]]:
-    """Climb from these images; all steps are one compiled loop.
+    """Climb from these images, such as `noise(0, shape)`; all steps are one compiled loop.
 
-    Args:
-        objective: Image by image; of class 3, `lambda x: scores(x)[:, 3]`.
-        images: Where to begin, such as `noise(0, shape)`.
-        seed: Of the jitter.
-        ascent: How.
+    The objective is asked image by image: of class 3, `lambda x: scores(x)[:, 3]`. The seed is that
+    of the jitter.
 
     Returns:
         The images, and the objective before each step.
@@ -181,7 +178,7 @@ def deep_dream(
         fn: The features of a layer; must take images of any size if there are several octaves.
         image: The picture.
         seed: Of the jitter.
-        ascent: How; by default 20 steps an octave that keep the picture: without decay and blur.
+        ascent: By default 20 steps an octave that keep the picture: without decay and blur.
         octaves: How many sizes.
         scale: Of one size to the next.
 

@@ -54,7 +54,6 @@ class Value:
     """An array on its way through the function.
 
     Attributes:
-        shape: Its shape.
         sight: What it sees of the image; empty if it does not depend on it.
         scope: The layer that computed it.
         number: Of the equations before it.
@@ -222,13 +221,7 @@ def _same(one: Value, other: Value) -> bool:
     if len(one.sight) != len(other.sight):
         return False
     pairs = [(a, b) for a, b in zip(one.sight, other.sight, strict=True) if a and b]
-    return all(
-        a.laws == b.laws
-        and a.bounded == b.bounded
-        and np.array_equal(a.low, b.low)
-        and np.array_equal(a.high, b.high)
-        for a, b in pairs
-    )
+    return all(a.bounded == b.bounded and a.same(b) for a, b in pairs)
 
 
 # ------------------------------------------------------------------------------------------
@@ -277,8 +270,7 @@ class ReceptiveField:
     def of(self, *index: int) -> tuple[Span, ...]:
         """First and last row, and column, of this image that one unit depends on.
 
-        Args:
-            *index: Its place in the array that the layer gives, an integer for each axis.
+        The unit is named by its place in the array that the layer gives.
 
         Raises:
             ValueError: Not as many integers as the array has axes.
@@ -323,7 +315,7 @@ def receptive_fields(
 
     Args:
         fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
+        *args: Arrays, or `jax.ShapeDtypeStruct`, in any pytree.
         image: Which argument is the batch of images, an array.
         spatial: Its axes of which receptive fields are asked.
 
@@ -367,9 +359,7 @@ def chain_receptive_field(layers: Sequence[tuple[int, int]]) -> int:
 
     R = 1 at the end; then, from the last layer to the first, R <- (R - 1) S + F: each step back
     multiplies the distances between neighbors by the stride S and adds F - 1 for the window F.
-
-    Args:
-        layers: (window, stride) of each layer, the first one first; at least 1.
+    `layers` are (F, S) of each, the first one first.
 
     Raises:
         ValueError: A window or stride below 1.
@@ -410,7 +400,7 @@ def _row(layer: tuple[str, ...], value: Value, image: tuple[int, ...]) -> Recept
         layer=layer,
         shape=value.shape,
         size=_largest(endless),
-        stride=_strides(endless),
+        stride=tuple(_stride(x, endless) for x in endless),
         offset=tuple(_center(x) for x in endless),
         seen=_largest(real),
         image=image,
@@ -420,19 +410,18 @@ def _row(layer: tuple[str, ...], value: Value, image: tuple[int, ...]) -> Recept
     )
 
 
-def _strides(endless: Sequence[Intervals]) -> tuple[Fraction | None, ...]:
-    """Pixels from a unit to the next, along the axis of the array that moves farthest."""
-    return tuple(max(_own_steps(x, endless), default=None) for x in endless)
+def _stride(x: Intervals, endless: Sequence[Intervals]) -> Fraction | None:
+    """Pixels from a unit to the next, along the axis of the array that moves farthest.
 
-
-def _own_steps(x: Intervals, endless: Sequence[Intervals]) -> list[Fraction]:
-    """The strides along the axes that run along this axis of the image and along no other."""
+    Of those alone that run along this axis of the image and along no other.
+    """
     others = [other for other in endless if other is not x]
-    return [
+    steps = (
         Fraction(law[1], law[0])
         for axis, law in enumerate(x.laws)
         if law is not None and law[1] != 0 and all(still(other, axis) for other in others)
-    ]
+    )
+    return max(steps, default=None)
 
 
 def _largest(sight: Sequence[Intervals]) -> tuple[int, ...]:
@@ -485,12 +474,9 @@ class GaussianFit:
 
 @dataclass(frozen=True, eq=False)
 class EffectiveReceptiveField:
-    """How much each pixel moves one unit.
+    """How much each pixel moves one unit, at that row and column of its map.
 
-    Attributes:
-        heat: One number per pixel; they add up to 1.
-        unit: Row and column of the unit in its map.
-        fit: The Gaussian nearest to `heat`.
+    The numbers of `heat` add up to 1; `fit` is the Gaussian nearest to it.
     """
 
     heat: Float[np.ndarray, "H W"]
@@ -524,10 +510,10 @@ def effective_receptive_field(
 
     Args:
         fn: From images to maps (N, h, w, F); images must not depend on one another in it.
-        images: What it is shown.
+        images: As `fn` takes them.
         seed: Of the directions.
         directions: How many for each image.
-        measure: "absolute" or "squared" gradients.
+        measure: Of a gradient.
         unit: Row and column in the map; the middle when left out.
         batch: Images whose gradients are held in memory at once.
 
@@ -552,10 +538,10 @@ def effective_receptive_field(
             f"images of shape {images.shape} gave {maps}, {directions} direction(s): expected at "
             "least one image and one direction, and maps (N, h, w, F)"
         )
-    size = maps.shape[1:3]
-    row, column = (size[0] // 2, size[1] // 2) if unit is None else unit
-    if not (0 <= row < size[0] and 0 <= column < size[1]):
-        raise ValueError(f"unit {unit} of maps of {size[0]} rows and {size[1]} columns")
+    rows, columns = maps.shape[1:3]
+    row, column = (rows // 2, columns // 2) if unit is None else unit
+    if not (0 <= row < rows and 0 <= column < columns):
+        raise ValueError(f"unit {unit} of maps of {rows} rows and {columns} columns")
 
     @jax.jit
     def heat_of(images: Array, key: Array) -> Array:
@@ -600,15 +586,19 @@ def gaussian_fit(heat: Float[np.ndarray, "H W"]) -> GaussianFit:
     from scipy.optimize import curve_fit  # slow to import, and of use here alone
 
     heat = np.asarray(heat, np.float64)
-    start = _moments(heat)
-    rows, columns = np.indices(heat.shape, dtype=np.float64)
-    if min(start[2:4]) < 0.1:  # a single pixel, row or column
-        return _as_fit(heat, (*start, float(heat.max())))
-    peak = float(heat.max())
-    places = np.stack([rows.ravel(), columns.ravel()])
-    bounds = ([-np.inf, -np.inf, 1e-3, 1e-3, 0], np.inf)
-    found, _ = curve_fit(_gaussian, places, heat.ravel() / peak, (*start, 1.0), bounds=bounds)
-    return _as_fit(heat, (*map(float, found[:4]), float(found[4]) * peak))
+    start, peak = _moments(heat), float(heat.max())
+    row, column, down, right, height = (*start, peak)
+    places = np.indices(heat.shape, dtype=np.float64)
+    if min(down, right) >= 0.1:  # else a single pixel, row or column
+        bounds = ([-np.inf, -np.inf, 1e-3, 1e-3, 0], np.inf)
+        flat, levels = places.reshape(2, -1), heat.ravel() / peak
+        found, _ = curve_fit(_gaussian, flat, levels, (*start, 1.0), bounds=bounds)
+        row, column, down, right, height = (*map(float, found[:4]), float(found[4]) * peak)
+    explained = 0.0
+    if down > 0 and right > 0 and heat.std() > 0:
+        left = heat - _gaussian(places, row, column, down, right, height)
+        explained = 1 - float((left**2).sum() / ((heat - heat.mean()) ** 2).sum())
+    return GaussianFit((row, column), (down, right), height, explained)
 
 
 def _moments(heat: Float[np.ndarray, "H W"]) -> tuple[float, float, float, float]:
@@ -628,13 +618,3 @@ def _gaussian(
 ) -> np.ndarray:
     far = ((places[0] - row) / down) ** 2 + ((places[1] - column) / right) ** 2
     return height * np.exp(-far / 2)
-
-
-def _as_fit(heat: np.ndarray, found: tuple[float, ...]) -> GaussianFit:
-    row, column, down, right, height = found
-    rows, columns = np.indices(heat.shape, dtype=np.float64)
-    explained = 0.0
-    if down > 0 and right > 0 and heat.std() > 0:
-        left = heat - _gaussian(np.stack([rows, columns]), *found)
-        explained = 1 - float((left**2).sum() / ((heat - heat.mean()) ** 2).sum())
-    return GaussianFit((row, column), (down, right), height, explained)

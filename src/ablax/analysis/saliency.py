@@ -44,12 +44,9 @@ def backward_pictures(
 
     Args:
         fn: From images to features, (N, ..., units).
-        images: The images; they set the switches of the max pools.
+        images: They set the switches of the max pools.
         signal: From the features to what is sent back, of the same shape, such as `strongest(3)`.
         rule: Of the ReLUs.
-
-    Returns:
-        One picture per image.
 
     Raises:
         ValueError: No such rule, or a signal of another shape than the features.
@@ -272,10 +269,8 @@ def saliency_map(
 ) -> Float[Array, "N H W"]:
     r"""How fast the score changes with each pixel: max over channels of |d score / d pixel|.
 
-    Args:
-        score: Image by image: that of one image may not depend on another.
-        images: Where the derivative is taken.
-        rule: How a signal passes back through a ReLU; see `with_rectifier_rule`.
+    The score of one image may not depend on another. The rule says how a signal passes back through
+    a ReLU, as in `backward_pictures`.
 
     References:
         Simonyan, Vedaldi, Zisserman 2013, Deep inside convolutional networks (arXiv 1312.6034),
@@ -350,12 +345,8 @@ def spread(
 ) -> Float[Array, "H W"]:
     """The mean fall of all squares that cover each pixel; NaN where none does.
 
-    Args:
-        falls: Of `occlusion_map`.
-        window: Of the square, as given there.
-        stride: Likewise.
-        height: Of the image, in pixels.
-        width: Likewise.
+    `falls` are those of `occlusion_map`, with the window and stride given there, on an image of
+    `height` x `width` pixels.
 
     Example:
         >>> spread(jnp.array([[1.0, 3.0]]), window=2, stride=1, height=2, width=3).tolist()

@@ -19,7 +19,7 @@ def plot_errors(
         file: The picture to write: .png, .svg or .pdf.
         data: Whose errors: of ImageNet or of CIFAR-10.
     """
-    from ablax.inspection.figures import errors_figure
+    from ablax.inspection.cost import errors_figure
     from ablax.report.figures import caption_of, save
 
     figure = errors_figure(data)

@@ -35,7 +35,7 @@ def roofline(
         batch: Number of images.
         repeats: Timed runs per layer.
     """
-    from ablax.inspection.timing import measure, roofline, roofline_table
+    from ablax.inspection.timing import measure, roofline, roofline_figure, roofline_table
     from ablax.report.figures import caption_of, save
     from ablax.report.tables import render
 
@@ -44,8 +44,6 @@ def roofline(
     points = roofline(asked, machine, batch, repeats)
     print(render(roofline_table(asked, points, machine, batch), format))
     if out is not None:
-        from ablax.inspection.figures import roofline_figure
-
         figure = roofline_figure(asked, points, machine, batch)
         save(figure, out)
         print(caption_of(figure), file=sys.stderr)

@@ -21,7 +21,6 @@ from ablax.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from ablax.analysis.cost import Convention
     from ablax.model import Model
 
 
@@ -63,21 +62,22 @@ def table(
         raise AblaxError("which network? ablax list names them: ablax table alexnet")
     if training and convention != "usual":
         raise AblaxError("the lecture says nothing of training: leave --convention out")
-    from ablax.inspection.cost import convention_named, table_of
+    from ablax.inspection.cost import cost_table
     from ablax.report.tables import render
 
-    asked, counted = opened(model, None, image_size).model, convention_named(convention)
+    asked = opened(model, None, image_size).model
     if plot is not None:
-        _draw(asked, counted, batch, plot)
-    print(render(table_of(asked, counted, batch, training, depth), format))
+        _draw(asked, convention, batch, plot)
+    costs = cost_table(asked, batch=batch, convention=convention, training=training, depth=depth)
+    print(render(costs, format))
 
 
-def _draw(model: Model, convention: Convention, batch: int, file: Path) -> None:
-    from ablax.inspection.cost import network_cost
-    from ablax.inspection.figures import depth_figure
+def _draw(model: Model, convention: str, batch: int, file: Path) -> None:
+    from ablax.inspection.cost import convention_named, depth_figure, network_cost
     from ablax.report.figures import caption_of, save
 
-    rows = network_cost(model, convention, batch, softmax=convention.name == "lecture")
-    figure = depth_figure(model, rows, convention, batch)
+    counted = convention_named(convention)
+    rows = network_cost(model, counted, batch, softmax=convention == "lecture")
+    figure = depth_figure(model, rows, counted, batch)
     save(figure, file)
     print(caption_of(figure), file=sys.stderr)

@@ -1,94 +1,47 @@
 """The one idea: a network is a value, and an ablation a pure function from network to network."""
 
-from ablax.core.describe import describe
-from ablax.core.edits import (
-    Edit,
-    EditError,
-    compose,
-    edit,
-    inner_layers,
-    insert_after,
-    insert_before,
-    paths,
-    remove,
-    replace,
-    replace_kind,
-    stacks,
-    with_head,
-    with_initializer,
-    without,
-)
-from ablax.core.features import (
-    features,
-    gradients,
-    layer_shapes,
-    output_gradients,
-    output_shapes,
-)
-from ablax.core.fingerprint import FingerprintError, canonical, difference, fingerprint
-from ablax.core.network import (
-    ImageShape,
-    LayerError,
-    Layers,
-    Network,
-    Role,
-    Sequential,
-    abstract_variables,
-    check,
-    count_parameters,
-    initialize,
-    leaves_by_path,
-    parameter_shapes,
-    parameter_sizes,
-    reinitialized,
-    role,
-    run,
-    run_one,
-    sequential,
-)
-
-__all__ = [
-    "Edit",
-    "EditError",
-    "FingerprintError",
-    "ImageShape",
-    "LayerError",
-    "Layers",
-    "Network",
-    "Role",
-    "Sequential",
-    "abstract_variables",
-    "canonical",
-    "check",
-    "compose",
-    "count_parameters",
-    "describe",
-    "difference",
-    "edit",
-    "features",
-    "fingerprint",
-    "gradients",
-    "initialize",
-    "inner_layers",
-    "insert_after",
-    "insert_before",
-    "layer_shapes",
-    "leaves_by_path",
-    "output_gradients",
-    "output_shapes",
-    "parameter_shapes",
-    "parameter_sizes",
-    "paths",
-    "reinitialized",
-    "remove",
-    "replace",
-    "replace_kind",
-    "role",
-    "run",
-    "run_one",
-    "sequential",
-    "stacks",
-    "with_head",
-    "with_initializer",
-    "without",
-]
+from ablax.core.describe import describe as describe
+from ablax.core.edits import Edit as Edit
+from ablax.core.edits import EditError as EditError
+from ablax.core.edits import compose as compose
+from ablax.core.edits import edit as edit
+from ablax.core.edits import inner_layers as inner_layers
+from ablax.core.edits import insert_after as insert_after
+from ablax.core.edits import insert_before as insert_before
+from ablax.core.edits import paths as paths
+from ablax.core.edits import remove as remove
+from ablax.core.edits import replace as replace
+from ablax.core.edits import replace_kind as replace_kind
+from ablax.core.edits import stacks as stacks
+from ablax.core.edits import walk as walk
+from ablax.core.edits import with_head as with_head
+from ablax.core.edits import with_initializer as with_initializer
+from ablax.core.edits import without as without
+from ablax.core.features import features as features
+from ablax.core.features import gradients as gradients
+from ablax.core.features import layer_shapes as layer_shapes
+from ablax.core.features import output_gradients as output_gradients
+from ablax.core.features import output_shapes as output_shapes
+from ablax.core.features import refuse_unknown as refuse_unknown
+from ablax.core.fingerprint import FingerprintError as FingerprintError
+from ablax.core.fingerprint import canonical as canonical
+from ablax.core.fingerprint import difference as difference
+from ablax.core.fingerprint import fingerprint as fingerprint
+from ablax.core.network import ImageShape as ImageShape
+from ablax.core.network import LayerError as LayerError
+from ablax.core.network import Layers as Layers
+from ablax.core.network import Network as Network
+from ablax.core.network import Role as Role
+from ablax.core.network import Sequential as Sequential
+from ablax.core.network import abstract_variables as abstract_variables
+from ablax.core.network import check as check
+from ablax.core.network import count_parameters as count_parameters
+from ablax.core.network import initialize as initialize
+from ablax.core.network import leaves_by_path as leaves_by_path
+from ablax.core.network import parameter_shapes as parameter_shapes
+from ablax.core.network import parameter_sizes as parameter_sizes
+from ablax.core.network import reinitialized as reinitialized
+from ablax.core.network import role as role
+from ablax.core.network import run as run
+from ablax.core.network import run_one as run_one
+from ablax.core.network import sequential as sequential

@@ -23,16 +23,8 @@ _PARTS = ("tail", "body", "head")
 def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -> str:
     """The network as text: name, layer, shape of what it gives, parameters.
 
-    Nothing is computed or allocated.
-
-    Args:
-        network: Any network.
-        image_shape: (H, W, C) in pixels and channels.
-        depth: How far to look into layers that hold others: 1 lists the paper's names alone, None
-            everything.
-
-    Returns:
-        Lines without a final newline.
+    Nothing is computed or allocated. `depth` is how far to look into layers that hold others: 1
+    lists the paper's names alone, None everything.
 
     Raises:
         LayerError: The network does not fit images of this shape.
@@ -173,13 +165,18 @@ def _folded(layers: Layers) -> list[Row]:
             runs[-1][0].append(name)
         else:
             runs.append(([name], layer))
-    return [_of_run(names, _cut(_written(layer))) for names, layer in runs]
-
-
-def _of_run(names: Sequence[str], what: str) -> Row:
-    if len(names) == 1:
-        return names[0], what
-    return f"{names[0]} ... {names[-1]}", f"{len(names)} x {what}"
+    rows = []
+    for names, layer in runs:
+        what = re.sub(r"\s+", " ", _written(layer))
+        if len(what) > _WIDEST:
+            what = what[: _WIDEST - 3] + "..."
+        several = len(names) > 1
+        rows.append(
+            (f"{names[0]} ... {names[-1]}", f"{len(names)} x {what}")
+            if several
+            else (names[0], what)
+        )
+    return rows
 
 
 def _shortened(rows: list[Row], most: int) -> list[Row]:
@@ -195,12 +192,6 @@ def _aligned(rows: Sequence[Row], indent: str) -> list[str]:
     return [f"{indent}{name:<{width}}  {what}" for name, what in rows]
 
 
-def _cut(text: str) -> str:
-    """On one line, and no longer than a line is wide."""
-    text = re.sub(r"\s+", " ", text)
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
-
-
 def _code(layer: nn.Module) -> str:
     """The layer as one would write it, the layers inside by name and value."""
     inner = [
@@ -213,18 +204,13 @@ def _code(layer: nn.Module) -> str:
 
 def _written(layer: nn.Module) -> str:
     """The layer as one would write it, what it leaves at its default left out."""
-    inner = Layers()
-    for layers in inner_layers(layer).values():
-        inner = inner + layers
-    fields = _fields(layer)
-    if not inner_layers(layer):
-        return f"{type(layer).__name__}({', '.join(fields)})"
-    plain = type(layer).__name__ == "Sequential"
-    full = ", ".join(_written(below) for below in dict(inner.items()).values())
-    if plain and 0 < len(full) <= _WIDEST:
-        return full
+    inner = sum(inner_layers(layer).values(), start=Layers())
+    if type(layer).__name__ == "Sequential":
+        full = ", ".join(_written(below) for _, below in inner.items())
+        if 0 < len(full) <= _WIDEST:
+            return full
     names = [f"{len(inner)} layers"] if len(", ".join(inner)) > _WIDEST else list(inner)
-    return f"{type(layer).__name__}({', '.join([*names, *fields])})"
+    return f"{type(layer).__name__}({', '.join([*names, *_fields(layer)])})"
 
 
 def _fields(layer: nn.Module) -> list[str]:

@@ -7,7 +7,7 @@ ablation that silently removed nothing would report the baseline twice.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -32,9 +32,6 @@ def edit(network: Network, rewrite: Rewrite) -> Network:
         rewrite: Called with a layer's path (`"fc7"`, then `"fc7/dense"`) and the module. It returns
             the layers that take its place (none of them removes it), or None to keep it and look
             inside.
-
-    Returns:
-        The edited network.
 
     Raises:
         EditError: Nothing changed.
@@ -80,18 +77,17 @@ def inner_layers(layer: nn.Module) -> dict[str, Layers]:
     return {name: value for name, value in fields.items() if isinstance(value, Layers)}
 
 
+def walk(layers: Layers, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Path and module of every layer at any depth, each before those that it holds."""
+    for name, layer in layers.items():
+        yield prefix + name, layer
+        for inner in inner_layers(layer).values():
+            yield from walk(inner, f"{prefix}{name}/")
+
+
 def paths(network: Network) -> tuple[str, ...]:
     """The path of every layer at any depth, in order: `conv1`, `conv1/conv`, ..."""
-
-    def below(layers: Layers, prefix: str) -> list[str]:
-        found = []
-        for name, layer in layers.items():
-            found.append(prefix + name)
-            for inner in inner_layers(layer).values():
-                found += below(inner, f"{prefix}{name}/")
-        return found
-
-    return tuple(below(network.layers, ""))
+    return tuple(path for path, _ in walk(network.layers))
 
 
 def stacks(network: Network) -> tuple[str, ...]:
@@ -106,24 +102,13 @@ def stacks(network: Network) -> tuple[str, ...]:
         >>> stacks(Network(Layers(), Layers(deep=deep), Layers()))
         ('deep',)
     """
-
-    def below(layers: Layers, prefix: str) -> list[str]:
-        found = []
-        for name, layer in layers.items():
-            if getattr(layer, "stacked", False):
-                found.append(prefix + name)
-            for inner in inner_layers(layer).values():
-                found += below(inner, f"{prefix}{name}/")
-        return found
-
-    return tuple(below(network.layers, ""))
+    return tuple(path for path, layer in walk(network.layers) if getattr(layer, "stacked", False))
 
 
 def remove(*names: str) -> Edit:
-    """The edit that removes the named layers; their neighbors are joined.
+    """The edit that removes the layers of these paths (`"fc7"`, `"fc7/dropout"`).
 
-    Args:
-        *names: Paths, such as `"fc7"` or `"fc7/dropout"`.
+    Their neighbors are joined.
 
     Raises:
         EditError: When applied to a network that lacks one of them.
@@ -187,15 +172,11 @@ def without(*kinds: type[nn.Module]) -> Edit:
         >>> "c1/tanh" in paths(without(Tanh)(lenet5(10)))
         False
     """
-
-    def strip(network: Network) -> Network:
-        try:
-            return edit(network, lambda _, layer: Layers() if isinstance(layer, kinds) else None)
-        except EditError:
-            wanted = " or ".join(kind.__name__ for kind in kinds)
-            raise EditError(f"the network has no {wanted} to remove") from None
-
-    return strip
+    wanted = " or ".join(kind.__name__ for kind in kinds)
+    return _rewriting(
+        lambda _, layer: Layers() if isinstance(layer, kinds) else None,
+        f"the network has no {wanted} to remove",
+    )
 
 
 def replace_kind(kind: type[nn.Module], instead: Callable[[Any], nn.Module]) -> Edit:
@@ -216,18 +197,12 @@ def replace_kind(kind: type[nn.Module], instead: Callable[[Any], nn.Module]) -> 
         True
     """
 
-    def exchange(network: Network) -> Network:
-        def rewrite(path: str, layer: nn.Module) -> Layers | None:
-            if not isinstance(layer, kind):
-                return None
-            return Layers({path.rpartition("/")[2]: instead(layer)})
+    def rewrite(path: str, layer: nn.Module) -> Layers | None:
+        if not isinstance(layer, kind):
+            return None
+        return Layers({path.rpartition("/")[2]: instead(layer)})
 
-        try:
-            return edit(network, rewrite)
-        except EditError:
-            raise EditError(f"the network has no {kind.__name__} to replace") from None
-
-    return exchange
+    return _rewriting(rewrite, f"the network has no {kind.__name__} to replace")
 
 
 def with_initializer(kernel_init: Initializer) -> Edit:
@@ -253,16 +228,22 @@ def with_initializer(kernel_init: Initializer) -> Edit:
         inside = _edit_inside(layer, f"{path}/", rewrite)
         return Layers({path.rpartition("/")[2]: inside.copy(kernel_init=kernel_init)})
 
-    def exchange(network: Network) -> Network:
+    return _rewriting(
+        rewrite,
+        "the edit changes nothing: no layer of the network has a kernel with another initializer",
+    )
+
+
+def _rewriting(rewrite: Rewrite, otherwise: str) -> Edit:
+    """The edit by `rewrite`, with what it says where nothing changes."""
+
+    def apply(network: Network) -> Network:
         try:
             return edit(network, rewrite)
         except EditError:
-            raise EditError(
-                "the edit changes nothing: no layer of the network has a kernel with "
-                "another initializer"
-            ) from None
+            raise EditError(otherwise) from None
 
-    return exchange
+    return apply
 
 
 def compose(*edits: Edit) -> Edit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -30,7 +30,7 @@ def features(
     Args:
         network: Any network.
         variables: Its weights and statistics, as `initialize` returns them.
-        images: What to show it.
+        images: As the network takes them.
         at: Paths of layers at any depth, such as `["conv3", "res4b", "res5a/conv1"]`.
 
     Returns:
@@ -53,13 +53,17 @@ def features(
         >>> found["fc1"][0]
         Array([[[ 5., -5.]]], dtype=float32)
     """
-    known = paths(network)
-    for name in at:
-        if name not in known:
-            raise AblaxError(f"the network has no layer {name!r}: {nearest(name, known)}")
+    refuse_unknown(at, paths(network))
     wanted = (at,) if isinstance(at, str) else tuple(at)
     found = _compiled(network, wanted, variables, images)
     return {name: found[name] for name in wanted}
+
+
+def refuse_unknown(names: Sequence[str], known: Collection[str]) -> None:
+    """Refuse names of layers that are not among those of a network."""
+    for name in names:
+        if name not in known:
+            raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(known))}")
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -88,18 +92,10 @@ def output_gradients(
     classifiers are not part of it, and an `Ensemble`, which trains by nothing else, has a gradient
     of 0.
 
-    Args:
-        network: Any network.
-        variables: Its weights and statistics.
-        images: What to show it.
-        loss: From the scores to one number.
-        at: Paths of layers at any depth.
+    Arguments and errors are those of `features`.
 
     Returns:
         From each path, in the order asked for, to dL/dy, of the shape of the layer's output y.
-
-    Raises:
-        AblaxError: A name that no layer has, or a layer inside a `Repeat` or a `Tied`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -129,9 +125,7 @@ def output_shapes(
         AblaxError: As `output_gradients`.
     """
     shapes = layer_shapes(network, (images.shape[1], images.shape[2], images.shape[3]))
-    for name in at:
-        if name not in shapes:
-            raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(shapes))}")
+    refuse_unknown(at, shapes)
     count = len(images)
     return {name: jax.ShapeDtypeStruct((count, *shapes[name]), images.dtype) for name in at}
 
@@ -171,10 +165,6 @@ def gradients(
 
 def layer_shapes(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:
     """The shape of what each layer gives for one image, by path, in order; nothing is computed.
-
-    Args:
-        network: Any network.
-        image_shape: (H, W, C) in pixels and channels.
 
     Returns:
         From each path to a shape without the axis of the images, `(H, W, C)` or `(C,)`. The layers

@@ -38,20 +38,13 @@ class FingerprintError(AblaxError):
 
 
 def fingerprint(network: Network, image_shape: ImageShape) -> str:
-    """A short name of a network: SHA-256 of `canonical` and of its parameters' paths and shapes.
+    """16 hexadecimal digits of SHA-256 of `canonical` and of the parameters' paths and shapes.
 
-    The same in every process, on every Python, and wherever the files of its classes are.
-
-    Args:
-        network: Any network.
-        image_shape: (H, W, C).
-
-    Returns:
-        16 hexadecimal digits.
+    The same in every process, on every Python, and wherever the files of the network's classes are.
 
     Raises:
         FingerprintError: As `canonical`.
-        LayerError: The network does not fit images of this shape.
+        LayerError: The network does not fit images of this shape, (H, W, C).
 
     Example:
         >>> from ablax.core import remove
@@ -76,9 +69,6 @@ def canonical(network: Network) -> Tree:
     the functions and plain values of its module that the source names. What it reaches through an
     attribute (`module.helper`) is not followed; where the source cannot be read, it is left out.
 
-    Args:
-        network: Any network.
-
     Raises:
         FingerprintError: It holds something without a written form; the message names the place.
 
@@ -95,9 +85,7 @@ def canonical(network: Network) -> Tree:
 def difference(there: Tree, now: Tree) -> str | None:
     """The first difference of two networks in words; None where there is none.
 
-    Args:
-        there: `canonical` of one, as JSON gives it back.
-        now: `canonical` of the other.
+    Each is given as `canonical` gives it, or as JSON gives that back.
 
     Example:
         >>> from ablax.layers import MaxPool
@@ -114,20 +102,46 @@ def _tree(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
         return value
     if type(value) is float:
         return value if math.isfinite(value) else {"float": repr(value)}
-    if isinstance(value, Layers):
-        held = [[name, _tree(one, _joined(where, name), above)] for name, one in value.items()]
-        return {"layers": held}
-    if isinstance(value, enum.Enum):
-        return {"enum": f"{type(value).__qualname__}.{value.name}"}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _dataclass(value, where, above)
-    if isinstance(value, np.dtype):
-        return {"dtype": value.name}
-    if isinstance(value, types.ModuleType):
-        return {"module": value.__name__.rpartition(".")[2]}
-    for kinds, write in _WRITTEN:
-        if isinstance(value, kinds):
-            return write(value, where, above)
+
+    def tree(part: Any) -> Tree:
+        return _tree(part, where, above)
+
+    match value:
+        case Layers():
+            held = [[name, _tree(one, _joined(where, name), above)] for name, one in value.items()]
+            return {"layers": held}
+        case enum.Enum():
+            return {"enum": f"{type(value).__qualname__}.{value.name}"}
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return _dataclass(value, where, above)
+        case np.dtype():
+            return {"dtype": value.name}
+        case types.ModuleType():
+            return {"module": value.__name__.rpartition(".")[2]}
+        case np.generic():
+            return {"dtype": value.dtype.name, "value": tree(value.item())}
+        case np.ndarray() | jax.Array():
+            return _array(value, where)
+        case tuple() | list():
+            items = [tree(one) for one in value]
+            return items if type(value) is tuple else {type(value).__qualname__: items}
+        case set() | frozenset():
+            return {"set": sorted(map(tree, value), key=_text)}
+        case Mapping():
+            pairs = ([tree(key), tree(one)] for key, one in value.items())
+            return {"mapping": sorted(pairs, key=_text)}
+        case functools.partial(func=function, args=arguments, keywords=named):
+            given = {"arguments": tree(arguments), "named": tree(named)}
+            return {"partial": tree(function), **given}
+        case types.MethodType():
+            return {"method": tree(value.__func__), "of": tree(value.__self__)}
+        # a type of numpy, or of jax.numpy
+        case type() if issubclass(value, np.generic) or isinstance(
+            getattr(value, "dtype", None), np.dtype
+        ):
+            return {"dtype": np.dtype(value).name}
+        case type():
+            return {"type": value.__qualname__, **_foreign(value, where, above)}
     if callable(value):
         return _callable(value, where, above)
     raise _refusal(value, where)
@@ -159,69 +173,12 @@ def _field(value: Any, where: str, name: str, above: tuple[Any, ...]) -> Tree:
     return _tree(value, where if isinstance(value, Layers) else f"{where}, {name},", above)
 
 
-def _sequence(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    items = [_tree(one, where, above) for one in value]
-    if type(value) is tuple:
-        return items
-    return {type(value).__qualname__: items}
-
-
-def _set(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    return {"set": sorted((_tree(one, where, above) for one in value), key=_text)}
-
-
-def _mapping(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    pairs = [[_tree(key, where, above), _tree(value[key], where, above)] for key in value]
-    return {"mapping": sorted(pairs, key=_text)}
-
-
-def _array(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    del above
+def _array(value: Any, where: str) -> Tree:
     if isinstance(value, jax.core.Tracer) or np.asarray(value).dtype.hasobject:
         raise _refusal(value, where)
     held = np.ascontiguousarray(value)
     data = held.astype(held.dtype.newbyteorder("<")).tobytes()
     return {"array": _digest(data), "dtype": held.dtype.name, "shape": list(np.shape(value))}
-
-
-def _number(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    return {"dtype": value.dtype.name, "value": _tree(value.item(), where, above)}
-
-
-def _partial(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    return {
-        "partial": _tree(value.func, where, above),
-        "arguments": _tree(value.args, where, above),
-        "named": _tree(value.keywords, where, above),
-    }
-
-
-def _method(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    return {
-        "method": _tree(value.__func__, where, above),
-        "of": _tree(value.__self__, where, above),
-    }
-
-
-def _type(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    if issubclass(value, np.generic):
-        return {"dtype": np.dtype(value).name}
-    if isinstance(getattr(value, "dtype", None), np.dtype):  # a type of jax.numpy
-        return {"dtype": value.dtype.name}
-    return {"type": value.__qualname__, **_foreign(value, where, above)}
-
-
-_WRITTEN: tuple[tuple[Any, Any], ...] = (
-    (np.generic, _number),
-    ((np.ndarray, jax.Array), _array),
-    ((tuple, list), _sequence),
-    ((set, frozenset), _set),
-    (Mapping, _mapping),
-    (functools.partial, _partial),
-    (types.MethodType, _method),
-    (type, _type),
-)
-"""Kinds of values and how each is written."""
 
 
 def _callable(value: Any, where: str, above: tuple[Any, ...]) -> Tree:

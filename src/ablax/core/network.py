@@ -114,14 +114,8 @@ def _check_entry(name: str, layer: object, seen: set[str]) -> None:
 def run(layers: Layers, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
     """Apply the layers in order, each bound to its own name: y = f_n(... f_1(x)).
 
-    To be called inside the `nn.compact` method of the module that holds the layers.
-
-    Args:
-        layers: What to apply.
-        x: The input of the first.
-
-    Returns:
-        The output of the last; `x` itself where there are none.
+    To be called inside the `nn.compact` method of the module that holds the layers; where there are
+    none, y is x.
 
     Raises:
         LayerError: A layer that does not fit its input, with its path and the input's shape.
@@ -188,6 +182,7 @@ def sequential(**layers: nn.Module) -> Sequential:
 # `Network(tail, body, head)`: a value to read, to cut, to initialize and to apply.
 
 ImageShape = tuple[int, int, int]
+"""(H, W, C), in pixels and channels."""
 
 
 class Network(nn.Module):
@@ -246,12 +241,8 @@ def initialize(network: Network, seed: int, image_shape: ImageShape) -> dict[str
     `lazy_init` runs the initializers and leaves the images abstract, so that no layer is computed
     or compiled; the values are those of `init`, bit for bit. (`jax.jit(network.init)` compiles for
     long where a network has many layers.) Only `params` and `batch_stats` are returned: `init` also
-    returns what layers put aside for training, which is no part of the state.
-
-    Args:
-        network: Any network.
-        seed: Of the key from which every leaf is sampled, by its path.
-        image_shape: (H, W, C) in pixels and channels.
+    returns what layers put aside for training, which is no part of the state. The seed is that of
+    the key from which every leaf is sampled, by its path.
 
     Returns:
         `{"params": ...}`, and `"batch_stats"` where the network has batch normalization.
@@ -290,14 +281,9 @@ def _abstract(network: Network, image_shape: ImageShape, wide: bool) -> Mapping[
 def check(network: Network, image_shape: ImageShape, classes: int | None = None) -> None:
     """Refuse, before anything compiles, a network that does not fit the images or the classes.
 
-    Args:
-        network: Any network.
-        image_shape: (H, W, C) in pixels and channels.
-        classes: How many scores an image must get; None accepts any.
-
     Raises:
         LayerError: A layer does not fit its input; the message has its name and both shapes.
-        AblaxError: The scores have another shape than (N, classes).
+        AblaxError: The scores have another shape than (N, classes), where these are given.
     """
     variables = abstract_variables(network, image_shape)
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
@@ -310,14 +296,10 @@ def check(network: Network, image_shape: ImageShape, classes: int | None = None)
 
 
 def count_parameters(network: Network, image_shape: ImageShape) -> int:
-    """How many parameters the network learns; running statistics are not among them.
+    """How many parameters the network learns: the sizes of all leaves of `params`, added up.
 
-    Args:
-        network: Any network.
-        image_shape: (H, W, C): a fully connected layer's kernel depends on it.
-
-    Returns:
-        The sum of the sizes of all leaves of `params`.
+    Running statistics are not among them. A fully connected layer's kernel depends on the shape of
+    the images, (H, W, C).
     """
     return sum(parameter_sizes(network, image_shape).values())
 
@@ -357,11 +339,8 @@ def role(path: str) -> Role:
     decay; `bias`, `scale` and `slope` are not. A word in front tells parameters of one layer apart:
     `recurrent_kernel`, `input_bias`. So a leaf keeps its role where a `Repeat` stacks it.
 
-    Args:
-        path: Of the parameter, such as `"conv1/conv/kernel"`, or its name alone.
-
     Raises:
-        AblaxError: The name says nothing.
+        AblaxError: The name, which may stand at the end of a path, says nothing.
 
     Example:
         >>> role("lstm/recurrent_kernel"), role("res2_to_res4/block/bn/scale")

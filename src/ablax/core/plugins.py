@@ -53,10 +53,9 @@ def named(written: str) -> Any:
 
 
 def offered(group: str) -> dict[str, str]:
-    """What installed packages offer as entry points: name to `module:name`; nothing is imported.
+    """What installed packages offer in a group of entry points, such as `ablax.networks`.
 
-    Args:
-        group: Such as `ablax.networks`.
+    From names to `module:name`; nothing is imported.
 
     Example:
         >>> offered("ablax.nothing")
@@ -66,11 +65,7 @@ def offered(group: str) -> dict[str, str]:
 
 
 def offer(group: str, name: str) -> Any:
-    """The value that an installed package offers.
-
-    Args:
-        group: As in `offered`.
-        name: One of `offered`.
+    """The value that an installed package offers under this name, one of `offered(group)`.
 
     Raises:
         AblaxError: Several packages offer different values of this name, or it cannot be imported.

@@ -1,6 +1,5 @@
 from ablax.inspection import cost as cost
 from ablax.inspection import fields as fields
-from ablax.inspection import figures as figures
 from ablax.inspection import lectures as lectures
 from ablax.inspection import page as page
 from ablax.inspection import pictures as pictures

@@ -1,11 +1,13 @@
-"""What a network of ours costs, as tables."""
+"""What a network of ours costs, as tables and pictures."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +20,19 @@ from ablax.analysis.cost import (
     TrainingRow,
     cost,
     fold,
-    fold_training,
     training_cost,
 )
 from ablax.core import ImageShape, Network
 from ablax.errors import AblaxError, nearest
 from ablax.model import Model
+from ablax.report import figures as kit
 from ablax.report.tables import Cell, Table
-from ablax.zoo import find
+from ablax.zoo import CATALOG, Entry, find
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 # ------------------------------------------------------------------------------------------
 # The cost of a network: `ablax.analysis.cost` given the network's shapes.
@@ -48,14 +55,10 @@ def convention_named(name: str) -> Convention:
 def network_cost(
     model: Model, convention: Convention, batch: int = 1, softmax: bool = False
 ) -> list[CostRow]:
-    """What a network costs, one row per layer; nothing is computed.
+    """What a network costs, one row per layer; nothing is computed, shapes of weights are enough.
 
-    Args:
-        model: Network and images; shapes of weights are enough.
-        convention: What counts.
-        batch: Number of images.
-        softmax: Whether a softmax follows the scores, as in the lecture's table; in our networks it
-            belongs to the loss.
+    With `softmax` one follows the scores, as in the lecture's table; in our networks it belongs to
+    the loss.
 
     Raises:
         LayerError: The network does not fit the images.
@@ -128,9 +131,6 @@ def cost_table(
         training: The forward pass and both gradients, instead of the forward pass alone.
         depth: How many names of a layer's path are kept; costs below them are summed.
 
-    Returns:
-        The table; `print` shows it.
-
     Raises:
         AblaxError: There is no such network or convention, a number is less than 1, a network is
             given without an image shape, or training by another convention than the usual.
@@ -145,9 +145,17 @@ def cost_table(
     """
     if depth is not None and depth < 1:
         raise AblaxError(f"the depth is {depth}: expected at least 1")
-    return table_of(
-        _given(network, image_shape), convention_named(convention), batch, training, depth
-    )
+    model, counted = _given(network, image_shape), convention_named(convention)
+    lecture = counted.name == "lecture"
+    if training:
+        if lecture:
+            raise AblaxError("the lecture says nothing of training: leave the convention out")
+        steps = network_training_cost(model, batch)
+        return training_table(model, fold(steps, depth) if depth else steps, batch)
+    rows = network_cost(model, counted, batch, softmax=lecture)
+    if depth:
+        return usual_table(model, fold(rows, depth), counted, batch)
+    return (lecture_table if lecture else usual_table)(model, rows, counted, batch)
 
 
 def _given(network: Network | Model | str, image_shape: ImageShape | None) -> Model:
@@ -163,26 +171,6 @@ def _given(network: Network | Model | str, image_shape: ImageShape | None) -> Mo
             "channels), as in cost_table(network, (224, 224, 3))"
         )
     return Model.untrained(network, image_shape, None)
-
-
-def table_of(
-    model: Model,
-    convention: Convention,
-    batch: int = 1,
-    training: bool = False,
-    depth: int | None = None,
-) -> Table:
-    """The table of a model; arguments and errors are those of `cost_table`."""
-    if training:
-        if convention.name != "usual":
-            raise AblaxError("the lecture says nothing of training: leave the convention out")
-        steps = network_training_cost(model, batch)
-        return training_table(model, fold_training(steps, depth) if depth else steps, batch)
-    lecture = convention.name == "lecture"
-    rows = network_cost(model, convention, batch, softmax=lecture)
-    if depth:
-        return usual_table(model, fold(rows, depth), convention, batch)
-    return (lecture_table if lecture else usual_table)(model, rows, convention, batch)
 
 
 # ------------------------------------------------------------------------------------------
@@ -228,17 +216,9 @@ def usual_table(
         )
         for row in rows
     ]
-    foot = (
-        *_foot(rows, convention),
-        "Memory is in elements read and written; a float32 has 4 bytes.",
-    )
-    return Table(
-        f"Cost of {model.what(batch)}",
-        (*columns, "note") if noted else columns,
-        tuple(cells),
-        foot,
-        totals(rows, convention),
-    )
+    note = "Memory is in elements read and written; a float32 has 4 bytes."
+    headings = (*columns, "note") if noted else columns
+    return _table(f"Cost of {model.what(batch)}", headings, cells, note, rows, convention)
 
 
 def lecture_table(
@@ -258,14 +238,36 @@ def lecture_table(
     for row in rows:
         number += row.operation.family in ("convolution", "dense", "product")
         cells.append((number, *_lecture_cells(row, batch)))
-    foot = (
-        *_foot(rows, convention),
+    note = (
         "The lecture's last heading is cut off and its column zero; both stand here as printed. "
-        "Its last row is the softmax, which in our networks belongs to the loss.",
+        "Its last row is the softmax, which in our networks belongs to the loss."
     )
     title = f"Cost of {model.what(batch)}, in the lecture's columns"
-    sums = totals(rows, convention)
-    return Table(title, LECTURE_COLUMNS, tuple(cells), foot, sums, plain=True)
+    table = _table(title, LECTURE_COLUMNS, cells, note, rows, convention)
+    return replace(table, plain=True)
+
+
+def _table(
+    title: str,
+    columns: tuple[str, ...],
+    cells: Sequence[tuple[Cell, ...]],
+    note: str,
+    rows: Sequence[CostRow],
+    convention: Convention,
+) -> Table:
+    """The cells of the rows, with what these add up to and the convention below."""
+    sums: dict[str, Cell] = {
+        "convention": convention.name,
+        "MACs": sum(row.macs for row in rows),
+        "parameters": sum(row.parameters for row in rows),
+        "memory": sum(row.memory for row in rows),
+    }
+    said = f"Convention {convention.name}: {convention.says}."
+    return Table(title, columns, tuple(cells), (f"In all: {_listed(sums)}.", said, note), sums)
+
+
+def _listed(sums: Mapping[str, Cell]) -> str:
+    return "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
 
 
 def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
@@ -284,52 +286,33 @@ def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
 
 def training_table(model: Model, rows: Sequence[TrainingRow], batch: int = 1) -> Table:
     """One row per layer: forward, gradient by input, gradient by weights, activations kept."""
-    columns = (
-        *("layer", "operation", "output", "forward", "gradient by input"),
-        *("gradient by weights", "training", "kept numbers", "kept bytes"),
-    )
+    counts = {
+        "forward": "forward",
+        "gradient by input": "by_input",
+        "gradient by weights": "by_weights",
+        "training": "training",
+        "kept numbers": "kept",
+        "kept bytes": "kept_bytes",
+    }
+    columns = ("layer", "operation", "output", *counts)
     cells = tuple(
         (
-            *(row.path, row.operation.name, _shape(row.output_shape), row.forward, row.by_input),
-            *(row.by_weights, row.training, row.kept, row.kept_bytes),
+            *(row.path, row.operation.name, _shape(row.output_shape)),
+            *(getattr(row, field) for field in counts.values()),
         )
         for row in rows
     )
-    sums: dict[str, Cell] = {
-        "convention": "usual",
-        "forward": sum(row.forward for row in rows),
-        "gradient by input": sum(row.by_input for row in rows),
-        "gradient by weights": sum(row.by_weights for row in rows),
-        "training": sum(row.training for row in rows),
-        "kept numbers": sum(row.kept for row in rows),
-        "kept bytes": sum(row.kept_bytes for row in rows),
-    }
-    counts = "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
-    ratio = sums["training"] / sums["forward"] if sums["forward"] else 0.0  # type: ignore[operator]
+    added = {name: sum(getattr(row, field) for row in rows) for name, field in counts.items()}
+    sums: dict[str, Cell] = {"convention": "usual", **added}
+    ratio = added["training"] / added["forward"] if added["forward"] else 0.0
     foot = (
-        f"In all: {counts}. Training costs {ratio:.3f} times the forward pass.",
+        f"In all: {_listed(sums)}. Training costs {ratio:.3f} times the forward pass.",
         "Convention usual, in multiply-accumulates: each gradient of a product costs what the "
         "product costs; the images need none, so the first layer has no gradient by input.",
         "Kept: what the backward pass reads, as JAX keeps it, beside images and parameters; the "
         "compiler may keep less and compute again.",
     )
     return Table(f"Cost of a training step of {model.what(batch)}", columns, cells, foot, sums)
-
-
-def totals(rows: Sequence[CostRow], convention: Convention) -> dict[str, Cell]:
-    """The convention and what the rows add up to."""
-    return {
-        "convention": convention.name,
-        "MACs": sum(row.macs for row in rows),
-        "parameters": sum(row.parameters for row in rows),
-        "memory": sum(row.memory for row in rows),
-    }
-
-
-def _foot(rows: Sequence[CostRow], convention: Convention) -> tuple[str, ...]:
-    sums = totals(rows, convention)
-    counted = "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
-    return f"In all: {counted}.", f"Convention {convention.name}: {convention.says}."
 
 
 def _side(*sizes: int) -> Cell:
@@ -343,3 +326,103 @@ def _shape(shape: tuple[int, ...]) -> str:
     """The shape of one image's share; a batch of one is left out."""
     kept = shape[1:] if shape[:1] == (1,) and len(shape) > 1 else shape
     return "x".join(map(str, kept)) or str(math.prod(kept))
+
+
+# ------------------------------------------------------------------------------------------
+# Pictures of costs: bars by layer, and published errors against costs.
+
+
+@kit.settings()
+def depth_figure(
+    model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
+) -> Figure:
+    """Data volume, parameters and multiply-accumulates of the layers, one behind the other."""
+    layers = fold(rows, 1)
+    counts = {
+        "activations (elements)": [math.prod(row.output_shape) for row in layers],
+        "parameters": [row.parameters for row in layers],
+        "multiply-accumulates": [row.macs for row in layers],
+    }
+    figure, drawn = kit.panels(3, 1, (kit.WIDTH, 2.6), above=0.6, grid="y", sharex=True)
+    for axes, (name, heights), color in zip(drawn, counts.items(), kit.COLORS[1:], strict=False):
+        axes.bar(range(len(layers)), heights, color=color, width=0.8)
+        total = "" if name.startswith("activations") else f", {sum(heights):,} in all"
+        axes.set_title(name + total)
+        kit.count_axis(axes, "y", [])
+    drawn[-1].set_xlim(-0.7, len(layers) - 0.3)
+    left_out = kit.name_layers(drawn[-1], [row.path for row in layers])
+    said = f"{model.what(batch)}. Convention {convention.name}: {convention.says}."
+    kit.set_caption(figure, said + left_out)
+    return figure
+
+
+@kit.settings()
+def errors_figure(size: str = "imagenet") -> Figure:
+    """Published top-1 errors of the catalog's networks against what they cost.
+
+    Raises:
+        AblaxError: A size that is neither "imagenet", nor "cifar" for the networks of 32 pixels.
+    """
+    chosen = networks_with_errors(size)
+    families: dict[str, list[Entry]] = {}
+    for entry in chosen:
+        families.setdefault(_family(entry.name), []).append(entry)
+    height = 9.0 if size == "imagenet" else 5.9
+    figure, drawn = kit.panels(2, 1, (kit.WIDTH, height), above=0.2)
+    data = "ImageNet, top-1" if size == "imagenet" else "CIFAR-10"
+    costs = {"macs": "multiply-accumulates", "parameters": "parameters"}
+    marks = []
+    for axes, (what, name) in zip(drawn, costs.items(), strict=True):
+        marks.append(
+            [
+                mark
+                for place, members in enumerate(families.values())
+                for mark in _draw_members(axes, members, what, place)
+            ]
+        )
+        axes.margins(0.12)
+        kit.logarithmic(axes, "x")
+        kit.logarithmic(axes, "y")
+        axes.set_title(f"Error against {name}")
+        axes.set_xlabel(f"{name} (logarithmic)")
+        axes.set_ylabel(f"{data}, % (logarithmic)")
+    kinds = dict.fromkeys(entry.source for entry in chosen)
+    kit.set_caption(
+        figure,
+        "A line joins networks of one family. Costs: ours, of one image at the network's size, "
+        "convention usual. Errors: as published, by different training and of different views "
+        f"of an image, so compare with care: {'; '.join(kinds)}.",
+    )
+    figure.canvas.draw()  # the places of the names are found in pixels
+    for axes, found in zip(drawn, marks, strict=True):
+        kit.name_marks(axes, found)
+    return figure
+
+
+def _family(name: str) -> str:
+    """The name without the numbers that tell the members of a family apart.
+
+    `resnet34` and `resnet50_v1` are of the same table of the same paper.
+    """
+    kind = re.search(r"_(?:v[12](?=_)|preactivation)", name)
+    return re.split(r"_?v?\d", name)[0] + (kind[0] if kind else "")
+
+
+def _draw_members(axes: Axes, members: Sequence[Entry], what: str, place: int) -> list[kit.End]:
+    """A line through the networks of a family, the cheapest first; their marks."""
+    style = kit.look(place)
+    marks = [
+        kit.End(float(getattr(e, what)), e.errors[0], e.name, style["color"])
+        for e in sorted(members, key=lambda entry: int(getattr(entry, what)))
+    ]
+    axes.plot([m.x for m in marks], [m.y for m in marks], lw=1.4, ms=9, mec="white", **style)
+    return marks
+
+
+def networks_with_errors(size: str) -> list[Entry]:
+    """The networks of the catalog with a published error, cheapest first."""
+    if size not in ("imagenet", "cifar"):
+        raise AblaxError(f"there are no errors of {size!r}: choose from imagenet, cifar")
+    large = size == "imagenet"
+    found = [entry for entry in CATALOG if entry.errors and (entry.image_shape[0] > 64) == large]
+    return sorted(found, key=lambda entry: entry.macs)

@@ -20,8 +20,8 @@ from ablax.analysis.receptive_field import (
     effective_receptive_field,
     receptive_fields,
 )
-from ablax.core import ImageShape, Network, abstract_variables, features
-from ablax.errors import AblaxError, nearest
+from ablax.core import ImageShape, Network, abstract_variables, features, refuse_unknown
+from ablax.errors import AblaxError
 from ablax.report.figures import COLORS, bare, legend, panels, set_caption, settings
 from ablax.report.tables import Cell, Form, Table, render
 from ablax.zoo import find
@@ -40,10 +40,7 @@ def network_receptive_fields(
 ) -> dict[str, ReceptiveField]:
     """What the units of each layer see of an image, by the layer's path; nothing is computed.
 
-    Args:
-        network: Any network.
-        image_shape: (H, W, C) in pixels and channels.
-        depth: Names of a path that are looked at: 1 gives the paper's layers alone, None all.
+    Paths of more than `depth` names are left out: 1 gives the paper's layers alone.
 
     Raises:
         LayerError: The network does not fit images of this shape.
@@ -73,18 +70,14 @@ def layers_named(
     Raises:
         AblaxError: There is no such layer; the message names the nearest.
     """
-    for name in names:
-        if name not in fields:
-            raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(fields))}")
+    refuse_unknown(names, fields)
     return {name: fields[name] for name in names}
 
 
 def maps(fields: Mapping[str, ReceptiveField]) -> dict[str, ReceptiveField]:
     """The layers that give maps with a stride of their own; vectors have none."""
     return {
-        path: each
-        for path, each in fields.items()
-        if len(each.shape) == 4 and None not in each.stride
+        k: each for k, each in fields.items() if len(each.shape) == 4 and None not in each.stride
     }
 
 
@@ -112,13 +105,8 @@ def network_effective_field(
 ) -> EffectiveReceptiveField:
     """How much each pixel moves the unit in the middle of a layer's map.
 
-    Args:
-        network: Any network.
-        variables: Its weights and statistics, trained or not.
-        images: What it is shown.
-        layer: Its path; it gives maps.
-        seed: Of the directions in which the unit's features are added up.
-        measure: "absolute" or "squared" gradients.
+    Weights and statistics may be trained or not. The seed is that of the directions in which the
+    unit's features are added up.
 
     Raises:
         AblaxError: There is no such layer, or it does not give maps.
@@ -142,14 +130,9 @@ HAND = "by hand"
 
 @dataclass(frozen=True)
 class PublishedField:
-    """The theoretical receptive field of one layer.
+    """The theoretical receptive field of one layer of a network of the zoo, a square, in pixels.
 
-    Attributes:
-        network: A network of the zoo.
-        layer: Its layer.
-        size: Pixels.
-        stride: Pixels.
-        source: Who says so, or "by hand": walked back through the paper's table.
+    The source is who says so, or "by hand": walked back through the paper's table.
     """
 
     network: str
@@ -182,7 +165,7 @@ PUBLISHED_FIELDS = (
     PublishedField("inception_v4", "inception_c3", 2071, 32, ARAUJO),
     PublishedField("inception_resnet_v2", "conv_7b", 3039, 32, ARAUJO),
 )
-"""All fields are squares. Those of Araujo et al. are of the networks of TF-Slim."""
+"""Those of Araujo et al. are of the networks of TF-Slim."""
 
 
 def published_table(form: Form) -> str:
@@ -249,13 +232,7 @@ THEORY, GAUSSIAN = COLORS[1], COLORS[2]
 
 @dataclass(frozen=True)
 class Sighted:
-    """One layer: what its middle unit may see, and what moves it.
-
-    Attributes:
-        layer: Its path.
-        theory: Its theoretical receptive field.
-        effective: The heat map of the unit in the middle.
-    """
+    """One layer: what its middle unit may see, and what moves it."""
 
     layer: str
     theory: ReceptiveField
@@ -330,19 +307,10 @@ def _draw_heat(axes: Axes, each: Sighted) -> None:
     heat = each.effective.heat
     axes.imshow(np.sqrt(heat / heat.max()), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     (top, bottom), (left, right) = each.square
-    axes.add_patch(
-        Rectangle(
-            (left - 0.5, top - 0.5),
-            right - left + 1,
-            bottom - top + 1,
-            fill=False,
-            edgecolor=THEORY,
-            lw=2.5,
-        )
-    )
+    corner, sides = (left - 0.5, top - 0.5), (right - left + 1, bottom - top + 1)
+    axes.add_patch(Rectangle(corner, *sides, fill=False, edgecolor=THEORY, lw=2.5))
     fit = each.effective.fit
-    middle = (fit.center[1], fit.center[0])
-    size = (fit.width[1], fit.width[0])
+    middle, size = fit.center[::-1], fit.width[::-1]
     axes.add_patch(Ellipse(middle, *size, fill=False, edgecolor=GAUSSIAN, lw=2.5, ls="--"))
     axes.set(xlim=(-0.5, heat.shape[1] - 0.5), ylim=(heat.shape[0] - 0.5, -0.5))
     bare(axes)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablax.analysis.cost import LECTURE, USUAL, CostRow
+from ablax.analysis.cost import LECTURE, USUAL, CostRow, Operation
 from ablax.inspection.cost import lecture_table, network_cost
 from ablax.report.tables import Cell, Form, Table, render
 from ablax.zoo import find, untrained
@@ -25,8 +25,7 @@ class Line:
         layer: What the lecture calls it.
         printed: Its cells.
         ours: The same quantities of our network, written as the lecture writes them.
-        macs: Our multiply-accumulates, or None where the line is none of layers.
-        parameters: Our parameters.
+        macs: Ours, or None where the line is none of layers; the parameters likewise.
         remark: Why they differ, or that the lecture slipped; empty where they agree.
     """
 
@@ -51,7 +50,6 @@ class Comparison:
         title: What it shows.
         source: Where the lecture prints it.
         columns: The headings of the lecture's cells.
-        lines: The lines.
         remarks: What holds for the table as a whole.
     """
 
@@ -69,13 +67,21 @@ Blocks = Mapping[str, Sequence[CostRow]]
 def blocks(name: str, image_size: int | None = None) -> Blocks:
     """The rows of a network of the zoo, layer by layer of its paper's table.
 
-    Args:
-        name: As `ablax list` shows it.
-        image_size: Height and width in pixels; the paper's when left out.
+    On images of that many pixels along each side; of the paper's when left out.
     """
     rows = network_cost(untrained(name, None, image_size), USUAL)
     grouped = itertools.groupby(rows, key=lambda row: row.path.split("/")[0])
     return {layer: list(inside) for layer, inside in grouped}
+
+
+def together(groups: Iterable[Sequence[CostRow]]) -> list[CostRow]:
+    """The rows of several layers."""
+    return [row for group in groups for row in group]
+
+
+def cells(table: str) -> list[list[str]]:
+    """A table written as text, a line a row, its cells between bars."""
+    return [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()]
 
 
 def across(sizes: Sequence[int]) -> str:
@@ -83,20 +89,19 @@ def across(sizes: Sequence[int]) -> str:
     return "x".join(map(str, sizes))
 
 
-def padded(shape: Sequence[int]) -> str:
+def placed(operation: Operation) -> str:
+    """Such as `"3x3/2"`."""
+    return f"{across(operation.window)}/{operation.stride[0]}"
+
+
+def maps(shape: Sequence[int]) -> str:
     """The size of maps without the batch; scores are maps of one pixel."""
     sizes = tuple(shape[1:])
     return across((1,) * (3 - len(sizes)) + sizes)
 
 
-def maps(rows: Sequence[CostRow]) -> str:
-    """The size of what the last of the rows gives."""
-    return padded(rows[-1].output_shape)
-
-
-def sums(*groups: Sequence[CostRow]) -> tuple[int, int]:
+def sums(rows: Sequence[CostRow]) -> tuple[int, int]:
     """Multiply-accumulates and parameters of some rows."""
-    rows = [row for group in groups for row in group]
     return sum(row.macs for row in rows), sum(row.parameters for row in rows)
 
 
@@ -107,12 +112,12 @@ def comparison_table(comparison: Comparison) -> Table:
     lines = []
     for line in comparison.lines:
         pairs = zip(line.printed, line.ours, strict=True)
-        cells: tuple[Cell, ...] = tuple(
+        both: tuple[Cell, ...] = tuple(
             theirs if theirs == ours else f"{theirs} (ours: {ours})" for theirs, ours in pairs
         )
         known = (line.macs, line.parameters) if costed else ()
         counted = ("" if count is None else f"{count:,}" for count in known)
-        lines.append((line.layer, *cells, *counted, line.remark))
+        lines.append((line.layer, *both, *counted, line.remark))
     return Table(
         f"{comparison.title} ({comparison.source})",
         ("layer", *comparison.columns, *counts, "remark"),
@@ -121,12 +126,7 @@ def comparison_table(comparison: Comparison) -> Table:
     )
 
 
-Maker = Callable[[], Comparison]
-
-
-# ------------------------------------------------------------------------------------------
-# The lectures' tables of DenseNet (L0, L2), after Huang et al. 2016, table 1.
-
+# DenseNet: title, our network, units of each block
 _DEPTHS = {
     "DenseNet-121": ("densenet121", (6, 12, 24, 16)),
     "DenseNet-169": ("densenet169", (6, 12, 32, 32)),
@@ -141,8 +141,7 @@ def densenet_comparison() -> Comparison:
     """Our five DenseNets; a line is a network and one of the rows of the table."""
     lines = []
     for title, (name, counts) in _DEPTHS.items():
-        ours = blocks(name)
-        lines += _lines(title, counts, ours)
+        lines += _lines(title, counts, blocks(name))
     return Comparison(
         title="DenseNet",
         source="L2 and L0, after Huang et al. 2016, table 1",
@@ -164,7 +163,7 @@ def _lines(title: str, counts: Sequence[int], ours: Blocks) -> list[Line]:
     ]
     for stage, (count, size) in enumerate(zip(counts, _SIZES, strict=True), 1):
         units = [rows for name, rows in ours.items() if name.startswith(f"dense{stage}_")]
-        rows = [row for unit in units for row in unit]
+        rows = together(units)
         printed = (f"[1x1 conv, 3x3 conv] x {count}", size)
         found = (f"[{_operations(units[0])}] x {len(units)}", _size(rows))
         alike = {_operations(unit) for unit in units} == {_operations(units[0])}
@@ -176,8 +175,7 @@ def _lines(title: str, counts: Sequence[int], ours: Blocks) -> list[Line]:
             lines.append(_line(f"transition ({stage})", layers, ours[f"transition{stage}"]))
     ending = [*ours["activation"], *ours["average"], *ours["classifier"]]
     lines.append(_line("classification", ("7x7 average pool, 1000D fc", "1x1"), ending))
-    rows = [row for inside in ours.values() for row in inside]
-    lines.append(Line(f"{title}, in all", ("", ""), ("", ""), *sums(rows)))
+    lines.append(Line(f"{title}, in all", ("", ""), ("", ""), *sums(together(ours.values()))))
     return lines
 
 
@@ -195,12 +193,8 @@ def _operations(rows: Sequence[CostRow]) -> str:
     words = []
     for row in rows:
         operation = row.operation
-        window = across(operation.window)
-        moved = (
-            f", stride {operation.stride[0]}"
-            if operation.stride and operation.stride[0] > 1
-            else ""
-        )
+        window, stride = across(operation.window), operation.stride[:1]
+        moved = "" if stride in ((), (1,)) else f", stride {stride[0]}"
         if operation.family == "convolution":
             words.append(f"{window} conv{moved}")
         elif operation.family == "pool":
@@ -210,40 +204,29 @@ def _operations(rows: Sequence[CostRow]) -> str:
     return ", ".join(words)
 
 
-# ------------------------------------------------------------------------------------------
-# The lecture's table of GoogLeNet (L2), after Szegedy et al. 2014, table 1.
-
 _WIDTHS: tuple[str, ...] = ("branch1x1", "branch3x3/reduce", "branch3x3/large")
 _WIDTHS += ("branch5x5/reduce", "branch5x5/large", "branch_pool/project")
 
-# layer, our names, patch and stride, output, the six widths, params, ops
-_GOOGLENET_PRINTED: tuple[tuple[str, tuple[str, ...], str, str, str, str, str], ...] = (
-    ("convolution", ("conv1",), "7x7/2", "112x112x64", "", "2.7K", "34M"),
-    ("max pool", ("pool1",), "3x3/2", "56x56x64", "", "", ""),
-    ("convolution", ("conv2_reduce", "conv2"), "3x3/1", "56x56x192", "64 192", "112K", "360M"),
-    ("max pool", ("pool2",), "3x3/2", "28x28x192", "", "", ""),
-    ("inception (3a)", ("inception_3a",), "", "28x28x256", "64 96 128 16 32 32", "159K", "128M"),
-    ("inception (3b)", ("inception_3b",), "", "28x28x480", "128 128 192 32 96 64", "380K", "304M"),
-    ("max pool", ("pool3",), "3x3/2", "14x14x480", "", "", ""),
-    ("inception (4a)", ("inception_4a",), "", "14x14x512", "192 96 208 16 48 64", "364K", "73M"),
-    ("inception (4b)", ("inception_4b",), "", "14x14x512", "160 112 224 24 64 64", "437K", "88M"),
-    ("inception (4c)", ("inception_4c",), "", "14x14x512", "128 128 256 24 64 64", "463K", "100M"),
-    ("inception (4d)", ("inception_4d",), "", "14x14x528", "112 144 288 32 64 64", "580K", "119M"),
-    (
-        "inception (4e)",
-        ("inception_4e",),
-        "",
-        "14x14x832",
-        "256 160 320 32 128 128",
-        "840K",
-        "170M",
-    ),
-    ("max pool", ("pool4",), "3x3/2", "7x7x832", "", "", ""),
-    ("inception (5a)", ("inception_5a",), "", "7x7x832", "256 160 320 32 128 128", "1072K", "54M"),
-    ("inception (5b)", ("inception_5b",), "", "7x7x1024", "384 192 384 48 128 128", "1388K", "71M"),
-    ("avg pool", ("average",), "7x7/1", "1x1x1024", "", "", ""),
-    ("linear", ("classifier",), "", "1x1x1000", "", "1000K", "1M"),
-)
+# GoogLeNet: layer, our names, patch and stride, output, the six widths, params, ops
+_GOOGLENET_PRINTED = """
+  convolution    | conv1              | 7x7/2 | 112x112x64 |                        | 2.7K  | 34M
+  max pool       | pool1              | 3x3/2 | 56x56x64   |                        |       |
+  convolution    | conv2_reduce conv2 | 3x3/1 | 56x56x192  | 64 192                 | 112K  | 360M
+  max pool       | pool2              | 3x3/2 | 28x28x192  |                        |       |
+  inception (3a) | inception_3a       |       | 28x28x256  | 64 96 128 16 32 32     | 159K  | 128M
+  inception (3b) | inception_3b       |       | 28x28x480  | 128 128 192 32 96 64   | 380K  | 304M
+  max pool       | pool3              | 3x3/2 | 14x14x480  |                        |       |
+  inception (4a) | inception_4a       |       | 14x14x512  | 192 96 208 16 48 64    | 364K  | 73M
+  inception (4b) | inception_4b       |       | 14x14x512  | 160 112 224 24 64 64   | 437K  | 88M
+  inception (4c) | inception_4c       |       | 14x14x512  | 128 128 256 24 64 64   | 463K  | 100M
+  inception (4d) | inception_4d       |       | 14x14x528  | 112 144 288 32 64 64   | 580K  | 119M
+  inception (4e) | inception_4e       |       | 14x14x832  | 256 160 320 32 128 128 | 840K  | 170M
+  max pool       | pool4              | 3x3/2 | 7x7x832    |                        |       |
+  inception (5a) | inception_5a       |       | 7x7x832    | 256 160 320 32 128 128 | 1072K | 54M
+  inception (5b) | inception_5b       |       | 7x7x1024   | 384 192 384 48 128 128 | 1388K | 71M
+  avg pool       | average            | 7x7/1 | 1x1x1024   |                        |       |
+  linear         | classifier         |       | 1x1x1000   |                        | 1000K | 1M
+"""
 
 _SUM = "Slip in params: the widths of this line give the ops printed, but not these params."
 _GOOGLENET_REMARKS = {
@@ -272,37 +255,30 @@ def googlenet_comparison() -> Comparison:
     """Our `googlenet`, the paper's form with 5x5 windows and biases, without auxiliary heads."""
     ours = blocks("googlenet")
     lines = []
-    for layer, names, patch, output, widths, params, ops in _GOOGLENET_PRINTED:
-        rows = [row for name in names for row in ours[name]]
-        macs, parameters = sums(rows)
+    table = cells(_GOOGLENET_PRINTED)
+    for layer, names, *printed in table:
+        rows = together(ours[name] for name in names.split())
+        (macs, parameters), windows = sums(rows), [r.operation for r in rows if r.operation.window]
         weights = sum(row.parameters - row.operation.features for row in rows if row.macs)
-        lines.append(
-            Line(
-                layer,
-                (patch, output, widths, params, ops),
-                (
-                    _patch(rows) if patch else "",
-                    maps(rows),
-                    _widths(rows) if widths else "",
-                    _thousands(weights) if params else "",
-                    f"{macs / 1e6:.0f}M" if ops else "",
-                ),
-                macs,
-                parameters,
-                _GOOGLENET_REMARKS.get(names[-1], ""),
-            )
+        found = (
+            placed(windows[-1]) if windows else "",
+            maps(rows[-1].output_shape),
+            _widths(rows),
+            _thousands(weights),
+            f"{macs / 1e6:.0f}M",
         )
-    column = sum(float(params.removesuffix("K")) for *_, params, _ in _GOOGLENET_PRINTED if params)
+        # what the lecture leaves out is not compared
+        compared = tuple(cell and its for cell, its in zip(printed, found, strict=True))
+        remark = _GOOGLENET_REMARKS.get(names.split()[-1], "")
+        lines.append(Line(layer, tuple(printed), compared, macs, parameters, remark))
+    column = sum(float(params.removesuffix("K")) for *_, params, _ in table if params)
     total = sum(line.parameters or 0 for line in lines)
     return Comparison(
         title="GoogLeNet",
         source="L2, after Szegedy et al. 2014, table 1",
         columns=(
-            "patch/stride",
-            "output",
-            "1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool",
-            "params",
-            "ops",
+            *("patch/stride", "output", "1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool"),
+            *("params", "ops"),
         ),
         lines=tuple(lines),
         remarks=(
@@ -314,15 +290,10 @@ def googlenet_comparison() -> Comparison:
     )
 
 
-def _patch(rows: Sequence[CostRow]) -> str:
-    operation = [row for row in rows if row.operation.window][-1].operation
-    return f"{across(operation.window)}/{operation.stride[0]}"
-
-
 def _widths(rows: Sequence[CostRow]) -> str:
     """The features of the six convolutions of a module, or of the two of the tail."""
     found = {row.path: row.operation.features for row in rows if row.operation.features}
-    if len(found) == 2:
+    if len(found) < len(_WIDTHS):
         return " ".join(map(str, found.values()))
     ordered = [next(n for path, n in found.items() if f"/{width}/" in path) for width in _WIDTHS]
     return " ".join(map(str, ordered))
@@ -332,10 +303,7 @@ def _thousands(weights: int) -> str:
     return f"{weights / 1024:.1f}K" if weights < 10 * 1024 else f"{weights / 1024:.0f}K"
 
 
-# ------------------------------------------------------------------------------------------
-# The lecture's table of MobileNet V1 (L2), after Howard et al. 2017, table 1.
-
-# type and stride, filter, input; the line of five is printed once as a pair
+# MobileNet V1: type and stride, filter, input; the line of five is printed once as a pair
 _MOBILENET_V1_PRINTED: tuple[tuple[str, str, str], ...] = (
     ("Conv / s2", "3x3x3x32", "224x224x3"),
     ("Conv dw / s1", "3x3x32 dw", "112x112x32"),
@@ -368,11 +336,9 @@ def mobilenet_v1_comparison() -> Comparison:
     """Our `mobilenet_v1` at width 1."""
     ours = blocks("mobilenet_v1")
     lines = []
-    for (kind, window, size), (name, rows) in zip(_MOBILENET_V1_PRINTED, ours.items(), strict=True):
+    for printed, (name, rows) in zip(_MOBILENET_V1_PRINTED, ours.items(), strict=True):
         found = _written(rows[0])
-        macs, parameters = sums(rows)
-        remark = "" if found == (kind, window, size) else _SLIP
-        lines.append(Line(name, (kind, window, size), found, macs, parameters, remark))
+        lines.append(Line(name, printed, found, *sums(rows), "" if found == printed else _SLIP))
     return Comparison(
         title="MobileNet V1",
         source="L2, after Howard et al. 2017, table 1",
@@ -388,22 +354,20 @@ def mobilenet_v1_comparison() -> Comparison:
 
 
 def _written(row: CostRow) -> tuple[str, str, str]:
-    operation, sizes, size = row.operation, row.input_shape[1:], padded(row.input_shape)
+    operation, channels, size = row.operation, row.input_shape[-1], maps(row.input_shape)
     if operation.family == "dense":
-        return "FC / s1", f"{sizes[-1]}x{operation.features}", size
-    window = across(operation.window)
+        return "FC / s1", f"{channels}x{operation.features}", size
+    window, stride = across(operation.window), operation.stride[0]
     if operation.family == "pool":
-        return f"Avg Pool / s{operation.stride[0]}", f"Pool {window}", size
-    channels = sizes[-1] // operation.groups
+        return f"Avg Pool / s{stride}", f"Pool {window}", size
     if operation.groups > 1:
-        return f"Conv dw / s{operation.stride[0]}", f"{window}x{sizes[-1]} dw", size
-    shape = f"{window}x{channels}x{operation.features}"
-    return f"Conv / s{operation.stride[0]}", shape, size
+        return f"Conv dw / s{stride}", f"{window}x{channels} dw", size
+    return f"Conv / s{stride}", f"{window}x{channels}x{operation.features}", size
 
 
 def _shares(ours: Blocks) -> str:
     """Where the multiply-accumulates are, as the lecture says of channels and space."""
-    rows: Sequence[CostRow] = [row for inside in ours.values() for row in inside]
+    rows = together(ours.values())
     whole, _ = sums(rows)
     narrow, _ = sums([row for row in rows if row.operation.name.startswith("convolution 1x1")])
     deep, _ = sums([row for row in rows if row.operation.name.startswith("depthwise")])
@@ -413,10 +377,7 @@ def _shares(ours: Blocks) -> str:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# The lecture's table of ResNet (L2), after He et al. 2015, table 1.
-
-# layers, our network, blocks per stage, bottleneck, FLOPs
+# ResNet: layers, our network, blocks per stage, bottleneck, FLOPs
 _RESNET_PRINTED: tuple[tuple[str, str, tuple[int, ...], bool, str], ...] = (
     ("18-layer", "resnet18", (2, 2, 2, 2), False, "1.8"),
     ("34-layer", "resnet34", (3, 4, 6, 3), False, "3.6"),
@@ -432,12 +393,11 @@ def resnet_comparison() -> Comparison:
     for title, name, counts, bottleneck, flops in _RESNET_PRINTED:
         ours = blocks(name)
         lines += _resnet_lines(title, counts, bottleneck, ours)
-        rows = [row for inside in ours.values() for row in inside]
+        rows = together(ours.values())
         macs, parameters = sums(rows)
-        found = f"{macs / 1e9:.1f}x10^9"
-        remark = "" if found == f"{flops}x10^9" else _why(macs, _projections(rows))
-        printed = (f"{flops}x10^9", "")
-        lines.append(Line(f"{title}: FLOPs", printed, (found, ""), macs, parameters, remark))
+        found, printed = (f"{macs / 1e9:.1f}x10^9", ""), (f"{flops}x10^9", "")
+        remark = "" if found == printed else _why(rows)
+        lines.append(Line(f"{title}: FLOPs", printed, found, macs, parameters, remark))
     in_3x3 = ("resnet50", "resnet101", "resnet152")
     later = [f"{find(name).macs / 1e9:.1f}" for name in in_3x3]
     return Comparison(
@@ -455,8 +415,9 @@ def resnet_comparison() -> Comparison:
     )
 
 
-def _why(macs: int, projections: int) -> str:
-    without = (macs - projections) / 1e9
+def _why(rows: Sequence[CostRow]) -> str:
+    macs, _ = sums(rows)
+    without = sum(row.macs for row in rows if "/projection/" not in row.path) / 1e9
     if f"{without:.1f}" == "3.6":
         return (
             f"{macs / 1e9:.3f} with the projections of option B, {without:.3f} without, as in "
@@ -465,24 +426,17 @@ def _why(macs: int, projections: int) -> str:
     return f"{macs / 1e9:.3f}: cut off, where those of 101 and 152 layers are rounded."
 
 
-def _projections(rows: Sequence[CostRow]) -> int:
-    return sum(row.macs for row in rows if "/projection/" in row.path)
-
-
 def _resnet_lines(title: str, counts: Sequence[int], bottleneck: bool, ours: Blocks) -> list[Line]:
     tail = [*ours["conv1"], *ours["pool1"]]
-    first = [row.operation for row in tail if row.operation.window]
-    windows = [f"{across(op.window)}/{op.stride[0]}" for op in first]
-    found = (f"{windows[0]}, {first[0].features}; max pool {windows[1]}", _size(tail))
+    conv, pool = (row.operation for row in tail if row.operation.window)
+    found = (f"{placed(conv)}, {conv.features}; max pool {placed(pool)}", _size(tail))
     lines = [Line(f"{title}: conv1", ("7x7/2, 64; max pool 3x3/2", "56x56"), found, *sums(tail))]
     for stage, (count, size) in enumerate(zip(counts, _SIZES, strict=True), 2):
-        width = 32 * 2 ** (stage - 1)
-        windows = ["1x1", "3x3", "1x1"] if bottleneck else ["3x3", "3x3"]
-        widths = [width, width, 4 * width] if bottleneck else [width, width]
-        pairs = zip(windows, widths, strict=True)
-        printed = ("[" + ", ".join(f"{w} {n}" for w, n in pairs) + f"] x {count}", size)
+        n = 32 * 2 ** (stage - 1)
+        inside = f"1x1 {n}, 3x3 {n}, 1x1 {4 * n}" if bottleneck else f"3x3 {n}, 3x3 {n}"
+        printed = (f"[{inside}] x {count}", size)
         units = [rows for name, rows in ours.items() if name.startswith(f"res{stage}")]
-        rows = [row for unit in units for row in unit]
+        rows = together(units)
         kinds = {_convolutions(unit) for unit in units}
         ours_written = f"[{' or '.join(sorted(kinds))}] x {len(units)}"
         lines.append(Line(f"conv{stage}_x", printed, (ours_written, _size(rows)), *sums(rows)))
@@ -496,38 +450,34 @@ def _resnet_lines(title: str, counts: Sequence[int], bottleneck: bool, ours: Blo
 
 def _convolutions(rows: Sequence[CostRow]) -> str:
     """The convolutions of a block but the projection of its shortcut."""
-    inside = [row for row in rows if row.operation.family == "convolution"]
     return ", ".join(
         f"{across(row.operation.window)} {row.operation.features}"
-        for row in inside
-        if "/projection/" not in row.path
+        for row in rows
+        if row.operation.family == "convolution" and "/projection/" not in row.path
     )
 
-
-# ------------------------------------------------------------------------------------------
-# The lecture's table of SqueezeNet (L2), after Iandola et al. 2016, table 1.
 
 _SIZE = 227
 """At 224 pixels the first convolution gives 109 positions; 227 give the 111 of the table."""
 
-# layer, our name, output, filter and stride, squeeze and expand widths, parameters, percent of the
-# weights that pruning leaves, parameters then
-_SQUEEZENET_PRINTED: tuple[tuple[str, str, str, str, str, str, tuple[int, ...], str], ...] = (
-    ("conv1", "conv1", "111x111x96", "7x7/2 (x96)", "", "14,208", (100,), "14,208"),
-    ("maxpool1", "pool1", "55x55x96", "3x3/2", "", "", (), ""),
-    ("fire2", "fire2", "55x55x128", "", "16 64 64", "11,920", (100, 100, 33), "5,746"),
-    ("fire3", "fire3", "55x55x128", "", "16 64 64", "12,432", (100, 100, 33), "6,258"),
-    ("fire4", "fire4", "55x55x256", "", "32 128 128", "45,344", (100, 100, 33), "20,646"),
-    ("maxpool4", "pool4", "27x27x256", "3x3/2", "", "", (), ""),
-    ("fire5", "fire5", "27x27x256", "", "32 128 128", "49,440", (100, 100, 33), "24,742"),
-    ("fire6", "fire6", "27x27x384", "", "48 192 192", "104,880", (100, 50, 33), "44,700"),
-    ("fire7", "fire7", "27x27x384", "", "48 192 192", "111,024", (50, 100, 33), "46,236"),
-    ("fire8", "fire8", "27x27x512", "", "64 256 256", "188,992", (100, 50, 33), "77,581"),
-    ("maxpool8", "pool8", "13x12x512", "3x3/2", "", "", (), ""),
-    ("fire9", "fire9", "13x13x512", "", "64 256 256", "197,184", (50, 100, 30), "77,581"),
-    ("conv10", "classifier", "13x13x1000", "1x1/1 (x1000)", "", "513,000", (20,), "103,400"),
-    ("avgpool10", "average", "1x1x1000", "13x13/1", "", "", (), ""),
-)
+# SqueezeNet: layer, our name, output, filter and stride, squeeze and expand widths, parameters,
+# percent of the weights that pruning leaves, parameters then
+_SQUEEZENET_PRINTED = """
+  conv1     | conv1      | 111x111x96 | 7x7/2 (x96)   |            | 14,208  | 100        | 14,208
+  maxpool1  | pool1      | 55x55x96   | 3x3/2         |            |         |            |
+  fire2     | fire2      | 55x55x128  |               | 16 64 64   | 11,920  | 100 100 33 | 5,746
+  fire3     | fire3      | 55x55x128  |               | 16 64 64   | 12,432  | 100 100 33 | 6,258
+  fire4     | fire4      | 55x55x256  |               | 32 128 128 | 45,344  | 100 100 33 | 20,646
+  maxpool4  | pool4      | 27x27x256  | 3x3/2         |            |         |            |
+  fire5     | fire5      | 27x27x256  |               | 32 128 128 | 49,440  | 100 100 33 | 24,742
+  fire6     | fire6      | 27x27x384  |               | 48 192 192 | 104,880 | 100 50 33  | 44,700
+  fire7     | fire7      | 27x27x384  |               | 48 192 192 | 111,024 | 50 100 33  | 46,236
+  fire8     | fire8      | 27x27x512  |               | 64 256 256 | 188,992 | 100 50 33  | 77,581
+  maxpool8  | pool8      | 13x12x512  | 3x3/2         |            |         |            |
+  fire9     | fire9      | 13x13x512  |               | 64 256 256 | 197,184 | 50 100 30  | 77,581
+  conv10    | classifier | 13x13x1000 | 1x1/1 (x1000) |            | 513,000 | 20         | 103,400
+  avgpool10 | average    | 1x1x1000   | 13x13/1       |            |         |            |
+"""
 
 _SQUEEZENET_REMARKS = {
     "fire8": "Slip: 33 % of the 3x3 weights leave 82,005; 30 %, as in fire9, leave the 77,581.",
@@ -540,33 +490,29 @@ def squeezenet_comparison() -> Comparison:
     ours = blocks("squeezenet_1_0", _SIZE)
     lines = []
     left = before = 0
-    for layer, name, output, window, widths, count, shares, pruned in _SQUEEZENET_PRINTED:
+    for layer, name, *printed, shares, pruned in cells(_SQUEEZENET_PRINTED):
         rows = ours[name]
         macs, parameters = sums(rows)
         products = [row for row in rows if row.macs]
-        kept = _pruned(products, shares)
-        left, before = left + (int(pruned.replace(",", "")) if pruned else 0), before + parameters
+        kept = _pruned(products, [int(share) for share in shares.split()])
+        left, before = left + int(pruned.replace(",", "") or 0), before + parameters
         found = (
-            maps(rows),
-            _window(rows[0]) if window else "",
-            " ".join(str(row.operation.features) for row in products) if widths else "",
-            f"{parameters:,}" if count else "",
-            f"{kept:,}" if pruned else "",
+            maps(rows[-1].output_shape),
+            _window(rows[0].operation),
+            " ".join(str(row.operation.features) for row in products),
+            f"{parameters:,}",
+            f"{kept:,}",
         )
-        printed = (output, window, widths, count, pruned)
-        lines.append(
-            Line(layer, printed, found, macs, parameters, _SQUEEZENET_REMARKS.get(name, ""))
-        )
+        compared = tuple(cell and its for cell, its in zip([*printed, pruned], found, strict=True))
+        remark = _SQUEEZENET_REMARKS.get(name, "")
+        lines.append(Line(layer, (*printed, pruned), compared, macs, parameters, remark))
     at_224 = find("squeezenet_1_0").macs
     return Comparison(
         title="SqueezeNet 1.0",
         source="L2, after Iandola et al. 2016, table 1",
         columns=(
-            "output",
-            "filter/stride",
-            "squeeze, expand 1x1, 3x3",
-            "parameters",
-            "after pruning",
+            *("output", "filter/stride", "squeeze, expand 1x1, 3x3"),
+            *("parameters", "after pruning"),
         ),
         lines=tuple(lines),
         remarks=(
@@ -593,10 +539,10 @@ def _pruned(products: Sequence[CostRow], shares: Sequence[int]) -> int:
     return biases + math.ceil(hundredths / 100)
 
 
-def _window(row: CostRow) -> str:
-    operation = row.operation
-    placed = f"{across(operation.window)}/{operation.stride[0]}"
-    return f"{placed} (x{operation.features})" if operation.features else placed
+def _window(operation: Operation) -> str:
+    if not operation.window:
+        return ""
+    return placed(operation) + (f" (x{operation.features})" if operation.features else "")
 
 
 # ------------------------------------------------------------------------------------------
@@ -610,27 +556,19 @@ _MAKERS = (
     densenet_comparison,
     resnet_comparison,
 )
-
-
-def comparisons() -> list[Comparison]:
-    """Every table of the lectures beside ours, but AlexNet's, which ours repeats."""
-    return [make() for make in _MAKERS]
+"""Every table of the lectures beside ours, but AlexNet's, which ours repeats."""
 
 
 def page(form: Form) -> str:
     """All tables in one of the forms of `ablax.report.tables.render`."""
     alexnet = untrained("alexnet_ungrouped", None)
     first = lecture_table(alexnet, network_cost(alexnet, LECTURE, softmax=True), LECTURE)
-    tables = [first, *map(comparison_table, comparisons())]
+    tables = [first, *(comparison_table(make()) for make in _MAKERS)]
     if form == "json":
         return json.dumps([json.loads(render(table, form)) for table in tables], indent=2)
     if form != "markdown":
         return "\n\n".join(render(table, form) for table in tables)
     sections = (f"## {table.title}\n\n{render(table, form, titled=False)}" for table in tables)
-    return "\n\n".join([_head(), *sections])
-
-
-def _head() -> str:
     return "\n\n".join(
         [
             "# What the networks cost",
@@ -639,5 +577,6 @@ def _head() -> str:
             "shows both, and the remark says why, or that the lecture slipped. Counts are of one "
             "image. `ablax table NETWORK` prints a network's table, one row per layer.",
             f"Two conventions. **{USUAL.name}**: {USUAL.says}. **{LECTURE.name}**: {LECTURE.says}.",
+            *sections,
         ]
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,9 +28,8 @@ from ablax.errors import AblaxError
 # The blocks of a network, in which the drawing groups its nodes.
 #
 # A block is a name that holds layers (`inception_3a`). Deep networks have too many for one look:
-# neighbors that the paper numbers as one stage (`res4a`, `res4b1`, ...; `dense2_1`, `dense2_2`,
-# ...)
-# form a block of their own, named after what their names share.
+# neighbors that the paper numbers as one stage (`res4a`, `res4b1`, ...; `dense2_1`, ...) form a
+# block of their own, named after what their names share.
 
 Path = tuple[str, ...]
 
@@ -57,9 +56,8 @@ def stage(name: str) -> str | None:
 def with_stages(paths: Sequence[Path], also: Sequence[Path] = ()) -> dict[Path, Path]:
     """Put the stage in front of each path whose neighbors belong to the same stage.
 
-    Args:
-        paths: Of the nodes, in the order of execution.
-        also: Of another network that is drawn with the same blocks, as an ablated one.
+    The paths are those of the nodes, in the order of execution, and of another network that is
+    drawn with the same blocks, as an ablated one.
 
     Returns:
         From each path to the blocks around it and its own name, outermost first. A stage is written
@@ -90,16 +88,8 @@ def with_stages(paths: Sequence[Path], also: Sequence[Path] = ()) -> dict[Path, 
 # the three analyses then read the same jaxpr.
 
 
-@dataclass(frozen=True)
-class Sight:
-    """The receptive field of a layer, rows before columns.
-
-    Attributes:
-        size: Pixels that a unit sees, as if the image had no end.
-        stride: Pixels from a unit to the next, or None where the units lie in no map.
-        offset: The center of what the first unit sees, in pixels from the first.
-        bounded: A unit sees this much or less.
-    """
+class Sight(NamedTuple):
+    """The receptive field of a node: the fields of `ReceptiveField` of these names."""
 
     size: tuple[int, ...]
     stride: tuple[Fraction | None, ...]
@@ -111,12 +101,8 @@ class Sight:
 class Graph:
     """A network as nodes and edges, with the numbers of each node.
 
-    Attributes:
-        name: Of the network.
-        flow: Nodes and edges.
-        costs: The cost of each node that is a layer, by the node's number.
-        sights: The receptive field of each node that has one, by the node's number.
-        unread: Parameters that no node reads, such as those of a classifier for training alone.
+    Costs are those of the nodes that are layers, sights of the nodes that have one, by the node's
+    number. No node reads the `unread` parameters, such as those of a classifier for training alone.
     """
 
     name: str
@@ -127,15 +113,7 @@ class Graph:
 
 
 def network_graph(name: str, network: Network, image_shape: ImageShape) -> Graph:
-    """The graph of a network at inference, for one image; nothing is computed.
-
-    Args:
-        name: Its title in the drawing.
-        network: Any network.
-        image_shape: (H, W, C) in pixels and channels.
-
-    Returns:
-        The graph.
+    """The graph of a network at inference, for one image of (H, W, C); nothing is computed.
 
     Raises:
         LayerError: The network does not fit images of this shape.
@@ -213,15 +191,12 @@ def _together(sights: Sequence[Sight | None]) -> Sight | None:
 # What an ablation removed, added and changed, node by node.
 
 Mark = Literal["", "removed", "added", "changed"]
-_Key = tuple[tuple[str, ...], str, int]
 
 
 def marks(parent: DataFlow, child: DataFlow) -> tuple[list[Mark], list[Mark]]:
-    """Hold two graphs against each other: nodes of one path and family are the same layer.
+    """Hold the graphs before and after an ablation against each other.
 
-    Args:
-        parent: Before the ablation.
-        child: After it.
+    Nodes of one path and family are the same layer.
 
     Returns:
         A mark for each node of the parent ("removed" where the child lacks it) and of the child
@@ -235,33 +210,26 @@ def marks(parent: DataFlow, child: DataFlow) -> tuple[list[Mark], list[Mark]]:
         >>> marks(path("conv1", "conv2", "conv3"), path("conv1", "conv3"))
         (['', 'removed', ''], ['', ''])
     """
-    before, after = _by_key(parent.nodes), _by_key(child.nodes)
+    before, after = _laws(parent.nodes), _laws(child.nodes)
     return _against(before, after, "removed"), _against(after, before, "added")
 
 
-def _by_key(nodes: Sequence[Node]) -> dict[_Key, Node]:
-    seen: Counter[tuple[tuple[str, ...], str]] = Counter()
-    found: dict[_Key, Node] = {}
+def _laws(nodes: Sequence[Node]) -> dict[object, object]:
+    """What each layer does; of several of one path and family each has a number."""
+    seen: Counter[object] = Counter()
+    found: dict[object, object] = {}
     for node in nodes:
-        place = (node.path, node.family)
-        found[*place, seen[place]] = node
-        seen[place] += 1
+        layer = (node.path, node.family)
+        found[layer, seen[layer]] = (node.operation, node.input_shape, node.output_shape)
+        seen[layer] += 1
     return found
 
 
-def _against(ours: dict[_Key, Node], theirs: dict[_Key, Node], alone: Mark) -> list[Mark]:
-    found: list[Mark] = []
-    for key, node in ours.items():
-        other = theirs.get(key)
-        if other is None:
-            found.append(alone)
-        else:
-            found.append("" if _law(node) == _law(other) else "changed")
-    return found
-
-
-def _law(node: Node) -> tuple[object, ...]:
-    return node.operation, node.input_shape, node.output_shape
+def _against(ours: dict[object, object], theirs: dict[object, object], alone: Mark) -> list[Mark]:
+    return [
+        alone if key not in theirs else "" if law == theirs[key] else "changed"
+        for key, law in ours.items()
+    ]
 
 
 # ------------------------------------------------------------------------------------------
@@ -274,13 +242,7 @@ _SCRIPTS = ("graph.js", "columns.js", "drawing.js", "controls.js")
 def page(parent: Graph, child: Graph | None = None, what: str = "") -> str:
     """The drawing of a network, beside it that of the network after an ablation.
 
-    Args:
-        parent: The network.
-        child: The same after the ablation, if there is one.
-        what: The images, such as `"1 image of 32x32x3"`.
-
-    Returns:
-        The text of the file; it loads nothing.
+    A file of HTML that loads nothing; `what` are the images, such as `"1 image of 32x32x3"`.
     """
     graphs = [parent] if child is None else [parent, child]
     none: list[list[Mark]] = [[""] * len(parent.flow.nodes)]
@@ -293,8 +255,7 @@ def page(parent: Graph, child: Graph | None = None, what: str = "") -> str:
             _network(graph, each, paths) for graph, each in zip(graphs, marked, strict=True)
         ],
     }
-    title = " beside ".join(graph.name for graph in graphs)
-    return _filled(title, data)
+    return _filled(" beside ".join(graph.name for graph in graphs), data)
 
 
 def _network(graph: Graph, marked: Sequence[Mark], paths: dict[Any, Any]) -> dict[str, Any]:
@@ -338,12 +299,8 @@ def _filled(title: str, data: dict[str, Any]) -> str:
     scripts = "\n".join(f"<script>\n{text(name)}\n</script>" for name in (*_LIBRARIES, *_SCRIPTS))
     # "<" would end the script where a name held "</script>"
     numbers = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    parts = {
-        "title": html.escape(title),
-        "style": text("drawing.css"),
-        "data": numbers,
-        "scripts": scripts,
-    }
+    parts = {"title": html.escape(title), "style": text("drawing.css")}
+    parts |= {"data": numbers, "scripts": scripts}
     before, *pieces = text("page.html").split("{{")
     return before + "".join(
         parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces)

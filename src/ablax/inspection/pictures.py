@@ -26,12 +26,8 @@ from ablax.analysis.saliency import (
     spread,
     strongest,
 )
-from ablax.core import (
-    LayerError,
-    features,
-    layer_shapes,
-)
-from ablax.errors import AblaxError, nearest
+from ablax.core import LayerError, features, layer_shapes, refuse_unknown
+from ablax.errors import AblaxError
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.tables import Table
@@ -52,9 +48,8 @@ def chosen_layers(model: Model, asked: Sequence[str], count: int = 4) -> list[st
         AblaxError: There is no such layer, or it gives no maps.
     """
     shapes = layer_shapes(model.network, model.image_shape)
+    refuse_unknown(asked, shapes)
     for name in asked:
-        if name not in shapes:
-            raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(shapes))}")
         if len(shapes[name]) != 3:
             raise AblaxError(
                 f"{name} gives {shapes[name]} for an image: choose a layer that gives maps"
@@ -76,9 +71,9 @@ def top_layers(model: Model) -> list[str]:
     return [name for name in shapes if "/" not in name][:-1]
 
 
-def as_batch(pictures: Sequence[Float[np.ndarray, "H W C"]]) -> Float[Array, "N H W C"]:
+def as_batch(pictures: Iterable[Float[np.ndarray, "H W C"]]) -> Float[Array, "N H W C"]:
     """Prepared pictures as one array."""
-    return jnp.asarray(np.stack(pictures))
+    return jnp.asarray(np.stack(list(pictures)))
 
 
 # ------------------------------------------------------------------------------------------
@@ -95,14 +90,9 @@ def gallery(
     column_labels: Sequence[str] = (),
     size: float = 1.9,
 ) -> Figure:
-    """A grid of panels, each drawn by its function, with names beside the rows and columns.
+    """A grid of panels of `size` inches, each drawn by its function; None leaves one empty.
 
-    Args:
-        rows: What to draw; None leaves a panel empty.
-        caption: What a reader must know.
-        row_labels: Left of each row.
-        column_labels: Above each column.
-        size: Of a panel, in inches.
+    Labels stand left of the rows and above the columns.
     """
     columns = max(map(len, rows))
     figure = kit.blank(max(5.5, columns * size + 1.0), len(rows) * size + 0.5)
@@ -138,7 +128,10 @@ def image(picture: Float[np.ndarray, "H W C"], title: str = "", box: Box | None 
     def draw(axes: Axes) -> None:
         from matplotlib.patches import Rectangle
 
-        show(axes, picture)
+        levels = np.where(np.isfinite(picture), picture, 1.0)
+        colors = np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else levels
+        # pixels stay squares when enlarged; a picture larger than its panel is averaged
+        axes.imshow(np.clip(colors, 0, 1), interpolation="antialiased")
         if box is not None:
             top, bottom, left, right = box
             corner, size = (left - 0.5, top - 0.5), (right - left, bottom - top)
@@ -147,14 +140,6 @@ def image(picture: Float[np.ndarray, "H W C"], title: str = "", box: Box | None 
             axes.set_title(kit.wrapped(title, 20), fontsize=10, loc="center")
 
     return draw
-
-
-def show(axes: Axes, picture: Float[np.ndarray, "H W C"]) -> None:
-    """One or three channels, NaN white."""
-    levels = np.where(np.isfinite(picture), picture, 1.0)
-    colors = np.repeat(levels, 3, axis=2) if levels.shape[2] == 1 else levels
-    # pixels stay squares when enlarged; a picture larger than its panel is averaged
-    axes.imshow(np.clip(colors, 0, 1), interpolation="antialiased")
 
 
 def heat(
@@ -234,15 +219,16 @@ def features_figure(model: Model, pictures: Named, layers: Sequence[str]) -> Fig
     )
 
 
-def top_class(model: Model, picture: Float[Array, "H W C"]) -> tuple[int, float]:
-    """The most likely class and its probability."""
-    scores = np.asarray(jax.nn.softmax(jax.jit(model.apply)(jnp.asarray(picture)[None])[0]))
-    return int(np.argmax(scores)), float(np.max(scores))
-
-
 def _likely(model: Model, best: int, share: float) -> str:
     """Such as `"ship: 93 %"`."""
     return f"{model.classes[best]}: {100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _labelled(model: Model, name: str, picture: Float[np.ndarray, "H W C"]) -> tuple[int, str]:
+    """The most likely class of a picture, and the label of its row."""
+    shares = np.asarray(jax.nn.softmax(jax.jit(model.apply)(jnp.asarray(picture)[None])[0]))
+    best = int(np.argmax(shares))
+    return best, f"{name}\n→ {_likely(model, best, float(shares[best]))}"
 
 
 def saliency_figure(model: Model, pictures: Named) -> Figure:
@@ -252,14 +238,10 @@ def saliency_figure(model: Model, pictures: Named) -> Figure:
     rows: list[list[Draw | None]] = []
     labels = []
     for name, picture in pictures.items():
-        best, share = top_class(model, jnp.asarray(picture))
-        seen = model.shown(picture)
-        row: list[Draw | None] = [image(seen)]
-        for rule in rules:
-            found = mapped[rule](jnp.asarray(picture)[None], best)
-            row.append(heat(np.asarray(found[0])))
-        rows.append(row)
-        labels.append(f"{name}\n→ {_likely(model, best, share)}")
+        best, label = _labelled(model, name, picture)
+        labels.append(label)
+        found = (mapped[rule](jnp.asarray(picture)[None], best)[0] for rule in rules)
+        rows.append([image(model.shown(picture)), *(heat(np.asarray(each)) for each in found)])
     return gallery(
         rows,
         "Largest size over the channels of the derivative of the most likely class's score by "
@@ -292,13 +274,13 @@ def occlusion_figure(model: Model, pictures: Named, window: int | None = None) -
     rows: list[list[Draw | None]] = []
     labels = []
     for name, picture in pictures.items():
-        best, share = top_class(model, jnp.asarray(picture))
+        best, label = _labelled(model, name, picture)
+        labels.append(label)
         falls = occlusion_map(_log_probability(model, best), jnp.asarray(picture), window, stride)
         over = np.asarray(spread(falls, window, stride, *picture.shape[:2]))
         largest = float(np.nanmax(np.abs(over)))
         seen = model.shown(picture)
         rows.append([image(seen), signed(over, note=f"scale: ±{largest:.2g}"), signed(over, seen)])
-        labels.append(f"{name}\n→ {_likely(model, best, share)}")
     return gallery(
         rows,
         "Decrease of the log probability of the most likely class under a gray square of "
@@ -313,7 +295,7 @@ def deconvolution_figure(
     model: Model, pictures: Named, layers: Sequence[str], units: int = 3
 ) -> Figure:
     """The strongest units of some layers, sent back to the pixels of their preferred picture."""
-    batch = jnp.asarray(np.stack(list(pictures.values())))
+    batch = as_batch(pictures.values())
     rules: tuple[Rule, ...] = ("deconvolution", "guided", "gradient")
     columns: list[list[Draw | None]] = []
     labels = []
@@ -332,11 +314,9 @@ def deconvolution_figure(
             ]
             alike = alike and all(np.array_equal(back, backs[0]) for back in backs)
             top, bottom, left, right = box = _reached(backs)
-            seen = model.shown(batch[liked])
-            column: list[Draw | None] = [image(seen, box=box), image(seen[top:bottom, left:right])]
-            for back in backs:
-                column.append(image(_about_gray(model, back[top:bottom, left:right])))
-            columns.append(column)
+            part, seen = np.s_[top:bottom, left:right], model.shown(batch[liked])
+            found = [seen[part], *(_about_gray(model, back[part]) for back in backs)]
+            columns.append([image(seen, box=box), *map(image, found)])
             labels.append(f"{layer}\nunit {unit}")
     rows = [list(row) for row in zip(*columns, strict=True)]
     return gallery(
@@ -453,16 +433,15 @@ def network_statistics(
 
 def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Table:
     """One row per layer."""
+    columns = (
+        *("layer", "units", "places", "zeros %", "small %", "dead", "constant", "variance"),
+        *("correlation", "independent"),
+    )
     rows = [
         (
-            layer,
-            each.units,
-            each.places,
-            round(100 * each.sparsity, 1),
-            round(100 * float(each.small.mean()), 1),
-            int(each.dead.sum()),
-            int(each.constant.sum()),
-            float(f"{each.variance.mean():.4g}"),
+            *(layer, each.units, each.places, round(100 * each.sparsity, 1)),
+            *(round(100 * float(each.small.mean()), 1), int(each.dead.sum())),
+            *(int(each.constant.sum()), float(f"{each.variance.mean():.4g}")),
             round(each.mean_correlation, 3) if np.isfinite(each.mean_correlation) else "-",
             round(each.independent, 1),
         )
@@ -471,10 +450,7 @@ def statistics_table(title: str, found: Mapping[str, FeatureStatistics]) -> Tabl
     first = next(iter(found.values()))
     return Table(
         title,
-        (
-            *("layer", "units", "places", "zeros %", "small %", "dead", "constant", "variance"),
-            *("correlation", "independent"),
-        ),
+        columns,
         tuple(rows),
         (
             f"Over {first.samples:,} samples and all places. Small: at most {first.small_below:g} "

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -26,10 +26,15 @@ from ablax.data.images import ImageSet, Split
 from ablax.errors import AblaxError
 from ablax.inspection.cost import network_cost, network_training_cost
 from ablax.model import Model
+from ablax.report import figures as kit
 from ablax.report.tables import Cell, Table
 from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # ------------------------------------------------------------------------------------------
 # What this machine can do: multiply-accumulates and bytes per second, measured.
@@ -75,9 +80,6 @@ def measure(size: int = 2048, numbers: int = 2**26, repeats: int = 5) -> Machine
         size: Rows and columns of the matrices.
         numbers: Length of the array; it must not fit into a cache.
         repeats: How often each is timed; the fastest counts, for it is a limit that is sought.
-
-    Returns:
-        The limits.
     """
     square = jnp.full((size, size), 0.5, jnp.float32)
     product = min(timings(jax.jit(lambda a: a @ a), square, repeats=repeats))
@@ -115,14 +117,12 @@ _WIDTH = 4  # bytes of a float32
 
 @dataclass(frozen=True)
 class Point:
-    """A layer of a network on a machine.
+    """A layer of a network on a machine: its multiply-accumulates, bytes and seconds.
 
     Attributes:
-        layer: Its name.
-        macs: Multiply-accumulates.
-        moved: Bytes that it has to read and write at least: its input, its output, its parameters.
-        measured: Seconds, the median of some runs alone.
-        predicted: Seconds that the limits of the machine allow.
+        moved: What it has to read and write at least: its input, its output, its parameters.
+        measured: The median of some runs alone.
+        predicted: What the limits of the machine allow.
     """
 
     layer: str
@@ -147,15 +147,7 @@ def roofline(model: Model, machine: Machine, batch: int = 1, repeats: int = 5) -
 
     A block is one layer here: what its inner layers hand to one another need not leave the cache,
     so the prediction counts what crosses the border of the block alone, and is a lower bound.
-
-    Args:
-        model: Network and images; shapes of weights are enough.
-        machine: Its limits.
-        batch: Number of images.
-        repeats: How often each layer is timed.
-
-    Returns:
-        One point per layer that moves elements; layers that only reshape them are left out.
+    Shapes of weights are enough. Layers that only reshape are left out.
 
     Raises:
         AblaxError: The cost cannot be counted.
@@ -217,6 +209,67 @@ def roofline_table(
     return Table(f"Roofline of {model.what(batch)}", columns, cells, foot, totals)
 
 
+@kit.settings()
+def roofline_figure(
+    model: Model, points: Sequence[Point], machine: Machine, batch: int = 1
+) -> Figure:
+    """Each layer under the roof, and its time measured beside the least possible."""
+    figure = kit.blank(kit.WIDTH, 9.0 + 0.12 * max(0, len(points) - 20))
+    roof, times = figure.subplots(2, 1, height_ratios=[1.1, 1])
+    _draw_roof(roof, [point for point in points if point.macs], machine)
+    left_out = _draw_times(times, points)
+    kit.set_caption(
+        figure,
+        f"{model.what(batch)}, float32, on {machine.device}. Roof: bandwidth of the main "
+        "memory and rate of a large matrix product, both measured here. Bytes: input, "
+        "parameters and output of a layer. Each layer was run alone and again and again, so "
+        "one that fits into the cache may beat the roof. Layers without products are "
+        f"in the lower picture only.{left_out}",
+    )
+    return figure
+
+
+def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
+    ridge = machine.rate / machine.bandwidth
+    at = [ridge, *(point.intensity for point in points)]
+    reach = [min(at) / 3, ridge, max(at) * 3]
+    axes.plot(reach, [machine.limit(each) / 1e9 for each in reach], color="#000000")
+    for place, point in enumerate(points):
+        style = kit.look(place) | {"linestyle": "", "ms": 10, "mec": "white"}
+        axes.plot([point.intensity], [point.rate / 1e9], label=point.layer, **style)
+    kit.logarithmic(axes, "x")
+    kit.logarithmic(axes, "y")
+    axes.set_xlim(reach[0], reach[-1])
+    axes.set_title(f"Roof: {machine.bandwidth / 1e9:.1f} GB/s and {machine.rate / 1e9:.1f} GMAC/s")
+    axes.set_xlabel("arithmetic intensity, multiply-accumulates per byte")
+    axes.set_ylabel("GMAC/s")
+    axes.grid()
+    columns = math.ceil(len(points) / 22)
+    corner = (1.01, 1.02)
+    axes.legend(
+        loc="upper left", bbox_to_anchor=corner, fontsize=10, ncols=columns, labelspacing=0.3
+    )
+
+
+def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
+    """Measured beside predicted; a sentence where not all names fit."""
+    places = range(len(points))
+    measured = [1e3 * point.measured for point in points]
+    predicted = [1e3 * point.predicted for point in points]
+    axes.vlines(places, predicted, measured, color="#AAAAAA", lw=2)
+    for values, marker, color, label in (
+        (measured, "o", kit.COLORS[2], "measured"),
+        (predicted, "s", kit.COLORS[1], "predicted"),
+    ):
+        axes.plot(places, values, marker, color=color, label=label, ms=9, mec="white")
+    kit.logarithmic(axes, "y")
+    axes.set_ylabel("milliseconds (logarithmic)")
+    axes.set_title("Time of each layer")
+    axes.grid(axis="y")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    return kit.name_layers(axes, [point.layer for point in points])
+
+
 # ------------------------------------------------------------------------------------------
 # Seconds of each operation of a compiled program, from JAX's own trace of the device.
 
@@ -228,11 +281,9 @@ _CONTAINERS = {"while", "call", "conditional", "async-start", "async-done"}
 
 @dataclass(frozen=True)
 class Operation:
-    """One instruction of a compiled program.
+    """One instruction of a compiled program: `fusion`, `convolution`, `while`, ...
 
-    Attributes:
-        opcode: XLA's: `fusion`, `convolution`, `while`, ...
-        scope: The name stack of what it came from; of a fusion, that of its last operation.
+    `scope` is the name stack of what it came from; of a fusion, that of its last operation.
     """
 
     opcode: str
@@ -241,13 +292,11 @@ class Operation:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a trace saw.
+    """Something that a trace saw: when it began, by the trace's clock, and how long it took.
 
     Attributes:
         name: The operation's, or the span's of the host (`jax.profiler.TraceAnnotation`).
         operation: The instruction of a compiled program; None where the host did something.
-        start: Seconds; all events of a trace share a clock.
-        seconds: How long it took.
     """
 
     name: str
@@ -257,10 +306,7 @@ class Event:
 
 
 def operations(text: str) -> dict[str, Operation]:
-    """The instructions of a compiled program by their names.
-
-    Args:
-        text: `compiled.as_text()`.
+    """The instructions of a compiled program by their names, from `compiled.as_text()`.
 
     Example:
         >>> line = 'ROOT %fusion.3 = f32[4]{0} fusion(%a), metadata={op_name="jit(f)/fc6/add"}'
@@ -280,11 +326,8 @@ def traced_seconds(run: Callable[[], Any], text: str) -> dict[Operation, float]:
 
     Loops and calls are left out: what they hold is counted by itself. Operations that run side by
     side, in threads of a CPU or streams of a GPU, are each counted whole, so that the sum can be
-    more than the time that passes.
-
-    Args:
-        run: Runs the program, already compiled, and waits for its end.
-        text: The program's text.
+    more than the time that passes. `run` runs the program of this text, already compiled, and waits
+    for its end.
 
     Raises:
         AblaxError: The trace holds none of its operations.
@@ -307,28 +350,18 @@ def traced_seconds(run: Callable[[], Any], text: str) -> dict[Operation, float]:
 
 
 def events(folder: Path) -> list[Event]:
-    """Every event of a trace: operations of the device, and what the host did meanwhile.
-
-    Args:
-        folder: What `jax.profiler.trace` was given.
-    """
+    """Operations of the device, and what the host did meanwhile, as `jax.profiler.trace` saw it."""
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of jaxlib's own types
         for path in folder.rglob("*.xplane.pb"):
             data = jax.profiler.ProfileData.from_file(str(path))
-            for plane in data.planes:
-                for line in plane.lines:
-                    for event in line.events:
-                        operation = dict(event.stats).get("hlo_op")
-                        found.append(
-                            Event(
-                                event.name,
-                                None if operation is None else str(operation),
-                                event.start_ns / 1e9,
-                                event.duration_ns / 1e9,
-                            )
-                        )
+            lines = (line for plane in data.planes for line in plane.lines)
+            for event in (event for line in lines for event in line.events):
+                operation = dict(event.stats).get("hlo_op")
+                named = None if operation is None else str(operation)
+                times = event.start_ns / 1e9, event.duration_ns / 1e9
+                found.append(Event(event.name, named, *times))
     return found
 
 
@@ -343,11 +376,9 @@ _MARK = re.compile(r"(?:jit|jvp|transpose|vmap|remat|checkpoint)\((.*)\)")
 
 @dataclass
 class Times:
-    """Seconds of one layer.
+    """Seconds of one layer: of its forward pass, and of both gradients.
 
-    Attributes:
-        forward: Of its forward pass.
-        backward: Of both gradients, and of what is computed again for them.
+    With the latter, of what is computed again for them.
     """
 
     forward: float = 0.0
@@ -362,12 +393,8 @@ class Times:
 def layer_of(scope: str, layers: Collection[str]) -> tuple[str, bool]:
     """The layer of a name stack, and whether it is of the backward pass.
 
-    Args:
-        scope: As XLA keeps it, with the marks of JAX's transformations.
-        layers: Paths of the layers that there are.
-
-    Returns:
-        The longest path that stands in the name stack in one piece; `REST` where there is none.
+    The stack is as XLA keeps it, with the marks of JAX's transformations. The layer is the longest
+    path that stands in it in one piece; `REST` where there is none.
 
     Example:
         >>> layer_of("jit(step)/transpose(jvp(Network))/res2a/conv1/conv/mul", {"res2a"})
@@ -396,12 +423,7 @@ def _bare(part: str) -> str:
 
 
 def times_by_layer(seconds: Mapping[Operation, float], layers: Collection[str]) -> dict[str, Times]:
-    """Seconds of each layer, in the order given; last what belongs to none.
-
-    Args:
-        seconds: Of each operation.
-        layers: Paths of the layers, none within another.
-    """
+    """Seconds of each layer, none within another, in the order given; last what belongs to none."""
     times = {layer: Times() for layer in (*layers, REST)}
     for operation, spent in seconds.items():
         layer, backward = layer_of(operation.scope, layers)
@@ -418,12 +440,10 @@ def times_by_layer(seconds: Mapping[Operation, float], layers: Collection[str]) 
 
 @dataclass(frozen=True)
 class Profile:
-    """Where the time of a step went.
+    """Where the time of a step of training, or of an inference, went.
 
     Attributes:
-        model: Network and images.
         batch: Images per step.
-        training: Whether it was a step of training, or an inference.
         wall: Seconds per step, the trace switched off.
         times: Seconds of the device in each layer, and in the rest.
     """
@@ -438,16 +458,10 @@ class Profile:
 def profile(
     model: Model, batch: int = 32, *, training: bool = True, steps: int = 4, depth: int = 1
 ) -> Profile:
-    """Run some steps under JAX's profiler.
+    """Run some steps of training, or inferences, under JAX's profiler.
 
-    Training is the laboratory's own step, in its compiled loop, on random images.
-
-    Args:
-        model: Network and images; its weights are redrawn, and take part in no figure.
-        batch: Images per step.
-        training: A step of training, or an inference.
-        steps: How many are traced.
-        depth: How many names of a layer's path are kept apart.
+    Training is the laboratory's own step, in its compiled loop, on random images; the weights are
+    reinitialized. Layers are told apart by the first `depth` names of their paths.
 
     Raises:
         AblaxError: The network does not fit the images, or the device gives no trace.
@@ -505,18 +519,31 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
     bandwidth. A layer's bytes are its input, parameters and output, read and written once in the
     forward pass and once more for each of the two gradients.
     """
-    costs = {row.path: row for row in fold(network_cost(found.model, USUAL, found.batch), depth)}
-    products = _training_macs(found, depth) if found.training else {}
+    model, batch, passes = found.model, found.batch, 3 if found.training else 1
+    costs = {row.path: row for row in fold(network_cost(model, USUAL, batch), depth)}
+    macs = {path: row.macs for path, row in costs.items()}
+    if found.training:
+        macs = {row.path: row.training for row in fold(network_training_cost(model, batch), depth)}
     total = sum(times.both for times in found.times.values())
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for layer, times in found.times.items():
         row = costs.get(layer)
         if times.both == 0 and (row is None or row.macs == 0):
             continue
-        rows.append(_row(layer, times, row, products, machine, total))
+        share = f"{100 * times.both / total:.1f} %"
+        spent = (layer, 1e3 * times.forward, 1e3 * times.backward, share)
+        if row is None:
+            rows.append((*spent, 0, "", "", ""))
+            continue
+        count, moved = macs.get(layer, 0), row.bytes(_WIDTH) * passes
+        least = machine.seconds(float(count), float(moved))
+        reached = f"{100 * least / times.both:.0f} %" if times.both else ""
+        arithmetic = count / machine.rate >= moved / machine.bandwidth
+        bound = "arithmetic" if arithmetic else "memory"
+        rows.append((*spent, count, 1e3 * least, reached, bound))
     what = "a training step" if found.training else "an inference"
     foot = (
-        f"A step takes {1e3 * found.wall:,.2f} ms, {found.batch / found.wall:,.0f} images per "
+        f"A step takes {1e3 * found.wall:,.2f} ms, {batch / found.wall:,.0f} images per "
         f"second; the layers' times add up to {1e3 * total:,.2f} ms (of operations that run side "
         "by side each is counted).",
         f"{REST}: the loss, the optimizer, shuffling and augmentation. A fused operation counts "
@@ -529,33 +556,5 @@ def profile_table(found: Profile, machine: Machine, depth: int = 1) -> Table:
         "bound by",
     )
     totals = {"wall_ms": 1e3 * found.wall, "device_ms": 1e3 * total}
-    title = f"Profile of {what} of {found.model.what(found.batch)}"
+    title = f"Profile of {what} of {model.what(batch)}"
     return Table(title, columns, tuple(rows), foot, totals)
-
-
-def _training_macs(found: Profile, depth: int) -> dict[str, int]:
-    """Multiply-accumulates of a training step by layer."""
-    macs: dict[str, int] = {}
-    for row in network_training_cost(found.model, found.batch):
-        name = "/".join(row.path.split("/")[:depth])
-        macs[name] = macs.get(name, 0) + row.training
-    return macs
-
-
-def _row(
-    layer: str,
-    times: Times,
-    row: CostRow | None,
-    products: Mapping[str, int],
-    machine: Machine,
-    total: float,
-) -> tuple[Cell, ...]:
-    times_cells = (1e3 * times.forward, 1e3 * times.backward, f"{100 * times.both / total:.1f} %")
-    if row is None:
-        return (layer, *times_cells, 0, "", "", "")
-    macs = products.get(layer, 0) if products else row.macs
-    moved = row.bytes(_WIDTH) * (3 if products else 1)
-    least = machine.seconds(float(macs), float(moved))
-    arithmetic = macs / machine.rate >= moved / machine.bandwidth
-    share = f"{100 * least / times.both:.0f} %" if times.both else ""
-    return (layer, *times_cells, macs, 1e3 * least, share, "arithmetic" if arithmetic else "memory")
