@@ -93,15 +93,10 @@ def blocks(study: Study) -> tuple[Block, ...]:
         Paragraph(f"Prediction: {study.plan.prediction}"),
         verdict(study),
     ]
-    own = forecast(study)
-    if own:
+    if own := forecast(study):
         # the picture belongs to the whole report, not to our prediction
         found += [Heading("Our own prediction"), own, Heading(shown["errors"].title)]
-    found += [
-        illustrations["errors"],
-        Heading("Cost and test error by variant"),
-        main_table(study),
-    ]
+    found += [illustrations["errors"], *_titled_table(main_table(study))]
     found += [illustrations["costs"]] if "costs" in shown else []
     for section in study.plan.sections:
         found += _section(study, section)
@@ -110,12 +105,9 @@ def blocks(study: Study) -> tuple[Block, ...]:
         found += [published_table(study)] if study.plan.published else []
     found += [Heading("How the variants learned"), illustrations["curves"], flatness_table(study)]
     if any(variant.removed_layers or variant.reinitialized for variant in study.variants):
-        found += [
-            Heading("What was removed and what was reinitialized"),
-            reinitialized_table(study),
-        ]
+        found += _titled_table(reinitialized_table(study))
     if any(variant.changes for variant in study.variants):
-        found += [Heading("What the variants change in the recipe"), changes_table(study)]
+        found += _titled_table(changes_table(study))
     found += [
         Heading("How it was measured"),
         Facts(facts(study)),
@@ -135,10 +127,13 @@ _DROPS = {True: "Beside the published figures", False: "Differences from the bas
 
 
 def _section(study: Study, section: Section) -> list[Block]:
-    """A heading, the text, the pictures and the tables of one section."""
     text = [Paragraph(section.text)] if section.text else []
     tables = [table(study) for table in section.tables]
     return [Heading(section.title), *text, *map(_illustration, section.pictures), *tables]
+
+
+def _titled_table(table: Table) -> list[Block]:
+    return [Heading(table.title), table]
 
 
 def _illustration(picture: Picture) -> Illustration:
@@ -158,20 +153,19 @@ def facts(study: Study) -> tuple[tuple[str, str], ...]:
     """Seeds, runs, epochs, time, then whatever the environment says."""
     counting = [run for run in study.runs if run.counts]
     epochs = sorted({run.curve.epochs[-1] for run in counting if run.curve.epochs})
-    seconds = sum(run.seconds for run in study.runs)
     again = sum(run.attempts > 1 for run in study.runs)
     diverged = len(study.runs) - len(counting)
     runs = f"{len(study.runs)}"
     runs += f", of which {diverged} diverged" if diverged else ""
     runs += f", of which {again} were interrupted and resumed" if again else ""
-    entries = [
+    return (
         ("Data", study.plan.data_note),
         ("Seeds", ", ".join(map(str, study.seeds)) or "none"),
         ("Runs", runs),
         ("Epochs", ", ".join(f"{epoch:g}" for epoch in epochs) or "none"),
-        ("Training time, all runs", f"{seconds:,.0f} s"),
-    ]
-    return (*entries, *((str(k), str(v)) for k, v in study.environment.items()))
+        ("Training time, all runs", f"{sum(run.seconds for run in study.runs):,.0f} s"),
+        *((str(k), str(v)) for k, v in study.environment.items()),
+    )
 
 
 def limits(study: Study) -> tuple[str, ...]:
@@ -208,10 +202,8 @@ def limits(study: Study) -> tuple[str, ...]:
 
 def sources(study: Study) -> tuple[str, ...]:
     """Where the question and every published number come from."""
-    cited = [f"The question: {study.plan.source}"]
-    for published in study.plan.published:
-        cited.append(f"{_cited(published)} ({published.measure}). {sentence(published.note)}")
-    return tuple(text.strip() for text in cited)
+    said = [f"{_cited(p)} ({p.measure}). {sentence(p.note)}" for p in study.plan.published]
+    return tuple(text.strip() for text in (f"The question: {study.plan.source}", *said))
 
 
 def _cited(published: Published) -> str:
@@ -278,16 +270,10 @@ _TONES = {"reproduced": "verdict reproduced", "not reproduced": "verdict contrad
 
 
 def write_report(study: Study, folder: Path) -> Path:
-    """Writes `report.html`, `report.md`, `summary.csv` and the pictures.
+    """Writes `report.html`, `report.md`, `summary.csv` and the pictures; gives the first's path.
 
     Equal studies give equal files. `report.html` needs nothing beside it: the pictures are inside.
-
-    Args:
-        study: What was measured.
-        folder: Where to write; made when it does not exist.
-
-    Returns:
-        The path of `report.html`.
+    The folder is made when it does not exist.
 
     Raises:
         ReportError: When something cannot be written.
@@ -307,15 +293,8 @@ def write_page(
 ) -> Path:
     """Writes a page as Markdown and as HTML, and its pictures as PNG and SVG.
 
-    Args:
-        folder: Where to write; made when it does not exist.
-        stem: Of the names of both files.
-        heading: The page's title.
-        found: What it says.
-        drawings: Its pictures, by name.
-
-    Returns:
-        The path of the HTML file.
+    Both files have the name `stem`; gives the path of the HTML file. The folder is made when it
+    does not exist.
 
     Raises:
         ReportError: When something cannot be written.
@@ -375,11 +354,7 @@ def _markdown(block: Block, drawings: Mapping[str, Drawing], titled: bool) -> st
 def html_page(heading: str, found: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
     """The page as one HTML file.
 
-    Args:
-        heading: Its title.
-        found: What it says.
-        drawings: Its pictures, by name; their SVG goes inside as data URIs, so that the identifiers
-            of two pictures cannot meet.
+    The SVG of its pictures goes inside as data URIs, so that their identifiers cannot meet.
     """
     name = html.escape(heading)
     body = "\n".join(_html(block, drawings, titled) for block, titled in _titled(heading, found))

@@ -149,13 +149,14 @@ def _draw_published(axes: Axes, study: Study, names: list[str]) -> None:
         apart = min(0.3, 0.8 / many)
         offset = (at - (many - 1) / 2) * apart
         drops = {
-            n: float(source.drops[name]) for n, name in enumerate(names) if name in source.drops
+            place + offset: float(source.drops[name])
+            for place, name in enumerate(names)
+            if name in source.drops
         }
-        rows = [place + offset for place in drops]
         color = ("#444444", "#A6A6A6", "#D9D9D9")[at % 3]
         name = textwrap.fill(f"{source.name}: {source.measure}", 70)
-        axes.barh(rows, list(drops.values()), height=0.8 * apart, color=color, label=name)
-        for row, drop in zip(rows, drops.values(), strict=True):
+        axes.barh(list(drops), list(drops.values()), height=0.8 * apart, color=color, label=name)
+        for row, drop in drops.items():
             # beside a bar to the left there is the line of zero
             at_bar = (max(drop, 0.0), row)
             words = {"textcoords": "offset points", "va": "center", "fontsize": 12}
@@ -239,7 +240,7 @@ def costs_figure(study: Study) -> Figure:
     equal = False
     for axes, what in zip(drawn, costs, strict=False):
         beside = _draw_costs(axes, study, what)
-        equal = beside or equal
+        equal |= beside
         axes.margins(x=0.25 if beside else 0.15, y=0.15)
         axes.set_title(f"Error against {_COSTS[what]}")
         axes.set_xlabel(_COSTS[what] + " of one image" * (what == "macs"))
@@ -311,7 +312,7 @@ class CurvePanels:
         title: Heading in the report.
         panels: Heading of a panel to the names of its variants, the baseline among them where it
             is to be compared with.
-        curves: What is drawn against epochs: `train_loss`, `train_error`, `test_error`.
+        curves: Against epochs: some of `CURVES`.
 
     Raises:
         ReportError: There are no panels or no curves, or there is no such curve.
