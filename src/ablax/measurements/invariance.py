@@ -27,7 +27,7 @@ from ablax.measurements.transformations import (
 )
 from ablax.model import Model
 from ablax.report import figures as kit
-from ablax.report.study import Picture, Quantity, Row, Section, Study
+from ablax.report.study import Picture, Quantity, Row, Section, Study, matching, percentage
 from ablax.report.study_tables import seeds_text, variant_table
 from ablax.report.tables import Table
 
@@ -81,10 +81,6 @@ class Transformation:
     def mean(self, values: Mapping[float, float], small: bool = True) -> float:
         """Over all amounts but the identity, or over the small ones of them; nan for none.
 
-        Args:
-            values: Amount to value.
-            small: Only small amounts.
-
         Example:
             >>> rotation = next(t for t in TRANSFORMATIONS if t.name == "rotation")
             >>> values = {-180.0: 8.0, -30.0: 3.0, 0.0: 9.0, 30.0: 1.0, 180.0: 8.0}
@@ -102,21 +98,12 @@ class Transformation:
 def values_of(
     rows: Iterable[Row], transformation: Transformation, measure: str, layer: str = ""
 ) -> dict[float, float]:
-    """Amount to value, ascending, of one transformation, measure and layer of one run.
+    """Amount to value, ascending, of one transformation, measure and layer, in the rows of one run.
 
-    Args:
-        rows: Of the measurement `invariance`, of one run.
-        transformation: Which.
-        measure: `distance`, `euclidean`, `probability` or `error`.
-        layer: Whose; empty for the last two.
+    The layer is empty for `probability` and `error`.
     """
-    wanted = (transformation.name, measure, layer)
-    found = {
-        float(row["amount"]): float(row["value"])
-        for row in rows
-        if (row["transformation"], row["measure"], row["layer"]) == wanted
-    }
-    return dict(sorted(found.items()))
+    own = matching(rows, transformation=transformation.name, measure=measure, layer=layer)
+    return dict(sorted((float(row["amount"]), float(row["value"])) for row in own))
 
 
 def _pixels(height: int) -> tuple[float, ...]:
@@ -231,11 +218,7 @@ def curves_figure(
 ) -> Figure:
     """A row a transformation: distances of the layers, panel by panel, then the probability.
 
-    Args:
-        study: With rows of the measurement.
-        chosen: The transformations.
-        layers: From the first to the last.
-        groups: Title to the variants plotted in a panel: the first solid, the second dashed.
+    The groups are a panel's title and its variants: the first solid, the second dashed.
     """
     ran = {title: [n for n in names if n in study.names] for title, names in groups.items()}
     shown = {title: names for title, names in ran.items() if names}
@@ -298,14 +281,12 @@ def curves(
 ) -> dict[float, list[float]]:
     """Position of each amount to the finite values of all seeds."""
     rows = study.rows(NAME, variant=variant)
-    seeds = sorted({row["seed"] for row in rows})
-    found = [
-        values_of([row for row in rows if row["seed"] == seed], transformation, measure, layer)
-        for seed in seeds
-    ]
-    return kit.over_seeds(
-        [{transformation.position(a): v for a, v in each.items()} for each in found]
+    found = (
+        values_of(matching(rows, seed=seed), transformation, measure, layer)
+        for seed in sorted({row["seed"] for row in rows})
     )
+    at = transformation.position
+    return kit.over_seeds([{at(amount): v for amount, v in each.items()} for each in found])
 
 
 def _name_amounts(axes: Axes, study: Study, transformation: Transformation) -> None:
@@ -359,16 +340,11 @@ def distances_table(
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             asked = [f"{variant.name}:{t.name}_{place}" for t in transformations]
             rows.append((variant.label, layer, *(seeds_text(study, name) for name in asked)))
-    return Table(
-        "Relative feature distance under small transformations",
-        ("Variant", "Layer", *(t.name.capitalize() for t in transformations)),
-        tuple(rows),
-        (
-            "Mean over the same amounts; 1 is the mean distance between two different images; "
-            "± standard deviation over seeds.",
-        ),
-        left=(0, 1),
-    )
+    note = "Mean over the same amounts; 1 is the mean distance between two different images; "
+    note += "± standard deviation over seeds."
+    columns = ("Variant", "Layer", *(t.name.capitalize() for t in transformations))
+    title = "Relative feature distance under small transformations"
+    return Table(title, columns, tuple(rows), (note,), left=(0, 1))
 
 
 # ------------------------------------------------------------------------------------------
@@ -437,32 +413,27 @@ def invariance(
         raise InvarianceError("there is no transformation to measure by: give at least one")
     pictures = tuple(
         Picture(
-            name=f"invariance_{kind}",
-            title=title,
-            caption=f"{caption}: how far features move, and the probability of the true class, "
-            "against the amount. Lines: mean over seeds; bands: lowest to highest.",
-            draw=partial(curves_figure, chosen=chosen, layers=tuple(layers), groups=panels),
+            f"invariance_{kind}",
+            title,
+            f"{caption}: how far features move, and the probability of the true class, against the "
+            "amount. Lines: mean over seeds; bands: lowest to highest.",
+            partial(curves_figure, chosen=chosen, layers=tuple(layers), groups=panels),
         )
         for kind, title, caption in _KINDS
         if (chosen := tuple(t for t in transformations if t.kind == kind))
     )
-    tables = (
-        partial(errors_table, transformations=tuple(transformations)),
-        partial(distances_table, transformations=tuple(transformations), layers=tuple(layers)),
-    )
+    which = {"layers": tuple(layers), "transformations": tuple(transformations)}
     return Measurement(
         name=NAME,
-        measure=partial(
-            measure,
-            layers=tuple(layers),
-            images=images,
-            transformations=tuple(transformations),
-        ),
+        measure=partial(measure, images=images, **which),
         section=Section(
             title="Invariance of the layers and of the score",
             text=f"{LAW} {note}".strip(),
             pictures=pictures,
-            tables=tables,
+            tables=(
+                partial(errors_table, transformations=tuple(transformations)),
+                partial(distances_table, **which),
+            ),
         ),
         quantities=quantities(layers, transformations),
     )
@@ -494,7 +465,8 @@ def measure(
         for amount in transformation.amounts(chosen.images.shape[1]):
             transformed = transformation.apply(chosen.images, amount)
             moved, scores = _features_and_scores(model, transformed, layers)
-            found = [("error", "", _error(scores, chosen.labels))]
+            error = 100 * float(np.mean(predictions(scores) != chosen.labels))
+            found = [("error", "", error)]
             found.append(("probability", "", mean_probability(scores, chosen.labels)))
             for layer in layers:
                 distance = mean_distance(still[layer], moved[layer])
@@ -554,11 +526,6 @@ def mean_probability(
     return float((weights[np.arange(len(labels)), labels] / weights.sum(axis=1)).mean())
 
 
-def _error(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Percent."""
-    return 100 * float(np.mean(predictions(scores) != labels))
-
-
 def _features_and_scores(
     model: Model, images: np.ndarray, layers: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -572,28 +539,15 @@ def quantities(
     layers: Sequence[str], transformations: Sequence[Transformation] = TRANSFORMATIONS
 ) -> dict[str, Quantity]:
     """What claims may speak of; see `invariance` for the names."""
-    found = {
-        "untouched_error": Quantity(
-            "test error on untouched images of the sample",
-            partial(_untouched, transformations[0]),
-            "percentage points",
-        )
-    }
+    untouched = partial(_untouched, transformations[0])
+    words = "test error on untouched images of the sample"
+    found = {"untouched_error": percentage(words, untouched)}
     for t in transformations:
-        error = partial(_mean, t, "error", "")
-        found[f"{t.name}_error"] = Quantity(
-            f"test error {t.small_words}", error, "percentage points"
-        )
-        found[f"{t.name}_increase"] = Quantity(
-            f"increase of the test error {t.small_words}",
-            partial(_increase, t),
-            "percentage points",
-        )
-        found[f"{t.name}_wide_error"] = Quantity(
-            f"test error {t.wide_words}",
-            partial(_mean, t, "error", "", small=False),
-            "percentage points",
-        )
+        error, wide_error = (partial(_mean, t, "error", "", small=small) for small in (True, False))
+        increase = percentage(f"increase of the test error {t.small_words}", partial(_increase, t))
+        found[f"{t.name}_error"] = percentage(f"test error {t.small_words}", error)
+        found[f"{t.name}_increase"] = increase
+        found[f"{t.name}_wide_error"] = percentage(f"test error {t.wide_words}", wide_error)
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             found[f"{t.name}_{place}"] = Quantity(
                 f"distance that {layer} moves {t.small_words}", partial(_mean, t, "distance", layer)
@@ -601,23 +555,21 @@ def quantities(
     return found
 
 
-def _increase(transformation: Transformation, rows: Iterable[Row]) -> float:
+def _increase(transformation: Transformation, rows: tuple[Row, ...]) -> float:
     """Error over the small amounts less the error of untouched images."""
-    rows = tuple(rows)
     return _mean(transformation, "error", "", rows) - _untouched(transformation, rows)
 
 
-def _untouched(transformation: Transformation, rows: Iterable[Row]) -> float:
+def _untouched(transformation: Transformation, rows: tuple[Row, ...]) -> float:
     """The error where the amount changes nothing."""
-    values = values_of(rows, transformation, "error")
-    return values.get(transformation.identity, math.nan)
+    return values_of(rows, transformation, "error").get(transformation.identity, math.nan)
 
 
 def _mean(
     transformation: Transformation,
     measure: str,
     layer: str,
-    rows: Iterable[Row],
+    rows: tuple[Row, ...],
     small: bool = True,
 ) -> float:
     return transformation.mean(values_of(rows, transformation, measure, layer), small)

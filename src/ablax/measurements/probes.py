@@ -27,7 +27,7 @@ from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.statistics import deviation, mean
-from ablax.report.study import Picture, Quantity, Row, Section, Study
+from ablax.report.study import Picture, Quantity, Row, Section, Study, matching, percentage
 from ablax.report.tables import NOTHING, Table, number, sentence, spread
 
 if TYPE_CHECKING:
@@ -71,11 +71,7 @@ def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.nda
     largest with B^2 C <= limit, but at least 1; P = B^2. B = H = W changes nothing. An average is
     linear: a linear classifier on averages is one on the features themselves that weighs
     neighbors alike, so it never finds what a classifier on all of them could not. The elements of
-    a vector are channels of one place, and are left as they are.
-
-    Args:
-        maps: Of shape (N, H, W, C), or (N, C).
-        limit: Features per image, at least 1.
+    a vector (N, C) are channels of one place, and are left as they are.
 
     Raises:
         AblaxError: Features of another shape.
@@ -124,11 +120,6 @@ def probe(
     been trained on the training images: its features of held-out ones among them are not those of
     unseen images.
 
-    Args:
-        classifier: Which of the two.
-        train: Features and classes to fit to.
-        test: Features and classes to evaluate on.
-
     Raises:
         AblaxError: An unknown classifier, or training images of a single class.
 
@@ -169,9 +160,11 @@ def _standardization(train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6)
     count = train.shape[1] * max(1, int(varies.sum()))
     scale = np.where(varies, deviation, 1.0) * math.sqrt(count)
-    return lambda features: np.where(varies, (features - mean) / scale, 0.0).reshape(
-        len(features), -1
-    )
+
+    def standardized(features: np.ndarray) -> np.ndarray:
+        return np.where(varies, (features - mean) / scale, 0.0).reshape(len(features), -1)
+
+    return standardized
 
 
 def _unfitted(classifier: Classifier) -> Any:
@@ -193,15 +186,11 @@ def _fit(model: Any, features: np.ndarray, labels: np.ndarray) -> bool:
     with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
         warnings.simplefilter("always")
         model.fit(features, labels)
-    converged = True
-    for warning in caught:
-        if issubclass(warning.category, ConvergenceWarning):
-            converged = False
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    return converged
+    ours = [each for each in caught if issubclass(each.category, ConvergenceWarning)]
+    for each in caught:
+        if each not in ours:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return not ours
 
 
 # ------------------------------------------------------------------------------------------
@@ -251,8 +240,12 @@ class PublishedProbes:
 def accuracies(study: Study, measurement: str, **columns: Any) -> list[float]:
     """100 - error of the baseline's rows in which the columns have these values, finite ones."""
     rows = study.rows(measurement, variant=study.baseline, **columns)
+    return [100 - error for error in _finite_errors(rows)]
+
+
+def _finite_errors(rows: Sequence[Row]) -> list[float]:
     errors = [float(row["error"]) for row in rows]
-    return [100 - error for error in errors if math.isfinite(error)]
+    return [error for error in errors if math.isfinite(error)]
 
 
 def accuracy_text(values: Sequence[float]) -> str:
@@ -313,10 +306,8 @@ def probe_table(
             )
             rows.append((f"{heading} ({depth})" if depth else f"{heading}, raw pixels", *cells))
     own = [100 - run.test_error for run in study.finished_runs_of(study.baseline)]
-    rows.append(
-        ("The network itself", NOTHING, NOTHING, accuracy_text(own), NOTHING)
-        + (NOTHING,) * len(published)
-    )
+    nothing = (NOTHING,) * (1 + len(published))
+    rows.append(("The network itself", NOTHING, NOTHING, accuracy_text(own), *nothing))
     return Table(
         "Accuracy of linear classifiers on the features of each layer",
         ("Classifier (layer)", "Layer here", *_FIGURES, *published_headings(published)),
@@ -361,15 +352,7 @@ def draw_layers(
 ) -> list[kit.End | None]:
     """Accuracy against the layer, trained and untrained, each with its range, and the pixels'.
 
-    Args:
-        axes: Where to draw.
-        study: The study.
-        measurement: Whose rows.
-        layers: Number to path.
-        **columns: Column to value: which rows.
-
-    Returns:
-        The ends of the lines, for `name_ends`.
+    Of a measurement those rows in which the columns have these values; gives the ends of the lines.
     """
     depths = sorted(layers)
     found = partial(accuracies, study, measurement, **columns)
@@ -445,12 +428,12 @@ def layer_probes(
             text=TEXT,
             pictures=(
                 Picture(
-                    name="layer_probes",
-                    title="Accuracy against the layer",
-                    caption="Test accuracy of a linear SVM and of softmax regression on the "
-                    "features of each layer, trained and untrained, and on raw pixels: mean over "
-                    "seeds and range.",
-                    draw=partial(probe_figure, layers=layers),
+                    "layer_probes",
+                    "Accuracy against the layer",
+                    "Test accuracy of a linear SVM and of softmax regression on the features of "
+                    "each layer, trained and untrained, and on raw pixels: mean over seeds and "
+                    "range.",
+                    partial(probe_figure, layers=layers),
                 ),
             ),
             tables=(partial(probe_table, layers=layers, published=published),),
@@ -458,10 +441,8 @@ def layer_probes(
         moments=("start", "end"),
         quantities={
             name: quantity
-            for classifier, label in CLASSIFIERS.items()
-            for name, quantity in _quantities(
-                classifier, layers, f"of the {label}", {"classifier": classifier}
-            ).items()
+            for kind, label in CLASSIFIERS.items()
+            for name, quantity in _quantities(kind, layers, f"of the {label}", kind).items()
         },
     )
 
@@ -484,11 +465,7 @@ def probed_layers(
 ) -> tuple[Row, ...]:
     """The rows of one run at one moment: a row for every layer and classifier.
 
-    Args:
-        model: The network.
-        sample: Its training images are taken from the first on, without distortions.
-        layers: Number to path.
-        images: Training images, at most.
+    At most so many training images are taken, from the first on, without distortions.
 
     Raises:
         AblaxError: A layer that the network has not.
@@ -521,8 +498,8 @@ def _probed(
                 "error": found.error,
                 "train_error": found.train_error,
                 "converged": float(found.converged),
-                "train_images": len(train.images),
-                "test_images": len(test.images),
+                "train_images": len(train),
+                "test_images": len(test),
             }
 
 
@@ -546,35 +523,25 @@ def layer_features(
 
 def error_where(rows: Sequence[Row], where: Mapping[str, object]) -> float:
     """The mean error of the rows in which the named columns have these values; nan of none."""
-    errors = [
-        float(row["error"])
-        for row in rows
-        if all(row[column] == value for column, value in where.items())
-    ]
-    finite = [error for error in errors if math.isfinite(error)]
-    return float(np.mean(finite)) if finite else math.nan
+    return mean(_finite_errors(matching(rows, **where)))
 
 
 def _quantities(
-    prefix: str, layers: Mapping[int, str], label: str, columns: Mapping[str, object]
+    prefix: str, layers: Mapping[int, str], label: str, classifier: Classifier
 ) -> dict[str, Quantity]:
     """The errors of one classifier on pixels and on each layer, trained and untrained."""
-    named: dict[str, tuple[str, dict[str, object]]] = {
-        f"{prefix}_pixels": ("raw pixels", {"depth": 0})
-    }
+
+    def quantity(of: str, **where: object) -> Quantity:
+        error = partial(error_where, where={"classifier": classifier, **where})
+        return percentage(f"test error {label} on {of}", error)
+
+    found = {f"{prefix}_pixels": quantity("raw pixels", depth=0)}
     for depth in sorted(layers):
         layer = f"layer {depth}"
-        named[f"{prefix}_{depth}"] = (layer, {"depth": depth, "trained": 1.0})
         untrained = f"{layer} of the untrained network"
-        named[f"untrained_{prefix}_{depth}"] = (untrained, {"depth": depth, "trained": 0.0})
-    return {
-        name: Quantity(
-            f"test error {label} on {of}",
-            partial(error_where, where={**columns, **where}),
-            "percentage points",
-        )
-        for name, (of, where) in named.items()
-    }
+        found[f"{prefix}_{depth}"] = quantity(layer, depth=depth, trained=1.0)
+        found[f"untrained_{prefix}_{depth}"] = quantity(untrained, depth=depth, trained=0.0)
+    return found
 
 
 # ------------------------------------------------------------------------------------------
@@ -592,14 +559,10 @@ TRANSFER_TEXT = (
 
 def targets(study: Study) -> tuple[list[str], dict[str, str]]:
     """The data sets that were there, and the reason for each that was not."""
-    there: dict[str, None] = {}
-    missing: dict[str, str] = {}
-    for row in study.rows("transfer", variant=study.baseline):
-        if row["missing"]:
-            missing[str(row["target"])] = str(row["missing"])
-        else:
-            there[str(row["target"])] = None
-    return list(there), {name: why for name, why in missing.items() if name not in there}
+    rows = study.rows("transfer", variant=study.baseline)
+    there = list(dict.fromkeys(str(row["target"]) for row in rows if not row["missing"]))
+    missing = {str(row["target"]): str(row["missing"]) for row in rows if row["missing"]}
+    return there, {name: why for name, why in missing.items() if name not in there}
 
 
 def transfer_table(
@@ -665,10 +628,9 @@ def target_label(source: str) -> str:
 
 def _sizes_note(study: Study, target: str) -> str:
     row = study.rows("transfer", variant=study.baseline, target=target)[-1]
-    seen, unseen = number(row["train_images"], 0), number(row["test_images"], 0)
-    return (
-        f"{target_label(target)}: {seen} training and {unseen} test images, the same in all runs."
-    )
+    seen, unseen = (number(row[column], 0) for column in ("train_images", "test_images"))
+    name = target_label(target)
+    return f"{name}: {seen} training and {unseen} test images, the same in all runs."
 
 
 # ------------------------------------------------------------------------------------------
@@ -714,15 +676,10 @@ def transfer(
     check_layers(layers)
     if not to:
         raise AblaxError("transfer has no data set to go to: name at least one, such as 'digits'")
+    counts = {"train_images": train_images, "test_images": test_images}
     return Measurement(
         name="transfer",
-        measure=partial(
-            transferred,
-            layers=layers,
-            to=tuple(to),
-            train_images=train_images,
-            test_images=test_images,
-        ),
+        measure=partial(transferred, layers=layers, to=tuple(to), **counts),
         section=Section(
             title="What the features are worth on other data",
             text=TRANSFER_TEXT,
@@ -739,7 +696,7 @@ def transfer(
             tables=(partial(transfer_table, layers=layers, published=published),),
         ),
         moments=("start", "end"),
-        quantities=_quantities("transfer", layers, "on other data of a linear SVM", {}),
+        quantities=_quantities("transfer", layers, "on other data of a linear SVM", "svm"),
     )
 
 
@@ -787,13 +744,9 @@ def transferred(
 def sample_of(
     source: str, folder: Path | None, train_images: int, test_images: int
 ) -> tuple[Split, Split]:
-    """Random images of a data set, always the same ones, in the data's order.
+    """Random images of a data set, at most so many, always the same ones, in the data's order.
 
-    Args:
-        source: Its name.
-        folder: Of prepared tensorflow-datasets.
-        train_images: How many, at most.
-        test_images: Likewise.
+    The folder is that of prepared tensorflow-datasets.
 
     Raises:
         DataError: The set is not there, or cannot be read.
@@ -814,10 +767,6 @@ def fitted(
 
     Color becomes gray by its luminance, 0.299 R + 0.587 G + 0.114 B; gray becomes color by
     repeating. Then the shorter side is scaled bilinearly and the middle is cut out.
-
-    Args:
-        images: Gray (1 channel) or color (3), levels 0 to 255.
-        image_shape: (H, W, C), H = W.
 
     Raises:
         AblaxError: Another number of channels, or H other than W.

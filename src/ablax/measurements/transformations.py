@@ -140,7 +140,7 @@ def _read(
     if border == "edge":
         y, x = np.clip(y, -lowest, lowest), np.clip(x, -rightmost, rightmost)
     own_y, own_x = _places(images)
-    moved = [np.broadcast_to(u, (height, width)) for u in (y - own_y, x - own_x)]
+    moved = np.broadcast_arrays(y - own_y, x - own_x)
     field = np.stack(moved, axis=-1).astype(np.float32)
     fields = np.broadcast_to(field, (count, height, width, 2))
     return np.asarray(_resample(np.asarray(images, np.float32), fields))
@@ -168,9 +168,8 @@ def _factor(name: str, value: float | int) -> None:
 def distortions(recipe: Mapping[str, object], changes: Iterable[str] = ()) -> str:
     """Which of these transformations the training images got by lot, if any.
 
-    Args:
-        recipe: The experiment's, field by dotted name.
-        changes: What variants change in it, in words (`Variant.changes`).
+    The recipe is given field by dotted name, and what variants change in it in words
+    (`Variant.changes`).
 
     Example:
         >>> distortions({"augment.rotate": 15.0, "augment.translate": 2.0})

@@ -27,27 +27,6 @@ def matching(rows: Iterable[Row], **where: Any) -> tuple[Row, ...]:
     return tuple(row for row in rows if all(row.get(c) == value for c, value in where.items()))
 
 
-def at_moment(rows: Iterable[Row], moment: Callable[[list[int]], int]) -> tuple[Row, ...]:
-    """The rows of the step that is picked among all: `min` the start, `max` the end."""
-    rows = tuple(rows)
-    return matching(rows, step=moment([row["step"] for row in rows])) if rows else ()
-
-
-def grouped(rows: Iterable[Row], by: str, column: str) -> dict[float, list[float]]:
-    """From each number in the column `by`, ascending, to the finite numbers beside it in another.
-
-    Example:
-        >>> rows = ({"epoch": 2, "error": 1.0}, {"epoch": 1, "error": 3.0})
-        >>> grouped(rows, "epoch", "error")
-        {1.0: [3.0], 2.0: [1.0]}
-    """
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if math.isfinite(float(row[column])):
-            found.setdefault(float(row[by]), []).append(float(row[column]))
-    return dict(sorted(found.items()))
-
-
 @dataclass(frozen=True)
 class Quantity:
     """A number that a measurement gives for each run, so that claims can refer to it.
@@ -63,6 +42,11 @@ class Quantity:
     of: Callable[[tuple[Row, ...]], float]
     unit: str = ""
     digits: int = 2
+
+
+def percentage(label: str, of: Callable[[tuple[Row, ...]], float]) -> Quantity:
+    """A quantity in percent, whose differences are percentage points."""
+    return Quantity(label, of, "percentage points")
 
 
 def _of_run(name: str, label: str, unit: str, digits: int = 2) -> dict[str, Quantity]:
