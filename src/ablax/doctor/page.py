@@ -71,9 +71,8 @@ def gradients_figure(found: Finding) -> Figure:
 def units_figure(found: Finding) -> Figure:
     """Dead and repeated units of each layer, before and after training."""
     told = found.measurements
-    figure, drawn = kit.panels(
-        2, 1, (kit.WIDTH, 3.4), above=0.6, grid="y", y="% of the layer", sharex=True
-    )
+    names = {"y": "% of the layer"}
+    figure, drawn = kit.panels(2, 1, (kit.WIDTH, 3.4), above=0.6, grid="y", sharex=True, **names)
     shown = (
         ("dead", "Units that ignore the input", checks.DEAD),
         ("repeated", f"Units that repeat another (|r| ≥ {checks.SAME})", checks.REPEATED),
@@ -95,9 +94,8 @@ def units_figure(found: Finding) -> Figure:
 def curves_figure(found: Finding) -> Figure:
     """Training loss, and training and test error side by side, by epoch."""
     told = found.measurements
-    figure, (losses, errors) = kit.panels(
-        2, 1, (kit.WIDTH, 3.5), above=0.4, x="epochs", sharex=True
-    )
+    below = {"x": "epochs", "sharex": True}
+    figure, (losses, errors) = kit.panels(2, 1, (kit.WIDTH, 3.5), above=0.4, **below)
     losses.plot(told["epochs"], told["losses"], "o-", color=kit.COLORS[1])
     losses.set_ylabel("training loss")
     errors.plot(told["epochs"], told["train_error"], "o-", color=kit.COLORS[1], label="training")
@@ -158,14 +156,7 @@ def advice(findings: Sequence[Finding]) -> tuple[str, ...]:
 def write_page(name: str, note: str, findings: Sequence[Finding], folder: Path) -> Path:
     """Write `doctor.md`, `doctor.html` (pictures inside) and the pictures as PNG and SVG.
 
-    Args:
-        name: Who was examined.
-        note: What the data are.
-        findings: Of all checks.
-        folder: Where to write; made where there is none.
-
-    Returns:
-        The path of `doctor.html`.
+    Gives the path of `doctor.html`. The note says what the data are.
 
     Raises:
         ReportError: The folder cannot be written.

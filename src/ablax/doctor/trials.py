@@ -25,7 +25,7 @@ from ablax.experiment import Experiment, Inputs
 from ablax.losses import softmax_cross_entropy
 from ablax.measurements.measurement import RUN_COLUMNS
 from ablax.model import Model, preprocessing_of
-from ablax.report.study import Curve
+from ablax.report.study import Curve, matching
 from ablax.study.discovery import experiment, names, recipe
 from ablax.study.folder import ResultsFolder, finished_run, stored
 from ablax.study.load import (
@@ -105,16 +105,6 @@ class Trial:
         return self.model.network
 
     @property
-    def mean(self) -> tuple[float, ...]:
-        """Of each channel over the training images, in [0, 1]."""
-        return self.model.preprocessing.mean
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel."""
-        return self.model.preprocessing.std
-
-    @property
     def classes(self) -> int:
         """How many there are."""
         return len(self.model.classes)
@@ -123,12 +113,6 @@ class Trial:
     def variables(self) -> Variables:
         """The weights and statistics before training."""
         return self.model.variables
-
-    def start(self, network: Network) -> Variables:
-        """The weights and statistics of a network before training; random ones of a wider one."""
-        if network is self.network:
-            return self.variables
-        return Model.untrained(network, self.model.image_shape, self.seed).variables
 
     def normalized(self, count: int, first: int = 0) -> Float[np.ndarray, "N H W C"]:
         """So many images of the sample, as the network gets them in a test."""
@@ -141,7 +125,8 @@ class Trial:
 
     def task(self, network: Network) -> Task:
         """The training of this network, or of a wider one, by the recipe."""
-        made = task_of(network, self.recipe, self.mean, self.std, self.steps_per_epoch)
+        done = self.model.preprocessing
+        made = task_of(network, self.recipe, done.mean, done.std, self.steps_per_epoch)
         return made if self.losses is None else dataclasses.replace(made, losses=self.losses)
 
     def scores(self, variables: Variables) -> Float[np.ndarray, "N classes"]:
@@ -223,9 +208,6 @@ def compile_training(
         batch: Images per step; each pass goes over the images in another order.
         steps: How many.
         varied: Whether images are augmented, units dropped and labels smoothed as in the recipe.
-
-    Returns:
-        The training.
     """
     images = min(images, len(trial.images))
     batch = min(batch, images)
@@ -240,10 +222,8 @@ def compile_training(
         rate = optax.scale_by_schedule(lambda step: rates[step])
         return dataclasses.replace(task, optimizer=optax.chain(rule, rate))
 
-    height, width, channels = trial.images.shape[1:]
-    start = initial_state(
-        network, at_rates(jnp.ones(steps)).optimizer, trial.seed, (height, width, channels)
-    )
+    updates = at_rates(jnp.ones(steps)).optimizer
+    start = initial_state(network, updates, trial.seed, trial.model.image_shape)
 
     def loop(state: State, pixels: Array, labels: Array, order: Array, rates: Array) -> Any:
         by_rates = at_rates(rates)
@@ -357,13 +337,10 @@ def briefly_trained(trial: Trial) -> Trained:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """How a run went and where it ended.
+    """How a run went, `"finished"` or `"diverged"`, and where it ended.
 
-    Attributes:
-        status: `"finished"` or `"diverged"`.
-        curve: By epoch.
-        trained: The last good weights; None where the run diverged before its first checkpoint.
-        evaluation: Every test image under them; None likewise.
+    `trained` are the last good weights, and `evaluation` is of every test image under them; both
+    are None where the run diverged before its first checkpoint.
     """
 
     status: str
@@ -375,12 +352,6 @@ class History:
 def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) -> History:
     """Read one run, and judge the test images by its last checkpoint.
 
-    Args:
-        folder: Of the experiment under the recipe.
-        variant: Which network.
-        seed: Which run of it.
-        trainer: Of that network under that recipe.
-
     Raises:
         AblaxError: The run is not finished, or ended well and has no good checkpoint.
     """
@@ -391,12 +362,9 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
             f"{folder.path} has no finished run of {variant} from seed {seed}: run it first, or "
             "name another with --variant and --seed"
         )
-    records = [
-        r
-        for r in read_metrics(folder.path, by=RUN_COLUMNS)
-        if (r["variant"], r["seed"]) == (variant, seed)
-    ]
-    curve = finished_run(variant, seed, summary, records, 0.0, 1).curve
+    records = read_metrics(folder.path, by=RUN_COLUMNS)
+    own = list(matching(records, variant=variant, seed=seed))
+    curve = finished_run(variant, seed, summary, own, 0.0, 1).curve
     status = str(summary["status"])
     restored = _restored(place, trainer, seed) if place.is_dir() else None
     if restored is None:
@@ -429,13 +397,7 @@ def _restored(place: Path, trainer: Trainer, seed: int) -> Restored | None:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """Who is examined, and the finished run where one was named.
-
-    Attributes:
-        trial: The network, its recipe and its images.
-        history: The run; None for an experiment.
-        note: What the data are.
-    """
+    """Who is examined, the finished run where one was named, and what the data are."""
 
     trial: Trial
     history: History | None

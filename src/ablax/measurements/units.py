@@ -155,26 +155,28 @@ def nonlinearities(network: Network) -> tuple[Place, ...]:
         >>> [(place.before, place.path) for place in nonlinearities(lenet5())][:2]
         [('c1/conv', 'c1/tanh'), ('c3/conv', 'c3/tanh')]
     """
-    found = tuple(_below(network.layers, ""))
+    found = tuple(below(network.layers, NONLINEARITIES))
     if not found:
         known = ", ".join(kind.__name__ for kind in NONLINEARITIES)
         raise AblaxError(f"the network has no nonlinearity to measure: expected one of {known}")
+    for place in found:
+        if not place.before:
+            raise AblaxError(
+                f"{place.path} is the first layer of its chain, so that its input has no name: put "
+                "it in one chain with the layer in front of it"
+            )
     return found
 
 
-def _below(layers: Layers, prefix: str) -> Iterator[Place]:
+def below(layers: Layers, kinds: tuple[type, ...], prefix: str = "") -> Iterator[Place]:
+    """The layers of these classes, at any depth, in order; before the first of a chain is ''."""
     before = ""
     for name, layer in layers.items():
         path = prefix + name
-        if isinstance(layer, NONLINEARITIES):
-            if not before:
-                raise AblaxError(
-                    f"{path} is the first layer of its chain, so that its input has no name: put "
-                    "it in one chain with the layer in front of it"
-                )
+        if isinstance(layer, kinds):
             yield Place(path, before, layer)
         for inner in inner_layers(layer).values():
-            yield from _below(inner, f"{path}/")
+            yield from below(inner, kinds, f"{path}/")
         before = path
 
 
