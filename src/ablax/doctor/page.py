@@ -43,8 +43,7 @@ def learning_rate_figure(found: Finding) -> Figure:
     axes.legend(loc="lower left")
     hidden = any(not loss <= top for loss in told["losses"])
     more = f" Losses above {top:.2g} are not shown." * hidden
-    kit.set_caption(figure, sentence(found.sentence) + more)
-    return figure
+    return kit.set_caption(figure, sentence(found.sentence) + more)
 
 
 @kit.settings()
@@ -61,10 +60,9 @@ def gradients_figure(found: Finding) -> Figure:
     for axes in drawn:
         kit.logarithmic(axes, "y")
     left_out = kit.name_layers(drawn[-1], told["layers"])
-    kit.set_caption(
+    return kit.set_caption(
         figure, f"{sentence(found.sentence)} Dashed: limits of the upper measure.{left_out}"
     )
-    return figure
 
 
 @kit.settings()
@@ -86,8 +84,9 @@ def units_figure(found: Finding) -> Figure:
         axes.set_ylim(0, 100)
         axes.set_title(name)
     drawn[0].legend(ncols=3)
-    kit.set_caption(figure, sentence(found.sentence) + kit.name_layers(drawn[-1], told["layers"]))
-    return figure
+    return kit.set_caption(
+        figure, sentence(found.sentence) + kit.name_layers(drawn[-1], told["layers"])
+    )
 
 
 @kit.settings()
@@ -104,12 +103,11 @@ def curves_figure(found: Finding) -> Figure:
     errors.legend()
     for axes in (losses, errors):
         axes.set_ylim(bottom=0)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Training figures are means over an epoch, with augmentation and dropout, so the error "
         "may be above that on test images. The test images serve as validation.",
     )
-    return figure
 
 
 FIGURES: dict[str, tuple[str, str, Callable[[Finding], Figure]]] = {

@@ -52,12 +52,11 @@ def reuse_figure(study: Study) -> Figure:
     if cells:
         bar = figure.colorbar(image, ax=drawn, shrink=0.6, pad=0.02, aspect=30)
         bar.set_label("weight over the mean of the kernel")
-    set_caption(
+    return set_caption(
         figure,
         "Mean over seeds; 1, white, is the mean and the start. In: the block's input; out: the "
         "first kernel behind the block.",
     )
-    return figure
 
 
 def reuse_map(

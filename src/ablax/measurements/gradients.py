@@ -61,14 +61,13 @@ def start_figure(study: Study, groups: Panels) -> Figure:
         drawn[count].set_ylabel("by the kernel: |dL/dW|")
         for axes in (drawn[0], drawn[count]):
             kit.logarithmic(axes, "y")
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Above: root mean square over images of the norm of the gradient of an image's loss by "
         "the output of each outer layer; a line that falls to the left vanishes, one that rises to "
         "the left explodes. Below: norm of the mean loss's gradient by each kernel. Lines: "
         "geometric mean over seeds; bands: lowest to highest.",
     )
-    return figure
 
 
 def _present(study: Study, groups: Groups) -> list[list[str]]:
@@ -109,13 +108,12 @@ def training_figure(study: Study) -> Figure:
     if shown:
         kit.logarithmic(drawn[0], "y")
     kit.legend(figure, drawn[0], 6)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Root mean square over images of the norm of the loss's gradient by the output of each "
         "block, counted from the images, at the moments of the legend; geometric mean over "
         "seeds. No line: the gradient is 0 or not finite.",
     )
-    return figure
 
 
 def _draw_gradient(

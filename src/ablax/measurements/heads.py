@@ -248,12 +248,11 @@ def place_figure(study: Study) -> Figure:
             axes.set_axis_off()
         line[0].set_ylabel(wrapped(study.variant(variant).label, 16), fontweight="bold")
         figure.colorbar(image, ax=line, shrink=0.85, pad=0.02).set_label("weight")
-    set_caption(
+    return set_caption(
         figure,
         "As the image lies; 1, white, is the weight of a plain average. Left: mean over the seeds; "
         "beside it single seeds.",
     )
-    return figure
 
 
 def _shown(seeds: dict[int, Weights]) -> dict[str, Weights]:

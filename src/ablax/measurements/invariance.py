@@ -247,13 +247,12 @@ def curves_figure(
     for axes, title in zip(drawn, [*shown, "score of the true class"], strict=False):
         axes.set_title(title)
     kit.legend(figure, drawn[columns - 1], 2, handlelength=3.5)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Left: how far features move, mean |f(T x) - f(x)| over the mean distance between "
         "the features of two different test images (dotted); lines as in the legend. Gray: the "
         f"small amounts, over which the tables take means. {distortions_of(study)}",
     )
-    return figure
 
 
 def _draw_distances(

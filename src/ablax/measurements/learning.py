@@ -183,8 +183,7 @@ def curves_figure(study: Study) -> Figure:
         axes.set_title(kit.wrapped(study.variant(name).label, 20), fontsize=13)
     drawn[0].set_ylim(bottom=0)
     kit.legend(figure, drawn[0], 4)
-    kit.set_caption(figure, "All images undistorted by us, no dropout.")
-    return figure
+    return kit.set_caption(figure, "All images undistorted by us, no dropout.")
 
 
 _CURVES = Picture(

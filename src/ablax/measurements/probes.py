@@ -343,8 +343,9 @@ def probe_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     for axes, heading, named in zip(drawn, HEADINGS.values(), ends, strict=True):
         axes.set_title(f"{heading} on the features of each layer")
         kit.name_ends(axes, named)
-    kit.set_caption(figure, "Trained and untrained are the same network after and before training.")
-    return figure
+    return kit.set_caption(
+        figure, "Trained and untrained are the same network after and before training."
+    )
 
 
 def draw_layers(
@@ -611,8 +612,7 @@ def transfer_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     if not there:
         said = "\n".join(f"{target_label(name)} was not there" for name in missing)
         kit.say_nothing(drawn[0], said or "no other data set was asked for")
-    kit.set_caption(figure, "The network was trained on the recipe's data, never on these.")
-    return figure
+    return kit.set_caption(figure, "The network was trained on the recipe's data, never on these.")
 
 
 def target_label(source: str) -> str:

@@ -69,8 +69,7 @@ def error_figure(study: Study, name: str, column: str, words: str) -> Figure:
     if own := study.rows(name, factor=1):
         axes.axvline(float(own[0][column]), color="#888888", lw=1, ls="--", zorder=0)
         text += " Dashed: the size that was trained."
-    kit.set_caption(figure, f"{text} {distortions_of(study)}")
-    return figure
+    return kit.set_caption(figure, f"{text} {distortions_of(study)}")
 
 
 def error_table(study: Study, name: str, column: str, title: str, heading: str) -> Table:

@@ -300,9 +300,8 @@ def step_time_figure(study: Study) -> Figure:
         batch = next(iter(measured.values()))["batch"]
         axes.set_ylabel(f"step of {batch:.0f} images, milliseconds")
         kit.legend(figure, axes)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         f"Compiled, seed 0; bars: the middle half of {RUNS} runs. On the dotted line every "
         "multiply-accumulate would take as long as one of the baseline: above it they take longer.",
     )
-    return figure

@@ -65,13 +65,12 @@ def layers_figure(study: Study) -> Figure:
         axes.set_ylim(-4, 104)
         kit.whole_numbers(axes, 6)
     kit.legend(figure, drawn[0])
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "A response is saturated where the slope of its nonlinearity is below 1 % of the "
         "largest; a unit is dead if it is saturated at every place of every image looked at. "
         "Lines: mean over seeds; bars: lowest to highest.",
     )
-    return figure
 
 
 @kit.settings()
@@ -87,12 +86,11 @@ def training_figure(study: Study) -> Figure:
         axes.set_title(kit.wrapped(variant.label, 30), fontsize=13)
         axes.set_ylim(-4, 104)
     kit.legend(figure, drawn[0], 8)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "At the moments measured, mean over seeds. Layers are counted from the images. A response "
         "is saturated where the slope of its nonlinearity is below 1 % of the largest.",
     )
-    return figure
 
 
 def _draw_layers(axes: Axes, rows: Sequence[Row]) -> None:

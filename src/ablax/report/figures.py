@@ -518,9 +518,10 @@ def _inside(box: Any, frame: Any) -> bool:
 # Captions: text that stands beside a picture, never in its pixels.
 
 
-def set_caption(figure: Figure, text: str) -> None:
-    """What a reader must know of the figure; pages print it, files hold it among their facts."""
+def set_caption(figure: Figure, text: str) -> Figure:
+    """The figure with what a reader must know of it; pages print it, files hold it as a fact."""
     figure.set_label(" ".join(text.split()))
+    return figure
 
 
 def caption_of(figure: Figure) -> str:

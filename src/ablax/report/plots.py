@@ -53,8 +53,7 @@ def errors_figure(study: Study) -> Figure:
     text = "Right: the error."
     if any(summary(study, name).n > 1 for name in study.names):
         text = f"{OWN_INTERVALS} Right: mean ± standard deviation."
-    kit.set_caption(figure, f"{text} Dashed: mean of {study.variant(study.baseline).label}.")
-    return figure
+    return kit.set_caption(figure, f"{text} Dashed: mean of {study.variant(study.baseline).label}.")
 
 
 def _draw_errors(axes: Axes, study: Study, variant: Variant, place: int) -> None:
@@ -116,8 +115,7 @@ def drops_figure(study: Study) -> Figure:
     text += "one seed or equal differences."
     if published:
         text += " Other data, other sizes and other measures: compare the order, not the scale."
-    kit.set_caption(figure, text)
-    return figure
+    return kit.set_caption(figure, text)
 
 
 def _draw_differences(axes: Axes, study: Study, names: list[str]) -> None:
@@ -190,13 +188,12 @@ def curves_figure(study: Study) -> Figure:
     kit.whole_epochs(errors, study)
     errors.set_xlabel("epochs")
     kit.legend(figure, losses, 1, "outside right upper")
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "In the shaded last 20 % of the epochs the training loss must have flattened (✓) for a "
         "verdict; beside the mark: how far it still moved there, of its total decrease and of the "
         f"loss itself. {TRAINING_NOTE}",
     )
-    return figure
 
 
 def _moved(flat: VariantFlatness) -> str:
@@ -252,8 +249,7 @@ def costs_figure(study: Study) -> Figure:
     gray = " Marks on one gray band have one cost, that of its middle." if equal else ""
     same = [words for what, words in _COSTS.items() if what not in costs]
     alike = f" All variants have equal {same[0]}." if same else ""
-    kit.set_caption(figure, f"Marks: mean; bars: its 95 % t interval.{gray}{alike}")
-    return figure
+    return kit.set_caption(figure, f"Marks: mean; bars: its 95 % t interval.{gray}{alike}")
 
 
 def _draw_costs(axes: Axes, study: Study, what: str) -> bool:
@@ -373,12 +369,11 @@ class CurvePanels:
             axes.tick_params(labelbottom=True, labelleft=True)
         for axes, found in zip(drawn, ends, strict=True):
             kit.name_ends(axes, found)
-        kit.set_caption(
+        return kit.set_caption(
             figure,
             f"Black: {study.variant(study.baseline).label}, wherever it is drawn. A value of 0 is "
             "not drawn, and a line ends where its runs diverge.",
         )
-        return figure
 
     def _panel_title(self, heading: str, curve: str) -> str:
         named = f"{heading}: {CURVES[curve][0]}" if len(self.curves) > 1 else heading
@@ -456,12 +451,11 @@ class Trend:
         for axes, quantities in zip(drawn, self.panels, strict=True):
             self._draw_panel(axes, study, quantities)
         kit.legend(figure, drawn[0], 4)
-        kit.set_caption(
+        return kit.set_caption(
             figure,
             "Lines: mean over seeds. Small dots: seeds. Bars: the mean's 95 % t interval, none for "
             "one seed.",
         )
-        return figure
 
     def _draw_panel(self, axes: Axes, study: Study, quantities: tuple[str, ...]) -> None:
         series = {label: self._ran(study, names) for label, names in self.series.items()}
