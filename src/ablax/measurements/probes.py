@@ -113,12 +113,11 @@ def probe(
 
     Then scikit-learn minimizes |w|^2 / 2 + C sum of losses: `LinearSVC` the squared hinge loss of
     each class against the rest, with C = 1 (its bias is regularized like a weight);
-    `LogisticRegression` the cross-entropy of the softmax, with C = 10. Both C are fixed. They were
-    set without any test image, by the error on held-out training images, on pixels and features of
-    an untrained network: a tenth of them gives a clearly higher error, ten times as much a slightly
-    lower one but takes longer. They are not chosen again for every layer, because a network has
-    been trained on the training images: its features of held-out ones among them are not those of
-    unseen images.
+    `LogisticRegression` the cross-entropy of the softmax, with C = 10. Both C are fixed, set by the
+    error on held-out training images, on pixels and features of an untrained network: a tenth of
+    them gives a clearly higher error, ten times as much a slightly lower one but takes longer. They
+    are not chosen again for every layer, because the features of images that a network has been
+    trained on are not those of unseen images.
 
     Raises:
         AblaxError: An unknown classifier, or training images of a single class.
@@ -253,70 +252,65 @@ def accuracy_text(values: Sequence[float]) -> str:
     return spread(mean(values), deviation(values), digits=1)
 
 
-def accuracy_cells(found: Callable[..., list[float]], depth: int) -> tuple[str, str]:
-    """Trained and untrained; of pixels, which depend on neither network nor seed, one figure."""
-    if depth:
-        return accuracy_text(found(trained=1.0)), accuracy_text(found(trained=0.0))
-    pixels = number(mean(found()), 1)
-    return pixels, pixels
-
-
 _FIGURES = ("Features per image", "Trained, %", "Untrained, %")
 _ALIKE = (
     "the published ± is as printed. Pixels depend on no network: one figure stands in both columns."
 )
 
 
-def layer_cells(
+def layer_rows(
     study: Study,
     measurement: str,
     layers: Mapping[int, str],
     published: Sequence[PublishedProbes],
-    depth: int,
     kind: str,
     **columns: Any,
-) -> tuple[str, ...]:
-    """Of one layer: its path, features per image, accuracies trained, untrained and published."""
-    columns["depth"] = depth
-    found = partial(accuracies, study, measurement, **columns)
-    rows = study.rows(measurement, variant=study.baseline, **columns)
-    return (
-        layers.get(depth, NOTHING),
-        number(rows[-1]["features"], 0) if rows else NOTHING,
-        *accuracy_cells(found, depth),
-        *(column.text(kind, depth) for column in published),
-    )
+) -> Iterator[tuple[str, ...]]:
+    """Of pixels and each layer: path, features per image, accuracy trained, untrained, published.
+
+    Pixels depend on neither network nor seed: they have one figure.
+    """
+    for depth in (0, *sorted(layers)):
+        found = partial(accuracies, study, measurement, depth=depth, **columns)
+        rows = study.rows(measurement, variant=study.baseline, depth=depth, **columns)
+        pixels = (number(mean(found()), 1),) * 2
+        yield (
+            f"{HEADINGS[kind]} ({depth})" if depth else f"{HEADINGS[kind]}, raw pixels",
+            layers.get(depth, NOTHING),
+            number(rows[-1]["features"], 0) if rows else NOTHING,
+            *(map(accuracy_text, (found(trained=1.0), found(trained=0.0))) if depth else pixels),
+            *(column.text(kind, depth) for column in published),
+        )
 
 
-def published_headings(published: Sequence[PublishedProbes]) -> tuple[str, ...]:
-    """Of their columns."""
-    return tuple(f"{column.short}, published, %" for column in published)
+def _published(published: Sequence[PublishedProbes]) -> tuple[list[str], list[str]]:
+    """The headings of their columns, and the notes on them."""
+    headings = [f"{column.short}, published, %" for column in published]
+    return headings, [sentence(f"{column.short}: {column.source}") for column in published]
 
 
 def probe_table(
     study: Study, *, layers: Mapping[int, str], published: Sequence[PublishedProbes]
 ) -> Table:
     """A row for each classifier and layer, as in the lecture, with pixels as layer 0."""
-    rows = []
-    for classifier, heading in HEADINGS.items():
-        for depth in (0, *sorted(layers)):
-            which = (depth, classifier)
-            cells = layer_cells(
-                study, "layer_probes", layers, published, *which, classifier=classifier
-            )
-            rows.append((f"{heading} ({depth})" if depth else f"{heading}, raw pixels", *cells))
+    headings, citations = _published(published)
+    rows = [
+        row
+        for kind in HEADINGS
+        for row in layer_rows(study, "layer_probes", layers, published, kind, classifier=kind)
+    ]
     own = [100 - run.test_error for run in study.finished_runs_of(study.baseline)]
     nothing = (NOTHING,) * (1 + len(published))
     rows.append(("The network itself", NOTHING, NOTHING, accuracy_text(own), *nothing))
     return Table(
         "Accuracy of linear classifiers on the features of each layer",
-        ("Classifier (layer)", "Layer here", *_FIGURES, *published_headings(published)),
+        ("Classifier (layer)", "Layer here", *_FIGURES, *headings),
         tuple(rows),
         (
             "Test accuracy, mean ± standard deviation over seeds, of which there are "
             f"{len(own)}; {_ALIKE}",
             convergence_note(study, "layer_probes"),
-            *(sentence(f"{column.short}: {column.source}") for column in published),
+            *citations,
         ),
         left=(0, 1),
     )
@@ -420,7 +414,7 @@ def layer_probes(
         ['softmax_1', 'softmax_pixels', 'svm_1', 'svm_pixels', 'untrained_softmax_1',
          'untrained_svm_1']
     """
-    check_layers(layers)
+    _check_layers(layers)
     return Measurement(
         name="layer_probes",
         measure=partial(probed_layers, layers=layers, images=images),
@@ -448,12 +442,7 @@ def layer_probes(
     )
 
 
-def check_layers(layers: Mapping[int, str]) -> None:
-    """Refuses what is no numbering of layers.
-
-    Raises:
-        AblaxError: No layer, or a number below 1.
-    """
+def _check_layers(layers: Mapping[int, str]) -> None:
     if not layers or min(layers) < 1:
         raise AblaxError(
             f"the layers to probe are {dict(layers)}, and at least one is expected, each with a "
@@ -571,29 +560,26 @@ def transfer_table(
 ) -> Table:
     """For each data set one row per layer, and a row for each set that was not there."""
     there, missing = targets(study)
-    rows = []
-    for target in there:
-        for depth in (0, *sorted(layers)):
-            cells = layer_cells(study, "transfer", layers, published, depth, "svm", target=target)
-            rows.append(
-                (target_label(target), f"SVM ({depth})" if depth else "SVM, raw pixels", *cells)
-            )
-    width = 5 + len(published)
-    rows += [(target_label(name), "not there", *(NOTHING,) * (width - 1)) for name in missing]
-    columns = ("Data", "Classifier (layer)", "Layer here", *_FIGURES)
+    headings, citations = _published(published)
+    columns = ("Data", "Classifier (layer)", "Layer here", *_FIGURES, *headings)
+    rows = [
+        (target_label(target), *row)
+        for target in there
+        for row in layer_rows(study, "transfer", layers, published, "svm", target=target)
+    ]
+    nothing = (NOTHING,) * (len(columns) - 2)
+    rows += [(target_label(name), "not there", *nothing) for name in missing]
+    gone = {target_label(name): why for name, why in missing.items()}
     return Table(
         "Accuracy of a linear SVM on the features of each layer, on other data",
-        (*columns, *published_headings(published)),
+        columns,
         tuple(rows),
         (
             *(_sizes_note(study, target) for target in there),
-            *(
-                sentence(f"{target_label(name)} was not measured: {why}")
-                for name, why in missing.items()
-            ),
+            *(sentence(f"{name} was not measured: {why}") for name, why in gone.items()),
             f"Test accuracy, mean ± standard deviation over seeds; {_ALIKE}",
             convergence_note(study, "transfer"),
-            *(sentence(f"{column.short}: {column.source}") for column in published),
+            *citations,
         ),
         left=(0, 1, 2),
     )
@@ -673,7 +659,7 @@ def transfer(
         >>> sorted(transfer({1: "s2"}, to=["digits"]).quantities)
         ['transfer_1', 'transfer_pixels', 'untrained_transfer_1']
     """
-    check_layers(layers)
+    _check_layers(layers)
     if not to:
         raise AblaxError("transfer has no data set to go to: name at least one, such as 'digits'")
     counts = {"train_images": train_images, "test_images": test_images}

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from ablax.core import LayerError
 from ablax.data.images import Split
 from ablax.errors import AblaxError
+from ablax.measurements.invariance import Border, Levels, distortions_of, translate
 from ablax.measurements.measurement import Measurement, Sample
-from ablax.measurements.transformations import Border, Levels, distortions_of, translate
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.statistics import deviation, mean
