@@ -76,10 +76,8 @@ def reuse_map(
 
 
 # ------------------------------------------------------------------------------------------
-# Which earlier layers the kernels of a densely connected network use.
-#
-# In a dense block each layer is given the maps of all layers before it. Whether it uses them can be
-# read from its kernel: the weights of a channel that is of no use decay.
+# Which earlier layers the kernels of a densely connected network use: the weights of a channel that
+# is of no use decay.
 #
 # References:
 #     Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
@@ -90,15 +88,13 @@ INPUT = "input"
 
 
 class Use(NamedTuple):
-    """How much one layer uses the maps of one source.
+    """How much one layer uses the maps of one source; see `uses` for the weights.
 
     Attributes:
         block: Number of the dense block, from 1.
         layer: Who reads: a layer of the block, or the first layer behind it that has a kernel.
         source: Whose maps: `"input"` or a layer of the block.
         back: 1 for the source right in front of the reader, 2 for the one before it, and so on.
-        weight: Mean absolute weight, with the scale of the normalization in front.
-        relative: The same over the mean over all channels that the layer reads.
     """
 
     block: int

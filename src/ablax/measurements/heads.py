@@ -144,10 +144,6 @@ def kibibytes(numbers: float | int) -> str:
 
 # ------------------------------------------------------------------------------------------
 # What a head has learned of place: the weight of every pixel of the last maps.
-#
-# Two layers weigh by place. `SpatialWeights` multiplies a pixel by 1 + v; `PixelMixture` gives it
-# the share softmax(location) of the whole, here times the number of pixels. Both are initially 1
-# everywhere, so that 1 says "as initialized, and as in an average".
 
 PLACE_WEIGHTS = "place_weights"
 SEEDS_SHOWN = 3
@@ -206,7 +202,10 @@ def measure_place_weights(model: Model, _: Sample) -> list[Row]:
 
 
 def learned_weights(network: Network, params: Any) -> Weights:
-    """What each pixel counts in the head: 1 + v, or the number of pixels times softmax(location).
+    """What each pixel counts in the head; 1 says "as initialized, and as in an average".
+
+    `SpatialWeights` multiplies a pixel by 1 + v; `PixelMixture` gives it the share
+    softmax(location) of the whole, here times the number of pixels.
 
     Raises:
         AblaxError: The head has neither `SpatialWeights` nor `PixelMixture`.

@@ -143,10 +143,7 @@ def _places(images: Levels) -> tuple[Float64[np.ndarray, "H 1"], Float64[np.ndar
 
 
 def _read(
-    images: Levels,
-    y: Float64[np.ndarray, "#H #W"],
-    x: Float64[np.ndarray, "#H #W"],
-    border: str,
+    images: Levels, y: Float64[np.ndarray, "#H #W"], x: Float64[np.ndarray, "#H #W"], border: str
 ) -> Transformed:
     """The images read at these places, counted from the center."""
     if border not in get_args(Border):
@@ -226,7 +223,6 @@ class Transformation:
         name: The word in rows and quantities.
         kind: What it changes; each kind has its picture.
         axis: What an amount is, with its unit.
-        apply: Transforms levels from 0 to 255 by an amount.
         amounts: From the height of the images in pixels to all amounts, ascending, with the
             `identity` among them.
         identity: The amount that changes nothing: 0, or 1 for factors.
@@ -306,7 +302,7 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         name="translation",
         kind="place",
         axis="shift down, pixels",
-        apply=lambda images, amount: translate(images, down=amount),
+        apply=translate,
         amounts=_pixels,
         identity=0.0,
         small=0.5,
@@ -341,7 +337,7 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         name="gain",
         kind="light",
         axis="brightness factor, clipped",
-        apply=lambda images, amount: illuminate(images, gain=amount),
+        apply=illuminate,
         amounts=_always(*_GAINS),
         identity=1.0,
         small=0.5,

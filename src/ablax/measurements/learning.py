@@ -241,9 +241,7 @@ def stopping_table(study: Study) -> Table:
 # ------------------------------------------------------------------------------------------
 # How well a network does on what it has seen, and on what it has not, while it learns.
 #
-# Training and test images are evaluated alike: undistorted, without dropout, with running
-# statistics. The training figures of the log are not: they are taken in training, on distorted
-# images.
+# The training figures of the log do not say it: they are taken in training, on distorted images.
 
 
 def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
@@ -251,10 +249,7 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
 
     It gives the quantities `fit_error` (training images, at the end), `gap` (test error less
     `fit_error`), and, where `data.held-out` keeps images apart, `stopped_error`: the test error at
-    the evaluation of least held-out error. That choice never looks at a test image.
-
-    Args:
-        pictures: More pictures for its section, such as a `Trend`.
+    the evaluation of least held-out error. Its section shows more pictures, such as a `Trend`.
     """
     return Measurement(
         name=NAME,

@@ -26,11 +26,8 @@ class Sample:
     """Which run and moment are measured, and the images that the measurement is made on.
 
     Attributes:
-        variant: Its name in the experiment.
-        seed: Of its initial weights, and of all its training.
         step: Training steps taken; 0 before training.
         epoch: The same in epochs.
-        recipe: How it is trained.
         train: Training images: a random sample, the same for every variant and seed.
         test: Test images, in the data's order.
         held_out: Training images kept apart for validation; None where the recipe asks for none.

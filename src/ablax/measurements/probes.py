@@ -384,10 +384,7 @@ _CHUNK = 1024
 
 
 def layer_probes(
-    layers: Mapping[int, str],
-    *,
-    published: tuple[PublishedProbes, ...] = (),
-    images: int = 2000,
+    layers: Mapping[int, str], *, published: tuple[PublishedProbes, ...] = (), images: int = 2000
 ) -> Measurement:
     """Linear classifiers on the pixels and on the features of each layer, trained and untrained.
 
@@ -634,19 +631,14 @@ def transfer(
     """A linear SVM on the features of each layer for the images of other data sets.
 
     The network keeps the weights it has from the recipe's data; only the classifier is fitted to
-    the other set's training images, and evaluated on its test images. Rows: a data set that is not
-    on this machine has one row, with the reason in `missing` and nan for its figures; the others
-    have the columns of `layer_probes`, and `target`. The recipe's own data set is left out.
+    random training images of the other set, and evaluated on its test images, the same for every
+    run. Sets have the names of `ablax.data.sources.load`; the recipe's own is left out. Layers and
+    what is published are given as to `layer_probes`. A data set that is not on this machine has one
+    row, with the reason in `missing` and nan for its figures; the others have the columns of
+    `layer_probes`, and `target`.
 
     Claims may speak of `transfer_5`, `untrained_transfer_5` and `transfer_pixels`: the test error,
     averaged over the other data sets that are there.
-
-    Args:
-        layers: The number of each layer, at least 1, to its path in the network.
-        to: Data sets by the names of `ablax.data.sources.load`.
-        published: Accuracies to stand beside ours.
-        train_images: Of each set, sampled at random, the same for every run.
-        test_images: Likewise.
 
     Raises:
         AblaxError: No layer, a number below 1, or no data set.

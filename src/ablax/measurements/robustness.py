@@ -116,10 +116,8 @@ def _finite(errors: list[float]) -> bool:
 # ------------------------------------------------------------------------------------------
 # Robustness of a trained network: its error on shifted images and on images of other sizes.
 #
-# Neither is trained for here: the network stays as it is and gets other images. Shifted by s
-# pixels, every image is moved in one of the four directions, in turn: down, right, up, left. Of
-# another size, every image is interpolated bilinearly; a network that cannot take it refuses, which
-# is a finding and not an error of 100 %.
+# Neither is trained for here. A network that cannot take a size refuses, which is a finding and not
+# an error of 100 %.
 
 Pixels = Float[np.ndarray, "N H W C"]
 

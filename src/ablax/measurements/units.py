@@ -215,9 +215,8 @@ def measure_saturation(model: Model, sample: Sample, images: int = IMAGES) -> li
     """The share of responses on the flat of their nonlinearity, and of units that never leave it.
 
     A unit of a feature map is a channel, with a response at each place of each image. A response is
-    saturated where the slope of the nonlinearity at its input is below 1 % of the largest slope:
-    |x| > 5.98 for a sigmoid, |x| > 2.99 for tanh, x <= 0 for a ReLU, whose output is 0 there. A
-    unit is dead if all its responses are saturated: a ReLU that is 0 for every image.
+    saturated where it is `flat`; a unit is dead if all its responses are: a ReLU that is 0 for
+    every image.
 
     Returns:
         One row per layer: `layer`; `place` from 1; `saturated` and `dead`, in percent of the

@@ -285,11 +285,7 @@ def write_report(study: Study, folder: Path) -> Path:
 
 
 def write_page(
-    folder: Path,
-    stem: str,
-    heading: str,
-    found: Sequence[Block],
-    drawings: Mapping[str, Drawing],
+    folder: Path, stem: str, heading: str, found: Sequence[Block], drawings: Mapping[str, Drawing]
 ) -> Path:
     """Writes a page as Markdown and as HTML, and its pictures as PNG and SVG.
 

@@ -115,16 +115,17 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | N
     return Interval(middle - half, middle + half, level)
 
 
-def correlation(first: Sequence[float], second: Sequence[float]) -> float:
-    """Pearson's correlation; nan of fewer than three pairs or of a constant.
+def bonferroni(comparisons: int) -> str:
+    """For how many comparisons an interval was widened, as the end of a phrase."""
+    return f", Bonferroni over {comparisons} comparisons" if comparisons > 1 else ""
 
-    Two pairs always correlate by 1 or -1, which says nothing.
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Pearson's correlation; nan of a constant, or of two pairs, which say nothing: always 1 or -1.
 
     Example:
         >>> correlation([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
         1.0
-        >>> correlation([1.0, 2.0], [2.0, 4.0])
-        nan
     """
     if len(first) < 3:
         return math.nan
@@ -308,14 +309,10 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
 
 @dataclass(frozen=True)
 class VariantFlatness:
-    """Whether the training loss of a variant has flattened.
+    """Whether the training loss of a variant has flattened; see `variant_flatness`.
 
-    Args:
-        variant: Its name.
-        flat: Whether the mean curve has, and more than half of the runs.
-        flat_runs: Of the n finished runs those that have, each by itself.
-        n: Finished runs.
-        mean: The criterion applied to the mean curve over seeds.
+    Of n finished runs `flat_runs` have, each by itself; `mean` is the criterion applied to their
+    mean curve.
     """
 
     variant: str

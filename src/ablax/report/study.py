@@ -143,14 +143,10 @@ class Run:
     """One variant trained once from one seed; runs of one seed are paired across variants.
 
     Args:
-        variant: Its name.
-        seed: Of all that is random.
-        test_error: Error on all test images after the last epoch, percent; nan if it diverged.
+        test_error: On all test images after the last epoch, percent; nan if it diverged.
         train_loss: Mean training loss of the last epoch.
         train_error: Training error of the last epoch, percent.
         seconds: Training and evaluation, all attempts together; not compiling or saving.
-        curve: How it learned.
-        status: Whether it came to its last epoch.
         attempts: More than 1 when it was interrupted and resumed.
         measured: What the experiment's own measurements gave: quantity to value.
     """
@@ -186,11 +182,10 @@ class Variant:
     """One network of the experiment, counted at the size that was trained here.
 
     Args:
-        name: Its short name, the one in `results.csv`.
+        name: The one in `results.csv`.
         label: Its name in tables and plots.
-        parameters: How many are trained.
         macs: Multiply-accumulates of one forward pass for one image.
-        removed_layers: Names of the layers taken out of the baseline.
+        removed_layers: Taken out of the baseline.
         reinitialized: Parameters whose shape differs from the baseline's, and so their initial
             values.
         changes: Fields of the recipe that it changes, in words.
@@ -212,7 +207,7 @@ class Published:
     Args:
         source: Citation: author, year, title, table.
         measure: What was measured, such as `"top-5 error, ImageNet"`.
-        unit: Unit of `drops`.
+        unit: Of `drops`.
         drops: Variant name to the increase of its error over the baseline's.
         parameters_removed: Variant name to the number of parameters it did without.
         note: What a reader must know to compare; printed as sentences.
@@ -281,24 +276,21 @@ class PlanRecord:
     """What a study asks and of whom, resolved: all that a report says beside what was measured.
 
     Args:
-        name: The experiment's name.
         title: Heading of the report; made from `name` when empty.
-        prediction: What its source predicts.
-        source: Citation of that source.
-        recipe: Its fields by dotted name.
+        prediction: What the source of the question predicts.
+        source: Its citation.
+        recipe: Field by dotted name.
         verdict_wanted: False where the budget is too small to conclude anything (smoke).
-        command: The command that repeats the experiment.
+        command: Repeats the experiment.
         data_note: What the data are, in a sentence.
-        classes: Classes of the data; a training loss above ln(classes) is worse than chance.
+        classes: Of the data; a training loss above ln(classes) is worse than chance.
         variants: In the order of the source.
         baseline: Name of the variant the others are compared with.
         full_size_parameters: Variant name to its parameters at the size of the paper.
-        published: Figures to set beside ours.
         claims: Hypotheses of the source, to be tested.
         expectations: Our own predictions, judged apart from `claims`.
         decides: The claim or expectation that answers the question; the first one when None.
         quantities: What `Run.measured` holds: name to what it is.
-        sections: What the experiment adds to the report.
 
     Raises:
         ReportError: When the baseline is not among the variants, two variants have one name, or
@@ -359,11 +351,8 @@ class PlanRecord:
 class Study:
     """One question under one recipe, with all that was measured.
 
-    Args:
-        plan: What was asked, and of whom.
-        runs: Every run that was made.
-        measured: The rows of every measurement, by its name.
-        environment: Versions, device, commit, date: printed as they are.
+    The rows of every measurement stand under its name; the environment (versions, device, commit,
+    date) is printed as it is.
 
     Raises:
         ReportError: When a run's variant is not in the plan, or two runs share variant and seed.

@@ -16,6 +16,7 @@ from ablax.report.statistics import (
     Comparison,
     Summary,
     VariantFlatness,
+    bonferroni,
     comparisons_with_baseline,
     deviation,
     mean,
@@ -106,7 +107,7 @@ def interval_note(study: Study) -> str:
     others = len(study.variants) - 1
     if others < 1:
         return "There is no other variant to compare with."
-    together = f", Bonferroni over {others} comparisons" if others > 1 else ""
+    together = bonferroni(others)
     return (
         f"Brackets: 95 % confidence interval of the mean difference paired by seed{together}, "
         "Student's t; it covers seeds, not test images. No interval for one seed."

@@ -6,7 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from ablax.report.statistics import Comparison, VariantFlatness, comparison, variant_flatness
+from ablax.report.statistics import (
+    Comparison,
+    VariantFlatness,
+    bonferroni,
+    comparison,
+    variant_flatness,
+)
 from ablax.report.study import QUANTITIES, Claim, Study, operand
 from ablax.report.tables import sentence, signed
 
@@ -87,15 +93,10 @@ OutcomeName = Literal["reproduced", "not reproduced", "inconclusive"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What the measured values say of one claim.
+    """What the measured values say of one claim: does value(worse) - value(better) lie above 0?
 
-    Args:
-        claim: The claim.
-        outcome: Whether the interval of value(worse) - value(better) lies above 0, below 0, or
-            does neither.
-        measured: The paired comparison, its interval adjusted for the number of claims judged
-            together; None when it was not judged.
-        sentence: The finding in words.
+    Its interval is adjusted for the number of claims judged together; `measured` is None when the
+    claim was not judged.
     """
 
     claim: Claim
@@ -132,11 +133,8 @@ class Verdict:
 class Forecast:
     """What became of our own prediction; the source's order does not depend on it.
 
-    Args:
-        headline: The count, or that nothing was judged and why.
-        findings: One per expectation; empty when none was judged.
-        details: What stands below the headline: the findings, or what was predicted.
-        note: What the intervals in the findings are.
+    The headline counts the findings, or says why nothing was judged; below it stand the findings,
+    or what was predicted.
     """
 
     headline: str
@@ -215,8 +213,7 @@ def _count(findings: tuple[Finding, ...], what: str, held: str) -> str:
 
 
 def _ranges(findings: tuple[Finding, ...]) -> str:
-    count = len(findings)
-    together = f", Bonferroni over {count} comparisons" if count > 1 else ""
+    together = bonferroni(len(findings))
     return (
         f"CI: 95 % confidence interval of the mean difference, paired by seed{together}. "
         "It covers seeds, not test images."
@@ -307,8 +304,7 @@ def answer(study: Study) -> Answer:
 def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, together: int) -> str:
     """A yes gives the difference behind the claim's verb; the other answers give it apart."""
     difference, ends = difference_words(study, measured)
-    among = f", Bonferroni over {together} comparisons" if together > 1 else ""
-    interval = f"95 % {ends}{among}" if measured.interval else ends
+    interval = f"95 % {ends}{bonferroni(together)}" if measured.interval else ends
     uncertainty = f"({interval}, {_seed_count(measured.n)})"
     if outcome == "reproduced":
         unsigned = f"{difference} {uncertainty}".replace("+", "")
