@@ -483,10 +483,6 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     kernels = kernel_norms(trial.network, jax.device_get(start["params"]), slopes)
     if not kernels:
         return Finding(GRADIENT_FLOW_CHECK, None, "the network has no kernel", {}, "")
-    return _gradient_flow_finding(kernels)
-
-
-def _gradient_flow_finding(kernels: tuple[tuple[str, float, float], ...]) -> Finding:
     layers, norms, sizes = zip(*kernels, strict=True)
     effects = [norm * size for norm, size in zip(norms, sizes, strict=True)]
     third = max(1, len(kernels) // 3)
@@ -498,19 +494,18 @@ def _gradient_flow_finding(kernels: tuple[tuple[str, float, float], ...]) -> Fin
         f"and {last:.2g} in the last; expected within a factor of {FACTOR:g} of each other and of 1"
     )
     if not np.isfinite(effects).all():
-        problem, words = True, "exploding"
-        sentence = "the gradient before training is not finite"
+        words, sentence = "exploding", "the gradient before training is not finite"
     elif first > FACTOR * last or max(first, last) > FACTOR:
-        problem, words = True, "exploding"
+        words = "exploding"
     elif first * FACTOR < last or max(first, last) * FACTOR < 1:
-        problem, words = True, "vanishing"
+        words = "vanishing"
     else:
         return Finding(GRADIENT_FLOW_CHECK, False, sentence, measured)
     advice = (
         "initialize with std scaled to the fan-in (HE_NORMAL), add batch normalization or "
         "shortcuts, or exchange saturating nonlinearities for ReLU"
     )
-    return Finding(GRADIENT_FLOW_CHECK, problem, f"{words}: {sentence}", measured, advice)
+    return Finding(GRADIENT_FLOW_CHECK, True, f"{words}: {sentence}", measured, advice)
 
 
 # ------------------------------------------------------------------------------------------
@@ -744,17 +739,8 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
         after = _by_layer(trial, trained.variables, layers, images)
     except ValueError as error:
         return Finding(UNITS_CHECK, True, str(error), {}, "see the learning rate")
-    return _units_finding(before, after, trained.words, min(images, len(trial.images)))
-
-
-def _units_finding(
-    before: Mapping[str, tuple[float, float]],
-    after: Mapping[str, tuple[float, float]],
-    words: str,
-    images: int,
-) -> Finding:
-    dead = {name: share for name, (share, _) in after.items() if share > DEAD}
-    repeated = {name: share for name, (_, share) in after.items() if share > REPEATED}
+    dead = [name for name, (share, _) in after.items() if share > DEAD]
+    repeated = [name for name, (_, share) in after.items() if share > REPEATED]
     measured = {
         "layers": tuple(after),
         "dead_before": tuple(share for share, _ in before.values()),
@@ -764,24 +750,25 @@ def _units_finding(
     }
     most_dead = max(after, key=lambda name: after[name][0])
     most_repeated = max(after, key=lambda name: after[name][1])
+    count = min(images, len(trial.images))
     sentence = (
-        f"{words}, over {images} images: at most {_percent(after[most_dead][0])} dead "
+        f"{trained.words}, over {count} images: at most {_percent(after[most_dead][0])} dead "
         f"({most_dead}; {_percent(before[most_dead][0])} before), at most "
         f"{_percent(after[most_repeated][1])} repeat another ({most_repeated}; "
         f"{_percent(before[most_repeated][1])} before); limit {_percent(DEAD)} of a layer each"
     )
     advice = []
     if dead:
-        advice.append(
-            f"dead: {listed(list(dead))}: lower the rate, initialize biases differently, or use "
-            "LeakyReLU"
-        )
+        better = "lower the rate, initialize biases differently, or use LeakyReLU"
+        advice.append(f"dead: {listed(dead)}: {better}")
     if repeated:
-        advice.append(
-            f"repeating: {listed(list(repeated))}: use another initialization, add dropout, or "
-            "make the layer narrower"
-        )
-    return Finding(UNITS_CHECK, bool(dead or repeated), sentence, measured, "; ".join(advice))
+        better = "use another initialization, add dropout, or make the layer narrower"
+        advice.append(f"repeating: {listed(repeated)}: {better}")
+    return Finding(UNITS_CHECK, bool(advice), sentence, measured, "; ".join(advice))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def activations(network: Network, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
@@ -807,10 +794,6 @@ def repeated(statistics: FeatureStatistics) -> float:
     """The share of units whose correlation with a unit before them is `SAME` or more."""
     size = np.abs(np.nan_to_num(statistics.correlation))
     return float(np.mean(np.tril(size, -1).max(axis=1) >= SAME))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 # ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from ablax.report.figures import Drawing
@@ -223,49 +224,6 @@ PLOTS = "plots"
 ANSWER = "answer.json"
 """What an overview of all experiments is written from."""
 
-_CSS = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 72rem;
-  background: #fff; color: #1a1a1a;
-  font: 1.05rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: .5rem 0 .3rem; }
-h2 { font-size: 1.35rem; margin: 2.6rem 0 .6rem; padding-top: .8rem;
-  border-top: 1px solid #ddd; }
-.lead { font-size: 1.2rem; font-weight: 600; margin: 0 0 .5rem; }
-.verdict { margin: 1.4rem 0; padding: 1rem 1.2rem; background: #f5f5f5;
-  border-left: .45rem solid #666; }
-.verdict.reproduced { border-color: #009e73; }
-.verdict.contradicted { border-color: #d55e00; }
-.verdict strong { font-size: 1.15rem; }
-.verdict ul { margin: .6rem 0 0; padding-left: 1.3rem; }
-figure { margin: 1.4rem 0; }
-img { display: block; width: 100%; height: auto; }
-.note { color: #555; font-size: .92rem; margin: .4rem 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem;
-  font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .5rem; border-bottom: 1px solid #e2e2e2; vertical-align: baseline; }
-caption { text-align: left; font-weight: 600; padding: .4rem .5rem; }
-thead th { border-bottom: 2px solid #444; text-align: right; vertical-align: bottom; }
-thead th.left, tbody th, td.left { text-align: left; }
-tbody th { font-weight: 600; min-width: 11rem; }
-td.right { text-align: right; white-space: nowrap; }
-pre { overflow-x: auto; padding: .8rem 1rem; background: #f5f5f5; font-size: .88rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; }
-dt { color: #555; }
-dd { margin: 0; overflow-wrap: anywhere; }
-@media (max-width: 36rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } }
-@media print {
-  body { max-width: none; font-size: 10.5pt; padding: 0; }
-  h2 { break-after: avoid; }
-  figure, tr, .verdict { break-inside: avoid; }
-  .scroll { overflow: visible; }
-  table { font-size: 7.5pt; }
-  pre { white-space: pre-wrap; }
-}
-"""
-
 _TONES = {"reproduced": "verdict reproduced", "not reproduced": "verdict contradicted"}
 
 
@@ -353,11 +311,12 @@ def html_page(heading: str, found: Sequence[Block], drawings: Mapping[str, Drawi
     The SVG of its pictures goes inside as data URIs, so that their identifiers cannot meet.
     """
     name = html.escape(heading)
+    style = resources.files("ablax.report").joinpath("page.css").read_text("utf-8")
     body = "\n".join(_html(block, drawings, titled) for block, titled in _titled(heading, found))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{name}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{name}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{name}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
