@@ -73,12 +73,7 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """In words.
-
-        Example:
-            >>> Finding("speed", None, "no figure").verdict
-            'inconclusive'
-        """
+        """In words."""
         return {True: "problem", False: "healthy", None: "inconclusive"}[self.problem]
 
 

@@ -76,10 +76,7 @@ class Trial:
 
     Attributes:
         model: The network, its weights before training, and how its images are prepared.
-        recipe: How it is trained.
         images: A sample of its training images, as levels 0 to 255.
-        labels: Their classes.
-        steps_per_epoch: Of the recipe.
         wider: Builds the network with twice the features; None where nobody can.
         losses: What is minimized; None for the recipe's own.
         seed: Of every draw.
@@ -200,14 +197,9 @@ def compile_training(
 ) -> Training:
     """One compiled loop over some steps; the learning rates are its argument.
 
-    Args:
-        trial: Whose data and loss.
-        network: Its own, or a wider one.
-        rule: The update at learning rate 1; each step's rate multiplies it.
-        images: How many of the sample are trained on.
-        batch: Images per step; each pass goes over the images in another order.
-        steps: How many.
-        varied: Whether images are augmented, units dropped and labels smoothed as in the recipe.
+    The network is the trial's own, or a wider one; `rule` is the update at learning rate 1. So many
+    images of the sample are trained on, in another order each pass. Where the training is `varied`,
+    images are augmented, units dropped and labels smoothed as in the recipe.
     """
     images = min(images, len(trial.images))
     batch = min(batch, images)
@@ -305,13 +297,9 @@ _ENDS = 10  # steps whose mean is the loss at either end
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Weights after training.
+    """Weights after training and settled statistics, the loss of the first and last steps or epoch.
 
-    Attributes:
-        variables: Weights, and settled statistics.
-        first_loss: Of the first steps or epoch.
-        last_loss: Of the last.
-        words: Whose weights these are.
+    `words` say whose weights these are.
     """
 
     variables: Variables

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import jax
 import numpy as np
 from jaxtyping import Float, Float64, Int32, UInt8
+from scipy.special import softmax
 
 from ablax.data.augment import resample
 from ablax.data.images import Split
@@ -694,9 +695,7 @@ def mean_probability(
         >>> mean_probability(np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([0, 1], np.int32))
         0.5
     """
-    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-    weights = np.exp(shifted)
-    return float((weights[np.arange(len(labels)), labels] / weights.sum(axis=1)).mean())
+    return float(softmax(scores.astype(np.float64), axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def _features_and_scores(

@@ -66,10 +66,7 @@ _RC: dict[Any, Any] = {
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """The settings of matplotlib under which pictures are drawn and saved; restored afterwards.
-
-    It is a decorator too: `@settings()` above a function that draws.
-    """
+    """The settings of matplotlib under which pictures are drawn and saved; a decorator too."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -137,15 +134,9 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """So many panels, row by row; where there is nothing to show, one empty panel says so.
 
-    Args:
-        count: Of the panels.
-        columns: Panels in a row.
-        size: Width of the figure and height of a panel, in inches.
-        above: Inches of the figure that no panel has.
-        grid: Along which axes there are lines to read values by.
-        x: Written under the last panel of each column.
-        y: Written beside the first panel of each row.
-        **shared: For `Figure.subplots`: `sharex`, `sharey`.
+    The size is the width of the figure and the height of a panel, in inches; so much of the figure
+    stands above the panels. The names `x` and `y` are written at the outer panels. What is `shared`
+    is for `Figure.subplots`: `sharex`, `sharey`.
     """
     columns = max(1, min(columns, count))
     rows = max(1, math.ceil(count / columns))

@@ -54,8 +54,6 @@ class Comparison:
     """The value of one operand (`ablax.report.study.Claim`) minus another's, seed by seed.
 
     Args:
-        variant: The one operand.
-        against: The other.
         n: Seeds that both have.
         difference: Mean of the paired differences, in the quantity's unit; nan when n = 0.
         sd: Their standard deviation (ddof 1); nan when n < 2.
@@ -103,8 +101,6 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | N
         >>> interval = mean_interval([0.0, 1.0, 2.0])
         >>> round(interval.low, 3), round(interval.high, 3)
         (-1.484, 3.484)
-        >>> mean_interval([1.0]) is None
-        True
     """
     n, spread = len(values), deviation(values)
     if n < 2 or not spread > 1e-9 * max(abs(value) for value in values):
