@@ -82,6 +82,12 @@ def _no_run(check: str) -> Finding:
     return Finding(check, None, "there is no finished run to judge", {}, advice)
 
 
+def _share(count: int, total: int) -> str:
+    """In percent, with its 95 % interval."""
+    low, high = wilson(count, total)
+    return f"{100 * count / total:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {total}"
+
+
 def listed(names: Sequence[str], most: int = 3) -> str:
     """Some names, and how many more there are.
 
@@ -132,8 +138,8 @@ def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     low, high = wilson(wrong, total)
     flat = flattened(curve, classes=trial.classes)
     sentence = (
-        f"training error {100 * wrong / total:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of "
-        f"{total} images, limit {100 * ENOUGH:g} %; training loss: {flat.reason}"
+        f"training error {_share(wrong, total)} images, limit {100 * ENOUGH:g} %; training loss: "
+        f"{flat.reason}"
     )
     measured = {"train_error": wrong / total, "low": low, "high": high, "flat": flat.flat}
     if wrong / total <= ENOUGH:
@@ -231,32 +237,22 @@ def collapse_criterion(
     right = int(np.sum(scores.argmax(axis=1) == labels))
     low, high = wilson(right, count)
     fall = 1 - trained.last_loss / trained.first_loss if trained.first_loss else 0.0
-    measured = {
-        "spread": spread,
-        "largest_share": float(predicted.max()),
-        "accuracy": right / count,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "chance": common,
-        "loss_fall": fall,
-    }
-    accuracy = (
-        f"accuracy {100 * right / count:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {count} "
-        f"training images, guessing {100 * common:.1f} %"
-    )
+    measured = {"spread": spread, "largest_share": float(predicted.max())}
+    measured |= {"accuracy": right / count, "accuracy_low": low, "accuracy_high": high}
+    measured |= {"chance": common, "loss_fall": fall}
+    accuracy = f"accuracy {_share(right, count)} training images, guessing {100 * common:.1f} %"
     loss = f"the loss went from {trained.first_loss:.3g} to {trained.last_loss:.3g}"
     at_chance = low <= common
+    problem: bool | None = True
     if spread < CONSTANT:
-        problem: bool | None = True
         sentence = f"the scores vary by {spread:.1g} of their size from image to image; {accuracy}"
         advice = "look at dead units and at vanishing gradients; the loss may reward a constant"
     elif predicted.max() >= ONE_CLASS and common < COMMON:
-        problem = True
         sentence = f"class {predicted.argmax()} is predicted for {100 * predicted.max():.1f} % of "
         sentence += f"the images; {accuracy}"
         advice = "look at the labels, the balance of the classes and the learning rate"
     elif at_chance and fall >= FALLEN:
-        problem, sentence = True, f"{loss}, but {accuracy}"
+        sentence = f"{loss}, but {accuracy}"
         advice = "is this loss appropriate to the task, and has it degenerate solutions?"
     elif at_chance:
         problem, sentence = None, f"{loss}; {accuracy}"
@@ -340,15 +336,9 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
     low = gap - math.hypot(shares[1] - ends[1][0], ends[0][1] - shares[0])
     high = gap + math.hypot(ends[1][1] - shares[1], shares[0] - ends[0][0])
     verdict = None if low <= GAP < high else low > GAP
-    told = [
-        f"{kind} {100 * share:.1f} % [{100 * end[0]:.1f}, {100 * end[1]:.1f}] of {total}"
-        for kind, share, end, (_, total) in zip(
-            ("training error", "test error"), shares, ends, (train, test), strict=True
-        )
-    ]
     sentence = (
-        f"{told[0]}, {told[1]}: gap {100 * gap:.1f} percentage points "
-        f"[{100 * low:.1f}, {100 * high:.1f}], limit {100 * GAP:g}; {NO_SPLIT}"
+        f"training error {_share(*train)}, test error {_share(*test)}: gap {100 * gap:.1f} "
+        f"percentage points [{100 * low:.1f}, {100 * high:.1f}], limit {100 * GAP:g}; {NO_SPLIT}"
     )
     measured = {"train_error": shares[0], "test_error": shares[1], "gap": gap}
     measured |= {"gap_low": low, "gap_high": high}

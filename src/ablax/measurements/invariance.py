@@ -226,11 +226,11 @@ class Transformation:
         axis: What an amount is, with its unit.
         amounts: From the height of the images in pixels to all amounts, ascending, with the
             `identity` among them.
+        small_words: Which amounts count as small, as the end of a sentence.
+        wide_words: The same for all amounts.
         identity: The amount that changes nothing: 0, or 1 for factors.
         small: Share of the range that counts as small: of the largest amount, or of the logarithm
             of the largest factor.
-        small_words: Which amounts these are, as the end of a sentence.
-        wide_words: The same for all amounts.
         ticks: Amounts that an axis names; chosen by the picture where empty.
     """
 
@@ -239,10 +239,10 @@ class Transformation:
     axis: str
     apply: Callable[[Levels, float], Transformed]
     amounts: Callable[[int], tuple[float, ...]]
-    identity: float
-    small: float
     small_words: str
     wide_words: str
+    identity: float = 0.0
+    small: float = 0.5
     ticks: tuple[float, ...] = ()
 
     def position(self, amount: float) -> float:
@@ -305,8 +305,6 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         axis="shift down, pixels",
         apply=translate,
         amounts=_pixels,
-        identity=0.0,
-        small=0.5,
         small_words="when shifted by up to an eighth of the height",
         wide_words="when shifted by up to a quarter of the height",
     ),
@@ -328,7 +326,6 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         axis="rotation counter-clockwise, degrees",
         apply=rotate,
         amounts=_always(*_TURNS),
-        identity=0.0,
         small=1 / 6,
         small_words="when rotated by up to 30 degrees",
         wide_words="when rotated by up to 180 degrees",
@@ -341,7 +338,6 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         apply=illuminate,
         amounts=_always(*_GAINS),
         identity=1.0,
-        small=0.5,
         small_words="when brightness is multiplied by 1/2 to 2",
         wide_words="when brightness is multiplied by 1/4 to 4",
         ticks=_OCTAVES,
@@ -352,8 +348,6 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         axis="brightness offset, levels of 255, clipped",
         apply=lambda images, amount: illuminate(images, offset=amount),
         amounts=_always(*_OFFSETS),
-        identity=0.0,
-        small=0.5,
         small_words="when brightness is offset by up to 64 levels",
         wide_words="when brightness is offset by up to 128 levels",
         ticks=(-128.0, -64.0, 0.0, 64.0, 128.0),
@@ -365,7 +359,6 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         apply=contrast,
         amounts=_always(*_GAINS),
         identity=1.0,
-        small=0.5,
         small_words="when contrast is multiplied by 1/2 to 2",
         wide_words="when contrast is multiplied by 1/4 to 4",
         ticks=_OCTAVES,
