@@ -62,6 +62,7 @@ from ablax.zoo import find
 # `Trial`: a network before training, with its recipe and some of its training images.
 
 Variables = Mapping[str, Any]
+Wider = Callable[[], Network]
 
 SAMPLE = 1024
 """Training images that the checks look at, at most; fewer where there are fewer."""
@@ -87,7 +88,7 @@ class Trial:
     images: UInt8[np.ndarray, "N H W C"]
     labels: Int32[np.ndarray, " N"]
     steps_per_epoch: int
-    wider: Callable[[], Network] | None = None
+    wider: Wider | None = None
     losses: Losses | None = None
     seed: int = 0
 
@@ -292,7 +293,7 @@ def range_test(trial: Trial) -> ShortTraining:
 # ------------------------------------------------------------------------------------------
 # `Trained`: the weights after some training, and how the loss went.
 
-_ENDS = 10  # steps whose mean is the loss at either end
+_ENDS = 10  # steps whose mean is the last loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,12 +312,9 @@ class Trained:
 def briefly_trained(trial: Trial) -> Trained:
     """What the first steps of the recipe make of the network."""
     done = first_steps(trial)
-    return Trained(
-        trial.settled(done.variables),
-        float(np.mean(done.losses[:1])),
-        float(np.mean(done.losses[-_ENDS:])),
-        f"after {STEPS} steps of the recipe",
-    )
+    first, last = float(done.losses[0]), float(np.mean(done.losses[-_ENDS:]))
+    words = f"after {STEPS} steps of the recipe"
+    return Trained(trial.settled(done.variables), first, last, words)
 
 
 # ------------------------------------------------------------------------------------------
@@ -504,19 +502,7 @@ def _model(network: Network, dataset: Dataset, seed: int, name: str) -> Model:
 
 
 def _trial(
-    model: Model,
-    chosen: Recipe,
-    dataset: Dataset,
-    seed: int,
-    wider: Callable[[], Network] | None = None,
+    model: Model, chosen: Recipe, dataset: Dataset, seed: int, wider: Wider | None = None
 ) -> Trial:
     images, labels = training_images(dataset, SAMPLE)
-    return Trial(
-        model=model,
-        recipe=chosen,
-        images=images,
-        labels=labels,
-        steps_per_epoch=dataset.steps_per_epoch,
-        wider=wider,
-        seed=seed,
-    )
+    return Trial(model, chosen, images, labels, dataset.steps_per_epoch, wider, seed=seed)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from scipy.stats import gmean
 
 from ablax.config import Recipe, with_fields
 from ablax.core import Network, gradients, leaves_by_path, output_shapes, paths, role
@@ -122,11 +123,7 @@ def _draw_gradient(
     """The geometric mean over seeds of what is above 0, and its range."""
     values = grouped([row for row in rows if row["gradient"] > 0], "place", "gradient")
     if values:
-        kit.draw_line(axes, values, label, style, "band" if band else "nothing", _geometric_mean)
-
-
-def _geometric_mean(values: Sequence[float]) -> float:
-    return float(np.exp(np.mean(np.log(values))))
+        kit.draw_line(axes, values, label, style, "band" if band else "nothing", gmean)
 
 
 def decades_table(study: Study) -> Table:
