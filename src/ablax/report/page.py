@@ -115,7 +115,7 @@ def blocks(study: Study) -> tuple[Block, ...]:
         Paragraph("The same command resumes where it stopped, or repeats the experiment:"),
         Code(study.plan.command),
         Paragraph("The resolved recipe:"),
-        Code(json.dumps(_plain(study.plan.recipe), indent=2, ensure_ascii=False)),
+        Code(json.dumps(dict(study.plan.recipe), indent=2, ensure_ascii=False, default=str)),
         Heading("Limits"),
         Items(limits(study)),
         Heading("Sources"),
@@ -139,15 +139,6 @@ def _titled_table(table: Table) -> list[Block]:
 
 def _illustration(picture: Picture) -> Illustration:
     return Illustration(picture.name, picture.caption)
-
-
-def _plain(value: object) -> object:
-    """What JSON can write: mappings and sequences stay, the rest is shown as text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
 def facts(study: Study) -> tuple[tuple[str, str], ...]:
