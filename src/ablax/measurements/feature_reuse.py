@@ -62,10 +62,7 @@ def reuse_figure(study: Study) -> Figure:
 def reuse_map(
     rows: Sequence[Row],
 ) -> tuple[list[str], list[str], Float[np.ndarray, "readers sources"]]:
-    """Readers, sources, and the mean over seeds of what is relative, of one variant and block.
-
-    It is nan where nothing is read.
-    """
+    """Readers, sources, and the mean over seeds of what is relative, in one block; nan for none."""
     readers = list(dict.fromkeys(str(row["layer"]) for row in rows))
     sources = list(dict.fromkeys(str(row["source"]) for row in rows))
     means = [
@@ -147,11 +144,7 @@ def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
 
 
 def measure_feature_reuse(model: Model, _: Sample) -> list[Row]:
-    """A row for each layer and each source that it reads: the fields of `Use`.
-
-    Raises:
-        AblaxError: The network has no dense block.
-    """
+    """A row for each layer and each source that it reads: the fields of `Use`, by `uses`."""
     return [use._asdict() for use in uses(model.network, model.variables["params"])]
 
 

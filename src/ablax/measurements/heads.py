@@ -154,10 +154,7 @@ Weights = Float[np.ndarray, "H W"]
 
 
 def place_weights(only: tuple[str, ...] = ()) -> Measurement:
-    """The learned weights by place, of variants whose heads have such.
-
-    Quantities are `center_weight` and `edge_weight`.
-    """
+    """The learned weights by place; quantities `center_weight` and `edge_weight`."""
     return Measurement(
         name=PLACE_WEIGHTS,
         measure=measure_place_weights,
@@ -187,11 +184,7 @@ def place_weights(only: tuple[str, ...] = ()) -> Measurement:
 
 
 def measure_place_weights(model: Model, _: Sample) -> list[Row]:
-    """One row per pixel of the last maps: `row`, `column`, `weight`, whether it is of the `edge`.
-
-    Raises:
-        AblaxError: No layer of the network weighs by place.
-    """
+    """One row per pixel of `learned_weights`: `row`, `column`, `weight`, whether of the `edge`."""
     weights = learned_weights(model.network, model.variables["params"])
     height, width = weights.shape
     rows: list[Row] = []

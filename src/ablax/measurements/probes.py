@@ -453,9 +453,6 @@ def probed_layers(
     """The rows of one run at one moment: a row for every layer and classifier.
 
     At most so many training images are taken, from the first on, without distortions.
-
-    Raises:
-        AblaxError: A layer that the network has not.
     """
     train = Split(sample.train.images[:images], sample.train.labels[:images])
     return tuple(_probed(model, sample.step, layers, train, sample.test, tuple(CLASSIFIERS)))

@@ -225,11 +225,7 @@ _SIZE_AXIS = "height and width of the test images, pixels"
 def errors_when_shifted(
     model: Model, sample: Sample, pixels: Sequence[int], border: Border = "black"
 ) -> list[Row]:
-    """One row per shift: `shift` in pixels, `error` in percent.
-
-    Raises:
-        AblaxError: A shift that leaves nothing of the image.
-    """
+    """One row per shift of `shifted_in_turn`: `shift` in pixels, `error` in percent."""
     rows: list[Row] = []
     for shift in pixels:
         moved = shifted_in_turn(sample.test.images, shift, border)

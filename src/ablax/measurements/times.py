@@ -245,10 +245,7 @@ def _measured(study: Study) -> dict[str, Row]:
 
 
 def nanoseconds(variant: Variant, row: Row) -> float:
-    """Of a step, for a thousand multiply-accumulates of the forward pass of its whole batch.
-
-    `row` is what `measure_step_time` gave.
-    """
+    """Of a step, for a thousand multiply-accumulates of the forward pass of its whole batch."""
     return 1e12 * float(row["seconds"]) / (variant.macs * float(row["batch"]))
 
 

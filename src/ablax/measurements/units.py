@@ -46,10 +46,7 @@ SATURATED = "saturation"
 
 @kit.settings()
 def layers_figure(study: Study) -> Figure:
-    """Saturated responses and dead units by layer, before training on the left, after on the right.
-
-    One line per variant.
-    """
+    """Saturated responses and dead units by layer: on the left before training, then after."""
     below = "hidden layer, counted from the images"
     figure, drawn = kit.panels(4, 2, (kit.WIDTH, 3.9), above=0.6, x=below, sharex=True, sharey=True)
     shown = (("saturated", "Saturated responses"), ("dead", "Dead units"))
@@ -377,10 +374,7 @@ def distinct_share(rows: tuple[Row, ...]) -> float:
 
 
 def symmetry(only: tuple[str, ...] = ()) -> Measurement:
-    """Distinct units of every layer before and after training; quantity `distinct_units`.
-
-    Only the given variants are measured; all where none is given.
-    """
+    """Distinct units of every layer before and after training; quantity `distinct_units`."""
     return Measurement(
         name=SYMMETRY,
         measure=measure_symmetry,
