@@ -273,14 +273,14 @@ def layer_rows(
     for depth in (0, *sorted(layers)):
         found = partial(accuracies, study, measurement, depth=depth, **columns)
         rows = study.rows(measurement, variant=study.baseline, depth=depth, **columns)
-        pixels = (number(mean(found()), 1),) * 2
-        yield (
-            f"{HEADINGS[kind]} ({depth})" if depth else f"{HEADINGS[kind]}, raw pixels",
-            layers.get(depth, NOTHING),
-            number(rows[-1]["features"], 0) if rows else NOTHING,
-            *(map(accuracy_text, (found(trained=1.0), found(trained=0.0))) if depth else pixels),
-            *(column.text(kind, depth) for column in published),
-        )
+        if depth:
+            name = f"{HEADINGS[kind]} ({depth})"
+            both = [accuracy_text(found(trained=trained)) for trained in (1.0, 0.0)]
+        else:
+            name, both = f"{HEADINGS[kind]}, raw pixels", [number(mean(found()), 1)] * 2
+        features = number(rows[-1]["features"], 0) if rows else NOTHING
+        printed = [column.text(kind, depth) for column in published]
+        yield (name, layers.get(depth, NOTHING), features, *both, *printed)
 
 
 def _published(published: Sequence[PublishedProbes]) -> tuple[list[str], list[str]]:
