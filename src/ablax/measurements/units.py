@@ -100,13 +100,17 @@ def _draw_layers(axes: Axes, rows: Sequence[Row]) -> None:
 
 def saturation_table(study: Study) -> Table:
     """One row per variant: saturated responses and dead units, mean over layers."""
-    names = ("saturated_at_start", "saturated_at_end", "last_saturated", "dead_at_end")
-    headings = ("Saturated before training", "Saturated after training")
+    shown = {
+        "Saturated before training": "saturated_at_start",
+        "Saturated after training": "saturated_at_end",
+        "Last hidden layer, most at any moment": "last_saturated",
+        "Dead units after training": "dead_at_end",
+    }
     return variant_table(
         study,
         "Saturated responses and dead units, %",
-        (*headings, "Last hidden layer, most at any moment", "Dead units after training"),
-        lambda variant: [seeds_text(study, f"{variant.name}:{name}", 1) for name in names],
+        list(shown),
+        lambda variant: [seeds_text(study, f"{variant.name}:{q}", 1) for q in shown.values()],
         "Percent, mean over the hidden layers ± standard deviation over seeds. A ReLU's "
         "saturated responses are its zeros, which it needs: without them it would be linear. "
         "What hurts it are dead units, which are 0 for every image and get no gradient.",
