@@ -434,7 +434,9 @@ def layer_probes(
         quantities={
             name: quantity
             for kind, label in CLASSIFIERS.items()
-            for name, quantity in _quantities(kind, layers, f"of the {label}", kind).items()
+            for name, quantity in _quantities(
+                kind, layers, f"of the {label}", classifier=kind
+            ).items()
         },
     )
 
@@ -511,12 +513,12 @@ def error_where(rows: Sequence[Row], where: Mapping[str, object]) -> float:
 
 
 def _quantities(
-    prefix: str, layers: Mapping[int, str], label: str, classifier: Classifier
+    prefix: str, layers: Mapping[int, str], label: str, **columns: object
 ) -> dict[str, Quantity]:
     """The errors of one classifier on pixels and on each layer, trained and untrained."""
 
     def quantity(of: str, **where: object) -> Quantity:
-        error = partial(error_where, where={"classifier": classifier, **where})
+        error = partial(error_where, where={**columns, **where})
         return percentage(f"test error {label} on {of}", error)
 
     found = {f"{prefix}_pixels": quantity("raw pixels", depth=0)}
@@ -671,7 +673,7 @@ def transfer(
             tables=(partial(transfer_table, layers=layers, published=published),),
         ),
         moments=("start", "end"),
-        quantities=_quantities("transfer", layers, "on other data of a linear SVM", "svm"),
+        quantities=_quantities("transfer", layers, "on other data of a linear SVM"),
     )
 
 
