@@ -472,8 +472,8 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     effects = [norm * size for norm, size in zip(norms, sizes, strict=True)]
     third = max(1, len(kernels) // 3)
     first, last = float(np.median(effects[:third])), float(np.median(effects[-third:]))
-    measured = {"layers": layers, "effects": tuple(effects), "norms": norms}
-    measured |= {"first": first, "last": last}
+    measured = {"layers": layers, "effects": tuple(effects), "norms": norms, "first": first}
+    measured["last"] = last
     sentence = (
         f"before training, |W| |dL/dW| is {first:.2g} in the first third of {len(kernels)} layers "
         f"and {last:.2g} in the last; expected within a factor of {FACTOR:g} of each other and of 1"

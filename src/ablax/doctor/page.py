@@ -69,8 +69,8 @@ def gradients_figure(found: Finding) -> Figure:
 def units_figure(found: Finding) -> Figure:
     """Dead and repeated units of each layer, before and after training."""
     told = found.measurements
-    names = {"y": "% of the layer"}
-    figure, drawn = kit.panels(2, 1, (kit.WIDTH, 3.4), above=0.6, grid="y", sharex=True, **names)
+    size, share = (kit.WIDTH, 3.4), "% of the layer"
+    figure, drawn = kit.panels(2, 1, size, above=0.6, grid="y", y=share, sharex=True)
     shown = (
         ("dead", "Units that ignore the input", checks.DEAD),
         ("repeated", f"Units that repeat another (|r| ≥ {checks.SAME})", checks.REPEATED),
@@ -93,8 +93,8 @@ def units_figure(found: Finding) -> Figure:
 def curves_figure(found: Finding) -> Figure:
     """Training loss, and training and test error side by side, by epoch."""
     told = found.measurements
-    below = {"x": "epochs", "sharex": True}
-    figure, (losses, errors) = kit.panels(2, 1, (kit.WIDTH, 3.5), above=0.4, **below)
+    size = (kit.WIDTH, 3.5)
+    figure, (losses, errors) = kit.panels(2, 1, size, above=0.4, x="epochs", sharex=True)
     losses.plot(told["epochs"], told["losses"], "o-", color=kit.COLORS[1])
     losses.set_ylabel("training loss")
     errors.plot(told["epochs"], told["train_error"], "o-", color=kit.COLORS[1], label="training")

@@ -348,9 +348,8 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
             f"{folder.path} has no finished run of {variant} from seed {seed}: run it first, or "
             "name another with --variant and --seed"
         )
-    records = read_metrics(folder.path, by=RUN_COLUMNS)
-    own = list(matching(records, variant=variant, seed=seed))
-    curve = finished_run(variant, seed, summary, own, 0.0, 1).curve
+    own = matching(read_metrics(folder.path, by=RUN_COLUMNS), variant=variant, seed=seed)
+    curve = finished_run(variant, seed, summary, list(map(dict, own)), 0.0, 1).curve
     status = str(summary["status"])
     restored = _restored(place, trainer, seed) if place.is_dir() else None
     if restored is None:

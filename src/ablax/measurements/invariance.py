@@ -578,28 +578,28 @@ def invariance(
         )
     if not transformations:
         raise InvarianceError("there is no transformation to measure by: give at least one")
+    layers, transformations = tuple(layers), tuple(transformations)
     pictures = tuple(
         Picture(
             f"invariance_{kind}",
             title,
             f"{caption}: how far features move, and the probability of the true class, against the "
             "amount. Lines: mean over seeds; bands: lowest to highest.",
-            partial(curves_figure, chosen=chosen, layers=tuple(layers), groups=panels),
+            partial(curves_figure, chosen=chosen, layers=layers, groups=panels),
         )
         for kind, title, caption in _KINDS
         if (chosen := tuple(t for t in transformations if t.kind == kind))
     )
-    which = {"layers": tuple(layers), "transformations": tuple(transformations)}
     return Measurement(
         name=NAME,
-        measure=partial(measure, images=images, **which),
+        measure=partial(measure, layers=layers, images=images, transformations=transformations),
         section=Section(
             title="Invariance of the layers and of the score",
             text=f"{LAW} {note}".strip(),
             pictures=pictures,
             tables=(
-                partial(errors_table, transformations=tuple(transformations)),
-                partial(distances_table, **which),
+                partial(errors_table, transformations=transformations),
+                partial(distances_table, transformations=transformations, layers=layers),
             ),
         ),
         quantities=quantities(layers, transformations),

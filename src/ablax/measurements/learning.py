@@ -172,9 +172,9 @@ _LINES = {
 def curves_figure(study: Study) -> Figure:
     """One panel per variant: mean over seeds and range of the errors, against steps."""
     names = [name for name in study.names if study.rows(NAME, variant=name)]
-    axes_names = {"x": "steps", "y": "error, %"}
+    size = (kit.WIDTH, 2.6)
     figure, drawn = kit.panels(
-        len(names), 4, (kit.WIDTH, 2.6), above=0.7, sharex=True, sharey=True, **axes_names
+        len(names), 4, size, above=0.7, x="steps", y="error, %", sharex=True, sharey=True
     )
     for axes, name in zip(drawn, names, strict=False):
         for images, style in _LINES.items():

@@ -148,9 +148,9 @@ class MeasurementLog:
         rows = [_checked(measurement.name, row) for row in measurement.measure(model, sample)]
         place, attempt = self._place(measurement), self._attempt(measurement, sample)
         with MetricsLog(place, tensorboard=False, attempt=attempt, by=RUN_COLUMNS) as log:
+            run: dict[str, float | int | str] = {"variant": sample.variant, "seed": sample.seed}
             for row in rows:
-                run = {"variant": sample.variant, "seed": sample.seed, "epoch": sample.epoch}
-                log.write(sample.step, **run, **row)
+                log.write(sample.step, **run, epoch=sample.epoch, **row)
 
     def _attempt(self, measurement: Measurement, sample: Sample) -> int:
         """How often this run was begun, as far as this measurement has seen it."""

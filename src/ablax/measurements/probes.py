@@ -653,10 +653,10 @@ def transfer(
     _check_layers(layers)
     if not to:
         raise AblaxError("transfer has no data set to go to: name at least one, such as 'digits'")
-    counts = {"train_images": train_images, "test_images": test_images}
+    measure = partial(transferred, train_images=train_images, test_images=test_images)
     return Measurement(
         name="transfer",
-        measure=partial(transferred, layers=layers, to=tuple(to), **counts),
+        measure=partial(measure, layers=layers, to=tuple(to)),
         section=Section(
             title="What the features are worth on other data",
             text=TRANSFER_TEXT,

@@ -74,9 +74,9 @@ def layers_figure(study: Study) -> Figure:
 def training_figure(study: Study) -> Figure:
     """Saturated responses by epoch: one panel per variant, one line per layer, blue to orange."""
     shown = [v for v in study.variants if study.rows(SATURATED, variant=v.name)]
-    names = {"x": "epochs", "y": "saturated, %"}
+    size = (kit.WIDTH, 3.1)
     figure, drawn = kit.panels(
-        len(shown), 3, (kit.WIDTH, 3.1), above=0.7, sharex=True, sharey=True, **names
+        len(shown), 3, size, above=0.7, x="epochs", y="saturated, %", sharex=True, sharey=True
     )
     for axes, variant in zip(drawn, shown, strict=False):
         _draw_layers(axes, study.rows(SATURATED, variant=variant.name))

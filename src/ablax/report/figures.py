@@ -458,8 +458,8 @@ def name_marks(axes: Axes, marks: Sequence[End], size: float = 10.0) -> None:
 
     scale = axes.get_figure().dpi / 72.0  # type: ignore[union-attr]
     pixels = [axes.transData.transform((mark.x, mark.y)) for mark in marks]
-    mark_size = 12 * scale
-    taken = [Bbox.from_bounds(*(pixel - mark_size / 2), mark_size, mark_size) for pixel in pixels]
+    half = 6 * scale
+    taken = [Bbox.from_bounds(x - half, y - half, 2 * half, 2 * half) for x, y in pixels]
     frame = axes.get_window_extent()
     for (x, y), mark in zip(pixels, marks, strict=True):
         width, tall = 0.62 * size * len(mark.label) * scale, 1.1 * size * scale
