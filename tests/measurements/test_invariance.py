@@ -19,17 +19,20 @@ from ablax.measurements.invariance import (
     curves,
     curves_figure,
     distances_table,
+    distortions,
     errors_table,
     evenly_spaced,
+    illuminate,
     invariance,
     mean_distance_between,
     mean_probability,
     measure,
     quantities,
+    rotate,
+    translate,
     values_of,
 )
 from ablax.measurements.measurement import Sample
-from ablax.measurements.transformations import distortions, illuminate, rotate, translate
 from ablax.model import Model
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 

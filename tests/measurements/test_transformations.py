@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ablax.measurements.transformations import (
+from ablax.measurements.invariance import (
     TransformationError,
     contrast,
     illuminate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,19 +23,12 @@ from ablax.analysis.gradient_check import (
     check_gradient,
     check_precision,
 )
-from ablax.core import (
-    Layers,
-    Network,
-    abstract_variables,
-    features,
-    inner_layers,
-    layer_shapes,
-    paths,
-)
+from ablax.core import Network, abstract_variables, features, layer_shapes, paths
 from ablax.doctor.trials import (
     ABOVE,
     History,
     Trained,
+    Training,
     Trial,
     Variables,
     briefly_trained,
@@ -46,20 +39,10 @@ from ablax.doctor.trials import (
 )
 from ablax.errors import AblaxError
 from ablax.inspection.timing import Machine, measure
-from ablax.layers import (
-    Absolute,
-    LeakyReLU,
-    PReLU,
-    ReLU,
-    ReLU6,
-    ScaledTanh,
-    ShiftedSigmoid,
-    Sigmoid,
-    Tanh,
-    Threshold,
-)
+from ablax.layers import Threshold
 from ablax.losses import predictions
 from ablax.measurements.gradients import kernel_norms
+from ablax.measurements.units import NONLINEARITIES, below
 from ablax.model import wilson
 from ablax.report.statistics import flattened
 from ablax.report.study import Curve
@@ -90,13 +73,19 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """In words.
-
-        Example:
-            >>> Finding("speed", None, "no figure").verdict
-            'inconclusive'
-        """
+        """In words."""
         return {True: "problem", False: "healthy", None: "inconclusive"}[self.problem]
+
+
+def _no_run(check: str) -> Finding:
+    advice = "run it, and examine its folder"
+    return Finding(check, None, "there is no finished run to judge", {}, advice)
+
+
+def _share(count: int, total: int) -> str:
+    """In percent, with its 95 % interval."""
+    low, high = wilson(count, total)
+    return f"{100 * count / total:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {total}"
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -149,17 +138,16 @@ def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     low, high = wilson(wrong, total)
     flat = flattened(curve, classes=trial.classes)
     sentence = (
-        f"training error {100 * wrong / total:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of "
-        f"{total} images, limit {100 * ENOUGH:g} %; training loss: {flat.reason}"
+        f"training error {_share(wrong, total)} images, limit {100 * ENOUGH:g} %; training loss: "
+        f"{flat.reason}"
     )
     measured = {"train_error": wrong / total, "low": low, "high": high, "flat": flat.flat}
     if wrong / total <= ENOUGH:
         return Finding(CAPACITY_CHECK, False, sentence, measured)
     if flat.flat and low > ENOUGH:
         return Finding(CAPACITY_CHECK, True, sentence, measured, _LARGER)
-    return Finding(
-        CAPACITY_CHECK, None, sentence, measured, "train until the loss is flat, or use more images"
-    )
+    longer = "train until the loss is flat, or use more images"
+    return Finding(CAPACITY_CHECK, None, sentence, measured, longer)
 
 
 def _of_network(trial: Trial) -> Finding:
@@ -172,45 +160,25 @@ def _of_network(trial: Trial) -> Finding:
     if wrong / total <= ENOUGH:
         return Finding(CAPACITY_CHECK, False, sentence, measured)
     if trial.wider is None:
-        return Finding(
-            CAPACITY_CHECK,
-            None,
-            sentence,
-            measured,
-            "compare with a wider network, or look at the others",
-        )
+        advice = "compare with a wider network, or look at the others"
+        return Finding(CAPACITY_CHECK, None, sentence, measured, advice)
     try:
         wide = trial.wider()
     except AblaxError as error:
-        return Finding(
-            CAPACITY_CHECK, None, f"{sentence}; no wider network can be built", measured, str(error)
-        )
+        sentence += "; no wider network can be built"
+        return Finding(CAPACITY_CHECK, None, sentence, measured, str(error))
     wider, _ = _memorizes(trial, wide)
     sentence += f"; of the network at twice the width {wider} are wrong"
     measured["wider_error"] = wider / total
-    problem = wilson(wider, total)[1] < wilson(wrong, total)[0]
-    if problem:
+    if wilson(wider, total)[1] < wilson(wrong, total)[0]:
         return Finding(CAPACITY_CHECK, True, sentence, measured, _LARGER)
-    return Finding(
-        CAPACITY_CHECK,
-        None,
-        sentence,
-        measured,
-        "size is not what is missing: look at the other checks",
-    )
+    advice = "size is not what is missing: look at the other checks"
+    return Finding(CAPACITY_CHECK, None, sentence, measured, advice)
 
 
 def _memorizes(trial: Trial, network: Network) -> tuple[int, int]:
     """How many of how many images are wrong in the last pass over them."""
-    train = compile_training(
-        trial,
-        network,
-        optax.adam(1.0),
-        images=CAPACITY_IMAGES,
-        batch=BATCH,
-        steps=CAPACITY_STEPS,
-        varied=False,
-    )
+    train = _by_adam(trial, network, CAPACITY_IMAGES, BATCH, CAPACITY_STEPS)
     total, errors = min(CAPACITY_IMAGES, len(trial.images)), []
     for rate in CAPACITY_RATES:
         done = train(np.full(CAPACITY_STEPS, rate))
@@ -219,6 +187,12 @@ def _memorizes(trial: Trial, network: Network) -> tuple[int, int]:
         if errors[-1] <= ENOUGH:
             break
     return round(min(errors) * total), total
+
+
+def _by_adam(trial: Trial, network: Network, images: int, batch: int, steps: int) -> Training:
+    """A training on some images as they are, without dropout, by Adam."""
+    sizes = {"images": images, "batch": batch, "steps": steps}
+    return compile_training(trial, network, optax.adam(1.0), varied=False, **sizes)
 
 
 _LARGER = "more features or layers: the operations are too few for the task (--width)"
@@ -253,13 +227,8 @@ def collapse_criterion(
 ) -> Finding:
     """The criterion of `collapse`, for scores."""
     if not np.isfinite(scores).all():
-        return Finding(
-            COLLAPSE_CHECK,
-            True,
-            f"scores are not finite {trained.words}",
-            {},
-            "the training diverged: see the learning rate",
-        )
+        advice = "the training diverged: see the learning rate"
+        return Finding(COLLAPSE_CHECK, True, f"scores are not finite {trained.words}", {}, advice)
     count, classes = scores.shape
     size = float(np.sqrt(np.mean(scores**2)))
     spread = float(np.sqrt(np.mean(scores.var(axis=0)))) / size if size else 0.0
@@ -268,32 +237,22 @@ def collapse_criterion(
     right = int(np.sum(scores.argmax(axis=1) == labels))
     low, high = wilson(right, count)
     fall = 1 - trained.last_loss / trained.first_loss if trained.first_loss else 0.0
-    measured = {
-        "spread": spread,
-        "largest_share": float(predicted.max()),
-        "accuracy": right / count,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "chance": common,
-        "loss_fall": fall,
-    }
-    accuracy = (
-        f"accuracy {100 * right / count:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {count} "
-        f"training images, guessing {100 * common:.1f} %"
-    )
+    measured = {"spread": spread, "largest_share": float(predicted.max())}
+    measured |= {"accuracy": right / count, "accuracy_low": low, "accuracy_high": high}
+    measured |= {"chance": common, "loss_fall": fall}
+    accuracy = f"accuracy {_share(right, count)} training images, guessing {100 * common:.1f} %"
     loss = f"the loss went from {trained.first_loss:.3g} to {trained.last_loss:.3g}"
     at_chance = low <= common
+    problem: bool | None = True
     if spread < CONSTANT:
-        problem: bool | None = True
         sentence = f"the scores vary by {spread:.1g} of their size from image to image; {accuracy}"
         advice = "look at dead units and at vanishing gradients; the loss may reward a constant"
     elif predicted.max() >= ONE_CLASS and common < COMMON:
-        problem = True
         sentence = f"class {predicted.argmax()} is predicted for {100 * predicted.max():.1f} % of "
         sentence += f"the images; {accuracy}"
         advice = "look at the labels, the balance of the classes and the learning rate"
     elif at_chance and fall >= FALLEN:
-        problem, sentence = True, f"{loss}, but {accuracy}"
+        sentence = f"{loss}, but {accuracy}"
         advice = "is this loss appropriate to the task, and has it degenerate solutions?"
     elif at_chance:
         problem, sentence = None, f"{loss}; {accuracy}"
@@ -312,13 +271,7 @@ DIVERGENCE_CHECK = "divergence"
 def divergence(history: History | None) -> Finding:
     """A problem if the run ended in a loss that is not finite, or above that of its first epoch."""
     if history is None:
-        return Finding(
-            DIVERGENCE_CHECK,
-            None,
-            "there is no finished run to judge",
-            {},
-            "run it, and examine its folder",
-        )
+        return _no_run(DIVERGENCE_CHECK)
     return divergence_criterion(history.curve, history.status)
 
 
@@ -332,9 +285,8 @@ def divergence_criterion(curve: Curve, status: str) -> Finding:
         sentence = f"the loss is not a number any more after {len(losses)} epochs"
         return Finding(DIVERGENCE_CHECK, True, sentence, measured, advice)
     if len(losses) < 2:
-        return Finding(
-            DIVERGENCE_CHECK, None, "there are fewer than 2 epochs", measured, "train longer"
-        )
+        few = "there are fewer than 2 epochs"
+        return Finding(DIVERGENCE_CHECK, None, few, measured, "train longer")
     first, last = losses[0], losses[-1]
     sentence = f"training loss {first:.3g} in the first epoch and {last:.3g} in the last"
     problem = last > first
@@ -362,19 +314,12 @@ def generalization(trial: Trial, history: History | None) -> Finding:
         (method 10).
     """
     if history is None or history.trained is None or history.evaluation is None:
-        return Finding(
-            GENERALIZATION_CHECK,
-            None,
-            "there is no finished run to judge",
-            {},
-            "run it, and examine its folder",
-        )
+        return _no_run(GENERALIZATION_CHECK)
     found = predictions(trial.scores(history.trained.variables))
     train_wrong = int(np.sum(found != trial.labels))
-    test_wrong = int(np.sum(history.evaluation.predictions != history.evaluation.labels))
-    return generalization_criterion(
-        (train_wrong, len(trial.labels)), (test_wrong, len(history.evaluation.labels))
-    )
+    tested = history.evaluation
+    test = int(np.sum(tested.predictions != tested.labels)), len(tested.labels)
+    return generalization_criterion((train_wrong, len(trial.labels)), test)
 
 
 def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> Finding:
@@ -390,21 +335,10 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
     gap = shares[1] - shares[0]
     low = gap - math.hypot(shares[1] - ends[1][0], ends[0][1] - shares[0])
     high = gap + math.hypot(ends[1][1] - shares[1], shares[0] - ends[0][0])
-    problem = low > GAP
-    if not problem and high > GAP:
-        verdict: bool | None = None
-    else:
-        verdict = problem
-    told = [
-        f"{kind} {100 * share:.1f} % [{100 * end[0]:.1f}, {100 * end[1]:.1f}] of {total}"
-        for kind, share, end, (_, total) in zip(
-            ("training error", "test error"), shares, ends, (train, test), strict=True
-        )
-    ]
+    verdict = None if low <= GAP < high else low > GAP
     sentence = (
-        f"{told[0]}, {told[1]}: gap {100 * gap:.1f} percentage points "
-        f"[{100 * low:.1f}, {100 * high:.1f}], "
-        f"limit {100 * GAP:g}; {NO_SPLIT}"
+        f"training error {_share(*train)}, test error {_share(*test)}: gap {100 * gap:.1f} "
+        f"percentage points [{100 * low:.1f}, {100 * high:.1f}], limit {100 * GAP:g}; {NO_SPLIT}"
     )
     measured = {"train_error": shares[0], "test_error": shares[1], "gap": gap}
     measured |= {"gap_low": low, "gap_high": high}
@@ -435,11 +369,6 @@ def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -
     A problem if a leaf disagrees by more than `TOLERANCE`, or if the gradient in float32, computed
     as in training, disagrees with that in float64 (`check_precision`). Inconclusive if fewer than
     half of the leaves can, because of kinks (ReLU, maximum) between the points compared.
-
-    Args:
-        trial: Who is examined.
-        images: Of the loss.
-        directions: A leaf.
     """
     batch, labels = trial.normalized(images), jnp.asarray(trial.labels[:images])
 
@@ -454,9 +383,8 @@ def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -
             total("float64"), *arguments, directions=directions, tolerance=TOLERANCE
         )
     except ValueError as error:
-        return Finding(
-            GRADIENT_CHECK, None, str(error), {}, "look at the layer that the message names"
-        )
+        advice = "look at the layer that the message names"
+        return Finding(GRADIENT_CHECK, None, str(error), {}, advice)
     single = check_precision(total("float32"), total("float64"), *arguments)
     depth = {path: place for place, path in enumerate(paths(trial.network))}
     return _gradient_finding(found, single, images, depth)
@@ -499,13 +427,8 @@ def _gradient_finding(
     error = f"{worst_error:.1g}" if worst_error else "rounding"
     sentence = f"{len(told)} of {size} agree with finite differences to within {error}{kinks}"
     if len(told) < TOLD * len(found.leaves):
-        return Finding(
-            GRADIENT_CHECK,
-            None,
-            sentence,
-            measured,
-            "exchange the kinks for smooth ones, such as tanh",
-        )
+        advice = "exchange the kinks for smooth ones, such as tanh"
+        return Finding(GRADIENT_CHECK, None, sentence, measured, advice)
     return Finding(GRADIENT_CHECK, False, sentence, measured)
 
 
@@ -533,10 +456,6 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     - vanishing: a < z / `FACTOR`, or a and z < 1 / `FACTOR` nats;
     - exploding: a > z `FACTOR`, or a or z > `FACTOR` nats.
 
-    Args:
-        trial: Who is examined.
-        images: Of the loss.
-
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
         networks; He et al. 2015, Delving deep into rectifiers.
@@ -549,39 +468,29 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     kernels = kernel_norms(trial.network, jax.device_get(start["params"]), slopes)
     if not kernels:
         return Finding(GRADIENT_FLOW_CHECK, None, "the network has no kernel", {}, "")
-    return _gradient_flow_finding(kernels)
-
-
-def _gradient_flow_finding(kernels: tuple[tuple[str, float, float], ...]) -> Finding:
     layers, norms, sizes = zip(*kernels, strict=True)
     effects = [norm * size for norm, size in zip(norms, sizes, strict=True)]
     third = max(1, len(kernels) // 3)
     first, last = float(np.median(effects[:third])), float(np.median(effects[-third:]))
-    measured = {
-        "layers": layers,
-        "effects": tuple(effects),
-        "norms": norms,
-        "first": first,
-        "last": last,
-    }
+    measured = {"layers": layers, "effects": tuple(effects), "norms": norms, "first": first}
+    measured["last"] = last
     sentence = (
         f"before training, |W| |dL/dW| is {first:.2g} in the first third of {len(kernels)} layers "
         f"and {last:.2g} in the last; expected within a factor of {FACTOR:g} of each other and of 1"
     )
     if not np.isfinite(effects).all():
-        problem, words = True, "exploding"
-        sentence = "the gradient before training is not finite"
+        words, sentence = "exploding", "the gradient before training is not finite"
     elif first > FACTOR * last or max(first, last) > FACTOR:
-        problem, words = True, "exploding"
+        words = "exploding"
     elif first * FACTOR < last or max(first, last) * FACTOR < 1:
-        problem, words = True, "vanishing"
+        words = "vanishing"
     else:
         return Finding(GRADIENT_FLOW_CHECK, False, sentence, measured)
     advice = (
         "initialize with std scaled to the fan-in (HE_NORMAL), add batch normalization or "
         "shortcuts, or exchange saturating nonlinearities for ReLU"
     )
-    return Finding(GRADIENT_FLOW_CHECK, problem, f"{words}: {sentence}", measured, advice)
+    return Finding(GRADIENT_FLOW_CHECK, True, f"{words}: {sentence}", measured, advice)
 
 
 # ------------------------------------------------------------------------------------------
@@ -631,15 +540,8 @@ def learning_rate(trial: Trial) -> Finding:
         f"the loss starts to rise again at a rate of {limit:.2g}, {where} the recipe's {rate:g} "
         f"(range test, {len(losses)} steps)"
     )
-    return Finding(
-        LEARNING_RATE_CHECK,
-        problem,
-        sentence,
-        measured,
-        f"lower the rate, to {limit / 10:.1g} at first: --optimizer.rate {limit / 10:.1g}"
-        if problem
-        else "",
-    )
+    lower = f"lower the rate, to {limit / 10:.1g} at first: --optimizer.rate {limit / 10:.1g}"
+    return Finding(LEARNING_RATE_CHECK, problem, sentence, measured, lower if problem else "")
 
 
 def smoothed(losses: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]:
@@ -700,23 +602,10 @@ def small_subset(
     """After `steps` full-batch steps of Adam on 32 training images: error 0, loss near 0.
 
     No augmentation, no dropout, no weight decay. A problem if an image is still wrong, or more than
-    `LEFT` ln(classes) of the loss is left, at each of the `RATES`.
-
-    Args:
-        trial: Who is examined.
-        images: How many.
-        steps: Of Adam.
+    `LEFT` ln(classes) of the loss is left, at each of the `SMALL_SUBSET_RATES`.
     """
     count = min(images, len(trial.images))
-    train = compile_training(
-        trial,
-        trial.network,
-        optax.adam(1.0),
-        images=count,
-        batch=count,
-        steps=steps,
-        varied=False,
-    )
+    train = _by_adam(trial, trial.network, count, count, steps)
     limit = LEFT * math.log(max(trial.classes, 2))
     best = (math.inf, math.inf, SMALL_SUBSET_RATES[0])
     for rate in SMALL_SUBSET_RATES:
@@ -735,16 +624,12 @@ def small_subset(
         )
     else:
         sentence = f"the loss on {count} images is not finite, at Adam's rates {SMALL_SUBSET_RATES}"
-    return Finding(
-        SMALL_SUBSET_CHECK,
-        problem,
-        sentence,
-        {"wrong": wrong * count, "loss": loss, "images": count, "rate": rate, "limit": limit},
+    measured = {"wrong": wrong * count, "loss": loss, "images": count, "rate": rate, "limit": limit}
+    advice = (
         "the loss or the gradient is wrong, two images are equal but for their class, or the "
         "network is far too small: look at the gradient, the units and the labels"
-        if problem
-        else "",
     )
+    return Finding(SMALL_SUBSET_CHECK, problem, sentence, measured, advice if problem else "")
 
 
 # ------------------------------------------------------------------------------------------
@@ -768,17 +653,12 @@ def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Fi
 
     A step takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
     gradient by the inputs, the gradient by the weights. A problem if the machine's rate, measured
-    by a large matrix product, would allow them in less than `SHARE` of the measured time.
+    by a large matrix product, would allow them in less than `SPEED_SHARE` of the measured time.
     Inconclusive if this rate differs by more than `BUSY` before and after. Augmentation, dropout
     and optimizer count to the time.
-
-    Args:
-        trial: Who is examined.
-        machine: Measures the limits.
     """
-    height, width, channels = trial.images.shape[1:]
-    image = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
-    shapes = abstract_variables(trial.network, (height, width, channels))
+    image = jax.ShapeDtypeStruct((1, *trial.model.image_shape), jnp.float32)
+    shapes = abstract_variables(trial.network, trial.model.image_shape)
     batch = min(trial.recipe.train.batch, len(trial.images))
     try:
         forward = macs(trial.network.apply, shapes, image)
@@ -797,13 +677,8 @@ def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Fi
         f"a second of a large matrix product here: {100 * share:.2g} %, "
         f"limit {100 * SPEED_SHARE:g} %"
     )
-    return Finding(
-        SPEED_CHECK,
-        problem,
-        sentence,
-        {"seconds": seconds, "least": least, "share": share, "rate": rate, "macs": forward},
-        _ADVICE[problem],
-    )
+    measured = {"seconds": seconds, "least": least, "share": share, "rate": rate, "macs": forward}
+    return Finding(SPEED_CHECK, problem, sentence, measured, _ADVICE[problem])
 
 
 _ADVICE = {
@@ -827,11 +702,6 @@ SAME = 0.95
 """Size of the correlation from which a unit repeats another: 0.9 of the variance is shared."""
 UNITS_CHECK = "units"
 
-_ACTIVATIONS = (
-    *(Absolute, LeakyReLU, PReLU, ReLU, ReLU6, ScaledTanh),
-    *(ShiftedSigmoid, Sigmoid, Tanh, Threshold),
-)
-
 
 def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding:
     """Activations of every layer over training images, before and after training.
@@ -842,17 +712,11 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
     than `REPEATED` repeat another, after training. Layers of a single unit are left to the other
     checks.
 
-    Args:
-        trial: Who is examined.
-        trained: The weights after training.
-        images: How many training images.
-
     References:
         Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), debugging
         hints, as the lecture quotes them.
     """
-    height, width, channels = trial.images.shape[1:]
-    layers = activations(trial.network, (height, width, channels))
+    layers = activations(trial.network, trial.model.image_shape)
     if not layers:
         return Finding(UNITS_CHECK, None, "the network has no layer of hidden units", {}, "")
     before = _by_layer(trial, trial.settled(trial.variables), layers, images)
@@ -860,17 +724,8 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
         after = _by_layer(trial, trained.variables, layers, images)
     except ValueError as error:
         return Finding(UNITS_CHECK, True, str(error), {}, "see the learning rate")
-    return _units_finding(before, after, trained.words, min(images, len(trial.images)))
-
-
-def _units_finding(
-    before: Mapping[str, tuple[float, float]],
-    after: Mapping[str, tuple[float, float]],
-    words: str,
-    images: int,
-) -> Finding:
-    dead = {name: share for name, (share, _) in after.items() if share > DEAD}
-    repeated = {name: share for name, (_, share) in after.items() if share > REPEATED}
+    dead = [name for name, (share, _) in after.items() if share > DEAD]
+    repeated = [name for name, (_, share) in after.items() if share > REPEATED]
     measured = {
         "layers": tuple(after),
         "dead_before": tuple(share for share, _ in before.values()),
@@ -880,38 +735,32 @@ def _units_finding(
     }
     most_dead = max(after, key=lambda name: after[name][0])
     most_repeated = max(after, key=lambda name: after[name][1])
+    count = min(images, len(trial.images))
     sentence = (
-        f"{words}, over {images} images: at most {_percent(after[most_dead][0])} dead "
+        f"{trained.words}, over {count} images: at most {_percent(after[most_dead][0])} dead "
         f"({most_dead}; {_percent(before[most_dead][0])} before), at most "
         f"{_percent(after[most_repeated][1])} repeat another ({most_repeated}; "
         f"{_percent(before[most_repeated][1])} before); limit {_percent(DEAD)} of a layer each"
     )
     advice = []
     if dead:
-        advice.append(
-            f"dead: {listed(list(dead))}: lower the rate, initialize biases differently, or use "
-            "LeakyReLU"
-        )
+        better = "lower the rate, initialize biases differently, or use LeakyReLU"
+        advice.append(f"dead: {listed(dead)}: {better}")
     if repeated:
-        advice.append(
-            f"repeating: {listed(list(repeated))}: use another initialization, add dropout, or "
-            "make the layer narrower"
-        )
-    return Finding(UNITS_CHECK, bool(dead or repeated), sentence, measured, "; ".join(advice))
+        better = "use another initialization, add dropout, or make the layer narrower"
+        advice.append(f"repeating: {listed(repeated)}: {better}")
+    return Finding(UNITS_CHECK, bool(advice), sentence, measured, "; ".join(advice))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def activations(network: Network, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
     """The paths of the nonlinearities, in order; those inside a `Repeat` cannot be seen."""
     seen = layer_shapes(network, image_shape)
-
-    def below(layers: Layers, prefix: str) -> Iterator[str]:
-        for name, layer in layers.items():
-            if isinstance(layer, _ACTIVATIONS):
-                yield prefix + name
-            for inner in inner_layers(layer).values():
-                yield from below(inner, f"{prefix}{name}/")
-
-    return tuple(path for path in below(network.layers, "") if path in seen)
+    found = below(network.layers, (*NONLINEARITIES, Threshold))
+    return tuple(place.path for place in found if place.path in seen)
 
 
 def _by_layer(
@@ -930,10 +779,6 @@ def repeated(statistics: FeatureStatistics) -> float:
     """The share of units whose correlation with a unit before them is `SAME` or more."""
     size = np.abs(np.nan_to_num(statistics.correlation))
     return float(np.mean(np.tril(size, -1).max(axis=1) >= SAME))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 # ------------------------------------------------------------------------------------------
@@ -970,13 +815,9 @@ def examine(
     begins: Callable[[str], None] = lambda _: None,
     ends: Callable[[Finding], None] = lambda _: None,
 ) -> tuple[Finding, ...]:
-    """Run every check.
+    """Run every check, of a network and, where there is one, a finished run of it.
 
-    Args:
-        trial: Who is examined.
-        history: A finished run of the same network, where there is one.
-        begins: Told the name of each check before it starts.
-        ends: Told what it found.
+    `begins` is told the name of each check before it starts, `ends` what it found.
     """
     found = []
     for name, check in checks(trial, history).items():

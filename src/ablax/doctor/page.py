@@ -43,8 +43,7 @@ def learning_rate_figure(found: Finding) -> Figure:
     axes.legend(loc="lower left")
     hidden = any(not loss <= top for loss in told["losses"])
     more = f" Losses above {top:.2g} are not shown." * hidden
-    kit.set_caption(figure, sentence(found.sentence) + more)
-    return figure
+    return kit.set_caption(figure, sentence(found.sentence) + more)
 
 
 @kit.settings()
@@ -61,19 +60,17 @@ def gradients_figure(found: Finding) -> Figure:
     for axes in drawn:
         kit.logarithmic(axes, "y")
     left_out = kit.name_layers(drawn[-1], told["layers"])
-    kit.set_caption(
+    return kit.set_caption(
         figure, f"{sentence(found.sentence)} Dashed: limits of the upper measure.{left_out}"
     )
-    return figure
 
 
 @kit.settings()
 def units_figure(found: Finding) -> Figure:
     """Dead and repeated units of each layer, before and after training."""
     told = found.measurements
-    figure, drawn = kit.panels(
-        2, 1, (kit.WIDTH, 3.4), above=0.6, grid="y", y="% of the layer", sharex=True
-    )
+    size, share = (kit.WIDTH, 3.4), "% of the layer"
+    figure, drawn = kit.panels(2, 1, size, above=0.6, grid="y", y=share, sharex=True)
     shown = (
         ("dead", "Units that ignore the input", checks.DEAD),
         ("repeated", f"Units that repeat another (|r| ≥ {checks.SAME})", checks.REPEATED),
@@ -87,17 +84,17 @@ def units_figure(found: Finding) -> Figure:
         axes.set_ylim(0, 100)
         axes.set_title(name)
     drawn[0].legend(ncols=3)
-    kit.set_caption(figure, sentence(found.sentence) + kit.name_layers(drawn[-1], told["layers"]))
-    return figure
+    return kit.set_caption(
+        figure, sentence(found.sentence) + kit.name_layers(drawn[-1], told["layers"])
+    )
 
 
 @kit.settings()
 def curves_figure(found: Finding) -> Figure:
     """Training loss, and training and test error side by side, by epoch."""
     told = found.measurements
-    figure, (losses, errors) = kit.panels(
-        2, 1, (kit.WIDTH, 3.5), above=0.4, x="epochs", sharex=True
-    )
+    size = (kit.WIDTH, 3.5)
+    figure, (losses, errors) = kit.panels(2, 1, size, above=0.4, x="epochs", sharex=True)
     losses.plot(told["epochs"], told["losses"], "o-", color=kit.COLORS[1])
     losses.set_ylabel("training loss")
     errors.plot(told["epochs"], told["train_error"], "o-", color=kit.COLORS[1], label="training")
@@ -106,12 +103,11 @@ def curves_figure(found: Finding) -> Figure:
     errors.legend()
     for axes in (losses, errors):
         axes.set_ylim(bottom=0)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Training figures are means over an epoch, with augmentation and dropout, so the error "
         "may be above that on test images. The test images serve as validation.",
     )
-    return figure
 
 
 FIGURES: dict[str, tuple[str, str, Callable[[Finding], Figure]]] = {
@@ -158,14 +154,7 @@ def advice(findings: Sequence[Finding]) -> tuple[str, ...]:
 def write_page(name: str, note: str, findings: Sequence[Finding], folder: Path) -> Path:
     """Write `doctor.md`, `doctor.html` (pictures inside) and the pictures as PNG and SVG.
 
-    Args:
-        name: Who was examined.
-        note: What the data are.
-        findings: Of all checks.
-        folder: Where to write; made where there is none.
-
-    Returns:
-        The path of `doctor.html`.
+    Gives the path of `doctor.html`. The note says what the data are.
 
     Raises:
         ReportError: The folder cannot be written.

@@ -25,7 +25,7 @@ from ablax.experiment import Experiment, Inputs
 from ablax.losses import softmax_cross_entropy
 from ablax.measurements.measurement import RUN_COLUMNS
 from ablax.model import Model, preprocessing_of
-from ablax.report.study import Curve
+from ablax.report.study import Curve, matching
 from ablax.study.discovery import experiment, names, recipe
 from ablax.study.folder import ResultsFolder, finished_run, stored
 from ablax.study.load import (
@@ -62,6 +62,7 @@ from ablax.zoo import find
 # `Trial`: a network before training, with its recipe and some of its training images.
 
 Variables = Mapping[str, Any]
+Wider = Callable[[], Network]
 
 SAMPLE = 1024
 """Training images that the checks look at, at most; fewer where there are fewer."""
@@ -76,10 +77,7 @@ class Trial:
 
     Attributes:
         model: The network, its weights before training, and how its images are prepared.
-        recipe: How it is trained.
         images: A sample of its training images, as levels 0 to 255.
-        labels: Their classes.
-        steps_per_epoch: Of the recipe.
         wider: Builds the network with twice the features; None where nobody can.
         losses: What is minimized; None for the recipe's own.
         seed: Of every draw.
@@ -90,7 +88,7 @@ class Trial:
     images: UInt8[np.ndarray, "N H W C"]
     labels: Int32[np.ndarray, " N"]
     steps_per_epoch: int
-    wider: Callable[[], Network] | None = None
+    wider: Wider | None = None
     losses: Losses | None = None
     seed: int = 0
 
@@ -105,16 +103,6 @@ class Trial:
         return self.model.network
 
     @property
-    def mean(self) -> tuple[float, ...]:
-        """Of each channel over the training images, in [0, 1]."""
-        return self.model.preprocessing.mean
-
-    @property
-    def std(self) -> tuple[float, ...]:
-        """Standard deviation of each channel."""
-        return self.model.preprocessing.std
-
-    @property
     def classes(self) -> int:
         """How many there are."""
         return len(self.model.classes)
@@ -123,12 +111,6 @@ class Trial:
     def variables(self) -> Variables:
         """The weights and statistics before training."""
         return self.model.variables
-
-    def start(self, network: Network) -> Variables:
-        """The weights and statistics of a network before training; random ones of a wider one."""
-        if network is self.network:
-            return self.variables
-        return Model.untrained(network, self.model.image_shape, self.seed).variables
 
     def normalized(self, count: int, first: int = 0) -> Float[np.ndarray, "N H W C"]:
         """So many images of the sample, as the network gets them in a test."""
@@ -141,7 +123,8 @@ class Trial:
 
     def task(self, network: Network) -> Task:
         """The training of this network, or of a wider one, by the recipe."""
-        made = task_of(network, self.recipe, self.mean, self.std, self.steps_per_epoch)
+        done = self.model.preprocessing
+        made = task_of(network, self.recipe, done.mean, done.std, self.steps_per_epoch)
         return made if self.losses is None else dataclasses.replace(made, losses=self.losses)
 
     def scores(self, variables: Variables) -> Float[np.ndarray, "N classes"]:
@@ -215,17 +198,9 @@ def compile_training(
 ) -> Training:
     """One compiled loop over some steps; the learning rates are its argument.
 
-    Args:
-        trial: Whose data and loss.
-        network: Its own, or a wider one.
-        rule: The update at learning rate 1; each step's rate multiplies it.
-        images: How many of the sample are trained on.
-        batch: Images per step; each pass goes over the images in another order.
-        steps: How many.
-        varied: Whether images are augmented, units dropped and labels smoothed as in the recipe.
-
-    Returns:
-        The training.
+    The network is the trial's own, or a wider one; `rule` is the update at learning rate 1. So many
+    images of the sample are trained on, in another order each pass. Where the training is `varied`,
+    images are augmented, units dropped and labels smoothed as in the recipe.
     """
     images = min(images, len(trial.images))
     batch = min(batch, images)
@@ -240,10 +215,8 @@ def compile_training(
         rate = optax.scale_by_schedule(lambda step: rates[step])
         return dataclasses.replace(task, optimizer=optax.chain(rule, rate))
 
-    height, width, channels = trial.images.shape[1:]
-    start = initial_state(
-        network, at_rates(jnp.ones(steps)).optimizer, trial.seed, (height, width, channels)
-    )
+    updates = at_rates(jnp.ones(steps)).optimizer
+    start = initial_state(network, updates, trial.seed, trial.model.image_shape)
 
     def loop(state: State, pixels: Array, labels: Array, order: Array, rates: Array) -> Any:
         by_rates = at_rates(rates)
@@ -320,18 +293,14 @@ def range_test(trial: Trial) -> ShortTraining:
 # ------------------------------------------------------------------------------------------
 # `Trained`: the weights after some training, and how the loss went.
 
-_ENDS = 10  # steps whose mean is the loss at either end
+_ENDS = 10  # steps whose mean is the last loss
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Weights after training.
+    """Weights after training and settled statistics, the loss of the first and last steps or epoch.
 
-    Attributes:
-        variables: Weights, and settled statistics.
-        first_loss: Of the first steps or epoch.
-        last_loss: Of the last.
-        words: Whose weights these are.
+    `words` say whose weights these are.
     """
 
     variables: Variables
@@ -343,12 +312,9 @@ class Trained:
 def briefly_trained(trial: Trial) -> Trained:
     """What the first steps of the recipe make of the network."""
     done = first_steps(trial)
-    return Trained(
-        trial.settled(done.variables),
-        float(np.mean(done.losses[:1])),
-        float(np.mean(done.losses[-_ENDS:])),
-        f"after {STEPS} steps of the recipe",
-    )
+    first, last = float(done.losses[0]), float(np.mean(done.losses[-_ENDS:]))
+    words = f"after {STEPS} steps of the recipe"
+    return Trained(trial.settled(done.variables), first, last, words)
 
 
 # ------------------------------------------------------------------------------------------
@@ -357,13 +323,10 @@ def briefly_trained(trial: Trial) -> Trained:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """How a run went and where it ended.
+    """How a run went, `"finished"` or `"diverged"`, and where it ended.
 
-    Attributes:
-        status: `"finished"` or `"diverged"`.
-        curve: By epoch.
-        trained: The last good weights; None where the run diverged before its first checkpoint.
-        evaluation: Every test image under them; None likewise.
+    `trained` are the last good weights, and `evaluation` is of every test image under them; both
+    are None where the run diverged before its first checkpoint.
     """
 
     status: str
@@ -375,12 +338,6 @@ class History:
 def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) -> History:
     """Read one run, and judge the test images by its last checkpoint.
 
-    Args:
-        folder: Of the experiment under the recipe.
-        variant: Which network.
-        seed: Which run of it.
-        trainer: Of that network under that recipe.
-
     Raises:
         AblaxError: The run is not finished, or ended well and has no good checkpoint.
     """
@@ -391,12 +348,8 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
             f"{folder.path} has no finished run of {variant} from seed {seed}: run it first, or "
             "name another with --variant and --seed"
         )
-    records = [
-        r
-        for r in read_metrics(folder.path, by=RUN_COLUMNS)
-        if (r["variant"], r["seed"]) == (variant, seed)
-    ]
-    curve = finished_run(variant, seed, summary, records, 0.0, 1).curve
+    own = matching(read_metrics(folder.path, by=RUN_COLUMNS), variant=variant, seed=seed)
+    curve = finished_run(variant, seed, summary, list(map(dict, own)), 0.0, 1).curve
     status = str(summary["status"])
     restored = _restored(place, trainer, seed) if place.is_dir() else None
     if restored is None:
@@ -429,13 +382,7 @@ def _restored(place: Path, trainer: Trainer, seed: int) -> Restored | None:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """Who is examined, and the finished run where one was named.
-
-    Attributes:
-        trial: The network, its recipe and its images.
-        history: The run; None for an experiment.
-        note: What the data are.
-    """
+    """Who is examined, the finished run where one was named, and what the data are."""
 
     trial: Trial
     history: History | None
@@ -554,19 +501,7 @@ def _model(network: Network, dataset: Dataset, seed: int, name: str) -> Model:
 
 
 def _trial(
-    model: Model,
-    chosen: Recipe,
-    dataset: Dataset,
-    seed: int,
-    wider: Callable[[], Network] | None = None,
+    model: Model, chosen: Recipe, dataset: Dataset, seed: int, wider: Wider | None = None
 ) -> Trial:
     images, labels = training_images(dataset, SAMPLE)
-    return Trial(
-        model=model,
-        recipe=chosen,
-        images=images,
-        labels=labels,
-        steps_per_epoch=dataset.steps_per_epoch,
-        wider=wider,
-        seed=seed,
-    )
+    return Trial(model, chosen, images, labels, dataset.steps_per_epoch, wider, seed=seed)

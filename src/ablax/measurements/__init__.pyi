@@ -7,7 +7,6 @@ from ablax.measurements import measurement as measurement
 from ablax.measurements import probes as probes
 from ablax.measurements import robustness as robustness
 from ablax.measurements import times as times
-from ablax.measurements import transformations as transformations
 from ablax.measurements import units as units
 from ablax.measurements.gradients import gradient_norms as gradient_norms
 from ablax.measurements.gradients import training_gradient_norms as training_gradient_norms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from ablax.layers.blocks import DenselyConnected
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report.figures import WIDTH, draw_map, panels, set_caption, settings, wrapped
-from ablax.report.study import Picture, Quantity, Row, Section, Study
+from ablax.report.statistics import mean
+from ablax.report.study import Picture, Quantity, Row, Section, Study, matching
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,39 +52,29 @@ def reuse_figure(study: Study) -> Figure:
     if cells:
         bar = figure.colorbar(image, ax=drawn, shrink=0.6, pad=0.02, aspect=30)
         bar.set_label("weight over the mean of the kernel")
-    set_caption(
+    return set_caption(
         figure,
         "Mean over seeds; 1, white, is the mean and the start. In: the block's input; out: the "
         "first kernel behind the block.",
     )
-    return figure
 
 
 def reuse_map(
     rows: Sequence[Row],
 ) -> tuple[list[str], list[str], Float[np.ndarray, "readers sources"]]:
-    """Readers, sources, and the mean over seeds of what is relative; nan where nothing is read.
-
-    Args:
-        rows: Those of one variant and one block.
-    """
+    """Readers, sources, and the mean over seeds of what is relative, in one block; nan for none."""
     readers = list(dict.fromkeys(str(row["layer"]) for row in rows))
     sources = list(dict.fromkeys(str(row["source"]) for row in rows))
-    values: dict[tuple[int, int], list[float]] = {}
-    for row in rows:
-        place = readers.index(str(row["layer"])), sources.index(str(row["source"]))
-        values.setdefault(place, []).append(float(row["relative"]))
-    found = np.full((len(readers), len(sources)), np.nan)
-    for place, single in values.items():
-        found[place] = np.mean(single)
-    return readers, sources, found
+    means = [
+        [mean([row["relative"] for row in matching(rows, layer=to, source=of)]) for of in sources]
+        for to in readers
+    ]
+    return readers, sources, np.array(means)
 
 
 # ------------------------------------------------------------------------------------------
-# Which earlier layers the kernels of a densely connected network use.
-#
-# In a dense block each layer is given the maps of all layers before it. Whether it uses them can be
-# read from its kernel: the weights of a channel that is of no use decay.
+# Which earlier layers the kernels of a densely connected network use: the weights of a channel that
+# is of no use decay.
 #
 # References:
 #     Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
@@ -94,15 +85,13 @@ INPUT = "input"
 
 
 class Use(NamedTuple):
-    """How much one layer uses the maps of one source.
+    """How much one layer uses the maps of one source; see `uses` for the weights.
 
     Attributes:
         block: Number of the dense block, from 1.
         layer: Who reads: a layer of the block, or the first layer behind it that has a kernel.
         source: Whose maps: `"input"` or a layer of the block.
         back: 1 for the source right in front of the reader, 2 for the one before it, and so on.
-        weight: Mean absolute weight, with the scale of the normalization in front.
-        relative: The same over the mean over all channels that the layer reads.
     """
 
     block: int
@@ -114,7 +103,7 @@ class Use(NamedTuple):
 
 
 def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
-    """Use of every earlier layer; and quantities that sum it up.
+    """Use of every earlier layer, of variants with dense blocks; and quantities that sum it up.
 
     Of single channels on average, each in relation to the mean of the layer that reads them:
 
@@ -125,9 +114,6 @@ def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
       without inputs of blocks;
     * `classifier_early` and `classifier_late` of the first and the second half of the sources that
       the classifier reads.
-
-    Args:
-        only: The variants that have dense blocks.
     """
     return Measurement(
         name=NAME,
@@ -144,13 +130,11 @@ def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
             ),
             pictures=(
                 Picture(
-                    name=NAME,
-                    title="Weight on each earlier layer",
-                    caption=(
-                        "One panel per block: rows are layers that read, columns the layers they "
-                        "read from; mean absolute weight over the mean of the row's kernel."
-                    ),
-                    draw=reuse_figure,
+                    NAME,
+                    "Weight on each earlier layer",
+                    "One panel per block: rows are layers that read, columns the layers they read "
+                    "from; mean absolute weight over the mean of the row's kernel.",
+                    reuse_figure,
                 ),
             ),
         ),
@@ -160,11 +144,7 @@ def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
 
 
 def measure_feature_reuse(model: Model, _: Sample) -> list[Row]:
-    """A row for each layer and each source that it reads: the fields of `Use`.
-
-    Raises:
-        AblaxError: The network has no dense block.
-    """
+    """A row for each layer and each source that it reads: the fields of `Use`, by `uses`."""
     return [use._asdict() for use in uses(model.network, model.variables["params"])]
 
 
@@ -177,12 +157,8 @@ def uses(network: Network, params: Mapping[str, Any]) -> list[Use]:
     relation that over the mean of a_c over all channels. So relations, averaged over channels,
     are 1, and they do not change when a factor moves from g_c to w_c.
 
-    Args:
-        network: With `DenselyConnected` layers next to each other at its top level.
-        params: Its parameters.
-
     Raises:
-        AblaxError: It has none.
+        AblaxError: The network has no `DenselyConnected` layer at its top level.
 
     Example:
         >>> import jax
@@ -217,14 +193,8 @@ def uses(network: Network, params: Mapping[str, Any]) -> list[Use]:
 
 def _blocks(network: Network) -> list[list[str]]:
     """The names of neighboring dense layers, block by block."""
-    found: list[list[str]] = []
-    inside = False
-    for name, layer in network.layers.items():
-        if isinstance(layer, DenselyConnected):
-            if not inside:
-                found.append([])
-            found[-1].append(name)
-        inside = isinstance(layer, DenselyConnected)
+    runs = groupby(network.layers.items(), lambda item: isinstance(item[1], DenselyConnected))
+    found = [[name for name, _ in block] for dense, block in runs if dense]
     if not found:
         raise AblaxError(
             "no layer of the network is DenselyConnected: measure only variants with dense blocks"
@@ -259,25 +229,19 @@ def _is_leaf(path: str, layer: str, leaf: str) -> bool:
 
 def _of(wanted: Callable[[Row], bool]) -> Callable[[tuple[Row, ...]], float]:
     """The mean of what is relative, over the rows wanted."""
-
-    def mean(rows: tuple[Row, ...]) -> float:
-        values = [float(row["relative"]) for row in rows if wanted(row)]
-        return float(np.mean(values)) if values else float("nan")
-
-    return mean
+    return lambda rows: mean([float(row["relative"]) for row in rows if wanted(row)])
 
 
 def _classifier_half(late: bool) -> Callable[[tuple[Row, ...]], float]:
     """Mean of one half of the sources that the last reader reads; the middle one in neither."""
 
-    def mean(rows: tuple[Row, ...]) -> float:
-        last = [row for row in rows if row["layer"] == rows[-1]["layer"]]
+    def of(rows: tuple[Row, ...]) -> float:
+        last = sorted(matching(rows, layer=rows[-1]["layer"]), key=lambda row: float(row["back"]))
         half = len(last) // 2
-        chosen = sorted(last, key=lambda row: float(row["back"]))
-        chosen = chosen[:half] if late else chosen[len(last) - half :]
-        return float(np.mean([float(row["relative"]) for row in chosen])) if chosen else np.nan
+        chosen = last[:half] if late else last[len(last) - half :]
+        return mean([float(row["relative"]) for row in chosen])
 
-    return mean
+    return of
 
 
 _QUANTITIES = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from scipy.stats import gmean
 
 from ablax.config import Recipe, with_fields
 from ablax.core import Network, gradients, leaves_by_path, output_shapes, paths, role
 from ablax.layers import Auxiliary
-from ablax.measurements.measurement import Measurement, Sample
+from ablax.measurements.measurement import Measurement, Pick, Sample, at_moment, grouped
 from ablax.model import Model
 from ablax.report import figures as kit
-from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant, grouped
+from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant, matching
 from ablax.report.study_tables import seeds_text, variant_table
 from ablax.report.tables import Table, signed
 from ablax.training.step import loss, objective_of
@@ -60,14 +62,13 @@ def start_figure(study: Study, groups: Panels) -> Figure:
         drawn[count].set_ylabel("by the kernel: |dL/dW|")
         for axes in (drawn[0], drawn[count]):
             kit.logarithmic(axes, "y")
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Above: root mean square over images of the norm of the gradient of an image's loss by "
         "the output of each outer layer; a line that falls to the left vanishes, one that rises to "
         "the left explodes. Below: norm of the mean loss's gradient by each kernel. Lines: "
         "geometric mean over seeds; bands: lowest to highest.",
     )
-    return figure
 
 
 def _present(study: Study, groups: Groups) -> list[list[str]]:
@@ -78,13 +79,10 @@ def _present(study: Study, groups: Groups) -> list[list[str]]:
 
 def _draw_groups(axes: Axes, study: Study, groups: list[list[str]], of: str) -> None:
     """The variants of a group share a color and differ in their line."""
-    for color, group in enumerate(groups):
+    for color, group in zip(itertools.cycle(kit.COLORS), groups, strict=False):
         for line, name in enumerate(group):
-            style = {
-                "color": kit.COLORS[color % len(kit.COLORS)],
-                "linestyle": ("-", "--", ":")[line % 3],
-                "marker": "o^s"[line % 3],
-            }
+            style = {"color": color, "linestyle": ("-", "--", ":")[line % 3]}
+            style["marker"] = "o^s"[line % 3]
             rows = study.rows(NAME, variant=name, of=of, step=0)
             _draw_gradient(axes, rows, kit.wrapped(study.variant(name).label, 24), style)
     axes.set_yscale("log")
@@ -102,22 +100,21 @@ def training_figure(study: Study) -> Figure:
         rows = study.rows(NAME, variant=variant.name, of="output")
         epochs = sorted({row["epoch"] for row in rows})
         for at, epoch in enumerate(epochs):
-            own = [row for row in rows if row["epoch"] == epoch]
+            own, label = matching(rows, epoch=epoch), f"epoch {epoch:g}" if epoch else "start"
             style = {"color": kit.between(at / max(1, len(epochs) - 1))}
-            _draw_gradient(axes, own, f"epoch {epoch:g}" if epoch else "start", style, band=False)
+            _draw_gradient(axes, own, label, style, band=False)
         axes.set_title(kit.wrapped(variant.label, 20), fontsize=12)
         axes.set_yscale("log")
         kit.whole_numbers(axes)
     if shown:
         kit.logarithmic(drawn[0], "y")
     kit.legend(figure, drawn[0], 6)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Root mean square over images of the norm of the loss's gradient by the output of each "
         "block, counted from the images, at the moments of the legend; geometric mean over "
         "seeds. No line: the gradient is 0 or not finite.",
     )
-    return figure
 
 
 def _draw_gradient(
@@ -126,11 +123,7 @@ def _draw_gradient(
     """The geometric mean over seeds of what is above 0, and its range."""
     values = grouped([row for row in rows if row["gradient"] > 0], "place", "gradient")
     if values:
-        kit.draw_line(axes, values, label, style, "band" if band else "nothing", _geometric_mean)
-
-
-def _geometric_mean(values: Sequence[float]) -> float:
-    return float(np.exp(np.mean(np.log(values))))
+        kit.draw_line(axes, values, label, style, "band" if band else "nothing", gmean)
 
 
 def decades_table(study: Study) -> Table:
@@ -169,15 +162,7 @@ IMAGES = 128
 def kernel_norms(
     network: Network, weights: Mapping[str, Any], slopes: Mapping[str, Any]
 ) -> tuple[tuple[str, float, float], ...]:
-    """Of every kernel, in the order of the layers: its layer, the norm of its gradient, its own.
-
-    Args:
-        network: Gives the order.
-        weights: The parameters.
-        slopes: The gradient of a loss by them.
-
-    Returns:
-        Path of the layer, |dL/dW|, |W|.
+    """Of every kernel, in the order of the network's layers: path of the layer, |dL/dW|, |W|.
 
     Raises:
         AblaxError: The name of a parameter does not say whether it is a kernel.
@@ -186,14 +171,11 @@ def kernel_norms(
     order = {path: place for place, path in enumerate(paths(network))}
     kernels = [path for path in held if role(path) == "kernel"]
     kernels.sort(key=lambda path: order.get(path.rpartition("/")[0], len(order)))
-    return tuple(
-        (
-            path.rpartition("/")[0],
-            float(np.linalg.norm(np.ravel(pulled[path]))),
-            float(np.linalg.norm(np.ravel(held[path]))),
-        )
-        for path in kernels
-    )
+
+    def norm(leaf: Any) -> float:
+        return float(np.linalg.norm(np.ravel(leaf)))
+
+    return tuple((p.rpartition("/")[0], norm(pulled[p]), norm(held[p])) for p in kernels)
 
 
 def measure_gradient_norms(model: Model, sample: Sample, images: int = IMAGES) -> list[Row]:
@@ -208,11 +190,6 @@ def measure_gradient_norms(model: Model, sample: Sample, images: int = IMAGES) -
     grows by one factor per layer. The gradient by a kernel is that times the layer's input; where
     activations shrink on their way up as the gradient does on its way down, the gradients of all
     kernels are equally large, and all too small.
-
-    Args:
-        model: The network at one moment.
-        sample: Its training images.
-        images: How many training images.
 
     Returns:
         One row per outer layer, `of` "output": `layer`; `place` from 1; `gradient`, the root mean
@@ -245,43 +222,17 @@ def _rows(model: Model, sample: Sample, recipe: Recipe, images: int) -> list[Row
     outputs, slopes = jax.device_get(training_gradients(network, recipe, variables, batch, labels))
     weights = jax.device_get(variables["params"])
     outer = _outer_layers(network)
+    rows: list[Row] = []
+    for place, layer in enumerate(outer, start=1):
+        # of the mean loss over N images: N times it is that of an image's own loss
+        size = float(np.linalg.norm(np.ravel(outputs[layer]))) * math.sqrt(len(outputs[layer]))
+        rows.append({"of": "output", "layer": layer, "place": place, "gradient": size})
     sides = {*network.tail, *network.body} - set(outer)
-    kernels = [
-        kernel
-        for kernel in kernel_norms(network, weights, slopes)
-        if kernel[0].split("/")[0] not in sides
-    ]
-    return [
-        output_row(place, layer, outputs[layer]) for place, layer in enumerate(outer, start=1)
-    ] + [
-        kernel_row(place, layer, norm, size)
-        for place, (layer, norm, size) in enumerate(kernels, start=1)
-    ]
-
-
-def output_row(place: int, layer: str, gradient: Float[np.ndarray, "N *rest"]) -> Row:
-    """The row of one layer's output: root mean square over images of their own losses' gradients.
-
-    Args:
-        place: Of the layer, from 1.
-        layer: Its name.
-        gradient: Of the mean loss over N images; N times it is that of an image's own loss.
-    """
-    size = math.sqrt(len(gradient)) * float(np.linalg.norm(np.ravel(gradient)))
-    return {"of": "output", "layer": layer, "place": place, "gradient": size}
-
-
-def kernel_row(place: int, layer: str, gradient: float, size: float) -> Row:
-    """The row of one kernel: |dL/dW|, and its `sensitivity` |W| |dL/dW|.
-
-    Args:
-        place: Of the kernel, from 1.
-        layer: Path of the layer that holds it.
-        gradient: |dL/dW|.
-        size: |W|.
-    """
-    found = {"of": "kernel", "layer": layer, "place": place}
-    return {**found, "gradient": gradient, "sensitivity": gradient * size}
+    kernels = (k for k in kernel_norms(network, weights, slopes) if k[0].split("/")[0] not in sides)
+    for place, (layer, norm, size) in enumerate(kernels, start=1):
+        found = {"of": "kernel", "layer": layer, "place": place, "gradient": norm}
+        rows.append({**found, "sensitivity": norm * size})
+    return rows
 
 
 def _outer_layers(network: Network) -> tuple[str, ...]:
@@ -298,14 +249,7 @@ def training_gradients(
     images: Float[Array, "N H W C"],
     labels: Int[Array, " N"],
 ) -> tuple[dict[str, Array], Any]:
-    """The derivatives of the training loss by the outputs of the outer layers and by parameters.
-
-    Args:
-        network: Any network.
-        recipe: Has precision, smoothing and the weight of auxiliary classifiers.
-        variables: `params` and `batch_stats`.
-        images: Normalized.
-        labels: Their classes.
+    """The derivatives of the training loss of normalized images.
 
     Returns:
         dL/dy by the name of each layer of tail and body, whole, that is no auxiliary classifier;
@@ -321,15 +265,12 @@ def training_gradients(
     return gradients(total, variables["params"], outputs)
 
 
-def decades(rows: tuple[Row, ...], moment: Callable[[list[float]], float] = min) -> float:
+def decades(rows: tuple[Row, ...], moment: Pick = min) -> float:
     """What is left of the gradient when it reaches the first layers, in powers of ten.
 
     log10(a / z) with a the `gradient` by the output of the first outer layer and z by that of the
-    last: below 0 it vanishes on its way down, above 0 it explodes.
-
-    Args:
-        rows: Of one run.
-        moment: Picks a step among all steps: `min` the start, `max` the end.
+    last: below 0 it vanishes on its way down, above 0 it explodes. The moment is `min` for the
+    start, `max` for the end.
 
     Example:
         >>> rows = tuple(
@@ -338,9 +279,7 @@ def decades(rows: tuple[Row, ...], moment: Callable[[list[float]], float] = min)
         >>> decades(rows)
         -5.0
     """
-    own = [row for row in rows if row["of"] == "output"]
-    step = moment([row["step"] for row in own])
-    chosen = sorted((row for row in own if row["step"] == step), key=lambda row: row["place"])
+    chosen = sorted(at_moment(matching(rows, of="output"), moment), key=lambda row: row["place"])
     first, last = chosen[0]["gradient"], chosen[-1]["gradient"]
     if not (0 < first < math.inf and 0 < last < math.inf):
         return math.nan
@@ -355,9 +294,8 @@ def sensitivity(rows: tuple[Row, ...]) -> float:
         >>> sensitivity((kernel, {"of": "output", "step": 0}))
         2.0
     """
-    own = [row for row in rows if row["of"] == "kernel"]
-    start = min(row["step"] for row in own)
-    middle = float(np.median([row["sensitivity"] for row in own if row["step"] == start]))
+    start = at_moment(matching(rows, of="kernel"), min)
+    middle = float(np.median([row["sensitivity"] for row in start]))
     return math.log10(middle) if 0 < middle < math.inf else math.nan
 
 
@@ -415,18 +353,11 @@ def gradient_norms(panels: Panels) -> Measurement:
 
 
 def training_gradient_norms(panels: Panels) -> Measurement:
-    """`gradient_norms` of the training loss: with the losses of the auxiliary classifiers.
-
-    Args:
-        panels: As for `gradient_norms`.
-    """
+    """`gradient_norms` of the training loss: with the losses of the auxiliary classifiers."""
     alone = gradient_norms(panels)
     text = (
         f"{alone.section.text} The loss is that of the training: auxiliary classifiers add theirs, "
         "times their weight."
     )
-    return dataclasses.replace(
-        alone,
-        measure=measure_training_gradients,
-        section=dataclasses.replace(alone.section, text=text),
-    )
+    section = dataclasses.replace(alone.section, text=text)
+    return dataclasses.replace(alone, measure=measure_training_gradients, section=section)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from ablax.layers.heads import PixelMixture, SpatialWeights
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report.figures import WIDTH, draw_map, panels, set_caption, settings, wrapped
-from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
+from ablax.report.statistics import mean
+from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant, matching
 from ablax.report.study_tables import variant_table
 from ablax.report.tables import Table, number, scaled
 
@@ -69,10 +70,6 @@ def measure_head_memory(model: Model, sample: Sample) -> list[Row]:
 
 def part_costs(network: Network, image_shape: ImageShape) -> dict[str, dict[str, float]]:
     """What the head costs for one image, and what tail and body cost together.
-
-    Args:
-        network: Any network.
-        image_shape: (H, W, C).
 
     Returns:
         Under `"tail and body"` and `"head"`: `parameters`, `activations` (elements written for
@@ -129,12 +126,8 @@ _FIGURES = ("parameters", "parameters, KiB", "activations, KiB", "MACs")
 
 
 def _cells(part: Row) -> tuple[str, ...]:
-    return (
-        number(part["parameters"], 0),
-        kibibytes(part["parameters"]),
-        kibibytes(part["activations"]),
-        scaled(part["macs"]),
-    )
+    memory = map(kibibytes, (part["parameters"], part["activations"]))
+    return (number(part["parameters"], 0), *memory, scaled(part["macs"]))
 
 
 def kibibytes(numbers: float | int) -> str:
@@ -151,11 +144,6 @@ def kibibytes(numbers: float | int) -> str:
 
 # ------------------------------------------------------------------------------------------
 # What a head has learned of place: the weight of every pixel of the last maps.
-#
-# Two layers weigh by place. `SpatialWeights` multiplies a pixel by 1 + v; `PixelMixture` gives it
-# the
-# share softmax(location) of the whole, here times the number of pixels. Both are initially 1
-# everywhere, so that 1 says "as initialized, and as in an average".
 
 PLACE_WEIGHTS = "place_weights"
 SEEDS_SHOWN = 3
@@ -166,11 +154,7 @@ Weights = Float[np.ndarray, "H W"]
 
 
 def place_weights(only: tuple[str, ...] = ()) -> Measurement:
-    """The learned weights by place; quantities `center_weight` and `edge_weight`.
-
-    Args:
-        only: The variants whose heads weigh by place.
-    """
+    """The learned weights by place; quantities `center_weight` and `edge_weight`."""
     return Measurement(
         name=PLACE_WEIGHTS,
         measure=measure_place_weights,
@@ -184,10 +168,10 @@ def place_weights(only: tuple[str, ...] = ()) -> Measurement:
             ),
             pictures=(
                 Picture(
-                    name=PLACE_WEIGHTS,
-                    title="Learned weights by place",
-                    caption="Weights of the pixels of the last maps, mean over seeds and by seed.",
-                    draw=place_figure,
+                    PLACE_WEIGHTS,
+                    "Learned weights by place",
+                    "Weights of the pixels of the last maps, mean over seeds and by seed.",
+                    place_figure,
                 ),
             ),
         ),
@@ -200,34 +184,24 @@ def place_weights(only: tuple[str, ...] = ()) -> Measurement:
 
 
 def measure_place_weights(model: Model, _: Sample) -> list[Row]:
-    """One row per pixel of the last maps: `row`, `column`, `weight`, whether it is of the `edge`.
-
-    Raises:
-        AblaxError: No layer of the network weighs by place.
-    """
+    """One row per pixel of `learned_weights`: `row`, `column`, `weight`, whether of the `edge`."""
     weights = learned_weights(model.network, model.variables["params"])
     height, width = weights.shape
-    return [
-        {
-            "row": r,
-            "column": c,
-            "weight": float(weights[r, c]),
-            "edge": float(r in (0, height - 1) or c in (0, width - 1)),
-        }
-        for r in range(height)
-        for c in range(width)
-    ]
+    rows: list[Row] = []
+    for (r, c), weight in np.ndenumerate(weights):
+        edge = float(r in (0, height - 1) or c in (0, width - 1))
+        rows.append({"row": r, "column": c, "weight": float(weight), "edge": edge})
+    return rows
 
 
 def learned_weights(network: Network, params: Any) -> Weights:
-    """What each pixel counts in the head: 1 + v, or the number of pixels times softmax(location).
+    """What each pixel counts in the head; 1 says "as initialized, and as in an average".
 
-    Args:
-        network: A network whose head has a layer `SpatialWeights` or `PixelMixture`.
-        params: Its parameters.
+    `SpatialWeights` multiplies a pixel by 1 + v; `PixelMixture` gives it the share
+    softmax(location) of the whole, here times the number of pixels.
 
     Raises:
-        AblaxError: It has neither.
+        AblaxError: The head has neither `SpatialWeights` nor `PixelMixture`.
 
     Example:
         >>> from ablax.core import with_head
@@ -266,36 +240,37 @@ def place_figure(study: Study) -> Figure:
             axes.set_axis_off()
         line[0].set_ylabel(wrapped(study.variant(variant).label, 16), fontweight="bold")
         figure.colorbar(image, ax=line, shrink=0.85, pad=0.02).set_label("weight")
-    set_caption(
+    return set_caption(
         figure,
         "As the image lies; 1, white, is the weight of a plain average. Left: mean over the seeds; "
         "beside it single seeds.",
     )
-    return figure
 
 
 def _shown(seeds: dict[int, Weights]) -> dict[str, Weights]:
     """The mean and some seeds, by title; of a single seed that one."""
     single = {f"seed {seed}": weights for seed, weights in list(seeds.items())[:SEEDS_SHOWN]}
-    mean = np.mean(list(seeds.values()), axis=0)
-    return {f"mean, n = {len(seeds)}": mean, **single} if len(seeds) > 1 else single
+    middle = np.mean(list(seeds.values()), axis=0)
+    return {f"mean, n = {len(seeds)}": middle, **single} if len(seeds) > 1 else single
 
 
 def by_variant_and_seed(study: Study) -> dict[str, dict[int, Weights]]:
     """The measured weights as maps."""
-    cells: dict[tuple[str, int], dict[tuple[int, int], float]] = defaultdict(dict)
-    for row in study.rows(PLACE_WEIGHTS):
-        place = int(row["row"]), int(row["column"])
-        cells[row["variant"], int(row["seed"])][place] = float(row["weight"])
     found: dict[str, dict[int, Weights]] = {}
-    for (variant, seed), weights in sorted(cells.items(), key=lambda item: item[0][1]):
-        rows, columns = (range(int(last) + 1) for last in np.max(list(weights), axis=0))
-        pixels = np.array([[weights[row, column] for column in columns] for row in rows])
-        found.setdefault(variant, {})[seed] = pixels
-    return {name: found[name] for name in study.names if name in found}
+    for name in study.names:
+        rows = study.rows(PLACE_WEIGHTS, variant=name)
+        for seed in sorted({int(row["seed"]) for row in rows}):
+            found.setdefault(name, {})[seed] = _map(matching(rows, seed=seed))
+    return found
+
+
+def _map(rows: Sequence[Row]) -> Weights:
+    weights = np.empty([1 + int(max(row[end] for row in rows)) for end in ("row", "column")])
+    for row in rows:
+        weights[int(row["row"]), int(row["column"])] = row["weight"]
+    return weights
 
 
 def _mean(rows: tuple[Row, ...], edge: bool) -> float:
     """Over the outermost pixels, or over the others."""
-    wanted = [float(row["weight"]) for row in rows if bool(row["edge"]) == edge]
-    return float(np.mean(wanted)) if wanted else float("nan")
+    return mean([float(row["weight"]) for row in matching(rows, edge=edge)])

@@ -6,34 +6,210 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
+import jax
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Float64, Int32, UInt8
+from scipy.special import softmax
 
+from ablax.data.augment import resample
 from ablax.data.images import Split
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, nearest
 from ablax.losses import predictions
 from ablax.measurements.measurement import Measurement, Sample
-from ablax.measurements.transformations import (
-    Levels,
-    Transformed,
-    contrast,
-    distortions_of,
-    illuminate,
-    rotate,
-    scale,
-    translate,
-)
 from ablax.model import Model
 from ablax.report import figures as kit
-from ablax.report.study import Picture, Quantity, Row, Section, Study
+from ablax.report.study import Picture, Quantity, Row, Section, Study, matching, percentage
 from ablax.report.study_tables import seeds_text, variant_table
 from ablax.report.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+# ------------------------------------------------------------------------------------------
+# Transformations of raw images by a given amount: move, resize, turn, light.
+#
+# They are exact where they can be: an amount that changes nothing gives the images themselves bit
+# for bit, a whole number of pixels or quarter turns moves levels without mixing them. Everything
+# else is read linearly between the four nearest pixels. Unlike `ablax.data.augment`, nothing is
+# random, and all images get the same amount.
+#
+# What enters from outside an image is, by default, the nearest pixel of its edge: black for digits
+# and clothes, and no new contour in photographs. The alternative is black, as in the augmentation.
+#
+# Every function takes levels from 0 to 255 and refuses (`TransformationError`) an amount that is
+# not finite, a factor that is not above 0, and an unknown border.
+
+Levels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
+"""Raw images, with levels from 0 to 255."""
+Transformed = Float[np.ndarray, "N H W C"]
+"""The same in float32, not rounded to whole levels."""
+Border = Literal["edge", "black"]
+"""What lies outside an image: the nearest pixel of its edge, or 0."""
+WHITE = 255.0
+
+
+class TransformationError(AblaxError):
+    """An amount by which no image can be transformed."""
+
+
+def translate(
+    images: Levels, down: float | int = 0, right: float | int = 0, border: Border = "edge"
+) -> Transformed:
+    """The images moved by pixels: `y(p) = x(p - (down, right))`; negative is up, and to the left.
+
+    Example:
+        >>> row = np.array([1.0, 2, 3], np.float32).reshape(1, 1, 3, 1)
+        >>> translate(row, right=1)[0, 0, :, 0].tolist()
+        [1.0, 1.0, 2.0]
+        >>> translate(row, right=1, border="black")[0, 0, :, 0].tolist()
+        [0.0, 1.0, 2.0]
+    """
+    _finite("down", down)
+    _finite("right", right)
+    y, x = _places(images)
+    return _read(images, y - down, x - right, border)
+
+
+def scale(images: Levels, factor: float | int, border: Border = "edge") -> Transformed:
+    """The images made `factor` times larger about their center: `y(p) = x(p / factor)`.
+
+    Positions p count from the center. Nothing is smoothed before an image is made smaller.
+    """
+    _factor("factor", factor)
+    y, x = _places(images)
+    return _read(images, y / factor, x / factor, border)
+
+
+def rotate(images: Levels, degrees: float | int, border: Border = "edge") -> Transformed:
+    """The images turned counter-clockwise about their center: `y(p) = x(R(-degrees) p)`.
+
+    Quarter turns of square images move whole pixels, as `np.rot90` does.
+
+    Example:
+        >>> square = np.arange(4.0, dtype=np.float32).reshape(1, 2, 2, 1)
+        >>> rotate(square, 90.0)[0, :, :, 0].tolist()
+        [[1.0, 3.0], [0.0, 2.0]]
+    """
+    _finite("degrees", degrees)
+    cosine, sine = _cosine_and_sine(degrees)
+    y, x = _places(images)
+    return _read(images, cosine * y + sine * x, cosine * x - sine * y, border)
+
+
+def illuminate(images: Levels, gain: float | int = 1, offset: float | int = 0) -> Transformed:
+    """Other light on the images: `y = gain x + offset`, clipped to levels from 0 to 255.
+
+    The offset is in levels, and is added to the background too.
+
+    Example:
+        >>> levels = np.array([0.0, 100, 200], np.float32).reshape(1, 1, 3, 1)
+        >>> illuminate(levels, gain=2.0)[0, 0, :, 0].tolist()
+        [0.0, 200.0, 255.0]
+    """
+    _factor("gain", gain)
+    _finite("offset", offset)
+    return np.clip(gain * np.asarray(images, np.float32) + np.float32(offset), 0, WHITE)
+
+
+def contrast(images: Levels, factor: float | int) -> Transformed:
+    """More or less contrast: `y = m + factor (x - m)`, clipped to levels from 0 to 255.
+
+    m is the mean level of the image, over all its pixels and channels.
+    """
+    _factor("factor", factor)
+    levels = np.asarray(images, np.float32)
+    mean = levels.mean(axis=(1, 2, 3), keepdims=True)
+    # Written around the identity, so that a factor of 1 changes no bit.
+    return np.clip(levels + np.float32(factor - 1) * (levels - mean), 0, WHITE)
+
+
+def _cosine_and_sine(degrees: float | int) -> tuple[float, float]:
+    """Exact at quarter turns."""
+    quarters, rest = divmod(degrees, 90.0)
+    cosine, sine = math.cos(math.radians(rest)), math.sin(math.radians(rest))
+    for _ in range(int(quarters) % 4):
+        cosine, sine = -sine, cosine
+    return cosine, sine
+
+
+def _places(images: Levels) -> tuple[Float64[np.ndarray, "H 1"], Float64[np.ndarray, "1 W"]]:
+    """Row and column of each pixel, from the center."""
+    _, height, width, _ = images.shape
+    y, x = np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2
+    return y[:, None], x[None, :]
+
+
+def _read(
+    images: Levels, y: Float64[np.ndarray, "#H #W"], x: Float64[np.ndarray, "#H #W"], border: str
+) -> Transformed:
+    """The images read at these places, counted from the center."""
+    if border not in get_args(Border):
+        raise TransformationError(f"border is {border!r}: {nearest(border, get_args(Border))}")
+    count, height, width, _ = images.shape
+    lowest, rightmost = (height - 1) / 2, (width - 1) / 2
+    if border == "edge":
+        y, x = np.clip(y, -lowest, lowest), np.clip(x, -rightmost, rightmost)
+    own_y, own_x = _places(images)
+    moved = np.broadcast_arrays(y - own_y, x - own_x)
+    field = np.stack(moved, axis=-1).astype(np.float32)
+    fields = np.broadcast_to(field, (count, height, width, 2))
+    return np.asarray(_resample(np.asarray(images, np.float32), fields))
+
+
+_resample = jax.jit(resample)
+
+
+def _finite(name: str, value: float | int) -> None:
+    if not math.isfinite(value):
+        raise TransformationError(f"{name} is {value}, and a finite number is expected")
+
+
+def _factor(name: str, value: float | int) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise TransformationError(
+            f"{name} is {value}, and a finite factor above 0 is expected (1 changes nothing)"
+        )
+
+
+# ------------------------------------------------------------------------------------------
+# What training images were distorted by, in words, beside errors on distorted test images.
+
+
+def distortions(recipe: Mapping[str, object], changes: Iterable[str] = ()) -> str:
+    """Which of these transformations the training images got by lot, if any.
+
+    The recipe is given field by dotted name, and what variants change in it in words
+    (`Variant.changes`).
+
+    Example:
+        >>> distortions({"augment.rotate": 15.0, "augment.translate": 2.0})
+        'Distorted training images are turned by up to 15 degrees and moved by up to 2 pixels.'
+        >>> distortions({"augment.rotate": 15.0}, ["augment.rotate: 30.0"])
+        'Distorted training images are turned by up to 15 degrees, where a variant changes nothing.'
+    """
+    words = {
+        "augment.rotate": "turned by up to {:g} degrees",
+        "augment.scale": "scaled by up to {:g} of their size",
+        "augment.translate": "moved by up to {:g} pixels",
+        "augment.crop_padding": "cut after padding by {:g} pixels",
+    }
+    said = [text.format(recipe[name]) for name, text in words.items() if recipe.get(name)]
+    if not said:
+        return ""
+    listed = " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+    changed = any(change.startswith("augment.") for change in changes)
+    where = ", where a variant changes nothing" if changed else ""
+    return f"Distorted training images are {listed}{where}."
+
+
+def distortions_of(study: Study) -> str:
+    """The same of a study, for captions."""
+    changes = [change for variant in study.variants for change in variant.changes]
+    return distortions(study.plan.recipe, changes)
 
 
 # ------------------------------------------------------------------------------------------
@@ -48,14 +224,13 @@ class Transformation:
         name: The word in rows and quantities.
         kind: What it changes; each kind has its picture.
         axis: What an amount is, with its unit.
-        apply: Transforms levels from 0 to 255 by an amount.
         amounts: From the height of the images in pixels to all amounts, ascending, with the
             `identity` among them.
+        small_words: Which amounts count as small, as the end of a sentence.
+        wide_words: The same for all amounts.
         identity: The amount that changes nothing: 0, or 1 for factors.
         small: Share of the range that counts as small: of the largest amount, or of the logarithm
             of the largest factor.
-        small_words: Which amounts these are, as the end of a sentence.
-        wide_words: The same for all amounts.
         ticks: Amounts that an axis names; chosen by the picture where empty.
     """
 
@@ -64,10 +239,10 @@ class Transformation:
     axis: str
     apply: Callable[[Levels, float], Transformed]
     amounts: Callable[[int], tuple[float, ...]]
-    identity: float
-    small: float
     small_words: str
     wide_words: str
+    identity: float = 0.0
+    small: float = 0.5
     ticks: tuple[float, ...] = ()
 
     def position(self, amount: float) -> float:
@@ -80,10 +255,6 @@ class Transformation:
 
     def mean(self, values: Mapping[float, float], small: bool = True) -> float:
         """Over all amounts but the identity, or over the small ones of them; nan for none.
-
-        Args:
-            values: Amount to value.
-            small: Only small amounts.
 
         Example:
             >>> rotation = next(t for t in TRANSFORMATIONS if t.name == "rotation")
@@ -102,21 +273,12 @@ class Transformation:
 def values_of(
     rows: Iterable[Row], transformation: Transformation, measure: str, layer: str = ""
 ) -> dict[float, float]:
-    """Amount to value, ascending, of one transformation, measure and layer of one run.
+    """Amount to value, ascending, of one transformation, measure and layer, in the rows of one run.
 
-    Args:
-        rows: Of the measurement `invariance`, of one run.
-        transformation: Which.
-        measure: `distance`, `euclidean`, `probability` or `error`.
-        layer: Whose; empty for the last two.
+    The layer is empty for `probability` and `error`.
     """
-    wanted = (transformation.name, measure, layer)
-    found = {
-        float(row["amount"]): float(row["value"])
-        for row in rows
-        if (row["transformation"], row["measure"], row["layer"]) == wanted
-    }
-    return dict(sorted(found.items()))
+    own = matching(rows, transformation=transformation.name, measure=measure, layer=layer)
+    return dict(sorted((float(row["amount"]), float(row["value"])) for row in own))
 
 
 def _pixels(height: int) -> tuple[float, ...]:
@@ -141,10 +303,8 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         name="translation",
         kind="place",
         axis="shift down, pixels",
-        apply=lambda images, amount: translate(images, down=amount),
+        apply=translate,
         amounts=_pixels,
-        identity=0.0,
-        small=0.5,
         small_words="when shifted by up to an eighth of the height",
         wide_words="when shifted by up to a quarter of the height",
     ),
@@ -166,7 +326,6 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         axis="rotation counter-clockwise, degrees",
         apply=rotate,
         amounts=_always(*_TURNS),
-        identity=0.0,
         small=1 / 6,
         small_words="when rotated by up to 30 degrees",
         wide_words="when rotated by up to 180 degrees",
@@ -176,10 +335,9 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         name="gain",
         kind="light",
         axis="brightness factor, clipped",
-        apply=lambda images, amount: illuminate(images, gain=amount),
+        apply=illuminate,
         amounts=_always(*_GAINS),
         identity=1.0,
-        small=0.5,
         small_words="when brightness is multiplied by 1/2 to 2",
         wide_words="when brightness is multiplied by 1/4 to 4",
         ticks=_OCTAVES,
@@ -190,8 +348,6 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         axis="brightness offset, levels of 255, clipped",
         apply=lambda images, amount: illuminate(images, offset=amount),
         amounts=_always(*_OFFSETS),
-        identity=0.0,
-        small=0.5,
         small_words="when brightness is offset by up to 64 levels",
         wide_words="when brightness is offset by up to 128 levels",
         ticks=(-128.0, -64.0, 0.0, 64.0, 128.0),
@@ -203,7 +359,6 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         apply=contrast,
         amounts=_always(*_GAINS),
         identity=1.0,
-        small=0.5,
         small_words="when contrast is multiplied by 1/2 to 2",
         wide_words="when contrast is multiplied by 1/4 to 4",
         ticks=_OCTAVES,
@@ -231,11 +386,7 @@ def curves_figure(
 ) -> Figure:
     """A row a transformation: distances of the layers, panel by panel, then the probability.
 
-    Args:
-        study: With rows of the measurement.
-        chosen: The transformations.
-        layers: From the first to the last.
-        groups: Title to the variants plotted in a panel: the first solid, the second dashed.
+    The groups are a panel's title and its variants: the first solid, the second dashed.
     """
     ran = {title: [n for n in names if n in study.names] for title, names in groups.items()}
     shown = {title: names for title, names in ran.items() if names}
@@ -264,13 +415,12 @@ def curves_figure(
     for axes, title in zip(drawn, [*shown, "score of the true class"], strict=False):
         axes.set_title(title)
     kit.legend(figure, drawn[columns - 1], 2, handlelength=3.5)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Left: how far features move, mean |f(T x) - f(x)| over the mean distance between "
         "the features of two different test images (dotted); lines as in the legend. Gray: the "
         f"small amounts, over which the tables take means. {distortions_of(study)}",
     )
-    return figure
 
 
 def _draw_distances(
@@ -298,14 +448,12 @@ def curves(
 ) -> dict[float, list[float]]:
     """Position of each amount to the finite values of all seeds."""
     rows = study.rows(NAME, variant=variant)
-    seeds = sorted({row["seed"] for row in rows})
-    found = [
-        values_of([row for row in rows if row["seed"] == seed], transformation, measure, layer)
-        for seed in seeds
-    ]
-    return kit.over_seeds(
-        [{transformation.position(a): v for a, v in each.items()} for each in found]
+    found = (
+        values_of(matching(rows, seed=seed), transformation, measure, layer)
+        for seed in sorted({row["seed"] for row in rows})
     )
+    at = transformation.position
+    return kit.over_seeds([{at(amount): v for amount, v in each.items()} for each in found])
 
 
 def _name_amounts(axes: Axes, study: Study, transformation: Transformation) -> None:
@@ -359,16 +507,11 @@ def distances_table(
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             asked = [f"{variant.name}:{t.name}_{place}" for t in transformations]
             rows.append((variant.label, layer, *(seeds_text(study, name) for name in asked)))
-    return Table(
-        "Relative feature distance under small transformations",
-        ("Variant", "Layer", *(t.name.capitalize() for t in transformations)),
-        tuple(rows),
-        (
-            "Mean over the same amounts; 1 is the mean distance between two different images; "
-            "± standard deviation over seeds.",
-        ),
-        left=(0, 1),
-    )
+    note = "Mean over the same amounts; 1 is the mean distance between two different images; "
+    note += "± standard deviation over seeds."
+    columns = ("Variant", "Layer", *(t.name.capitalize() for t in transformations))
+    title = "Relative feature distance under small transformations"
+    return Table(title, columns, tuple(rows), (note,), left=(0, 1))
 
 
 # ------------------------------------------------------------------------------------------
@@ -435,34 +578,29 @@ def invariance(
         )
     if not transformations:
         raise InvarianceError("there is no transformation to measure by: give at least one")
+    layers, transformations = tuple(layers), tuple(transformations)
     pictures = tuple(
         Picture(
-            name=f"invariance_{kind}",
-            title=title,
-            caption=f"{caption}: how far features move, and the probability of the true class, "
-            "against the amount. Lines: mean over seeds; bands: lowest to highest.",
-            draw=partial(curves_figure, chosen=chosen, layers=tuple(layers), groups=panels),
+            f"invariance_{kind}",
+            title,
+            f"{caption}: how far features move, and the probability of the true class, against the "
+            "amount. Lines: mean over seeds; bands: lowest to highest.",
+            partial(curves_figure, chosen=chosen, layers=layers, groups=panels),
         )
         for kind, title, caption in _KINDS
         if (chosen := tuple(t for t in transformations if t.kind == kind))
     )
-    tables = (
-        partial(errors_table, transformations=tuple(transformations)),
-        partial(distances_table, transformations=tuple(transformations), layers=tuple(layers)),
-    )
     return Measurement(
         name=NAME,
-        measure=partial(
-            measure,
-            layers=tuple(layers),
-            images=images,
-            transformations=tuple(transformations),
-        ),
+        measure=partial(measure, layers=layers, images=images, transformations=transformations),
         section=Section(
             title="Invariance of the layers and of the score",
             text=f"{LAW} {note}".strip(),
             pictures=pictures,
-            tables=tables,
+            tables=(
+                partial(errors_table, transformations=transformations),
+                partial(distances_table, transformations=transformations, layers=layers),
+            ),
         ),
         quantities=quantities(layers, transformations),
     )
@@ -494,7 +632,8 @@ def measure(
         for amount in transformation.amounts(chosen.images.shape[1]):
             transformed = transformation.apply(chosen.images, amount)
             moved, scores = _features_and_scores(model, transformed, layers)
-            found = [("error", "", _error(scores, chosen.labels))]
+            error = 100 * float(np.mean(predictions(scores) != chosen.labels))
+            found = [("error", "", error)]
             found.append(("probability", "", mean_probability(scores, chosen.labels)))
             for layer in layers:
                 distance = mean_distance(still[layer], moved[layer])
@@ -549,14 +688,7 @@ def mean_probability(
         >>> mean_probability(np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([0, 1], np.int32))
         0.5
     """
-    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-    weights = np.exp(shifted)
-    return float((weights[np.arange(len(labels)), labels] / weights.sum(axis=1)).mean())
-
-
-def _error(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Percent."""
-    return 100 * float(np.mean(predictions(scores) != labels))
+    return float(softmax(scores.astype(np.float64), axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def _features_and_scores(
@@ -572,28 +704,15 @@ def quantities(
     layers: Sequence[str], transformations: Sequence[Transformation] = TRANSFORMATIONS
 ) -> dict[str, Quantity]:
     """What claims may speak of; see `invariance` for the names."""
-    found = {
-        "untouched_error": Quantity(
-            "test error on untouched images of the sample",
-            partial(_untouched, transformations[0]),
-            "percentage points",
-        )
-    }
+    untouched = partial(_untouched, transformations[0])
+    words = "test error on untouched images of the sample"
+    found = {"untouched_error": percentage(words, untouched)}
     for t in transformations:
-        error = partial(_mean, t, "error", "")
-        found[f"{t.name}_error"] = Quantity(
-            f"test error {t.small_words}", error, "percentage points"
-        )
-        found[f"{t.name}_increase"] = Quantity(
-            f"increase of the test error {t.small_words}",
-            partial(_increase, t),
-            "percentage points",
-        )
-        found[f"{t.name}_wide_error"] = Quantity(
-            f"test error {t.wide_words}",
-            partial(_mean, t, "error", "", small=False),
-            "percentage points",
-        )
+        error, wide_error = (partial(_mean, t, "error", "", small=small) for small in (True, False))
+        increase = percentage(f"increase of the test error {t.small_words}", partial(_increase, t))
+        found[f"{t.name}_error"] = percentage(f"test error {t.small_words}", error)
+        found[f"{t.name}_increase"] = increase
+        found[f"{t.name}_wide_error"] = percentage(f"test error {t.wide_words}", wide_error)
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             found[f"{t.name}_{place}"] = Quantity(
                 f"distance that {layer} moves {t.small_words}", partial(_mean, t, "distance", layer)
@@ -601,23 +720,21 @@ def quantities(
     return found
 
 
-def _increase(transformation: Transformation, rows: Iterable[Row]) -> float:
+def _increase(transformation: Transformation, rows: tuple[Row, ...]) -> float:
     """Error over the small amounts less the error of untouched images."""
-    rows = tuple(rows)
     return _mean(transformation, "error", "", rows) - _untouched(transformation, rows)
 
 
-def _untouched(transformation: Transformation, rows: Iterable[Row]) -> float:
+def _untouched(transformation: Transformation, rows: tuple[Row, ...]) -> float:
     """The error where the amount changes nothing."""
-    values = values_of(rows, transformation, "error")
-    return values.get(transformation.identity, math.nan)
+    return values_of(rows, transformation, "error").get(transformation.identity, math.nan)
 
 
 def _mean(
     transformation: Transformation,
     measure: str,
     layer: str,
-    rows: Iterable[Row],
+    rows: tuple[Row, ...],
     small: bool = True,
 ) -> float:
     return transformation.mean(values_of(rows, transformation, measure, layer), small)

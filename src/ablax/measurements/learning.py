@@ -13,12 +13,12 @@ import numpy as np
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.losses import predictions, softmax_cross_entropy
-from ablax.measurements.measurement import Measurement, Sample
+from ablax.measurements.measurement import Measurement, Sample, grouped
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.plots import CurvePanels
 from ablax.report.statistics import deviation, mean
-from ablax.report.study import Curve, Picture, Quantity, Row, Section, Study, Variant, grouped
+from ablax.report.study import Curve, Picture, Row, Section, Study, Variant, matching, percentage
 from ablax.report.study_tables import seeds_text, variant_table
 from ablax.report.tables import NOTHING, Table, number, spread
 
@@ -33,11 +33,7 @@ NOT_REACHED = "not reached"
 
 
 def epochs_to(curve: Curve, error: float) -> float:
-    """The first epoch in which the training error was at most the given one; nan where none was.
-
-    Args:
-        curve: How a run learned.
-        error: Percent.
+    """The first epoch in which the training error (percent) was at most that; nan where none was.
 
     Example:
         >>> curve = Curve((1.0, 2.0, 3.0), (2.0, 1.0, 0.5), (80.0, 24.0, 26.0), (), ())
@@ -99,12 +95,10 @@ def _ratio(found: Sequence[float], base: Sequence[float]) -> str:
 def learning_speed(error: float, variants: Sequence[str]) -> Section:
     """A picture of the training error by epoch, and the epochs until it falls to a given one.
 
-    Args:
-        error: Percent, above 0 and below 100.
-        variants: Names, in the order of the picture.
+    The variants are drawn in their order; the error is in percent.
 
     Raises:
-        AblaxError: An error that no run can start above and fall to.
+        AblaxError: An error not above 0 and below 100.
     """
     if not 0 < error < 100:
         raise AblaxError(f"the training error to reach is {error}: expected above 0 and below 100")
@@ -138,10 +132,7 @@ class StoppingPoint(NamedTuple):
 
 
 def stopping_point(rows: tuple[Row, ...]) -> StoppingPoint:
-    """The evaluation of least held-out error in the rows of one run.
-
-    Args:
-        rows: With the columns `images` ("held out" or "test" among others), `epoch` and `error`.
+    """The evaluation of least held-out error in the rows of `measure_generalization` of one run.
 
     References:
         Prechelt (1998): Early stopping, but when?
@@ -156,15 +147,13 @@ def stopping_point(rows: tuple[Row, ...]) -> StoppingPoint:
         >>> stopping_point(rows)  # a test error of 3 comes later, and is not for us to choose
         StoppingPoint(epoch=2.0, share=0.5, test_error=6.0)
     """
-    held_out = [row for row in rows if row["images"] == "held out"]
+    held_out = matching(rows, images="held out")
     if not held_out:
         return StoppingPoint(math.nan, math.nan, math.nan)
     best = min(held_out, key=lambda row: (row["error"], row["epoch"]))
-    tested = {row["epoch"]: row["error"] for row in rows if row["images"] == "test"}
+    tested = matching(rows, images="test", epoch=best["epoch"])[-1]
     end = max(row["epoch"] for row in held_out)
-    return StoppingPoint(
-        float(best["epoch"]), float(best["epoch"] / end), float(tested[best["epoch"]])
-    )
+    return StoppingPoint(float(best["epoch"]), float(best["epoch"] / end), float(tested["error"]))
 
 
 # ------------------------------------------------------------------------------------------
@@ -183,15 +172,9 @@ _LINES = {
 def curves_figure(study: Study) -> Figure:
     """One panel per variant: mean over seeds and range of the errors, against steps."""
     names = [name for name in study.names if study.rows(NAME, variant=name)]
+    size = (kit.WIDTH, 2.6)
     figure, drawn = kit.panels(
-        len(names),
-        4,
-        (kit.WIDTH, 2.6),
-        above=0.7,
-        x="steps",
-        y="error, %",
-        sharex=True,
-        sharey=True,
+        len(names), 4, size, above=0.7, x="steps", y="error, %", sharex=True, sharey=True
     )
     for axes, name in zip(drawn, names, strict=False):
         for images, style in _LINES.items():
@@ -200,8 +183,7 @@ def curves_figure(study: Study) -> Figure:
         axes.set_title(kit.wrapped(study.variant(name).label, 20), fontsize=13)
     drawn[0].set_ylim(bottom=0)
     kit.legend(figure, drawn[0], 4)
-    kit.set_caption(figure, "All images undistorted by us, no dropout.")
-    return figure
+    return kit.set_caption(figure, "All images undistorted by us, no dropout.")
 
 
 _CURVES = Picture(
@@ -218,9 +200,8 @@ def generalization_table(study: Study) -> Table:
     """Training error, test error and their difference, at the end."""
 
     def cells(variant: Variant) -> list[str]:
-        found = [
-            seeds_text(study, f"{variant.name}:{q}") for q in ("fit_error", "test_error", "gap")
-        ]
+        asked = ("fit_error", "test_error", "gap")
+        found = [seeds_text(study, f"{variant.name}:{quantity}") for quantity in asked]
         return [*found, str(len(study.finished_runs_of(variant.name)))]
 
     return variant_table(
@@ -260,9 +241,7 @@ def stopping_table(study: Study) -> Table:
 # ------------------------------------------------------------------------------------------
 # How well a network does on what it has seen, and on what it has not, while it learns.
 #
-# Training and test images are evaluated alike: undistorted, without dropout, with running
-# statistics. The training figures of the log are not: they are taken in training, on distorted
-# images.
+# The training figures of the log do not say it: they are taken in training, on distorted images.
 
 
 def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
@@ -270,10 +249,7 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
 
     It gives the quantities `fit_error` (training images, at the end), `gap` (test error less
     `fit_error`), and, where `data.held-out` keeps images apart, `stopped_error`: the test error at
-    the evaluation of least held-out error. That choice never looks at a test image.
-
-    Args:
-        pictures: More pictures for its section, such as a `Trend`.
+    the evaluation of least held-out error. Its section shows more pictures, such as a `Trend`.
     """
     return Measurement(
         name=NAME,
@@ -291,20 +267,16 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
         ),
         moments=("training", "end"),
         quantities={
-            "fit_error": Quantity(
-                "error on the training images, undistorted",
-                lambda rows: last(rows, "training"),
-                "percentage points",
+            "fit_error": percentage(
+                "error on the training images, undistorted", lambda rows: last(rows, "training")
             ),
-            "gap": Quantity(
+            "gap": percentage(
                 "test error less training error",
                 lambda rows: last(rows, "test") - last(rows, "training"),
-                "percentage points",
             ),
-            "stopped_error": Quantity(
+            "stopped_error": percentage(
                 "test error where the held-out error is least",
                 lambda rows: stopping_point(rows).test_error,
-                "percentage points",
             ),
         },
     )
@@ -313,11 +285,8 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
 def measure_generalization(model: Model, sample: Sample) -> list[Row]:
     """A row for training, test and, where there are any, held-out images: `error` and `loss`."""
     splits = {"training": sample.train, "held out": sample.held_out, "test": sample.test}
-    return [
-        {"images": name, **evaluated(model, split)}
-        for name, split in splits.items()
-        if split is not None
-    ]
+    held = {name: split for name, split in splits.items() if split is not None}
+    return [{"images": name, **evaluated(model, split)} for name, split in held.items()]
 
 
 def evaluated(model: Model, split: Split) -> dict[str, float]:
@@ -330,5 +299,5 @@ def evaluated(model: Model, split: Split) -> dict[str, float]:
 
 def last(rows: tuple[Row, ...], images: str) -> float:
     """The error at the end of a run; nan where these images were not evaluated."""
-    own = [row for row in rows if row["images"] == images]
+    own = matching(rows, images=images)
     return float(own[-1]["error"]) if own else math.nan

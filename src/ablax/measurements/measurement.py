@@ -13,7 +13,7 @@ from ablax.config import Recipe
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.model import Model
-from ablax.report.study import Quantity, Row, Section
+from ablax.report.study import Quantity, Row, Section, matching
 from ablax.training.loop import Moment
 from ablax.training.metrics import MetricsLog, read_metrics, write_csv
 
@@ -26,11 +26,8 @@ class Sample:
     """Which run and moment are measured, and the images that the measurement is made on.
 
     Attributes:
-        variant: Its name in the experiment.
-        seed: Of its initial weights, and of all its training.
         step: Training steps taken; 0 before training.
         epoch: The same in epochs.
-        recipe: How it is trained.
         train: Training images: a random sample, the same for every variant and seed.
         test: Test images, in the data's order.
         held_out: Training images kept apart for validation; None where the recipe asks for none.
@@ -96,6 +93,34 @@ class Measurement:
 
 
 # ------------------------------------------------------------------------------------------
+# Rows of one moment, and of all seeds at one place.
+
+Pick = Callable[[list[int]], int]
+"""Picks a step among all: `min` the start, `max` the end."""
+
+
+def at_moment(rows: Iterable[Row], pick: Pick) -> tuple[Row, ...]:
+    """The rows of one step."""
+    rows = tuple(rows)
+    return matching(rows, step=pick([row["step"] for row in rows])) if rows else ()
+
+
+def grouped(rows: Iterable[Row], by: str, column: str) -> dict[float, list[float]]:
+    """From each number in the column `by`, ascending, to the finite numbers beside it in another.
+
+    Example:
+        >>> rows = ({"epoch": 2, "error": 1.0}, {"epoch": 1, "error": 3.0})
+        >>> grouped(rows, "epoch", "error")
+        {1.0: [3.0], 2.0: [1.0]}
+    """
+    found: dict[float, list[float]] = {}
+    for row in rows:
+        if math.isfinite(float(row[column])):
+            found.setdefault(float(row[by]), []).append(float(row[column]))
+    return dict(sorted(found.items()))
+
+
+# ------------------------------------------------------------------------------------------
 # Where measured rows are kept: lines that only grow, a file for each measurement.
 
 RUN_COLUMNS = ("variant", "seed")
@@ -106,9 +131,7 @@ _TAKEN = {"variant", "seed", "step", "epoch", "attempt"}
 class MeasurementLog:
     """The rows of every measurement of one experiment under one recipe.
 
-    Args:
-        folder: The results folder; rows go to `measurements/<name>/metrics.jsonl` in it.
-        measurements: What is measured.
+    They go to `measurements/<name>/metrics.jsonl` in the results folder.
     """
 
     def __init__(self, folder: Path, measurements: tuple[Measurement, ...]) -> None:
@@ -125,56 +148,36 @@ class MeasurementLog:
         rows = [_checked(measurement.name, row) for row in measurement.measure(model, sample)]
         place, attempt = self._place(measurement), self._attempt(measurement, sample)
         with MetricsLog(place, tensorboard=False, attempt=attempt, by=RUN_COLUMNS) as log:
+            run: dict[str, float | int | str] = {"variant": sample.variant, "seed": sample.seed}
             for row in rows:
-                log.write(
-                    sample.step,
-                    variant=sample.variant,
-                    seed=sample.seed,
-                    epoch=sample.epoch,
-                    **row,
-                )
+                log.write(sample.step, **run, epoch=sample.epoch, **row)
 
     def _attempt(self, measurement: Measurement, sample: Sample) -> int:
         """How often this run was begun, as far as this measurement has seen it."""
         run = (measurement.name, sample.variant, sample.seed)
         if run not in self._attempts:
-            former = (
-                record["attempt"]
-                for record in read_metrics(self._place(measurement), by=RUN_COLUMNS)
-                if (record["variant"], record["seed"]) == run[1:]
-            )
-            self._attempts[run] = 1 + max(former, default=0)
+            records = read_metrics(self._place(measurement), by=RUN_COLUMNS)
+            former = matching(records, variant=sample.variant, seed=sample.seed)
+            self._attempts[run] = 1 + max((record["attempt"] for record in former), default=0)
         return self._attempts[run]
 
     def rows(self) -> dict[str, tuple[Row, ...]]:
         """All rows that count, by measurement; what a run that went on measured again, once."""
-        found: dict[str, tuple[Row, ...]] = {}
-        for measurement in self._measurements:
-            records = read_metrics(self._place(measurement), by=RUN_COLUMNS)
-            found[measurement.name] = tuple(
+        return {
+            measurement.name: tuple(
                 {name: value for name, value in record.items() if name != "attempt"}
-                for record in records
+                for record in read_metrics(self._place(measurement), by=RUN_COLUMNS)
             )
-        return found
+            for measurement in self._measurements
+        }
 
     def quantities(
         self, rows: Mapping[str, tuple[Row, ...]], variant: str, seed: int
     ) -> dict[str, float]:
-        """The numbers that the measurements give of one run; only those that were measured.
-
-        Args:
-            rows: What `rows` gives.
-            variant: Of the run.
-            seed: Of the run.
-        """
+        """The numbers that the measurements' `rows` give of one run; only those measured."""
         found = {}
         for measurement in self._measurements:
-            own = tuple(
-                row
-                for row in rows[measurement.name]
-                if row["variant"] == variant and row["seed"] == seed
-            )
-            if own:
+            if own := matching(rows[measurement.name], variant=variant, seed=seed):
                 for name, quantity in measurement.quantities.items():
                     found[name] = float(quantity.of(own))
         return {name: value for name, value in found.items() if not math.isnan(value)}

@@ -27,7 +27,7 @@ from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.statistics import deviation, mean
-from ablax.report.study import Picture, Quantity, Row, Section, Study
+from ablax.report.study import Picture, Quantity, Row, Section, Study, matching, percentage
 from ablax.report.tables import NOTHING, Table, number, sentence, spread
 
 if TYPE_CHECKING:
@@ -71,11 +71,7 @@ def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.nda
     largest with B^2 C <= limit, but at least 1; P = B^2. B = H = W changes nothing. An average is
     linear: a linear classifier on averages is one on the features themselves that weighs
     neighbors alike, so it never finds what a classifier on all of them could not. The elements of
-    a vector are channels of one place, and are left as they are.
-
-    Args:
-        maps: Of shape (N, H, W, C), or (N, C).
-        limit: Features per image, at least 1.
+    a vector (N, C) are channels of one place, and are left as they are.
 
     Raises:
         AblaxError: Features of another shape.
@@ -117,17 +113,11 @@ def probe(
 
     Then scikit-learn minimizes |w|^2 / 2 + C sum of losses: `LinearSVC` the squared hinge loss of
     each class against the rest, with C = 1 (its bias is regularized like a weight);
-    `LogisticRegression` the cross-entropy of the softmax, with C = 10. Both C are fixed. They were
-    set without any test image, by the error on held-out training images, on pixels and features of
-    an untrained network: a tenth of them gives a clearly higher error, ten times as much a slightly
-    lower one but takes longer. They are not chosen again for every layer, because a network has
-    been trained on the training images: its features of held-out ones among them are not those of
-    unseen images.
-
-    Args:
-        classifier: Which of the two.
-        train: Features and classes to fit to.
-        test: Features and classes to evaluate on.
+    `LogisticRegression` the cross-entropy of the softmax, with C = 10. Both C are fixed, set by the
+    error on held-out training images, on pixels and features of an untrained network: a tenth of
+    them gives a clearly higher error, ten times as much a slightly lower one but takes longer. They
+    are not chosen again for every layer, because the features of images that a network has been
+    trained on are not those of unseen images.
 
     Raises:
         AblaxError: An unknown classifier, or training images of a single class.
@@ -169,9 +159,11 @@ def _standardization(train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-6)
     count = train.shape[1] * max(1, int(varies.sum()))
     scale = np.where(varies, deviation, 1.0) * math.sqrt(count)
-    return lambda features: np.where(varies, (features - mean) / scale, 0.0).reshape(
-        len(features), -1
-    )
+
+    def standardized(features: np.ndarray) -> np.ndarray:
+        return np.where(varies, (features - mean) / scale, 0.0).reshape(len(features), -1)
+
+    return standardized
 
 
 def _unfitted(classifier: Classifier) -> Any:
@@ -193,15 +185,11 @@ def _fit(model: Any, features: np.ndarray, labels: np.ndarray) -> bool:
     with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
         warnings.simplefilter("always")
         model.fit(features, labels)
-    converged = True
-    for warning in caught:
-        if issubclass(warning.category, ConvergenceWarning):
-            converged = False
-        else:
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    return converged
+    ours = [each for each in caught if issubclass(each.category, ConvergenceWarning)]
+    for each in caught:
+        if each not in ours:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return not ours
 
 
 # ------------------------------------------------------------------------------------------
@@ -251,21 +239,17 @@ class PublishedProbes:
 def accuracies(study: Study, measurement: str, **columns: Any) -> list[float]:
     """100 - error of the baseline's rows in which the columns have these values, finite ones."""
     rows = study.rows(measurement, variant=study.baseline, **columns)
+    return [100 - error for error in _finite_errors(rows)]
+
+
+def _finite_errors(rows: Sequence[Row]) -> list[float]:
     errors = [float(row["error"]) for row in rows]
-    return [100 - error for error in errors if math.isfinite(error)]
+    return [error for error in errors if math.isfinite(error)]
 
 
 def accuracy_text(values: Sequence[float]) -> str:
     """Mean ± standard deviation over seeds, percent."""
     return spread(mean(values), deviation(values), digits=1)
-
-
-def accuracy_cells(found: Callable[..., list[float]], depth: int) -> tuple[str, str]:
-    """Trained and untrained; of pixels, which depend on neither network nor seed, one figure."""
-    if depth:
-        return accuracy_text(found(trained=1.0)), accuracy_text(found(trained=0.0))
-    pixels = number(mean(found()), 1)
-    return pixels, pixels
 
 
 _FIGURES = ("Features per image", "Trained, %", "Untrained, %")
@@ -274,58 +258,59 @@ _ALIKE = (
 )
 
 
-def layer_cells(
+def layer_rows(
     study: Study,
     measurement: str,
     layers: Mapping[int, str],
     published: Sequence[PublishedProbes],
-    depth: int,
     kind: str,
     **columns: Any,
-) -> tuple[str, ...]:
-    """Of one layer: its path, features per image, accuracies trained, untrained and published."""
-    columns["depth"] = depth
-    found = partial(accuracies, study, measurement, **columns)
-    rows = study.rows(measurement, variant=study.baseline, **columns)
-    return (
-        layers.get(depth, NOTHING),
-        number(rows[-1]["features"], 0) if rows else NOTHING,
-        *accuracy_cells(found, depth),
-        *(column.text(kind, depth) for column in published),
-    )
+) -> Iterator[tuple[str, ...]]:
+    """Of pixels and each layer: path, features per image, accuracy trained, untrained, published.
+
+    Pixels depend on neither network nor seed: they have one figure.
+    """
+    for depth in (0, *sorted(layers)):
+        found = partial(accuracies, study, measurement, depth=depth, **columns)
+        rows = study.rows(measurement, variant=study.baseline, depth=depth, **columns)
+        if depth:
+            name = f"{HEADINGS[kind]} ({depth})"
+            both = [accuracy_text(found(trained=trained)) for trained in (1.0, 0.0)]
+        else:
+            name, both = f"{HEADINGS[kind]}, raw pixels", [number(mean(found()), 1)] * 2
+        features = number(rows[-1]["features"], 0) if rows else NOTHING
+        printed = [column.text(kind, depth) for column in published]
+        yield (name, layers.get(depth, NOTHING), features, *both, *printed)
 
 
-def published_headings(published: Sequence[PublishedProbes]) -> tuple[str, ...]:
-    """Of their columns."""
-    return tuple(f"{column.short}, published, %" for column in published)
+def _published(published: Sequence[PublishedProbes]) -> tuple[list[str], list[str]]:
+    """The headings of their columns, and the notes on them."""
+    headings = [f"{column.short}, published, %" for column in published]
+    return headings, [sentence(f"{column.short}: {column.source}") for column in published]
 
 
 def probe_table(
     study: Study, *, layers: Mapping[int, str], published: Sequence[PublishedProbes]
 ) -> Table:
     """A row for each classifier and layer, as in the lecture, with pixels as layer 0."""
-    rows = []
-    for classifier, heading in HEADINGS.items():
-        for depth in (0, *sorted(layers)):
-            which = (depth, classifier)
-            cells = layer_cells(
-                study, "layer_probes", layers, published, *which, classifier=classifier
-            )
-            rows.append((f"{heading} ({depth})" if depth else f"{heading}, raw pixels", *cells))
+    headings, citations = _published(published)
+    rows = [
+        row
+        for kind in HEADINGS
+        for row in layer_rows(study, "layer_probes", layers, published, kind, classifier=kind)
+    ]
     own = [100 - run.test_error for run in study.finished_runs_of(study.baseline)]
-    rows.append(
-        ("The network itself", NOTHING, NOTHING, accuracy_text(own), NOTHING)
-        + (NOTHING,) * len(published)
-    )
+    nothing = (NOTHING,) * (1 + len(published))
+    rows.append(("The network itself", NOTHING, NOTHING, accuracy_text(own), *nothing))
     return Table(
         "Accuracy of linear classifiers on the features of each layer",
-        ("Classifier (layer)", "Layer here", *_FIGURES, *published_headings(published)),
+        ("Classifier (layer)", "Layer here", *_FIGURES, *headings),
         tuple(rows),
         (
             "Test accuracy, mean ± standard deviation over seeds, of which there are "
             f"{len(own)}; {_ALIKE}",
             convergence_note(study, "layer_probes"),
-            *(sentence(f"{column.short}: {column.source}") for column in published),
+            *citations,
         ),
         left=(0, 1),
     )
@@ -352,8 +337,9 @@ def probe_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     for axes, heading, named in zip(drawn, HEADINGS.values(), ends, strict=True):
         axes.set_title(f"{heading} on the features of each layer")
         kit.name_ends(axes, named)
-    kit.set_caption(figure, "Trained and untrained are the same network after and before training.")
-    return figure
+    return kit.set_caption(
+        figure, "Trained and untrained are the same network after and before training."
+    )
 
 
 def draw_layers(
@@ -361,15 +347,7 @@ def draw_layers(
 ) -> list[kit.End | None]:
     """Accuracy against the layer, trained and untrained, each with its range, and the pixels'.
 
-    Args:
-        axes: Where to draw.
-        study: The study.
-        measurement: Whose rows.
-        layers: Number to path.
-        **columns: Column to value: which rows.
-
-    Returns:
-        The ends of the lines, for `name_ends`.
+    Of a measurement those rows in which the columns have these values; gives the ends of the lines.
     """
     depths = sorted(layers)
     found = partial(accuracies, study, measurement, **columns)
@@ -406,10 +384,7 @@ _CHUNK = 1024
 
 
 def layer_probes(
-    layers: Mapping[int, str],
-    *,
-    published: tuple[PublishedProbes, ...] = (),
-    images: int = 2000,
+    layers: Mapping[int, str], *, published: tuple[PublishedProbes, ...] = (), images: int = 2000
 ) -> Measurement:
     """Linear classifiers on the pixels and on the features of each layer, trained and untrained.
 
@@ -436,7 +411,7 @@ def layer_probes(
         ['softmax_1', 'softmax_pixels', 'svm_1', 'svm_pixels', 'untrained_softmax_1',
          'untrained_svm_1']
     """
-    check_layers(layers)
+    _check_layers(layers)
     return Measurement(
         name="layer_probes",
         measure=partial(probed_layers, layers=layers, images=images),
@@ -445,12 +420,12 @@ def layer_probes(
             text=TEXT,
             pictures=(
                 Picture(
-                    name="layer_probes",
-                    title="Accuracy against the layer",
-                    caption="Test accuracy of a linear SVM and of softmax regression on the "
-                    "features of each layer, trained and untrained, and on raw pixels: mean over "
-                    "seeds and range.",
-                    draw=partial(probe_figure, layers=layers),
+                    "layer_probes",
+                    "Accuracy against the layer",
+                    "Test accuracy of a linear SVM and of softmax regression on the features of "
+                    "each layer, trained and untrained, and on raw pixels: mean over seeds and "
+                    "range.",
+                    partial(probe_figure, layers=layers),
                 ),
             ),
             tables=(partial(probe_table, layers=layers, published=published),),
@@ -458,20 +433,15 @@ def layer_probes(
         moments=("start", "end"),
         quantities={
             name: quantity
-            for classifier, label in CLASSIFIERS.items()
+            for kind, label in CLASSIFIERS.items()
             for name, quantity in _quantities(
-                classifier, layers, f"of the {label}", {"classifier": classifier}
+                kind, layers, f"of the {label}", classifier=kind
             ).items()
         },
     )
 
 
-def check_layers(layers: Mapping[int, str]) -> None:
-    """Refuses what is no numbering of layers.
-
-    Raises:
-        AblaxError: No layer, or a number below 1.
-    """
+def _check_layers(layers: Mapping[int, str]) -> None:
     if not layers or min(layers) < 1:
         raise AblaxError(
             f"the layers to probe are {dict(layers)}, and at least one is expected, each with a "
@@ -484,14 +454,7 @@ def probed_layers(
 ) -> tuple[Row, ...]:
     """The rows of one run at one moment: a row for every layer and classifier.
 
-    Args:
-        model: The network.
-        sample: Its training images are taken from the first on, without distortions.
-        layers: Number to path.
-        images: Training images, at most.
-
-    Raises:
-        AblaxError: A layer that the network has not.
+    At most so many training images are taken, from the first on, without distortions.
     """
     train = Split(sample.train.images[:images], sample.train.labels[:images])
     return tuple(_probed(model, sample.step, layers, train, sample.test, tuple(CLASSIFIERS)))
@@ -521,8 +484,8 @@ def _probed(
                 "error": found.error,
                 "train_error": found.train_error,
                 "converged": float(found.converged),
-                "train_images": len(train.images),
-                "test_images": len(test.images),
+                "train_images": len(train),
+                "test_images": len(test),
             }
 
 
@@ -546,35 +509,25 @@ def layer_features(
 
 def error_where(rows: Sequence[Row], where: Mapping[str, object]) -> float:
     """The mean error of the rows in which the named columns have these values; nan of none."""
-    errors = [
-        float(row["error"])
-        for row in rows
-        if all(row[column] == value for column, value in where.items())
-    ]
-    finite = [error for error in errors if math.isfinite(error)]
-    return float(np.mean(finite)) if finite else math.nan
+    return mean(_finite_errors(matching(rows, **where)))
 
 
 def _quantities(
-    prefix: str, layers: Mapping[int, str], label: str, columns: Mapping[str, object]
+    prefix: str, layers: Mapping[int, str], label: str, **columns: object
 ) -> dict[str, Quantity]:
     """The errors of one classifier on pixels and on each layer, trained and untrained."""
-    named: dict[str, tuple[str, dict[str, object]]] = {
-        f"{prefix}_pixels": ("raw pixels", {"depth": 0})
-    }
+
+    def quantity(of: str, **where: object) -> Quantity:
+        error = partial(error_where, where={**columns, **where})
+        return percentage(f"test error {label} on {of}", error)
+
+    found = {f"{prefix}_pixels": quantity("raw pixels", depth=0)}
     for depth in sorted(layers):
         layer = f"layer {depth}"
-        named[f"{prefix}_{depth}"] = (layer, {"depth": depth, "trained": 1.0})
         untrained = f"{layer} of the untrained network"
-        named[f"untrained_{prefix}_{depth}"] = (untrained, {"depth": depth, "trained": 0.0})
-    return {
-        name: Quantity(
-            f"test error {label} on {of}",
-            partial(error_where, where={**columns, **where}),
-            "percentage points",
-        )
-        for name, (of, where) in named.items()
-    }
+        found[f"{prefix}_{depth}"] = quantity(layer, depth=depth, trained=1.0)
+        found[f"untrained_{prefix}_{depth}"] = quantity(untrained, depth=depth, trained=0.0)
+    return found
 
 
 # ------------------------------------------------------------------------------------------
@@ -592,14 +545,10 @@ TRANSFER_TEXT = (
 
 def targets(study: Study) -> tuple[list[str], dict[str, str]]:
     """The data sets that were there, and the reason for each that was not."""
-    there: dict[str, None] = {}
-    missing: dict[str, str] = {}
-    for row in study.rows("transfer", variant=study.baseline):
-        if row["missing"]:
-            missing[str(row["target"])] = str(row["missing"])
-        else:
-            there[str(row["target"])] = None
-    return list(there), {name: why for name, why in missing.items() if name not in there}
+    rows = study.rows("transfer", variant=study.baseline)
+    there = list(dict.fromkeys(str(row["target"]) for row in rows if not row["missing"]))
+    missing = {str(row["target"]): str(row["missing"]) for row in rows if row["missing"]}
+    return there, {name: why for name, why in missing.items() if name not in there}
 
 
 def transfer_table(
@@ -607,29 +556,26 @@ def transfer_table(
 ) -> Table:
     """For each data set one row per layer, and a row for each set that was not there."""
     there, missing = targets(study)
-    rows = []
-    for target in there:
-        for depth in (0, *sorted(layers)):
-            cells = layer_cells(study, "transfer", layers, published, depth, "svm", target=target)
-            rows.append(
-                (target_label(target), f"SVM ({depth})" if depth else "SVM, raw pixels", *cells)
-            )
-    width = 5 + len(published)
-    rows += [(target_label(name), "not there", *(NOTHING,) * (width - 1)) for name in missing]
-    columns = ("Data", "Classifier (layer)", "Layer here", *_FIGURES)
+    headings, citations = _published(published)
+    columns = ("Data", "Classifier (layer)", "Layer here", *_FIGURES, *headings)
+    rows = [
+        (target_label(target), *row)
+        for target in there
+        for row in layer_rows(study, "transfer", layers, published, "svm", target=target)
+    ]
+    nothing = (NOTHING,) * (len(columns) - 2)
+    rows += [(target_label(name), "not there", *nothing) for name in missing]
+    gone = {target_label(name): why for name, why in missing.items()}
     return Table(
         "Accuracy of a linear SVM on the features of each layer, on other data",
-        (*columns, *published_headings(published)),
+        columns,
         tuple(rows),
         (
             *(_sizes_note(study, target) for target in there),
-            *(
-                sentence(f"{target_label(name)} was not measured: {why}")
-                for name, why in missing.items()
-            ),
+            *(sentence(f"{name} was not measured: {why}") for name, why in gone.items()),
             f"Test accuracy, mean ± standard deviation over seeds; {_ALIKE}",
             convergence_note(study, "transfer"),
-            *(sentence(f"{column.short}: {column.source}") for column in published),
+            *citations,
         ),
         left=(0, 1, 2),
     )
@@ -648,8 +594,7 @@ def transfer_figure(study: Study, *, layers: Mapping[int, str]) -> Figure:
     if not there:
         said = "\n".join(f"{target_label(name)} was not there" for name in missing)
         kit.say_nothing(drawn[0], said or "no other data set was asked for")
-    kit.set_caption(figure, "The network was trained on the recipe's data, never on these.")
-    return figure
+    return kit.set_caption(figure, "The network was trained on the recipe's data, never on these.")
 
 
 def target_label(source: str) -> str:
@@ -665,10 +610,9 @@ def target_label(source: str) -> str:
 
 def _sizes_note(study: Study, target: str) -> str:
     row = study.rows("transfer", variant=study.baseline, target=target)[-1]
-    seen, unseen = number(row["train_images"], 0), number(row["test_images"], 0)
-    return (
-        f"{target_label(target)}: {seen} training and {unseen} test images, the same in all runs."
-    )
+    seen, unseen = (number(row[column], 0) for column in ("train_images", "test_images"))
+    name = target_label(target)
+    return f"{name}: {seen} training and {unseen} test images, the same in all runs."
 
 
 # ------------------------------------------------------------------------------------------
@@ -686,19 +630,14 @@ def transfer(
     """A linear SVM on the features of each layer for the images of other data sets.
 
     The network keeps the weights it has from the recipe's data; only the classifier is fitted to
-    the other set's training images, and evaluated on its test images. Rows: a data set that is not
-    on this machine has one row, with the reason in `missing` and nan for its figures; the others
-    have the columns of `layer_probes`, and `target`. The recipe's own data set is left out.
+    random training images of the other set, and evaluated on its test images, the same for every
+    run. Sets have the names of `ablax.data.sources.load`; the recipe's own is left out. Layers and
+    what is published are given as to `layer_probes`. A data set that is not on this machine has one
+    row, with the reason in `missing` and nan for its figures; the others have the columns of
+    `layer_probes`, and `target`.
 
     Claims may speak of `transfer_5`, `untrained_transfer_5` and `transfer_pixels`: the test error,
     averaged over the other data sets that are there.
-
-    Args:
-        layers: The number of each layer, at least 1, to its path in the network.
-        to: Data sets by the names of `ablax.data.sources.load`.
-        published: Accuracies to stand beside ours.
-        train_images: Of each set, sampled at random, the same for every run.
-        test_images: Likewise.
 
     Raises:
         AblaxError: No layer, a number below 1, or no data set.
@@ -711,18 +650,13 @@ def transfer(
         >>> sorted(transfer({1: "s2"}, to=["digits"]).quantities)
         ['transfer_1', 'transfer_pixels', 'untrained_transfer_1']
     """
-    check_layers(layers)
+    _check_layers(layers)
     if not to:
         raise AblaxError("transfer has no data set to go to: name at least one, such as 'digits'")
+    measure = partial(transferred, train_images=train_images, test_images=test_images)
     return Measurement(
         name="transfer",
-        measure=partial(
-            transferred,
-            layers=layers,
-            to=tuple(to),
-            train_images=train_images,
-            test_images=test_images,
-        ),
+        measure=partial(measure, layers=layers, to=tuple(to)),
         section=Section(
             title="What the features are worth on other data",
             text=TRANSFER_TEXT,
@@ -739,7 +673,7 @@ def transfer(
             tables=(partial(transfer_table, layers=layers, published=published),),
         ),
         moments=("start", "end"),
-        quantities=_quantities("transfer", layers, "on other data of a linear SVM", {}),
+        quantities=_quantities("transfer", layers, "on other data of a linear SVM"),
     )
 
 
@@ -787,13 +721,9 @@ def transferred(
 def sample_of(
     source: str, folder: Path | None, train_images: int, test_images: int
 ) -> tuple[Split, Split]:
-    """Random images of a data set, always the same ones, in the data's order.
+    """Random images of a data set, at most so many, always the same ones, in the data's order.
 
-    Args:
-        source: Its name.
-        folder: Of prepared tensorflow-datasets.
-        train_images: How many, at most.
-        test_images: Likewise.
+    The folder is that of prepared tensorflow-datasets.
 
     Raises:
         DataError: The set is not there, or cannot be read.
@@ -814,10 +744,6 @@ def fitted(
 
     Color becomes gray by its luminance, 0.299 R + 0.587 G + 0.114 B; gray becomes color by
     repeating. Then the shorter side is scaled bilinearly and the middle is cut out.
-
-    Args:
-        images: Gray (1 channel) or color (3), levels 0 to 255.
-        image_shape: (H, W, C), H = W.
 
     Raises:
         AblaxError: Another number of channels, or H other than W.

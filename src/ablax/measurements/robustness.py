@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,12 @@ from jaxtyping import Float
 from ablax.core import LayerError
 from ablax.data.images import Split
 from ablax.errors import AblaxError
+from ablax.measurements.invariance import Border, Levels, distortions_of, translate
 from ablax.measurements.measurement import Measurement, Sample
-from ablax.measurements.transformations import Border, Levels, distortions_of, translate
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.statistics import deviation, mean
-from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
+from ablax.report.study import Picture, Row, Section, Study, Variant, matching, percentage
 from ablax.report.study_tables import variant_table
 from ablax.report.tables import NOTHING, Table, number, spread
 
@@ -42,13 +42,9 @@ Found = dict[str, dict[float, list[float]]]
 
 @kit.settings()
 def error_figure(study: Study, name: str, column: str, words: str) -> Figure:
-    """Test error against a column of the rows; who refuses is said in the legend.
+    """Test error against a column of a measurement's rows; who refuses is said in the legend.
 
-    Args:
-        study: With rows of the measurement.
-        name: The measurement's.
-        column: `shift` or `image_size`.
-        words: What it is, with its unit.
+    `words` say what the column is, with its unit.
     """
     figure, (axes,) = kit.panels(1, 1, (kit.WIDTH, 5.4), above=0.4, grid="y")
     found = by_variant(study, name, column)
@@ -68,16 +64,12 @@ def error_figure(study: Study, name: str, column: str, words: str) -> Figure:
     axes.set_ylabel("test error, % (logarithmic)")
     axes.set_xlabel(words)
     kit.legend(figure, axes, 1, "outside right upper")
-    text = (
-        "Mark: mean over the seeds, set a little aside where others lie. Bar: from the best seed "
-    )
-    text += "to the worst."
-    own = [row[column] for row in study.rows(name) if row.get("factor") == 1]
-    if own:
-        axes.axvline(float(own[0]), color="#888888", lw=1, ls="--", zorder=0)
+    text = "Mark: mean over the seeds, set a little aside where others lie. Bar: from the best "
+    text += "seed to the worst."
+    if own := study.rows(name, factor=1):
+        axes.axvline(float(own[0][column]), color="#888888", lw=1, ls="--", zorder=0)
         text += " Dashed: the size that was trained."
-    kit.set_caption(figure, f"{text} {distortions_of(study)}")
-    return figure
+    return kit.set_caption(figure, f"{text} {distortions_of(study)}")
 
 
 def error_table(study: Study, name: str, column: str, title: str, heading: str) -> Table:
@@ -124,10 +116,8 @@ def _finite(errors: list[float]) -> bool:
 # ------------------------------------------------------------------------------------------
 # Robustness of a trained network: its error on shifted images and on images of other sizes.
 #
-# Neither is trained for here: the network stays as it is and gets other images. Shifted by s
-# pixels, every image is moved in one of the four directions, in turn: down, right, up, left. Of
-# another size, every image is interpolated bilinearly; a network that cannot take it refuses, which
-# is a finding and not an error of 100 %.
+# Neither is trained for here. A network that cannot take a size refuses, which is a finding and not
+# an error of 100 %.
 
 Pixels = Float[np.ndarray, "N H W C"]
 
@@ -143,19 +133,14 @@ def shift_error(
 ) -> Measurement:
     """The test error at each shift; quantities `shift_1`, `shift_2`, ...
 
-    Args:
-        pixels: The shifts; 0, the error on the images as they are, is always measured.
-        border: What enters from outside.
-        name: Of the measurement.
+    A shift of 0, the error on the images as they are, is always measured. The border says what
+    enters from outside.
 
     Raises:
         AblaxError: A shift below 0.
     """
-    for shift in pixels:
-        if shift < 0:
-            raise AblaxError(
-                f"a shift is {shift}, and a number of pixels of at least 0 is expected"
-            )
+    if (least := min(pixels, default=0)) < 0:
+        raise AblaxError(f"a shift is {least}, and a number of pixels of at least 0 is expected")
     shifts = tuple(sorted({0, *pixels}))
     return Measurement(
         name=name,
@@ -171,10 +156,9 @@ def shift_error(
             ("shifted images", "shift of the test images, pixels", "{:g} px"),
         ),
         quantities={
-            f"shift_{shift}": Quantity(
-                label=f"test error on images shifted by {shift} pixel" + "s" * (shift != 1),
-                of=partial(_error_where, column="shift", value=float(shift)),
-                unit="percentage points",
+            f"shift_{shift}": percentage(
+                f"test error on images shifted by {shift} pixel" + "s" * (shift != 1),
+                partial(_error_where, shift=shift),
             )
             for shift in shifts
             if shift
@@ -185,16 +169,11 @@ def shift_error(
 def _section(title: str, text: str, name: str, column: str, words: tuple[str, str, str]) -> Section:
     """A picture and a table of the error against a column: what images, which axis, headings."""
     images, axis, heading = words
-    drawn = partial(error_figure, name=name, column=column, words=axis)
-    caption = f"Test error against the {axis}: one line per variant."
-    tabled = partial(error_table, name=name, column=column, heading=heading)
     said = f"Test error on {images}"
-    return Section(
-        title,
-        text,
-        (Picture(name, said, caption, drawn),),
-        (partial(tabled, title=f"{said}, %"),),
-    )
+    caption = f"Test error against the {axis}: one line per variant."
+    drawn = partial(error_figure, name=name, column=column, words=axis)
+    table = partial(error_table, name=name, column=column, title=f"{said}, %", heading=heading)
+    return Section(title, text, (Picture(name, said, caption, drawn),), (table,))
 
 
 _BORDERS = {
@@ -208,9 +187,7 @@ def size_error(
 ) -> Measurement:
     """The test error at each image size; quantities `size_0_75`, `size_1_5`, `size_2`, ...
 
-    Args:
-        factors: On the size of the images; 1 is always measured.
-        name: Of the measurement.
+    The factors are on the size of the images; 1 is always measured.
 
     Raises:
         AblaxError: A factor that is not above 0.
@@ -229,16 +206,12 @@ def size_error(
             "in the image has another size too. A head with a weight for each place refuses.",
             name,
             "image_size",
-            (
-                *("images of another size", "height and width of the test images, pixels"),
-                "{0:g} x {0:g}",
-            ),
+            ("images of another size", _SIZE_AXIS, "{0:g} x {0:g}"),
         ),
         quantities={
-            f"size_{factor:g}".replace(".", "_"): Quantity(
-                label=f"test error on images of {factor:g} times the size",
-                of=partial(_error_where, column="factor", value=factor),
-                unit="percentage points",
+            f"size_{factor:g}".replace(".", "_"): percentage(
+                f"test error on images of {factor:g} times the size",
+                partial(_error_where, factor=factor),
             )
             for factor in wanted
             if factor != 1
@@ -246,20 +219,13 @@ def size_error(
     )
 
 
+_SIZE_AXIS = "height and width of the test images, pixels"
+
+
 def errors_when_shifted(
     model: Model, sample: Sample, pixels: Sequence[int], border: Border = "black"
 ) -> list[Row]:
-    """One row per shift: `shift` in pixels, `error` in percent.
-
-    Args:
-        model: Whose error.
-        sample: Its test images.
-        pixels: The shifts.
-        border: What enters from outside.
-
-    Raises:
-        AblaxError: A shift that leaves nothing of the image.
-    """
+    """One row per shift of `shifted_in_turn`: `shift` in pixels, `error` in percent."""
     rows: list[Row] = []
     for shift in pixels:
         moved = shifted_in_turn(sample.test.images, shift, border)
@@ -270,14 +236,6 @@ def errors_when_shifted(
 
 def shifted_in_turn(images: Levels, shift: int, border: Border = "black") -> Pixels:
     """Image i moved by `shift` pixels in direction i mod 4: down, right, up, left.
-
-    Args:
-        images: Raw images.
-        shift: In pixels.
-        border: What enters from outside.
-
-    Returns:
-        Images of the same size; by 0 pixels those given.
 
     Raises:
         AblaxError: A shift that leaves nothing of the image.
@@ -308,57 +266,35 @@ def errors_when_resized(model: Model, sample: Sample, factors: Sequence[float]) 
     """One row per factor: `factor`, `image_size` in pixels, `error` in percent, `refused` (0 or 1).
 
     Where the network refuses images of that size, `refused` is 1 and the error is nan.
-
-    Args:
-        model: Whose error.
-        sample: Its test images.
-        factors: On the height and width of the images.
     """
     rows: list[Row] = []
     height, width = sample.test.images.shape[1:3]
     for factor in factors:
         size = max(1, round(factor * height)), max(1, round(factor * width))
-        error = _error_at(model, sample.test, size)
-        rows.append(
-            {
-                "factor": float(factor),
-                "image_size": float(size[0]),
-                "error": math.nan if error is None else error,
-                "refused": float(error is None),
-            }
-        )
+        try:
+            error, refused = _error_at(model, sample.test, size), 0.0
+        except LayerError:
+            error, refused = math.nan, 1.0
+        place = {"factor": float(factor), "image_size": float(size[0])}
+        rows.append({**place, "error": error, "refused": refused})
     return rows
 
 
-def _error_at(model: Model, test: Split, size: tuple[int, int]) -> float | None:
-    """Percent; None where the network refuses."""
+def _error_at(model: Model, test: Split, size: tuple[int, int]) -> float:
+    """Percent."""
     wrong = 0.0
-    try:
-        for images, labels in _portions(test):
-            wrong += model.error(resized(images, size), labels) * len(labels)
-    except LayerError:
-        return None
-    return wrong / len(test.labels)
-
-
-def _portions(test: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    images, labels = test.images, test.labels
-    for first in range(0, len(labels), PORTION):
-        yield images[first : first + PORTION], labels[first : first + PORTION]
+    for first in range(0, len(test), PORTION):
+        labels = test.labels[first : first + PORTION]
+        images = resized(test.images[first : first + PORTION], size)
+        wrong += model.error(images, labels) * len(labels)
+    return wrong / len(test)
 
 
 def resized(images: Levels, size: tuple[int, int]) -> Float[np.ndarray, "N h w C"]:
     """Images of another height and width, interpolated bilinearly; a smaller size averages.
 
     Corners stay corners: row p of H stands at (p + 1/2) / H of the height. At their own size the
-    images are what they were.
-
-    Args:
-        images: Raw images.
-        size: Height and width in pixels.
-
-    Returns:
-        Levels that need not be whole.
+    images are what they were; else levels need not be whole.
 
     Example:
         >>> row = np.array([0, 4], np.uint8).reshape(1, 1, 2, 1)
@@ -377,6 +313,6 @@ def _resize(images: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return jax.image.resize(images, shape, method="linear")
 
 
-def _error_where(rows: tuple[Row, ...], column: str, value: float) -> float:
-    """The error in the row whose column has that value; nan where there is none."""
-    return next((float(row["error"]) for row in rows if float(row[column]) == value), math.nan)
+def _error_where(rows: tuple[Row, ...], **where: float | int) -> float:
+    """The error in the first row in which the column has that value; nan where there is none."""
+    return next((float(row["error"]) for row in matching(rows, **where)), math.nan)

@@ -24,7 +24,7 @@ from ablax.layers.loops import fold
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
-from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant
+from ablax.report.study import Picture, Quantity, Row, Section, Study, Variant, matching
 from ablax.report.study_tables import variant_table
 from ablax.report.tables import Table, number, scaled
 from ablax.training.step import State, Task, initial_state, task_of, train_step
@@ -65,10 +65,7 @@ def measure(model: Model, sample: Sample) -> list[Row]:
 def compile_seconds(network: Network, recipe: Recipe, images: tuple[int, ...]) -> dict[str, float]:
     """Seconds to trace and to compile a training step (`ablax.training.step.train_step`).
 
-    Args:
-        network: Any network.
-        recipe: How it is trained: optimizer, augmentation, precision.
-        images: (N, H, W, C).
+    `images` is the shape of a batch, (N, H, W, C).
     """
     task = _task(network, recipe, (0.5,) * images[3], (0.25,) * images[3])
     shape = images[1], images[2], images[3]
@@ -80,12 +77,9 @@ def compile_seconds(network: Network, recipe: Recipe, images: tuple[int, ...]) -
         traced = time.perf_counter()
         lowered.compile()
         done = time.perf_counter()
-    program = len(lowered.as_text())
-    return {
-        "trace_seconds": traced - started,
-        "compile_seconds": done - traced,
-        "program": float(program),
-    }
+    program = float(len(lowered.as_text()))
+    trace, compilation = traced - started, done - traced
+    return {"trace_seconds": trace, "compile_seconds": compilation, "program": program}
 
 
 def _task(
@@ -111,8 +105,8 @@ def _uncached() -> Iterator[None]:
 
 def _seconds(form: str) -> Quantity:
     def of(rows: tuple[Row, ...]) -> float:
-        own = [row for row in rows if row["form"] == form]
-        return own[0]["trace_seconds"] + own[0]["compile_seconds"] if own else float("nan")
+        own = matching(rows, form=form)
+        return own[0]["trace_seconds"] + own[0]["compile_seconds"] if own else math.nan
 
     return Quantity(f"time to trace and compile the training step, {form}", of, "s", 1)
 
@@ -182,27 +176,24 @@ def step_time() -> Measurement:
             ),
             pictures=(
                 Picture(
-                    name=STEP_TIME,
-                    title="Time of a training step against multiply-accumulates",
-                    caption=(
-                        "Milliseconds of one training step against "
-                        "multiply-accumulates of one image, one mark per variant."
-                    ),
-                    draw=step_time_figure,
+                    STEP_TIME,
+                    "Time of a training step against multiply-accumulates",
+                    "Milliseconds of one training step against multiply-accumulates of one image, "
+                    "one mark per variant.",
+                    step_time_figure,
                 ),
             ),
             tables=(step_time_table,),
         ),
         quantities={
-            "step_milliseconds": Quantity(
-                "time of a training step",
-                lambda rows: 1000 * float(rows[-1]["seconds"]) if rows else float("nan"),
-                "ms",
-                1,
-            )
+            "step_milliseconds": Quantity("time of a training step", _milliseconds, "ms", 1)
         },
         every_seed=False,
     )
+
+
+def _milliseconds(rows: tuple[Row, ...]) -> float:
+    return 1000 * float(rows[-1]["seconds"])
 
 
 def measure_step_time(model: Model, sample: Sample) -> list[Row]:
@@ -232,14 +223,7 @@ def step_seconds(
     """Seconds of each run of one training step: augmentation, loss, gradient and update.
 
     Every run starts from the same state. Compiling is not in them, nor is a first run, which warms
-    memory up.
-
-    Args:
-        task: Of the training.
-        variables: Parameters and statistics.
-        images: A batch of levels 0 to 255.
-        labels: The classes.
-        runs: How many, 1 or more.
+    memory up. The images are a batch of levels from 0 to 255.
     """
     params, zero = variables["params"], jnp.zeros((), jnp.int32)
     opt_state = jax.jit(task.optimizer.init)(params)
@@ -254,25 +238,20 @@ def step_seconds(
     return times
 
 
-def _measured(study: Study) -> list[tuple[str, Row]]:
+def _measured(study: Study) -> dict[str, Row]:
     """The variants with a row, and that row."""
-    found = ((name, study.rows(STEP_TIME, variant=name)) for name in study.names)
-    return [(name, rows[-1]) for name, rows in found if rows]
+    found = {name: study.rows(STEP_TIME, variant=name) for name in study.names}
+    return {name: rows[-1] for name, rows in found.items() if rows}
 
 
 def nanoseconds(variant: Variant, row: Row) -> float:
-    """Of a step, for a thousand multiply-accumulates of the forward pass of its whole batch.
-
-    Args:
-        variant: Whose multiply-accumulates are counted.
-        row: What `measure_step_time` gave.
-    """
+    """Of a step, for a thousand multiply-accumulates of the forward pass of its whole batch."""
     return 1e12 * float(row["seconds"]) / (variant.macs * float(row["batch"]))
 
 
 def step_time_table(study: Study) -> Table:
     """One row per variant: multiply-accumulates, milliseconds, and what 1000 of them cost."""
-    measured = dict(_measured(study))
+    measured = _measured(study)
 
     def cells(variant: Variant) -> list[str] | None:
         row = measured.get(variant.name)
@@ -295,7 +274,7 @@ def step_time_table(study: Study) -> Table:
 @kit.settings()
 def step_time_figure(study: Study) -> Figure:
     """One mark per variant; a line through the baseline on which time goes with the products."""
-    measured = dict(_measured(study))
+    measured = _measured(study)
     figure, (axes,) = kit.panels(min(1, len(measured)), 1, (kit.WIDTH, 5.8), above=0.4)
     for name, row in measured.items():
         variant = study.variant(name)
@@ -318,9 +297,8 @@ def step_time_figure(study: Study) -> Figure:
         batch = next(iter(measured.values()))["batch"]
         axes.set_ylabel(f"step of {batch:.0f} images, milliseconds")
         kit.legend(figure, axes)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         f"Compiled, seed 0; bars: the middle half of {RUNS} runs. On the dotted line every "
         "multiply-accumulate would take as long as one of the baseline: above it they take longer.",
     )
-    return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,11 @@ from ablax.layers import (
     Sigmoid,
     Tanh,
 )
-from ablax.measurements.measurement import Measurement, Sample
+from ablax.measurements.measurement import Measurement, Pick, Sample, at_moment, grouped
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.statistics import mean
-from ablax.report.study import Picture, Quantity, Row, Section, Study, grouped
+from ablax.report.study import Picture, Quantity, Row, Section, Study, matching, percentage
 from ablax.report.study_tables import seeds_text, variant_table
 from ablax.report.tables import Table, number
 
@@ -46,14 +46,11 @@ SATURATED = "saturation"
 
 @kit.settings()
 def layers_figure(study: Study) -> Figure:
-    """Saturated responses and dead units by layer: before training on the left, after on the right.
-
-    One line per variant.
-    """
+    """Saturated responses and dead units by layer: on the left before training, then after."""
     below = "hidden layer, counted from the images"
     figure, drawn = kit.panels(4, 2, (kit.WIDTH, 3.9), above=0.6, x=below, sharex=True, sharey=True)
     shown = (("saturated", "Saturated responses"), ("dead", "Dead units"))
-    moments: tuple[tuple[Moment, str], ...] = ((min, "before"), (max, "after"))
+    moments: tuple[tuple[Pick, str], ...] = ((min, "before"), (max, "after"))
     cells = [(*what, *moment) for what in shown for moment in moments]
     for axes, (column, words, moment, when) in zip(drawn, cells, strict=True):
         for place, variant in enumerate(study.variants):
@@ -65,71 +62,55 @@ def layers_figure(study: Study) -> Figure:
         axes.set_ylim(-4, 104)
         kit.whole_numbers(axes, 6)
     kit.legend(figure, drawn[0])
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "A response is saturated where the slope of its nonlinearity is below 1 % of the "
         "largest; a unit is dead if it is saturated at every place of every image looked at. "
         "Lines: mean over seeds; bars: lowest to highest.",
     )
-    return figure
-
-
-Moment = Callable[[list[int]], int]
-"""Picks a step among all: `min` the start, `max` the end."""
-
-
-def at_moment(rows: Sequence[Row], moment: Moment) -> list[Row]:
-    """The rows of one step."""
-    step = moment([row["step"] for row in rows] or [0])
-    return [row for row in rows if row["step"] == step]
 
 
 @kit.settings()
 def training_figure(study: Study) -> Figure:
     """Saturated responses by epoch: one panel per variant, one line per layer, blue to orange."""
     shown = [v for v in study.variants if study.rows(SATURATED, variant=v.name)]
+    size = (kit.WIDTH, 3.1)
     figure, drawn = kit.panels(
-        len(shown),
-        3,
-        (kit.WIDTH, 3.1),
-        above=0.7,
-        x="epochs",
-        y="saturated, %",
-        sharex=True,
-        sharey=True,
+        len(shown), 3, size, above=0.7, x="epochs", y="saturated, %", sharex=True, sharey=True
     )
     for axes, variant in zip(drawn, shown, strict=False):
         _draw_layers(axes, study.rows(SATURATED, variant=variant.name))
         axes.set_title(kit.wrapped(variant.label, 30), fontsize=13)
         axes.set_ylim(-4, 104)
     kit.legend(figure, drawn[0], 8)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "At the moments measured, mean over seeds. Layers are counted from the images. A response "
         "is saturated where the slope of its nonlinearity is below 1 % of the largest.",
     )
-    return figure
 
 
 def _draw_layers(axes: Axes, rows: Sequence[Row]) -> None:
     places = sorted({int(row["place"]) for row in rows})
     for at, place in enumerate(places):
-        own = grouped([row for row in rows if row["place"] == place], "epoch", "saturated")
+        own = grouped(matching(rows, place=place), "epoch", "saturated")
         color, marker = kit.between(at / max(1, len(places) - 1)), "os^Dv>p*"[at % 8]
         kit.draw_line(axes, own, f"layer {place}", {"color": color, "marker": marker}, "nothing")
 
 
 def saturation_table(study: Study) -> Table:
     """One row per variant: saturated responses and dead units, mean over layers."""
-    names = ("saturated_at_start", "saturated_at_end", "last_saturated", "dead_at_end")
+    shown = {
+        "Saturated before training": "saturated_at_start",
+        "Saturated after training": "saturated_at_end",
+        "Last hidden layer, most at any moment": "last_saturated",
+        "Dead units after training": "dead_at_end",
+    }
     return variant_table(
         study,
         "Saturated responses and dead units, %",
-        (
-            *("Saturated before training", "Saturated after training"),
-            *("Last hidden layer, most at any moment", "Dead units after training"),
-        ),
-        lambda variant: [seeds_text(study, f"{variant.name}:{name}", 1) for name in names],
+        list(shown),
+        lambda variant: [seeds_text(study, f"{variant.name}:{q}", 1) for q in shown.values()],
         "Percent, mean over the hidden layers ± standard deviation over seeds. A ReLU's "
         "saturated responses are its zeros, which it needs: without them it would be linear. "
         "What hurts it are dead units, which are 0 for every image and get no gradient.",
@@ -155,13 +136,7 @@ _GRID = np.linspace(-10, 10, 2001, dtype=np.float32)
 
 @dataclass(frozen=True)
 class Place:
-    """A nonlinearity in a network.
-
-    Attributes:
-        path: Its own.
-        before: The path of the layer whose output it gets.
-        layer: The module.
-    """
+    """A nonlinearity in a network: its path, that of the layer in front of it, its module."""
 
     path: str
     before: str
@@ -171,9 +146,6 @@ class Place:
 def nonlinearities(network: Network) -> tuple[Place, ...]:
     """Every nonlinearity that stands behind another layer, in order.
 
-    Args:
-        network: Any network.
-
     Raises:
         AblaxError: There is none, or one is the first of a chain, so that its input has no name.
 
@@ -182,45 +154,41 @@ def nonlinearities(network: Network) -> tuple[Place, ...]:
         >>> [(place.before, place.path) for place in nonlinearities(lenet5())][:2]
         [('c1/conv', 'c1/tanh'), ('c3/conv', 'c3/tanh')]
     """
-    found = tuple(_below(network.layers, ""))
+    found = tuple(below(network.layers, NONLINEARITIES))
     if not found:
         known = ", ".join(kind.__name__ for kind in NONLINEARITIES)
         raise AblaxError(f"the network has no nonlinearity to measure: expected one of {known}")
+    for place in found:
+        if not place.before:
+            raise AblaxError(
+                f"{place.path} is the first layer of its chain, so that its input has no name: put "
+                "it in one chain with the layer in front of it"
+            )
     return found
 
 
-def _below(layers: Layers, prefix: str) -> Iterator[Place]:
+def below(layers: Layers, kinds: tuple[type, ...], prefix: str = "") -> Iterator[Place]:
+    """The layers of these classes, at any depth, in order; before the first of a chain is ''."""
     before = ""
     for name, layer in layers.items():
         path = prefix + name
-        if isinstance(layer, NONLINEARITIES):
-            if not before:
-                raise AblaxError(
-                    f"{path} is the first layer of its chain, so that its input has no name: put "
-                    "it in one chain with the layer in front of it"
-                )
+        if isinstance(layer, kinds):
             yield Place(path, before, layer)
         for inner in inner_layers(layer).values():
-            yield from _below(inner, f"{path}/")
+            yield from below(inner, kinds, f"{path}/")
         before = path
 
 
 def slopes(
     layer: Any, variables: Mapping[str, Any], inputs: Float[np.ndarray, "... C"]
 ) -> Float[np.ndarray, "... C"]:
-    """f'(x) of a function that takes each number by itself.
-
-    Args:
-        layer: The module of f.
-        variables: Its parameters under `params`; empty where it has none.
-        inputs: x.
+    """f'(x) of a layer f that takes each number by itself; its parameters lie under `params`.
 
     Example:
         >>> slopes(Sigmoid(), {}, np.zeros(1, np.float32)).tolist()
         [0.25]
     """
-    x = jnp.asarray(inputs)
-    return np.asarray(_slopes(layer, variables, x))
+    return np.asarray(_slopes(layer, variables, jnp.asarray(inputs)))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -231,12 +199,7 @@ def _slopes(layer: Any, variables: Mapping[str, Any], x: Array) -> Array:
 def flat(
     layer: Any, variables: Mapping[str, Any], inputs: Float[np.ndarray, "... C"]
 ) -> Bool[np.ndarray, "... C"]:
-    """Where |f'(x)| is below `FLAT` times its largest value, channel by channel.
-
-    Args:
-        layer: The module of f.
-        variables: Its parameters under `params`.
-        inputs: x.
+    """Where |f'(x)| of `slopes` is below `FLAT` times its largest value, channel by channel.
 
     Example:
         >>> flat(ReLU(), {}, np.array([[-1.0, 1.0]], np.float32)).tolist()
@@ -253,17 +216,12 @@ def measure_saturation(model: Model, sample: Sample, images: int = IMAGES) -> li
     """The share of responses on the flat of their nonlinearity, and of units that never leave it.
 
     A unit of a feature map is a channel, with a response at each place of each image. A response is
-    saturated where the slope of the nonlinearity at its input is below 1 % of the largest slope:
-    |x| > 5.98 for a sigmoid, |x| > 2.99 for tanh, x <= 0 for a ReLU, whose output is 0 there. A
-    unit is dead if all its responses are saturated: a ReLU that is 0 for every image.
-
-    Args:
-        model: The network at one moment.
-        sample: Its test images.
-        images: How many test images, the first ones.
+    saturated where it is `flat`; a unit is dead if all its responses are: a ReLU that is 0 for
+    every image.
 
     Returns:
-        One row per layer: `layer`; `place` from 1; `saturated` and `dead`, in percent.
+        One row per layer: `layer`; `place` from 1; `saturated` and `dead`, in percent of the
+        responses and units for the first test images.
 
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
@@ -276,14 +234,8 @@ def measure_saturation(model: Model, sample: Sample, images: int = IMAGES) -> li
         held = _own(model.variables["params"], place.path)
         responses = inputs[place.before]
         found = flat(place.layer, {"params": held}, responses).reshape(-1, responses.shape[-1])
-        rows.append(
-            {
-                "layer": place.path,
-                "place": at,
-                "saturated": 100 * float(found.mean()),
-                "dead": 100 * float(found.all(axis=0).mean()),
-            }
-        )
+        saturated, dead = (100 * float(share) for share in (found.mean(), found.all(0).mean()))
+        rows.append({"layer": place.path, "place": at, "saturated": saturated, "dead": dead})
     return rows
 
 
@@ -294,31 +246,22 @@ def _own(parameters: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     return parameters
 
 
-def mean_over_layers(
-    rows: tuple[Row, ...], column: str = "saturated", moment: Callable[..., float] = max
-) -> float:
-    """The mean of a column over the layers at one moment, in percent.
-
-    Args:
-        rows: Of one run.
-        column: `saturated` or `dead`.
-        moment: Picks a step among all steps: `min` the start, `max` the end.
+def mean_over_layers(rows: tuple[Row, ...], column: str = "saturated", moment: Pick = max) -> float:
+    """The mean of `saturated` or `dead` over the layers at one moment of a run, in percent.
 
     Example:
         >>> rows = tuple({"step": s, "saturated": s + p} for s in (0, 8) for p in (1, 3))
         >>> mean_over_layers(rows), mean_over_layers(rows, moment=min)
         (10.0, 2.0)
     """
-    step = moment(row["step"] for row in rows)
-    found = [row[column] for row in rows if row["step"] == step]
+    found = [row[column] for row in at_moment(rows, moment)]
     return sum(found) / len(found)
 
 
 def most_of_layer(rows: tuple[Row, ...], last: bool = True) -> float:
     """The largest `saturated` of the last or the first layer among all moments, in percent."""
-    places = [row["place"] for row in rows]
-    wanted = max(places) if last else min(places)
-    return max(row["saturated"] for row in rows if row["place"] == wanted)
+    wanted = (max if last else min)(row["place"] for row in rows)
+    return max(row["saturated"] for row in matching(rows, place=wanted))
 
 
 SATURATION = Measurement(
@@ -352,30 +295,22 @@ SATURATION = Measurement(
     ),
     moments=("start", "training", "end"),
     quantities={
-        "saturated_at_start": Quantity(
+        "saturated_at_start": percentage(
             "saturated responses before training, mean over layers",
             partial(mean_over_layers, moment=min),
-            "percentage points",
         ),
-        "saturated_at_end": Quantity(
-            "saturated responses after training, mean over layers",
-            mean_over_layers,
-            "percentage points",
+        "saturated_at_end": percentage(
+            "saturated responses after training, mean over layers", mean_over_layers
         ),
-        "dead_at_end": Quantity(
-            "dead units after training, mean over layers",
-            partial(mean_over_layers, column="dead"),
-            "percentage points",
+        "dead_at_end": percentage(
+            "dead units after training, mean over layers", partial(mean_over_layers, column="dead")
         ),
-        "first_saturated": Quantity(
+        "first_saturated": percentage(
             "most saturated responses of the first layer at any moment",
             partial(most_of_layer, last=False),
-            "percentage points",
         ),
-        "last_saturated": Quantity(
-            "most saturated responses of the last hidden layer at any moment",
-            most_of_layer,
-            "percentage points",
+        "last_saturated": percentage(
+            "most saturated responses of the last hidden layer at any moment", most_of_layer
         ),
     },
 )
@@ -419,15 +354,11 @@ def measure_symmetry(model: Model, _: Sample) -> list[Row]:
         if role(path) == "kernel"
     }
     layers = [path for path in paths(model.network) if path in kernels]
-    return [
-        {
-            "layer": layer,
-            "place": place,
-            "units": kernels[layer].shape[-1],
-            "distinct": distinct_units(kernels[layer]),
-        }
-        for place, layer in enumerate(layers, start=1)
-    ]
+    rows: list[Row] = []
+    for place, layer in enumerate(layers, start=1):
+        units, distinct = kernels[layer].shape[-1], distinct_units(kernels[layer])
+        rows.append({"layer": layer, "place": place, "units": units, "distinct": distinct})
+    return rows
 
 
 def distinct_share(rows: tuple[Row, ...]) -> float:
@@ -441,18 +372,13 @@ def distinct_share(rows: tuple[Row, ...]) -> float:
         >>> distinct_share(rows)
         25.0
     """
-    end = max(row["step"] for row in rows)
-    own = [row for row in rows if row["step"] == end]
+    own = at_moment(rows, max)
     hidden = [row for row in own if row["place"] < max(row["place"] for row in own)]
     return 100 * sum(row["distinct"] for row in hidden) / sum(row["units"] for row in hidden)
 
 
 def symmetry(only: tuple[str, ...] = ()) -> Measurement:
-    """Distinct units of every layer before and after training; quantity `distinct_units`.
-
-    Args:
-        only: The variants that are measured; all where it is empty.
-    """
+    """Distinct units of every layer before and after training; quantity `distinct_units`."""
     return Measurement(
         name=SYMMETRY,
         measure=measure_symmetry,
@@ -484,10 +410,10 @@ def symmetry_table(study: Study, names: tuple[str, ...] = ()) -> Table:
     layers = list(dict.fromkeys(row["layer"] for row in sorted(rows, key=lambda r: r["place"])))
     cells = []
     for name in shown:
-        steps = sorted({row["step"] for row in rows if row["variant"] == name})
+        steps = sorted({row["step"] for row in matching(rows, variant=name)})
         for moment, step in zip(("before", "after"), steps, strict=False):
-            own = [row for row in rows if row["variant"] == name and row["step"] == step]
-            counts = [_count([row for row in own if row["layer"] == layer]) for layer in layers]
+            own = matching(rows, variant=name, step=step)
+            counts = [_count(matching(own, layer=layer)) for layer in layers]
             cells.append((study.variant(name).label, moment, *counts))
     return Table(
         "Distinct units of every layer",
@@ -498,7 +424,7 @@ def symmetry_table(study: Study, names: tuple[str, ...] = ()) -> Table:
     )
 
 
-def _count(rows: list[Row]) -> str:
+def _count(rows: Sequence[Row]) -> str:
     if not rows:
         return number(float("nan"))
     distinct = mean([float(row["distinct"]) for row in rows])

@@ -31,13 +31,8 @@ COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56
 MARKERS = "osD^v>ph*"
 """Nine to eight colors, so that the first 72 variants all look different."""
 
-LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
-    "-",
-    "--",
-    "-.",
-    ":",
-    (0, (5, 1, 1, 1, 1, 1)),
-)
+LINES: tuple[str | tuple[int, tuple[int, ...]], ...]
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 WIDTH = 11.0
 SHADE = "#EEEEEE"
 """Of a stretch of an axis that is singled out."""
@@ -71,10 +66,7 @@ _RC: dict[Any, Any] = {
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """The settings of matplotlib under which pictures are drawn and saved; restored afterwards.
-
-    It is a decorator too: `@settings()` above a function that draws.
-    """
+    """The settings of matplotlib under which pictures are drawn and saved; a decorator too."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -86,12 +78,10 @@ def settings() -> Iterator[None]:
 
 def look(place: int) -> dict[str, Any]:
     """Color, mark and line of the variant at that place."""
-    return {
-        "color": COLORS[place % len(COLORS)],
-        "marker": MARKERS[place % len(MARKERS)],
-        # the eight colors come round with another line style
-        "linestyle": LINES[(place + place // len(COLORS)) % len(LINES)],
-    }
+    # the eight colors come round with another line style
+    line = LINES[(place + place // len(COLORS)) % len(LINES)]
+    color, marker = COLORS[place % len(COLORS)], MARKERS[place % len(MARKERS)]
+    return {"color": color, "marker": marker, "linestyle": line}
 
 
 def between(share: float) -> tuple[float, ...]:
@@ -117,7 +107,7 @@ def wrapped(label: str, width: int = 26) -> str:
 
 
 def blank(width: float, height: float) -> Figure:
-    """An empty figure of that many inches, which lays itself out."""
+    """An empty figure, in inches, which lays itself out."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -142,17 +132,11 @@ def panels(
     y: str = "",
     **shared: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """So many panels, row by row.
+    """So many panels, row by row; where there is nothing to show, one empty panel says so.
 
-    Args:
-        count: Of the panels; where there is nothing to show, one empty panel says so.
-        columns: Panels in a row.
-        size: Width of the figure and height of a panel, in inches.
-        above: Inches of the figure that no panel has.
-        grid: Along which axes there are lines to read values by.
-        x: Name of the axis below, written under the last panel of each column.
-        y: Name of the axis at the left, written beside the first panel of each row.
-        **shared: For `Figure.subplots`: `sharex`, `sharey`.
+    The size is the width of the figure and the height of a panel, in inches; so much of the figure
+    stands above the panels. The names `x` and `y` are written at the outer panels. What is `shared`
+    is for `Figure.subplots`: `sharex`, `sharey`.
     """
     columns = max(1, min(columns, count))
     rows = max(1, math.ceil(count / columns))
@@ -204,17 +188,9 @@ def draw_map(
     *,
     numbered: bool = False,
 ) -> Any:
-    """A map of numbers as colors, each pixel a square, with its number on it where wanted.
+    """Rows of numbers as squares of color, nan as white; gives what a color bar is made of.
 
-    Args:
-        axes: Where.
-        values: Rows of numbers; nan is white.
-        ends: The numbers of the darkest colors.
-        colors: The name of a color map.
-        numbered: Whether the numbers are written.
-
-    Returns:
-        What a color bar is made of.
+    `ends` are the numbers at the two ends of the color map; `numbered` writes each on its square.
     """
     bare(axes)
     low, high = ends
@@ -261,8 +237,7 @@ def name_layers(axes: Axes, names: Sequence[str]) -> str:
 
 def give_room(axes: Axes, which: Literal["x", "y"], least: float = 0.5) -> None:
     """At least so much on the axis, so that noise does not look large."""
-    limits = getattr(axes, f"get_{which}lim")
-    low, high = limits()
+    low, high = getattr(axes, f"get_{which}lim")()
     short = max(0.0, least - (high - low)) / 2
     getattr(axes, f"set_{which}lim")(low - short, high + short)
 
@@ -277,10 +252,7 @@ def within_percent(axes: Axes, which: Literal["x", "y"]) -> None:
 def logarithmic(axes: Axes, which: Literal["x", "y"], crowding: float = 1.0) -> None:
     """A logarithmic axis with plain numbers at 1, 2 and 5; linear when it has nothing positive.
 
-    Args:
-        axes: Where.
-        which: Of its two.
-        crowding: By how much wider than usual the numbers are, so that fewer of them fit.
+    `crowding` is by how much wider than usual the numbers are, so that fewer of them fit.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -372,18 +344,9 @@ def draw_line(
     around: Around = "band",
     middle: Callable[[Sequence[float]], float] = mean,
 ) -> End | None:
-    """A line through the means over seeds.
+    """A line through the means over seeds (`over_seeds`); gives its last point above 0, if any.
 
-    Args:
-        axes: Where.
-        values: From each place to the values of the seeds, as `over_seeds` gives them.
-        label: Its name.
-        style: Its look.
-        around: What shows how far the seeds differ.
-        middle: The mean.
-
-    Returns:
-        Its last point above 0; None where it has none.
+    `around` shows how far the seeds differ, `middle` is the mean.
     """
     kept = {place: found for place, found in values.items() if len(found)}
     means = [middle(found) for found in kept.values()]
@@ -417,14 +380,9 @@ def draw_interval(axes: Axes, place: float, values: Sequence[float], color: str)
 
 
 def name_ends(axes: Axes, ends: Sequence[End | None], size: float = 12.0) -> None:
-    """Each line's name to the right of the panel, joined to the line's end.
+    """Each line's name to the right of the panel, joined to the line's end; `size` in points.
 
-    The axes have their final limits.
-
-    Args:
-        axes: Where the lines are.
-        ends: Of the lines; what has no end has no name.
-        size: Of the letters, in points.
+    The axes have their final limits. A line without an end has no name.
     """
     found = [end for end in ends if end is not None]
     to_panel = axes.transData + axes.transAxes.inverted()
@@ -457,14 +415,8 @@ def spread(places: Sequence[float], heights: Sequence[float]) -> list[float]:
     """Move labels as little as possible until none overlaps another.
 
     Labels that would overlap form a stack, which stands where the sum of the squares of its moves
-    is least, within 0 to 1; stacks that would overlap become one.
-
-    Args:
-        places: Where the middle of each label is wanted, in 0 to 1.
-        heights: Of each label.
-
-    Returns:
-        Where the middle of each stands, in the order given.
+    is least, within 0 to 1; stacks that would overlap become one. Places, wanted and given, are
+    those of the middles, in 0 to 1.
 
     Example:
         >>> [round(place, 2) for place in spread([0.5, 0.5, 0.0], [0.1, 0.1, 0.1])]
@@ -498,12 +450,7 @@ def _stand(stack: Sequence[int], places: Sequence[float], heights: Sequence[floa
 def name_marks(axes: Axes, marks: Sequence[End], size: float = 10.0) -> None:
     """Each mark's name in the nearest place around it that is free; farther ones get a line.
 
-    The axes have their final limits and size, for places are found in pixels.
-
-    Args:
-        axes: Where the marks are.
-        marks: Where, and their names.
-        size: Of the letters, in points.
+    The axes have their final limits and size, for places are found in pixels; `size` in points.
     """
     from matplotlib.colors import to_rgb
     from matplotlib.patheffects import withStroke
@@ -511,9 +458,8 @@ def name_marks(axes: Axes, marks: Sequence[End], size: float = 10.0) -> None:
 
     scale = axes.get_figure().dpi / 72.0  # type: ignore[union-attr]
     pixels = [axes.transData.transform((mark.x, mark.y)) for mark in marks]
-    taken = [
-        Bbox.from_bounds(x - 6 * scale, y - 6 * scale, 12 * scale, 12 * scale) for x, y in pixels
-    ]
+    half = 6 * scale
+    taken = [Bbox.from_bounds(x - half, y - half, 2 * half, 2 * half) for x, y in pixels]
     frame = axes.get_window_extent()
     for (x, y), mark in zip(pixels, marks, strict=True):
         width, tall = 0.62 * size * len(mark.label) * scale, 1.1 * size * scale
@@ -550,9 +496,8 @@ def _around(width: float, tall: float, scale: float) -> Iterator[tuple[float, fl
 
 def _shared(box: Any, other: Any) -> float:
     """The area that two boxes share."""
-    across = min(box.x1, other.x1) - max(box.x0, other.x0)
-    upward = min(box.y1, other.y1) - max(box.y0, other.y0)
-    return float(max(0.0, across) * max(0.0, upward))
+    found = box.intersection(box, other)
+    return 0.0 if found is None else float(found.width * found.height)
 
 
 def _inside(box: Any, frame: Any) -> bool:
@@ -564,9 +509,10 @@ def _inside(box: Any, frame: Any) -> bool:
 # Captions: text that stands beside a picture, never in its pixels.
 
 
-def set_caption(figure: Figure, text: str) -> None:
-    """What a reader must know of the figure; pages print it, files hold it among their facts."""
+def set_caption(figure: Figure, text: str) -> Figure:
+    """The figure with what a reader must know of it; pages print it, files hold it as a fact."""
     figure.set_label(" ".join(text.split()))
+    return figure
 
 
 def caption_of(figure: Figure) -> str:
@@ -577,9 +523,9 @@ def caption_of(figure: Figure) -> str:
 def count_of_seeds(study: Study) -> str:
     """Such as `"n = 5 seeds"`, or from the fewest to the most."""
     counts = sorted({len(study.finished_runs_of(name)) for name in study.names})
-    if len(counts) == 1:
-        return f"n = {counts[0]} seed" + ("s" if counts[0] != 1 else "")
-    return f"n = {counts[0]} to {counts[-1]} seeds"
+    if len(counts) > 1:
+        return f"n = {counts[0]} to {counts[-1]} seeds"
+    return f"n = {counts[0]} seed{'s' * (counts[0] != 1)}"
 
 
 def where(study: Study) -> str:
@@ -610,14 +556,11 @@ def drawing(figure: Figure, dpi: int = 160) -> Drawing:
 
 
 def _bytes(figure: Figure, form: str, dpi: int) -> bytes:
-    said = caption_of(figure)
-    metadata = {
-        "png": {"Description": said},
-        "svg": {"Date": None, "Description": said},
-        "pdf": {"CreationDate": None, "Subject": said},
-    }[form]
+    # a date would make equal figures differ
+    undated: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {})
+    said = {"Subject" if form == "pdf" else "Description": caption_of(figure)}
     found = io.BytesIO()
-    figure.savefig(found, format=form, dpi=dpi, metadata=metadata)
+    figure.savefig(found, format=form, dpi=dpi, metadata=undated | said)
     return found.getvalue()
 
 
@@ -643,11 +586,7 @@ def few_colors(png: bytes) -> bytes:
 def save(figure: Figure, path: Path, dpi: int = 150, small: bool = False) -> None:
     """Write the figure, and its folder where there is none; the same bytes for the same figure.
 
-    Args:
-        figure: What to write.
-        path: Its ending is the form: `.png`, `.svg` or `.pdf`.
-        dpi: Dots per inch, of a PNG.
-        small: Whether a PNG has few colors (`few_colors`).
+    The ending of the path is the form: `.png`, `.svg` or `.pdf`; a small PNG has `few_colors`.
 
     Raises:
         AblaxError: The folder or the file cannot be written, or the disk is full.

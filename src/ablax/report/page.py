@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from ablax.report.figures import Drawing
@@ -93,15 +94,10 @@ def blocks(study: Study) -> tuple[Block, ...]:
         Paragraph(f"Prediction: {study.plan.prediction}"),
         verdict(study),
     ]
-    own = forecast(study)
-    if own:
+    if own := forecast(study):
         # the picture belongs to the whole report, not to our prediction
         found += [Heading("Our own prediction"), own, Heading(shown["errors"].title)]
-    found += [
-        illustrations["errors"],
-        Heading("Cost and test error by variant"),
-        main_table(study),
-    ]
+    found += [illustrations["errors"], *_titled_table(main_table(study))]
     found += [illustrations["costs"]] if "costs" in shown else []
     for section in study.plan.sections:
         found += _section(study, section)
@@ -110,19 +106,16 @@ def blocks(study: Study) -> tuple[Block, ...]:
         found += [published_table(study)] if study.plan.published else []
     found += [Heading("How the variants learned"), illustrations["curves"], flatness_table(study)]
     if any(variant.removed_layers or variant.reinitialized for variant in study.variants):
-        found += [
-            Heading("What was removed and what was reinitialized"),
-            reinitialized_table(study),
-        ]
+        found += _titled_table(reinitialized_table(study))
     if any(variant.changes for variant in study.variants):
-        found += [Heading("What the variants change in the recipe"), changes_table(study)]
+        found += _titled_table(changes_table(study))
     found += [
         Heading("How it was measured"),
         Facts(facts(study)),
         Paragraph("The same command resumes where it stopped, or repeats the experiment:"),
         Code(study.plan.command),
         Paragraph("The resolved recipe:"),
-        Code(json.dumps(_plain(study.plan.recipe), indent=2, ensure_ascii=False)),
+        Code(json.dumps(dict(study.plan.recipe), indent=2, ensure_ascii=False, default=str)),
         Heading("Limits"),
         Items(limits(study)),
         Heading("Sources"),
@@ -135,43 +128,36 @@ _DROPS = {True: "Beside the published figures", False: "Differences from the bas
 
 
 def _section(study: Study, section: Section) -> list[Block]:
-    """A heading, the text, the pictures and the tables of one section."""
     text = [Paragraph(section.text)] if section.text else []
     tables = [table(study) for table in section.tables]
     return [Heading(section.title), *text, *map(_illustration, section.pictures), *tables]
+
+
+def _titled_table(table: Table) -> list[Block]:
+    return [Heading(table.title), table]
 
 
 def _illustration(picture: Picture) -> Illustration:
     return Illustration(picture.name, picture.caption)
 
 
-def _plain(value: object) -> object:
-    """What JSON can write: mappings and sequences stay, the rest is shown as text."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
-
-
 def facts(study: Study) -> tuple[tuple[str, str], ...]:
     """Seeds, runs, epochs, time, then whatever the environment says."""
     counting = [run for run in study.runs if run.counts]
     epochs = sorted({run.curve.epochs[-1] for run in counting if run.curve.epochs})
-    seconds = sum(run.seconds for run in study.runs)
     again = sum(run.attempts > 1 for run in study.runs)
     diverged = len(study.runs) - len(counting)
     runs = f"{len(study.runs)}"
     runs += f", of which {diverged} diverged" if diverged else ""
     runs += f", of which {again} were interrupted and resumed" if again else ""
-    entries = [
+    return (
         ("Data", study.plan.data_note),
         ("Seeds", ", ".join(map(str, study.seeds)) or "none"),
         ("Runs", runs),
         ("Epochs", ", ".join(f"{epoch:g}" for epoch in epochs) or "none"),
-        ("Training time, all runs", f"{seconds:,.0f} s"),
-    ]
-    return (*entries, *((str(k), str(v)) for k, v in study.environment.items()))
+        ("Training time, all runs", f"{sum(run.seconds for run in study.runs):,.0f} s"),
+        *((str(k), str(v)) for k, v in study.environment.items()),
+    )
 
 
 def limits(study: Study) -> tuple[str, ...]:
@@ -208,10 +194,8 @@ def limits(study: Study) -> tuple[str, ...]:
 
 def sources(study: Study) -> tuple[str, ...]:
     """Where the question and every published number come from."""
-    cited = [f"The question: {study.plan.source}"]
-    for published in study.plan.published:
-        cited.append(f"{_cited(published)} ({published.measure}). {sentence(published.note)}")
-    return tuple(text.strip() for text in cited)
+    said = [f"{_cited(p)} ({p.measure}). {sentence(p.note)}" for p in study.plan.published]
+    return tuple(text.strip() for text in (f"The question: {study.plan.source}", *said))
 
 
 def _cited(published: Published) -> str:
@@ -231,63 +215,14 @@ PLOTS = "plots"
 ANSWER = "answer.json"
 """What an overview of all experiments is written from."""
 
-_CSS = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 72rem;
-  background: #fff; color: #1a1a1a;
-  font: 1.05rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: .5rem 0 .3rem; }
-h2 { font-size: 1.35rem; margin: 2.6rem 0 .6rem; padding-top: .8rem;
-  border-top: 1px solid #ddd; }
-.lead { font-size: 1.2rem; font-weight: 600; margin: 0 0 .5rem; }
-.verdict { margin: 1.4rem 0; padding: 1rem 1.2rem; background: #f5f5f5;
-  border-left: .45rem solid #666; }
-.verdict.reproduced { border-color: #009e73; }
-.verdict.contradicted { border-color: #d55e00; }
-.verdict strong { font-size: 1.15rem; }
-.verdict ul { margin: .6rem 0 0; padding-left: 1.3rem; }
-figure { margin: 1.4rem 0; }
-img { display: block; width: 100%; height: auto; }
-.note { color: #555; font-size: .92rem; margin: .4rem 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem;
-  font-variant-numeric: tabular-nums; }
-th, td { padding: .4rem .5rem; border-bottom: 1px solid #e2e2e2; vertical-align: baseline; }
-caption { text-align: left; font-weight: 600; padding: .4rem .5rem; }
-thead th { border-bottom: 2px solid #444; text-align: right; vertical-align: bottom; }
-thead th.left, tbody th, td.left { text-align: left; }
-tbody th { font-weight: 600; min-width: 11rem; }
-td.right { text-align: right; white-space: nowrap; }
-pre { overflow-x: auto; padding: .8rem 1rem; background: #f5f5f5; font-size: .88rem; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.2rem; }
-dt { color: #555; }
-dd { margin: 0; overflow-wrap: anywhere; }
-@media (max-width: 36rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } }
-@media print {
-  body { max-width: none; font-size: 10.5pt; padding: 0; }
-  h2 { break-after: avoid; }
-  figure, tr, .verdict { break-inside: avoid; }
-  .scroll { overflow: visible; }
-  table { font-size: 7.5pt; }
-  pre { white-space: pre-wrap; }
-}
-"""
-
 _TONES = {"reproduced": "verdict reproduced", "not reproduced": "verdict contradicted"}
 
 
 def write_report(study: Study, folder: Path) -> Path:
-    """Writes `report.html`, `report.md`, `summary.csv` and the pictures.
+    """Writes `report.html`, `report.md`, `summary.csv` and the pictures; gives the first's path.
 
     Equal studies give equal files. `report.html` needs nothing beside it: the pictures are inside.
-
-    Args:
-        study: What was measured.
-        folder: Where to write; made when it does not exist.
-
-    Returns:
-        The path of `report.html`.
+    The folder is made when it does not exist.
 
     Raises:
         ReportError: When something cannot be written.
@@ -299,23 +234,12 @@ def write_report(study: Study, folder: Path) -> Path:
 
 
 def write_page(
-    folder: Path,
-    stem: str,
-    heading: str,
-    found: Sequence[Block],
-    drawings: Mapping[str, Drawing],
+    folder: Path, stem: str, heading: str, found: Sequence[Block], drawings: Mapping[str, Drawing]
 ) -> Path:
     """Writes a page as Markdown and as HTML, and its pictures as PNG and SVG.
 
-    Args:
-        folder: Where to write; made when it does not exist.
-        stem: Of the names of both files.
-        heading: The page's title.
-        found: What it says.
-        drawings: Its pictures, by name.
-
-    Returns:
-        The path of the HTML file.
+    Both files have the name `stem`; gives the path of the HTML file. The folder is made when it
+    does not exist.
 
     Raises:
         ReportError: When something cannot be written.
@@ -375,18 +299,15 @@ def _markdown(block: Block, drawings: Mapping[str, Drawing], titled: bool) -> st
 def html_page(heading: str, found: Sequence[Block], drawings: Mapping[str, Drawing]) -> str:
     """The page as one HTML file.
 
-    Args:
-        heading: Its title.
-        found: What it says.
-        drawings: Its pictures, by name; their SVG goes inside as data URIs, so that the identifiers
-            of two pictures cannot meet.
+    The SVG of its pictures goes inside as data URIs, so that their identifiers cannot meet.
     """
     name = html.escape(heading)
+    style = resources.files("ablax.report").joinpath("page.css").read_text("utf-8")
     body = "\n".join(_html(block, drawings, titled) for block, titled in _titled(heading, found))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{name}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{name}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         f"<h1>{name}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
 

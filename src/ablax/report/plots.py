@@ -12,6 +12,7 @@ from ablax.errors import ReportError, nearest
 from ablax.report import figures as kit
 from ablax.report.statistics import (
     VariantFlatness,
+    bonferroni,
     comparisons_with_baseline,
     mean_interval,
     summary,
@@ -53,8 +54,7 @@ def errors_figure(study: Study) -> Figure:
     text = "Right: the error."
     if any(summary(study, name).n > 1 for name in study.names):
         text = f"{OWN_INTERVALS} Right: mean ± standard deviation."
-    kit.set_caption(figure, f"{text} Dashed: mean of {study.variant(study.baseline).label}.")
-    return figure
+    return kit.set_caption(figure, f"{text} Dashed: mean of {study.variant(study.baseline).label}.")
 
 
 def _draw_errors(axes: Axes, study: Study, variant: Variant, place: int) -> None:
@@ -111,13 +111,11 @@ def drops_figure(study: Study) -> Figure:
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         kit.legend(figure, axes, 1, "outside upper right")
-    together = f", Bonferroni over {len(others)} comparisons" if len(others) > 1 else ""
-    text = f"Over {study.variant(study.baseline).label}; bar: 95 % interval{together}, none for "
-    text += "one seed or equal differences."
+    text = f"Over {study.variant(study.baseline).label}; bar: 95 % interval"
+    text += f"{bonferroni(len(others))}, none for one seed or equal differences."
     if published:
         text += " Other data, other sizes and other measures: compare the order, not the scale."
-    kit.set_caption(figure, text)
-    return figure
+    return kit.set_caption(figure, text)
 
 
 def _draw_differences(axes: Axes, study: Study, names: list[str]) -> None:
@@ -149,13 +147,14 @@ def _draw_published(axes: Axes, study: Study, names: list[str]) -> None:
         apart = min(0.3, 0.8 / many)
         offset = (at - (many - 1) / 2) * apart
         drops = {
-            n: float(source.drops[name]) for n, name in enumerate(names) if name in source.drops
+            place + offset: float(source.drops[name])
+            for place, name in enumerate(names)
+            if name in source.drops
         }
-        rows = [place + offset for place in drops]
         color = ("#444444", "#A6A6A6", "#D9D9D9")[at % 3]
         name = textwrap.fill(f"{source.name}: {source.measure}", 70)
-        axes.barh(rows, list(drops.values()), height=0.8 * apart, color=color, label=name)
-        for row, drop in zip(rows, drops.values(), strict=True):
+        axes.barh(list(drops), list(drops.values()), height=0.8 * apart, color=color, label=name)
+        for row, drop in drops.items():
             # beside a bar to the left there is the line of zero
             at_bar = (max(drop, 0.0), row)
             words = {"textcoords": "offset points", "va": "center", "fontsize": 12}
@@ -189,13 +188,12 @@ def curves_figure(study: Study) -> Figure:
     kit.whole_epochs(errors, study)
     errors.set_xlabel("epochs")
     kit.legend(figure, losses, 1, "outside right upper")
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "In the shaded last 20 % of the epochs the training loss must have flattened (✓) for a "
         "verdict; beside the mark: how far it still moved there, of its total decrease and of the "
         f"loss itself. {TRAINING_NOTE}",
     )
-    return figure
 
 
 def _moved(flat: VariantFlatness) -> str:
@@ -239,7 +237,7 @@ def costs_figure(study: Study) -> Figure:
     equal = False
     for axes, what in zip(drawn, costs, strict=False):
         beside = _draw_costs(axes, study, what)
-        equal = beside or equal
+        equal |= beside
         axes.margins(x=0.25 if beside else 0.15, y=0.15)
         axes.set_title(f"Error against {_COSTS[what]}")
         axes.set_xlabel(_COSTS[what] + " of one image" * (what == "macs"))
@@ -251,8 +249,7 @@ def costs_figure(study: Study) -> Figure:
     gray = " Marks on one gray band have one cost, that of its middle." if equal else ""
     same = [words for what, words in _COSTS.items() if what not in costs]
     alike = f" All variants have equal {same[0]}." if same else ""
-    kit.set_caption(figure, f"Marks: mean; bars: its 95 % t interval.{gray}{alike}")
-    return figure
+    return kit.set_caption(figure, f"Marks: mean; bars: its 95 % t interval.{gray}{alike}")
 
 
 def _draw_costs(axes: Axes, study: Study, what: str) -> bool:
@@ -311,7 +308,7 @@ class CurvePanels:
         title: Heading in the report.
         panels: Heading of a panel to the names of its variants, the baseline among them where it
             is to be compared with.
-        curves: What is drawn against epochs: `train_loss`, `train_error`, `test_error`.
+        curves: Against epochs: some of `CURVES`.
 
     Raises:
         ReportError: There are no panels or no curves, or there is no such curve.
@@ -372,12 +369,11 @@ class CurvePanels:
             axes.tick_params(labelbottom=True, labelleft=True)
         for axes, found in zip(drawn, ends, strict=True):
             kit.name_ends(axes, found)
-        kit.set_caption(
+        return kit.set_caption(
             figure,
             f"Black: {study.variant(study.baseline).label}, wherever it is drawn. A value of 0 is "
             "not drawn, and a line ends where its runs diverge.",
         )
-        return figure
 
     def _panel_title(self, heading: str, curve: str) -> str:
         named = f"{heading}: {CURVES[curve][0]}" if len(self.curves) > 1 else heading
@@ -455,12 +451,11 @@ class Trend:
         for axes, quantities in zip(drawn, self.panels, strict=True):
             self._draw_panel(axes, study, quantities)
         kit.legend(figure, drawn[0], 4)
-        kit.set_caption(
+        return kit.set_caption(
             figure,
             "Lines: mean over seeds. Small dots: seeds. Bars: the mean's 95 % t interval, none for "
             "one seed.",
         )
-        return figure
 
     def _draw_panel(self, axes: Axes, study: Study, quantities: tuple[str, ...]) -> None:
         series = {label: self._ran(study, names) for label, names in self.series.items()}

@@ -33,17 +33,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the runs of one variant have in common.
+    """What the runs of one variant have in common: means over the n that finished, nan if none.
 
-    Args:
-        variant: The variant's name.
-        n: Runs that finished.
-        diverged: Runs that did not.
-        error: Mean last-epoch test error of the finished runs, percent; nan when n = 0.
-        error_sd: Its standard deviation over seeds (ddof 1); nan when n < 2.
-        train_loss: Mean training loss of the last epoch; nan when n = 0.
-        train_error: Mean training error of the last epoch, percent; nan when n = 0.
-        seconds: Mean training time of a run; nan when n = 0.
+    Errors (percent) and losses are those of the last epoch; the standard deviation over seeds
+    (ddof 1) is nan when n < 2.
     """
 
     variant: str
@@ -61,13 +54,11 @@ class Comparison:
     """The value of one operand (`ablax.report.study.Claim`) minus another's, seed by seed.
 
     Args:
-        variant: The operand: a variant, for its test error, or `"variant:quantity"`.
-        against: The operand it is compared with.
         n: Seeds that both have.
         difference: Mean of the paired differences, in the quantity's unit; nan when n = 0.
-        sd: Standard deviation of the differences (ddof 1); nan when n < 2.
-        interval: Interval of the mean difference; None when n < 2 or all differences are equal.
-        correlation: Pearson correlation of the paired values; nan when it is not defined.
+        sd: Their standard deviation (ddof 1); nan when n < 2.
+        interval: Of their mean; None when n < 2 or all are equal.
+        correlation: Pearson's, of the paired values; nan when it is not defined.
     """
 
     variant: str
@@ -80,12 +71,7 @@ class Comparison:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean; nan of nothing.
-
-    Example:
-        >>> mean([1.0, 2.0, 6.0])
-        3.0
-    """
+    """The mean; nan of nothing."""
     return float(np.mean(values)) if len(values) else math.nan
 
 
@@ -95,8 +81,6 @@ def deviation(values: Sequence[float]) -> float:
     Example:
         >>> deviation([1.0, 3.0]) == 2.0**0.5
         True
-        >>> deviation([1.0])
-        nan
     """
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
@@ -110,10 +94,6 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | N
     There is none of fewer than two values, nor of values that are all equal: a finite test set
     makes errors discrete, and equal differences then say "finer than one image", not "certain".
 
-    Args:
-        values: One value a seed.
-        comparisons: Intervals that shall hold at once, at least 1.
-
     References:
         Dunn 1961, "Multiple comparisons among means", JASA 56.
 
@@ -121,8 +101,6 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | N
         >>> interval = mean_interval([0.0, 1.0, 2.0])
         >>> round(interval.low, 3), round(interval.high, 3)
         (-1.484, 3.484)
-        >>> mean_interval([1.0]) is None
-        True
     """
     n, spread = len(values), deviation(values)
     if n < 2 or not spread > 1e-9 * max(abs(value) for value in values):
@@ -133,16 +111,17 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | N
     return Interval(middle - half, middle + half, level)
 
 
-def correlation(first: Sequence[float], second: Sequence[float]) -> float:
-    """Pearson's correlation; nan of fewer than three pairs or of a constant.
+def bonferroni(comparisons: int) -> str:
+    """For how many comparisons an interval was widened, as the end of a phrase."""
+    return f", Bonferroni over {comparisons} comparisons" if comparisons > 1 else ""
 
-    Two pairs always correlate by 1 or -1, which says nothing.
+
+def correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Pearson's correlation; nan of a constant, or of two pairs, which say nothing: always 1 or -1.
 
     Example:
         >>> correlation([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
         1.0
-        >>> correlation([1.0, 2.0], [2.0, 4.0])
-        nan
     """
     if len(first) < 3:
         return math.nan
@@ -176,13 +155,9 @@ def paired_values(study: Study, first: str, second: str) -> tuple[list[float], l
 
 
 def comparison(study: Study, variant: str, against: str, comparisons: int = 1) -> Comparison:
-    """The value of `variant` minus that of `against`, paired by seed.
+    """The value of one operand minus that of another, paired by seed.
 
-    Args:
-        study: The study.
-        variant: An operand: a variant's name, or `"variant:quantity"`.
-        against: The operand it is compared with.
-        comparisons: Intervals that shall hold at once; widens the interval.
+    The interval is one of so many `comparisons` that hold at once (`mean_interval`).
 
     Raises:
         ReportError: When the study does not hold one of the two.
@@ -222,13 +197,12 @@ FEWEST_EPOCHS = 10
 
 @dataclass(frozen=True)
 class Flatness:
-    """How far the training loss still moved over the last 20 % of epochs.
+    """How far the training loss still moved over the last 20 % of epochs; see `flattened`.
 
     Args:
         flat: Whether it had flattened.
-        fall: Decrease over the last 20 % of epochs, percent of the total decrease; negative when
-            it rose.
-        noise: Standard error of `fall`, from the scatter of the epochs around a straight line.
+        fall: Decrease, percent of the total decrease; negative when it rose.
+        noise: Standard error of `fall`.
         relative_fall: The same decrease in percent of the loss itself; shown, not judged.
         start: Epoch at which the last 20 % begin; nan when there are too few epochs.
         reason: The finding in words.
@@ -266,12 +240,8 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = N
 
     An exponential decay is flat after about five and a half time constants. What the criterion
     cannot see: a loss also flattens because the learning rate is lowered to zero; and a small loss
-    may still shrink by a large part of itself, which `relative_fall` shows.
-
-    Args:
-        curve: How the run learned.
-        within: The limit, percent of the total decrease.
-        classes: Classes of the data; None when nobody knows, then the first epoch counts.
+    may still shrink by a large part of itself, which `relative_fall` shows. Where nobody knows how
+    many classes there are, the first epoch counts.
 
     Example:
         >>> epochs = tuple(float(e) for e in range(1, 31))
@@ -322,29 +292,23 @@ def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = N
 def mean_curve(curves: Sequence[Curve]) -> Curve:
     """The mean over seeds of the training figures, at the epochs that all curves share."""
     shared = sorted(set.intersection(*(set(curve.epochs) for curve in curves))) if curves else []
-    places = [[curve.epochs.index(epoch) for epoch in shared] for curve in curves]
-    pairs = list(zip(curves, places, strict=True))
-    losses = [[curve.train_loss[at] for at in place] for curve, place in pairs]
-    errors = [[curve.train_error[at] for at in place] for curve, place in pairs]
-    return Curve(
-        epochs=tuple(shared),
-        train_loss=tuple(float(v) for v in np.mean(losses, axis=0)) if shared else (),
-        train_error=tuple(float(v) for v in np.mean(errors, axis=0)) if shared else (),
-        test_epochs=(),
-        test_error=(),
-    )
+    if not shared:
+        return Curve((), (), (), (), ())
+    at = [np.searchsorted(curve.epochs, shared) for curve in curves]
+
+    def over_curves(name: str) -> tuple[float, ...]:
+        figures = [np.take(getattr(c, name), own) for c, own in zip(curves, at, strict=True)]
+        return tuple(map(float, np.mean(figures, axis=0)))
+
+    return Curve(tuple(shared), over_curves("train_loss"), over_curves("train_error"), (), ())
 
 
 @dataclass(frozen=True)
 class VariantFlatness:
-    """Whether the training loss of a variant has flattened.
+    """Whether the training loss of a variant has flattened; see `variant_flatness`.
 
-    Args:
-        variant: The variant's name.
-        flat: Whether the mean curve has, and more than half of the runs.
-        flat_runs: Finished runs that have, each by itself.
-        n: Finished runs.
-        mean: The criterion applied to the mean curve over seeds.
+    Of n finished runs `flat_runs` have, each by itself; `mean` is the criterion applied to their
+    mean curve.
     """
 
     variant: str

@@ -22,19 +22,9 @@ Row = Mapping[str, Any]
 """One measured figure and what it belongs to: column to a number or a string."""
 
 
-def grouped(rows: Iterable[Row], by: str, column: str) -> dict[float, list[float]]:
-    """From each number in the column `by`, ascending, to the finite numbers beside it in another.
-
-    Example:
-        >>> rows = ({"epoch": 2, "error": 1.0}, {"epoch": 1, "error": 3.0})
-        >>> grouped(rows, "epoch", "error")
-        {1.0: [3.0], 2.0: [1.0]}
-    """
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if math.isfinite(float(row[column])):
-            found.setdefault(float(row[by]), []).append(float(row[column]))
-    return dict(sorted(found.items()))
+def matching(rows: Iterable[Row], **where: Any) -> tuple[Row, ...]:
+    """The rows in which the named columns have the given values."""
+    return tuple(row for row in rows if all(row.get(c) == value for c, value in where.items()))
 
 
 @dataclass(frozen=True)
@@ -43,8 +33,7 @@ class Quantity:
 
     Args:
         label: What it is, as a noun: `"test error on images shifted by 4 pixels"`.
-        of: From the rows that the measurement gave for one run to the number; nan where there
-            is none.
+        of: From the rows of one run to the number; nan where there is none.
         unit: Of differences: `"percentage points"` for percentages, `""` for a bare number.
         digits: Decimals, in sentences and tables.
     """
@@ -53,6 +42,11 @@ class Quantity:
     of: Callable[[tuple[Row, ...]], float]
     unit: str = ""
     digits: int = 2
+
+
+def percentage(label: str, of: Callable[[tuple[Row, ...]], float]) -> Quantity:
+    """A quantity in percent, whose differences are percentage points."""
+    return Quantity(label, of, "percentage points")
 
 
 def _of_run(name: str, label: str, unit: str, digits: int = 2) -> dict[str, Quantity]:
@@ -82,7 +76,7 @@ class Picture:
         name: Stem of its files; no two pictures of a report share it.
         title: Heading in the report.
         caption: What is seen; pages print it below, and give it to those who cannot see.
-        draw: Makes the figure, whose own caption (`ablax.report.figures.set_caption`) says how to
+        draw: Makes the figure; its own caption (`ablax.report.figures.set_caption`) says how to
             read it.
     """
 
@@ -94,14 +88,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, then pictures, tables and text, all of them functions of the study.
-
-    Args:
-        title: The heading.
-        text: What was measured and by which criterion, in sentences.
-        pictures: Drawn below the text.
-        tables: Stand below the pictures.
-    """
+    """A heading, a text that says what was measured and by which criterion, pictures, tables."""
 
     title: str
     text: str = ""
@@ -119,14 +106,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Curve:
-    """How one run learned: the training figures of every epoch, the test error where measured.
+    """How one run learned: the mean training figures of every epoch, the test error where measured.
 
-    Args:
-        epochs: Epochs trained when each training figure was taken, ascending, from 1.
-        train_loss: Mean training loss of that epoch.
-        train_error: Training error of that epoch, percent.
-        test_epochs: Epochs trained when the test error was measured, ascending.
-        test_error: Test error then, percent.
+    `epochs`, from 1, and `test_epochs` ascend; they count those trained when a figure was taken.
 
     Raises:
         ReportError: When figures and epochs differ in number.
@@ -150,32 +132,22 @@ class Curve:
     def records(self) -> list[dict[str, float]]:
         """A record for each epoch; the test error is nan where it was not measured."""
         tested = dict(zip(self.test_epochs, self.test_error, strict=True))
-        figures = zip(self.epochs, self.train_loss, self.train_error, strict=True)
-        return [
-            {
-                "epoch": epoch,
-                "train_loss": loss,
-                "train_error": error,
-                "test_error": tested.get(epoch, math.nan),
-            }
-            for epoch, loss, error in figures
-        ]
+        tests = [tested.get(epoch, math.nan) for epoch in self.epochs]
+        figures = zip(self.epochs, self.train_loss, self.train_error, tests, strict=True)
+        columns = ("epoch", "train_loss", "train_error", "test_error")
+        return [dict(zip(columns, row, strict=True)) for row in figures]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One variant trained once from one seed.
+    """One variant trained once from one seed; runs of one seed are paired across variants.
 
     Args:
-        variant: The variant's name.
-        seed: Its random seed; runs of one seed are paired across variants.
-        test_error: Error on all test images after the last epoch, percent; nan if it diverged.
+        test_error: On all test images after the last epoch, percent; nan if it diverged.
         train_loss: Mean training loss of the last epoch.
         train_error: Training error of the last epoch, percent.
         seconds: Training and evaluation, all attempts together; not compiling or saving.
-        curve: How it learned.
-        status: Whether it came to its last epoch.
-        attempts: How often it was started; more than 1 when it was interrupted and resumed.
+        attempts: More than 1 when it was interrupted and resumed.
         measured: What the experiment's own measurements gave: quantity to value.
     """
 
@@ -197,10 +169,9 @@ class Run:
 
     @property
     def mean_train_error(self) -> float:
-        """Training error averaged over all epochs, percent: the lower, the faster it learned.
+        """Training error averaged over all epochs, percent: the area under the learning curve.
 
-        The area under the learning curve. Unlike the number of epochs to a given error it is there
-        for every run, whether or not it came so far.
+        Unlike the number of epochs to a given error it is there for every run.
         """
         errors = self.curve.train_error
         return sum(errors) / len(errors) if errors else math.nan
@@ -208,16 +179,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Variant:
-    """One network of the experiment.
+    """One network of the experiment, counted at the size that was trained here.
 
     Args:
-        name: Its short name, the one in `results.csv`.
+        name: The one in `results.csv`.
         label: Its name in tables and plots.
-        parameters: Number of trainable parameters, at the size that was trained here.
-        macs: Multiply-accumulates of one forward pass for one image, at that size.
-        removed_layers: Names of the layers taken out of the baseline.
-        reinitialized: Names of the parameters whose shape differs from the baseline's, so that they
-            are initialized differently.
+        macs: Multiply-accumulates of one forward pass for one image.
+        removed_layers: Taken out of the baseline.
+        reinitialized: Parameters whose shape differs from the baseline's, and so their initial
+            values.
         changes: Fields of the recipe that it changes, in words.
     """
 
@@ -237,7 +207,7 @@ class Published:
     Args:
         source: Citation: author, year, title, table.
         measure: What was measured, such as `"top-5 error, ImageNet"`.
-        unit: Unit of `drops`.
+        unit: Of `drops`.
         drops: Variant name to the increase of its error over the baseline's.
         parameters_removed: Variant name to the number of parameters it did without.
         note: What a reader must know to compare; printed as sentences.
@@ -306,26 +276,21 @@ class PlanRecord:
     """What a study asks and of whom, resolved: all that a report says beside what was measured.
 
     Args:
-        name: The experiment's name.
         title: Heading of the report; made from `name` when empty.
-        question: What it asks.
-        prediction: What its source predicts.
-        source: Citation of that source.
-        recipe_name: The recipe's name, such as `"digits"`.
-        recipe: Its fields by dotted name.
+        prediction: What the source of the question predicts.
+        source: Its citation.
+        recipe: Field by dotted name.
         verdict_wanted: False where the budget is too small to conclude anything (smoke).
-        command: The command that repeats the experiment.
+        command: Repeats the experiment.
         data_note: What the data are, in a sentence.
-        classes: Classes of the data; a training loss above ln(classes) is worse than chance.
+        classes: Of the data; a training loss above ln(classes) is worse than chance.
         variants: In the order of the source.
         baseline: Name of the variant the others are compared with.
         full_size_parameters: Variant name to its parameters at the size of the paper.
-        published: Figures to set beside ours.
         claims: Hypotheses of the source, to be tested.
         expectations: Our own predictions, judged apart from `claims`.
         decides: The claim or expectation that answers the question; the first one when None.
         quantities: What `Run.measured` holds: name to what it is.
-        sections: What the experiment adds to the report.
 
     Raises:
         ReportError: When the baseline is not among the variants, two variants have one name, or
@@ -386,11 +351,8 @@ class PlanRecord:
 class Study:
     """One question under one recipe, with all that was measured.
 
-    Args:
-        plan: What was asked, and of whom.
-        runs: Every run that was made.
-        measured: The rows of every measurement, by its name.
-        environment: Versions, device, commit, date: printed as they are.
+    The rows of every measurement stand under its name; the environment (versions, device, commit,
+    date) is printed as it is.
 
     Raises:
         ReportError: When a run's variant is not in the plan, or two runs share variant and seed.
@@ -435,7 +397,7 @@ class Study:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """A record for each epoch of each run: training loss and error, test error where measured.
+        """A record for each epoch of each run.
 
         The columns: `variant`, `seed`, `epoch`, `train_loss`, `train_error`, `test_error` (nan
         where it was not measured).
@@ -498,24 +460,13 @@ class Study:
         if name in QUANTITIES:
             found = {run.seed: float(getattr(run, name)) for run in self.finished_runs_of(variant)}
         else:
-            found = {
-                run.seed: run.measured[name]
-                for run in self.runs_of(variant)
-                if name in run.measured
-            }
+            found = {run.seed: run.measured.get(name, math.nan) for run in self.runs_of(variant)}
         return {seed: value for seed, value in found.items() if math.isfinite(value)}
 
     def rows(self, measurement: str, **where: Any) -> tuple[Row, ...]:
-        """The rows of a measurement in which the named columns have the given values.
+        """The rows of a measurement in which columns have these values, such as `variant="full"`.
 
-        Each has the columns `variant`, `seed`, `step` and `epoch` beside its own.
-
-        Args:
-            measurement: Its name; one that was not taken has no rows.
-            **where: Column to value, such as `variant="full"`.
+        Each has the columns `variant`, `seed`, `step` and `epoch` beside its own. A measurement
+        that was not taken has no rows.
         """
-        return tuple(
-            row
-            for row in self.measured.get(measurement, ())
-            if all(row.get(column) == value for column, value in where.items())
-        )
+        return matching(self.measured.get(measurement, ()), **where)

@@ -6,9 +6,8 @@ import csv
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_type_hints
 
 from ablax.errors import ReportError
 from ablax.files import write_atomic
@@ -17,6 +16,7 @@ from ablax.report.statistics import (
     Comparison,
     Summary,
     VariantFlatness,
+    bonferroni,
     comparisons_with_baseline,
     deviation,
     mean,
@@ -48,15 +48,9 @@ def variant_table(
     *notes: str,
     words: Sequence[int] = (),
 ) -> Table:
-    """A row for each variant: its label, then its cells.
+    """A row for each variant: its label, then its cells; one without cells has no row.
 
-    Args:
-        study: The study.
-        title: What the table shows.
-        headings: Of the cells.
-        cells: Of a variant; None: it has no row.
-        *notes: Stand below.
-        words: Places of the headings whose cells are text.
+    `words` are the places of the headings whose cells are text.
     """
     rows = [(variant.label, cells(variant)) for variant in study.variants]
     return Table(
@@ -71,13 +65,9 @@ def variant_table(
 def seeds_text(
     study: Study, operand: str, digits: int = 2, show: Callable[[float, int], str] = number
 ) -> str:
-    """Mean ± standard deviation over seeds of an operand; a dash where it has no value.
+    """Mean ± standard deviation over seeds of an operand such as `"full:svm_5"`; a dash for none.
 
-    Args:
-        study: The study.
-        operand: Such as `"full:svm_5"` (`ablax.report.study.Claim`).
-        digits: Decimals.
-        show: Writes the mean.
+    `show` writes the mean.
     """
     values = list(study.values(operand).values())
     return spread(mean(values), deviation(values), digits, show)
@@ -102,10 +92,9 @@ def difference_text(compared: Comparison | None) -> str:
     """`+1.23 [+0.40, +2.06]`: a mean paired difference and its interval."""
     if compared is None or not math.isfinite(compared.difference):
         return NOTHING
-    text = signed(compared.difference)
-    if compared.interval is None:
-        return f"{text} [{NOTHING}]"
-    return f"{text} [{signed(compared.interval.low)}, {signed(compared.interval.high)}]"
+    ends = compared.interval
+    interval = f"{signed(ends.low)}, {signed(ends.high)}" if ends else NOTHING
+    return f"{signed(compared.difference)} [{interval}]"
 
 
 def runs_text(line: Summary) -> str:
@@ -118,7 +107,7 @@ def interval_note(study: Study) -> str:
     others = len(study.variants) - 1
     if others < 1:
         return "There is no other variant to compare with."
-    together = f", Bonferroni over {others} comparisons" if others > 1 else ""
+    together = bonferroni(others)
     return (
         f"Brackets: 95 % confidence interval of the mean difference paired by seed{together}, "
         "Student's t; it covers seeds, not test images. No interval for one seed."
@@ -319,10 +308,6 @@ def terminal_table(study: Study, width: int = 80) -> str:
 def write_result(path: Path, content: str | bytes) -> Path:
     """`write_atomic` for a file that a person waits for; makes its folder when there is none.
 
-    Args:
-        path: Where to write.
-        content: Text or bytes.
-
     Raises:
         ReportError: The folder cannot be made or written, or the disk is full.
     """
@@ -344,8 +329,7 @@ def write_result(path: Path, content: str | bytes) -> Path:
 # bits.
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One run, as `results.csv` holds it; the field names are the columns.
 
     Everything but `seconds` is the same whether or not the run was interrupted, so the number of
@@ -364,10 +348,7 @@ class Row:
     status: str
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
-_NUMBERS = {"seed": int, "parameters": int, "macs": int} | dict.fromkeys(
-    ("test_error", "train_loss", "seconds", "train_error", "epochs"), float
-)
+COLUMNS = Row._fields
 
 
 def result_rows(variants: Sequence[Variant], runs: Sequence[Run]) -> tuple[Row, ...]:
@@ -392,18 +373,12 @@ def result_rows(variants: Sequence[Variant], runs: Sequence[Run]) -> tuple[Row, 
 
 
 def write_results(path: Path, variants: Sequence[Variant], runs: Sequence[Run]) -> Path:
-    """Writes `results.csv` in one step.
-
-    Args:
-        path: Where to write.
-        variants: The variants, in the order wanted.
-        runs: The runs made so far, in any order.
+    """Writes `results.csv` in one step: the runs made so far, in the order of the variants.
 
     Raises:
         ReportError: When the file cannot be written.
     """
-    rows = [[getattr(row, c) for c in COLUMNS] for row in result_rows(variants, runs)]
-    return write_result(path, csv_text(COLUMNS, rows))
+    return write_result(path, csv_text(COLUMNS, result_rows(variants, runs)))
 
 
 def summary_csv(study: Study) -> str:
@@ -462,17 +437,16 @@ def read_results(path: Path) -> tuple[Row, ...]:
             f"{path} has no column {', '.join(missing)}: expected the columns {','.join(COLUMNS)}; "
             "run the experiment again to write it again"
         )
-    rows = []
+    rows, types = [], get_type_hints(Row)
     for line in reader:
-        values: dict[str, object] = {}
-        for column in COLUMNS:
-            given = line[column]
+        values: dict[str, Any] = {}
+        for column, given in ((column, line[column]) for column in COLUMNS):
             try:
-                values[column] = _NUMBERS.get(column, str)(given)
+                values[column] = types[column](given)
             except (TypeError, ValueError) as error:
                 raise ReportError(
                     f"{path}, line {reader.line_num}, column {column}: {given!r} is no number; "
                     "run the experiment again to write it again"
                 ) from error
-        rows.append(Row(**values))  # type: ignore[arg-type]
+        rows.append(Row(**values))
     return tuple(rows)

@@ -27,7 +27,7 @@ class Table:
     Args:
         title: What the table shows.
         columns: The headings.
-        rows: The cells, a row as long as the headings: numbers, or text as it shall stand.
+        rows: As long as the headings: numbers, or text as it shall stand.
         notes: Sentences below.
         totals: The sums that the notes name, as numbers for a program.
         left: Places of the columns that stand at the left; None: those that hold text alone.
@@ -51,13 +51,11 @@ class Table:
     @property
     def at_left(self) -> list[bool]:
         """Of each column, whether it stands at the left."""
-        places = range(len(self.columns))
         if self.left is not None:
-            return [place in self.left for place in places]
-        return [
-            bool(self.rows) and all(isinstance(row[place], str) for row in self.rows)
-            for place in places
-        ]
+            return [place in self.left for place in range(len(self.columns))]
+        if not self.rows:
+            return [False] * len(self.columns)
+        return [all(isinstance(c, str) for c in column) for column in zip(*self.rows, strict=True)]
 
     @property
     def lines(self) -> list[list[str]]:
@@ -73,17 +71,10 @@ class Table:
 
 
 def render(table: Table, form: Form, *, width: int | None = None, titled: bool = True) -> str:
-    """The table in one of its forms.
+    """The table in one of its forms, without a final newline.
 
-    Args:
-        table: Any table.
-        form: "text"; "csv", the cells alone; "markdown", "html", in which text is no markup; or
-            "json".
-        width: Letters of a line, for "text": longer ones are broken; None breaks nothing.
-        titled: Whether the title is written too, where the form has one.
-
-    Returns:
-        Lines without a final newline.
+    Comma-separated are the cells alone; in Markdown and HTML text is no markup. Text is broken to
+    lines of `width` letters, where a width is given. The title is left out where it is not wanted.
 
     Example:
         >>> table = Table("Costs", ("layer", "MACs"), (("conv1", 1200),), ("In all 1,200.",))

@@ -6,7 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from ablax.report.statistics import Comparison, VariantFlatness, comparison, variant_flatness
+from ablax.report.statistics import (
+    Comparison,
+    VariantFlatness,
+    bonferroni,
+    comparison,
+    variant_flatness,
+)
 from ablax.report.study import QUANTITIES, Claim, Study, operand
 from ablax.report.tables import sentence, signed
 
@@ -15,13 +21,7 @@ from ablax.report.tables import sentence, signed
 
 
 def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ...]:
-    """Every reason not to judge claims, in words; none when they may be judged.
-
-    Args:
-        study: The study.
-        claims: What shall be judged.
-        by: Who makes the claims.
-    """
+    """Every reason not to judge the claims that `by` makes, in words; none when they may be."""
     named = {name for claim in claims for name in claim.variants}
     reasons = [
         f"variant {name!r}, of which {by} speaks, was not run"
@@ -36,7 +36,6 @@ def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ..
 
 
 def _quantities(claims: tuple[Claim, ...], variant: str) -> list[str]:
-    """What the claims ask of a variant, each quantity once."""
     operands = [operand(side) for claim in claims for side in (claim.worse, claim.better)]
     return list(dict.fromkeys(quantity for name, quantity in operands if name == variant))
 
@@ -94,15 +93,10 @@ OutcomeName = Literal["reproduced", "not reproduced", "inconclusive"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What the measured values say of one claim.
+    """What the measured values say of one claim: does value(worse) - value(better) lie above 0?
 
-    Args:
-        claim: The claim.
-        outcome: Whether the interval of value(worse) - value(better) lies above 0, below 0, or
-            does neither.
-        measured: The paired comparison, its interval adjusted for the number of claims judged
-            together; None when it was not judged.
-        sentence: The finding in words.
+    Its interval is adjusted for the number of claims judged together; `measured` is None when the
+    claim was not judged.
     """
 
     claim: Claim
@@ -113,14 +107,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to the study's question.
+    """The answer to the study's question: an outcome with a finding per claim, or reasons for none.
 
-    Args:
-        outcome: None when no verdict is given.
-        sentence: The answer.
-        findings: One per claim; empty when no verdict is given.
-        reasons: Why no verdict is given; empty when one is.
-        note: What the intervals in the findings are; empty when no verdict is given.
+    The note says what the intervals in the findings are.
     """
 
     outcome: OutcomeName | None
@@ -144,11 +133,8 @@ class Verdict:
 class Forecast:
     """What became of our own prediction; the source's order does not depend on it.
 
-    Args:
-        headline: The count, or that nothing was judged and why.
-        findings: One per expectation; empty when none was judged.
-        details: What stands below the headline: the findings, or what was predicted.
-        note: What the intervals in the findings are; empty when none was judged.
+    The headline counts the findings, or says why nothing was judged; below it stand the findings,
+    or what was predicted.
     """
 
     headline: str
@@ -175,11 +161,8 @@ def difference_words(study: Study, measured: Comparison) -> tuple[str, str]:
 def finding(study: Study, claim: Claim, together: int, held: str = "reproduced") -> Finding:
     """A claim is reproduced when the whole interval of its difference is above 0.
 
-    Args:
-        study: The study.
-        claim: The claim.
-        together: Claims whose intervals hold at once with 95 % confidence.
-        held: The word for a claim that is borne out.
+    So many claims are judged `together`: their intervals hold at once with 95 % confidence. `held`
+    is the word for a claim that is borne out.
     """
     measured = comparison(study, claim.worse, claim.better, together)
     outcome: Outcome = "inconclusive"
@@ -194,16 +177,10 @@ def finding(study: Study, claim: Claim, together: int, held: str = "reproduced")
 def assess(
     study: Study, claims: tuple[Claim, ...], by: str, held: str = "reproduced"
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
-    """A finding for each claim, or every reason why none can be judged.
+    """A finding for each claim that `by` makes, and every reason why none can be judged.
 
-    Args:
-        study: The study.
-        claims: What shall be judged; intervals are adjusted for their number.
-        by: Who makes the claims.
-        held: The word for a claim that is borne out.
-
-    Returns:
-        The findings, and the reasons: one of the two is empty.
+    One of the two is empty. Intervals are adjusted for the number of claims; `held` is the word for
+    a claim that is borne out.
     """
     if not study.plan.verdict_wanted:
         reason = f"the recipe {study.plan.recipe_name!r} is too small to conclude anything"
@@ -236,8 +213,7 @@ def _count(findings: tuple[Finding, ...], what: str, held: str) -> str:
 
 
 def _ranges(findings: tuple[Finding, ...]) -> str:
-    count = len(findings)
-    together = f", Bonferroni over {count} comparisons" if count > 1 else ""
+    together = bonferroni(len(findings))
     return (
         f"CI: 95 % confidence interval of the mean difference, paired by seed{together}. "
         "It covers seeds, not test images."
@@ -293,13 +269,9 @@ def forecast(study: Study) -> Forecast | None:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the measured values say of the claim that decides the question.
+    """What the measured values say of the claim that decides the question, if one is stated.
 
-    Args:
-        outcome: Of that claim; None when the experiment decides nothing.
-        sentence: The answer, to be read alone.
-        claim: The claim; None when the experiment states none.
-        measured: Its difference and interval; None when it was not judged.
+    The sentence is to be read alone; `measured` is None when the claim was not judged.
     """
 
     outcome: Outcome | None
@@ -319,27 +291,20 @@ def answer(study: Study) -> Answer:
         return Answer(None, "No hypothesis declared: see the figures.", None, None)
     own = claim not in study.plan.claims
     group = study.plan.expectations if own else study.plan.claims
-    findings, reasons = assess(study, group, "our prediction" if own else "the source")
+    by = "our prediction" if own else "the source"
+    findings, reasons = assess(study, group, by)
     found = next((one for one in findings if one.claim == claim), None)
-    if found is None:
-        why = "; ".join(reasons)
+    if found is None or found.measured is None:
+        why = "; ".join(reasons or obstacles(study, (claim,), by))
         return Answer("not judged", f"No answer to whether {claim.text}: {why}.", claim, None)
-    if found.measured is None:
-        why = found.sentence.removeprefix(f"{claim.text}: not judged (").removesuffix(").")
-        return Answer("not judged", f"No answer to whether {claim.text}: {why}.", claim, None)
-    return Answer(
-        found.outcome,
-        _said(study, claim, found.outcome, found.measured, len(group)),
-        claim,
-        found.measured,
-    )
+    said = _said(study, claim, found.outcome, found.measured, len(group))
+    return Answer(found.outcome, said, claim, found.measured)
 
 
 def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, together: int) -> str:
     """A yes gives the difference behind the claim's verb; the other answers give it apart."""
     difference, ends = difference_words(study, measured)
-    among = f", Bonferroni over {together} comparisons" if together > 1 else ""
-    interval = f"95 % {ends}{among}" if measured.interval else ends
+    interval = f"95 % {ends}{bonferroni(together)}" if measured.interval else ends
     uncertainty = f"({interval}, {_seed_count(measured.n)})"
     if outcome == "reproduced":
         unsigned = f"{difference} {uncertainty}".replace("+", "")
@@ -351,16 +316,10 @@ def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, to
 
 
 def answer_json(study: Study, plots: str) -> str:
-    """The answer as a file that an overview of all experiments is written from.
+    """The answer as JSON that an overview of all experiments is written from.
 
-    Args:
-        study: The study.
-        plots: The folder of the pictures, beside the report.
-
-    Returns:
-        JSON: experiment, recipe, answer, outcome, n, difference and interval in a unit, training
-        time of all runs in seconds, device, date, commit, command, and the picture that shows it
-        best: the first of the experiment's own, or that of the errors.
+    The picture, in the folder `plots` beside the report, is the one that shows it best: the first
+    of the experiment's own, or that of the errors.
     """
     told = answer(study)
     measured = told.measured
