@@ -46,9 +46,6 @@ def parse(
         name: Of the command.
         defaults: Of parameters whose default hangs on the words themselves.
 
-    Returns:
-        The function with its arguments.
-
     Raises:
         UsageError: Words that the function does not take, or values that its types refuse.
         SystemExit: With status 0, after `--help`.
@@ -137,11 +134,7 @@ def _told(refusals: list[str], name: str, options: Callable[[], list[str]]) -> I
 
 
 def _refusal(event: Any, name: str, options: Callable[[], list[str]]) -> str:
-    """What tyro's event says, in one sentence.
-
-    Raises:
-        AttributeError: It is of a form that is not known here.
-    """
+    """What tyro's event says, in one sentence; an AttributeError where its form is not known."""
     kind = type(event).__name__
     if kind == "UnrecognizedArgs":
         return _unknown(event.tokens, name, options)
