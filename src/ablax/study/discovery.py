@@ -36,13 +36,7 @@ def experiment(name: str) -> tuple[str, Experiment]:
 
 
 def recipe(name: str) -> tuple[str, Recipe]:
-    """The recipe of that name, in the file of that path, or in the module: its value `RECIPE`.
-
-    The group of entry points is `ablax.configs`.
-
-    Raises:
-        AblaxError: As `experiment`.
-    """
+    """Likewise a recipe, the value `RECIPE`; the group of entry points is `ablax.configs`."""
     return _named("configs", "recipe", name, "RECIPE", Recipe)
 
 

@@ -159,7 +159,7 @@ class Opened:
     Attributes:
         model: The model.
         note: What was chosen for the person who left it open; empty where nothing was.
-        recipe: What it was trained with, where `ablax run` trained it; None otherwise.
+        recipe: What it was trained with, where `ablax run` trained it.
     """
 
     model: Model
@@ -235,19 +235,15 @@ def _open_run(run: RunName) -> Opened:
     record: Mapping[str, Any] = summary.get(RECORD) or record_of(
         open_dataset(recipe, data_mesh(), Console(stderr=True))
     )
-    network = _network(run.folder, held, question, variant, recipe, record)
-    shape, epochs = _shape(record), recipe.train.epochs
-    steps = epochs * record["steps_per_epoch"]
-    like = jax.eval_shape(
-        partial(
-            initial_state,
-            network,
-            optimizer(recipe.optimizer, epochs, record["steps_per_epoch"], stacks(network)),
-            seed,
-            shape,
-        )
-    )
-    state = _restored(run.folder, variant, seed, like, steps)
+    height, width, channels = record["image_shape"]
+    shape, per_epoch = (height, width, channels), record["steps_per_epoch"]
+    inputs = Inputs(height, channels, len(record["classes"]), recipe.width)
+    network = question.network_of(variant, inputs)
+    refuse_another(run.folder, held, variant, network, shape)
+    epochs = recipe.train.epochs
+    rule = optimizer(recipe.optimizer, epochs, per_epoch, stacks(network))
+    like = jax.eval_shape(partial(initial_state, network, rule, seed, shape))
+    state = _restored(run.folder, variant, seed, like, epochs * per_epoch)
     model = Model(
         name=f"{held.experiment}, {variant}, recipe {held.recipe_name}",
         network=network,
@@ -257,12 +253,9 @@ def _open_run(run: RunName) -> Opened:
         weights=f"trained for {epochs} epoch{'s' * (epochs != 1)}, seed {seed}",
         precision=recipe.train.precision,
     )
-    whole = run.variant and run.seed is not None
-    note = (
-        ""
-        if whole
-        else f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
-    )
+    if run.variant and run.seed is not None:
+        return Opened(model, recipe=recipe)
+    note = f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
     return Opened(model, note, recipe)
 
 
@@ -284,17 +277,8 @@ def record_of(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _shape(record: Mapping[str, Any]) -> ImageShape:
-    height, width, channels = record["image_shape"]
-    return (height, width, channels)
-
-
 def question_of(folder: Path, held: Stored) -> Experiment:
-    """The experiment that a folder of results is of.
-
-    Raises:
-        AblaxError: Its file is gone.
-    """
+    """The experiment that a folder of results is of; an AblaxError where its file is gone."""
     try:
         return experiment(held.experiment)[1]
     except AblaxError as error:
@@ -305,11 +289,7 @@ def question_of(folder: Path, held: Stored) -> Experiment:
 
 
 def check_variant(name: str, question: Experiment, variant: str) -> None:
-    """Refuse what is no variant of an experiment.
-
-    Raises:
-        AblaxError: The message has the nearest.
-    """
+    """Refuse what is no variant of an experiment, with the nearest."""
     if variant not in question.names:
         raise AblaxError(f"{name} has no variant {variant!r}: {nearest(variant, question.names)}")
 
@@ -330,11 +310,7 @@ def _first(folder: Path, variant: str) -> int:
 
 
 def _finished(folder: Path, variant: str, seed: int) -> dict[str, Any]:
-    """The summary of a run that is at its end and has weights.
-
-    Raises:
-        ResultsError: It is not, or has none.
-    """
+    """The summary of a run that is at its end and has weights."""
     results = ResultsFolder(folder)
     summary, place = results.finished(variant, seed), results.checkpoints(variant, seed)
     if not (folder / "checkpoints").is_dir():
@@ -365,34 +341,10 @@ def _finished(folder: Path, variant: str, seed: int) -> dict[str, Any]:
     return summary
 
 
-def _network(
-    folder: Path,
-    held: Stored,
-    question: Experiment,
-    variant: str,
-    recipe: Recipe,
-    record: Mapping[str, Any],
-) -> Network:
-    """The variant's network, which must be the one that was trained.
-
-    Raises:
-        ResultsError: The experiment's file gives another one today.
-    """
-    height, _, channels = shape = _shape(record)
-    inputs = Inputs(height, channels, len(record["classes"]), recipe.width)
-    network = question.network_of(variant, inputs)
-    refuse_another(folder, held, variant, network, shape)
-    return network
-
-
 def refuse_another(
     folder: Path, held: Stored, variant: str, network: Network, image_shape: ImageShape
 ) -> None:
-    """Refuse a network that is not the one a run trained.
-
-    Raises:
-        ResultsError: The experiment's file gives another one today.
-    """
+    """Refuse a run whose experiment's file gives another network today than it trained."""
     trained = held.networks.get(variant, "").split("; ")[0]
     if trained and trained != fingerprint(network, image_shape):
         raise ResultsError(
@@ -402,11 +354,7 @@ def refuse_another(
 
 
 def _restored(folder: Path, variant: str, seed: int, like: Any, steps: int) -> Any:
-    """The state after the last epoch, its checksums compared.
-
-    Raises:
-        AblaxError: It is damaged, or of another step.
-    """
+    """The state after the last epoch, its checksums compared."""
     place = ResultsFolder(folder).checkpoints(variant, seed)
     checkpoints = checkpoint.open_checkpoints(place)
     try:

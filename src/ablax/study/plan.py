@@ -111,7 +111,7 @@ def resolve(
         name: The experiment's.
         experiment: The question.
         recipe_name: The recipe's.
-        recipe: Data, schedule and budget; the experiment's budget is in it already.
+        recipe: With the experiment's budget in it already.
         data: Opens the data of a variant's recipe; asked once for each data and batch.
         mesh: The devices.
         only: The variants to run beside the baseline; those of the budget where empty.
@@ -173,8 +173,7 @@ class _Resolver:
         pretraining = self.experiment.pretraining_of(name)
         if pretraining is not None:
             pretrainer = self._trainer(name, with_fields(recipe, pretraining.fields))
-            here, there = map(_parameters, (trainer, pretrainer))
-            refuse_misfit(here, there, pretraining.fresh)
+            refuse_misfit(_shapes(trainer), _shapes(pretrainer), pretraining.fresh)
             other = ", ".join(changes(pretrainer.recipe, recipe))
             changed += (f"first weights from a training with {other}",)
         variant = self._variant(name, trainer, changed)
@@ -201,10 +200,9 @@ class _Resolver:
         )
 
 
-def _parameters(trainer: Trainer) -> Mapping[str, object]:
-    shape = trainer.dataset.image_shape
-    found: Mapping[str, object] = abstract_variables(trainer.task.network, shape)["params"]
-    return found
+def _shapes(trainer: Trainer) -> Any:
+    """Those of the parameters."""
+    return abstract_variables(trainer.task.network, trainer.dataset.image_shape)["params"]
 
 
 def _inputs(dataset: Dataset, width: float) -> Inputs:
@@ -220,12 +218,7 @@ def _inputs(dataset: Dataset, width: float) -> Inputs:
 def network_macs(
     network: Network, image_shape: ImageShape, variables: Mapping[str, Any] | None = None
 ) -> int:
-    """Multiply-accumulates of one forward pass for one image.
-
-    Args:
-        network: Any network.
-        image_shape: (H, W, C).
-        variables: The shapes of its variables, where they are known already.
+    """Multiply-accumulates of one forward pass for one image; `variables` may be known already.
 
     Raises:
         AblaxError: Nobody can say from the network how often one of its products runs.

@@ -52,13 +52,7 @@ TEST_SAMPLE = 10_000
 
 
 class Runner:
-    """What the runs of a plan share.
-
-    Args:
-        plan: What to run.
-        folder: Where the results go.
-        console: Where progress is shown.
-    """
+    """What the runs of a plan share: where their results go, and where progress is shown."""
 
     def __init__(self, plan: Plan, folder: ResultsFolder, console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
@@ -106,12 +100,6 @@ class Runner:
         plan = self.plan
         return study_in(self.folder, plan.record, plan.measurements, plan.recipe.seeds)
 
-    def write_tables(self, study: Study) -> None:
-        """Write what is known so far: a row for each of the runs, the curves, the measurements."""
-        write_results(self.folder.path / "results.csv", study.variants, study.runs)
-        write_csv(self.folder.path, by=RUN_COLUMNS)
-        self.log.write_csv()
-
 
 # ------------------------------------------------------------------------------------------
 # The training that a variant's first weights come from, run before the variant's own.
@@ -129,21 +117,7 @@ def pretrained(
     """The state that a run starts from, after its pretraining where it has one.
 
     The pretraining keeps its own checkpoints beside the run's, and resumes from them; its figures
-    go to `pretraining/metrics.jsonl`.
-
-    Args:
-        runner: Its trainers.
-        name: The variant.
-        seed: Of both trainings.
-        state: The initial state.
-        stop: Asked after every chunk.
-        on_resume: Called with the step from which the pretraining resumes.
-        on_tick: Told about every chunk of it.
-
-    Raises:
-        StoppedError: `stop` was requested; the state is saved.
-        DivergedError: A loss of the pretraining is not finite.
-        CheckpointError: As `ablax.training.loop.train`.
+    go to `pretraining/metrics.jsonl`. Arguments and errors as of `ablax.training.loop.train`.
     """
     training, folder = runner.plan.trainings[name], runner.folder
     if training.pretrainer is None:
@@ -174,14 +148,6 @@ def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study
     """Train every variant from every seed and write the report.
 
     Seeds are the outer loop, so that an interrupted experiment has whole pairs to compare.
-
-    Args:
-        plan: What to run.
-        folder: Where the results go.
-        console: Where progress and the table are shown.
-
-    Returns:
-        What was measured.
 
     Raises:
         ResultsError: The folder is another's, before anything is trained.
@@ -298,7 +264,9 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
 def _write(runner: Runner, study: Study) -> Path:
     """Write what the folder is for, from what is finished; gives the path of the page."""
     folder = runner.folder.path
-    runner.write_tables(study)
+    write_results(folder / "results.csv", study.variants, study.runs)
+    write_csv(folder, by=RUN_COLUMNS)
+    runner.log.write_csv()
     text = json.dumps(dict(study.environment), indent=2) + "\n"
     write_result(folder / "environment.json", text)
     write_facts(folder, study.plan)

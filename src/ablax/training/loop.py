@@ -35,7 +35,7 @@ from ablax.model import Model, preprocessing_of
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
 from ablax.training.dataset import Dataset, InMemory
-from ablax.training.metrics import MetricsLog, read_metrics
+from ablax.training.metrics import MetricsLog, by_epoch, mean_of, read_metrics
 from ablax.training.optimizer import check_rate_factors, schedule
 from ablax.training.progress import console_here
 from ablax.training.progress import progress as shown_progress
@@ -612,17 +612,10 @@ def _fitted(
 
 
 def _history(records: list[dict[str, Any]]) -> list[Epoch]:
-    """The figures of whole epochs from those of the chunks in them, weighted by their steps."""
-    epochs: dict[int, list[dict[str, Any]]] = {}
-    for record in records:
-        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
+    """The figures of whole epochs from those of the chunks in them."""
     found = []
-    for epoch, chunks in epochs.items():
-        steps = sum(chunk["steps"] for chunk in chunks)
-        loss, error = (
-            math.fsum(chunk[figure] * chunk["steps"] for chunk in chunks) / steps
-            for figure in ("train_loss", "train_error")
-        )
+    for epoch, chunks in by_epoch(records).items():
+        loss, error = (mean_of(figure, chunks) for figure in ("train_loss", "train_error"))
         last, seconds = chunks[-1], math.fsum(chunk["seconds"] for chunk in chunks)
         found.append(Epoch(epoch, loss, error, last["test_loss"], last["test_error"], seconds))
     return found

@@ -20,7 +20,7 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -193,6 +193,20 @@ def read_metrics(folder: Path, *, by: Sequence[str] = ()) -> list[dict[str, Any]
         return all(record["step"] < start for start in later)
 
     return [record for record in records if counts(record)]
+
+
+def by_epoch(records: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """The records of the chunks of each epoch, counted from 1."""
+    epochs: dict[int, list[dict[str, Any]]] = {}
+    for record in records:
+        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
+    return epochs
+
+
+def mean_of(figure: str, chunks: list[dict[str, Any]]) -> float:
+    """The mean of a figure over chunks, weighted by their steps."""
+    steps = sum(chunk["steps"] for chunk in chunks)
+    return math.fsum(chunk[figure] * chunk["steps"] for chunk in chunks) / steps
 
 
 def write_csv(folder: Path, *, by: Sequence[str] = ()) -> None:
