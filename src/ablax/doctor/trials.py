@@ -560,12 +560,12 @@ def _trial(
     seed: int,
     wider: Callable[[], Network] | None = None,
 ) -> Trial:
-    images, labels = training_images(dataset, SAMPLE)
+    sample = training_images(dataset, SAMPLE)
     return Trial(
         model=model,
         recipe=chosen,
-        images=images,
-        labels=labels,
+        images=sample.images,
+        labels=sample.labels,
         steps_per_epoch=dataset.steps_per_epoch,
         wider=wider,
         seed=seed,

@@ -57,7 +57,6 @@ class Runner:
     def __init__(self, plan: Plan, folder: ResultsFolder, console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
         self.trainers = {name: training.trainer for name, training in plan.trainings.items()}
-        self.networks = {name: training.network for name, training in plan.trainings.items()}
         self.log = MeasurementLog(folder.path, plan.measurements)
         self._samples: dict[int, tuple[Split, Split]] = {}
 
@@ -81,8 +80,8 @@ class Runner:
         trainer = self.trainers[name]
         dataset = trainer.dataset
         if id(dataset) not in self._samples:
-            train = Split(*training_images(dataset, TRAINING_SAMPLE))
-            self._samples[id(dataset)] = (train, Split(*test_images(dataset, TEST_SAMPLE)))
+            samples = training_images(dataset, TRAINING_SAMPLE), test_images(dataset, TEST_SAMPLE)
+            self._samples[id(dataset)] = samples
         train, test = self._samples[id(dataset)]
         return Sample(
             variant=name,

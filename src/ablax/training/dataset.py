@@ -9,7 +9,6 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Int32, UInt8
 from rich.console import Console
 
 from ablax.config import ConfigError, Recipe
@@ -76,12 +75,8 @@ class InMemory:
     """All images live on the device; an epoch is a random permutation made there.
 
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
-    are others every epoch.
-
-    Args:
-        data: The images.
-        batch: Images a step.
-        mesh: The devices; every one holds all images, and takes its share of each batch.
+    are others every epoch. Every device of the mesh holds all images, and takes its share of each
+    batch.
 
     Raises:
         ConfigError: The batch is larger than the data, or no multiple of the devices.
@@ -139,11 +134,7 @@ class InMemory:
 class Streaming:
     """The host decodes batches on the way and hands over a chunk of them at a time.
 
-    Args:
-        stream: The prepared set.
-        batch: Images a step.
-        workers: Processes that decode; 0 decodes in threads.
-        mesh: The devices; every one takes its share of each batch.
+    Every device of the mesh takes its share of each batch; with 0 workers, threads decode.
 
     Raises:
         ConfigError: The batch is larger than the data, or no multiple of the devices.
@@ -218,11 +209,7 @@ def _on(sharding: NamedSharding, images: np.ndarray, labels: np.ndarray) -> tupl
 
 
 def check_batch(batch: int, images: int, devices: int) -> None:
-    """Refuse a batch that the data cannot fill or the devices cannot share.
-
-    Raises:
-        ConfigError: The batch is larger than the data, or no multiple of the devices.
-    """
+    """Refuse a batch that the data cannot fill or the devices cannot share."""
     if batch > images:
         raise ConfigError(
             f"train.batch is {batch}, and the data have {images} training images: use at most "
@@ -287,15 +274,8 @@ def _decoding(console: Console, source: str) -> Callable[[int, int], None]:
 # Some of a dataset's images, for what looks at them outside training.
 
 
-def training_images(
-    dataset: Dataset, count: int, seed: int = 0
-) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
-    """A random sample of the training images of a dataset, in random order.
-
-    Args:
-        dataset: Of images that lie on the device, or of a stream.
-        count: How many; all where there are fewer.
-        seed: Of the draw.
+def training_images(dataset: Dataset, count: int, seed: int = 0) -> Split:
+    """A random sample of the training images, in random order; all where there are fewer.
 
     Raises:
         AblaxError: The dataset gives something else than images and labels.
@@ -308,18 +288,11 @@ def training_images(
     if images.ndim == 5:  # steps x batch
         images, labels = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
-    return images[chosen], labels[chosen].astype(np.int32)
+    return Split(images[chosen], labels[chosen].astype(np.int32))
 
 
-def test_images(
-    dataset: Dataset, count: int
-) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
-    """The first test images of a dataset, in the data's order.
-
-    Args:
-        dataset: Of images that lie on the device, or of a stream.
-        count: How many; all where there are fewer.
-    """
+def test_images(dataset: Dataset, count: int) -> Split:
+    """The first test images, in the data's order; all where there are fewer."""
     images, labels, found = [], [], 0
     for some, classes, counting in dataset.test_batches():
         images.append(np.asarray(some)[:counting])
@@ -327,4 +300,4 @@ def test_images(
         found += counting
         if found >= count:
             break
-    return np.concatenate(images)[:count], np.concatenate(labels)[:count].astype(np.int32)
+    return Split(np.concatenate(images)[:count], np.concatenate(labels)[:count].astype(np.int32))

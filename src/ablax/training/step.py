@@ -50,11 +50,7 @@ def initial_state(
     seed: int,
     image_shape: ImageShape,
 ) -> State:
-    """The state before the first step.
-
-    Raises:
-        LayerError: The network does not fit images of this shape.
-    """
+    """The state before the first step; a LayerError where the network does not fit the images."""
     variables = initialize(network, seed, image_shape)
     params = variables.get("params", {})
     return State(
@@ -133,14 +129,7 @@ def task_of(
     std: tuple[float, ...],
     steps_per_epoch: int,
 ) -> Task:
-    """The task of training a network by a recipe.
-
-    Args:
-        network: What is trained.
-        recipe: How.
-        mean: Of each channel over the training images, in [0, 1].
-        std: Standard deviation of each channel.
-        steps_per_epoch: What the recipe's schedule is measured in.
+    """The task of training a network by a recipe; `mean` and `std` of each channel, in [0, 1].
 
     Raises:
         ConfigError: The schedule does not fit the training's length.
@@ -252,31 +241,12 @@ def loss(
     return total, LossParts(own, scores, updated.get("batch_stats", {}))
 
 
-def gradient(
-    objective: Objective,
-    params: Any,
-    batch_stats: Any,
-    images: Float[Array, "N H W C"],
-    labels: Int[Array, " N"],
-    dropout_key: Key[Array, ""] | None = None,
-) -> tuple[PyTree, LossParts]:
-    """The derivative of `loss` by the parameters, as they lie, and the parts of the loss."""
-    slopes_of = jax.grad(loss, argnums=1, has_aux=True)
-    found: tuple[PyTree, LossParts] = slopes_of(
-        objective, params, batch_stats, images, labels, dropout_key
-    )
-    return found
+gradient: Callable[..., tuple[PyTree, LossParts]] = jax.grad(loss, argnums=1, has_aux=True)
+"""The derivative of `loss` by the parameters, as they lie, and the parts of the loss."""
 
 
 def update(task: Task, state: State, slopes: PyTree, batch_stats: PyTree) -> State:
-    """The state after a step along this gradient.
-
-    Args:
-        task: What does not change.
-        state: Before the step.
-        slopes: The gradient.
-        batch_stats: Of the batch, from `LossParts`; those that are frozen are left out.
-    """
+    """The state after a step along this gradient; `batch_stats` that are frozen are left out."""
     updates, opt_state = task.optimizer.update(slopes, state.opt_state, state.params)
     return replace(
         state,
@@ -309,13 +279,7 @@ def descend(
 def train_step(
     task: Task, state: State, images: UInt8[Array, "N H W C"], labels: Int[Array, " N"]
 ) -> tuple[State, StepFigures]:
-    """One step of stochastic gradient descent: augment, normalize, `descend`.
-
-    Args:
-        task: What does not change.
-        state: Before the step.
-        images: Raw pixels; they are augmented and normalized here, on the device.
-        labels: Class of each image.
+    """One step of stochastic gradient descent on raw pixels: augment, normalize, `descend`.
 
     Returns:
         The state after the step, and the batch's figures before it.
@@ -378,16 +342,7 @@ def warm_start(state: State, trained: State, fresh: tuple[str, ...] = ()) -> Sta
 
 
 def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
-    """Refuse parameters that cannot be imported.
-
-    Args:
-        here: Parameters, or their shapes.
-        there: Those of the other training.
-        fresh: See `warm_start`.
-
-    Raises:
-        AblaxError: As `warm_start`.
-    """
+    """Refuse parameters, or their shapes, that `warm_start` could not import from `there`."""
     ours, theirs = (
         {name: leaf.shape for name, leaf in leaves_by_path(tree).items()} for tree in (here, there)
     )
