@@ -65,7 +65,7 @@ def affine_field(
 def displacement_field(
     key: PRNGKey, size: tuple[int, int, int], amount: float, smoothness: float = 4.0
 ) -> Displacement:
-    """Gaussian noise smoothed by a Gaussian: how far each pixel is displaced.
+    """Gaussian noise smoothed by a Gaussian: how far each pixel is displaced, down and right.
 
     The rows of the smoothing matrix have length one, so the displacement has a standard deviation
     of exactly `amount` at every pixel, at the border too.
@@ -76,9 +76,6 @@ def displacement_field(
         amount: Standard deviation in pixels, along each axis.
         smoothness: Standard deviation of the Gaussian in pixels; about the distance over which
             the displacement changes.
-
-    Returns:
-        Pixels, down and to the right.
     """
     count, height, width = size
     # Drawn as rows and then folded: XLA on a CPU compiles a draw of four axes much more slowly.
@@ -98,10 +95,7 @@ def resample(images: Images, field: Displacement) -> Images:
     """The picture read at displaced positions, linearly between the four nearest pixels.
 
     `y(p) = x(p + u(p))`, and x is 0 outside the picture. A whole-numbered displacement is a copy.
-
-    Args:
-        images: The pictures.
-        field: Pixels, down and to the right, to the place each pixel is taken from.
+    The field is in pixels, down and to the right.
     """
     _, height, width, _ = images.shape
     # A ring of zeros: whatever lies farther out is moved onto it.
@@ -176,15 +170,8 @@ class Augmentation:
 def augment(key: PRNGKey, images: Images, augmentation: Augmentation) -> Images:
     """Distort every picture by its own draw: crop, flip, bend, color, noise, in this order.
 
-    The affine and the elastic distortion are one resampling: interpolating twice would blur twice.
-
-    Args:
-        key: The same key gives the same result.
-        images: In [0, 1].
-        augmentation: The amounts.
-
-    Returns:
-        Pictures of the same shape and type, in [0, 1].
+    Pictures are in [0, 1], before and after. The affine and the elastic distortion are one
+    resampling: interpolating twice would blur twice.
 
     Example:
         >>> images = jnp.zeros((2, 8, 8, 1))
@@ -242,14 +229,10 @@ def affine(
     scale: float = 0.0,
     translate: float = 0.0,
 ) -> Images:
-    """Turn, scale and move each picture about its center, each by a uniform draw.
+    """Turn, scale and move each picture about its center, each by a uniform draw to either side.
 
-    Args:
-        key: Draws one angle, one factor and two distances a picture.
-        images: The pictures.
-        rotate: Degrees, to either side.
-        scale: The factor is sampled from 1 - scale to 1 + scale.
-        translate: Pixels, to either side, along both axes.
+    `rotate` is in degrees, `translate` in pixels along both axes; the factor is sampled from
+    1 - scale to 1 + scale.
     """
     if not (rotate or scale or translate):
         return images
@@ -270,13 +253,7 @@ def _random_affine_field(
 
 
 def elastic(key: PRNGKey, images: Images, amount: float, smoothness: float = 4.0) -> Images:
-    """Bend each picture by a smooth random field.
-
-    Args:
-        key: Draws the field of each picture.
-        images: The pictures.
-        amount: Standard deviation of the displacement, in pixels along each axis.
-        smoothness: See `displacement_field`.
+    """Bend each picture by a smooth random field (`displacement_field`).
 
     References:
         P. Simard, D. Steinkraus and J. Platt, 2003. Best Practices for Convolutional Neural
@@ -309,14 +286,8 @@ def color(
 
     `brightness: f x`; `contrast: m + f (x - m)` with m the mean gray of the picture;
     `saturation: g + f (x - g)` with g the gray of the pixel (it leaves pictures of one channel as
-    they are). Each result is clipped to [0, 1]. Gray is 0.299 R + 0.587 G + 0.114 B.
-
-    Args:
-        key: Draws three factors a picture, from 1 - amount to 1 + amount.
-        images: In [0, 1], with 1 or 3 channels.
-        brightness: Relative amount.
-        contrast: Relative amount.
-        saturation: Relative amount.
+    they are); each f from 1 - amount to 1 + amount. Each result is clipped to [0, 1]. Gray is
+    0.299 R + 0.587 G + 0.114 B.
     """
     draws = jax.random.uniform(key, (3, len(images), 1, 1, 1), images.dtype, -1.0, 1.0)
     if brightness:

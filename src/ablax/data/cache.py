@@ -87,12 +87,9 @@ def _fill(place: Path, new: Path, build: Callable[[Path], Mapping[str, Any]]) ->
 
 @contextlib.contextmanager
 def _in_words(place: Path, only: Path | None = None) -> Iterator[None]:
-    """Say what to do when the file system refuses.
+    """Say what to do when the file system refuses; `only` what concerns the files in that folder.
 
-    Args:
-        place: The cache.
-        only: Only what concerns the files in this folder. A write that finds no room names no
-            file, and NumPy's has no number either.
+    A write that finds no room names no file, and NumPy's has no number either.
     """
     try:
         yield

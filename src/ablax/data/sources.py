@@ -43,7 +43,7 @@ def load(
     image_size: int | None = None,
     progress: Progress | None = None,
 ) -> ImageSet:
-    """The data set of this name.
+    """The data set of this name; pictures of a `tfds:` set are mapped from the cache, read-only.
 
     Args:
         source: `digits`, `digits:distorted`, or `tfds:NAME`, `tfds:NAME/config`,
@@ -54,9 +54,6 @@ def load(
         image_size: Pixels along each side: the shorter side is scaled to it, then the middle is
             cut out. By default pictures keep their size, which must be the same for all.
         progress: Told how far decoding is. It is not called when the cache is used.
-
-    Returns:
-        The set. The pictures of a `tfds:` set are mapped from the cache, read-only.
 
     Raises:
         DataError: The set is unknown, missing, unprepared, damaged or not for classification.
@@ -93,11 +90,7 @@ def load(
 
 
 def parse(source: str) -> tfds_folder.Address:
-    """The address of a tensorflow-datasets source.
-
-    Raises:
-        DataError: No source has such a name.
-    """
+    """The address of a tensorflow-datasets source; a DataError where no source has such a name."""
     if source.startswith("tfds:"):
         return tfds_folder.parse(source)
     hint = nearest(source, EMBEDDED)
@@ -117,8 +110,7 @@ def _resized(images: ImageSet, size: int | None) -> ImageSet:
         return Split(np.stack([as_array(each) for each in pictures]), split.labels)
 
     train, test = resize(images.train), resize(images.test)
-    statistics = ChannelStatistics(channels=1)
-    statistics.add(train.images)
+    statistics = ChannelStatistics.of(train.images)
     return replace(images, train=train, test=test, mean=statistics.mean, std=statistics.std)
 
 
@@ -140,7 +132,9 @@ def _decode_into(
                 if shape is None:
                     shape = images.shape[1:]
                 if not labels:
-                    _write_header(file, (len(records), *shape))
+                    about = {"descr": "|u1", "fortran_order": False}
+                    about |= {"shape": (len(records), *shape)}
+                    np.lib.format.write_array_header_1_0(file, about)
                 if images.shape[1:] != shape:
                     raise _several_sizes(prepared.name, shape, images.shape[1:])
                 file.write(images.tobytes())
@@ -193,8 +187,3 @@ def _check_labels(labels: list[int], prepared: tfds_folder.PreparedSet, part: st
             f"{len(wrong):,} of {len(labels):,} pictures in the {part} split of {prepared.name} "
             f"have no label of 0 to {len(prepared.classes) - 1} (the first is {wrong[0]})"
         )
-
-
-def _write_header(file: Any, shape: tuple[int, ...]) -> None:
-    about = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, about)

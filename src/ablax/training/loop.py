@@ -172,7 +172,7 @@ class Trainer:
         return labels, evaluation.predictions, evaluation.losses
 
     def model(self, state: State, name: str, weights: str) -> Model:
-        """The network with the weights of a state, as it is evaluated; the words are for captions."""
+        """The network with the weights of a state, as evaluated; the words are for captions."""
         data = self.dataset
         return Model(
             name,
@@ -616,8 +616,7 @@ def _as_data(
         )
     if classes and len(classes) != count:
         raise AblaxError(f"{len(classes)} classes are named, and the network has {count} scores")
-    statistics = ChannelStatistics(channels)
-    statistics.add(learned.images)
+    statistics = ChannelStatistics.of(learned.images)
     names = tuple(classes) or tuple(f"class {k}" for k in range(count))
     return ImageSet("the images", learned, tested, names, statistics.mean, statistics.std)
 
