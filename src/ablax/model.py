@@ -31,9 +31,6 @@ from ablax.core import (
 from ablax.errors import AblaxError, nearest
 from ablax.losses import predictions, softmax_cross_entropy
 
-# ------------------------------------------------------------------------------------------
-# From a picture to what a network was trained on.
-#
 # Weights are worth little without the preparation of the images they saw. It belongs to the
 # weights, not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network
 # want different ones.
@@ -174,9 +171,6 @@ def _middle(picture: Image.Image, high: int, wide: int) -> Image.Image:
     left, top = round((width - wide) / 2), round((height - high) / 2)
     return picture.crop((left, top, left + wide, top + high))
 
-
-# ------------------------------------------------------------------------------------------
-# `Model`: what looks at a network takes one, whoever trained it.
 
 PORTION = 128
 """Images in one compiled forward pass."""
@@ -422,10 +416,6 @@ def _scores(network: Network, precision: str, variables: Mapping[str, Any], imag
     params = jax.tree.map(lambda leaf: leaf.astype(precision), variables.get("params", {}))
     given = {**variables, "params": params}
     return network.apply(given, images.astype(precision)).astype(jnp.float32)
-
-
-# ------------------------------------------------------------------------------------------
-# The error of scores over batches of any number.
 
 
 def error_rates(

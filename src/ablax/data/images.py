@@ -9,9 +9,6 @@ from jaxtyping import Int, Int32, UInt8
 
 from ablax.errors import AblaxError
 
-# ------------------------------------------------------------------------------------------
-# What a data set is to the rest of the laboratory: two splits of pictures, and their classes.
-
 
 class DataError(AblaxError):
     """The data cannot be had as asked: which set, which folder, and what to do."""
@@ -123,10 +120,6 @@ class ChannelStatistics:
         # Whole numbers of any size: n Σx² − (Σx)² loses nothing before the root.
         spread = [self._count * int(squares) - int(total) ** 2 for total, squares in pairs]
         return tuple(max(value**0.5 / self._count, 1.0) / 255 for value in spread)
-
-
-# ------------------------------------------------------------------------------------------
-# Some of a data set: fewer classes, fewer training images, some of them kept for validation.
 
 
 def select(

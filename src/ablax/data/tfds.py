@@ -19,9 +19,6 @@ from PIL import Image
 from ablax.data.images import DataError
 from ablax.errors import nearest, silenced
 
-# ------------------------------------------------------------------------------------------
-# A set prepared by tensorflow-datasets in the ArrayRecord format, read without TensorFlow.
-
 _ADDRESS = re.compile(
     r"tfds:(?P<name>\w+)(?:/(?P<config>[\w.\-]+))?(?::(?P<version>\d+\.\d+\.\d+))?"
 )
@@ -277,9 +274,6 @@ def _keys(info: Any, tfds: Any, address: Address) -> tuple[str, str]:
         chosen += names
     return chosen[0], chosen[1]
 
-
-# ------------------------------------------------------------------------------------------
-# From the bytes of one picture file to an array of one size.
 
 _MODES = {1: "L", 3: "RGB"}
 

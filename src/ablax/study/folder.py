@@ -305,10 +305,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-# ------------------------------------------------------------------------------------------
-# A finished run as the report reads it, from its summary and its metrics.
-
-
 def finished_run(
     variant: str,
     seed: int,
@@ -402,9 +398,6 @@ def pretraining_log(results: Path) -> Path:
     """Where the figures of the pretrainings are, in a results folder."""
     return results / "pretraining"
 
-
-# ------------------------------------------------------------------------------------------
-# The study of a finished run, from the files of its folder, or from what was kept of it.
 
 FACTS = "study.json"
 """What a report says that is neither in the experiment's file nor in the logs of the runs."""

@@ -38,9 +38,6 @@ from ablax.weights.load import WEIGHTS, import_file, open_weights
 from ablax.weights.sources import sources_of
 from ablax.zoo import find, untrained
 
-# ------------------------------------------------------------------------------------------
-# What the word means; nothing is opened yet.
-
 
 class ZooNetwork(NamedTuple):
     """A network by its name, to be randomly initialized."""
@@ -74,7 +71,7 @@ Source = ZooNetwork | WeightsFile | WeightsFolder | RunName
 
 
 def source_of(word: str) -> Source:
-    """What a word names.
+    """What a word names; nothing is opened yet.
 
     Raises:
         AblaxError: Nothing; the message says what is expected, and the nearest name.
@@ -146,10 +143,6 @@ def _weights_file(name: str, place: str) -> WeightsFile:
     if not path.is_file():
         raise AblaxError(f"there is no file {path}: give the path of a file of weights")
     return WeightsFile(name, path, whose)
-
-
-# ------------------------------------------------------------------------------------------
-# From the word to the model.
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,9 +251,6 @@ def _open_run(run: RunName) -> Opened:
     note = f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
     return Opened(model, note, recipe)
 
-
-# ------------------------------------------------------------------------------------------
-# What a run leaves for whoever opens its network.
 
 RECORD = "data"
 """What a run's summary keeps of its data: sizes, mean, std, names of the classes."""

@@ -42,9 +42,6 @@ from ablax.training.metrics import MetricsLog, write_csv
 from ablax.training.progress import Progress, console_here, progress
 from ablax.training.step import State, warm_start
 
-# ------------------------------------------------------------------------------------------
-# A plan and the folder that its results go to: what one run reads and writes.
-
 TRAINING_SAMPLE = 5000
 """Training images that measurements look at, at most: a random sample, the same for every run."""
 TEST_SAMPLE = 10_000
@@ -100,10 +97,6 @@ class Runner:
         return study_in(self.folder, plan.record, plan.measurements, plan.recipe.seeds)
 
 
-# ------------------------------------------------------------------------------------------
-# The training that a variant's first weights come from, run before the variant's own.
-
-
 def pretrained(
     runner: Runner,
     name: str,
@@ -137,10 +130,6 @@ def pretrained(
     finally:
         close(checkpoints)
     return warm_start(state, fitted.state, training.fresh)
-
-
-# ------------------------------------------------------------------------------------------
-# Run an experiment: every variant with every seed, then the report. Resumes where it stopped.
 
 
 def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study:
@@ -272,10 +261,6 @@ def _write(runner: Runner, study: Study) -> Path:
     return write_report(study, folder)
 
 
-# ------------------------------------------------------------------------------------------
-# `ablax.run`: the same from Python as from the command line, which calls it.
-
-
 def run(
     experiment: str | Experiment,
     recipe: str | Recipe = "digits",
@@ -288,7 +273,7 @@ def run(
     progress: bool = True,
     **fields: Any,
 ) -> Study:
-    """Run an experiment under a recipe, or resume it where it stopped.
+    """Run an experiment under a recipe, or resume it where it stopped, as the command line does.
 
     The plan is checked whole before anything is trained and before the folder is touched. The study
     shows itself as its report in a notebook; its `runs`, `summary` and `metrics` are records that a

@@ -174,10 +174,6 @@ def _remove(step_folder: Path) -> None:
     shutil.rmtree(step_folder)
 
 
-# ------------------------------------------------------------------------------------------
-# What a saved state is made of: the path and type of every leaf, compared before it is read.
-
-
 def describe(tree: PyTree) -> dict[str, str]:
     """The dotted path and the type of every leaf, in the order of the leaves.
 
@@ -485,12 +481,8 @@ def _quiet() -> AbstractContextManager[None]:
     return silenced("absl", "asyncio")
 
 
-# ------------------------------------------------------------------------------------------
-# Checkpoints written beside the training: the device goes on while the disk is busy.
-
-
 class BackgroundSave:
-    """Saves states in a thread, one after another; used with `with`.
+    """Saves states in a thread, one after another, while the device goes on; used with `with`.
 
     The state is copied to the host before `save` returns, because the next steps use up its memory.
     A CheckpointError is told where it can be heard: by the next `save`, by `wait`, or at the end of

@@ -231,10 +231,6 @@ def _note(name: str, train: int, test: int, shape: ImageShape, classes: int, mor
     return f"{sizes}; {more}" if more else sizes
 
 
-# ------------------------------------------------------------------------------------------
-# From a recipe's data to a dataset, with progress while a set is decoded for the first time.
-
-
 def open_dataset(recipe: Recipe, mesh: Mesh, console: Console) -> Dataset:
     """The recipe's data, on the devices or streamed; decoded and cached the first time.
 
@@ -268,10 +264,6 @@ def _decoding(console: Console, source: str) -> Callable[[int, int], None]:
             console.print(f"decoding {source}: {done:,} of {total:,} images", highlight=False)
 
     return show
-
-
-# ------------------------------------------------------------------------------------------
-# Some of a dataset's images, for what looks at them outside training.
 
 
 def training_images(dataset: Dataset, count: int, seed: int = 0) -> Split:

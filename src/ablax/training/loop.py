@@ -417,10 +417,6 @@ def _diverged(what: str, step: int, losses: Sequence[float], trainer: Trainer) -
     )
 
 
-# ------------------------------------------------------------------------------------------
-# Where compiled programs are kept, so that a second start does not compile again.
-
-
 def cache_folder() -> Path:
     """The folder `xla` in the user's cache."""
     try:

@@ -20,9 +20,6 @@ from ablax.errors import AblaxError, nearest
 from ablax.losses import predictions, softmax_cross_entropy
 from ablax.training.optimizer import frozen, optimizer
 
-# ------------------------------------------------------------------------------------------
-# Everything that training changes, as one value.
-
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -308,10 +305,6 @@ def _standardized(task: Task, pixels: Float[Array, "N H W C"]) -> Float[Array, "
 def _in_precision(objective: Objective, params: Any) -> Any:
     """The parameters in the precision of the computation."""
     return jax.tree.map(lambda leaf: leaf.astype(objective.precision), params)
-
-
-# ------------------------------------------------------------------------------------------
-# Initial weights from another training: what fits is imported, the rest stays as initialized.
 
 
 def warm_start(state: State, trained: State, fresh: tuple[str, ...] = ()) -> State:

@@ -17,9 +17,6 @@ import numpy as np
 
 from ablax.errors import AblaxError, WeightsError
 
-# ------------------------------------------------------------------------------------------
-# Read a file of weights, whoever wrote it: PyTorch, safetensors, Caffe or Keras.
-
 _HASHED = re.compile(r".*-([0-9a-f]{8,64})\.(?:pth|pt|bin|safetensors)")
 
 

@@ -197,14 +197,10 @@ def _filled(variables: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str
     return {kind: fill(tree, kind) for kind, tree in _kept(variables).items()}
 
 
-# ------------------------------------------------------------------------------------------
-# Biases in front of batch normalization, which our networks do not have and do not need.
-
-
 def fold_biases(
     tensors: Mapping[str, np.ndarray], paths: Iterable[str], names: ModuleName
 ) -> dict[str, np.ndarray]:
-    """Take the bias of a convolution into the running mean behind it: BN(x + b) is BN'(x).
+    """Take the bias of a convolution into the running mean behind it, as our networks have none.
 
     (x + b - mean) / sqrt(var + e) = (x - (mean - b)) / sqrt(var + e).
 
@@ -229,10 +225,6 @@ def fold_biases(
         if bias in folded and mean in folded:
             folded[mean] = folded[mean] - folded.pop(bias)
     return folded
-
-
-# ------------------------------------------------------------------------------------------
-# A network of the zoo with the weights of others in it: nothing is loaded unless all fits.
 
 
 class Imported(NamedTuple):

@@ -33,9 +33,6 @@ def open_picture(path: Path) -> Image.Image:
         raise AblaxError(f"{path} is no picture that can be read: {error}") from error
 
 
-# ------------------------------------------------------------------------------------------
-# The test images of a data set, each prepared as its weights want it.
-
 _CHUNK = 100
 
 
@@ -99,9 +96,6 @@ def open_test_images(source: str, folder: Path | None) -> EvaluationImages:
 
     return EvaluationImages(prepared.name, prepared.classes, len(prepared.test), decoded)
 
-
-# ------------------------------------------------------------------------------------------
-# Names of the classes that published weights tell apart.
 
 CIFAR10 = (
     *("airplane", "automobile", "bird", "cat", "deer"),

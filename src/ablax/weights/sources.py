@@ -29,9 +29,6 @@ from ablax.zoo.mobilenet import clipped
 from ablax.zoo.register import Entry, conventions, find
 from ablax.zoo.vgg import A, B, D, E
 
-# ------------------------------------------------------------------------------------------
-# Where weights come from, and what has to be known to use them.
-
 Tensors = Mapping[str, np.ndarray]
 
 
@@ -488,9 +485,6 @@ _TORCHVISION: dict[str, WeightSource] = {
     "densenet201": _densenet(201, "densenet201-c1103571.pth", 23.104, 6.63),
 }
 
-
-# ------------------------------------------------------------------------------------------
-# Whose weights each network of the zoo takes.
 
 _ALL = (_TORCHVISION, _TIMM, _CAFFE, _KERAS, *_CIFAR)
 
