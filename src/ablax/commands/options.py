@@ -121,7 +121,6 @@ Images = Annotated[int, _int(1, MOST_IMAGES)]
 Pixels = Annotated[int, _int(1, MOST_PIXELS, "PIXELS")]
 """Along one side of an image."""
 Seed = Annotated[int, _int(0, LARGEST_SEED)]
-"""Of random numbers."""
 Share = Annotated[float, _float(lambda x: 0 <= x <= 1, "a number from 0 to 1")]
 """Between 0 and 1, both included."""
 Positive = Annotated[float, _float(lambda x: x > 0, "a number above 0, such as 0.001")]
@@ -218,7 +217,6 @@ ConventionName = Annotated[str, spec(convention_name, "{usual,lecture}", str)]
 DataSource = Annotated[str, spec(word, "SET", str)]
 """`digits`, or `tfds:NAME`."""
 ExistingFile = Annotated[Path, spec(existing_file, "FILE", Path)]
-"""A regular file that may be read."""
 ExistingFolder = Annotated[Path, spec(existing_folder, "FOLDER", Path)]
 """A folder that is there."""
 OutFolder = Annotated[Path, spec(out_folder, "FOLDER", Path)]

@@ -197,9 +197,8 @@ def changes(recipe: Recipe, base: Recipe) -> tuple[str, ...]:
 class Identity:
     """What a variant is, to know it again.
 
-    Attributes:
-        fingerprint: Of its network, and what its recipe changes, in words.
-        tree: Its network (`ablax.core.canonical`), to say where another one differs.
+    The fingerprint is of its network, with what its recipe changes, in words; the tree is its
+    network (`ablax.core.canonical`), to say where another one differs.
     """
 
     fingerprint: str

@@ -36,11 +36,8 @@ from ablax.training.step import refuse_misfit
 class Training:
     """One variant, ready to be trained.
 
-    Attributes:
-        variant: What it is and costs.
-        trainer: Its network, recipe and data.
-        pretrainer: Of its initial weights; None: random initialization.
-        fresh: Patterns of paths of parameters that are not taken from the pretraining.
+    Without a pretrainer its initialization is random; `fresh` are patterns of paths of parameters
+    that are not taken from the pretraining.
     """
 
     variant: Variant
@@ -76,11 +73,8 @@ class Training:
 class Plan:
     """What is run: every network is built, and fits its data, recipe and initial weights.
 
-    Attributes:
-        record: What the report says of it.
-        recipe: Data, schedule and budget.
-        trainings: The variants by name, the baseline first.
-        measurements: What is measured beside the errors.
+    The record is what the report says of it; the trainings are the variants by name, the baseline
+    first.
     """
 
     record: PlanRecord

@@ -36,16 +36,9 @@ LONGEST_STREAMED_CHUNK = 8
 class Dataset(Protocol):
     """What the training loop asks of its data.
 
-    Attributes:
-        image_shape: (H, W, C).
-        classes: How many there are.
-        class_names: The name of each.
-        mean: Of each channel over the training images, in [0, 1].
-        std: Standard deviation of each channel.
-        steps_per_epoch: Whole batches in the training images.
-        longest_chunk: Steps one program may take; None leaves it to the loop.
-        note: What the data are, in a sentence.
-        held_out: Training images kept apart for validation; None where there are none.
+    Mean and std are of each channel over the training images, in [0, 1]. `steps_per_epoch` counts
+    whole batches; a program takes `longest_chunk` steps at most, where it is not None. `held_out`
+    are training images kept apart for validation; `note` says in a sentence what the data are.
     """
 
     image_shape: ImageShape

@@ -282,13 +282,9 @@ class StoppedError(AblaxError):
 
 @dataclass(frozen=True)
 class Tick:
-    """What the loop tells after every chunk of steps.
+    """What the loop tells after every chunk: steps, images, and the mean training loss.
 
-    Attributes:
-        steps: Steps taken in the chunk.
-        images: Training images seen in the chunk.
-        loss: Mean training loss of the chunk.
-        test_error: Percent, where the chunk ended in an evaluation.
+    The test error is in percent, where the chunk ended in an evaluation.
     """
 
     steps: int

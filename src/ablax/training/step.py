@@ -26,12 +26,8 @@ from ablax.training.optimizer import frozen, optimizer
 class State:
     """What a checkpoint holds: with the recipe, it determines every later step bit for bit.
 
-    Attributes:
-        step: Steps taken; an int32 array of no axes.
-        seed: Likewise; shuffling, augmentation and dropout draw from it and the step.
-        params: The network's parameters.
-        batch_stats: Running statistics of batch normalization; empty without it.
-        opt_state: The optimizer's own.
+    Step and seed, int32 arrays of no axes, give the keys of shuffling, augmentation and dropout;
+    `batch_stats` are running statistics, empty without batch normalization.
     """
 
     step: Any  # typed Any, as the others: JAX also builds states of shapes and of shardings
@@ -93,12 +89,8 @@ class Objective:
 class Task(Objective):
     """What a step needs beside its state and its batch; none of it changes while training.
 
-    Attributes:
-        optimizer: How the weights move.
-        augmentation: How training images are varied.
-        mean: Of each channel over the training images, in [0, 1].
-        std: Standard deviation of each channel over the training images.
-        frozen: Patterns of the paths of running statistics that stay as they are.
+    Mean and std are of each channel over the training images, in [0, 1]; `frozen` are patterns of
+    the paths of running statistics that stay as they are.
     """
 
     optimizer: optax.GradientTransformation
@@ -143,13 +135,7 @@ def task_of(
 
 
 class LossParts(NamedTuple):
-    """What `loss` gives beside what is differentiated.
-
-    Attributes:
-        loss: The mean loss of the network's own scores.
-        scores: Those, one row per image.
-        batch_stats: Running statistics with this batch's in them.
-    """
+    """The loss of the network's own scores, those, and statistics with this batch's in them."""
 
     loss: Float[Array, ""]
     scores: Float[Array, "N classes"]
@@ -164,12 +150,7 @@ class StepFigures(NamedTuple):
 
 
 class BatchEvaluation(NamedTuple):
-    """What an evaluation step tells of each image.
-
-    Attributes:
-        predictions: The class of the highest score, or -1 (`ablax.losses.predictions`).
-        losses: The cross-entropy, whatever is minimized.
-    """
+    """The predicted class of each image, or -1; and its cross-entropy, whatever is minimized."""
 
     predictions: Int[Array, " N"]
     losses: Float[Array, " N"]
@@ -311,12 +292,8 @@ def warm_start(state: State, trained: State, fresh: tuple[str, ...] = ()) -> Sta
     """A state before its first step, with the weights and statistics of another training.
 
     The optimizer's state is not imported: the momentum of another task says nothing about this one.
-
-    Args:
-        state: Before the first step.
-        trained: What another training of the same network ended with.
-        fresh: Patterns of paths of parameters that stay as initialized, such as `"output/*"`: the
-            scores of other classes.
+    Parameters whose paths match a pattern of `fresh` stay as initialized, such as `"output/*"`: the
+    scores of other classes.
 
     Raises:
         AblaxError: A pattern matches no parameter, or a parameter that is imported has another

@@ -34,13 +34,10 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A published file of weights.
+    """A published file of weights, and the errors its publisher reports, in percent.
 
-    Attributes:
-        name: Of the file; a part `-1a2b3c4d` in front of the suffix is the start of its SHA-256.
-        resize: Pixels of the shorter side, where it is not that of the source.
-        top1: The error its publisher reports, in percent.
-        top5: Likewise.
+    A part `-1a2b3c4d` in front of the name's suffix is the start of its SHA-256. `resize` is of the
+    shorter side in pixels, where it is not that of the source.
     """
 
     name: str
