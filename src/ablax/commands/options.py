@@ -115,16 +115,12 @@ AtLeastOne = Annotated[int, _int(1, MOST)]
 AtLeastTwo = Annotated[int, _int(2, MOST)]
 """2 to a million: classes to tell apart."""
 NonNegativeInt = Annotated[int, _int(0, MOST)]
-"""0 to a million."""
 Images = Annotated[int, _int(1, MOST_IMAGES)]
-"""Images in one batch."""
 Pixels = Annotated[int, _int(1, MOST_PIXELS, "PIXELS")]
 """Along one side of an image."""
 Seed = Annotated[int, _int(0, LARGEST_SEED)]
 Share = Annotated[float, _float(lambda x: 0 <= x <= 1, "a number from 0 to 1")]
-"""Between 0 and 1, both included."""
 Positive = Annotated[float, _float(lambda x: x > 0, "a number above 0, such as 0.001")]
-"""Above 0, finite."""
 
 
 def word(given: str) -> str:
@@ -218,17 +214,12 @@ DataSource = Annotated[str, spec(word, "SET", str)]
 """`digits`, or `tfds:NAME`."""
 ExistingFile = Annotated[Path, spec(existing_file, "FILE", Path)]
 ExistingFolder = Annotated[Path, spec(existing_folder, "FOLDER", Path)]
-"""A folder that is there."""
 OutFolder = Annotated[Path, spec(out_folder, "FOLDER", Path)]
-"""A folder to write into."""
 PictureOut = Annotated[Path, spec(lambda given: out_file(given, PICTURES), "FILE.png", Path)]
-"""A picture to write."""
 PageOut = Annotated[Path, spec(lambda given: out_file(given, (".html",)), "FILE.html", Path)]
-"""A page to write."""
 LayerNames = Annotated[tyro.conf.UseAppendAction[tuple[Word, ...]], tyro.conf.arg(metavar="LAYER")]
 """Names of layers: the option may be given again."""
 TableFormat = Literal["text", "csv", "markdown", "json", "html"]
-"""How a table is printed."""
 Library = Annotated[Word | None, tyro.conf.arg(name="from", metavar="LIBRARY")]
 """Whose file of weights: an option named by a word of Python's."""
 DataFolder = Annotated[ExistingFolder | None, tyro.conf.arg(aliases=("--data.dir",))]
