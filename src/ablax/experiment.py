@@ -179,8 +179,12 @@ class Experiment:
         self._refuse_types()
         for section in _SECTIONS:
             self._paragraph(section)
-        for name in (self.baseline, *self.variants):
-            _require_identifier("a variant", name)
+        for name in self.names:
+            if not isinstance(name, str) or not name.isidentifier():
+                raise AblaxError(
+                    f"a variant is named {name!r}: use letters, digits and '_' (a folder will bear "
+                    "the name)"
+                )
         if self.baseline in self.variants:
             raise AblaxError(
                 f"a variant is named {self.baseline!r}, and that is the baseline's name: give one "
@@ -345,13 +349,8 @@ class Experiment:
 
     def recipe_of(self, name: str, recipe: Recipe) -> Recipe:
         """The recipe of one variant; a ConfigError where a field or value cannot be."""
-        treatment = self._treatment(name)
+        treatment = self.treatment(name)
         return with_fields(recipe, treatment.fields) if treatment else recipe
-
-    def pretraining_of(self, name: str) -> Pretraining | None:
-        """Where a variant's initial weights come from; None: random initialization."""
-        treatment = self._treatment(name)
-        return treatment.pretraining if treatment else None
 
     def network_of(self, name: str, inputs: Inputs) -> Network:
         """One variant's network, built for its inputs.
@@ -359,7 +358,7 @@ class Experiment:
         Raises:
             AblaxError: No network can be built for them, or an edit changes nothing.
         """
-        treatment = self._treatment(name)
+        treatment = self.treatment(name)
         if treatment is not None and treatment.network is not None:
             return _network(name, partial(treatment.network, inputs))
         baseline = _network(self.baseline, partial(self.network, inputs))
@@ -374,12 +373,7 @@ class Experiment:
         """The baseline and every variant of it, built for the same inputs."""
         return {name: self.network_of(name, inputs) for name in self.names}
 
-    def is_edit(self, name: str) -> bool:
-        """Whether a variant's network is the baseline's with an edit."""
-        treatment = self._treatment(name)
-        return treatment is not None and treatment.edit is not None
-
-    def _treatment(self, name: str) -> Treatment | None:
+    def treatment(self, name: str) -> Treatment | None:
         """What makes the variant; None of the baseline."""
         if name == self.baseline:
             return None
@@ -422,13 +416,6 @@ def _require_function(name: str, given: object, expected: str, *kinds: type) -> 
 def _require_all(name: str, given: object, kind: type, expected: str) -> None:
     holds = isinstance(given, tuple) and all(isinstance(one, kind) for one in given)
     require(holds, name, given, expected)
-
-
-def _require_identifier(who: str, name: object) -> None:
-    if not isinstance(name, str) or not name.isidentifier():
-        raise AblaxError(
-            f"{who} is named {name!r}: use letters, digits and '_' (a folder will bear the name)"
-        )
 
 
 def _refuse_fields(who: str, fields: object) -> None:

@@ -7,6 +7,7 @@ its boxes become one sentence: what was given, what was expected, what to do.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import io
@@ -235,9 +236,8 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     if len(kinds) != 1 or len(kinds) == len(get_args(info.type)):
         return None
     inner = _inner(kinds[0], info)
-    return PrimitiveConstructorSpec(
-        nargs=inner.nargs,
-        metavar=inner.metavar,
+    return dataclasses.replace(
+        inner,
         instance_from_str=lambda words: (
             None if words == ["None"] else inner.instance_from_str(words)
         ),

@@ -76,6 +76,10 @@ def displacement_field(
         amount: Standard deviation in pixels, along each axis.
         smoothness: Standard deviation of the Gaussian in pixels; about the distance over which
             the displacement changes.
+
+    References:
+        P. Simard, D. Steinkraus and J. Platt, 2003. Best Practices for Convolutional Neural
+        Networks Applied to Visual Document Analysis, section 2.
     """
     count, height, width = size
     # Drawn as rows and then folded: XLA on a CPU compiles a draw of four axes much more slowly.
@@ -184,10 +188,12 @@ def augment(key: PRNGKey, images: Images, augmentation: Augmentation) -> Images:
     if a.flip:
         images = flip(flips, images)
     fields = []
+    count, height, width, _ = images.shape
     if a.rotate or a.scale or a.translate:
-        fields.append(_random_affine_field(affines, images, a.rotate, a.scale, a.translate))
+        draws = jax.random.uniform(affines, (count, 4), jnp.float32, -1.0, 1.0)
+        angle, factor = draws[:, 0] * a.rotate, 1 + draws[:, 1] * a.scale
+        fields.append(affine_field((height, width), angle, factor, draws[:, 2:] * a.translate))
     if a.elastic:
-        count, height, width, _ = images.shape
         size = (count, height, width)
         fields.append(displacement_field(elastics, size, a.elastic, a.elastic_smoothness))
     if fields:
@@ -220,49 +226,6 @@ def flip(key: PRNGKey, images: Images, probability: float = 0.5) -> Images:
     """Mirror each picture left and right with this probability."""
     mirrored = jax.random.bernoulli(key, probability, images.shape[:1])
     return jnp.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-
-
-def affine(
-    key: PRNGKey,
-    images: Images,
-    rotate: float = 0.0,
-    scale: float = 0.0,
-    translate: float = 0.0,
-) -> Images:
-    """Turn, scale and move each picture about its center, each by a uniform draw to either side.
-
-    `rotate` is in degrees, `translate` in pixels along both axes; the factor is sampled from
-    1 - scale to 1 + scale.
-    """
-    if not (rotate or scale or translate):
-        return images
-    return resample(images, _random_affine_field(key, images, rotate, scale, translate))
-
-
-def _random_affine_field(
-    key: PRNGKey, images: Images, rotate: float, scale: float, translate: float
-) -> Displacement:
-    count, height, width, _ = images.shape
-    draws = jax.random.uniform(key, (count, 4), jnp.float32, -1.0, 1.0)
-    return affine_field(
-        (height, width),
-        angle=draws[:, 0] * rotate,
-        factor=1 + draws[:, 1] * scale,
-        move=draws[:, 2:] * translate,
-    )
-
-
-def elastic(key: PRNGKey, images: Images, amount: float, smoothness: float = 4.0) -> Images:
-    """Bend each picture by a smooth random field (`displacement_field`).
-
-    References:
-        P. Simard, D. Steinkraus and J. Platt, 2003. Best Practices for Convolutional Neural
-        Networks Applied to Visual Document Analysis, section 2.
-    """
-    if amount == 0:
-        return images
-    count, height, width, _ = images.shape
-    return resample(images, displacement_field(key, (count, height, width), amount, smoothness))
 
 
 def noise(key: PRNGKey, images: Images, amount: float) -> Images:

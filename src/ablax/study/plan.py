@@ -164,7 +164,8 @@ class _Resolver:
         recipe = self.experiment.recipe_of(name, self.recipe)
         trainer, pretrainer = self._trainer(name, recipe), None
         changed = changes(recipe, self.recipe)
-        pretraining = self.experiment.pretraining_of(name)
+        treatment = self.experiment.treatment(name)
+        pretraining = treatment.pretraining if treatment else None
         if pretraining is not None:
             pretrainer = self._trainer(name, with_fields(recipe, pretraining.fields))
             refuse_misfit(_shapes(trainer), _shapes(pretrainer), pretraining.fresh)
@@ -178,7 +179,8 @@ class _Resolver:
         variables = abstract_variables(network, shape)
         gone: tuple[str, ...] = ()
         fresh: tuple[str, ...] = ()
-        if self.experiment.is_edit(name):
+        treatment = self.experiment.treatment(name)
+        if treatment is not None and treatment.edit is not None:
             left = set(paths(network))
             found = paths(self._baseline)
             gone = tuple(path for path in found if path not in left and "/" not in path)

@@ -386,6 +386,7 @@ def _manager(checkpoints: Checkpoints) -> Any:
             save_root_metadata=False,
         )
         checkpoints._manager = ocp.CheckpointManager(checkpoints.folder, options=options)
+    checkpoints._manager.reload()  # steps came and went behind its back
     return checkpoints._manager
 
 
@@ -394,7 +395,6 @@ def _commit(checkpoints: Checkpoints, step: int, state: PyTree, record: dict[str
         import orbax.checkpoint as ocp
 
         manager = _manager(checkpoints)
-        manager.reload()  # steps came and went behind its back
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)
         )
@@ -407,7 +407,6 @@ def _read(checkpoints: Checkpoints, step: int, like: PyTree) -> Restored:
         import orbax.checkpoint as ocp
 
         manager = _manager(checkpoints)
-        manager.reload()
         record = manager.restore(
             step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
         ).record

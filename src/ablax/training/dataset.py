@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -64,7 +64,36 @@ class Dataset(Protocol):
         ...
 
 
-class InMemory:
+class _Sized:
+    """What a dataset in memory and one that streams have in common."""
+
+    def __init__(
+        self,
+        data: ImageSet | ImageStream,
+        sizes: tuple[int, int],
+        batch: int,
+        mesh: Mesh,
+        about: str,
+    ) -> None:
+        train, test = sizes
+        check_batch(batch, train, mesh.size)
+        self.image_shape = height, width, channels = data.image_shape
+        self.classes, self.class_names = len(data.classes), tuple(data.classes)
+        self.mean, self.std = data.mean, data.std
+        self.steps_per_epoch = train // batch
+        self.note = (
+            f"{data.name}: {train:,} training and {test:,} test images of {height} x {width} "
+            f"pixels, {channels} channel{'s' * (channels > 1)}, {self.classes} classes"
+        ) + (f"; {about}" if about else "")
+        self._batch, self._shared = batch, NamedSharding(mesh, P("data"))
+
+    def _whole(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Batch]:
+        """Batches on the devices, the last filled up, with how many images count."""
+        for images, labels in batches:
+            yield (*_on(self._shared, *pad(images, labels, self._batch)), len(labels))
+
+
+class InMemory(_Sized):
     """All images live on the device; an epoch is a random permutation made there.
 
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
@@ -78,23 +107,12 @@ class InMemory:
     longest_chunk: int | None = None
 
     def __init__(self, data: ImageSet, batch: int, mesh: Mesh) -> None:
-        count = len(data.train)
-        check_batch(batch, count, mesh.size)
-        self.image_shape = data.image_shape
-        self.classes, self.class_names = len(data.classes), data.classes
-        self.mean, self.std = data.mean, data.std
-        self.held_out = data.held_out
-        self.steps_per_epoch = count // batch
-        self.note = _note(
-            data.name, count, len(data.test), data.image_shape, self.classes, data.note
-        )
-        self._batch, self._count = batch, count
-        self._shared = NamedSharding(mesh, P("data"))
+        super().__init__(data, (len(data.train), len(data.test)), batch, mesh, data.note)
+        self.held_out, self._count = data.held_out, len(data.train)
         self._train = _on(NamedSharding(mesh, P()), data.train.images, data.train.labels)
-        self._test = [
-            (*_on(self._shared, *pad(images, labels, batch)), len(labels))
-            for images, labels in _portions(data, batch)
-        ]
+        images, labels = map(np.asarray, (data.test.images, data.test.labels))
+        portions = (slice(first, first + batch) for first in range(0, len(labels), batch))
+        self._test = list(self._whole((images[part], labels[part]) for part in portions))
 
     def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:  # noqa: ARG002
         """The images and labels, whatever the step: the program picks."""
@@ -124,7 +142,7 @@ class InMemory:
         return iter(self._test)
 
 
-class Streaming:
+class Streaming(_Sized):
     """The host decodes batches on the way and hands over a chunk of them at a time.
 
     Every device of the mesh takes its share of each batch; with 0 workers, threads decode.
@@ -137,15 +155,9 @@ class Streaming:
     held_out: Split | None = None
 
     def __init__(self, stream: ImageStream, batch: int, workers: int, mesh: Mesh) -> None:
-        check_batch(batch, stream.train_size, mesh.size)
-        self.image_shape = stream.image_shape
-        self.classes, self.class_names = len(stream.classes), tuple(stream.classes)
-        self.mean, self.std = stream.mean, stream.std
-        self.steps_per_epoch = stream.train_size // batch
         sizes = (stream.train_size, stream.test_size)
-        self.note = _note(stream.name, *sizes, stream.image_shape, self.classes, "streamed")
-        self._stream, self._batch, self._workers = stream, batch, workers
-        self._shared = NamedSharding(mesh, P("data"))
+        super().__init__(stream, sizes, batch, mesh, "streamed")
+        self._stream, self._workers = stream, workers
         self._stacked = NamedSharding(mesh, P(None, "data"))
         self._place: tuple[int, int] | None = None
         self._batches: Iterator[Any] = iter(())
@@ -174,8 +186,7 @@ class Streaming:
 
     def test_batches(self) -> Iterator[Batch]:
         """All test images once, decoded again each time."""
-        for images, labels in self._stream.test(batch=self._batch, workers=self._workers):
-            yield (*_on(self._shared, *pad(images, labels, self._batch)), len(labels))
+        return self._whole(self._stream.test(batch=self._batch, workers=self._workers))
 
 
 def pad(images: np.ndarray, labels: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -188,12 +199,6 @@ def pad(images: np.ndarray, labels: np.ndarray, batch: int) -> tuple[np.ndarray,
     """
     missing = batch - len(labels)
     return np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)]), np.pad(labels, (0, missing))
-
-
-def _portions(data: ImageSet, batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for first in range(0, len(data.test), batch):
-        portion = slice(first, first + batch)
-        yield np.asarray(data.test.images[portion]), np.asarray(data.test.labels[portion])
 
 
 def _on(sharding: NamedSharding, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
@@ -213,15 +218,6 @@ def check_batch(batch: int, images: int, devices: int) -> None:
             f"train.batch is {batch}, and it is split evenly over {devices} devices: use a "
             f"multiple of {devices}, such as --train.batch {max(batch // devices, 1) * devices}"
         )
-
-
-def _note(name: str, train: int, test: int, shape: ImageShape, classes: int, more: str) -> str:
-    height, width, channels = shape
-    sizes = (
-        f"{name}: {train:,} training and {test:,} test images of {height} x {width} pixels, "
-        f"{channels} channel{'s' * (channels > 1)}, {classes} classes"
-    )
-    return f"{sizes}; {more}" if more else sizes
 
 
 def open_dataset(recipe: Recipe, mesh: Mesh, console: Console) -> Dataset:
