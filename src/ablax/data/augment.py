@@ -42,13 +42,8 @@ def affine_field(
     """Where each pixel of a turned, scaled and moved picture comes from, relative to its place.
 
     With positions p counted from the center of the picture, `u(p) = R(-angle) (p - move) / factor
-    - p`: the picture is turned counter-clockwise, made `factor` times larger and moved.
-
-    Args:
-        size: Height and width.
-        angle: Degrees, counter-clockwise.
-        factor: 1 keeps the size, 2 doubles it.
-        move: Pixels down and to the right.
+    - p`: the picture is turned counter-clockwise by an angle in degrees, made `factor` times larger
+    and moved by so many pixels down and to the right. The size is height and width.
     """
     height, width = size
     radians = jnp.deg2rad(angle)[:, None, None]
@@ -68,14 +63,9 @@ def displacement_field(
     """Gaussian noise smoothed by a Gaussian: how far each pixel is displaced, down and right.
 
     The rows of the smoothing matrix have length one, so the displacement has a standard deviation
-    of exactly `amount` at every pixel, at the border too.
-
-    Args:
-        key: Samples one number per pixel and axis.
-        size: Number of pictures, height, width.
-        amount: Standard deviation in pixels, along each axis.
-        smoothness: Standard deviation of the Gaussian in pixels; about the distance over which
-            the displacement changes.
+    of exactly `amount` pixels along each axis, at the border too. `smoothness`, the Gaussian's
+    standard deviation in pixels, is about the distance over which the displacement changes. The
+    size is number of pictures, height, width.
 
     References:
         P. Simard, D. Steinkraus and J. Platt, 2003. Best Practices for Convolutional Neural

@@ -48,10 +48,7 @@ _FRACTION = 2.0**-12
 
 
 def load_digits(*, distorted: bool = False) -> ImageSet:
-    """The set, made again at every call.
-
-    Args:
-        distorted: Whether each training picture is distorted too, once, as a test picture is.
+    """The set, made again at every call; `distorted`: each training picture once, as a test picture.
 
     Example:
         >>> digits = load_digits()

@@ -214,13 +214,9 @@ _log = logging.getLogger(__name__)
 def build_once(place: Path, build: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
     """What `build` returned when it filled `place`; it is called only if `place` is not whole.
 
-    Args:
-        place: The folder to be. Processes that ask for the same one wait for the first.
-        build: Writes files into the folder it is given and returns what JSON can hold. What it
-            raises passes through, unless it could not write there.
-
-    Raises:
-        DataError: The folder cannot be read or written.
+    It writes files into the folder it is given and returns what JSON can hold; what it raises
+    passes through, unless it could not write there. Processes that ask for the same place wait for
+    the first. A DataError says that the folder cannot be read or written.
     """
     place = place.absolute()
     with _in_words(place):

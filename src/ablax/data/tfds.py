@@ -151,13 +151,8 @@ class RecordSplit:
 class PreparedSet:
     """What the metadata of a prepared set says, and its two splits.
 
-    Attributes:
-        name: Name, configuration and version.
-        path: The folder of this version.
-        channels: 1 or 3.
-        classes: The name of each label.
-        train: The training records.
-        test: The records of `test`, or of `validation` where `test` is missing or has no labels.
+    The name has configuration and version; channels are 1 or 3; `test` are the records of `test`,
+    or of `validation` where `test` is missing or has no labels.
     """
 
     name: str

@@ -101,15 +101,9 @@ def resolve(
 ) -> Plan:
     """The plan of an experiment under a recipe: shapes only, nothing is compiled.
 
-    Args:
-        name: The experiment's.
-        experiment: The question.
-        recipe_name: The recipe's.
-        recipe: With the experiment's budget in it already.
-        data: Opens the data of a variant's recipe; asked once for each data and batch.
-        mesh: The devices.
-        only: The variants to run beside the baseline; those of the budget where empty.
-        command: What a person types to repeat it.
+    The recipe has the experiment's budget in it already. `data` opens that of a variant's recipe,
+    asked once for each data and batch; `only` are the variants beside the baseline, those of the
+    budget where empty; `command` is what a person types to repeat it.
 
     Raises:
         AblaxError: There is no such variant, the data are missing, a network does not fit them, or

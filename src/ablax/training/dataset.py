@@ -223,11 +223,6 @@ def check_batch(batch: int, images: int, devices: int) -> None:
 def open_dataset(recipe: Recipe, mesh: Mesh, console: Console) -> Dataset:
     """The recipe's data, on the devices or streamed; decoded and cached the first time.
 
-    Args:
-        recipe: Names the data and the batch.
-        mesh: The devices.
-        console: Where decoding shows how far it is.
-
     Raises:
         DataError: The data are missing, unprepared or damaged, or fewer than are asked for.
         ConfigError: The batch does not fit the data or the devices.

@@ -232,12 +232,8 @@ def progress(
 
     On a terminal two bars, in a notebook a line that changes, and a line for each run that ended.
     Anywhere else (a pipe, CI) plain lines without control characters: at most one in ten seconds,
-    and one at the end of each run.
-
-    Args:
-        total_work: The work of all runs, finished ones included (then call `skip`).
-        console: Where to show it; rich's own for the standard output when `None`.
-        clock: Seconds that never go back; tests give their own.
+    and one at the end of each run. `total_work` is that of all runs, finished ones included (then
+    call `skip`).
 
     Example:
         >>> import sys

@@ -106,10 +106,8 @@ CIFAR10 = (
 def class_names(data: str, classes: int) -> tuple[str, ...]:
     """The name of each class, in the order of the labels; `class 0`, ... where they are not known.
 
-    Args:
-        data: What the weights were trained on, `imagenet` or `cifar10`; others have no names here.
-        classes: How many scores the network gives; where it is another number, it was trained on
-            something else.
+    `data` is what the weights were trained on, `imagenet` or `cifar10`; a network with another
+    number of scores was trained on something else.
 
     Example:
         >>> class_names("cifar10", 10)[3]
