@@ -26,9 +26,6 @@ def doctor(
         config: The recipe of an experiment or a network.
         seed: Of the weights, or of the run.
         out: Write doctor.md, doctor.html and the pictures into this folder.
-
-    Raises:
-        SystemExit: With status 1 if a problem was found.
     """
     import time
 

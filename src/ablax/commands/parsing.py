@@ -185,15 +185,6 @@ _REGISTRY = ConstructorRegistry()
 """How plain types are read, in the recipe's fields above all, with refusals like `options`'."""
 
 
-@_REGISTRY.primitive_rule
-def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    if info.type is int:
-        return spec(whole, "INT", int)
-    if info.type is float:
-        return spec(_real, "FLOAT", (int, float))
-    return None
-
-
 def _real(given: str) -> float:
     try:
         return float(given)
@@ -201,13 +192,17 @@ def _real(given: str) -> float:
         raise ValueError("expected a number, such as 0.5") from None
 
 
+_SCALARS: dict[Any, PrimitiveConstructorSpec[Any]] = {
+    int: spec(whole, "INT", int),
+    float: spec(_real, "FLOAT", (int, float)),
+    str: spec(word, "TEXT", str),
+    Path: spec(lambda given: Path(word(given)), "PATH", Path),
+}
+
+
 @_REGISTRY.primitive_rule
-def _text(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    if info.type is str:
-        return spec(word, "TEXT", str)
-    if info.type is Path:
-        return spec(lambda given: Path(word(given)), "PATH", Path)
-    return None
+def _scalar(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    return _SCALARS.get(info.type)
 
 
 @_REGISTRY.primitive_rule

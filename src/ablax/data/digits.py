@@ -48,7 +48,9 @@ _FRACTION = 2.0**-12
 
 
 def load_digits(*, distorted: bool = False) -> ImageSet:
-    """The set, made again at every call; `distorted`: each training picture once, as a test picture.
+    """The set, made again at every call.
+
+    `distorted` distorts each training picture too, once, as a test picture is.
 
     Example:
         >>> digits = load_digits()

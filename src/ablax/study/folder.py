@@ -351,7 +351,7 @@ def learning_curve(records: list[dict[str, Any]]) -> Curve:
 def finished_runs(
     folder: ResultsFolder, names: Iterable[str], seeds: int, log: MeasurementLog
 ) -> tuple[Run, ...]:
-    """Every run of a folder that is done, from its files: of these variants, up to `seeds` of each."""
+    """Every run of a folder that is done, from its files; a variant may have `seeds` of them."""
     records = read_metrics(folder.path, by=RUN_COLUMNS)
     seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
     before = seconds_by_run(pretraining_log(folder.path), by=RUN_COLUMNS)

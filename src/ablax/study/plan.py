@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -136,10 +136,7 @@ class _Resolver:
     recipe: Recipe
     data: Callable[[Recipe], Dataset]
     mesh: Mesh
-
-    @cached_property
-    def _datasets(self) -> dict[tuple[DataConfig, int], Dataset]:
-        return {}
+    _datasets: dict[tuple[DataConfig, int], Dataset] = field(default_factory=dict)
 
     @cached_property
     def _baseline(self) -> Network:

@@ -155,8 +155,8 @@ def read_metrics(folder: Path, *, by: Sequence[str] = ()) -> list[dict[str, Any]
     """The records that count, in the order of the file; without a file there are none.
 
     A later attempt's records replace an earlier attempt's of the same run at the same and later
-    steps: it started again from a checkpoint. A half-written last line is left out. The columns `by`
-    tell runs in one file apart; without them the file holds one run.
+    steps: it started again from a checkpoint. A half-written last line is left out. The columns
+    `by` tell runs in one file apart; without them the file holds one run.
 
     Raises:
         MetricsError: A line is damaged; its number is in the message.

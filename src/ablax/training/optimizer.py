@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, assert_never
 
 import jax
@@ -188,38 +189,36 @@ def _scale_by_factors(config: OptimizerConfig) -> optax.GradientTransformation:
 
     def scale(updates: PyTree, params: PyTree | None) -> PyTree:
         del params
-        return jax.tree_util.tree_map_with_path(
-            lambda path, leaf: leaf * rate_factor(config, _joined(path)), updates
-        )
+        return _by_path(lambda path, leaf: leaf * rate_factor(config, path), updates)
 
     return optax.stateless(scale)
 
 
-def _joined(path: tuple[Any, ...]) -> str:
-    """The path of a leaf as `ablax.core.leaves_by_path` gives it."""
-    return "/".join(str(getattr(key, "key", key)) for key in path)
+def _by_path(change: Callable[..., Any], *trees: PyTree) -> PyTree:
+    """The leaves changed, each given its path as `ablax.core.leaves_by_path` has it."""
+
+    def changed(path: tuple[Any, ...], *leaves: Any) -> Any:
+        return change("/".join(str(getattr(key, "key", key)) for key in path), *leaves)
+
+    return jax.tree_util.tree_map_with_path(changed, *trees)
 
 
 def _kernels(params: PyTree) -> PyTree:
     """Which leaves are kernels, by their names."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: role(_joined(path)) == "kernel", params)
+    return _by_path(lambda path, _: role(path) == "kernel", params)
 
 
 def _scale_to_length(stacks: Sequence[str]) -> optax.GradientTransformation:
     """Multiplies every step of a kernel by its length over that of the step: h |w| / |h|."""
 
     def scale(updates: PyTree, params: PyTree | None) -> PyTree:
-        return jax.tree_util.tree_map_with_path(
-            lambda path, step, weights: _to_length(_joined(path), step, weights, stacks),
-            updates,
-            params,
-        )
+        return _by_path(partial(_to_length, stacks), updates, params)
 
     return optax.stateless(scale)
 
 
 def _to_length(
-    path: str, step: Float[Array, "..."], weights: Float[Array, "..."], stacks: Sequence[str]
+    stacks: Sequence[str], path: str, step: Float[Array, "..."], weights: Float[Array, "..."]
 ) -> Float[Array, "..."]:
     """The step of one leaf, or of each of the leaves that it stacks."""
     if role(path) != "kernel":

@@ -267,14 +267,10 @@ def _moving(console: Console, times: Callable[[], str]) -> _Bars | _Cell | None:
     """What shows progress in place; None where only lines can be written."""
     if console.quiet:
         return None
-    if _is_interactive(console):
+    # FORCE_COLOR makes rich call a pipe a terminal: ask the file
+    if console.is_terminal and not console.is_dumb_terminal and console.file.isatty():
         return _Bars(console, times)
     return _Cell(console, times) if _in_notebook() else None
-
-
-def _is_interactive(console: Console) -> bool:
-    """Whether bars can move. FORCE_COLOR makes rich call a pipe a terminal: ask the file."""
-    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
 def _write_plain(console: Console, line: str) -> None:

@@ -9,8 +9,9 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, cast, runtime_checkable
+from typing import IO, Any, Literal, cast
 
 import ml_dtypes
 import numpy as np
@@ -282,19 +283,6 @@ _LITERALS = {
 _NOTHING = {"PROTO", "FRAME"}
 
 
-@runtime_checkable
-class ByteStream(Protocol):
-    """What `pickletools` reads from: a file, or an `io.BytesIO`."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes."""
-        ...
-
-    def readline(self, size: int = -1, /) -> bytes:
-        """The next bytes up to the end of a line."""
-        ...
-
-
 class CodeError(AblaxError):
     """The pickle calls a function, and running it would run a stranger's code."""
 
@@ -306,7 +294,7 @@ class Name:
     path: str
 
 
-def read_pickle(file: ByteStream, calls: Calls, persistent: Callable[[Any], Any]) -> Any:
+def read_pickle(file: BufferedIOBase, calls: Calls, persistent: Callable[[Any], Any]) -> Any:
     """The value that the next pickle of the file describes; the file is left behind its end.
 
     Args:
@@ -549,7 +537,7 @@ def _read_archive(path: Path) -> Any:
             return _arrays(read_pickle(file, _calls(), storage))
 
 
-def _read_row(file: ByteStream) -> Any:
+def _read_row(file: BufferedIOBase) -> Any:
     """The format before 1.6: magic number, protocol, system, value, keys, then the storages."""
 
     def plain(identifier: Any) -> Any:
