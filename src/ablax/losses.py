@@ -145,11 +145,7 @@ def slope_error(
         >>> slope_error(square, jnp.array([[3.0]]), target_slopes=jnp.array([[[5.0]]]))
         Array([0.5], dtype=float32)
     """
-
-    def slopes(x: Array) -> Array:
-        return jax.jacrev(lambda one: function(one[None])[0])(x)
-
-    found = jax.vmap(slopes)(inputs)
+    found = jax.vmap(jax.jacrev(lambda one: function(one[None])[0]))(inputs)
     _check_slopes("slope_error", found, target_slopes)
     return squared_error(found, target_slopes)
 

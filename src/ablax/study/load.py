@@ -1,13 +1,6 @@
 """From what a person types to a model: a network's name, a file of weights, a folder of results.
 
-Every command that looks at a network takes these words, and `ablax.load_model` does:
-
-- `resnet20`, or `module:function`: a network of the zoo or of a package, randomly initialized;
-- `resnet20=resnet20.th`: that network with the weights of a file; `resnet20=timm:resnet20.bin` says
-  whose they are, where the names of several libraries fit;
-- `weights/resnet20`: a folder that `ablax import` wrote;
-- `results/alexnet_ablation/digits:without_7:0`: what `ablax run` trained, variant and seed; without
-  them the first finished run of the baseline.
+Every command that looks at a network takes the words that `load_model` takes.
 """
 
 from __future__ import annotations
@@ -171,10 +164,11 @@ def load_model(
     """The model that a source names.
 
     Args:
-        source: `resnet20`, or `module:function`, randomly initialized; `resnet20=FILE` or
-            `resnet20=LIBRARY:FILE`, with the weights of a file; a folder that `ablax import` wrote;
-            or a folder of results, `results/alexnet_ablation/digits:without_7:0` with variant and
-            seed, without them the first finished run of the baseline.
+        source: `resnet20`, or `module:function`, of the zoo or of a package, randomly initialized;
+            `resnet20=FILE`, with the weights of a file, or `resnet20=timm:FILE`, where the names of
+            several libraries fit; a folder that `ablax import` wrote; or a folder of results,
+            `results/alexnet_ablation/digits:without_7:0` with variant and seed, without them the
+            first finished run of the baseline.
         seed: Of random weights; None leaves them as shapes (`Model.untrained`).
         image_size: Height and width in pixels of a network without weights; the paper's by default.
         classes: Of a network without weights; the paper's by default.
