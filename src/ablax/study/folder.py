@@ -7,9 +7,10 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -348,44 +349,6 @@ def learning_curve(records: list[dict[str, Any]]) -> Curve:
     )
 
 
-def finished_runs(
-    folder: ResultsFolder, names: Iterable[str], seeds: int, log: MeasurementLog
-) -> tuple[Run, ...]:
-    """Every run of a folder that is done, from its files; a variant may have `seeds` of them."""
-    records = read_metrics(folder.path, by=RUN_COLUMNS)
-    seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
-    before = seconds_by_run(pretraining_log(folder.path), by=RUN_COLUMNS)
-    rows = log.rows()
-    found = []
-    for name, seed, summary in _summaries(folder, names, seeds):
-        own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
-        spent, attempts = seconds.get((name, seed), (0.0, 1))
-        spent += before.get((name, seed), (0.0, 1))[0]
-        measured = log.quantities(rows, name, seed)
-        found.append(finished_run(name, seed, summary, own, spent, attempts, measured))
-    return tuple(found)
-
-
-def environments(folder: ResultsFolder, names: Iterable[str], seeds: int) -> dict[str, str]:
-    """Where the finished runs were made; what differs between them is listed."""
-    told: dict[str, dict[str, None]] = {}
-    for _, _, summary in _summaries(folder, names, seeds):
-        for key, value in summary["environment"].items():
-            told.setdefault(key, {})[value] = None
-    return {key: "; ".join(values) for key, values in told.items()}
-
-
-def _summaries(
-    folder: ResultsFolder, names: Iterable[str], seeds: int
-) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Variant, seed and summary of every run that is done."""
-    for name in names:
-        for seed in range(seeds):
-            summary = folder.finished(name, seed)
-            if summary is not None:
-                yield name, seed, summary
-
-
 def pretraining_log(results: Path) -> Path:
     """Where the figures of the pretrainings are, in a results folder."""
     return results / "pretraining"
@@ -429,14 +392,29 @@ def _tuples(held: dict[str, Any]) -> dict[str, Any]:
 def study_in(
     folder: ResultsFolder, record: PlanRecord, measurements: tuple[Measurement, ...], seeds: int
 ) -> Study:
-    """What is measured so far, from the files of a folder; a variant may have `seeds` runs."""
+    """What is measured so far, from the files of a folder; a variant may have `seeds` runs.
+
+    Of the environments that the finished runs were made in, what differs is listed.
+    """
     log = MeasurementLog(folder.path, measurements)
-    return Study(
-        record,
-        runs=finished_runs(folder, record.names, seeds, log),
-        measured=log.rows(),
-        environment=environments(folder, record.names, seeds),
-    )
+    rows, records = log.rows(), read_metrics(folder.path, by=RUN_COLUMNS)
+    seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
+    before = seconds_by_run(pretraining_log(folder.path), by=RUN_COLUMNS)
+    runs: list[Run] = []
+    environment: dict[str, dict[str, None]] = {}
+    for name, seed in product(record.names, range(seeds)):
+        summary = folder.finished(name, seed)
+        if summary is None:
+            continue
+        own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
+        spent, attempts = seconds.get((name, seed), (0.0, 1))
+        spent += before.get((name, seed), (0.0, 1))[0]
+        measured = log.quantities(rows, name, seed)
+        runs.append(finished_run(name, seed, summary, own, spent, attempts, measured))
+        for key, value in summary["environment"].items():
+            environment.setdefault(key, {})[value] = None
+    told = {key: "; ".join(values) for key, values in environment.items()}
+    return Study(record, runs=tuple(runs), measured=rows, environment=told)
 
 
 def rebuild(path: Path, experiment: Experiment) -> Study:
