@@ -213,7 +213,7 @@ class Experiment:
             require(isinstance(values, Mapping), name, values, what)
             for key, value in values.items():
                 require(isinstance(value, kind), f"{name}, {key!r},", value, _a(kind))
-        items = {"published": Published, "claims": Claim, "expectations": Claim}
+        items: dict[str, type] = {"published": Published, "claims": Claim, "expectations": Claim}
         items |= {"measurements": Measurement, "sections": Section}
         for name, of in items.items():
             _require_all(name, getattr(self, name), of, f"a tuple, each of its items {_a(of)},")

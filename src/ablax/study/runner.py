@@ -25,7 +25,7 @@ from ablax.study.environment import environment
 from ablax.study.folder import ResultsFolder, pretraining_log, study_in, write_facts
 from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, resolve
-from ablax.training.checkpoint import close, open_checkpoints
+from ablax.training.checkpoint import open_checkpoints
 from ablax.training.dataset import open_dataset, test_images, training_images
 from ablax.training.loop import (
     DivergedError,
@@ -115,20 +115,19 @@ def pretrained(
     if training.pretrainer is None:
         return state
     own = folder.checkpoints(name, seed)
-    checkpoints = open_checkpoints(own.with_name(f"{own.name}-pretraining"))
-    try:
-        with MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log:
-            fitted = train(
-                training.pretrainer,
-                seed,
-                checkpoints,
-                stop,
-                log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
-                on_resume=on_resume,
-                on_tick=on_tick,
-            )
-    finally:
-        close(checkpoints)
+    with (
+        open_checkpoints(own.with_name(f"{own.name}-pretraining")) as checkpoints,
+        MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log,
+    ):
+        fitted = train(
+            training.pretrainer,
+            seed,
+            checkpoints,
+            stop,
+            log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
+            on_resume=on_resume,
+            on_tick=on_tick,
+        )
     return warm_start(state, fitted.state, training.fresh)
 
 
@@ -220,10 +219,12 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
             on_tick=lambda chunk: tick(chunk, a_step),
         )
 
-    checkpoints = open_checkpoints(folder.checkpoints(name, seed))
     summary: dict[str, Any]
     try:
-        with MetricsLog(folder.path, by=RUN_COLUMNS) as log:
+        with (
+            open_checkpoints(folder.checkpoints(name, seed)) as checkpoints,
+            MetricsLog(folder.path, by=RUN_COLUMNS) as log,
+        ):
             fitted = train(
                 trainer,
                 seed,
@@ -240,8 +241,6 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
     except DivergedError as error:
         runner.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True, markup=False)
         summary = {"status": "diverged", "test_error": None}
-    finally:
-        close(checkpoints)
     summary |= {"environment": runner.environment, RECORD: record_of(trainer.dataset)}
     folder.finish(name, seed, summary)
     study = runner.study()

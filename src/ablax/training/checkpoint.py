@@ -248,11 +248,20 @@ class Restored(NamedTuple):
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of one run: a sub-folder per step, of which `keep` good ones stay."""
+    """The checkpoints of one run: a sub-folder per step, of which `keep` good ones stay.
+
+    At the end of a `with` block they are closed.
+    """
 
     folder: Path
     keep: int
     _manager: Any = field(default=None, repr=False)
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        close(self)
 
 
 def open_checkpoints(folder: Path, *, keep: int = 2) -> Checkpoints:

@@ -545,8 +545,7 @@ def _fitted(
         )
         checkpoints, log, stop = None, None, StopRequest()
         if folder is not None:
-            checkpoints = checkpoint.open_checkpoints(folder / "checkpoints")
-            stack.callback(checkpoint.close, checkpoints)
+            checkpoints = stack.enter_context(checkpoint.open_checkpoints(folder / "checkpoints"))
             log = stack.enter_context(MetricsLog(folder))
             stop = stack.enter_context(graceful_stop())
 

@@ -396,12 +396,9 @@ def _write(folder: Path, model: Model, about: Mapping[str, Any]) -> None:
     if folder.exists() and not (folder / WEIGHTS).exists() and any(folder.iterdir()):
         raise WeightsError(f"{folder} holds something else: give another folder")
     (folder / WEIGHTS).unlink(missing_ok=True)
-    checkpoints = checkpoint.open_checkpoints(folder, keep=1)
-    try:
+    with checkpoint.open_checkpoints(folder, keep=1) as checkpoints:
         kept = {kind: tree for kind, tree in model.variables.items() if tree}
         checkpoint.save(checkpoints, 0, kept)
-    finally:
-        checkpoint.close(checkpoints)
     # Last: a folder with this file is whole.
     write_atomic(folder / WEIGHTS, json.dumps(about, indent=2) + "\n")
 
@@ -456,11 +453,8 @@ def _saved(folder: Path, about: Mapping[str, Any], network: Network | None) -> M
 
 def _restored(folder: Path, network: Network, preprocessing: Preprocessing) -> dict[str, Any]:
     like = _kept(abstract_variables(network, preprocessing.image_shape))
-    checkpoints = checkpoint.open_checkpoints(folder, keep=1)
-    try:
+    with checkpoint.open_checkpoints(folder, keep=1) as checkpoints:
         restored = checkpoint.restore(checkpoints, like)
-    finally:
-        checkpoint.close(checkpoints)
     if restored is None:
         raise WeightsError(f"{folder} holds no checkpoint any more: import or save again")
     found: dict[str, Any] = restored.state
