@@ -534,7 +534,7 @@ def _read_archive(path: Path) -> Any:
             return lambda: np.frombuffer(archive.read(name), dtype)
 
         with archive.open(records["data.pkl"]) as file:
-            return _arrays(read_pickle(file, _calls(), storage))
+            return _arrays(read_pickle(cast("BufferedIOBase", file), _calls(), storage))
 
 
 def _read_row(file: BufferedIOBase) -> Any:
