@@ -59,7 +59,9 @@ def test_a_treatment_edits_builds_anew_or_changes_the_recipe_alone():
     assert networks["slow"] == networks["full"] == lenet5(10)
     assert networks["other"] == lenet5(11)
     assert networks["cut"] == remove("f6")(lenet5(10))
-    assert [made().is_edit(name) for name in networks] == [False, True, True, False, False]
+    treatments = [made().treatment(name) for name in networks]
+    edits = [treatment is not None and treatment.edit is not None for treatment in treatments]
+    assert edits == [False, True, True, False, False]
 
 
 def test_only_its_own_variant_has_the_fields_of_a_treatment():

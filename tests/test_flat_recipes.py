@@ -54,7 +54,8 @@ def test_every_recipe_comes_back_under_every_budget_and_treatment(config, questi
                 treated = question.recipe_of(variant, budgeted)
             except ConfigError:  # such as classes to choose, of data that are streamed
                 continue
-            pretraining = question.pretraining_of(variant)
+            treatment = question.treatment(variant)
+            pretraining = treatment.pretraining if treatment else None
             found |= {budgeted, treated}
             found |= {with_fields(treated, pretraining.fields)} if pretraining else set()
     assert len(found) > 5

@@ -42,8 +42,7 @@ _USAGE = "usage: ablax COMMAND ... (ablax COMMAND --help explains its options)"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave: status 0, or 2 and one message that says what to mend.
 
-    Args:
-        arguments: The words behind `ablax`; those of the process by default.
+    The words behind `ablax` are those of the process by default.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):

@@ -26,8 +26,7 @@ class ConfigError(AblaxError):
 def check_types(part: Any, prefix: str) -> None:
     """Refuse a field whose value is not of its declared type, as a recipe file may hold one.
 
-    Raises:
-        ConfigError: With the field's dotted name, and the nearest choice where there are choices.
+    The ConfigError has the field's dotted name, and the nearest choice where there are choices.
     """
     for name, hint in get_type_hints(type(part)).items():
         _check_type(getattr(part, name), hint, f"{prefix}{name}")
@@ -47,11 +46,7 @@ def _check_type(value: Any, hint: Any, name: str) -> None:
 
 
 def require(holds: bool, name: str, given: object, expected: str) -> None:
-    """Refuse a field's value in one sentence.
-
-    Raises:
-        ConfigError: `holds` is false.
-    """
+    """Refuse a field's value in one sentence, by a ConfigError."""
     if not holds:
         raise ConfigError(f"{name} is {given!r}, and {expected} is expected")
 
@@ -222,11 +217,7 @@ class Recipe:
 
 
 def with_fields(recipe: Recipe, fields: Mapping[str, Any]) -> Recipe:
-    """The recipe with some fields changed, named as on the command line.
-
-    Args:
-        recipe: Where fields that are not named keep their value.
-        fields: Dotted name, with '_' or '-', to value.
+    """The recipe with some fields changed, named as on the command line: dotted, with '_' or '-'.
 
     Raises:
         ConfigError: There is no such field, or it cannot have that value.
@@ -289,10 +280,7 @@ def _for_json(value: Any) -> Any:
 
 
 def unflat(fields: Mapping[str, Any]) -> Recipe:
-    """The recipe of which `flat` gives these fields.
-
-    Args:
-        fields: Every field of a recipe, no more and no less, as JSON gives them back.
+    """The recipe of which `flat` gives these fields, no more and no less, as JSON gives them back.
 
     Raises:
         ConfigError: A field is unknown or missing, or has a value that it cannot have.

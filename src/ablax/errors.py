@@ -1,9 +1,11 @@
-"""The one exception a user of ablax sees without a traceback."""
+"""The one exception a user of ablax sees without a traceback, and what no user should see."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
 
 
 class AblaxError(Exception):
@@ -18,15 +20,12 @@ class ReportError(AblaxError):
     """A study that contradicts itself, or a file of results that cannot be read or written."""
 
 
+class WeightsError(AblaxError):
+    """Weights that cannot be read, or do not belong to the network, listed by name."""
+
+
 def nearest(given: str, names: Iterable[str]) -> str:
-    """A sentence that names what `given` may have meant, or all there is to choose from.
-
-    Args:
-        given: The name nobody knows.
-        names: The names that exist.
-
-    Returns:
-        `"did you mean 'fc7'?"` when one is close, else `"choose from: ..."`.
+    """What `given` may have meant, `"did you mean 'fc7'?"`, or all there is to choose from.
 
     Example:
         >>> nearest("fc_7", ["fc6", "fc7"])
@@ -41,9 +40,15 @@ def nearest(given: str, names: Iterable[str]) -> str:
     return "choose from: " + ", ".join(known) if known else "there is none to choose from"
 
 
-# ------------------------------------------------------------------------------------------
-# The one error of weights that come from elsewhere.
-
-
-class WeightsError(AblaxError):
-    """Weights that cannot be read, or do not belong to the network, listed by name."""
+@contextlib.contextmanager
+def silenced(*loggers: str) -> Iterator[None]:
+    """Keep libraries from logging advice that no user of ours can follow."""
+    found = [logging.getLogger(name) for name in loggers]
+    levels = [each.level for each in found]
+    for each in found:
+        each.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for each, level in zip(found, levels, strict=True):
+            each.setLevel(level)

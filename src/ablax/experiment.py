@@ -99,14 +99,12 @@ class Treatment:
     pretraining: Pretraining | None = None
 
     def __post_init__(self) -> None:
-        _require_function("a treatment's edit", self.edit or _as_it_is, _EDIT)
-        _require_function("a treatment's network", self.network or _as_it_is, _NETWORK)
+        _require_function("a treatment's edit", self.edit, _EDIT, type(None))
+        _require_function("a treatment's network", self.network, _NETWORK, type(None))
         _refuse_fields("a treatment", self.fields)
         given = self.pretraining
-        require(
-            given is None or isinstance(given, Pretraining),
-            "a treatment's pretraining", given, "a Pretraining",
-        )  # fmt: skip
+        fits = given is None or isinstance(given, Pretraining)
+        require(fits, "a treatment's pretraining", given, "a Pretraining")
         if self.edit is not None and self.network is not None:
             raise AblaxError("a treatment has an edit or a network of its own, not both")
         if not (self.edit or self.network or self.fields or self.pretraining):
@@ -181,8 +179,12 @@ class Experiment:
         self._refuse_types()
         for section in _SECTIONS:
             self._paragraph(section)
-        for name in (self.baseline, *self.variants):
-            _require_identifier("a variant", name)
+        for name in self.names:
+            if not isinstance(name, str) or not name.isidentifier():
+                raise AblaxError(
+                    f"a variant is named {name!r}: use letters, digits and '_' (a folder will bear "
+                    "the name)"
+                )
         if self.baseline in self.variants:
             raise AblaxError(
                 f"a variant is named {self.baseline!r}, and that is the baseline's name: give one "
@@ -201,38 +203,27 @@ class Experiment:
     def _refuse_types(self) -> None:
         """Fields of another type than they say: no type checker reads a beginner's file."""
         _require_function("network", self.network, _NETWORK)
-        mapping = isinstance(self.variants, Mapping)
-        require(
-            mapping, "variants", self.variants, 'a mapping such as {"cut": ablax.remove("conv3")}'
-        )
+        mapping, example = isinstance(self.variants, Mapping), '{"cut": ablax.remove("conv3")}'
+        require(mapping, "variants", self.variants, f"a mapping such as {example}")
         for name, made in self.variants.items():
             what = f"an edit ({_EDIT}) or a Treatment"
             _require_function(f"variant {name!r}", made, what, Treatment)
-        for name, values, kind in (
-            ("labels", self.labels, str),
-            ("budgets", self.budgets, Budget),
-        ):
+        for name, values, kind in (("labels", self.labels, str), ("budgets", self.budgets, Budget)):
             what = f"a mapping of names to {_a(kind)}"
             require(isinstance(values, Mapping), name, values, what)
             for key, value in values.items():
                 require(isinstance(value, kind), f"{name}, {key!r},", value, _a(kind))
-        for name, items, of in (
-            ("published", self.published, Published),
-            ("claims", self.claims, Claim),
-            ("expectations", self.expectations, Claim),
-            ("measurements", self.measurements, Measurement),
-            ("sections", self.sections, Section),
-        ):
-            _require_all(name, items, of, f"a tuple, each of its items {_a(of)},")
+        items: dict[str, type] = {"published": Published, "claims": Claim, "expectations": Claim}
+        items |= {"measurements": Measurement, "sections": Section}
+        for name, of in items.items():
+            _require_all(name, getattr(self, name), of, f"a tuple, each of its items {_a(of)},")
         for section in self.reported:
             what = f"of section {section.title!r}"
             _require_all(f"pictures {what}", section.pictures, Picture, "a tuple of Pictures")
             for table in section.tables:
                 _require_function(f"a table {what}", table, "a function from the study to a Table")
-        for name, given, one in (
-            ("decides", self.decides, Claim),
-            ("full_size", self.full_size, Inputs),
-        ):
+        for name, one in (("decides", Claim), ("full_size", Inputs)):
+            given = getattr(self, name)
             require(given is None or isinstance(given, one), name, given, f"{_a(one)} or None")
 
     def _refuse_unknown_variants(self) -> None:
@@ -297,18 +288,7 @@ class Experiment:
         data_note: str,
         classes: int | None,
     ) -> PlanRecord:
-        """What a report says of this experiment under a recipe.
-
-        Args:
-            name: The experiment's.
-            recipe_name: The recipe's.
-            recipe: All of its fields.
-            variants: What each network is and costs.
-            full_size_parameters: Variant to its parameters at the size of the source.
-            command: What repeats it.
-            data_note: What the data are, in a sentence.
-            classes: Of the baseline's data.
-        """
+        """What a report says of this experiment under a recipe; `command` is what repeats it."""
         return PlanRecord(
             name=name,
             title=self.title,
@@ -353,19 +333,11 @@ class Experiment:
         return self._paragraph("Prediction")
 
     def budgeted(self, recipe_name: str, recipe: Recipe) -> Recipe:
-        """The recipe as this experiment uses it.
-
-        Raises:
-            ConfigError: A budget names a field that no recipe has, or a value it cannot have.
-        """
+        """The recipe as this experiment uses it; a ConfigError where a field or value cannot be."""
         return with_fields(recipe, self.budgets.get(recipe_name, Budget()).fields)
 
     def chosen(self, recipe_name: str, only: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """The variants that run under a recipe, the baseline first.
-
-        Args:
-            recipe_name: Its budget may choose some.
-            only: Chosen instead, where any are named.
+        """The variants that run under a recipe, the baseline first: of `only`, else of the budget.
 
         Raises:
             AblaxError: One that is named is no variant.
@@ -376,18 +348,9 @@ class Experiment:
         return tuple(n for n in self.names if not only or n in (*only, self.baseline))
 
     def recipe_of(self, name: str, recipe: Recipe) -> Recipe:
-        """The recipe of one variant.
-
-        Raises:
-            ConfigError: A treatment names a field that no recipe has, or a value it cannot have.
-        """
-        treatment = self._treatment(name)
+        """The recipe of one variant; a ConfigError where a field or value cannot be."""
+        treatment = self.treatment(name)
         return with_fields(recipe, treatment.fields) if treatment else recipe
-
-    def pretraining_of(self, name: str) -> Pretraining | None:
-        """Where a variant's initial weights come from; None: random initialization."""
-        treatment = self._treatment(name)
-        return treatment.pretraining if treatment else None
 
     def network_of(self, name: str, inputs: Inputs) -> Network:
         """One variant's network, built for its inputs.
@@ -395,7 +358,7 @@ class Experiment:
         Raises:
             AblaxError: No network can be built for them, or an edit changes nothing.
         """
-        treatment = self._treatment(name)
+        treatment = self.treatment(name)
         if treatment is not None and treatment.network is not None:
             return _network(name, partial(treatment.network, inputs))
         baseline = _network(self.baseline, partial(self.network, inputs))
@@ -407,19 +370,10 @@ class Experiment:
         return built
 
     def networks(self, inputs: Inputs) -> dict[str, Network]:
-        """The baseline and every variant of it, built for the same inputs.
-
-        Raises:
-            AblaxError: As `network_of`.
-        """
+        """The baseline and every variant of it, built for the same inputs."""
         return {name: self.network_of(name, inputs) for name in self.names}
 
-    def is_edit(self, name: str) -> bool:
-        """Whether a variant's network is the baseline's with an edit."""
-        treatment = self._treatment(name)
-        return treatment is not None and treatment.edit is not None
-
-    def _treatment(self, name: str) -> Treatment | None:
+    def treatment(self, name: str) -> Treatment | None:
         """What makes the variant; None of the baseline."""
         if name == self.baseline:
             return None
@@ -441,20 +395,14 @@ class Experiment:
                 "the experiment has no docstring: begin its file with one, with a paragraph for "
                 f"each of {', '.join(_SECTIONS)}, and give about=__doc__"
             )
-        found = re.search(
-            rf"^{section}:\s*(.+?)(?:\n\s*\n|\Z)", inspect.cleandoc(self.about), _DOTALL
-        )
+        pattern = rf"(?ms)^{section}:\s*(.+?)(?:\n\s*\n|\Z)"
+        found = re.search(pattern, inspect.cleandoc(self.about))
         if found is None:
             raise AblaxError(
                 f"the experiment's docstring has no paragraph that starts with '{section}:': "
                 f"write one for each of {', '.join(_SECTIONS)}"
             )
         return " ".join(found.group(1).split())
-
-
-def _as_it_is(network: Network) -> Network:
-    """The edit of nothing."""
-    return network
 
 
 def _a(kind: type) -> str:
@@ -468,13 +416,6 @@ def _require_function(name: str, given: object, expected: str, *kinds: type) -> 
 def _require_all(name: str, given: object, kind: type, expected: str) -> None:
     holds = isinstance(given, tuple) and all(isinstance(one, kind) for one in given)
     require(holds, name, given, expected)
-
-
-def _require_identifier(who: str, name: object) -> None:
-    if not isinstance(name, str) or not name.isidentifier():
-        raise AblaxError(
-            f"{who} is named {name!r}: use letters, digits and '_' (a folder will bear the name)"
-        )
 
 
 def _refuse_fields(who: str, fields: object) -> None:
@@ -505,6 +446,3 @@ def _network(name: str, build: Callable[[], Network]) -> Network:
     if not isinstance(built, Network):
         raise AblaxError(f"{name!r} is {built!r}, and a Network is expected")
     return built
-
-
-_DOTALL = re.MULTILINE | re.DOTALL

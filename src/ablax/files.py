@@ -12,14 +12,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     """Replace `path` by `content` so that a reader sees the old file or the new one, never a part.
 
     The content goes to a hidden neighbor, is forced to the disk, and takes the place of `path` in
-    one rename. A failed write leaves the old file as it was and no neighbor behind.
-
-    Args:
-        path: The file to write; its folder exists.
-        content: Bytes, or text, which is written as UTF-8 with the newlines it has.
-
-    Raises:
-        OSError: The disk is full, or the folder cannot be written.
+    one rename. A failed write (an OSError) leaves the old file as it was and no neighbor behind.
+    Text is written as UTF-8 with the newlines it has.
 
     Example:
         >>> import tempfile

@@ -22,12 +22,6 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]
 
     No name may be that of a module of the package, unless the module itself is meant: Python binds
     a module to its package whenever anybody imports it, over whatever stood there.
-
-    Args:
-        package: The package's `__name__`.
-
-    Returns:
-        Both functions, to be assigned in the package's `__init__`.
     """
     module = sys.modules[package]
 

@@ -22,21 +22,13 @@ Function = Callable[[Array], Array]
 def lp_loss(
     outputs: Float[Array, "N *rest"], targets: Float[Array, "N *rest"], p: float = 2.0
 ) -> Float[Array, " N"]:
-    """The L_p distance of each example to the power of p: sum over outputs of |t - o|^p.
+    """The L_p distance of each example to the power of p: sum over outputs o of |t - o|^p.
 
     p = 1 is the sum of absolute errors, with derivative 0 where there is no error, p = 2 that of
     squares; the larger p, the more the largest error counts.
 
-    Args:
-        outputs: o.
-        targets: t.
-        p: The exponent, at least 1, so that the loss is convex.
-
-    Returns:
-        One number per example.
-
     Raises:
-        AblaxError: An exponent below 1, or not finite.
+        AblaxError: An exponent below 1, where the loss is not convex, or not finite.
 
     Example:
         >>> lp_loss(jnp.array([[1.0, 5.0]]), jnp.array([[3.0, 4.0]]), p=3.0)
@@ -55,7 +47,7 @@ def softmax_cross_entropy(
     """How surprised the softmax of the scores is by the label.
 
     -sum over classes of q_c log p_c, with p = softmax(scores), q_c = s / K for K classes and 1 - s
-    more for the label. Its gradient in the scores is p - q. Computed in float32 at least.
+    more for the label, in nats. Its gradient in the scores is p - q. Computed in float32 at least.
 
     Args:
         scores: One a class, before the softmax.
@@ -64,9 +56,6 @@ def softmax_cross_entropy(
             is above 0, a score of -inf costs infinitely much, whatever the label: every class has
             its share of the target. Without it, one of another class than the label's costs
             nothing.
-
-    Returns:
-        One number per example, in nats.
 
     Raises:
         AblaxError: A smoothing outside [0, 1].
@@ -99,12 +88,6 @@ def predictions(
     There is none where a score is NaN or +inf, or all are -inf: such an example is never right. A
     score of -inf beside finite ones is that of a class that cannot be.
 
-    Args:
-        scores: One a class.
-
-    Returns:
-        One class per example, from 0, or -1.
-
     Example:
         >>> predictions(jnp.array([[0.0, -jnp.inf, 1.0], [0.0, jnp.nan, 1.0]]))
         Array([ 2, -1], dtype=int32)
@@ -119,14 +102,7 @@ def squared_error(
 ) -> Float[Array, " N"]:
     """Half the sum of the squared errors of each example: 1/2 sum over k of (t_k - o_k)^2.
 
-    Its gradient in the outputs is o - t.
-
-    Args:
-        outputs: o.
-        targets: t.
-
-    Returns:
-        One number per example.
+    Its gradient in the outputs o is o - t.
 
     Example:
         >>> squared_error(jnp.array([[1.0, 5.0]]), jnp.array([[3.0, 4.0]]))
@@ -148,15 +124,13 @@ def slope_error(
 
     (Mitchell's form. The lecture prints the difference of the slopes without its square, which
     would have no least value, and outside the factor 1/2.) The whole Jacobian is computed, K
-    reverse passes an example; for slopes along few directions see `directional_error`.
+    reverse passes an example; for slopes along few directions see `directional_error`. The result
+    is differentiable in whatever `function` closes over.
 
     Args:
         function: From a batch of inputs to outputs (N, K), example by example: no batch statistics.
         inputs: Where the slopes are wanted, x.
         target_slopes: dt_k / dx_j.
-
-    Returns:
-        One number per example, differentiable in whatever `function` closes over.
 
     Raises:
         AblaxError: The slopes of the function have another shape than the target's.
@@ -171,11 +145,7 @@ def slope_error(
         >>> slope_error(square, jnp.array([[3.0]]), target_slopes=jnp.array([[[5.0]]]))
         Array([0.5], dtype=float32)
     """
-
-    def slopes(x: Array) -> Array:
-        return jax.jacrev(lambda one: function(one[None])[0])(x)
-
-    found = jax.vmap(slopes)(inputs)
+    found = jax.vmap(jax.jacrev(lambda one: function(one[None])[0]))(inputs)
     _check_slopes("slope_error", found, target_slopes)
     return squared_error(found, target_slopes)
 
@@ -197,9 +167,6 @@ def directional_error(
         inputs: x.
         directions: v.
         target_slopes: s.
-
-    Returns:
-        One number per example.
 
     Raises:
         AblaxError: The slopes of the function have another shape than the target's.

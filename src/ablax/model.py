@@ -31,18 +31,11 @@ from ablax.core import (
 from ablax.errors import AblaxError, nearest
 from ablax.losses import predictions, softmax_cross_entropy
 
-# ------------------------------------------------------------------------------------------
-# From a picture to what a network was trained on: size, order of channels, mean and standard
-# deviation.
-#
 # Weights are worth little without the preparation of the images they saw. It belongs to the
 # weights, not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network
 # want different ones.
 
-_FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _MODES = {"L": "L", "RGB": "RGB", "BGR": "RGB"}
 
 
@@ -145,10 +138,8 @@ class Preprocessing:
 
 def from_json(fields: Mapping[str, Any]) -> Preprocessing:
     """The preprocessing of these fields, as `Preprocessing.as_json` gives them."""
-    values: dict[str, Any] = {
-        name: tuple(each) if isinstance(each, list) else each for name, each in fields.items()
-    }
-    return Preprocessing(**values)
+    lists = {name: tuple(each) for name, each in fields.items() if isinstance(each, list)}
+    return Preprocessing(**{**fields, **lists})
 
 
 def preprocessing_of(
@@ -156,10 +147,7 @@ def preprocessing_of(
 ) -> Preprocessing:
     """The preparation of images as a data set has them: a picture is brought to their size.
 
-    Args:
-        image_shape: (H, W, C) of the data's images.
-        mean: Of each channel, in [0, 1]; 1/2 by default.
-        std: Standard deviation of each channel; 1/4 by default.
+    Mean and std of each channel, in [0, 1], are 1/2 and 1/4 by default.
 
     Example:
         >>> found = preprocessing_of((28, 28, 1))
@@ -184,12 +172,11 @@ def _middle(picture: Image.Image, high: int, wide: int) -> Image.Image:
     return picture.crop((left, top, left + wide, top + high))
 
 
-# ------------------------------------------------------------------------------------------
-# `Model`: what looks at a network takes one, whoever trained it.
-
 PORTION = 128
 """Images in one compiled forward pass."""
 
+Images = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
+"""Raw: levels 0 to 255."""
 Batch = tuple[Float[np.ndarray, "_ H W C"], np.ndarray]
 """Prepared images and their labels."""
 
@@ -357,18 +344,12 @@ class Model:
 
         return dict(sorted(found.items(), key=lambda item: place(item[0])))
 
-    def scores(
-        self, images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
-    ) -> Float[np.ndarray, "N *classes"]:
+    def scores(self, images: Images) -> Float[np.ndarray, "N *classes"]:
         """Scores of images, before the softmax."""
         parts = [(self.apply(part), count) for part, count in self._portions(images)]
         return np.concatenate([np.asarray(found)[:count] for found, count in parts])
 
-    def features(
-        self,
-        images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"],
-        at: Sequence[str],
-    ) -> dict[str, Float[np.ndarray, "N ..."]]:
+    def features(self, images: Images, at: Sequence[str]) -> dict[str, Float[np.ndarray, "N ..."]]:
         """What the named layers give for images: one row per image.
 
         Raises:
@@ -381,28 +362,16 @@ class Model:
                 found[name].append(given[name][:count])
         return {name: np.concatenate(parts) for name, parts in found.items()}
 
-    def loss(
-        self,
-        images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"],
-        labels: Int32[np.ndarray, " N"],
-    ) -> float:
+    def loss(self, images: Images, labels: Int32[np.ndarray, " N"]) -> float:
         """Mean cross-entropy of images and their classes, in nats."""
         losses = softmax_cross_entropy(jnp.asarray(self.scores(images)), jnp.asarray(labels))
         return float(np.mean(np.asarray(losses), dtype=np.float64))
 
-    def error(
-        self,
-        images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"],
-        labels: Int32[np.ndarray, " N"],
-    ) -> float:
+    def error(self, images: Images, labels: Int32[np.ndarray, " N"]) -> float:
         """Share of images whose highest score is not that of their class, in percent."""
         return 100 * float(np.mean(predictions(self.scores(images)) != labels))
 
-    def evaluate(
-        self,
-        images: UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"],
-        labels: Int32[np.ndarray, " N"],
-    ) -> ErrorRates:
+    def evaluate(self, images: Images, labels: Int32[np.ndarray, " N"]) -> ErrorRates:
         """Top-1 and top-5 error of images, each with its interval.
 
         Raises:
@@ -447,10 +416,6 @@ def _scores(network: Network, precision: str, variables: Mapping[str, Any], imag
     params = jax.tree.map(lambda leaf: leaf.astype(precision), variables.get("params", {}))
     given = {**variables, "params": params}
     return network.apply(given, images.astype(precision)).astype(jnp.float32)
-
-
-# ------------------------------------------------------------------------------------------
-# The error of scores over batches of any number.
 
 
 def error_rates(
@@ -518,11 +483,7 @@ def batches_of(
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, from `count` of `total`.
-
-    Args:
-        count: How many.
-        total: Of how many, at least 1.
+    """Wilson's 95 % interval of a share, `count` of `total`.
 
     References:
         Wilson 1927, Probable inference, the law of succession, and statistical inference.

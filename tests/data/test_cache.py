@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ablax.data.cache import MANIFEST, build_once
 from ablax.data.images import DataError
+from ablax.data.sources import MANIFEST, build_once
 from ablax.files import default_root
 
 
@@ -110,7 +110,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
 KILLED = """
 import sys, time
 from pathlib import Path
-from ablax.data.cache import build_once
+from ablax.data.sources import build_once
 def build(new):
     (new / "pixels.npy").write_bytes(b"half")
     print("half", flush=True)

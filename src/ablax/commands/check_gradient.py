@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
-from ablax.commands.options import (
-    AtLeastTwo,
-    Images,
-    ModelSource,
-    NonNegativeInt,
-    Pixels,
-    Positive,
-    Seed,
-    TableFormat,
-    opened,
-)
+from ablax.commands import options
+from ablax.errors import AblaxError
 
 if TYPE_CHECKING:
     from ablax.analysis.gradient_check import GradientCheck, LeafPrecision
@@ -28,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def check_gradient(
-    model: Positional[ModelSource],
-    image_size: Pixels | None = None,
-    images: Images = 2,
-    classes: AtLeastTwo | None = None,
-    directions: NonNegativeInt = 2,
-    entries: NonNegativeInt = 0,
-    tolerance: Positive = 1e-5,
-    seed: Seed = 0,
-    format: TableFormat = "text",
+    model: Positional[options.ModelSource],
+    image_size: options.Pixels | None = None,
+    images: options.Images = 2,
+    classes: options.AtLeastTwo | None = None,
+    directions: options.NonNegativeInt = 2,
+    entries: options.NonNegativeInt = 0,
+    tolerance: options.Positive = 1e-5,
+    seed: options.Seed = 0,
+    format: options.TableFormat = "text",
 ) -> None:
     """Compare the gradient of a network's training loss with finite differences, leaf by leaf.
 
@@ -59,14 +50,13 @@ def check_gradient(
         AblaxError: A gradient is wrong.
     """
     from ablax.analysis.gradient_check import check_gradient, check_precision
-    from ablax.errors import AblaxError
     from ablax.report.tables import render
     from ablax.training.loop import set_up
 
     if directions + entries < 1:
         raise AblaxError("--directions 0 --entries 0: expected at least one of either")
     set_up()
-    asked = opened(model, seed, image_size, classes).model
+    asked = options.opened(model, seed, image_size, classes).model
     objective, arguments = _objective(asked, images, seed)
     exact = dataclasses.replace(objective, precision="float64")
     found = check_gradient(

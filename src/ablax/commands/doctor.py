@@ -7,14 +7,14 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional
 
-from ablax.commands.options import OutFolder, Seed, Word
+from ablax.commands import options
 
 
 def doctor(
-    name: Annotated[Positional[Word], tyro.conf.arg(metavar="EXPERIMENT|MODEL")],
-    config: Annotated[Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
-    seed: Seed = 0,
-    out: OutFolder | None = None,
+    name: Annotated[Positional[options.Word], tyro.conf.arg(metavar="EXPERIMENT|MODEL")],
+    config: Annotated[options.Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
+    seed: options.Seed = 0,
+    out: options.OutFolder | None = None,
 ) -> None:
     """Diagnose training: ten checks of a network that does not learn, each with its measurement.
 
@@ -26,9 +26,6 @@ def doctor(
         config: The recipe of an experiment or a network.
         seed: Of the weights, or of the run.
         out: Write doctor.md, doctor.html and the pictures into this folder.
-
-    Raises:
-        SystemExit: With status 1 if a problem was found.
     """
     import time
 

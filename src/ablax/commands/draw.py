@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import tyro
 from tyro.conf import Positional
 
-from ablax.commands.options import ModelSource, PageOut, Pixels, Word, opened
+from ablax.commands import options
+from ablax.errors import AblaxError, nearest
 
 if TYPE_CHECKING:
     from ablax.core import Edit, Network
 
 
 def draw(
-    model: Positional[ModelSource],
+    model: Positional[options.ModelSource],
     *,
-    out: PageOut,
-    image_size: Pixels | None = None,
-    ablation: Word | None = None,
-    remove: Annotated[
-        tyro.conf.UseAppendAction[tuple[Word, ...]], tyro.conf.arg(metavar="LAYER")
-    ] = (),
+    out: options.PageOut,
+    image_size: options.Pixels | None = None,
+    ablation: options.Word | None = None,
+    remove: options.LayerNames = (),
 ) -> None:
     """Draw a network's data-flow graph as a page for a browser: fold, hover, search.
 
@@ -34,15 +32,12 @@ def draw(
             the like, or module:name.
         remove: Draw the network without this layer beside it; may be given again.
     """
-    from ablax.errors import AblaxError
     from ablax.files import write_atomic
-
-    asked, chosen = opened(model, None, image_size).model, _ablation(ablation, remove)
-    whole, shape = asked.network, asked.image_shape
-    ablated = None if chosen is None else (f"{asked.name}, {chosen[0]}", _applied(*chosen, whole))
-
     from ablax.inspection.page import network_graph, page
 
+    asked, chosen = options.opened(model, None, image_size).model, _ablation(ablation, remove)
+    whole, shape = asked.network, asked.image_shape
+    ablated = None if chosen is None else (f"{asked.name}, {chosen[0]}", _applied(*chosen, whole))
     parent = network_graph(asked.name, whole, shape)
     child = None if ablated is None else network_graph(*ablated, shape)
     text = page(parent, child, f"1 image of {'x'.join(map(str, shape))}")
@@ -68,14 +63,8 @@ def _ablation(ablation: str | None, removed: Sequence[str]) -> tuple[str, Edit] 
 
 
 def _applied(name: str, edit: Edit, network: Network) -> Network:
-    """The network after the ablation.
-
-    Raises:
-        EditError: The network lacks what the ablation names.
-        AblaxError: What was named is no ablation.
-    """
+    """The network after the ablation."""
     from ablax.core import Network
-    from ablax.errors import AblaxError
 
     try:
         found = edit(network)
@@ -94,13 +83,8 @@ def _applied(name: str, edit: Edit, network: Network) -> Network:
 
 
 def _named(written: str) -> Edit:
-    """An ablation by its name.
-
-    Raises:
-        AblaxError: There is no such module, or it has no such function.
-    """
+    """An ablation by its name."""
     from ablax.core import plugins
-    from ablax.errors import AblaxError, nearest
 
     module_name, _, name = written.rpartition(":")
     try:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from ablax.commands.options import (
-    AtLeastOne,
-    DataFolder,
-    DataSource,
-    Images,
-    ModelSource,
-    Preprocessing,
-    PreprocessingFields,
-    opened,
-)
+from ablax.commands import options
+from ablax.errors import AblaxError
 
 if TYPE_CHECKING:
     from ablax.config import Recipe
@@ -27,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Positional[ModelSource],
+    model: Positional[options.ModelSource],
     *,
-    data: DataSource | None = None,
-    data_dir: DataFolder = None,
-    batch: Images = 100,
-    limit: AtLeastOne | None = None,
+    data: options.DataSource | None = None,
+    data_dir: options.DataFolder = None,
+    batch: options.Images = 100,
+    limit: options.AtLeastOne | None = None,
     format: Literal["text", "json"] = "text",
-    preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
+    preprocessing: options.Preprocessing = options.PreprocessingFields(),  # noqa: B008 - frozen
 ) -> None:
     """Test error of a model on a data set: top-1 and top-5 with their 95 % intervals.
 
@@ -47,13 +41,12 @@ def evaluate(
         format: How the errors are printed.
         preprocessing: Preparation of the images, where it is not the model's own.
     """
-    from ablax.errors import AblaxError
     from ablax.model import error_rates
     from ablax.study.environment import device
     from ablax.training.loop import set_up
 
     set_up()
-    found = opened(model, seed=0)
+    found = options.opened(model, seed=0)
     asked = preprocessing.applied(found.model)
     count: int | None
     if data is not None:
@@ -65,7 +58,7 @@ def evaluate(
             f"on which data? {model} says nothing of its own: give --data digits, or tfds:NAME"
         )
     start = time.monotonic()
-    with _Progress(count) as progress:
+    with _bar(count) as progress:
         rates = error_rates(asked.apply, batches, progress)
     seconds = time.monotonic() - start
     if format == "json":
@@ -97,8 +90,6 @@ def _of_run(
     model: Model, recipe: Recipe, folder: Path | None, limit: int | None
 ) -> tuple[str, int | None, Iterator[Batch]]:
     """Name and batches of the test images that a run was evaluated on, just as it was."""
-    import dataclasses
-
     import numpy as np
     from rich.console import Console
 
@@ -121,24 +112,14 @@ def _of_run(
     return recipe.data.source, limit, batches()
 
 
-class _Progress:
-    """A bar on the terminal, nothing elsewhere."""
+@contextlib.contextmanager
+def _bar(count: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on the terminal that is told how many are done; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    def __init__(self, count: int | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        columns = (BarColumn(), MofNCompleteColumn(), "images", TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=count)
-
-    def __enter__(self) -> _Progress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, done: int) -> None:
-        self._bar.update(self._task, completed=done)
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), "images", TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=count)
+        yield lambda done: bar.update(task, completed=done)

@@ -6,22 +6,15 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from ablax.commands.options import (
-    ExistingFile,
-    Library,
-    NetworkName,
-    OutFolder,
-    Preprocessing,
-    PreprocessingFields,
-)
+from ablax.commands import options
 
 
 def import_weights(
-    network: Positional[NetworkName],
-    file: Positional[ExistingFile | None] = None,
-    out: OutFolder | None = None,
-    library: Library = None,
-    preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
+    network: Positional[options.NetworkName],
+    file: Positional[options.ExistingFile | None] = None,
+    out: options.OutFolder | None = None,
+    library: options.Library = None,
+    preprocessing: options.Preprocessing = options.PreprocessingFields(),  # noqa: B008 - frozen
 ) -> None:
     """Import pretrained weights of another library; without a file, print where there are some.
 
@@ -41,19 +34,13 @@ def import_weights(
     found = found._replace(model=preprocessing.applied(found.model))
     folder = out or Path("weights") / network
     write_weights(folder, found, file)
-    numbers = _count(found.model.variables["params"])
+    numbers = sum(leaf.size for leaf in found.model.parameters().values())
     print(f"{network}: {numbers:,} parameters of {found.source.title} in {folder}")
     for name in found.left_out[:3]:
         print(f"  left out: {name}")
     if len(found.left_out) > 3:
         print(f"  left out: {len(found.left_out) - 3} more of the auxiliary classifiers")
     print(f"next: ablax predict {folder} PICTURE ...")
-
-
-def _count(tree: object) -> int:
-    import jax
-
-    return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 def _whose(network: str) -> str:

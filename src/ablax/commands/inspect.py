@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 from tyro.conf import Positional
 
-from ablax.commands.options import (
-    AtLeastOne,
-    DataFolder,
-    DataSource,
-    ExistingFile,
-    ModelSource,
-    OutFolder,
-    Pixels,
-    Preprocessing,
-    PreprocessingFields,
-    Seed,
-    Word,
-    opened,
-)
+from ablax.commands import options
+from ablax.errors import AblaxError, nearest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,22 +37,22 @@ _WITHOUT_PICTURES = ("filters", "maximization")
 
 
 def inspect(
-    model: Positional[ModelSource],
-    pictures: Positional[tuple[ExistingFile, ...]] = (),
+    model: Positional[options.ModelSource],
+    pictures: Positional[tuple[options.ExistingFile, ...]] = (),
     *,
-    out: OutFolder,
+    out: options.OutFolder,
     only: tuple[Kind, ...] = KINDS,
-    at: Annotated[tuple[Word, ...], tyro.conf.arg(metavar="LAYER ...")] = (),
-    data: DataSource | None = None,
-    data_dir: DataFolder = None,
-    samples: AtLeastOne = 256,
-    show: AtLeastOne = 6,
-    classes: tuple[Word, ...] = (),
-    steps: AtLeastOne = 256,
-    window: Pixels | None = None,
-    image_size: Pixels | None = None,
-    seed: Seed = 0,
-    preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
+    at: Annotated[tuple[options.Word, ...], tyro.conf.arg(metavar="LAYER ...")] = (),
+    data: options.DataSource | None = None,
+    data_dir: options.DataFolder = None,
+    samples: options.AtLeastOne = 256,
+    show: options.AtLeastOne = 6,
+    classes: tuple[options.Word, ...] = (),
+    steps: options.AtLeastOne = 256,
+    window: options.Pixels | None = None,
+    image_size: options.Pixels | None = None,
+    seed: options.Seed = 0,
+    preprocessing: options.Preprocessing = options.PreprocessingFields(),  # noqa: B008 - frozen
 ) -> None:
     """Visualize filters, feature maps and what activates a network; print their statistics.
 
@@ -86,83 +74,54 @@ def inspect(
         preprocessing: Preparation of the images, where it is not the model's own.
     """
     from ablax.analysis.maximization import Ascent
-    from ablax.errors import AblaxError
-    from ablax.inspection.pictures import chosen_layers
+    from ablax.inspection import pictures as figures
     from ablax.report.figures import caption_of, save
     from ablax.training.loop import set_up
 
     if not pictures and data is None and set(only) - {*_WITHOUT_PICTURES}:
         raise AblaxError("there is nothing to show the network: give pictures, or --data")
     set_up()
-    asked = preprocessing.applied(opened(model, seed, image_size).model)
-    layers = chosen_layers(asked, list(at))
+    asked = preprocessing.applied(options.opened(model, seed, image_size).model)
+    layers = figures.chosen_layers(asked, list(at))
     chosen = _classes(classes, asked)
     shown, found = _samples(asked, pictures, data, data_dir, samples, show)
     low, high = asked.range
-    makers = _makers(
-        asked, shown, layers, chosen, seed, window, Ascent(steps=steps, low=low, high=high)
-    )
+    ascent, dream = Ascent(steps=steps, low=low, high=high), max(1, steps // 16)
+    makers: dict[Kind, Callable[[], Figure]] = {
+        "filters": lambda: figures.filters_figure(asked),
+        "features": lambda: figures.features_figure(asked, shown, layers),
+        "statistics": lambda: _statistics(asked, found, layers, out),
+        "saliency": lambda: figures.saliency_figure(asked, shown),
+        "occlusion": lambda: figures.occlusion_figure(asked, shown, window),
+        "deconvolution": lambda: figures.deconvolution_figure(asked, shown, layers),
+        "maximization": lambda: figures.maximization_figure(asked, chosen, seed, ascent),
+        "dream": lambda: figures.dream_figure(asked, shown, layers, seed, dream),
+    }
     for kind in KINDS:
         if kind not in only:
             continue
         if kind == "statistics" and len(found) < FEWEST_SAMPLES:
             print(f"no statistics: {len(found)} pictures are too few; give --data")
             continue
-        figure = _statistics(asked, found, layers, out) if kind == "statistics" else makers[kind]()
-        path = out / f"{kind}.png"
+        figure, path = makers[kind](), out / f"{kind}.png"
         save(figure, path, dpi=110)
         print(path)
         print(f"  {caption_of(figure)}", file=sys.stderr)
 
 
-def _makers(
-    model: Model,
-    shown: dict[str, Any],
-    layers: list[str],
-    classes: list[int],
-    seed: int,
-    window: int | None,
-    ascent: Any,
-) -> dict[str, Callable[[], Figure]]:
-    """How to make the figure of each kind."""
-    from ablax.inspection import pictures
-
-    dream_steps = max(1, ascent.steps // 16)
-    return {
-        "filters": lambda: pictures.filters_figure(model),
-        "features": lambda: pictures.features_figure(model, shown, layers),
-        "saliency": lambda: pictures.saliency_figure(model, shown),
-        "occlusion": lambda: pictures.occlusion_figure(model, shown, window),
-        "deconvolution": lambda: pictures.deconvolution_figure(model, shown, layers),
-        "maximization": lambda: pictures.maximization_figure(model, classes, seed, ascent),
-        "dream": lambda: pictures.dream_figure(model, shown, layers, seed, dream_steps),
-    }
-
-
 def _statistics(model: Model, samples: list[Any], layers: list[str], out: Path) -> Figure:
     """The table, printed and as CSV, and the figure."""
-    from ablax.inspection.pictures import (
-        network_statistics,
-        statistics_figure,
-        statistics_table,
-        top_layers,
-    )
+    from ablax.inspection import pictures
     from ablax.report.tables import render
 
-    every = list(dict.fromkeys([*top_layers(model), *layers]))
-    found = network_statistics(model, every, _batches(samples))
-    table = statistics_table(f"Features of {model.title}", found)
+    every = list(dict.fromkeys([*pictures.top_layers(model), *layers]))
+    batches = (pictures.as_batch(samples[i : i + 32]) for i in range(0, len(samples), 32))
+    found = pictures.network_statistics(model, every, batches)
+    table = pictures.statistics_table(f"Features of {model.title}", found)
     print(render(table, "text"))
     out.mkdir(parents=True, exist_ok=True)
     (out / "statistics.csv").write_text(render(table, "csv") + "\n", "utf-8")
-    return statistics_figure(model, found, layers)
-
-
-def _batches(samples: list[Any], size: int = 32) -> Iterator[Any]:
-    from ablax.inspection.pictures import as_batch
-
-    for start in range(0, len(samples), size):
-        yield as_batch(samples[start : start + size])
+    return pictures.statistics_figure(model, found, layers)
 
 
 def _samples(
@@ -193,8 +152,6 @@ def _samples(
 
 def _classes(names: Sequence[str], model: Model) -> list[int]:
     """The classes asked for, or the first ten."""
-    from ablax.errors import AblaxError, nearest
-
     if not names:
         return list(range(min(10, len(model.classes))))
     found = []

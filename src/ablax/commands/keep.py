@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from ablax.commands.options import ExistingFolder
+from ablax.commands import options
 from ablax.errors import AblaxError
 
 KEPT = (
@@ -26,7 +26,8 @@ LARGEST = 1_000_000
 
 
 def keep(
-    folder: Positional[ExistingFolder], experiments: ExistingFolder = Path("experiments")
+    folder: Positional[options.ExistingFolder],
+    experiments: options.ExistingFolder = Path("experiments"),
 ) -> None:
     """Copy a finished run's tables, plots and report into the checkout; rewrite its overview.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -38,36 +37,27 @@ def list(format: Literal["text", "json", "markdown"] = "text") -> None:
     """
     from ablax.core.plugins import offered
     from ablax.study.discovery import names
+    from ablax.zoo import CATALOG
     from ablax.zoo.register import PACKAGES
 
     if format == "markdown":
-        print(_page())
+        print(_HEAD + "\n".join(map(_row, CATALOG)))
         return
     found = {
         "experiments": names("experiments"),
         "recipes": names("configs"),
-        "networks": _networks(),
+        "networks": [_facts(entry) for entry in CATALOG],
         "other_networks": offered(PACKAGES),
     }
     print(json.dumps(found, indent=2) if format == "json" else _text(found))
 
 
-def _networks() -> Sequence[dict[str, Any]]:
-    """Every network of the zoo: name, image, parameters, multiply-accumulates, whose weights."""
+def _facts(entry: Entry) -> dict[str, Any]:
     from ablax.weights.sources import sources_of
-    from ablax.zoo import CATALOG
 
-    return [
-        {
-            "name": entry.name,
-            "image_size": entry.image_size,
-            "channels": entry.channels,
-            "parameters": entry.parameters,
-            "macs": entry.macs,
-            "weights": [source.title for source in sources_of(entry.name)],
-        }
-        for entry in CATALOG
-    ]
+    fields = ("name", "image_size", "channels", "parameters", "macs")
+    weights = [source.title for source in sources_of(entry.name)]
+    return {name: getattr(entry, name) for name in fields} | {"weights": weights}
 
 
 def _text(found: dict[str, Any]) -> str:
@@ -89,15 +79,7 @@ def _text(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _page() -> str:
-    """The page of all networks, in Markdown."""
-    from ablax.zoo import CATALOG
-
-    return _HEAD + "\n".join(_row(entry) for entry in CATALOG)
-
-
 def _row(entry: Entry) -> str:
-    from ablax.weights.sources import sources_of
     from ablax.zoo import conventions
 
     cells = [
@@ -108,6 +90,6 @@ def _row(entry: Entry) -> str:
         entry.counted or "derived by hand",
         entry.error,
         "; ".join(conventions(entry.build())),
-        ", ".join(source.title for source in sources_of(entry.name)),
+        ", ".join(_facts(entry)["weights"]),
     ]
     return f"| {' | '.join(cells)} |"

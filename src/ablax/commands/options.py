@@ -2,7 +2,8 @@
 
 A command's parameters have these types, and `ablax.commands.parsing` has tyro make its parser of
 them. A word that a type refuses ends the command before anything is read or compiled, with the
-option, the word, what was expected and what to do: `--depth 0: expected at least 1`.
+option, the word, what was expected and what to do: `--depth 0: expected at least 1`. So what makes
+a value of a word raises a `ValueError`, or an `AblaxError` where the nearest name is known.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from ablax.errors import AblaxError
+
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ablax.model import Model
     from ablax.study.load import Opened
 
@@ -39,12 +44,9 @@ LARGEST_SEED = 2**32 - 1
 def spec(
     make: Callable[[str], T], metavar: str, kind: type | tuple[type, ...] = object
 ) -> PrimitiveConstructorSpec[T]:
-    """How tyro reads a word.
+    """How tyro reads a word: `make` gives the value, or a ValueError says what is wrong with it.
 
-    Args:
-        make: From the word to the value; a ValueError says what is wrong with it.
-        metavar: The word's place in the help.
-        kind: What a default is an instance of.
+    `metavar` is its place in the help; a default is an instance of `kind`.
     """
 
     def made(words: list[str]) -> T:
@@ -68,10 +70,7 @@ def shown(word: str) -> str:
 
 
 def whole(word: str, least: int | None = None, most: int | None = None) -> int:
-    """A whole number between two others, where there are bounds.
-
-    Raises:
-        ValueError: It is none; the message says what is expected.
+    """A whole number, within the bounds where there are any.
 
     Example:
         >>> whole("3", 1)
@@ -89,9 +88,6 @@ def whole(word: str, least: int | None = None, most: int | None = None) -> int:
 
 def real(word: str, holds: Callable[[float], bool], expected: str) -> float:
     """A finite number for which `holds` is true.
-
-    Raises:
-        ValueError: It is none; the message says what is expected.
 
     Example:
         >>> real("0.5", lambda x: x > 0, "a number above 0")
@@ -119,47 +115,30 @@ AtLeastOne = Annotated[int, _int(1, MOST)]
 AtLeastTwo = Annotated[int, _int(2, MOST)]
 """2 to a million: classes to tell apart."""
 NonNegativeInt = Annotated[int, _int(0, MOST)]
-"""0 to a million."""
 Images = Annotated[int, _int(1, MOST_IMAGES)]
-"""Images in one batch."""
 Pixels = Annotated[int, _int(1, MOST_PIXELS, "PIXELS")]
 """Along one side of an image."""
 Seed = Annotated[int, _int(0, LARGEST_SEED)]
-"""Of random numbers."""
 Share = Annotated[float, _float(lambda x: 0 <= x <= 1, "a number from 0 to 1")]
-"""Between 0 and 1, both included."""
 Positive = Annotated[float, _float(lambda x: x > 0, "a number above 0, such as 0.001")]
-"""Above 0, finite."""
 
 
 def word(given: str) -> str:
-    """A name: not empty.
-
-    Raises:
-        ValueError: It is.
-    """
+    """A name: not empty."""
     if not given.strip():
         raise ValueError("expected a name")
     return given
 
 
 def network_name(given: str) -> str:
-    """What finds a network: a name of the zoo's or of a package's, or `module:function`.
-
-    Raises:
-        AblaxError: There is none; the message has the nearest.
-    """
+    """What finds a network: a name of the zoo's or of a package's, or `module:function`."""
     from ablax.zoo import find
 
     return find(given).name
 
 
 def model_source(given: str) -> str:
-    """What finds a model (`ablax.study.load`), as it was given.
-
-    Raises:
-        AblaxError: There is none; the message has the nearest.
-    """
+    """What finds a model (`ablax.study.load`), as it was given."""
     from ablax.study.load import source_of
 
     source_of(given)
@@ -167,22 +146,14 @@ def model_source(given: str) -> str:
 
 
 def convention_name(given: str) -> str:
-    """The name of a convention of counting.
-
-    Raises:
-        AblaxError: There is none; the message has the nearest.
-    """
+    """The name of a convention of counting."""
     from ablax.inspection.cost import convention_named
 
     return convention_named(given).name
 
 
 def existing_file(given: str) -> Path:
-    """A regular file that is there and may be read: no folder, pipe or device.
-
-    Raises:
-        ValueError: It is none.
-    """
+    """A regular file that is there and may be read: no folder, pipe or device."""
     path = Path(given)
     if not given or not os.path.lexists(path):
         raise ValueError("there is no such file; give the path of a file that exists")
@@ -196,22 +167,14 @@ def existing_file(given: str) -> Path:
 
 
 def existing_folder(given: str) -> Path:
-    """A folder that is there.
-
-    Raises:
-        ValueError: It is none.
-    """
+    """A folder that is there."""
     if not given or not Path(given).is_dir():
         raise ValueError("there is no such folder; give the path of a folder that exists")
     return Path(given)
 
 
 def out_folder(given: str) -> Path:
-    """A folder to write into: it is there and may be written to, or it can be made.
-
-    Raises:
-        ValueError: It cannot.
-    """
+    """A folder to write into: it is there and may be written to, or it can be made."""
     if not given.strip():
         raise ValueError("expected a folder, such as results/mine")
     path = Path(given)
@@ -224,15 +187,7 @@ def out_folder(given: str) -> Path:
 
 
 def out_file(given: str, endings: tuple[str, ...]) -> Path:
-    """A file to write, in a folder that is there and may be written to.
-
-    Args:
-        given: The word.
-        endings: That its name may have, such as `.png`.
-
-    Raises:
-        ValueError: It cannot be written.
-    """
+    """A file to write, of one of these endings, in a folder that is there and may be written to."""
     path = Path(given)
     if path.suffix not in endings:
         raise ValueError(f"the name must end in {' or '.join(endings)}")
@@ -258,17 +213,13 @@ ConventionName = Annotated[str, spec(convention_name, "{usual,lecture}", str)]
 DataSource = Annotated[str, spec(word, "SET", str)]
 """`digits`, or `tfds:NAME`."""
 ExistingFile = Annotated[Path, spec(existing_file, "FILE", Path)]
-"""A regular file that may be read."""
 ExistingFolder = Annotated[Path, spec(existing_folder, "FOLDER", Path)]
-"""A folder that is there."""
 OutFolder = Annotated[Path, spec(out_folder, "FOLDER", Path)]
-"""A folder to write into."""
 PictureOut = Annotated[Path, spec(lambda given: out_file(given, PICTURES), "FILE.png", Path)]
-"""A picture to write."""
 PageOut = Annotated[Path, spec(lambda given: out_file(given, (".html",)), "FILE.html", Path)]
-"""A page to write."""
+LayerNames = Annotated[tyro.conf.UseAppendAction[tuple[Word, ...]], tyro.conf.arg(metavar="LAYER")]
+"""Names of layers: the option may be given again."""
 TableFormat = Literal["text", "csv", "markdown", "json", "html"]
-"""How a table is printed."""
 Library = Annotated[Word | None, tyro.conf.arg(name="from", metavar="LIBRARY")]
 """Whose file of weights: an option named by a word of Python's."""
 DataFolder = Annotated[ExistingFolder | None, tyro.conf.arg(aliases=("--data.dir",))]
@@ -291,15 +242,7 @@ class PreprocessingFields:
     """Order of the channels; L is gray."""
 
     def applied(self, model: Model) -> Model:
-        """The model with this preparation; fields that are not given stay those of the model.
-
-        Raises:
-            AblaxError: The model is for another number of channels.
-        """
-        import dataclasses
-
-        from ablax.errors import AblaxError
-
+        """The model with this preparation; fields that are not given stay those of the model."""
         fields: dict[str, Any] = {name: value for name, value in vars(self).items() if value}
         if self.channels and len(self.channels) != model.image_shape[2]:
             raise AblaxError(
@@ -307,9 +250,7 @@ class PreprocessingFields:
                 f"{model.image_shape[2]} channels, {model.preprocessing.channels};"
                 " leave --channels out, or give that many"
             )
-        return dataclasses.replace(
-            model, preprocessing=dataclasses.replace(model.preprocessing, **fields)
-        )
+        return replace(model, preprocessing=replace(model.preprocessing, **fields))
 
 
 def opened(
@@ -320,14 +261,8 @@ def opened(
 ) -> Opened:
     """The model of a source; what was chosen for the person is printed on the standard error.
 
-    Args:
-        source: A `ModelSource`.
-        seed: Of random weights; None leaves them as shapes, where nothing else is known of them.
-        image_size: Of a network without weights.
-        classes: Likewise.
-
-    Raises:
-        AblaxError: It cannot be opened.
+    Without a seed random weights stay shapes; `image_size` and `classes` are of a network without
+    weights.
     """
     from ablax.study.load import open_model
 
@@ -335,6 +270,14 @@ def opened(
     if found.note:
         print(found.note, file=sys.stderr)
     return found
+
+
+def save_picture(figure: Figure, path: Path, dpi: int = 150) -> None:
+    """Write a figure; its caption goes to the standard error."""
+    from ablax.report.figures import caption_of, save
+
+    save(figure, path, dpi=dpi)
+    print(caption_of(figure), file=sys.stderr)
 
 
 Preprocessing = Annotated[PreprocessingFields, tyro.conf.arg(name="")]

@@ -7,6 +7,7 @@ its boxes become one sentence: what was given, what was expected, what to do.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import inspect
 import io
@@ -45,9 +46,6 @@ def parse(
         words: Behind the command's name.
         name: Of the command.
         defaults: Of parameters whose default hangs on the words themselves.
-
-    Returns:
-        The function with its arguments.
 
     Raises:
         UsageError: Words that the function does not take, or values that its types refuse.
@@ -137,11 +135,7 @@ def _told(refusals: list[str], name: str, options: Callable[[], list[str]]) -> I
 
 
 def _refusal(event: Any, name: str, options: Callable[[], list[str]]) -> str:
-    """What tyro's event says, in one sentence.
-
-    Raises:
-        AttributeError: It is of a form that is not known here.
-    """
+    """What tyro's event says, in one sentence; an AttributeError where its form is not known."""
     kind = type(event).__name__
     if kind == "UnrecognizedArgs":
         return _unknown(event.tokens, name, options)
@@ -191,15 +185,6 @@ _REGISTRY = ConstructorRegistry()
 """How plain types are read, in the recipe's fields above all, with refusals like `options`'."""
 
 
-@_REGISTRY.primitive_rule
-def _number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    if info.type is int:
-        return spec(whole, "INT", int)
-    if info.type is float:
-        return spec(_real, "FLOAT", (int, float))
-    return None
-
-
 def _real(given: str) -> float:
     try:
         return float(given)
@@ -207,13 +192,17 @@ def _real(given: str) -> float:
         raise ValueError("expected a number, such as 0.5") from None
 
 
+_SCALARS: dict[Any, PrimitiveConstructorSpec[Any]] = {
+    int: spec(whole, "INT", int),
+    float: spec(_real, "FLOAT", (int, float)),
+    str: spec(word, "TEXT", str),
+    Path: spec(lambda given: Path(word(given)), "PATH", Path),
+}
+
+
 @_REGISTRY.primitive_rule
-def _text(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    if info.type is str:
-        return spec(word, "TEXT", str)
-    if info.type is Path:
-        return spec(lambda given: Path(word(given)), "PATH", Path)
-    return None
+def _scalar(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    return _SCALARS.get(info.type)
 
 
 @_REGISTRY.primitive_rule
@@ -242,9 +231,8 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     if len(kinds) != 1 or len(kinds) == len(get_args(info.type)):
         return None
     inner = _inner(kinds[0], info)
-    return PrimitiveConstructorSpec(
-        nargs=inner.nargs,
-        metavar=inner.metavar,
+    return dataclasses.replace(
+        inner,
         instance_from_str=lambda words: (
             None if words == ["None"] else inner.instance_from_str(words)
         ),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 from tyro.conf import Positional
 
-from ablax.commands.options import PictureOut
+from ablax.commands import options
 
 
 def plot_errors(
-    file: Positional[PictureOut], data: Literal["imagenet", "cifar"] = "imagenet"
+    file: Positional[options.PictureOut], data: Literal["imagenet", "cifar"] = "imagenet"
 ) -> None:
     """Plot published errors against multiply-accumulates and parameters.
 
@@ -20,9 +19,6 @@ def plot_errors(
         data: Whose errors: of ImageNet or of CIFAR-10.
     """
     from ablax.inspection.cost import errors_figure
-    from ablax.report.figures import caption_of, save
 
-    figure = errors_figure(data)
-    save(figure, file)
+    options.save_picture(errors_figure(data), file)
     print(file)
-    print(caption_of(figure), file=sys.stderr)

@@ -7,23 +7,17 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from ablax.commands.options import (
-    AtLeastOne,
-    ExistingFile,
-    ModelSource,
-    Preprocessing,
-    PreprocessingFields,
-    opened,
-)
+from ablax.commands import options
+from ablax.errors import AblaxError
 
 
 def predict(
-    model: Positional[ModelSource],
-    pictures: Positional[tuple[ExistingFile, ...]] = (),
+    model: Positional[options.ModelSource],
+    pictures: Positional[tuple[options.ExistingFile, ...]] = (),
     *,
-    top: AtLeastOne = 5,
+    top: options.AtLeastOne = 5,
     format: Literal["text", "json"] = "text",
-    preprocessing: Preprocessing = PreprocessingFields(),  # noqa: B008 - frozen
+    preprocessing: options.Preprocessing = options.PreprocessingFields(),  # noqa: B008 - frozen
 ) -> None:
     """Classify pictures: print the most probable classes of each, and their probabilities.
 
@@ -34,7 +28,6 @@ def predict(
         format: How the classes are printed.
         preprocessing: Preparation of the images, where it is not the model's own.
     """
-    from ablax.errors import AblaxError
     from ablax.training.loop import set_up
     from ablax.weights.pictures import open_picture
 
@@ -42,7 +35,7 @@ def predict(
         raise AblaxError(f"there is no picture to classify: ablax predict {model} cat.jpg")
     shown = [open_picture(path) for path in pictures]
     set_up()
-    found = preprocessing.applied(opened(model, seed=0).model).predict(shown, top)
+    found = preprocessing.applied(options.opened(model, seed=0).model).predict(shown, top)
     if format == "json":
         named = zip(map(str, pictures), found, strict=True)
         rows = [{"picture": p, "classes": [each._asdict() for each in top]} for p, top in named]

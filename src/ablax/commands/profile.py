@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from tyro.conf import Positional
 
-from ablax.commands.options import AtLeastOne, Images, ModelSource, Pixels, TableFormat, opened
+from ablax.commands import options
 
 
 def profile(
-    model: Positional[ModelSource],
+    model: Positional[options.ModelSource],
     inference: bool = False,
-    batch: Images = 32,
-    image_size: Pixels | None = None,
-    steps: AtLeastOne = 4,
-    depth: AtLeastOne = 1,
-    format: TableFormat = "text",
+    batch: options.Images = 32,
+    image_size: options.Pixels | None = None,
+    steps: options.AtLeastOne = 4,
+    depth: options.AtLeastOne = 1,
+    format: options.TableFormat = "text",
 ) -> None:
     """Time of a training step, layer by layer, beside what the machine could reach.
 
@@ -30,6 +30,6 @@ def profile(
     from ablax.inspection.timing import measure, profile, profile_table
     from ablax.report.tables import render
 
-    asked = opened(model, None, image_size).model
+    asked = options.opened(model, None, image_size).model
     found = profile(asked, batch, training=not inference, steps=steps, depth=depth)
     print(render(profile_table(found, measure(), depth), format))

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-import tyro
 from tyro.conf import Positional
 
-from ablax.commands.options import (
-    Images,
-    ModelSource,
-    NonNegativeInt,
-    PictureOut,
-    Pixels,
-    Seed,
-    TableFormat,
-    Word,
-    opened,
-)
+from ablax.commands import options
+from ablax.errors import AblaxError
 
 if TYPE_CHECKING:
     from ablax.analysis.receptive_field import ReceptiveField
-    from ablax.inspection.fields import Sighted
-    from ablax.model import Model
 
 
 def receptive_field(
-    model: Positional[ModelSource | None] = None,
-    layer: Annotated[
-        tyro.conf.UseAppendAction[tuple[Word, ...]], tyro.conf.arg(metavar="LAYER")
-    ] = (),
-    depth: NonNegativeInt = 1,
-    format: TableFormat = "text",
-    image_size: Pixels | None = None,
+    model: Positional[options.ModelSource | None] = None,
+    layer: options.LayerNames = (),
+    depth: options.NonNegativeInt = 1,
+    format: options.TableFormat = "text",
+    image_size: options.Pixels | None = None,
     published: bool = False,
-    effective: PictureOut | None = None,
-    images: Images = 16,
-    seed: Seed = 0,
+    effective: options.PictureOut | None = None,
+    images: options.Images = 16,
+    seed: options.Seed = 0,
     measure: Literal["absolute", "squared"] = "absolute",
 ) -> None:
     """Receptive field of each layer: theoretical, or effective as measured by gradients.
@@ -56,7 +41,6 @@ def receptive_field(
         seed: Of weights and images for --effective.
         measure: Which mean of the gradient --effective takes.
     """
-    from ablax.errors import AblaxError
     from ablax.inspection.fields import field_table, layers_named, network_receptive_fields
     from ablax.report.tables import render
 
@@ -69,43 +53,43 @@ def receptive_field(
         return
     if model is None:
         raise AblaxError("which network? ablax list names them: ablax receptive-field alexnet")
-    asked = opened(model, None if effective is None else seed, image_size).model
+    asked = options.opened(model, None if effective is None else seed, image_size).model
     fields = network_receptive_fields(asked.network, asked.image_shape)
     if effective is None:
-        shown = layers_named(fields, list(layer)) if layer else _down_to(depth, fields)
+        if layer:
+            shown = layers_named(fields, list(layer))
+        else:
+            shown = {path: f for path, f in fields.items() if not depth or path.count("/") < depth}
         sides = "x".join(map(str, asked.image_shape))
-        print(
-            render(
-                field_table(f"Receptive fields of {asked.name}, images of {sides}", shown), format
-            )
-        )
+        title = f"Receptive fields of {asked.name}, images of {sides}"
+        print(render(field_table(title, shown), format))
         return
     layers = _layers_with_maps(fields, layer)
-    from ablax.inspection.fields import effective_figure, effective_table
-    from ablax.report.figures import caption_of, save
+    import jax
+
+    from ablax.inspection.fields import (
+        Sighted,
+        effective_figure,
+        effective_table,
+        network_effective_field,
+    )
     from ablax.training.loop import set_up
 
     set_up()
-    sighted = _sighted(asked, fields, layers, images, seed, measure)
+    noise = jax.random.normal(jax.random.key(seed), (images, *asked.image_shape))
+    sighted = []
+    for name in layers:
+        measured = network_effective_field(
+            asked.network, asked.variables, noise, name, seed=seed, measure=measure
+        )
+        sighted.append(Sighted(name, fields[name], measured))
     title = f"{asked.title}, {images} images of noise, seed {seed}"
-    figure = effective_figure(sighted, title, measure)
-    save(figure, effective, dpi=110)
-    print(caption_of(figure), file=sys.stderr)
+    options.save_picture(effective_figure(sighted, title, measure), effective, dpi=110)
     print(render(effective_table(sighted, title), format))
 
 
-def _down_to(depth: int, fields: Mapping[str, ReceptiveField]) -> dict[str, ReceptiveField]:
-    """The layers whose paths have at most so many names; all for 0."""
-    return {path: each for path, each in fields.items() if not depth or path.count("/") < depth}
-
-
 def _layers_with_maps(fields: Mapping[str, ReceptiveField], asked: Sequence[str]) -> Sequence[str]:
-    """The layers to draw: those asked for, or four from the first to the last.
-
-    Raises:
-        AblaxError: A layer is not there, or gives no maps.
-    """
-    from ablax.errors import AblaxError
+    """The layers to draw: those asked for, which must have maps, or four from first to last."""
     from ablax.inspection.fields import layers_named, spread_over_depth
 
     top = {path: each for path, each in fields.items() if "/" not in path}
@@ -114,29 +98,3 @@ def _layers_with_maps(fields: Mapping[str, ReceptiveField], asked: Sequence[str]
         if len(field.shape) != 4:
             raise AblaxError(f"{layer} gives no maps, but {field.shape}: choose a layer before it")
     return layers
-
-
-def _sighted(
-    model: Model,
-    fields: Mapping[str, ReceptiveField],
-    layers: Sequence[str],
-    count: int,
-    seed: int,
-    measure: Literal["absolute", "squared"],
-) -> Sequence[Sighted]:
-    """Theory and measurement of each layer."""
-    import jax
-
-    from ablax.inspection.fields import Sighted, network_effective_field
-
-    images = jax.random.normal(jax.random.key(seed), (count, *model.image_shape))
-    return [
-        Sighted(
-            layer,
-            fields[layer],
-            network_effective_field(
-                model.network, model.variables, images, layer, seed=seed, measure=measure
-            ),
-        )
-        for layer in layers
-    ]

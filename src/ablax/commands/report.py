@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tyro.conf import Positional
 
-from ablax.commands.options import ExistingFolder, OutFolder, Word
+from ablax.commands import options
 
 
 def report(
-    folder: Positional[ExistingFolder],
-    experiment: Word | None = None,
-    out: OutFolder | None = None,
+    folder: Positional[options.ExistingFolder],
+    experiment: options.Word | None = None,
+    out: options.OutFolder | None = None,
 ) -> None:
     """Make a run's report again from its files, without training.
 

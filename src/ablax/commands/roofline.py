@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 from tyro.conf import Positional
 
-from ablax.commands.options import (
-    AtLeastOne,
-    Images,
-    ModelSource,
-    PictureOut,
-    Pixels,
-    TableFormat,
-    opened,
-)
+from ablax.commands import options
 
 
 def roofline(
-    model: Positional[ModelSource],
-    out: PictureOut | None = None,
-    format: TableFormat = "text",
-    image_size: Pixels | None = None,
-    batch: Images = 1,
-    repeats: AtLeastOne = 5,
+    model: Positional[options.ModelSource],
+    out: options.PictureOut | None = None,
+    format: options.TableFormat = "text",
+    image_size: options.Pixels | None = None,
+    batch: options.Images = 1,
+    repeats: options.AtLeastOne = 5,
 ) -> None:
     """Each layer against the compute and bandwidth limits of this machine, as measured.
 
@@ -36,14 +26,11 @@ def roofline(
         repeats: Timed runs per layer.
     """
     from ablax.inspection.timing import measure, roofline, roofline_figure, roofline_table
-    from ablax.report.figures import caption_of, save
     from ablax.report.tables import render
 
-    asked = opened(model, None, image_size).model
+    asked = options.opened(model, None, image_size).model
     machine = measure(repeats=repeats)
     points = roofline(asked, machine, batch, repeats)
     print(render(roofline_table(asked, points, machine, batch), format))
     if out is not None:
-        figure = roofline_figure(asked, points, machine, batch)
-        save(figure, out)
-        print(caption_of(figure), file=sys.stderr)
+        options.save_picture(roofline_figure(asked, points, machine, batch), out)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import Positional
 
-from ablax.commands.options import OutFolder, Word
+from ablax.commands import options
 from ablax.config import Recipe
 from ablax.errors import AblaxError, nearest
 
@@ -17,9 +17,9 @@ _OWN = ("--config", "--results", "--only")
 
 
 def run(
-    name: Positional[Word],
-    config: Annotated[Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
-    results: OutFolder | None = None,
+    name: Positional[options.Word],
+    config: Annotated[options.Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
+    results: options.OutFolder | None = None,
     only: Annotated[str, tyro.conf.arg(metavar="A,B")] = "",
     recipe: Annotated[Recipe, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = Recipe(),  # noqa: B008 - frozen
     asked: Any = None,
@@ -51,13 +51,7 @@ def run(
 class Asked:
     """What the words name, loaded once: the experiment, and the recipe under its budget.
 
-    Args:
-        name: The experiment's.
-        config: The recipe's.
-        command: What was typed, for the report.
-
-    Raises:
-        AblaxError: There is none of that name, or its file is refused.
+    `command` is what was typed, for the report.
     """
 
     def __init__(self, name: str, config: str, command: str) -> None:
@@ -70,13 +64,7 @@ class Asked:
 
 
 def defaults(words: Sequence[str]) -> dict[str, Any]:
-    """What the fields are before the command line changes them: the recipe's, as budgeted.
-
-    Args:
-        words: Behind `ablax run`.
-
-    Returns:
-        The defaults of `recipe` and `asked`.
+    """The defaults of `recipe` and `asked`, from the words behind `ablax run`: the budgeted recipe.
 
     Raises:
         AblaxError: There is no such experiment or recipe, or none is named before the fields.
@@ -95,8 +83,7 @@ def defaults(words: Sequence[str]) -> dict[str, Any]:
 def _peek(words: Sequence[str]) -> tuple[str | None, str]:
     """The experiment's name and the recipe's, before the fields can be read.
 
-    Raises:
-        AblaxError: A field stands before the name, which might be one of the field's values.
+    A field before the name is refused: the name might be one of the field's values.
     """
     name, config, field = None, "digits", ""
     rest: Iterator[str] = iter(words)

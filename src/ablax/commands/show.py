@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from tyro.conf import Positional
 
-from ablax.commands.options import ModelSource, NonNegativeInt, Pixels, opened
+from ablax.commands import options
 
 
 def show(
-    model: Positional[ModelSource], depth: NonNegativeInt = 1, image_size: Pixels | None = None
+    model: Positional[options.ModelSource],
+    depth: options.NonNegativeInt = 1,
+    image_size: options.Pixels | None = None,
 ) -> None:
     """Print a network, one line per layer.
 
@@ -19,5 +21,5 @@ def show(
     """
     from ablax.core import describe
 
-    asked = opened(model, None, image_size).model
+    asked = options.opened(model, None, image_size).model
     print(describe(asked.network, asked.image_shape, depth or None))

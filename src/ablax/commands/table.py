@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import tyro
 from tyro.conf import Positional
 
-from ablax.commands.options import (
-    AtLeastOne,
-    ConventionName,
-    Images,
-    ModelSource,
-    PictureOut,
-    Pixels,
-    TableFormat,
-    opened,
-)
-
-if TYPE_CHECKING:
-    from ablax.model import Model
+from ablax.commands import options
+from ablax.errors import AblaxError
 
 
 def table(
-    model: Positional[ModelSource | None] = None,
-    convention: ConventionName = "usual",
-    format: TableFormat = "text",
-    depth: AtLeastOne | None = None,
+    model: Positional[options.ModelSource | None] = None,
+    convention: options.ConventionName = "usual",
+    format: options.TableFormat = "text",
+    depth: options.AtLeastOne | None = None,
     training: bool = False,
-    image_size: Pixels | None = None,
-    batch: Images = 1,
-    plot: Annotated[PictureOut | None, tyro.conf.arg(metavar="FILE.png")] = None,
+    image_size: options.Pixels | None = None,
+    batch: options.Images = 1,
+    plot: options.PictureOut | None = None,
     lectures: bool = False,
 ) -> None:
     """Cost of every layer: multiply-accumulates, parameters, memory.
@@ -49,8 +33,6 @@ def table(
         plot: Plot the costs by depth too: .png, .svg or .pdf.
         lectures: The lectures' tables beside ours; with --format markdown the page docs/costs.md.
     """
-    from ablax.errors import AblaxError
-
     if lectures:
         if model is not None:
             raise AblaxError("--lectures prints the tables of all lectures: give no network")
@@ -62,22 +44,13 @@ def table(
         raise AblaxError("which network? ablax list names them: ablax table alexnet")
     if training and convention != "usual":
         raise AblaxError("the lecture says nothing of training: leave --convention out")
-    from ablax.inspection.cost import cost_table
+    from ablax.inspection.cost import convention_named, cost_table, depth_figure, network_cost
     from ablax.report.tables import render
 
-    asked = opened(model, None, image_size).model
+    asked = options.opened(model, None, image_size).model
     if plot is not None:
-        _draw(asked, convention, batch, plot)
+        counted = convention_named(convention)
+        rows = network_cost(asked, counted, batch, softmax=convention == "lecture")
+        options.save_picture(depth_figure(asked, rows, counted, batch), plot)
     costs = cost_table(asked, batch=batch, convention=convention, training=training, depth=depth)
     print(render(costs, format))
-
-
-def _draw(model: Model, convention: str, batch: int, file: Path) -> None:
-    from ablax.inspection.cost import convention_named, depth_figure, network_cost
-    from ablax.report.figures import caption_of, save
-
-    counted = convention_named(convention)
-    rows = network_cost(model, counted, batch, softmax=convention == "lecture")
-    figure = depth_figure(model, rows, counted, batch)
-    save(figure, file)
-    print(caption_of(figure), file=sys.stderr)

@@ -1,5 +1,4 @@
 from ablax.data import augment as augment
-from ablax.data import cache as cache
 from ablax.data import digits as digits
 from ablax.data import images as images
 from ablax.data import prepare as prepare

@@ -42,13 +42,8 @@ def affine_field(
     """Where each pixel of a turned, scaled and moved picture comes from, relative to its place.
 
     With positions p counted from the center of the picture, `u(p) = R(-angle) (p - move) / factor
-    - p`: the picture is turned counter-clockwise, made `factor` times larger and moved.
-
-    Args:
-        size: Height and width.
-        angle: Degrees, counter-clockwise.
-        factor: 1 keeps the size, 2 doubles it.
-        move: Pixels down and to the right.
+    - p`: the picture is turned counter-clockwise by an angle in degrees, made `factor` times larger
+    and moved by so many pixels down and to the right. The size is height and width.
     """
     height, width = size
     radians = jnp.deg2rad(angle)[:, None, None]
@@ -65,20 +60,16 @@ def affine_field(
 def displacement_field(
     key: PRNGKey, size: tuple[int, int, int], amount: float, smoothness: float = 4.0
 ) -> Displacement:
-    """Gaussian noise smoothed by a Gaussian: how far each pixel is displaced.
+    """Gaussian noise smoothed by a Gaussian: how far each pixel is displaced, down and right.
 
     The rows of the smoothing matrix have length one, so the displacement has a standard deviation
-    of exactly `amount` at every pixel, at the border too.
+    of exactly `amount` pixels along each axis, at the border too. `smoothness`, the Gaussian's
+    standard deviation in pixels, is about the distance over which the displacement changes. The
+    size is number of pictures, height, width.
 
-    Args:
-        key: Samples one number per pixel and axis.
-        size: Number of pictures, height, width.
-        amount: Standard deviation in pixels, along each axis.
-        smoothness: Standard deviation of the Gaussian in pixels; about the distance over which
-            the displacement changes.
-
-    Returns:
-        Pixels, down and to the right.
+    References:
+        P. Simard, D. Steinkraus and J. Platt, 2003. Best Practices for Convolutional Neural
+        Networks Applied to Visual Document Analysis, section 2.
     """
     count, height, width = size
     # Drawn as rows and then folded: XLA on a CPU compiles a draw of four axes much more slowly.
@@ -98,10 +89,7 @@ def resample(images: Images, field: Displacement) -> Images:
     """The picture read at displaced positions, linearly between the four nearest pixels.
 
     `y(p) = x(p + u(p))`, and x is 0 outside the picture. A whole-numbered displacement is a copy.
-
-    Args:
-        images: The pictures.
-        field: Pixels, down and to the right, to the place each pixel is taken from.
+    The field is in pixels, down and to the right.
     """
     _, height, width, _ = images.shape
     # A ring of zeros: whatever lies farther out is moved onto it.
@@ -176,15 +164,8 @@ class Augmentation:
 def augment(key: PRNGKey, images: Images, augmentation: Augmentation) -> Images:
     """Distort every picture by its own draw: crop, flip, bend, color, noise, in this order.
 
-    The affine and the elastic distortion are one resampling: interpolating twice would blur twice.
-
-    Args:
-        key: The same key gives the same result.
-        images: In [0, 1].
-        augmentation: The amounts.
-
-    Returns:
-        Pictures of the same shape and type, in [0, 1].
+    Pictures are in [0, 1], before and after. The affine and the elastic distortion are one
+    resampling: interpolating twice would blur twice.
 
     Example:
         >>> images = jnp.zeros((2, 8, 8, 1))
@@ -197,10 +178,12 @@ def augment(key: PRNGKey, images: Images, augmentation: Augmentation) -> Images:
     if a.flip:
         images = flip(flips, images)
     fields = []
+    count, height, width, _ = images.shape
     if a.rotate or a.scale or a.translate:
-        fields.append(_random_affine_field(affines, images, a.rotate, a.scale, a.translate))
+        draws = jax.random.uniform(affines, (count, 4), jnp.float32, -1.0, 1.0)
+        angle, factor = draws[:, 0] * a.rotate, 1 + draws[:, 1] * a.scale
+        fields.append(affine_field((height, width), angle, factor, draws[:, 2:] * a.translate))
     if a.elastic:
-        count, height, width, _ = images.shape
         size = (count, height, width)
         fields.append(displacement_field(elastics, size, a.elastic, a.elastic_smoothness))
     if fields:
@@ -235,59 +218,6 @@ def flip(key: PRNGKey, images: Images, probability: float = 0.5) -> Images:
     return jnp.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
 
 
-def affine(
-    key: PRNGKey,
-    images: Images,
-    rotate: float = 0.0,
-    scale: float = 0.0,
-    translate: float = 0.0,
-) -> Images:
-    """Turn, scale and move each picture about its center, each by a uniform draw.
-
-    Args:
-        key: Draws one angle, one factor and two distances a picture.
-        images: The pictures.
-        rotate: Degrees, to either side.
-        scale: The factor is sampled from 1 - scale to 1 + scale.
-        translate: Pixels, to either side, along both axes.
-    """
-    if not (rotate or scale or translate):
-        return images
-    return resample(images, _random_affine_field(key, images, rotate, scale, translate))
-
-
-def _random_affine_field(
-    key: PRNGKey, images: Images, rotate: float, scale: float, translate: float
-) -> Displacement:
-    count, height, width, _ = images.shape
-    draws = jax.random.uniform(key, (count, 4), jnp.float32, -1.0, 1.0)
-    return affine_field(
-        (height, width),
-        angle=draws[:, 0] * rotate,
-        factor=1 + draws[:, 1] * scale,
-        move=draws[:, 2:] * translate,
-    )
-
-
-def elastic(key: PRNGKey, images: Images, amount: float, smoothness: float = 4.0) -> Images:
-    """Bend each picture by a smooth random field.
-
-    Args:
-        key: Draws the field of each picture.
-        images: The pictures.
-        amount: Standard deviation of the displacement, in pixels along each axis.
-        smoothness: See `displacement_field`.
-
-    References:
-        P. Simard, D. Steinkraus and J. Platt, 2003. Best Practices for Convolutional Neural
-        Networks Applied to Visual Document Analysis, section 2.
-    """
-    if amount == 0:
-        return images
-    count, height, width, _ = images.shape
-    return resample(images, displacement_field(key, (count, height, width), amount, smoothness))
-
-
 def noise(key: PRNGKey, images: Images, amount: float) -> Images:
     """Add Gaussian noise of standard deviation `amount`, then clip to [0, 1]."""
     if amount == 0:
@@ -309,14 +239,8 @@ def color(
 
     `brightness: f x`; `contrast: m + f (x - m)` with m the mean gray of the picture;
     `saturation: g + f (x - g)` with g the gray of the pixel (it leaves pictures of one channel as
-    they are). Each result is clipped to [0, 1]. Gray is 0.299 R + 0.587 G + 0.114 B.
-
-    Args:
-        key: Draws three factors a picture, from 1 - amount to 1 + amount.
-        images: In [0, 1], with 1 or 3 channels.
-        brightness: Relative amount.
-        contrast: Relative amount.
-        saturation: Relative amount.
+    they are); each f from 1 - amount to 1 + amount. Each result is clipped to [0, 1]. Gray is
+    0.299 R + 0.587 G + 0.114 B.
     """
     draws = jax.random.uniform(key, (3, len(images), 1, 1, 1), images.dtype, -1.0, 1.0)
     if brightness:

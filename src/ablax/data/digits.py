@@ -50,12 +50,7 @@ _FRACTION = 2.0**-12
 def load_digits(*, distorted: bool = False) -> ImageSet:
     """The set, made again at every call.
 
-    Args:
-        distorted: Whether each training picture is distorted too, once, as a test picture is.
-
-    Returns:
-        1,437 training pictures, upright unless `distorted`, and 1,440 distorted test pictures, the
-        same in both cases; 32 x 32 x 1.
+    `distorted` distorts each training picture too, once, as a test picture is.
 
     Example:
         >>> digits = load_digits()
@@ -76,8 +71,7 @@ def load_digits(*, distorted: bool = False) -> ImageSet:
     seen = distort(upright, random) if distorted else upright
     train = Split(seen[..., None], labels[~held_out])
 
-    statistics = ChannelStatistics(channels=1)
-    statistics.add(train.images)
+    statistics = ChannelStatistics.of(train.images)
     return ImageSet(
         name=DISTORTED if distorted else "digits",
         train=train,

@@ -9,9 +9,6 @@ from jaxtyping import Int, Int32, UInt8
 
 from ablax.errors import AblaxError
 
-# ------------------------------------------------------------------------------------------
-# What a data set is to the rest of the laboratory: two splits of pictures, and their classes.
-
 
 class DataError(AblaxError):
     """The data cannot be had as asked: which set, which folder, and what to do."""
@@ -79,12 +76,14 @@ class ImageSet:
         return height, width, channels
 
 
+_CHUNK = 1000
+
+
 class ChannelStatistics:
     """Mean and standard deviation per channel, exact because they are sums of integers.
 
     Example:
-        >>> statistics = ChannelStatistics(channels=1)
-        >>> statistics.add(np.array([[[[0], [255]]]], np.uint8))
+        >>> statistics = ChannelStatistics.of(np.array([[[[0], [255]]]], np.uint8))
         >>> statistics.mean, statistics.std
         ((0.5,), (0.5,))
     """
@@ -93,6 +92,14 @@ class ChannelStatistics:
         self._count = 0
         self._sum = np.zeros(channels, np.int64)
         self._squares = np.zeros(channels, np.int64)
+
+    @classmethod
+    def of(cls, images: UInt8[np.ndarray, "N H W C"]) -> ChannelStatistics:
+        """Of these pictures, a portion at a time."""
+        statistics = cls(images.shape[-1])
+        for first in range(0, len(images), _CHUNK):
+            statistics.add(images[first : first + _CHUNK])
+        return statistics
 
     def add(self, images: UInt8[np.ndarray, "N H W C"]) -> None:
         """Count these pictures in."""
@@ -115,12 +122,6 @@ class ChannelStatistics:
         return tuple(max(value**0.5 / self._count, 1.0) / 255 for value in spread)
 
 
-# ------------------------------------------------------------------------------------------
-# Some of a data set: fewer classes, fewer training images, some of them kept for validation.
-
-_CHUNK = 1000
-
-
 def select(
     images: ImageSet,
     *,
@@ -132,16 +133,14 @@ def select(
 
     The training images stand in one random order, always the same, in which the classes take turns
     (`balanced_order`). Its end is held out, and training takes its beginning, so that a smaller
-    share is a part of every larger one. The test images of the kept classes stay as they are.
+    share is a part of every larger one. The test images of the kept classes stay as they are; mean
+    and standard deviation are those of the images that are trained on.
 
     Args:
         images: The whole set.
         held_out: Share of the training images for validation, in [0, 1).
         share: Share of the others to train on, in (0, 1].
         classes: Labels to keep, which are counted again in this order; all by default.
-
-    Returns:
-        The set; mean and standard deviation are those of the images that are trained on.
 
     Raises:
         DataError: A label that the set lacks, or no image is left.
@@ -166,9 +165,7 @@ def select(
         )
     order = balanced_order(whole.train.labels)
     train = _part(whole.train, order[:used])
-    statistics = ChannelStatistics(train.images.shape[-1])
-    for first in range(0, used, _CHUNK):
-        statistics.add(train.images[first : first + _CHUNK])
+    statistics = ChannelStatistics.of(train.images)
     return replace(
         whole,
         train=train,
@@ -180,13 +177,9 @@ def select(
 
 
 def balanced_order(labels: Int[np.ndarray, " N"], seed: int = 0) -> Int[np.ndarray, " N"]:
-    """A random order of images in which the classes take turns.
+    """A random order of images in which the classes take turns, by their labels.
 
     Any first n of it hold as many of each class, one more or less, while no class runs out.
-
-    Args:
-        labels: The class of each image.
-        seed: Of the order.
 
     Example:
         >>> labels = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])

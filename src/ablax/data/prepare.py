@@ -41,11 +41,9 @@ def prepare(
 ) -> None:
     """Download a set of tensorflow-datasets and write it to `folder` as ArrayRecord.
 
-    Args:
-        name: As tensorflow-datasets calls it: `cifar10`, `cifar10:3.0.2`, `NAME/config`.
-        folder: Where prepared sets lie side by side; made if it is missing.
-        python: The interpreter of the temporary environment; TensorFlow must support its version.
-        run: Runs a command; by default as a child process with this terminal.
+    It is named as there: `cifar10`, `cifar10:3.0.2`, `NAME/config`. TensorFlow must support the
+    version of `python`, the interpreter of the temporary environment; `run` runs a command, by
+    default as a child process with this terminal.
 
     Raises:
         DataError: The name is not one, or a step failed: which, and what to try.

@@ -35,15 +35,8 @@ _STD = {1: (0.25,), 3: (0.229, 0.224, 0.225)}
 class ImageStream:
     """A prepared set, and its batches on demand.
 
-    Attributes:
-        name: The set and its version.
-        image_shape: Height, width and channels of the pictures it gives.
-        classes: The name of each label.
-        train_size: Number of training pictures.
-        test_size: Number of test pictures.
-        mean: Per channel, in [0, 1], to normalize by.
-        std: Likewise.
-        note: A sentence on what the pictures are; empty for every prepared set so far.
+    `image_shape` is (H, W, C) of the pictures it gives; mean and std, of each channel in [0, 1],
+    are to normalize by; `note` is a sentence on what the pictures are, or empty.
     """
 
     name: str
@@ -55,6 +48,11 @@ class ImageStream:
     std: tuple[float, ...]
     _set: tfds_folder.PreparedSet
     note: str = ""
+
+    @property
+    def _part(self) -> _Part:
+        size, _, channels = self.image_shape
+        return _Part(size, channels, len(self.classes))
 
     def train(
         self, *, batch: int, seed: int, start_step: int = 0, workers: int = 0
@@ -85,12 +83,11 @@ class ImageStream:
             )
         import grain  # slow to import
 
-        crop = _Crop(self.image_shape[0], self.image_shape[2], self.classes)
         batches = (
             grain.MapDataset.source(self._set.train)
             .seed(seed)
             .shuffle()
-            .random_map(crop)
+            .random_map(self._part)
             .batch(batch, drop_remainder=True, batch_fn=_stack)
             .repeat()
         )
@@ -101,8 +98,7 @@ class ImageStream:
         _check(batch=batch, workers=workers)
         import grain  # slow to import
 
-        middle = _Middle(self.image_shape[0], self.image_shape[2], self.classes)
-        pictures = grain.MapDataset.source(self._set.test).map(middle)
+        pictures = grain.MapDataset.source(self._set.test).map(self._part)
         return _read(grain, pictures.batch(batch, batch_fn=_stack), workers)
 
 
@@ -135,38 +131,29 @@ def open_stream(source: str, *, folder: Path | None = None, image_size: int) -> 
 
 
 @dataclass(frozen=True)
-class _Crop:
-    """A training picture: a random crop, by the generator grain makes for its place."""
+class _Part:
+    """From a record to a picture and its label; worker processes hold it.
+
+    In training a random crop, by the generator grain makes for its place; in the test the middle
+    of the scaled picture.
+    """
 
     size: int
     channels: int
-    classes: tuple[str, ...]
+    classes: int
 
     def __call__(
-        self, record: tuple[bytes, int], random: np.random.Generator
+        self, record: tuple[bytes, int], random: np.random.Generator | None = None
     ) -> tuple[np.ndarray, int]:
-        picture = decode(record[0], self.channels)
-        return as_array(random_crop(picture, self.size, random)), _label(record, self.classes)
-
-
-@dataclass(frozen=True)
-class _Middle:
-    """A test picture: scaled, and its middle."""
-
-    size: int
-    channels: int
-    classes: tuple[str, ...]
-
-    def __call__(self, record: tuple[bytes, int]) -> tuple[np.ndarray, int]:
-        picture = decode(record[0], self.channels)
-        shorter = round(self.size * TEST_MARGIN)
-        return as_array(center(picture, self.size, shorter)), _label(record, self.classes)
-
-
-def _label(record: tuple[bytes, int], classes: tuple[str, ...]) -> int:
-    if not 0 <= record[1] < len(classes):
-        raise DataError(f"a picture has the label {record[1]}; expected 0 to {len(classes) - 1}")
-    return record[1]
+        data, label = record
+        if not 0 <= label < self.classes:
+            raise DataError(f"a picture has the label {label}; expected 0 to {self.classes - 1}")
+        picture = decode(data, self.channels)
+        if random is None:
+            part = center(picture, self.size, round(self.size * TEST_MARGIN))
+        else:
+            part = random_crop(picture, self.size, random)
+        return as_array(part), label
 
 
 def _stack(records: Any) -> Batch:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import logging
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ablax.data.images import DataError
-from ablax.errors import nearest
-
-# ------------------------------------------------------------------------------------------
-# A set prepared by tensorflow-datasets in the ArrayRecord format, read without TensorFlow.
+from ablax.errors import nearest, silenced
 
 _ADDRESS = re.compile(
     r"tfds:(?P<name>\w+)(?:/(?P<config>[\w.\-]+))?(?::(?P<version>\d+\.\d+\.\d+))?"
@@ -84,11 +79,7 @@ def data_folder(address: Address, folder: Path | None) -> Path:
 
 
 def locate(address: Address, folder: Path | None) -> Path:
-    """The folder of one version of one set: the version asked for, else the newest.
-
-    Raises:
-        DataError: There is no such folder, set, configuration or version.
-    """
+    """The folder of one version of one set: the version asked for, else the newest."""
     root = data_folder(address, folder)
     if not root.is_dir():
         raise DataError(f"the data folder {root} does not exist: {address.advice}")
@@ -145,11 +136,7 @@ class RecordSplit:
         return self.read([index])[0]
 
     def read(self, indices: Sequence[int]) -> list[tuple[bytes, int]]:
-        """The records of these numbers, in this order.
-
-        Raises:
-            DataError: The file is damaged.
-        """
+        """The records of these numbers, in this order; a DataError where the file is damaged."""
         try:
             found = self._records.__getitems__(list(indices))
             return [(each[self._image_key], int(each[self._label_key])) for each in found]
@@ -164,13 +151,8 @@ class RecordSplit:
 class PreparedSet:
     """What the metadata of a prepared set says, and its two splits.
 
-    Attributes:
-        name: Name, configuration and version.
-        path: The folder of this version.
-        channels: 1 or 3.
-        classes: The name of each label.
-        train: The training records.
-        test: The records of `test`, or of `validation` where `test` is missing or has no labels.
+    The name has configuration and version; channels are 1 or 3; `test` are the records of `test`,
+    or of `validation` where `test` is missing or has no labels.
     """
 
     name: str
@@ -184,9 +166,6 @@ class PreparedSet:
         """Twelve hexadecimal digits that change with the files of the set.
 
         Of the metadata every byte counts; of the record files name, size, beginning and end.
-
-        Raises:
-            DataError: A file cannot be read.
         """
         digest = hashlib.sha256()
         try:
@@ -209,7 +188,7 @@ def open_set(address: Address, folder: Path | None) -> PreparedSet:
         DataError: It is not there, or it is no set for image classification this package can read.
     """
     path = locate(address, folder)
-    with _quiet():
+    with silenced("absl", "tensorflow_datasets"):
         import tensorflow_datasets as tfds  # slow to import
 
         try:
@@ -291,23 +270,6 @@ def _keys(info: Any, tfds: Any, address: Address) -> tuple[str, str]:
     return chosen[0], chosen[1]
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep TFDS and absl from printing advice that no user of this package can follow."""
-    loggers = [logging.getLogger("absl"), logging.getLogger("tensorflow_datasets")]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
-
-
-# ------------------------------------------------------------------------------------------
-# From the bytes of one picture file to an array of one size.
-
 _MODES = {1: "L", 3: "RGB"}
 
 AREA = (0.08, 1.0)
@@ -319,10 +281,8 @@ ASPECT = (3 / 4, 4 / 3)
 def decode(data: bytes, channels: int) -> Image.Image:
     """The picture in these bytes (PNG, JPEG, ...), as gray (1 channel) or RGB (3).
 
-    ImageNet holds a few files in other color spaces; they are converted.
-
-    Raises:
-        DataError: The bytes are no picture, a damaged one, or one too large to be opened.
+    ImageNet holds a few files in other color spaces; they are converted. A DataError where they are
+    no picture, a damaged one, or one too large to be opened.
     """
     try:
         return Image.open(io.BytesIO(data)).convert(_MODES[channels])
@@ -342,10 +302,7 @@ def as_array(picture: Image.Image) -> UInt8[np.ndarray, "H W C"]:
 def center(picture: Image.Image, size: int, shorter: int | None = None) -> Image.Image:
     """The middle `size` x `size` of the picture, once its shorter side is made `shorter` long.
 
-    Args:
-        picture: Any size.
-        size: Pixels along each side of the result.
-        shorter: Pixels, at least `size`; by default `size`: nothing of the shorter side is lost.
+    By default nothing of the shorter side is lost: it is made `size` long.
     """
     shorter = size if shorter is None else shorter
     width, height = picture.size

@@ -503,5 +503,6 @@ def _model(network: Network, dataset: Dataset, seed: int, name: str) -> Model:
 def _trial(
     model: Model, chosen: Recipe, dataset: Dataset, seed: int, wider: Wider | None = None
 ) -> Trial:
-    images, labels = training_images(dataset, SAMPLE)
-    return Trial(model, chosen, images, labels, dataset.steps_per_epoch, wider, seed=seed)
+    sample = training_images(dataset, SAMPLE)
+    steps = dataset.steps_per_epoch
+    return Trial(model, chosen, sample.images, sample.labels, steps, wider, seed=seed)

@@ -8,7 +8,6 @@ from ablax.study import runner as runner
 from ablax.study.discovery import experiment as experiment
 from ablax.study.discovery import recipe as recipe
 from ablax.study.folder import ResultsFolder as ResultsFolder
-from ablax.study.folder import finished_runs as finished_runs
 from ablax.study.folder import rebuild as rebuild
 from ablax.study.folder import stored as stored
 from ablax.study.load import load_model as load_model

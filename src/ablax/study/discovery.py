@@ -19,14 +19,10 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def experiment(name: str) -> tuple[str, Experiment]:
-    """The experiment of that name, in the file of that path, or in the module.
+    """Name and value `EXPERIMENT` of the file of that name or path, or of the module.
 
-    Args:
-        name: Such as `alexnet_ablation`; `my_question.py`; or `my_package.my_question`. An
-            installed package names its own as entry points of the group `ablax.experiments`.
-
-    Returns:
-        Its name, and the value `EXPERIMENT` of its file.
+    The name is such as `alexnet_ablation`; `my_question.py`; or `my_package.my_question`. An
+    installed package names its own as entry points of the group `ablax.experiments`.
 
     Raises:
         AblaxError: There is no such file or module, it cannot be run, or it defines no
@@ -36,13 +32,7 @@ def experiment(name: str) -> tuple[str, Experiment]:
 
 
 def recipe(name: str) -> tuple[str, Recipe]:
-    """The recipe of that name, in the file of that path, or in the module: its value `RECIPE`.
-
-    The group of entry points is `ablax.configs`.
-
-    Raises:
-        AblaxError: As `experiment`.
-    """
+    """Likewise a recipe, the value `RECIPE`; the group of entry points is `ablax.configs`."""
     return _named("configs", "recipe", name, "RECIPE", Recipe)
 
 

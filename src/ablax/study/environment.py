@@ -19,9 +19,7 @@ _PACKAGES = ("ablax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "num
 def environment() -> dict[str, str]:
     """What has to stand beside a figure so that somebody else can judge it.
 
-    Returns:
-        Versions, device, processor, cores, who computes the convolutions, commit (with a mark if
-        files were changed) and date.
+    The commit has a mark where files were changed.
     """
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),

@@ -7,9 +7,10 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,10 +26,7 @@ from ablax.measurements.measurement import RUN_COLUMNS, Measurement, Measurement
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 from ablax.report.study_tables import write_result
 from ablax.training.loop import Evaluation
-from ablax.training.metrics import read_metrics, seconds_by_run
-
-# ------------------------------------------------------------------------------------------
-# The folder of one experiment under one recipe: what is in it, and whether it may go on there.
+from ablax.training.metrics import by_epoch, mean_of, read_metrics, seconds_by_run
 
 FORMAT = 2
 """Version of what is in a folder of results; `recipe.json` has it."""
@@ -46,11 +44,7 @@ class ResultsError(AblaxError):
 
 
 class ResultsFolder:
-    """`results/<experiment>/<recipe>/`.
-
-    Args:
-        path: The folder; `claim` makes it.
-    """
+    """`results/<experiment>/<recipe>/`; `claim` makes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,13 +55,7 @@ class ResultsFolder:
     ) -> Iterator[None]:
         """Keep others out while the experiment runs, and make sure that it may go on here.
 
-        Writes `recipe.json`, or compares with the one that is there.
-
-        Args:
-            experiment: Its name.
-            recipe_name: The recipe's.
-            recipe: All of its fields.
-            networks: Variant to what it is (`identity`).
+        Writes `recipe.json`, or compares with the one that is there; `networks` are the variants.
 
         Raises:
             ResultsError: The folder cannot be written, is in use, is not ours, or belongs to
@@ -210,9 +198,8 @@ def changes(recipe: Recipe, base: Recipe) -> tuple[str, ...]:
 class Identity:
     """What a variant is, to know it again.
 
-    Attributes:
-        fingerprint: Of its network, and what its recipe changes, in words.
-        tree: Its network (`ablax.core.canonical`), to say where another one differs.
+    The fingerprint is of its network, with what its recipe changes, in words; the tree is its
+    network (`ablax.core.canonical`), to say where another one differs.
     """
 
     fingerprint: str
@@ -220,12 +207,7 @@ class Identity:
 
 
 def identity(network: Network, image_shape: ImageShape, changed: tuple[str, ...] = ()) -> Identity:
-    """What a variant is.
-
-    Args:
-        network: Any network.
-        image_shape: (H, W, C).
-        changed: What `changes` gives, which is told in words.
+    """What a variant is; `changed` is what `changes` gives.
 
     Raises:
         FingerprintError: The network holds something that nobody can write down.
@@ -236,14 +218,7 @@ def identity(network: Network, image_shape: ImageShape, changed: tuple[str, ...]
 
 @dataclass(frozen=True)
 class Stored:
-    """What `recipe.json` says of a folder of results.
-
-    Attributes:
-        experiment: Its name.
-        recipe_name: The recipe's.
-        recipe: With all its fields.
-        networks: Variant to fingerprint (`Identity`).
-    """
+    """What `recipe.json` says of a folder of results; `networks` has a fingerprint a variant."""
 
     experiment: str
     recipe_name: str
@@ -252,21 +227,18 @@ class Stored:
 
 
 def stored(folder: Path) -> Stored:
-    """What a folder of results is of.
-
-    A field that recipes had not yet when it was made has its default.
+    """What a folder of results is of; a field that recipes had not yet then has its default.
 
     Raises:
         ResultsError: There is no `recipe.json`, it is of another format, or it is damaged.
     """
     path = folder / "recipe.json"
-    try:
-        held = _held(path)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise ResultsError(
             f"{folder} is no folder of results (it has no recipe.json): expected one that "
             "`ablax run` made, such as results/alexnet_ablation/digits"
-        ) from error
+        )
+    held = _held(path)
     fields = {name: value for name, value in held.items() if name not in _OWN}
     try:
         recipe = unflat({**flat(Recipe()), **fields})
@@ -276,11 +248,7 @@ def stored(folder: Path) -> Stored:
 
 
 def check_format(held: Mapping[str, Any], folder: Path) -> None:
-    """Refuse a folder of results that another version of the format wrote.
-
-    Args:
-        held: What its `recipe.json` holds; one without a version is of the first.
-        folder: Where it is.
+    """Refuse a folder whose `recipe.json` holds another version of the format, or none: the first.
 
     Raises:
         ResultsError: It is not of the version `FORMAT`.
@@ -302,8 +270,6 @@ def check_format(held: Mapping[str, Any], folder: Path) -> None:
 
 def _held(path: Path) -> dict[str, Any]:
     """What a `recipe.json` holds, when it is one of ours and of our format."""
-    if not path.exists():
-        raise FileNotFoundError(path)
     held = _read_json(path)
     if missing := [
         name for name in ("experiment", "recipe") if not isinstance(held.get(name), str)
@@ -339,12 +305,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-# ------------------------------------------------------------------------------------------
-# A finished run as the report reads it, from its summary and its metrics.
-
-NOTHING_MEASURED: Mapping[str, float] = MappingProxyType({})
-
-
 def finished_run(
     variant: str,
     seed: int,
@@ -352,7 +312,7 @@ def finished_run(
     records: list[dict[str, Any]],
     seconds: float,
     attempts: int,
-    measured: Mapping[str, float] = NOTHING_MEASURED,
+    measured: Mapping[str, float] = MappingProxyType({}),
 ) -> Run:
     """A run as the report reads it, from its summary, its metrics and its measurements."""
     try:
@@ -378,68 +338,15 @@ def finished_run(
 
 def learning_curve(records: list[dict[str, Any]]) -> Curve:
     """Figures of whole epochs from those of the chunks in them, weighted by their steps."""
-    epochs: dict[int, list[dict[str, Any]]] = {}
-    for record in records:
-        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
-
-    def mean(name: str, chunks: list[dict[str, Any]]) -> float:
-        steps = sum(chunk["steps"] for chunk in chunks)
-        return math.fsum(chunk[name] * chunk["steps"] for chunk in chunks) / steps
-
+    epochs = by_epoch(records)
     tested = [record for record in records if "test_error" in record]
     return Curve(
         epochs=tuple(float(epoch) for epoch in epochs),
-        train_loss=tuple(mean("train_loss", chunks) for chunks in epochs.values()),
-        train_error=tuple(mean("train_error", chunks) for chunks in epochs.values()),
+        train_loss=tuple(mean_of("train_loss", chunks) for chunks in epochs.values()),
+        train_error=tuple(mean_of("train_error", chunks) for chunks in epochs.values()),
         test_epochs=tuple(float(record["epoch"]) for record in tested),
         test_error=tuple(float(record["test_error"]) for record in tested),
     )
-
-
-def finished_runs(
-    folder: ResultsFolder, names: Iterable[str], seeds: int, log: MeasurementLog
-) -> tuple[Run, ...]:
-    """Every run of a folder that is done, from its files.
-
-    Args:
-        folder: Of an experiment under a recipe, or what was kept of it.
-        names: The variants.
-        seeds: How many runs each may have.
-        log: Of what was measured in them.
-    """
-    records = read_metrics(folder.path, by=RUN_COLUMNS)
-    seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
-    before = seconds_by_run(pretraining_log(folder.path), by=RUN_COLUMNS)
-    rows = log.rows()
-    found = []
-    for name, seed, summary in _summaries(folder, names, seeds):
-        own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
-        spent, attempts = seconds.get((name, seed), (0.0, 1))
-        spent += before.get((name, seed), (0.0, 1))[0]
-        measured = log.quantities(rows, name, seed)
-        found.append(finished_run(name, seed, summary, own, spent, attempts, measured))
-    return tuple(found)
-
-
-def environments(folder: ResultsFolder, names: Iterable[str], seeds: int) -> dict[str, str]:
-    """Where the finished runs were made; what differs between them is listed."""
-    told: dict[str, list[str]] = {}
-    for _, _, summary in _summaries(folder, names, seeds):
-        for key, value in summary["environment"].items():
-            told.setdefault(key, [])
-            told[key] += [value] * (value not in told[key])
-    return {key: "; ".join(values) for key, values in told.items()}
-
-
-def _summaries(
-    folder: ResultsFolder, names: Iterable[str], seeds: int
-) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Variant, seed and summary of every run that is done."""
-    for name in names:
-        for seed in range(seeds):
-            summary = folder.finished(name, seed)
-            if summary is not None:
-                yield name, seed, summary
 
 
 def pretraining_log(results: Path) -> Path:
@@ -447,31 +354,20 @@ def pretraining_log(results: Path) -> Path:
     return results / "pretraining"
 
 
-# ------------------------------------------------------------------------------------------
-# The study of a finished run, from the files of its folder, or from what was kept of it.
-
 FACTS = "study.json"
 """What a report says that is neither in the experiment's file nor in the logs of the runs."""
 _FACTS = ("variants", "command", "data_note", "classes", "full_size_parameters")
 
 
 def write_facts(folder: Path, record: PlanRecord) -> None:
-    """Write `study.json`, for `rebuild`.
-
-    Raises:
-        ReportError: It cannot be written.
-    """
+    """Write `study.json`, for `rebuild`."""
     facts = {name: getattr(record, name) for name in _FACTS}
     text = json.dumps(facts, indent=2, ensure_ascii=False, default=asdict)
     write_result(folder / FACTS, text + "\n")
 
 
 def recorded(folder: Path, experiment: Experiment) -> PlanRecord:
-    """What was asked and of whom, from `recipe.json`, `study.json` and the experiment as it is now.
-
-    Raises:
-        ResultsError: There is no such file, or it is damaged.
-    """
+    """What was asked and of whom: `recipe.json`, `study.json`, and the experiment as it is now."""
     held, path = stored(folder), folder / FACTS
     if not path.exists():
         raise ResultsError(
@@ -496,21 +392,29 @@ def _tuples(held: dict[str, Any]) -> dict[str, Any]:
 def study_in(
     folder: ResultsFolder, record: PlanRecord, measurements: tuple[Measurement, ...], seeds: int
 ) -> Study:
-    """What is measured so far, from the files of a folder.
+    """What is measured so far, from the files of a folder; a variant may have `seeds` runs.
 
-    Args:
-        folder: Where the runs are.
-        record: What was asked.
-        measurements: What was measured beside the errors.
-        seeds: How many runs each variant may have.
+    Of the environments that the finished runs were made in, what differs is listed.
     """
     log = MeasurementLog(folder.path, measurements)
-    return Study(
-        record,
-        runs=finished_runs(folder, record.names, seeds, log),
-        measured=log.rows(),
-        environment=environments(folder, record.names, seeds),
-    )
+    rows, records = log.rows(), read_metrics(folder.path, by=RUN_COLUMNS)
+    seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
+    before = seconds_by_run(pretraining_log(folder.path), by=RUN_COLUMNS)
+    runs: list[Run] = []
+    environment: dict[str, dict[str, None]] = {}
+    for name, seed in product(record.names, range(seeds)):
+        summary = folder.finished(name, seed)
+        if summary is None:
+            continue
+        own = [r for r in records if (r["variant"], r["seed"]) == (name, seed)]
+        spent, attempts = seconds.get((name, seed), (0.0, 1))
+        spent += before.get((name, seed), (0.0, 1))[0]
+        measured = log.quantities(rows, name, seed)
+        runs.append(finished_run(name, seed, summary, own, spent, attempts, measured))
+        for key, value in summary["environment"].items():
+            environment.setdefault(key, {})[value] = None
+    told = {key: "; ".join(values) for key, values in environment.items()}
+    return Study(record, runs=tuple(runs), measured=rows, environment=told)
 
 
 def rebuild(path: Path, experiment: Experiment) -> Study:
@@ -518,10 +422,6 @@ def rebuild(path: Path, experiment: Experiment) -> Study:
 
     Its statistics are computed again, by the experiment's claims as they are now. Each test error
     must be that of the predictions beside it.
-
-    Args:
-        path: The folder.
-        experiment: The question that its runs are of.
 
     Raises:
         ResultsError: Something that the report is made from is missing, damaged, or contradicts

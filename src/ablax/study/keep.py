@@ -31,11 +31,8 @@ only.
 def answers(results: Path) -> list[dict[str, Any]]:
     """What the kept results answer, by experiment and recipe; `folder` says where each stands.
 
-    Args:
-        results: The folder of kept results.
-
     Raises:
-        AblaxError: A file of answers cannot be read.
+        AblaxError: A file of answers cannot be read, or the results are of another format.
     """
     for path in sorted(results.glob("*/*/recipe.json")):
         stored(path.parent)  # refuses another format
@@ -69,31 +66,18 @@ _AGAIN = "run the experiment again to rewrite its report, then keep it with `abl
 
 
 def page(questions: Iterable[tuple[str, Experiment]], answered: list[dict[str, Any]]) -> str:
-    """The overview as Markdown.
-
-    Args:
-        questions: Name and value of every experiment, in order.
-        answered: What `answers` gives.
-    """
-    parts = [_HEAD]
-    for name, question in questions:
-        own = [facts for facts in answered if facts["experiment"] == name]
-        parts.append(_section(name, question, own))
-    return "\n".join(parts)
+    """The overview as Markdown, of every experiment in order and of what `answers` gives."""
+    return "\n".join([_HEAD, *(_section(*each, answered) for each in questions)])
 
 
 def _section(name: str, question: Experiment, answered: list[dict[str, Any]]) -> str:
-    lines = [
-        f"## [{name}]({name}.py)",
-        "",
-        escape_markdown(question.question),
-        "",
-    ]
+    lines = [f"## [{name}]({name}.py)", "", escape_markdown(question.question), ""]
     if question.cost:
         lines += [f"Cost: {escape_markdown(question.cost)}", ""]
-    if not answered:
+    own = [facts for facts in answered if facts["experiment"] == name]
+    if not own:
         lines += ["No run has been kept yet.", ""]
-    for facts in answered:
+    for facts in own:
         lines += _answer(facts)
     return "\n".join(lines)
 

@@ -1,13 +1,6 @@
 """From what a person types to a model: a network's name, a file of weights, a folder of results.
 
-Every command that looks at a network takes these words, and `ablax.load_model` does:
-
-- `resnet20`, or `module:function`: a network of the zoo or of a package, randomly initialized;
-- `resnet20=resnet20.th`: that network with the weights of a file; `resnet20=timm:resnet20.bin` says
-  whose they are, where the names of several libraries fit;
-- `weights/resnet20`: a folder that `ablax import` wrote;
-- `results/alexnet_ablation/digits:without_7:0`: what `ablax run` trained, variant and seed; without
-  them the first finished run of the baseline.
+Every command that looks at a network takes the words that `load_model` takes.
 """
 
 from __future__ import annotations
@@ -37,9 +30,6 @@ from ablax.training.step import initial_state
 from ablax.weights.load import WEIGHTS, import_file, open_weights
 from ablax.weights.sources import sources_of
 from ablax.zoo import find, untrained
-
-# ------------------------------------------------------------------------------------------
-# What the word means; nothing is opened yet.
 
 
 class ZooNetwork(NamedTuple):
@@ -74,7 +64,7 @@ Source = ZooNetwork | WeightsFile | WeightsFolder | RunName
 
 
 def source_of(word: str) -> Source:
-    """What a word names.
+    """What a word names; nothing is opened yet.
 
     Raises:
         AblaxError: Nothing; the message says what is expected, and the nearest name.
@@ -148,10 +138,6 @@ def _weights_file(name: str, place: str) -> WeightsFile:
     return WeightsFile(name, path, whose)
 
 
-# ------------------------------------------------------------------------------------------
-# From the word to the model.
-
-
 @dataclass(frozen=True, eq=False)
 class Opened:
     """A model, and what is known of its training.
@@ -159,7 +145,7 @@ class Opened:
     Attributes:
         model: The model.
         note: What was chosen for the person who left it open; empty where nothing was.
-        recipe: What it was trained with, where `ablax run` trained it; None otherwise.
+        recipe: What it was trained with, where `ablax run` trained it.
     """
 
     model: Model
@@ -178,10 +164,11 @@ def load_model(
     """The model that a source names.
 
     Args:
-        source: `resnet20`, or `module:function`, randomly initialized; `resnet20=FILE` or
-            `resnet20=LIBRARY:FILE`, with the weights of a file; a folder that `ablax import` wrote;
-            or a folder of results, `results/alexnet_ablation/digits:without_7:0` with variant and
-            seed, without them the first finished run of the baseline.
+        source: `resnet20`, or `module:function`, of the zoo or of a package, randomly initialized;
+            `resnet20=FILE`, with the weights of a file, or `resnet20=timm:FILE`, where the names of
+            several libraries fit; a folder that `ablax import` wrote; or a folder of results,
+            `results/alexnet_ablation/digits:without_7:0` with variant and seed, without them the
+            first finished run of the baseline.
         seed: Of random weights; None leaves them as shapes (`Model.untrained`).
         image_size: Height and width in pixels of a network without weights; the paper's by default.
         classes: Of a network without weights; the paper's by default.
@@ -235,19 +222,15 @@ def _open_run(run: RunName) -> Opened:
     record: Mapping[str, Any] = summary.get(RECORD) or record_of(
         open_dataset(recipe, data_mesh(), Console(stderr=True))
     )
-    network = _network(run.folder, held, question, variant, recipe, record)
-    shape, epochs = _shape(record), recipe.train.epochs
-    steps = epochs * record["steps_per_epoch"]
-    like = jax.eval_shape(
-        partial(
-            initial_state,
-            network,
-            optimizer(recipe.optimizer, epochs, record["steps_per_epoch"], stacks(network)),
-            seed,
-            shape,
-        )
-    )
-    state = _restored(run.folder, variant, seed, like, steps)
+    height, width, channels = record["image_shape"]
+    shape, per_epoch = (height, width, channels), record["steps_per_epoch"]
+    inputs = Inputs(height, channels, len(record["classes"]), recipe.width)
+    network = question.network_of(variant, inputs)
+    refuse_another(run.folder, held, variant, network, shape)
+    epochs = recipe.train.epochs
+    rule = optimizer(recipe.optimizer, epochs, per_epoch, stacks(network))
+    like = jax.eval_shape(partial(initial_state, network, rule, seed, shape))
+    state = _restored(run.folder, variant, seed, like, epochs * per_epoch)
     model = Model(
         name=f"{held.experiment}, {variant}, recipe {held.recipe_name}",
         network=network,
@@ -257,17 +240,11 @@ def _open_run(run: RunName) -> Opened:
         weights=f"trained for {epochs} epoch{'s' * (epochs != 1)}, seed {seed}",
         precision=recipe.train.precision,
     )
-    whole = run.variant and run.seed is not None
-    note = (
-        ""
-        if whole
-        else f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
-    )
+    if run.variant and run.seed is not None:
+        return Opened(model, recipe=recipe)
+    note = f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
     return Opened(model, note, recipe)
 
-
-# ------------------------------------------------------------------------------------------
-# What a run leaves for whoever opens its network.
 
 RECORD = "data"
 """What a run's summary keeps of its data: sizes, mean, std, names of the classes."""
@@ -284,17 +261,8 @@ def record_of(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _shape(record: Mapping[str, Any]) -> ImageShape:
-    height, width, channels = record["image_shape"]
-    return (height, width, channels)
-
-
 def question_of(folder: Path, held: Stored) -> Experiment:
-    """The experiment that a folder of results is of.
-
-    Raises:
-        AblaxError: Its file is gone.
-    """
+    """The experiment that a folder of results is of; an AblaxError where its file is gone."""
     try:
         return experiment(held.experiment)[1]
     except AblaxError as error:
@@ -305,11 +273,7 @@ def question_of(folder: Path, held: Stored) -> Experiment:
 
 
 def check_variant(name: str, question: Experiment, variant: str) -> None:
-    """Refuse what is no variant of an experiment.
-
-    Raises:
-        AblaxError: The message has the nearest.
-    """
+    """Refuse what is no variant of an experiment, with the nearest."""
     if variant not in question.names:
         raise AblaxError(f"{name} has no variant {variant!r}: {nearest(variant, question.names)}")
 
@@ -330,11 +294,7 @@ def _first(folder: Path, variant: str) -> int:
 
 
 def _finished(folder: Path, variant: str, seed: int) -> dict[str, Any]:
-    """The summary of a run that is at its end and has weights.
-
-    Raises:
-        ResultsError: It is not, or has none.
-    """
+    """The summary of a run that is at its end and has weights."""
     results = ResultsFolder(folder)
     summary, place = results.finished(variant, seed), results.checkpoints(variant, seed)
     if not (folder / "checkpoints").is_dir():
@@ -365,34 +325,10 @@ def _finished(folder: Path, variant: str, seed: int) -> dict[str, Any]:
     return summary
 
 
-def _network(
-    folder: Path,
-    held: Stored,
-    question: Experiment,
-    variant: str,
-    recipe: Recipe,
-    record: Mapping[str, Any],
-) -> Network:
-    """The variant's network, which must be the one that was trained.
-
-    Raises:
-        ResultsError: The experiment's file gives another one today.
-    """
-    height, _, channels = shape = _shape(record)
-    inputs = Inputs(height, channels, len(record["classes"]), recipe.width)
-    network = question.network_of(variant, inputs)
-    refuse_another(folder, held, variant, network, shape)
-    return network
-
-
 def refuse_another(
     folder: Path, held: Stored, variant: str, network: Network, image_shape: ImageShape
 ) -> None:
-    """Refuse a network that is not the one a run trained.
-
-    Raises:
-        ResultsError: The experiment's file gives another one today.
-    """
+    """Refuse a run whose experiment's file gives another network today than it trained."""
     trained = held.networks.get(variant, "").split("; ")[0]
     if trained and trained != fingerprint(network, image_shape):
         raise ResultsError(
@@ -402,17 +338,10 @@ def refuse_another(
 
 
 def _restored(folder: Path, variant: str, seed: int, like: Any, steps: int) -> Any:
-    """The state after the last epoch, its checksums compared.
-
-    Raises:
-        AblaxError: It is damaged, or of another step.
-    """
+    """The state after the last epoch, its checksums compared."""
     place = ResultsFolder(folder).checkpoints(variant, seed)
-    checkpoints = checkpoint.open_checkpoints(place)
-    try:
+    with checkpoint.open_checkpoints(place) as checkpoints:
         restored = checkpoint.restore(checkpoints, like)
-    finally:
-        checkpoint.close(checkpoints)
     if restored is None or restored.step != steps:
         step = "no step" if restored is None else f"step {restored.step}"
         raise ResultsError(

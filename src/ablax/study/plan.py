@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -36,11 +36,8 @@ from ablax.training.step import refuse_misfit
 class Training:
     """One variant, ready to be trained.
 
-    Attributes:
-        variant: What it is and costs.
-        trainer: Its network, recipe and data.
-        pretrainer: Of its initial weights; None: random initialization.
-        fresh: Patterns of paths of parameters that are not taken from the pretraining.
+    Without a pretrainer its initialization is random; `fresh` are patterns of paths of parameters
+    that are not taken from the pretraining.
     """
 
     variant: Variant
@@ -76,11 +73,8 @@ class Training:
 class Plan:
     """What is run: every network is built, and fits its data, recipe and initial weights.
 
-    Attributes:
-        record: What the report says of it.
-        recipe: Data, schedule and budget.
-        trainings: The variants by name, the baseline first.
-        measurements: What is measured beside the errors.
+    The record is what the report says of it; the trainings are the variants by name, the baseline
+    first.
     """
 
     record: PlanRecord
@@ -107,15 +101,9 @@ def resolve(
 ) -> Plan:
     """The plan of an experiment under a recipe: shapes only, nothing is compiled.
 
-    Args:
-        name: The experiment's.
-        experiment: The question.
-        recipe_name: The recipe's.
-        recipe: Data, schedule and budget; the experiment's budget is in it already.
-        data: Opens the data of a variant's recipe; asked once for each data and batch.
-        mesh: The devices.
-        only: The variants to run beside the baseline; those of the budget where empty.
-        command: What a person types to repeat it.
+    The recipe has the experiment's budget in it already. `data` opens that of a variant's recipe,
+    asked once for each data and batch; `only` are the variants beside the baseline, those of the
+    budget where empty; `command` is what a person types to repeat it.
 
     Raises:
         AblaxError: There is no such variant, the data are missing, a network does not fit them, or
@@ -148,10 +136,7 @@ class _Resolver:
     recipe: Recipe
     data: Callable[[Recipe], Dataset]
     mesh: Mesh
-
-    @cached_property
-    def _datasets(self) -> dict[tuple[DataConfig, int], Dataset]:
-        return {}
+    _datasets: dict[tuple[DataConfig, int], Dataset] = field(default_factory=dict)
 
     @cached_property
     def _baseline(self) -> Network:
@@ -170,11 +155,11 @@ class _Resolver:
         recipe = self.experiment.recipe_of(name, self.recipe)
         trainer, pretrainer = self._trainer(name, recipe), None
         changed = changes(recipe, self.recipe)
-        pretraining = self.experiment.pretraining_of(name)
+        treatment = self.experiment.treatment(name)
+        pretraining = treatment.pretraining if treatment else None
         if pretraining is not None:
             pretrainer = self._trainer(name, with_fields(recipe, pretraining.fields))
-            here, there = map(_parameters, (trainer, pretrainer))
-            refuse_misfit(here, there, pretraining.fresh)
+            refuse_misfit(_shapes(trainer), _shapes(pretrainer), pretraining.fresh)
             other = ", ".join(changes(pretrainer.recipe, recipe))
             changed += (f"first weights from a training with {other}",)
         variant = self._variant(name, trainer, changed)
@@ -185,7 +170,8 @@ class _Resolver:
         variables = abstract_variables(network, shape)
         gone: tuple[str, ...] = ()
         fresh: tuple[str, ...] = ()
-        if self.experiment.is_edit(name):
+        treatment = self.experiment.treatment(name)
+        if treatment is not None and treatment.edit is not None:
             left = set(paths(network))
             found = paths(self._baseline)
             gone = tuple(path for path in found if path not in left and "/" not in path)
@@ -201,10 +187,9 @@ class _Resolver:
         )
 
 
-def _parameters(trainer: Trainer) -> Mapping[str, object]:
-    shape = trainer.dataset.image_shape
-    found: Mapping[str, object] = abstract_variables(trainer.task.network, shape)["params"]
-    return found
+def _shapes(trainer: Trainer) -> Any:
+    """Those of the parameters."""
+    return abstract_variables(trainer.task.network, trainer.dataset.image_shape)["params"]
 
 
 def _inputs(dataset: Dataset, width: float) -> Inputs:
@@ -220,12 +205,7 @@ def _inputs(dataset: Dataset, width: float) -> Inputs:
 def network_macs(
     network: Network, image_shape: ImageShape, variables: Mapping[str, Any] | None = None
 ) -> int:
-    """Multiply-accumulates of one forward pass for one image.
-
-    Args:
-        network: Any network.
-        image_shape: (H, W, C).
-        variables: The shapes of its variables, where they are known already.
+    """Multiply-accumulates of one forward pass for one image; `variables` may be known already.
 
     Raises:
         AblaxError: Nobody can say from the network how often one of its products runs.

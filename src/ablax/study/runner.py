@@ -25,7 +25,7 @@ from ablax.study.environment import environment
 from ablax.study.folder import ResultsFolder, pretraining_log, study_in, write_facts
 from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, resolve
-from ablax.training.checkpoint import close, open_checkpoints
+from ablax.training.checkpoint import open_checkpoints
 from ablax.training.dataset import open_dataset, test_images, training_images
 from ablax.training.loop import (
     DivergedError,
@@ -42,9 +42,6 @@ from ablax.training.metrics import MetricsLog, write_csv
 from ablax.training.progress import Progress, console_here, progress
 from ablax.training.step import State, warm_start
 
-# ------------------------------------------------------------------------------------------
-# A plan and the folder that its results go to: what one run reads and writes.
-
 TRAINING_SAMPLE = 5000
 """Training images that measurements look at, at most: a random sample, the same for every run."""
 TEST_SAMPLE = 10_000
@@ -52,18 +49,11 @@ TEST_SAMPLE = 10_000
 
 
 class Runner:
-    """What the runs of a plan share.
-
-    Args:
-        plan: What to run.
-        folder: Where the results go.
-        console: Where progress is shown.
-    """
+    """What the runs of a plan share: where their results go, and where progress is shown."""
 
     def __init__(self, plan: Plan, folder: ResultsFolder, console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
         self.trainers = {name: training.trainer for name, training in plan.trainings.items()}
-        self.networks = {name: training.network for name, training in plan.trainings.items()}
         self.log = MeasurementLog(folder.path, plan.measurements)
         self._samples: dict[int, tuple[Split, Split]] = {}
 
@@ -87,8 +77,8 @@ class Runner:
         trainer = self.trainers[name]
         dataset = trainer.dataset
         if id(dataset) not in self._samples:
-            train = Split(*training_images(dataset, TRAINING_SAMPLE))
-            self._samples[id(dataset)] = (train, Split(*test_images(dataset, TEST_SAMPLE)))
+            samples = training_images(dataset, TRAINING_SAMPLE), test_images(dataset, TEST_SAMPLE)
+            self._samples[id(dataset)] = samples
         train, test = self._samples[id(dataset)]
         return Sample(
             variant=name,
@@ -106,16 +96,6 @@ class Runner:
         plan = self.plan
         return study_in(self.folder, plan.record, plan.measurements, plan.recipe.seeds)
 
-    def write_tables(self, study: Study) -> None:
-        """Write what is known so far: a row for each of the runs, the curves, the measurements."""
-        write_results(self.folder.path / "results.csv", study.variants, study.runs)
-        write_csv(self.folder.path, by=RUN_COLUMNS)
-        self.log.write_csv()
-
-
-# ------------------------------------------------------------------------------------------
-# The training that a variant's first weights come from, run before the variant's own.
-
 
 def pretrained(
     runner: Runner,
@@ -129,59 +109,32 @@ def pretrained(
     """The state that a run starts from, after its pretraining where it has one.
 
     The pretraining keeps its own checkpoints beside the run's, and resumes from them; its figures
-    go to `pretraining/metrics.jsonl`.
-
-    Args:
-        runner: Its trainers.
-        name: The variant.
-        seed: Of both trainings.
-        state: The initial state.
-        stop: Asked after every chunk.
-        on_resume: Called with the step from which the pretraining resumes.
-        on_tick: Told about every chunk of it.
-
-    Raises:
-        StoppedError: `stop` was requested; the state is saved.
-        DivergedError: A loss of the pretraining is not finite.
-        CheckpointError: As `ablax.training.loop.train`.
+    go to `pretraining/metrics.jsonl`. Arguments and errors as of `ablax.training.loop.train`.
     """
     training, folder = runner.plan.trainings[name], runner.folder
     if training.pretrainer is None:
         return state
     own = folder.checkpoints(name, seed)
-    checkpoints = open_checkpoints(own.with_name(f"{own.name}-pretraining"))
-    try:
-        with MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log:
-            fitted = train(
-                training.pretrainer,
-                seed,
-                checkpoints,
-                stop,
-                log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
-                on_resume=on_resume,
-                on_tick=on_tick,
-            )
-    finally:
-        close(checkpoints)
+    with (
+        open_checkpoints(own.with_name(f"{own.name}-pretraining")) as checkpoints,
+        MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log,
+    ):
+        fitted = train(
+            training.pretrainer,
+            seed,
+            checkpoints,
+            stop,
+            log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
+            on_resume=on_resume,
+            on_tick=on_tick,
+        )
     return warm_start(state, fitted.state, training.fresh)
-
-
-# ------------------------------------------------------------------------------------------
-# Run an experiment: every variant with every seed, then the report. Resumes where it stopped.
 
 
 def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study:
     """Train every variant from every seed and write the report.
 
     Seeds are the outer loop, so that an interrupted experiment has whole pairs to compare.
-
-    Args:
-        plan: What to run.
-        folder: Where the results go.
-        console: Where progress and the table are shown.
-
-    Returns:
-        What was measured.
 
     Raises:
         ResultsError: The folder is another's, before anything is trained.
@@ -266,10 +219,12 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
             on_tick=lambda chunk: tick(chunk, a_step),
         )
 
-    checkpoints = open_checkpoints(folder.checkpoints(name, seed))
     summary: dict[str, Any]
     try:
-        with MetricsLog(folder.path, by=RUN_COLUMNS) as log:
+        with (
+            open_checkpoints(folder.checkpoints(name, seed)) as checkpoints,
+            MetricsLog(folder.path, by=RUN_COLUMNS) as log,
+        ):
             fitted = train(
                 trainer,
                 seed,
@@ -286,8 +241,6 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
     except DivergedError as error:
         runner.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True, markup=False)
         summary = {"status": "diverged", "test_error": None}
-    finally:
-        close(checkpoints)
     summary |= {"environment": runner.environment, RECORD: record_of(trainer.dataset)}
     folder.finish(name, seed, summary)
     study = runner.study()
@@ -298,15 +251,13 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
 def _write(runner: Runner, study: Study) -> Path:
     """Write what the folder is for, from what is finished; gives the path of the page."""
     folder = runner.folder.path
-    runner.write_tables(study)
+    write_results(folder / "results.csv", study.variants, study.runs)
+    write_csv(folder, by=RUN_COLUMNS)
+    runner.log.write_csv()
     text = json.dumps(dict(study.environment), indent=2) + "\n"
     write_result(folder / "environment.json", text)
     write_facts(folder, study.plan)
     return write_report(study, folder)
-
-
-# ------------------------------------------------------------------------------------------
-# `ablax.run`: the same from Python as from the command line, which calls it.
 
 
 def run(
@@ -321,7 +272,7 @@ def run(
     progress: bool = True,
     **fields: Any,
 ) -> Study:
-    """Run an experiment under a recipe, or resume it where it stopped.
+    """Run an experiment under a recipe, or resume it where it stopped, as the command line does.
 
     The plan is checked whole before anything is trained and before the folder is touched. The study
     shows itself as its report in a notebook; its `runs`, `summary` and `metrics` are records that a

@@ -15,18 +15,18 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, silenced
 from ablax.files import sync_folder, write_atomic
 
 # ------------------------------------------------------------------------------------------
@@ -41,11 +41,7 @@ LIST_NAME = "checksums.sha256"
 def write_checksums(folder: Path) -> None:
     """List the SHA-256 of every file under `folder` in `folder/checksums.sha256`, atomically.
 
-    Args:
-        folder: A folder that nobody writes to any more.
-
-    Raises:
-        OSError: A file cannot be read, or the list cannot be written.
+    Nobody may write to the folder any more. An OSError says what cannot be read or written.
     """
     write_atomic(folder / LIST_NAME, "".join(_line(folder, name) for name in _names(folder)))
 
@@ -55,12 +51,6 @@ def find_damage(folder: Path) -> str | None:
 
     The list itself is covered: it must be, character for character, what the files it names would
     give today. Hidden files that are not listed (a desktop's `.DS_Store`) do not count.
-
-    Args:
-        folder: A folder that `write_checksums` has seen.
-
-    Returns:
-        A sentence that names the first file at fault, or `None`.
 
     Example:
         >>> import tempfile
@@ -184,18 +174,10 @@ def _remove(step_folder: Path) -> None:
     shutil.rmtree(step_folder)
 
 
-# ------------------------------------------------------------------------------------------
-# What a saved state is made of: the path and type of every leaf, compared before it is read.
-
-
 def describe(tree: PyTree) -> dict[str, str]:
-    """The dotted path and the type of every leaf.
+    """The dotted path and the type of every leaf, in the order of the leaves.
 
-    Args:
-        tree: Arrays, `jax.ShapeDtypeStruct` and Python numbers, in any containers.
-
-    Returns:
-        Path -> type, in the order of the leaves.
+    Leaves are arrays, `jax.ShapeDtypeStruct` and Python numbers, in any containers.
 
     Raises:
         TypeError: A leaf is a PRNG key, or no array and no number.
@@ -215,12 +197,7 @@ def describe(tree: PyTree) -> dict[str, str]:
 
 
 def differences(found: Mapping[str, str], expected: Mapping[str, str], *, most: int = 5) -> str:
-    """Where two descriptions differ, a line each; empty when they agree.
-
-    Args:
-        found: What is there.
-        expected: What should be.
-        most: How many lines to give before `... and 7 more`.
+    """Where two descriptions differ, a line each up to `most`; empty when they agree.
 
     Example:
         >>> print(differences({"w": "float32[3]"}, {"w": "float32[4]", "b": "float32[4]"}))
@@ -271,28 +248,27 @@ class Restored(NamedTuple):
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of one run.
+    """The checkpoints of one run: a sub-folder per step, of which `keep` good ones stay.
 
-    Attributes:
-        folder: Their absolute folder; one sub-folder per step.
-        keep: How many good steps stay.
+    At the end of a `with` block they are closed.
     """
 
     folder: Path
     keep: int
     _manager: Any = field(default=None, repr=False)
 
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        close(self)
+
 
 def open_checkpoints(folder: Path, *, keep: int = 2) -> Checkpoints:
     """Make `folder` ready for checkpoints, and clear what a killed process left half-done.
 
-    Args:
-        folder: Where they go; created with its parents when missing.
-        keep: How many good steps stay, at least 1. With 1, a flipped bit leaves nothing to fall
-            back on.
-
-    Returns:
-        The handle the other functions take. One process (or one `jax.distributed` group) at a time.
+    One process (or one `jax.distributed` group) at a time. With `keep=1`, a flipped bit leaves
+    nothing to fall back on.
 
     Raises:
         CheckpointError: `folder` is a file, or cannot be written.
@@ -370,7 +346,7 @@ def restore(checkpoints: Checkpoints, like: PyTree) -> Restored | None:
             numbers as such.
 
     Returns:
-        `(state, step, note)`, the state bit for bit as saved; `None` when there is no checkpoint.
+        The state is bit for bit as saved; `None` when there is no checkpoint.
 
     Raises:
         CheckpointError: There are checkpoints, but none is good; or the newest good one is that of
@@ -419,6 +395,7 @@ def _manager(checkpoints: Checkpoints) -> Any:
             save_root_metadata=False,
         )
         checkpoints._manager = ocp.CheckpointManager(checkpoints.folder, options=options)
+    checkpoints._manager.reload()  # steps came and went behind its back
     return checkpoints._manager
 
 
@@ -427,7 +404,6 @@ def _commit(checkpoints: Checkpoints, step: int, state: PyTree, record: dict[str
         import orbax.checkpoint as ocp
 
         manager = _manager(checkpoints)
-        manager.reload()  # steps came and went behind its back
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), record=ocp.args.JsonSave(record)
         )
@@ -440,7 +416,6 @@ def _read(checkpoints: Checkpoints, step: int, like: PyTree) -> Restored:
         import orbax.checkpoint as ocp
 
         manager = _manager(checkpoints)
-        manager.reload()
         record = manager.restore(
             step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
         ).record
@@ -509,35 +484,19 @@ def _barrier(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what orbax logs, through absl and asyncio, off the user's screen."""
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-# ------------------------------------------------------------------------------------------
-# Checkpoints written beside the training: the device goes on while the disk is busy.
+def _quiet() -> AbstractContextManager[None]:
+    """Orbax logs through absl and asyncio."""
+    return silenced("absl", "asyncio")
 
 
 class BackgroundSave:
-    """Saves states in a thread, one after another; used with `with`.
+    """Saves states in a thread, one after another, while the device goes on; used with `with`.
 
     The state is copied to the host before `save` returns, because the next steps use up its memory.
-    What fails is told where it can be heard: by the next `save`, by `wait`, or at the end of the
-    `with` block, unless that ends with an error of its own.
+    A CheckpointError is told where it can be heard: by the next `save`, by `wait`, or at the end of
+    the `with` block, unless that ends with an error of its own.
 
     A group of processes (`jax.distributed`) saves in the foreground: all have to take part.
-
-    Args:
-        checkpoints: Where states are kept.
     """
 
     def __init__(self, checkpoints: Checkpoints) -> None:
@@ -546,11 +505,7 @@ class BackgroundSave:
         self._under_way: Future[None] | None = None
 
     def save(self, step: int, state: PyTree) -> None:
-        """Begin to save `state`, once the save before it is done.
-
-        Raises:
-            CheckpointError: The save before this one failed.
-        """
+        """Begin to save `state`, once the save before it is done."""
         self.wait()
         if jax.process_count() > 1:
             save(self._checkpoints, step, state)
@@ -560,25 +515,15 @@ class BackgroundSave:
         self._under_way = self._thread.submit(save, self._checkpoints, step, copy)
 
     def wait(self) -> None:
-        """Return when the last state is saved.
-
-        Raises:
-            CheckpointError: It could not be.
-        """
+        """Return when the last state is saved."""
         under_way, self._under_way = self._under_way, None
         if under_way is not None:
             under_way.result()
 
     def __enter__(self) -> BackgroundSave:
-        """Nothing is begun yet."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Wait for what is under way; an error of the block goes before one of the disk."""
         self._thread.shutdown(wait=True)
         if error is None:

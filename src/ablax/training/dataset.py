@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Int32, UInt8
 from rich.console import Console
 
 from ablax.config import ConfigError, Recipe
@@ -37,16 +36,9 @@ LONGEST_STREAMED_CHUNK = 8
 class Dataset(Protocol):
     """What the training loop asks of its data.
 
-    Attributes:
-        image_shape: (H, W, C).
-        classes: How many there are.
-        class_names: The name of each.
-        mean: Of each channel over the training images, in [0, 1].
-        std: Standard deviation of each channel.
-        steps_per_epoch: Whole batches in the training images.
-        longest_chunk: Steps one program may take; None leaves it to the loop.
-        note: What the data are, in a sentence.
-        held_out: Training images kept apart for validation; None where there are none.
+    Mean and std are of each channel over the training images, in [0, 1]. `steps_per_epoch` counts
+    whole batches; a program takes `longest_chunk` steps at most, where it is not None. `held_out`
+    are training images kept apart for validation; `note` says in a sentence what the data are.
     """
 
     image_shape: ImageShape
@@ -72,16 +64,41 @@ class Dataset(Protocol):
         ...
 
 
-class InMemory:
+class _Sized:
+    """What a dataset in memory and one that streams have in common."""
+
+    def __init__(
+        self,
+        data: ImageSet | ImageStream,
+        sizes: tuple[int, int],
+        batch: int,
+        mesh: Mesh,
+        about: str,
+    ) -> None:
+        train, test = sizes
+        check_batch(batch, train, mesh.size)
+        self.image_shape = height, width, channels = data.image_shape
+        self.classes, self.class_names = len(data.classes), tuple(data.classes)
+        self.mean, self.std = data.mean, data.std
+        self.steps_per_epoch = train // batch
+        self.note = (
+            f"{data.name}: {train:,} training and {test:,} test images of {height} x {width} "
+            f"pixels, {channels} channel{'s' * (channels > 1)}, {self.classes} classes"
+        ) + (f"; {about}" if about else "")
+        self._batch, self._shared = batch, NamedSharding(mesh, P("data"))
+
+    def _whole(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Batch]:
+        """Batches on the devices, the last filled up, with how many images count."""
+        for images, labels in batches:
+            yield (*_on(self._shared, *pad(images, labels, self._batch)), len(labels))
+
+
+class InMemory(_Sized):
     """All images live on the device; an epoch is a random permutation made there.
 
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
-    are others every epoch.
-
-    Args:
-        data: The images.
-        batch: Images a step.
-        mesh: The devices; every one holds all images, and takes its share of each batch.
+    are others every epoch. Every device of the mesh holds all images, and takes its share of each
+    batch.
 
     Raises:
         ConfigError: The batch is larger than the data, or no multiple of the devices.
@@ -90,23 +107,12 @@ class InMemory:
     longest_chunk: int | None = None
 
     def __init__(self, data: ImageSet, batch: int, mesh: Mesh) -> None:
-        count = len(data.train)
-        check_batch(batch, count, mesh.size)
-        self.image_shape = data.image_shape
-        self.classes, self.class_names = len(data.classes), data.classes
-        self.mean, self.std = data.mean, data.std
-        self.held_out = data.held_out
-        self.steps_per_epoch = count // batch
-        self.note = _note(
-            data.name, count, len(data.test), data.image_shape, self.classes, data.note
-        )
-        self._batch, self._count = batch, count
-        self._shared = NamedSharding(mesh, P("data"))
+        super().__init__(data, (len(data.train), len(data.test)), batch, mesh, data.note)
+        self.held_out, self._count = data.held_out, len(data.train)
         self._train = _on(NamedSharding(mesh, P()), data.train.images, data.train.labels)
-        self._test = [
-            (*_on(self._shared, *pad(images, labels, batch)), len(labels))
-            for images, labels in _portions(data, batch)
-        ]
+        images, labels = map(np.asarray, (data.test.images, data.test.labels))
+        portions = (slice(first, first + batch) for first in range(0, len(labels), batch))
+        self._test = list(self._whole((images[part], labels[part]) for part in portions))
 
     def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:  # noqa: ARG002
         """The images and labels, whatever the step: the program picks."""
@@ -136,14 +142,10 @@ class InMemory:
         return iter(self._test)
 
 
-class Streaming:
+class Streaming(_Sized):
     """The host decodes batches on the way and hands over a chunk of them at a time.
 
-    Args:
-        stream: The prepared set.
-        batch: Images a step.
-        workers: Processes that decode; 0 decodes in threads.
-        mesh: The devices; every one takes its share of each batch.
+    Every device of the mesh takes its share of each batch; with 0 workers, threads decode.
 
     Raises:
         ConfigError: The batch is larger than the data, or no multiple of the devices.
@@ -153,15 +155,9 @@ class Streaming:
     held_out: Split | None = None
 
     def __init__(self, stream: ImageStream, batch: int, workers: int, mesh: Mesh) -> None:
-        check_batch(batch, stream.train_size, mesh.size)
-        self.image_shape = stream.image_shape
-        self.classes, self.class_names = len(stream.classes), tuple(stream.classes)
-        self.mean, self.std = stream.mean, stream.std
-        self.steps_per_epoch = stream.train_size // batch
         sizes = (stream.train_size, stream.test_size)
-        self.note = _note(stream.name, *sizes, stream.image_shape, self.classes, "streamed")
-        self._stream, self._batch, self._workers = stream, batch, workers
-        self._shared = NamedSharding(mesh, P("data"))
+        super().__init__(stream, sizes, batch, mesh, "streamed")
+        self._stream, self._workers = stream, workers
         self._stacked = NamedSharding(mesh, P(None, "data"))
         self._place: tuple[int, int] | None = None
         self._batches: Iterator[Any] = iter(())
@@ -190,8 +186,7 @@ class Streaming:
 
     def test_batches(self) -> Iterator[Batch]:
         """All test images once, decoded again each time."""
-        for images, labels in self._stream.test(batch=self._batch, workers=self._workers):
-            yield (*_on(self._shared, *pad(images, labels, self._batch)), len(labels))
+        return self._whole(self._stream.test(batch=self._batch, workers=self._workers))
 
 
 def pad(images: np.ndarray, labels: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -206,23 +201,13 @@ def pad(images: np.ndarray, labels: np.ndarray, batch: int) -> tuple[np.ndarray,
     return np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)]), np.pad(labels, (0, missing))
 
 
-def _portions(data: ImageSet, batch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for first in range(0, len(data.test), batch):
-        portion = slice(first, first + batch)
-        yield np.asarray(data.test.images[portion]), np.asarray(data.test.labels[portion])
-
-
 def _on(sharding: NamedSharding, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
     placed = jax.device_put((images, labels), sharding)
     return placed[0], placed[1]
 
 
 def check_batch(batch: int, images: int, devices: int) -> None:
-    """Refuse a batch that the data cannot fill or the devices cannot share.
-
-    Raises:
-        ConfigError: The batch is larger than the data, or no multiple of the devices.
-    """
+    """Refuse a batch that the data cannot fill or the devices cannot share."""
     if batch > images:
         raise ConfigError(
             f"train.batch is {batch}, and the data have {images} training images: use at most "
@@ -235,26 +220,8 @@ def check_batch(batch: int, images: int, devices: int) -> None:
         )
 
 
-def _note(name: str, train: int, test: int, shape: ImageShape, classes: int, more: str) -> str:
-    height, width, channels = shape
-    sizes = (
-        f"{name}: {train:,} training and {test:,} test images of {height} x {width} pixels, "
-        f"{channels} channel{'s' * (channels > 1)}, {classes} classes"
-    )
-    return f"{sizes}; {more}" if more else sizes
-
-
-# ------------------------------------------------------------------------------------------
-# From a recipe's data to a dataset, with progress while a set is decoded for the first time.
-
-
 def open_dataset(recipe: Recipe, mesh: Mesh, console: Console) -> Dataset:
     """The recipe's data, on the devices or streamed; decoded and cached the first time.
-
-    Args:
-        recipe: Names the data and the batch.
-        mesh: The devices.
-        console: Where decoding shows how far it is.
 
     Raises:
         DataError: The data are missing, unprepared or damaged, or fewer than are asked for.
@@ -283,19 +250,8 @@ def _decoding(console: Console, source: str) -> Callable[[int, int], None]:
     return show
 
 
-# ------------------------------------------------------------------------------------------
-# Some of a dataset's images, for what looks at them outside training.
-
-
-def training_images(
-    dataset: Dataset, count: int, seed: int = 0
-) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
-    """A random sample of the training images of a dataset, in random order.
-
-    Args:
-        dataset: Of images that lie on the device, or of a stream.
-        count: How many; all where there are fewer.
-        seed: Of the draw.
+def training_images(dataset: Dataset, count: int, seed: int = 0) -> Split:
+    """A random sample of the training images, in random order; all where there are fewer.
 
     Raises:
         AblaxError: The dataset gives something else than images and labels.
@@ -308,18 +264,11 @@ def training_images(
     if images.ndim == 5:  # steps x batch
         images, labels = images.reshape(-1, *images.shape[2:]), labels.reshape(-1)
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
-    return images[chosen], labels[chosen].astype(np.int32)
+    return Split(images[chosen], labels[chosen].astype(np.int32))
 
 
-def test_images(
-    dataset: Dataset, count: int
-) -> tuple[UInt8[np.ndarray, "N H W C"], Int32[np.ndarray, " N"]]:
-    """The first test images of a dataset, in the data's order.
-
-    Args:
-        dataset: Of images that lie on the device, or of a stream.
-        count: How many; all where there are fewer.
-    """
+def test_images(dataset: Dataset, count: int) -> Split:
+    """The first test images, in the data's order; all where there are fewer."""
     images, labels, found = [], [], 0
     for some, classes, counting in dataset.test_batches():
         images.append(np.asarray(some)[:counting])
@@ -327,4 +276,4 @@ def test_images(
         found += counting
         if found >= count:
             break
-    return np.concatenate(images)[:count], np.concatenate(labels)[:count].astype(np.int32)
+    return Split(np.concatenate(images)[:count], np.concatenate(labels)[:count].astype(np.int32))

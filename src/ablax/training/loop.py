@@ -35,7 +35,7 @@ from ablax.model import Model, preprocessing_of
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
 from ablax.training.dataset import Dataset, InMemory
-from ablax.training.metrics import MetricsLog, read_metrics
+from ablax.training.metrics import MetricsLog, by_epoch, mean_of, read_metrics
 from ablax.training.optimizer import check_rate_factors, schedule
 from ablax.training.progress import console_here
 from ablax.training.progress import progress as shown_progress
@@ -125,7 +125,9 @@ class Trainer:
         differ by one at most, so that no more than two programs are compiled.
         """
         per_epoch = self.dataset.steps_per_epoch
-        longest = self.recipe.train.chunk or self.dataset.longest_chunk or _longest_chunk(per_epoch)
+        on_cpu = jax.default_backend() == "cpu"
+        default = self.dataset.longest_chunk or (LONGEST_CPU_CHUNK if on_cpu else per_epoch)
+        longest = self.recipe.train.chunk or default
         portions = -(-per_epoch // longest)
         epoch, within = divmod(step, per_epoch)
         ends = (per_epoch * (i + 1) // portions for i in range(portions))
@@ -134,8 +136,7 @@ class Trainer:
     def advance(self, state: State, seed: int, step: int, length: int) -> tuple[State, StepFigures]:
         """Take `length` steps from `step` in one compiled loop; the given state is used up.
 
-        Returns:
-            The state after them, and loss and correct images of every step, on the host.
+        The figures, of every step, are on the host.
         """
         arguments = self.dataset.arguments(seed, step, length)
         program = self._compile(
@@ -171,13 +172,7 @@ class Trainer:
         return labels, evaluation.predictions, evaluation.losses
 
     def model(self, state: State, name: str, weights: str) -> Model:
-        """The network with the weights of a state, as it is evaluated.
-
-        Args:
-            state: Of any step.
-            name: What tables and captions call the network.
-            weights: Whose weights these are, for captions.
-        """
+        """The network with the weights of a state, as evaluated; the words are for captions."""
         data = self.dataset
         return Model(
             name,
@@ -207,10 +202,6 @@ def _all_finite(state: State) -> Bool[Array, ""]:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
 
 
-def _longest_chunk(steps_per_epoch: int) -> int:
-    return LONGEST_CPU_CHUNK if jax.default_backend() == "cpu" else steps_per_epoch
-
-
 # ------------------------------------------------------------------------------------------
 # Stop between two steps, not inside one: Ctrl-C and SIGTERM become a flag.
 
@@ -219,11 +210,7 @@ _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 @dataclass
 class StopRequest:
-    """Whether somebody asked the run to stop.
-
-    Attributes:
-        requested: `None`, `"Ctrl-C"` or `"SIGTERM"`: the first signal that came.
-    """
+    """The first signal that asked the run to stop: `None`, `"Ctrl-C"` or `"SIGTERM"`."""
 
     requested: str | None = None
 
@@ -236,12 +223,6 @@ def graceful_stop() -> Iterator[StopRequest]:
     changes nothing. The former handlers return at the end. A signal that was ignored before (as
     `nohup` and background jobs do) stays ignored. Outside the main thread, where Python can set no
     handler, the flag never rises.
-
-    Yields:
-        The flag.
-
-    Raises:
-        KeyboardInterrupt: At the second Ctrl-C.
 
     Example:
         >>> with graceful_stop() as stop:
@@ -281,14 +262,10 @@ def _say(text: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------
-# When the state of a run is shown to whoever measures it.
+# One run: from a seed, or from its last checkpoint, to the last epoch.
 
 Moment = Literal["start", "training", "end"]
 """Before the first step; at every evaluation but the last; after the last step."""
-
-
-# ------------------------------------------------------------------------------------------
-# One run: from a seed, or from its last checkpoint, to the last epoch.
 
 Observer = Callable[[Moment, int, State], None]
 """Is shown the state at a moment, after so many steps. It may be shown one twice, when a run is
@@ -305,13 +282,9 @@ class StoppedError(AblaxError):
 
 @dataclass(frozen=True)
 class Tick:
-    """What the loop tells after every chunk of steps.
+    """What the loop tells after every chunk: steps, images, and the mean training loss.
 
-    Attributes:
-        steps: Steps taken in the chunk.
-        images: Training images seen in the chunk.
-        loss: Mean training loss of the chunk.
-        test_error: Percent, where the chunk ended in an evaluation.
+    The test error is in percent, where the chunk ended in an evaluation.
     """
 
     steps: int
@@ -322,12 +295,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A run at its end.
-
-    Attributes:
-        state: After the last step.
-        evaluation: Of every test image, after the last epoch.
-    """
+    """A run at its end: the last state, and its evaluation on the test images."""
 
     state: State
     evaluation: Evaluation
@@ -361,9 +329,6 @@ def train(
         observe: Shown the state, at every `Moment`; its time is not counted.
         begin: Given the initial state, gives the one that the run starts from; asked only where
             the run does not go on from a checkpoint.
-
-    Returns:
-        The last state, and its evaluation on the test images.
 
     Raises:
         DivergedError: A loss is not finite; nothing is saved after it.
@@ -448,10 +413,6 @@ def _diverged(what: str, step: int, losses: Sequence[float], trainer: Trainer) -
     )
 
 
-# ------------------------------------------------------------------------------------------
-# Where compiled programs are kept, so that a second start does not compile again.
-
-
 def cache_folder() -> Path:
     """The folder `xla` in the user's cache."""
     try:
@@ -475,15 +436,11 @@ _ABOUT = "fit.json"
 
 
 class Epoch(NamedTuple):
-    """The figures of one epoch: a row of a DataFrame.
+    """The figures of one epoch, counted from 1: a row of a DataFrame.
 
-    Attributes:
-        epoch: Counted from 1.
-        train_loss: Mean over the epoch's images as they were met, in nats.
-        train_error: Likewise, in percent.
-        test_loss: Of all test images after the epoch, in nats.
-        test_error: Likewise, in percent.
-        seconds: Training and evaluation, without compiling.
+    Losses are in nats, errors in percent; those of training are means over the epoch's images as
+    they were met, those of the test of all its images after the epoch. Seconds are of training and
+    evaluation, without compiling.
     """
 
     epoch: int
@@ -588,8 +545,7 @@ def _fitted(
         )
         checkpoints, log, stop = None, None, StopRequest()
         if folder is not None:
-            checkpoints = checkpoint.open_checkpoints(folder / "checkpoints")
-            stack.callback(checkpoint.close, checkpoints)
+            checkpoints = stack.enter_context(checkpoint.open_checkpoints(folder / "checkpoints"))
             log = stack.enter_context(MetricsLog(folder))
             stop = stack.enter_context(graceful_stop())
 
@@ -612,17 +568,10 @@ def _fitted(
 
 
 def _history(records: list[dict[str, Any]]) -> list[Epoch]:
-    """The figures of whole epochs from those of the chunks in them, weighted by their steps."""
-    epochs: dict[int, list[dict[str, Any]]] = {}
-    for record in records:
-        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
+    """The figures of whole epochs from those of the chunks in them."""
     found = []
-    for epoch, chunks in epochs.items():
-        steps = sum(chunk["steps"] for chunk in chunks)
-        loss, error = (
-            math.fsum(chunk[figure] * chunk["steps"] for chunk in chunks) / steps
-            for figure in ("train_loss", "train_error")
-        )
+    for epoch, chunks in by_epoch(records).items():
+        loss, error = (mean_of(figure, chunks) for figure in ("train_loss", "train_error"))
         last, seconds = chunks[-1], math.fsum(chunk["seconds"] for chunk in chunks)
         found.append(Epoch(epoch, loss, error, last["test_loss"], last["test_error"], seconds))
     return found
@@ -658,8 +607,7 @@ def _as_data(
         )
     if classes and len(classes) != count:
         raise AblaxError(f"{len(classes)} classes are named, and the network has {count} scores")
-    statistics = ChannelStatistics(channels)
-    statistics.add(learned.images)
+    statistics = ChannelStatistics.of(learned.images)
     names = tuple(classes) or tuple(f"class {k}" for k in range(count))
     return ImageSet("the images", learned, tested, names, statistics.mean, statistics.std)
 
@@ -716,11 +664,7 @@ def _labels(which: str, given: np.ndarray, images: int, classes: int) -> Int32[n
 
 
 def _claim(folder: Path, network: Network, recipe: Recipe, data: ImageSet, seed: int) -> None:
-    """Make sure that a training may go on in a folder; the optimizer of somebody is not compared.
-
-    Raises:
-        AblaxError: Another network, recipe, seed or other data were trained there.
-    """
+    """Refuse a folder of another training; the optimizer of somebody is not compared."""
     pixels = hashlib.sha256()
     for split in (data.train, data.test):
         for array in (split.images, split.labels):

@@ -20,9 +20,8 @@ import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ablax.errors import AblaxError
@@ -90,14 +89,9 @@ class MetricsLog:
     def write(self, step: int, **values: float | int | str) -> None:
         """Append one record; it is in the system's hands on return.
 
-        Args:
-            step: Training steps done.
-            values: The columns. The names `step` and `attempt` are taken; of the strings, `"NaN"`,
-                `"Infinity"` and `"-Infinity"` are.
-
         Raises:
             MetricsError: The disk is full, or cannot be written.
-            ValueError: A name or a string that is taken.
+            ValueError: A column `attempt`, or one of the strings that stand for what is not finite.
         """
         for name, value in values.items():
             if name == "attempt" or (isinstance(value, str) and value in _NON_FINITE):
@@ -121,12 +115,7 @@ class MetricsLog:
     def __enter__(self) -> MetricsLog:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _append(self, line: bytes) -> None:
@@ -163,14 +152,11 @@ class MetricsLog:
 
 
 def read_metrics(folder: Path, *, by: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """The records that count, in the order of the file.
+    """The records that count, in the order of the file; without a file there are none.
 
     A later attempt's records replace an earlier attempt's of the same run at the same and later
-    steps: it started again from a checkpoint. A half-written last line is left out.
-
-    Args:
-        folder: The folder of a `MetricsLog`; without a file there are no records.
-        by: The columns that tell runs in one file apart; none: the file holds one run.
+    steps: it started again from a checkpoint. A half-written last line is left out. The columns
+    `by` tell runs in one file apart; without them the file holds one run.
 
     Raises:
         MetricsError: A line is damaged; its number is in the message.
@@ -195,16 +181,22 @@ def read_metrics(folder: Path, *, by: Sequence[str] = ()) -> list[dict[str, Any]
     return [record for record in records if counts(record)]
 
 
+def by_epoch(records: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """The records of the chunks of each epoch, counted from 1."""
+    epochs: dict[int, list[dict[str, Any]]] = {}
+    for record in records:
+        epochs.setdefault(math.ceil(record["epoch"] - 1e-9), []).append(record)
+    return epochs
+
+
+def mean_of(figure: str, chunks: list[dict[str, Any]]) -> float:
+    """The mean of a figure over chunks, weighted by their steps."""
+    steps = sum(chunk["steps"] for chunk in chunks)
+    return math.fsum(chunk[figure] * chunk["steps"] for chunk in chunks) / steps
+
+
 def write_csv(folder: Path, *, by: Sequence[str] = ()) -> None:
-    """Write `folder/metrics.csv` from `read_metrics`, atomically: the union of all columns.
-
-    Args:
-        folder: The folder of a `MetricsLog`.
-        by: As for `read_metrics`.
-
-    Raises:
-        MetricsError: A line is damaged, or the disk is full.
-    """
+    """Write `folder/metrics.csv` from `read_metrics`, atomically: the union of all columns."""
     records = read_metrics(folder, by=by)
     columns = list(dict.fromkeys(name for record in records for name in record))
     text = io.StringIO()
@@ -270,13 +262,6 @@ def seconds_by_run(folder: Path, *, by: Sequence[str]) -> dict[tuple[Any, ...], 
     """What each run of a file really cost: seconds over all its attempts, and how many there were.
 
     Records that a later attempt replaced are counted too: that time was spent.
-
-    Args:
-        folder: The folder of a `MetricsLog`.
-        by: The columns that tell its runs apart.
-
-    Raises:
-        MetricsError: A line is damaged.
     """
     spent: dict[tuple[Any, ...], list[float]] = {}
     attempts: dict[tuple[Any, ...], set[int]] = {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, assert_never
 
 import jax
@@ -25,16 +26,7 @@ def schedule(config: OptimizerConfig, epochs: int, steps_per_epoch: int) -> opta
 
     constant: 1. step: drop_factor^k after the k-th of `drops`. cosine: (1 + cos(pi t)) / 2.
     exponential: drop_factor^t. linear: 1 - t (Caffe's "poly" of power 1). inverse:
-    1 / (1 + (1 / drop_factor - 1) t) (Caffe's "inv" of power 1). At their end, exponential and
-    inverse are at rate * drop_factor, cosine and linear at 0.
-
-    Args:
-        config: Names the schedule.
-        epochs: Length of the training; the decay is measured against it.
-        steps_per_epoch: Steps in one of them.
-
-    Returns:
-        Step to rate.
+    1 / (1 + (1 / drop_factor - 1) t) (Caffe's "inv" of power 1).
 
     Raises:
         ConfigError: The warm-up is as long as the training.
@@ -115,11 +107,7 @@ def optimizer(
     normalization. What a parameter is, its name says (`ablax.core.role`). Where a layer stacks the
     kernels of several, each has its own length: folded and unfolded networks train alike.
 
-    Args:
-        config: Names the rule and its numbers.
-        epochs: Length of the training.
-        steps_per_epoch: Steps in one of them.
-        stacks: Paths of the layers that stack the parameters of others (`ablax.core.stacks`).
+    `stacks` are the paths of the layers that stack the parameters of others (`ablax.core.stacks`).
 
     Raises:
         ConfigError: As `schedule`.
@@ -183,15 +171,7 @@ def frozen(config: OptimizerConfig) -> tuple[str, ...]:
 
 
 def check_rate_factors(config: OptimizerConfig, paths: Iterable[str]) -> None:
-    """Refuse a factor that no parameter of the network would have.
-
-    Args:
-        config: Names patterns.
-        paths: Of all parameters, such as `conv1/conv/kernel`.
-
-    Raises:
-        ConfigError: A pattern matches none of them.
-    """
+    """Refuse a factor whose pattern matches no parameter's path, such as `conv1/conv/kernel`."""
     known = list(paths)
     for pattern, _ in config.rate_factors:
         if not any(fnmatchcase(path, pattern) for path in known):
@@ -209,38 +189,36 @@ def _scale_by_factors(config: OptimizerConfig) -> optax.GradientTransformation:
 
     def scale(updates: PyTree, params: PyTree | None) -> PyTree:
         del params
-        return jax.tree_util.tree_map_with_path(
-            lambda path, leaf: leaf * rate_factor(config, _joined(path)), updates
-        )
+        return _by_path(lambda path, leaf: leaf * rate_factor(config, path), updates)
 
     return optax.stateless(scale)
 
 
-def _joined(path: tuple[Any, ...]) -> str:
-    """The path of a leaf as `ablax.core.leaves_by_path` gives it."""
-    return "/".join(str(getattr(key, "key", key)) for key in path)
+def _by_path(change: Callable[..., Any], *trees: PyTree) -> PyTree:
+    """The leaves changed, each given its path as `ablax.core.leaves_by_path` has it."""
+
+    def changed(path: tuple[Any, ...], *leaves: Any) -> Any:
+        return change("/".join(str(getattr(key, "key", key)) for key in path), *leaves)
+
+    return jax.tree_util.tree_map_with_path(changed, *trees)
 
 
 def _kernels(params: PyTree) -> PyTree:
     """Which leaves are kernels, by their names."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: role(_joined(path)) == "kernel", params)
+    return _by_path(lambda path, _: role(path) == "kernel", params)
 
 
 def _scale_to_length(stacks: Sequence[str]) -> optax.GradientTransformation:
     """Multiplies every step of a kernel by its length over that of the step: h |w| / |h|."""
 
     def scale(updates: PyTree, params: PyTree | None) -> PyTree:
-        return jax.tree_util.tree_map_with_path(
-            lambda path, step, weights: _to_length(_joined(path), step, weights, stacks),
-            updates,
-            params,
-        )
+        return _by_path(partial(_to_length, stacks), updates, params)
 
     return optax.stateless(scale)
 
 
 def _to_length(
-    path: str, step: Float[Array, "..."], weights: Float[Array, "..."], stacks: Sequence[str]
+    stacks: Sequence[str], path: str, step: Float[Array, "..."], weights: Float[Array, "..."]
 ) -> Float[Array, "..."]:
     """The step of one leaf, or of each of the leaves that it stacks."""
     if role(path) != "kernel":
@@ -256,17 +234,11 @@ def _to_length(
 
 
 def weight_penalty(parameters: Any) -> Float[Array, ""]:
-    """The sum of the squares of all weights: sum of w^2, with gradient 2 w.
+    """The sum of the squares of all weights: sum of w^2, with gradient 2 w, in float32 at least.
 
-    Weights are the leaves whose name says that they are kernels (`ablax.core.role`). Biases, scales
-    and slopes are left out: they have no fan-in to keep small. (The optimizer's weight decay acts
-    on the same leaves, outside the loss.)
-
-    Args:
-        parameters: A tree of named leaves, such as `variables["params"]`.
-
-    Returns:
-        One number, in float32 at least.
+    Weights are the leaves of the tree whose name says that they are kernels (`ablax.core.role`).
+    Biases, scales and slopes are left out: they have no fan-in to keep small. (The optimizer's
+    weight decay acts on the same leaves, outside the loss.)
 
     Raises:
         AblaxError: There is no weight in the tree, or a leaf whose name says nothing.
@@ -296,14 +268,7 @@ def penalized_squared_error(
 
     E = 1/2 sum over d, k of (t_kd - o_kd)^2 + gamma sum over i, j of w_ji^2
 
-    Args:
-        outputs: o of every example d.
-        targets: t.
-        parameters: The weights w, as in `weight_penalty`: kernels, not biases.
-        gamma: Weight of the penalty, at least 0.
-
-    Returns:
-        One number.
+    with the outputs o and targets t of every example d, and w as in `weight_penalty`.
 
     Raises:
         AblaxError: A negative gamma, or no weight in the tree.

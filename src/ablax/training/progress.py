@@ -18,19 +18,10 @@ _SECONDS_BETWEEN_UPDATES = 0.5
 
 
 def seconds_left(total: float, skipped: float, done: float, elapsed: float) -> float | None:
-    """How long the rest takes at the mean speed of this attempt.
+    """How long the rest takes at the mean speed of this attempt; `None` while nothing is done.
 
     `(total - skipped - done) * elapsed / done`: what a former attempt did counts as done, but says
     nothing about the speed of this one.
-
-    Args:
-        total: All the work, in any unit.
-        skipped: Work found done.
-        done: Work done in `elapsed`.
-        elapsed: Seconds.
-
-    Returns:
-        Seconds, 0 when nothing is left; `None` while nothing is done.
 
     Example:
         >>> seconds_left(total=100.0, skipped=50.0, done=10.0, elapsed=3.0)
@@ -74,12 +65,7 @@ class Progress:
         self._bars = _moving(console, self._times)
 
     def start_run(self, label: str, work: float) -> None:
-        """A run begins.
-
-        Args:
-            label: E.g. `"without 3,4 · seed 2"`.
-            work: All of its work, what a former attempt did included (then call `skip`).
-        """
+        """A run begins; `work` is all of it, with that of a former attempt (then call `skip`)."""
         self._label, self._run_work, self._run_done, self._facts = label, work, 0.0, []
         self._run_began = self._last_advance = self._clock()
         self._show()
@@ -98,13 +84,9 @@ class Progress:
         loss: float | None = None,
         error: float | None = None,
     ) -> None:
-        """A chunk is done.
+        """A chunk is done; its images are for the images per second since the last one.
 
-        Args:
-            work: Its work.
-            images: How many images it saw; for images per second since the last chunk.
-            loss: Mean training loss of the chunk.
-            error: The error to show, in percent.
+        Loss and error, in percent, are shown.
         """
         now = self._clock()
         took, self._last_advance, self._measured = now - self._last_advance, now, now
@@ -120,11 +102,7 @@ class Progress:
         self._show()
 
     def end_run(self, test_error: float | None = None) -> None:
-        """The current run is over; work it did not report counts as skipped.
-
-        Args:
-            test_error: In percent.
-        """
+        """The current run is over; work it did not report counts as skipped."""
         self._skipped += max(self._run_work - self._run_done, 0.0)
         took = clock_text(self._clock() - self._run_began)
         self._facts = [f"done in {took}"]
@@ -250,19 +228,12 @@ def progress(
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Progress]:
-    """Show the progress of an experiment.
+    """Show the progress of an experiment, by the object to report to.
 
     On a terminal two bars, in a notebook a line that changes, and a line for each run that ended.
     Anywhere else (a pipe, CI) plain lines without control characters: at most one in ten seconds,
-    and one at the end of each run.
-
-    Args:
-        total_work: The work of all runs, finished ones included (then call `skip`).
-        console: Where to show it; rich's own for the standard output when `None`.
-        clock: Seconds that never go back; tests give their own.
-
-    Yields:
-        The object to report to.
+    and one at the end of each run. `total_work` is that of all runs, finished ones included (then
+    call `skip`).
 
     Example:
         >>> import sys
@@ -280,11 +251,7 @@ def progress(
 
 
 def console_here(shown: bool = True) -> Console:
-    """What is printed to: a terminal as rich makes it, plain text in a notebook.
-
-    Args:
-        shown: False: nothing is printed.
-    """
+    """What is printed to: a terminal as rich makes it, plain text in a notebook; or nothing."""
     notebook = _in_notebook()
     return Console(
         quiet=not shown, force_jupyter=False if notebook else None, width=120 * notebook or None
@@ -300,14 +267,10 @@ def _moving(console: Console, times: Callable[[], str]) -> _Bars | _Cell | None:
     """What shows progress in place; None where only lines can be written."""
     if console.quiet:
         return None
-    if _is_interactive(console):
+    # FORCE_COLOR makes rich call a pipe a terminal: ask the file
+    if console.is_terminal and not console.is_dumb_terminal and console.file.isatty():
         return _Bars(console, times)
     return _Cell(console, times) if _in_notebook() else None
-
-
-def _is_interactive(console: Console) -> bool:
-    """Whether bars can move. FORCE_COLOR makes rich call a pipe a terminal: ask the file."""
-    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
 def _write_plain(console: Console, line: str) -> None:

@@ -20,21 +20,14 @@ from ablax.errors import AblaxError, nearest
 from ablax.losses import predictions, softmax_cross_entropy
 from ablax.training.optimizer import frozen, optimizer
 
-# ------------------------------------------------------------------------------------------
-# Everything that training changes, as one value.
-
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class State:
     """What a checkpoint holds: with the recipe, it determines every later step bit for bit.
 
-    Attributes:
-        step: Steps taken; an int32 array of no axes.
-        seed: Likewise; shuffling, augmentation and dropout draw from it and the step.
-        params: The network's parameters.
-        batch_stats: Running statistics of batch normalization; empty without it.
-        opt_state: The optimizer's own.
+    Step and seed, int32 arrays of no axes, give the keys of shuffling, augmentation and dropout;
+    `batch_stats` are running statistics, empty without batch normalization.
     """
 
     step: Any  # typed Any, as the others: JAX also builds states of shapes and of shardings
@@ -50,11 +43,7 @@ def initial_state(
     seed: int,
     image_shape: ImageShape,
 ) -> State:
-    """The state before the first step.
-
-    Raises:
-        LayerError: The network does not fit images of this shape.
-    """
+    """The state before the first step; a LayerError where the network does not fit the images."""
     variables = initialize(network, seed, image_shape)
     params = variables.get("params", {})
     return State(
@@ -100,12 +89,8 @@ class Objective:
 class Task(Objective):
     """What a step needs beside its state and its batch; none of it changes while training.
 
-    Attributes:
-        optimizer: How the weights move.
-        augmentation: How training images are varied.
-        mean: Of each channel over the training images, in [0, 1].
-        std: Standard deviation of each channel over the training images.
-        frozen: Patterns of the paths of running statistics that stay as they are.
+    Mean and std are of each channel over the training images, in [0, 1]; `frozen` are patterns of
+    the paths of running statistics that stay as they are.
     """
 
     optimizer: optax.GradientTransformation
@@ -133,14 +118,7 @@ def task_of(
     std: tuple[float, ...],
     steps_per_epoch: int,
 ) -> Task:
-    """The task of training a network by a recipe.
-
-    Args:
-        network: What is trained.
-        recipe: How.
-        mean: Of each channel over the training images, in [0, 1].
-        std: Standard deviation of each channel.
-        steps_per_epoch: What the recipe's schedule is measured in.
+    """The task of training a network by a recipe; `mean` and `std` of each channel, in [0, 1].
 
     Raises:
         ConfigError: The schedule does not fit the training's length.
@@ -157,13 +135,7 @@ def task_of(
 
 
 class LossParts(NamedTuple):
-    """What `loss` gives beside what is differentiated.
-
-    Attributes:
-        loss: The mean loss of the network's own scores.
-        scores: Those, one row per image.
-        batch_stats: Running statistics with this batch's in them.
-    """
+    """The loss of the network's own scores, those, and statistics with this batch's in them."""
 
     loss: Float[Array, ""]
     scores: Float[Array, "N classes"]
@@ -178,12 +150,7 @@ class StepFigures(NamedTuple):
 
 
 class BatchEvaluation(NamedTuple):
-    """What an evaluation step tells of each image.
-
-    Attributes:
-        predictions: The class of the highest score, or -1 (`ablax.losses.predictions`).
-        losses: The cross-entropy, whatever is minimized.
-    """
+    """The predicted class of each image, or -1; and its cross-entropy, whatever is minimized."""
 
     predictions: Int[Array, " N"]
     losses: Float[Array, " N"]
@@ -252,31 +219,12 @@ def loss(
     return total, LossParts(own, scores, updated.get("batch_stats", {}))
 
 
-def gradient(
-    objective: Objective,
-    params: Any,
-    batch_stats: Any,
-    images: Float[Array, "N H W C"],
-    labels: Int[Array, " N"],
-    dropout_key: Key[Array, ""] | None = None,
-) -> tuple[PyTree, LossParts]:
-    """The derivative of `loss` by the parameters, as they lie, and the parts of the loss."""
-    slopes_of = jax.grad(loss, argnums=1, has_aux=True)
-    found: tuple[PyTree, LossParts] = slopes_of(
-        objective, params, batch_stats, images, labels, dropout_key
-    )
-    return found
+gradient: Callable[..., tuple[PyTree, LossParts]] = jax.grad(loss, argnums=1, has_aux=True)
+"""The derivative of `loss` by the parameters, as they lie, and the parts of the loss."""
 
 
 def update(task: Task, state: State, slopes: PyTree, batch_stats: PyTree) -> State:
-    """The state after a step along this gradient.
-
-    Args:
-        task: What does not change.
-        state: Before the step.
-        slopes: The gradient.
-        batch_stats: Of the batch, from `LossParts`; those that are frozen are left out.
-    """
+    """The state after a step along this gradient; `batch_stats` that are frozen are left out."""
     updates, opt_state = task.optimizer.update(slopes, state.opt_state, state.params)
     return replace(
         state,
@@ -309,13 +257,7 @@ def descend(
 def train_step(
     task: Task, state: State, images: UInt8[Array, "N H W C"], labels: Int[Array, " N"]
 ) -> tuple[State, StepFigures]:
-    """One step of stochastic gradient descent: augment, normalize, `descend`.
-
-    Args:
-        task: What does not change.
-        state: Before the step.
-        images: Raw pixels; they are augmented and normalized here, on the device.
-        labels: Class of each image.
+    """One step of stochastic gradient descent on raw pixels: augment, normalize, `descend`.
 
     Returns:
         The state after the step, and the batch's figures before it.
@@ -346,20 +288,12 @@ def _in_precision(objective: Objective, params: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.astype(objective.precision), params)
 
 
-# ------------------------------------------------------------------------------------------
-# Initial weights from another training: what fits is imported, the rest stays as initialized.
-
-
 def warm_start(state: State, trained: State, fresh: tuple[str, ...] = ()) -> State:
     """A state before its first step, with the weights and statistics of another training.
 
     The optimizer's state is not imported: the momentum of another task says nothing about this one.
-
-    Args:
-        state: Before the first step.
-        trained: What another training of the same network ended with.
-        fresh: Patterns of paths of parameters that stay as initialized, such as `"output/*"`: the
-            scores of other classes.
+    Parameters whose paths match a pattern of `fresh` stay as initialized, such as `"output/*"`: the
+    scores of other classes.
 
     Raises:
         AblaxError: A pattern matches no parameter, or a parameter that is imported has another
@@ -378,16 +312,7 @@ def warm_start(state: State, trained: State, fresh: tuple[str, ...] = ()) -> Sta
 
 
 def refuse_misfit(here: PyTree, there: PyTree, fresh: tuple[str, ...]) -> None:
-    """Refuse parameters that cannot be imported.
-
-    Args:
-        here: Parameters, or their shapes.
-        there: Those of the other training.
-        fresh: See `warm_start`.
-
-    Raises:
-        AblaxError: As `warm_start`.
-    """
+    """Refuse parameters, or their shapes, that `warm_start` could not import from `there`."""
     ours, theirs = (
         {name: leaf.shape for name, leaf in leaves_by_path(tree).items()} for tree in (here, there)
     )

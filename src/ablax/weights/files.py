@@ -9,16 +9,14 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol, cast, runtime_checkable
+from typing import IO, Any, Literal, cast
 
 import ml_dtypes
 import numpy as np
 
 from ablax.errors import AblaxError, WeightsError
-
-# ------------------------------------------------------------------------------------------
-# Read a file of weights, whoever wrote it: PyTorch, safetensors, Caffe or Keras.
 
 _HASHED = re.compile(r".*-([0-9a-f]{8,64})\.(?:pth|pt|bin|safetensors)")
 
@@ -29,9 +27,6 @@ def read_weights(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     What a file is, is read from its first bytes; the suffix says only whether bytes that could be
     anything are Caffe's. All tensors have PyTorch's order of axes. Where the file's name ends in
     the start of its SHA-256, as PyTorch's do, the two are compared.
-
-    Args:
-        path: The file.
 
     Raises:
         WeightsError: There is no such file; it is damaged, or of no known form; it needs code.
@@ -117,12 +112,8 @@ _MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
 def read_caffe(path: Path) -> dict[str, np.ndarray]:
     """The blobs of a `.caffemodel` as tensors named like PyTorch's: `conv1.weight`, `conv1.bias`.
 
-    Args:
-        path: The file; the first version of its format (2013) too.
-
-    Returns:
-        Arrays; for a `BatchNorm`, `running_mean` and `running_var`, divided by their factor, with
-        the `weight` and `bias` of the `Scale` behind it.
+    The first version of the format (2013) is read too. A `BatchNorm` has `running_mean` and
+    `running_var`, divided by their factor, with the `weight` and `bias` of the `Scale` behind it.
 
     Raises:
         WeightsError: It is no such file, or holds no weights.
@@ -220,12 +211,6 @@ def read_keras(path: Path) -> dict[str, np.ndarray]:
 
     A `SeparableConv2D` has `layer.depthwise.weight` and `layer.pointwise.weight`.
 
-    Args:
-        path: The file.
-
-    Returns:
-        Arrays in PyTorch's order of axes.
-
     Raises:
         WeightsError: It is no such file.
     """
@@ -246,17 +231,15 @@ def read_keras(path: Path) -> dict[str, np.ndarray]:
 
 def _keras_tensors(group: Any) -> list[tuple[str, np.ndarray]]:
     found = []
-    for layer in group.attrs["layer_names"]:
-        layer_name = _text(layer)
-        for each in group[layer_name].attrs["weight_names"]:
-            name = _text(each)
+    for layer_name in map(_text, group.attrs["layer_names"]):
+        names = [_text(each) for each in group[layer_name].attrs["weight_names"]]
+        # A depthwise layer of its own has no pointwise kernel beside it.
+        separable = any("pointwise_kernel" in name for name in names)
+        for name in names:
             leaf = name.rsplit("/", 1)[-1].split(":")[0]
             if leaf not in _LEAVES:
                 raise WeightsError(f"layer {layer_name!r} has a weight {leaf!r}, which is unknown")
             array = np.asarray(group[layer_name][name])
-            # A depthwise layer of its own has no pointwise kernel beside it.
-            names = [_text(other) for other in group[layer_name].attrs["weight_names"]]
-            separable = any("pointwise_kernel" in other for other in names)
             kind = _LEAVES[leaf] if separable else _LEAVES[leaf].removeprefix("depthwise.")
             found.append((f"{layer_name}.{kind}", _turned(array, leaf)))
     return found
@@ -289,10 +272,9 @@ Calls = Mapping[str, Callable[..., Any]]
 
 _MARK = object()
 
-_CONSTANTS = {
-    **{"NONE": None, "NEWTRUE": True, "NEWFALSE": False},
-    **{"EMPTY_TUPLE": ()},
-}
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
+_EMPTY: dict[str, type] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_SET": set}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _LITERALS = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
@@ -301,35 +283,18 @@ _LITERALS = {
 _NOTHING = {"PROTO", "FRAME"}
 
 
-@runtime_checkable
-class ByteStream(Protocol):
-    """What `pickletools` reads from: a file, or an `io.BytesIO`."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes."""
-        ...
-
-    def readline(self, size: int = -1, /) -> bytes:
-        """The next bytes up to the end of a line."""
-        ...
-
-
 class CodeError(AblaxError):
     """The pickle calls a function, and running it would run a stranger's code."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """A name that a pickle mentions, `collections.OrderedDict`; it is not looked up.
-
-    Attributes:
-        path: Module and name, joined by a dot.
-    """
+    """A name that a pickle mentions, `collections.OrderedDict`; it is not looked up."""
 
     path: str
 
 
-def read_pickle(file: ByteStream, calls: Calls, persistent: Callable[[Any], Any]) -> Any:
+def read_pickle(file: BufferedIOBase, calls: Calls, persistent: Callable[[Any], Any]) -> Any:
     """The value that the next pickle of the file describes; the file is left behind its end.
 
     Args:
@@ -392,6 +357,10 @@ class _Machine:
             self.stack.append(_CONSTANTS[name])
         elif name in _LITERALS:
             self.stack.append(argument)
+        elif name in _EMPTY:
+            self.stack.append(_EMPTY[name]())
+        elif name in _TUPLES:
+            self.stack.append(tuple([self.pop() for _ in range(_TUPLES[name])][::-1]))
         elif handler := getattr(self, f"do_{name.lower()}", None):
             handler(argument)
         else:
@@ -409,15 +378,6 @@ class _Machine:
     def do_dup(self, _: Any) -> None:
         self.stack.append(self.stack[-1])
 
-    def do_empty_dict(self, _: Any) -> None:
-        self.stack.append({})
-
-    def do_empty_list(self, _: Any) -> None:
-        self.stack.append([])
-
-    def do_empty_set(self, _: Any) -> None:
-        self.stack.append(set())
-
     def do_dict(self, _: Any) -> None:
         values = self.pop_to_mark()
         self.stack.append(dict(zip(values[::2], values[1::2], strict=True)))
@@ -427,17 +387,6 @@ class _Machine:
 
     def do_tuple(self, _: Any) -> None:
         self.stack.append(tuple(self.pop_to_mark()))
-
-    def do_tuple1(self, _: Any) -> None:
-        self.stack.append((self.pop(),))
-
-    def do_tuple2(self, _: Any) -> None:
-        second = self.pop()
-        self.stack.append((self.pop(), second))
-
-    def do_tuple3(self, _: Any) -> None:
-        third, second = self.pop(), self.pop()
-        self.stack.append((self.pop(), second, third))
 
     def do_append(self, _: Any) -> None:
         value = self.pop()
@@ -541,16 +490,10 @@ ByteOrder = Literal["<", ">"]
 
 
 def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file that `torch.save` wrote, by their names.
+    """The tensors of a file that `torch.save` of PyTorch 0.4 or later wrote, by their names.
 
     The file holds a `state_dict`, or a checkpoint of a training with one in it under `state_dict`,
     `model` or the like. Prefixes of `DataParallel` and `torch.compile` are taken off.
-
-    Args:
-        path: A `.pth` or `.pt` file of any version of PyTorch since 0.4.
-
-    Returns:
-        Arrays of the tensors' own types.
 
     Raises:
         WeightsError: The file needs code to be run, is damaged, or holds no tensors.
@@ -578,7 +521,8 @@ def _read_archive(path: Path) -> Any:
             raise ValueError("its records are compressed, which PyTorch's never are")
         if "data.pkl" not in records:
             raise ValueError("the archive holds no data.pkl")
-        order: ByteOrder = ">" if _torch_text(archive, records.get("byteorder")) == "big" else "<"
+        byteorder = archive.read(records["byteorder"]) if "byteorder" in records else b""
+        order: ByteOrder = ">" if byteorder.strip() == b"big" else "<"
 
         def storage(identifier: Any) -> Storage:
             dtype, key, count = _identified(identifier, order)
@@ -590,14 +534,10 @@ def _read_archive(path: Path) -> Any:
             return lambda: np.frombuffer(archive.read(name), dtype)
 
         with archive.open(records["data.pkl"]) as file:
-            return _arrays(read_pickle(file, _calls(), storage))
+            return _arrays(read_pickle(cast("BufferedIOBase", file), _calls(), storage))
 
 
-def _torch_text(archive: zipfile.ZipFile, name: str | None) -> str:
-    return "" if name is None else archive.read(name).decode("ascii", "replace").strip()
-
-
-def _read_row(file: ByteStream) -> Any:
+def _read_row(file: BufferedIOBase) -> Any:
     """The format before 1.6: magic number, protocol, system, value, keys, then the storages."""
 
     def plain(identifier: Any) -> Any:
@@ -636,13 +576,14 @@ def _identified(identifier: Any, order: ByteOrder) -> tuple[np.dtype, str, int]:
     return np.dtype(_DTYPES[name]).newbyteorder(order), str(key), int(count)
 
 
+@dataclass(frozen=True)
 class _Tensor:
     """A tensor that is still to be read: some storages stand behind the pickle."""
 
-    def __init__(
-        self, storage: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
-    ) -> None:
-        self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
+    storage: Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
 
     def read(self) -> np.ndarray:
         numbers = self.storage()
@@ -680,8 +621,8 @@ def _calls() -> Mapping[str, Callable[..., Any]]:
             raise CodeError(f"it encodes text as {encoding}")
         return text.encode(encoding)
 
-    def scalar(*_: Any) -> None:
-        return None  # numpy's: an accuracy or an epoch, which is no weight
+    def nothing(*_: Any) -> None:
+        return None
 
     table: dict[str, Callable[..., Any]] = {
         "torch._utils._rebuild_tensor": tensor,
@@ -691,10 +632,11 @@ def _calls() -> Mapping[str, Callable[..., Any]]:
         "collections.OrderedDict": mapping,
         "collections.defaultdict": mapping,
         "torch.Size": tuple,
-        "torch.device": lambda *_: None,
+        "torch.device": nothing,
         "_codecs.encode": encoded,
-        "numpy.core.multiarray.scalar": scalar,
-        "numpy._core.multiarray.scalar": scalar,
+        # an accuracy or an epoch, which is no weight
+        "numpy.core.multiarray.scalar": nothing,
+        "numpy._core.multiarray.scalar": nothing,
         "numpy.dtype": lambda *_: {},  # a dictionary, so that it may be given its attributes
     }
     return table
@@ -715,16 +657,12 @@ def _state_dict(value: Any, path: Path) -> dict[str, np.ndarray]:
     """The mapping of names to arrays, wherever it stands."""
     places = [value, *(value.get(key) for key in _STATE_DICTS)] if isinstance(value, dict) else []
     for place in places:
-        if isinstance(place, dict) and place and all(_is_weight(each) for each in place.values()):
+        if isinstance(place, dict) and set(map(type, place.values())) == {np.ndarray}:
             return {_bare(name, place): array for name, array in place.items()}
     held = ", ".join(map(str, list(value)[:8])) if isinstance(value, dict) else type(value).__name__
     raise WeightsError(
         f"{path} holds no state_dict, a mapping of names to tensors; it holds: {held or 'nothing'}"
     )
-
-
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, np.ndarray)
 
 
 def _bare(name: str, names: Mapping[str, Any]) -> str:

@@ -57,10 +57,6 @@ _MISFITS = {"missing": "missing", "another": "of another shape", "left": "left o
 def tensor_name(path: str, module_name: ModuleName) -> str:
     """PyTorch's name of a leaf of our variables.
 
-    Args:
-        path: Of the leaf, such as `conv1/conv/kernel`.
-        module_name: The family's names.
-
     Example:
         >>> tensor_name("conv1/conv/kernel", lambda path: "features.0")
         'features.0.weight'
@@ -72,15 +68,7 @@ def tensor_name(path: str, module_name: ModuleName) -> str:
 def tensor_shapes(
     network: Network, image_shape: ImageShape, module_name: ModuleName
 ) -> dict[str, tuple[int, ...]]:
-    """The tensors that PyTorch's definition of the network has, by its names.
-
-    Args:
-        network: Of the zoo.
-        image_shape: (H, W, C) in pixels and channels.
-        module_name: The family's names.
-
-    Returns:
-        From each name to PyTorch's shape, in our order.
+    """The tensors that PyTorch's definition of the network has: from its names to its shapes.
 
     Raises:
         WeightsError: Two leaves have the same name there.
@@ -106,7 +94,7 @@ def from_torch(
     tensors: Mapping[str, Float[np.ndarray, "..."]],
     module_name: ModuleName,
 ) -> dict[str, Any]:
-    """Our variables with PyTorch's values in them.
+    """Our variables with PyTorch's values in them, in float32.
 
     Args:
         network: Of the zoo.
@@ -114,9 +102,6 @@ def from_torch(
         tensors: PyTorch's `state_dict` as numpy arrays. A dense layer may be kept as a 1x1
             convolution there.
         module_name: The family's names.
-
-    Returns:
-        `{"params": ...}` in float32, and `"batch_stats"` where there is batch normalization.
 
     Raises:
         WeightsError: Tensors that are missing, left over, or of another shape, listed by name.
@@ -196,8 +181,11 @@ def _vectorized(network: Network, image_shape: ImageShape) -> dict[str, tuple[in
 
 def _leaves(variables: Mapping[str, Any]) -> dict[str, Any]:
     """The leaves of `params` and `batch_stats`, under `collection/path`."""
-    kept = {name: tree for name, tree in variables.items() if name in ("params", "batch_stats")}
-    return leaves_by_path(kept)
+    return leaves_by_path(_kept(variables))
+
+
+def _kept(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {kind: variables[kind] for kind in ("params", "batch_stats") if kind in variables}
 
 
 def _filled(variables: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,29 +194,17 @@ def _filled(variables: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str
             return jnp.asarray(arrays[prefix])
         return {key: fill(below, f"{prefix}/{key}") for key, below in tree.items()}
 
-    return {
-        name: fill(variables[name], name) for name in ("params", "batch_stats") if name in variables
-    }
-
-
-# ------------------------------------------------------------------------------------------
-# Biases in front of batch normalization, which our networks do not have and do not need.
+    return {kind: fill(tree, kind) for kind, tree in _kept(variables).items()}
 
 
 def fold_biases(
     tensors: Mapping[str, np.ndarray], paths: Iterable[str], names: ModuleName
 ) -> dict[str, np.ndarray]:
-    """Take the bias of a convolution into the running mean behind it: BN(x + b) is BN'(x).
+    """Take the bias of a convolution into the running mean behind it, as our networks have none.
 
     (x + b - mean) / sqrt(var + e) = (x - (mean - b)) / sqrt(var + e).
 
-    Args:
-        tensors: By the names of the library.
-        paths: Of our leaves, such as `conv1/conv/kernel`.
-        names: From our paths to the library's names.
-
-    Returns:
-        The tensors without those biases.
+    `paths` are those of our leaves, and `names` gives the library's, as `tensors` has them.
 
     Example:
         >>> theirs = {"c.bias": np.array([1.0]), "n.running_mean": np.array([3.0])}
@@ -249,10 +225,6 @@ def fold_biases(
         if bias in folded and mean in folded:
             folded[mean] = folded[mean] - folded.pop(bias)
     return folded
-
-
-# ------------------------------------------------------------------------------------------
-# A network of the zoo with the weights of others in it: nothing is loaded unless all fits.
 
 
 class Imported(NamedTuple):
@@ -293,12 +265,7 @@ def import_file(name: str, path: Path, library: str | None = None) -> Imported:
 
 
 def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Imported:
-    """The network with these tensors as its weights.
-
-    Args:
-        name: Of the network in the zoo.
-        tensors: By the names they have in the file, in PyTorch's order of axes.
-        source: Whose they are.
+    """The network with these tensors as its weights, in PyTorch's order of axes.
 
     Raises:
         WeightsError: They do not fit the network.
@@ -386,12 +353,7 @@ WEIGHTS = "weights.json"
 
 
 def write_weights(folder: Path, imported: Imported, file: Path) -> None:
-    """Write the weights into a folder.
-
-    Args:
-        folder: Created when missing; what it held before is replaced.
-        imported: The weights.
-        file: Where they come from.
+    """Write the weights of a file into a folder; what it held before is replaced.
 
     Raises:
         AblaxError: The folder cannot be written, or holds something else.
@@ -412,11 +374,8 @@ def save_model(model: Model, folder: Path | str) -> None:
     """Write a model into a folder, from which `ablax.load_model(folder, network=...)` takes it.
 
     What is written is data alone: a checkpoint with checksums, and `weights.json` with name,
-    classes, preparation of images and the network's fingerprint. The network itself is code.
-
-    Args:
-        model: With its weights.
-        folder: Created when missing; a model that it held before is replaced.
+    classes, preparation of images and the network's fingerprint. The network itself is code. A
+    model that the folder held before is replaced.
 
     Raises:
         AblaxError: The folder cannot be written, or holds something else.
@@ -437,12 +396,9 @@ def _write(folder: Path, model: Model, about: Mapping[str, Any]) -> None:
     if folder.exists() and not (folder / WEIGHTS).exists() and any(folder.iterdir()):
         raise WeightsError(f"{folder} holds something else: give another folder")
     (folder / WEIGHTS).unlink(missing_ok=True)
-    checkpoints = checkpoint.open_checkpoints(folder, keep=1)
-    try:
+    with checkpoint.open_checkpoints(folder, keep=1) as checkpoints:
         kept = {kind: tree for kind, tree in model.variables.items() if tree}
         checkpoint.save(checkpoints, 0, kept)
-    finally:
-        checkpoint.close(checkpoints)
     # Last: a folder with this file is whole.
     write_atomic(folder / WEIGHTS, json.dumps(about, indent=2) + "\n")
 
@@ -450,9 +406,7 @@ def _write(folder: Path, model: Model, about: Mapping[str, Any]) -> None:
 def open_weights(folder: Path, network: Network | None = None) -> Model:
     """The model in a folder that `ablax import` or `save_model` wrote.
 
-    Args:
-        folder: The folder.
-        network: The network whose weights `save_model` wrote; not needed for one of the zoo.
+    The network is that whose weights `save_model` wrote; one of the zoo is not needed.
 
     Raises:
         AblaxError: There is no such folder, it is damaged, or of another network.
@@ -498,16 +452,9 @@ def _saved(folder: Path, about: Mapping[str, Any], network: Network | None) -> M
 
 
 def _restored(folder: Path, network: Network, preprocessing: Preprocessing) -> dict[str, Any]:
-    like = {
-        kind: tree
-        for kind, tree in abstract_variables(network, preprocessing.image_shape).items()
-        if kind in ("params", "batch_stats")
-    }
-    checkpoints = checkpoint.open_checkpoints(folder, keep=1)
-    try:
+    like = _kept(abstract_variables(network, preprocessing.image_shape))
+    with checkpoint.open_checkpoints(folder, keep=1) as checkpoints:
         restored = checkpoint.restore(checkpoints, like)
-    finally:
-        checkpoint.close(checkpoints)
     if restored is None:
         raise WeightsError(f"{folder} holds no checkpoint any more: import or save again")
     found: dict[str, Any] = restored.state

@@ -23,12 +23,7 @@ Rules = Mapping[str, Callable[..., str]]
 def table(
     known: Mapping[str, str], rules: Rules, otherwise: ModuleName | None = None
 ) -> ModuleName:
-    r"""The names of a family.
-
-    Args:
-        known: Paths and their names.
-        rules: For all other paths; the first that matches counts.
-        otherwise: The table that has the rest.
+    r"""The names of a family: those known, else of the first rule that matches, else `otherwise`.
 
     Example:
         >>> names = table({"fc": "classifier"}, {r"conv(\d)/conv": lambda n: f"features.{n - 1}"})
@@ -207,9 +202,6 @@ def vgg(stages: Stages) -> ModuleName:
 
     Each convolution counts as two layers of `features`, its ReLU being the second, and each pool as
     one.
-
-    Args:
-        stages: The column of the paper's table 1.
     """
     before = [sum(2 * len(each) + 1 for each in stages[:stage]) for stage in range(len(stages))]
     return table(

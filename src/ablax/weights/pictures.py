@@ -21,11 +21,7 @@ from ablax.model import Model, Preprocessing
 
 
 def open_picture(path: Path) -> Image.Image:
-    """The picture in the file, turned upright as its camera noted.
-
-    Raises:
-        AblaxError: There is no such file, or it is no picture.
-    """
+    """The picture in the file, turned upright as its camera noted; an AblaxError where none is."""
     from PIL import ImageOps
 
     try:
@@ -37,9 +33,6 @@ def open_picture(path: Path) -> Image.Image:
         raise AblaxError(f"{path} is no picture that can be read: {error}") from error
 
 
-# ------------------------------------------------------------------------------------------
-# The test images of a data set, each prepared as its weights want it.
-
 _CHUNK = 100
 
 
@@ -47,11 +40,7 @@ _CHUNK = 100
 class EvaluationImages:
     """The test split of a set, in its own order.
 
-    Attributes:
-        name: The set and its version.
-        classes: Names of its classes.
-        count: How many images.
-        read: From first and last index to pictures and labels.
+    `read` gives the pictures and labels from a first to a last index.
     """
 
     name: str
@@ -64,11 +53,7 @@ class EvaluationImages:
         return self.count
 
     def check(self, model: Model) -> None:
-        """Refuse a model that tells other classes apart.
-
-        Raises:
-            AblaxError: The number of classes differs.
-        """
+        """Refuse a model that tells another number of classes apart."""
         if len(self.classes) != len(model.classes):
             raise AblaxError(
                 f"{self.name} has {len(self.classes)} classes and the weights of {model.name} "
@@ -87,11 +72,9 @@ class EvaluationImages:
 
 
 def open_test_images(source: str, folder: Path | None) -> EvaluationImages:
-    """The test images of this set.
+    """The test images of this set, `digits`, `digits:distorted`, or `tfds:NAME`.
 
-    Args:
-        source: `digits`, `digits:distorted`, or `tfds:NAME`.
-        folder: The prepared sets; by default as in `ablax.data.sources.load`.
+    The folder is that of the prepared sets; by default as in `ablax.data.sources.load`.
 
     Raises:
         DataError: The set is unknown, missing or unprepared.
@@ -114,9 +97,6 @@ def open_test_images(source: str, folder: Path | None) -> EvaluationImages:
     return EvaluationImages(prepared.name, prepared.classes, len(prepared.test), decoded)
 
 
-# ------------------------------------------------------------------------------------------
-# Names of the classes that published weights tell apart.
-
 CIFAR10 = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
@@ -124,15 +104,10 @@ CIFAR10 = (
 
 
 def class_names(data: str, classes: int) -> tuple[str, ...]:
-    """The name of each class, in the order of the labels.
+    """The name of each class, in the order of the labels; `class 0`, ... where they are not known.
 
-    Args:
-        data: What the weights were trained on, `imagenet` or `cifar10`; others have no names here.
-        classes: How many scores the network gives; where it is another number, it was trained on
-            something else.
-
-    Returns:
-        As many names; `class 0`, `class 1`, ... where they are not known.
+    `data` is what the weights were trained on, `imagenet` or `cifar10`; a network with another
+    number of scores was trained on something else.
 
     Example:
         >>> class_names("cifar10", 10)[3]

@@ -29,21 +29,15 @@ from ablax.zoo.mobilenet import clipped
 from ablax.zoo.register import Entry, conventions, find
 from ablax.zoo.vgg import A, B, D, E
 
-# ------------------------------------------------------------------------------------------
-# Where weights come from, and what has to be known to use them.
-
 Tensors = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A published file of weights.
+    """A published file of weights, and the errors its publisher reports, in percent.
 
-    Attributes:
-        name: Of the file; a part `-1a2b3c4d` in front of the suffix is the start of its SHA-256.
-        resize: Pixels of the shorter side, where it is not that of the source.
-        top1: The error its publisher reports, in percent.
-        top5: Likewise.
+    A part `-1a2b3c4d` in front of the name's suffix is the start of its SHA-256. `resize` is of the
+    shorter side in pixels, where it is not that of the source.
     """
 
     name: str
@@ -197,11 +191,7 @@ _CIFAR_BLOCK = re.compile(r"layer([123])\.(\d+)\.(conv1|conv2|bn2)\.(\w+)")
 def zeros_behind(tensors: Tensors) -> Tensors:
     """Reorder the channels so that the zeros of the shortcuts stand behind the others.
 
-    Args:
-        tensors: Of a network whose shortcuts put half of the zeros in front.
-
-    Returns:
-        Tensors of a network that computes the same scores with all zeros behind.
+    The scores of a network whose shortcuts put half of the zeros in front stay as they are.
 
     Raises:
         WeightsError: A stage does not have twice the channels of the one before.
@@ -276,11 +266,8 @@ mobilenet_v1_of_keras: Edit = compose(clipped, tensorflow_conventions)
 def numbered_in_order(tensors: Tensors) -> Tensors:
     """Keras numbers its unnamed layers, the four projections, again in every process.
 
-    Args:
-        tensors: With `conv2d_7.weight` and the like.
-
-    Returns:
-        With `projection1` to `projection4` and `projection1_bn` and so on, in the same order.
+    `conv2d_7.weight` and the like become `projection1.weight` to `projection4`, and
+    `projection1_bn` and so on, in the same order.
 
     Example:
         >>> import numpy as np
@@ -386,9 +373,6 @@ _OLD_DENSE = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 
 def numbered_as_today(tensors: Tensors) -> Tensors:
     """DenseNet's files say `norm.1` where torchvision's definition says `norm1`.
-
-    Args:
-        tensors: By the names of the file.
 
     Example:
         >>> import numpy as np
@@ -499,9 +483,6 @@ _TORCHVISION: dict[str, WeightSource] = {
 }
 
 
-# ------------------------------------------------------------------------------------------
-# Whose weights each network of the zoo takes.
-
 _ALL = (_TORCHVISION, _TIMM, _CAFFE, _KERAS, *_CIFAR)
 
 WEIGHT_SOURCES: Mapping[str, tuple[WeightSource, ...]] = MappingProxyType(
@@ -524,11 +505,7 @@ def sources_of(network: str) -> tuple[WeightSource, ...]:
 
 
 def find_source(network: str, library: str) -> WeightSource:
-    """The source of that library.
-
-    Raises:
-        WeightsError: The network takes no weights of it.
-    """
+    """The source of that library; a WeightsError where the network takes no weights of it."""
     for source in sources_of(network):
         if source.library == library:
             return source
@@ -538,12 +515,7 @@ def find_source(network: str, library: str) -> WeightSource:
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a network, to be read: `print` shows it, and so does a notebook.
-
-    Attributes:
-        entry: Images, counts, published errors.
-        weights: Whose weights can be imported.
-    """
+    """What is known of a network, to be read: `print` shows it, and so does a notebook."""
 
     entry: Entry
     weights: tuple[WeightSource, ...]
@@ -578,12 +550,6 @@ class Card:
 
 def card(name: str) -> Card:
     """What is known of a network: images, counts, published errors, whose weights it takes.
-
-    Args:
-        name: As `ablax.zoo.find` takes it.
-
-    Raises:
-        AblaxError: There is no such network.
 
     Example:
         >>> card("squeezenet_1_0")
