@@ -179,7 +179,7 @@ class Experiment:
         self._refuse_types()
         for section in _SECTIONS:
             self._paragraph(section)
-        for name in self.names:
+        for name in (self.baseline, *self.variants):  # of any type yet
             if not isinstance(name, str) or not name.isidentifier():
                 raise AblaxError(
                     f"a variant is named {name!r}: use letters, digits and '_' (a folder will bear "
