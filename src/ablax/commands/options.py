@@ -21,6 +21,8 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ablax.model import Model
     from ablax.study.load import Opened
 
@@ -335,6 +337,14 @@ def opened(
     if found.note:
         print(found.note, file=sys.stderr)
     return found
+
+
+def save_picture(figure: Figure, path: Path, dpi: int = 150) -> None:
+    """Write a figure; its caption goes to the standard error."""
+    from ablax.report.figures import caption_of, save
+
+    save(figure, path, dpi=dpi)
+    print(caption_of(figure), file=sys.stderr)
 
 
 Preprocessing = Annotated[PreprocessingFields, tyro.conf.arg(name="")]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 from tyro.conf import Positional
 
-from ablax.commands.options import PictureOut
+from ablax.commands.options import PictureOut, save_picture
 
 
 def plot_errors(
@@ -20,9 +19,6 @@ def plot_errors(
         data: Whose errors: of ImageNet or of CIFAR-10.
     """
     from ablax.inspection.figures import errors_figure
-    from ablax.report.figures import caption_of, save
 
-    figure = errors_figure(data)
-    save(figure, file)
+    save_picture(errors_figure(data), file)
     print(file)
-    print(caption_of(figure), file=sys.stderr)

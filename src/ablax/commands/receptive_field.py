@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,6 +18,7 @@ from ablax.commands.options import (
     TableFormat,
     Word,
     opened,
+    save_picture,
 )
 
 if TYPE_CHECKING:
@@ -82,15 +82,12 @@ def receptive_field(
         return
     layers = _layers_with_maps(fields, layer)
     from ablax.inspection.fields import effective_figure, effective_table
-    from ablax.report.figures import caption_of, save
     from ablax.training.loop import set_up
 
     set_up()
     sighted = _sighted(asked, fields, layers, images, seed, measure)
     title = f"{asked.title}, {images} images of noise, seed {seed}"
-    figure = effective_figure(sighted, title, measure)
-    save(figure, effective, dpi=110)
-    print(caption_of(figure), file=sys.stderr)
+    save_picture(effective_figure(sighted, title, measure), effective, dpi=110)
     print(render(effective_table(sighted, title), format))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from tyro.conf import Positional
 
 from ablax.commands.options import (
@@ -14,6 +12,7 @@ from ablax.commands.options import (
     Pixels,
     TableFormat,
     opened,
+    save_picture,
 )
 
 
@@ -36,7 +35,6 @@ def roofline(
         repeats: Timed runs per layer.
     """
     from ablax.inspection.timing import measure, roofline, roofline_table
-    from ablax.report.figures import caption_of, save
     from ablax.report.tables import render
 
     asked = opened(model, None, image_size).model
@@ -46,6 +44,4 @@ def roofline(
     if out is not None:
         from ablax.inspection.figures import roofline_figure
 
-        figure = roofline_figure(asked, points, machine, batch)
-        save(figure, out)
-        print(caption_of(figure), file=sys.stderr)
+        save_picture(roofline_figure(asked, points, machine, batch), out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +17,7 @@ from ablax.commands.options import (
     Pixels,
     TableFormat,
     opened,
+    save_picture,
 )
 
 if TYPE_CHECKING:
@@ -75,9 +75,7 @@ def table(
 def _draw(model: Model, convention: Convention, batch: int, file: Path) -> None:
     from ablax.inspection.cost import network_cost
     from ablax.inspection.figures import depth_figure
-    from ablax.report.figures import caption_of, save
 
     rows = network_cost(model, convention, batch, softmax=convention.name == "lecture")
     figure = depth_figure(model, rows, convention, batch)
-    save(figure, file)
-    print(caption_of(figure), file=sys.stderr)
+    save_picture(figure, file)
