@@ -493,7 +493,7 @@ def wilson(count: int, total: int) -> tuple[float, float]:
         >>> round(low, 4), round(high, 4)
         (0.0552, 0.1744)
     """
-    from scipy import stats  # half a second, for what only an evaluation needs
+    from scipy import stats  # slow to import, and only an evaluation needs it
 
     found = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
     return float(found.low), float(found.high)

@@ -104,6 +104,13 @@ def test_a_folder_keeps_the_training_and_takes_no_other(tmp_path):
             fitted(folder=tmp_path / "run", **changed)
 
 
+@pytest.mark.parametrize("held", ["", '{"seed": 0', "[1]", "\x00"])
+def test_a_folder_whose_training_cannot_be_read_is_refused(tmp_path, held):
+    (tmp_path / "fit.json").write_text(held)
+    with pytest.raises(AblaxError, match="nobody knows what was trained there"):
+        fitted(folder=tmp_path)
+
+
 @pytest.mark.slow
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

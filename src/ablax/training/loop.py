@@ -677,7 +677,12 @@ def _claim(folder: Path, network: Network, recipe: Recipe, data: ImageSet, seed:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(path, json.dumps(ours, indent=2) + "\n")
         return
-    theirs = json.loads(path.read_text("utf-8"))
+    try:
+        theirs = dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise AblaxError(
+            f"{path} cannot be read, so nobody knows what was trained there: give another folder"
+        ) from error
     differing = [key for key in ours if ours[key] != theirs.get(key)]
     if differing:
         raise AblaxError(
