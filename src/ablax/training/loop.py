@@ -668,7 +668,7 @@ def _claim(folder: Path, network: Network, recipe: Recipe, data: ImageSet, seed:
     pixels = hashlib.sha256()
     for split in (data.train, data.test):
         for array in (split.images, split.labels):
-            pixels.update(np.ascontiguousarray(array))
+            pixels.update(np.ascontiguousarray(array).data)
     ours = json.loads(json.dumps(flat(recipe)))
     ours |= {"seed": seed, "network": fingerprint(network, data.image_shape)}
     ours |= {"data": pixels.hexdigest()[:16]}
