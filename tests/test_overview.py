@@ -12,6 +12,7 @@ from ablax.__main__ import main
 from ablax.commands.keep import overview, place
 from ablax.config import Recipe, flat
 from ablax.errors import AblaxError
+from ablax.files import sealed
 from ablax.study.folder import FORMAT
 from ablax.study.keep import answers
 
@@ -55,9 +56,9 @@ def made(tmp_path: Path) -> Path:
         (folder / name).write_text(name)
     (folder / "measurements" / "sizes" / "metrics.jsonl").write_text("log")
     (folder / "plots" / "errors.svg").write_text("<svg/>")
-    (folder / "answer.json").write_text(json.dumps(FACTS))
+    (folder / "answer.json").write_text(sealed(FACTS))
     head = {"format": FORMAT, "experiment": "mine", "recipe": "digits"}
-    (folder / "recipe.json").write_text(json.dumps({**head, **flat(Recipe())}))
+    (folder / "recipe.json").write_text(sealed({**head, **flat(Recipe())}))
     return folder
 
 
@@ -100,7 +101,7 @@ def test_keeping_what_is_kept_already_is_refused_and_loses_nothing(tmp_path, cap
     assert (kept / "report.md").exists()
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), ("{}", "lacks answer")])
+@pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), (sealed({}), "lacks answer")])
 def test_keeping_a_damaged_answer_is_refused_by_its_name(content, message, tmp_path, capsys):
     folder = made(tmp_path)
     (folder / "answer.json").write_text(content)

@@ -9,6 +9,7 @@ import pytest
 
 from ablax.config import Recipe, with_fields
 from ablax.core import replace as exchange
+from ablax.files import sealed
 from ablax.layers import Dense
 from ablax.study.folder import (
     NETWORKS,
@@ -69,9 +70,9 @@ def test_a_run_from_before_a_field_was_added_goes_on_where_the_field_has_its_def
     claim(tmp_path)
     path = tmp_path / "recipe.json"
     older = {name: v for name, v in json.loads(path.read_text()).items() if name != "data.share"}
-    path.write_text(json.dumps(older))
+    path.write_text(sealed(older))
     claim(tmp_path)
-    path.write_text(json.dumps(older))
+    path.write_text(sealed(older))
     with pytest.raises(ResultsError, match=r"data\.share: 1\.0 there, 0\.5 now"):
         claim(tmp_path, with_fields(RECIPE, {"data.share": 0.5}))
 
@@ -111,6 +112,7 @@ def test_two_processes_do_not_share_a_folder(tmp_path):
 
 
 def test_a_finished_run_that_lacks_something_is_named(tmp_path):
+    claim(tmp_path)
     folder = ResultsFolder(tmp_path)
     assert folder.finished("full", 0) is None
     folder.finish("full", 0, {"status": "finished"})
@@ -166,9 +168,10 @@ def test_the_networks_of_a_folder_are_written_in_equal_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (None, r"format 1, and this ablax reads and writes format 2.*migrate_results\.py"),
-        (3, r"format 3, .*read it with the ablax that wrote it"),
-        ("2", r"format 2, and"),
+        (None, r"format 1, and this ablax reads and writes format 3.*migrate_results\.py"),
+        (4, r"format 4, .*read it with the ablax that wrote it"),
+        (2, r"format 2, .*migrate_results\.py"),
+        ("3", r"format 3, and"),
     ],
 )
 def test_a_folder_of_another_format_is_refused_and_kept_as_it_is(given, message, tmp_path):
@@ -181,7 +184,7 @@ def test_a_folder_of_another_format_is_refused_and_kept_as_it_is(given, message,
         with pytest.raises(ResultsError, match=message):
             read(tmp_path)
     assert path.read_bytes() == before
-    check_format({"format": 2}, tmp_path)
+    check_format({"format": 3}, tmp_path)
 
 
 def test_what_a_folder_is_of_is_read_back(tmp_path):
@@ -204,6 +207,6 @@ def test_what_a_folder_is_of_is_read_back(tmp_path):
 def test_a_damaged_recipe_is_refused_in_words(change, message, tmp_path):
     claim(tmp_path)
     path = tmp_path / "recipe.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path.write_text(sealed(json.loads(path.read_text()) | change))
     with pytest.raises(ResultsError, match=message):
         stored(tmp_path)

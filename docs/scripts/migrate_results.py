@@ -1,14 +1,15 @@
-"""Bring `experiments/results` from format 1 to format 2, and its fingerprints up to date.
+"""Bring `experiments/results` to the format of today, and its fingerprints up to date.
 
     python docs/scripts/migrate_results.py
     python docs/scripts/migrate_results.py --recompute
 
 Of format 1, each network's fingerprint is held against the network as its experiment builds it now,
 by the algorithm of format 1, which is kept here alone. One that agrees is replaced by the
-fingerprint of format 2; one that does not is dropped and listed. Fields that recipes had not yet
-get their default. No figure of any run is touched.
+fingerprint of today; one that does not is dropped and listed. Fields that recipes had not yet get
+their default. Of format 2, `recipe.json` and `answer.json` get the checksums that they had not; of
+which pixels and labels they are, nobody wrote down. No figure of any run is touched.
 
-`--recompute` replaces the fingerprints of folders of format 2: for a class or a field that was
+`--recompute` replaces the fingerprints of folders of format 3: for a class or a field that was
 renamed while the networks stayed what they were. It also puts the words of today into `answer.json`
 and the headings of `measurements/`; `report.md`
 stays as it was printed, but for its first sentence. Doing either again changes
@@ -32,7 +33,7 @@ from ablax.config import Recipe, flat, unflat
 from ablax.core import Layers, Network, parameter_shapes, paths
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment, Inputs
-from ablax.files import compressed, write_atomic
+from ablax.files import SEAL, compressed, sealed, write_atomic
 from ablax.report.study import QUANTITIES, Claim, operand
 from ablax.report.tables import escape_markdown, signed
 from ablax.study.discovery import experiment
@@ -44,7 +45,7 @@ IMAGES = {
     "tfds:fashion_mnist": (28, 1, 10),
 }
 """Source of the data to size in pixels, channels and classes, so that no data need be there."""
-HEAD = ("format", "experiment", "recipe", "networks")
+HEAD = ("format", "experiment", "recipe", "networks", "data", "keys", SEAL)
 
 
 def old_repr(network: Network) -> str:
@@ -77,10 +78,11 @@ def built(question: Experiment, variant: str, recipe: Recipe) -> tuple[Network, 
 
 
 def migrated(held: dict[str, Any], recompute: bool) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """A `recipe.json` in format 2, the networks' trees, and what became of the fingerprints."""
+    """A `recipe.json` of today, the networks' trees, and what became of the fingerprints."""
     first = held.get("format", 1) == 1
     if not first and not recompute:
-        return held, {}, f"of format {held['format']} already"
+        said = "sealed" if held["format"] < FORMAT else f"of format {FORMAT} already"
+        return {"data": {}, "keys": {}, **held, "format": FORMAT}, {}, said
     fields = {name: value for name, value in held.items() if name not in HEAD}
     added = [name for name in flat(Recipe()) if name not in fields]
     recipe = unflat({**flat(Recipe()), **fields})
@@ -100,7 +102,8 @@ def migrated(held: dict[str, Any], recompute: bool) -> tuple[dict[str, Any], dic
     said = f"{len(networks)} {'verified' if first else 'recomputed'}"
     said += f", unverifiable and dropped: {', '.join(dropped)}" * bool(dropped)
     said += f"; fields added: {', '.join(added)}" * bool(added)
-    return {**head, **flat(recipe), "networks": networks}, trees, said
+    known = {name: held.get(name, {}) for name in ("data", "keys")}
+    return {**head, **flat(recipe), "networks": networks, **known}, trees, said
 
 
 def _identity(
@@ -123,9 +126,12 @@ def migrate(results: Path, recompute: bool) -> Iterator[str]:
         if trees:
             text = json.dumps(trees, sort_keys=True, separators=(",", ":"))
             _replace(path.with_name(NETWORKS), compressed(text.encode()))
-        _replace(path, (json.dumps(new, indent=2) + "\n").encode())
+        _replace(path, sealed(new).encode())
         if recompute:
             reword(path.parent)
+        answer = path.with_name("answer.json")
+        if answer.exists():
+            _replace(answer, sealed(json.loads(answer.read_text())).encode())
         yield f"{path.parent.relative_to(results)}: {said}"
 
 
@@ -139,7 +145,7 @@ def reword(folder: Path) -> None:
     if path.exists():
         facts = json.loads(path.read_text())
         new = reworded(facts)
-        _replace(path, (json.dumps(new, indent=2, ensure_ascii=False) + "\n").encode())
+        _replace(path, sealed(new).encode())
         report = folder / "report.md"
         lines = report.read_text().split("\n")
         lines[2] = escape_markdown(new["answer"])  # the headline; the rest stays as printed
@@ -190,7 +196,7 @@ def main() -> None:
     """Migrate the folder that the command names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, default=Path("experiments/results"))
-    parser.add_argument("--recompute", action="store_true", help="of folders of format 2")
+    parser.add_argument("--recompute", action="store_true", help="of folders of format 3")
     options = parser.parse_args()
     try:
         for line in migrate(options.results, options.recompute):

@@ -1,11 +1,18 @@
-"""Files that are whole or not there, and the folder of the user's cache."""
+"""Files that are whole or not there, and vouched for; the folder of the user's cache."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+PARTIAL = ".partial"
+"""How the name of a file ends that is not written to its end."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -22,7 +29,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         >>> target.read_text()
         '{}'
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         with partial.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -45,6 +52,78 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder with its parents, where they are missing, and force their names to the disk."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        sync_folder(place.parent)
+
+
+def sync_tree(folder: Path) -> None:
+    """Force every file below `folder`, and every name, to the disk."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            with (Path(place) / name).open("rb+") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(place))
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what writers that were killed left half-written in `folder` itself.
+
+    Nobody else may be writing there.
+    """
+    for path in folder.glob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------------------
+# Records that vouch for themselves: JSON with the checksum of all the rest in it.
+
+SEAL = "sha256"
+"""The last entry of a sealed record: the SHA-256 of the others."""
+
+
+def digest(record: Any) -> str:
+    """SHA-256, in hexadecimal, of what JSON can hold: of equal content, whatever the order of keys.
+
+    Example:
+        >>> digest({"a": 1, "b": 2.5}) == digest({"b": 2.5, "a": 1})
+        True
+    """
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sealed(record: Mapping[str, Any]) -> str:
+    """The record as the text of a JSON file, with the checksum that `unsealed` compares.
+
+    Example:
+        >>> unsealed(sealed({"error": 1.5}))
+        {'error': 1.5}
+    """
+    told = {name: value for name, value in record.items() if name != SEAL}
+    plain = json.loads(json.dumps(told, allow_nan=False))
+    return json.dumps({**plain, SEAL: digest(plain)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def unsealed(text: str | bytes) -> dict[str, Any]:
+    """The record of which `sealed` gives this text, and no other text.
+
+    Raises:
+        ValueError: The text is no JSON object, has no checksum, or another than its content has.
+    """
+    text = text.decode() if isinstance(text, bytes) else text
+    record = json.loads(text)
+    if not isinstance(record, dict) or SEAL not in record:
+        raise ValueError(f"it has no checksum ({SEAL!r})")
+    if text != sealed(record):
+        raise ValueError("it does not match its checksum: it was damaged or changed by hand")
+    record.pop(SEAL)
+    return record
 
 
 def compressed(content: bytes) -> bytes:

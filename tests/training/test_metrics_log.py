@@ -22,8 +22,10 @@ from ablax.files import write_atomic
 from ablax.training.metrics import (
     MetricsError,
     MetricsLog,
+    contradiction,
     read_metrics,
     seconds_by_run,
+    vouched,
     write_csv,
 )
 
@@ -184,10 +186,81 @@ def test_damaged_middle_line_is_an_error_with_its_number(tmp_path, line):
     path = tmp_path / "metrics.jsonl"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], line, lines[2]]) + "\n")
-    for read in (read_metrics, write_csv, MetricsLog):
+    for read in (read_metrics, write_csv):
         with pytest.raises(MetricsError, match=r"metrics\.jsonl, line 2 is damaged"):
             read(tmp_path)
     assert issubclass(MetricsError, AblaxError)
+
+
+def test_what_stands_on_a_damaged_line_is_cut_off_at_the_first_record_and_not_before(tmp_path):
+    attempt(tmp_path, 1, 2, 3)
+    path = tmp_path / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], "\0\0\n", lines[2]]))
+    before = path.read_bytes()
+    with MetricsLog(tmp_path, tensorboard=False) as log:
+        assert path.read_bytes() == before
+        log.write(2)
+    assert pairs(read_metrics(tmp_path)) == [(1, 1), (2, 2)]
+
+
+def runs_of_two(folder):
+    for of in ("aaaa", "bbbb"):
+        with MetricsLog(folder, of=of, tensorboard=False, by=["run"]) as log:
+            for step in (1, 2, 3):
+                log.write(step, run=of, loss=0.5 / step)
+    return {of: vouched(folder, of) for of in ("aaaa", "bbbb")}
+
+
+def noticed(folder, claims):
+    """Whether a reader of the log, or who holds it against the claims, says that it is another."""
+    try:
+        read_metrics(folder, by=["run"])
+    except MetricsError:
+        return True
+    return any(contradiction(folder, of, claim) for of, claim in claims.items())
+
+
+def test_a_flip_of_any_bit_is_noticed(tmp_path):
+    claims = runs_of_two(tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    whole = path.read_bytes()
+    assert not noticed(tmp_path, claims)
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        assert noticed(tmp_path, claims), (place, whole[place : place + 1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lines: lines[1:],
+        lambda lines: lines[:1] + lines[2:],
+        lambda lines: lines[:-1],
+        lambda lines: [],
+        lambda lines: [lines[1], lines[0], *lines[2:]],
+        lambda lines: [*lines, lines[0]],
+        lambda lines: [*lines, lines[-1].replace(b"bbbb", b"aaaa")],
+    ],
+)
+def test_lines_that_are_lost_moved_or_added_are_noticed(tmp_path, change):
+    claims = runs_of_two(tmp_path)
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+    assert noticed(tmp_path, claims)
+
+
+def test_lines_of_another_recipe_or_folder_are_noticed(tmp_path):
+    claims = runs_of_two(tmp_path / "ours")
+    with MetricsLog(tmp_path / "others", of="cccc", tensorboard=False) as log:
+        log.write(1, run="aaaa", loss=0.5)
+    place = tmp_path / "ours" / "metrics.jsonl"
+    place.write_bytes((tmp_path / "others" / "metrics.jsonl").read_bytes())
+    assert contradiction(tmp_path / "ours", "aaaa", claims["aaaa"]) == (
+        f"{place} has 0 good lines of it, and it wrote 3"
+    )
 
 
 def test_killed_writer_leaves_every_finished_record(tmp_path):

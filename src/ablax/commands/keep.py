@@ -41,7 +41,7 @@ def keep(
         AblaxError: The folder holds no report, is kept already, or cannot be copied.
     """
     from ablax.report.study_tables import write_result
-    from ablax.study.folder import stored
+    from ablax.study.folder import FACTS, stored
     from ablax.study.keep import answer_in
 
     missing = [name for name in ("answer.json", "report.md") if not (folder / name).exists()]
@@ -50,14 +50,38 @@ def keep(
             f"{folder} has no {missing[0]}: give the folder of a finished run, such as "
             "results/depth_sweep/digits"
         )
+    held = stored(folder)  # refuses another format, and a folder whose recipe nobody knows
+    if (folder / FACTS).exists():
+        _refuse_old(folder, held.experiment)
     facts = answer_in(folder)
-    stored(folder)  # refuses another format, and a folder whose recipe nobody knows
     target = place(experiments, facts)
     if target.resolve() == folder.resolve():
         raise AblaxError(f"{folder} is kept already: give the folder that the run wrote")
     _copy(folder, target)
     write_result(experiments / "README.md", overview(experiments))
     print(f"kept: {target}\nwritten: {experiments / 'README.md'}")
+
+
+def _refuse_old(folder: Path, name: str) -> None:
+    """Refuse tables and answers that are not what the runs beside them give."""
+    from ablax.report.page import PLOTS
+    from ablax.report.study_tables import COLUMNS, result_rows
+    from ablax.report.tables import csv_text
+    from ablax.report.verdict import answer_json
+    from ablax.study.discovery import experiment
+    from ablax.study.folder import rebuild
+
+    study = rebuild(folder, experiment(name)[1])
+    texts = {
+        "results.csv": csv_text(COLUMNS, result_rows(study.variants, study.runs)),
+        "answer.json": answer_json(study, PLOTS),
+    }
+    for name, text in texts.items():
+        if (folder / name).read_text("utf-8") != text:
+            raise AblaxError(
+                f"{folder / name} is not what the runs beside it give: write it again with "
+                f"`ablax report {folder} --out {folder}`"
+            )
 
 
 def place(experiments: Path, facts: dict[str, str]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,6 +75,21 @@ class ImageSet:
         """Height, width and channels of every picture."""
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
+
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits of all pixels and labels, and of the names of the classes.
+
+        Not of the set's name, and not of the mean and std, which follow from the pixels.
+        """
+        content = hashlib.sha256("\0".join(self.classes).encode())
+        for part in (self.train, self.test, self.held_out):
+            if part is None:
+                continue
+            content.update(f"{part.images.shape}".encode())
+            for first in range(0, len(part), _CHUNK):
+                content.update(np.ascontiguousarray(part.images[first : first + _CHUNK]).data)
+            content.update(np.ascontiguousarray(part.labels).data)
+        return content.hexdigest()[:16]
 
 
 _CHUNK = 1000

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
 import os
 import shutil
@@ -30,7 +29,7 @@ from ablax.data.digits import DISTORTED, load_digits
 from ablax.data.images import ChannelStatistics, DataError, ImageSet, Split
 from ablax.data.tfds import as_array, center, decode
 from ablax.errors import nearest
-from ablax.files import default_root
+from ablax.files import default_root, sealed, unsealed
 
 try:
     import fcntl
@@ -206,7 +205,7 @@ def _check_labels(labels: list[int], prepared: tfds_folder.PreparedSet, part: st
 # file that was cut or changed later does not match the manifest, and the folder is built again.
 
 MANIFEST = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 _NO_ROOM = (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger(__name__)
 
@@ -245,15 +244,15 @@ def _fill(place: Path, new: Path, build: Callable[[Path], Mapping[str, Any]]) ->
             files = {path.name: _measure(path) for path in sorted(new.iterdir())}
             manifest = {"format": _FORMAT, "about": about, "files": files}
             # Read back: the first answer has the types of all later ones (lists, not tuples).
-            text = json.dumps(manifest, indent=1)
-            (new / MANIFEST).write_text(text)
+            text = sealed(manifest)
+            (new / MANIFEST).write_text(text, "utf-8")
             new.chmod(0o755)
             if place.exists():
                 old = Path(tempfile.mkdtemp(prefix=f".{place.name}.new-", dir=place.parent))
                 place.replace(old / "damaged")
                 shutil.rmtree(old, ignore_errors=True)
             new.replace(place)
-            return json.loads(text)["about"]
+            return unsealed(text)["about"]
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
@@ -305,7 +304,7 @@ def _flaw(place: Path) -> str | None:
 
 
 def _manifest(place: Path) -> dict[str, Any]:
-    return json.loads((place / MANIFEST).read_text())
+    return unsealed((place / MANIFEST).read_bytes())
 
 
 def _measure(path: Path) -> dict[str, int]:

@@ -49,6 +49,10 @@ class ImageStream:
     _set: tfds_folder.PreparedSet
     note: str = ""
 
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with the files of the set, as `PreparedSet` has them."""
+        return self._set.fingerprint()
+
     @property
     def _part(self) -> _Part:
         size, _, channels = self.image_shape

@@ -351,7 +351,8 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
     own = matching(read_metrics(folder.path, by=RUN_COLUMNS), variant=variant, seed=seed)
     curve = finished_run(variant, seed, summary, list(map(dict, own)), 0.0, 1).curve
     status = str(summary["status"])
-    restored = _restored(place, trainer, seed) if place.is_dir() else None
+    of = folder.of(variant, seed)
+    restored = _restored(place, of, trainer, seed) if place.is_dir() else None
     if restored is None:
         if status == "diverged":
             return History(status, curve, None, None)
@@ -368,8 +369,8 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
     return History(status, curve, trained, trainer.evaluate(state))
 
 
-def _restored(place: Path, trainer: Trainer, seed: int) -> Restored | None:
-    checkpoints = open_checkpoints(place)
+def _restored(place: Path, of: Mapping[str, Any], trainer: Trainer, seed: int) -> Restored | None:
+    checkpoints = open_checkpoints(place, of=of)
     try:
         return restore(checkpoints, trainer.initial_state(seed))
     finally:

@@ -131,12 +131,19 @@ _TAKEN = {"variant", "seed", "step", "epoch", "attempt"}
 class MeasurementLog:
     """The rows of every measurement of one experiment under one recipe.
 
-    They go to `measurements/<name>/metrics.jsonl` in the results folder.
+    They go to `measurements/<name>/metrics.jsonl` in the results folder; `key` gives the key of the
+    run of a variant and seed.
     """
 
-    def __init__(self, folder: Path, measurements: tuple[Measurement, ...]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        measurements: tuple[Measurement, ...],
+        key: Callable[[str, int], str] = lambda *_: "",
+    ) -> None:
         self._folder = folder
         self._measurements = measurements
+        self._key = key
         self._attempts: dict[tuple[str, str, int], int] = {}
 
     def take(self, measurement: Measurement, model: Model, sample: Sample) -> None:
@@ -147,7 +154,8 @@ class MeasurementLog:
         """
         rows = [_checked(measurement.name, row) for row in measurement.measure(model, sample)]
         place, attempt = self._place(measurement), self._attempt(measurement, sample)
-        with MetricsLog(place, tensorboard=False, attempt=attempt, by=RUN_COLUMNS) as log:
+        of = self._key(sample.variant, sample.seed)
+        with MetricsLog(place, of=of, tensorboard=False, attempt=attempt, by=RUN_COLUMNS) as log:
             run: dict[str, float | int | str] = {"variant": sample.variant, "seed": sample.seed}
             for row in rows:
                 log.write(sample.step, **run, epoch=sample.epoch, **row)
@@ -160,6 +168,10 @@ class MeasurementLog:
             former = matching(records, variant=sample.variant, seed=sample.seed)
             self._attempts[run] = 1 + max((record["attempt"] for record in former), default=0)
         return self._attempts[run]
+
+    def places(self) -> list[Path]:
+        """The folder of every measurement's log."""
+        return [self._place(measurement) for measurement in self._measurements]
 
     def rows(self) -> dict[str, tuple[Row, ...]]:
         """All rows that count, by measurement; what a run that went on measured again, once."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from ablax.errors import ReportError
-from ablax.files import write_atomic
+from ablax.files import make_folder, write_atomic
 from ablax.report.statistics import (
     FLAT_WITHIN,
     Comparison,
@@ -312,7 +312,7 @@ def write_result(path: Path, content: str | bytes) -> Path:
         ReportError: The folder cannot be made or written, or the disk is full.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomic(path, content)
     except OSError as error:
         raise ReportError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
+from ablax.files import sealed
 from ablax.report.statistics import (
     Comparison,
     VariantFlatness,
@@ -342,4 +342,4 @@ def answer_json(study: Study, plots: str) -> str:
         "command": study.plan.command,
         **{key: study.environment.get(key, "") for key in ("device", "date", "commit")},
     }
-    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    return sealed(facts)

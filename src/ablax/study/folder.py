@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import json
 import math
 import os
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,18 +24,33 @@ from ablax.config import ConfigError, Recipe, flat, unflat
 from ablax.core import ImageShape, Network, canonical, difference, fingerprint
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
-from ablax.files import compressed
+from ablax.files import (
+    compressed,
+    digest,
+    make_folder,
+    remove_partials,
+    sealed,
+    unsealed,
+)
 from ablax.measurements.measurement import RUN_COLUMNS, Measurement, MeasurementLog
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 from ablax.report.study_tables import write_result
 from ablax.training.loop import Evaluation
-from ablax.training.metrics import by_epoch, mean_of, read_metrics, seconds_by_run
+from ablax.training.metrics import (
+    Claim,
+    by_epoch,
+    contradiction,
+    mean_of,
+    read_metrics,
+    seconds_by_run,
+    vouched,
+)
 
-FORMAT = 2
+FORMAT = 3
 """Version of what is in a folder of results; `recipe.json` has it."""
 FREE_FIELDS = ("seeds", "data.dir", "data.workers", "train.checkpoint_seconds")
 """Fields that may differ when a run goes on: they change no figure of a finished run."""
-_OWN = ("format", "experiment", "recipe", "networks")
+_OWN = ("format", "experiment", "recipe", "networks", "data", "keys")
 """What `recipe.json` holds beside the fields of the recipe."""
 NETWORKS = "networks.json.gz"
 """Every variant's network as `ablax.core.canonical` writes it, by name."""
@@ -62,6 +80,8 @@ class ResultsFolder:
                 another experiment, recipe or network.
         """
         with self._alone():
+            for place in (self.path, *(path for path in self.path.rglob("*") if path.is_dir())):
+                remove_partials(place)
             path = self.path / "recipe.json"
             ours = {"format": FORMAT, "experiment": experiment, "recipe": recipe_name}
             ours |= flat(recipe)
@@ -76,11 +96,15 @@ class ResultsFolder:
                     f"recipe: {_ELSEWHERE}"
                 )
             known = theirs.get("networks", {}) | {n: one.fingerprint for n, one in networks.items()}
+            data = theirs.get("data", {}) | {n: one.data for n, one in networks.items()}
+            fields = {name: v for name, v in ours.items() if name not in FREE_FIELDS}
+            keys = {n: digest([fields, n, known[n], data[n]])[:16] for n in networks}
+            keys |= theirs.get("keys", {})  # those of a run that was begun stay
             told = trees | {name: one.tree for name, one in networks.items()}
             if told != trees:
                 text = json.dumps(told, sort_keys=True, separators=(",", ":"))
                 write_result(self.path / NETWORKS, compressed(text.encode()))
-            write_result(path, json.dumps({**ours, "networks": known}, indent=2) + "\n")
+            write_result(path, sealed({**ours, "networks": known, "data": data, "keys": keys}))
             yield
 
     def _refuse_another(
@@ -95,13 +119,20 @@ class ResultsFolder:
         differing = [
             f"{name}: {there.get(name)!r} there, {ours.get(name)!r} now"
             for name in dict.fromkeys([*there, *ours])
-            if name not in (*FREE_FIELDS, "networks") and there.get(name) != ours.get(name)
+            if name not in (*FREE_FIELDS, "networks", "data", "keys")
+            and there.get(name) != ours.get(name)
         ]
-        trained = theirs.get("networks", {})
+        trained, data = theirs.get("networks", {}), theirs.get("data", {})
         differing += [
             f"variant {name}: {_another(trained[name], trees.get(name), now)}"
             for name, now in networks.items()
             if trained.get(name, now.fingerprint) != now.fingerprint
+        ]
+        differing += [
+            f"variant {name}: other images or labels under the same name (fingerprint "
+            f"{data[name]} there, {now.data} now)"
+            for name, now in networks.items()
+            if data.get(name, now.data) != now.data
         ]
         if differing:
             raise ResultsError(
@@ -113,7 +144,7 @@ class ResultsFolder:
     def _alone(self) -> Iterator[None]:
         """Make the folder and lock it; the lock goes with the process, however that ends."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
             lock = (self.path / ".lock").open("a")
         except OSError as error:
             raise ResultsError(
@@ -137,37 +168,121 @@ class ResultsFolder:
         """Where the states of one run are kept."""
         return self.path / "checkpoints" / variant / f"seed-{seed}"
 
+    def of(self, variant: str, seed: int) -> dict[str, Any]:
+        """Whose a run is: experiment, recipe, variant, seed, and a key that no other run has.
+
+        The key is of all that its numbers come from: recipe, network and data.
+        """
+        held = _held(self.path / "recipe.json")
+        key = held["keys"].get(variant)
+        if key is None:
+            raise ResultsError(f"{self.path / 'recipe.json'} knows nothing of {variant}")
+        whose = {"experiment": held["experiment"], "recipe": held["recipe"]}
+        whose |= {"variant": variant, "seed": seed}
+        return {**whose, "key": digest([key, variant, seed])[:16]}
+
+    def key(self, variant: str, seed: int) -> str:
+        """The key of a run."""
+        return str(self.of(variant, seed)["key"])
+
     def finished(self, variant: str, seed: int) -> dict[str, Any] | None:
         """What `finish` wrote; None while the run is not at its end."""
         path = self._run(variant, seed)
         if not path.exists():
             return None
-        found = _read_json(path)
+        found = _read_sealed(path, "remove it, and the run is judged again")
         missing = {"status", "test_error", "environment"} - set(found)
         if missing:
             raise ResultsError(
                 f"{path} lacks {', '.join(sorted(missing))}: remove it, and the run is judged again"
             )
+        if (given := found.get("of")) != (ours := self.of(variant, seed)):
+            raise ResultsError(
+                f"{path} is of another run ({given}, and {ours} is expected): put it where it "
+                "belongs, or remove it, and the run is judged again"
+            )
         return found
 
-    def finish(self, variant: str, seed: int, summary: dict[str, Any]) -> None:
-        """Mark a run as done. Written last, so that a killed run is never taken for a done one."""
-        write_result(self._run(variant, seed), json.dumps(summary) + "\n")
+    def vouch(self, variant: str, seed: int, logs: Iterable[Path]) -> dict[str, Claim]:
+        """Force the logs of a run to the disk, and tell what they hold of it, by their place."""
+        key = self.key(variant, seed)
+        claims = {_place(self.path, log): vouched(log, key) for log in logs}
+        return {place: claim for place, claim in claims.items() if claim is not None}
+
+    def check_logs(self, variant: str, seed: int, logs: Mapping[str, Any], who: str) -> None:
+        """Refuse logs that are not what `vouch` told to `who`, a checkpoint or a summary.
+
+        Raises:
+            ResultsError: A log lacks lines of the run, or has others.
+        """
+        key = self.key(variant, seed)
+        for place, claim in logs.items():
+            if found := contradiction(self.path / place, key, Claim(*claim)):
+                raise ResultsError(
+                    f"{who} vouches for the run of {variant} from seed {seed}, but {found}: it was "
+                    f"damaged or changed. Put it back, or remove {self._run(variant, seed)} and "
+                    f"{self.checkpoints(variant, seed)}, and the run is trained again"
+                )
+
+    def finish(
+        self, variant: str, seed: int, summary: dict[str, Any], logs: Iterable[Path] = ()
+    ) -> None:
+        """Mark a run as done. Written last, when all it vouches for is on the disk."""
+        vouches: dict[str, Any] = {"logs": self.vouch(variant, seed, logs)}
+        predictions = self.predictions(variant, seed)
+        if predictions.exists():
+            vouches["predictions"] = hashlib.sha256(predictions.read_bytes()).hexdigest()
+        record = {"of": self.of(variant, seed), **summary, **vouches}
+        write_result(self._run(variant, seed), sealed(record))
+
+    def verify(self, variant: str, seed: int) -> dict[str, Any] | None:
+        """What `finish` wrote, when all that it vouches for is there; None before the end.
+
+        Raises:
+            ResultsError: A file is missing, damaged, of another run, or contradicts another.
+        """
+        summary = self.finished(variant, seed)
+        if summary is None:
+            return None
+        path = self._run(variant, seed)
+        self.check_logs(variant, seed, summary.get("logs", {}), str(path))
+        if summary["status"] == "finished":
+            self._check_predictions(variant, seed, summary)
+        return summary
+
+    def _check_predictions(self, variant: str, seed: int, summary: Mapping[str, Any]) -> None:
+        name, path = self.predictions(variant, seed), self._run(variant, seed)
+        again = f"put it back, or remove {path}, and `ablax run` judges the run again"
+        try:
+            content = name.read_bytes()
+            with np.load(io.BytesIO(content), allow_pickle=False) as held:
+                found = 100 * float(np.mean(held["predictions"] != held["labels"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+            raise ResultsError(f"{name} cannot be read ({problem}): {again}") from problem
+        if hashlib.sha256(content).hexdigest() != summary.get("predictions"):
+            raise ResultsError(f"{name} is not the file that {path} was written with: {again}")
+        if found != summary["test_error"]:
+            raise ResultsError(
+                f"{name} gives a test error of {found:.2f} %, and {path} says "
+                f"{summary['test_error']:.2f} %: one of them is of another run"
+            )
+
+    def predictions(self, variant: str, seed: int) -> Path:
+        """Where the predictions of one run are."""
+        return self.path / "predictions" / f"{variant}-seed-{seed}.npz"
 
     def write_predictions(self, variant: str, seed: int, evaluation: Evaluation) -> None:
         """Class, prediction and loss of every test image, in the data's order, as `.npz`."""
-        path = self.path / "predictions" / f"{variant}-seed-{seed}.npz"
-        try:
-            path.parent.mkdir(exist_ok=True)
-            np.savez_compressed(path, **evaluation._asdict())
-        except OSError as error:
-            raise ResultsError(
-                f"{path} cannot be written ({error.strerror or error}): free some space, then give "
-                "the same command again"
-            ) from error
+        content = io.BytesIO()
+        np.savez_compressed(content, **evaluation._asdict())
+        write_result(self.predictions(variant, seed), content.getvalue())
 
     def _run(self, variant: str, seed: int) -> Path:
         return self.path / "runs" / f"{variant}-seed-{seed}.json"
+
+
+def _place(folder: Path, log: Path) -> str:
+    return log.relative_to(folder).as_posix()
 
 
 def _another(trained: str, tree: Any, now: Identity) -> str:
@@ -199,21 +314,25 @@ class Identity:
     """What a variant is, to know it again.
 
     The fingerprint is of its network, with what its recipe changes, in words; the tree is its
-    network (`ablax.core.canonical`), to say where another one differs.
+    network (`ablax.core.canonical`), to say where another one differs; data is the fingerprint of
+    its images and labels.
     """
 
     fingerprint: str
     tree: Any = None
+    data: str = ""
 
 
-def identity(network: Network, image_shape: ImageShape, changed: tuple[str, ...] = ()) -> Identity:
+def identity(
+    network: Network, image_shape: ImageShape, changed: tuple[str, ...] = (), data: str = ""
+) -> Identity:
     """What a variant is; `changed` is what `changes` gives.
 
     Raises:
         FingerprintError: The network holds something that nobody can write down.
     """
     told = "; ".join([fingerprint(network, image_shape), *changed])
-    return Identity(told, canonical(network))
+    return Identity(told, canonical(network), data)
 
 
 @dataclass(frozen=True)
@@ -259,7 +378,7 @@ def check_format(held: Mapping[str, Any], folder: Path) -> None:
     instead = (
         "; what is kept in experiments/results is brought to it by `python "
         "docs/scripts/migrate_results.py`"
-        if given == 1
+        if given in range(1, FORMAT)
         else ", or read it with the ablax that wrote it"
     )
     raise ResultsError(
@@ -270,16 +389,17 @@ def check_format(held: Mapping[str, Any], folder: Path) -> None:
 
 def _held(path: Path) -> dict[str, Any]:
     """What a `recipe.json` holds, when it is one of ours and of our format."""
-    held = _read_json(path)
+    check_format(_read_json(path), path.parent)
+    held = _read_sealed(path, _ELSEWHERE)
     if missing := [
         name for name in ("experiment", "recipe") if not isinstance(held.get(name), str)
     ]:
         raise ResultsError(
             f"{path} is not one of ours (it lacks {' and '.join(missing)}): {_ELSEWHERE}"
         )
-    check_format(held, path.parent)
-    if not isinstance(held.get("networks", {}), dict):
-        raise ResultsError(f"{path} is damaged ('networks' is no mapping): {_ELSEWHERE}")
+    for name in ("networks", "data", "keys"):
+        if not isinstance(held.setdefault(name, {}), dict):
+            raise ResultsError(f"{path} is damaged ({name!r} is no mapping): {_ELSEWHERE}")
     return held
 
 
@@ -290,6 +410,13 @@ def _trees(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, EOFError, zlib.error):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _read_sealed(path: Path, remedy: str) -> dict[str, Any]:
+    try:
+        return unsealed(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path} cannot be trusted ({error}): {remedy}") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -362,8 +489,11 @@ _FACTS = ("variants", "command", "data_note", "classes", "full_size_parameters")
 def write_facts(folder: Path, record: PlanRecord) -> None:
     """Write `study.json`, for `rebuild`."""
     facts = {name: getattr(record, name) for name in _FACTS}
-    text = json.dumps(facts, indent=2, ensure_ascii=False, default=asdict)
-    write_result(folder / FACTS, text + "\n")
+    held = _held(folder / "recipe.json")
+    of = {"experiment": held["experiment"], "recipe": held["recipe"]}
+    of["keys"] = {name: held["keys"].get(name) for name in record.names}
+    plain = json.loads(json.dumps({"of": of, **facts}, default=asdict))
+    write_result(folder / FACTS, sealed(plain))
 
 
 def recorded(folder: Path, experiment: Experiment) -> PlanRecord:
@@ -375,7 +505,9 @@ def recorded(folder: Path, experiment: Experiment) -> PlanRecord:
             "end, or was kept before metrics and predictions were; run the experiment again"
         )
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = unsealed(path.read_bytes())
+        of = facts.pop("of")
+        _refuse_of_another(path, of, _held(folder / "recipe.json"))
         facts["variants"] = tuple(Variant(**_tuples(one)) for one in facts["variants"])
         return experiment.record(held.experiment, held.recipe_name, held.recipe, **facts)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -383,6 +515,16 @@ def recorded(folder: Path, experiment: Experiment) -> PlanRecord:
             f"{path} is damaged ({type(error).__name__}: {error}): give the experiment's command "
             "again, which trains nothing that is finished and writes it again"
         ) from error
+
+
+def _refuse_of_another(path: Path, of: Mapping[str, Any], held: Mapping[str, Any]) -> None:
+    theirs = {"experiment": held["experiment"], "recipe": held["recipe"]}
+    theirs["keys"] = {name: held["keys"].get(name) for name in of["keys"]}
+    if differing := [name for name in theirs if of[name] != theirs[name]]:
+        raise ResultsError(
+            f"{path} is of another folder ({', '.join(differing)}): give the experiment's command "
+            "again, which trains nothing that is finished and writes it again"
+        )
 
 
 def _tuples(held: dict[str, Any]) -> dict[str, Any]:
@@ -420,19 +562,18 @@ def study_in(
 def rebuild(path: Path, experiment: Experiment) -> Study:
     """The study of a folder of results, or of what was kept of one; nothing is trained.
 
-    Its statistics are computed again, by the experiment's claims as they are now. Each test error
-    must be that of the predictions beside it.
+    Its statistics are computed again, by the experiment's claims as they are now.
 
     Raises:
         ResultsError: Something that the report is made from is missing, damaged, or contradicts
             another file.
     """
     held, record = stored(path), recorded(path, experiment)
-    study = study_in(ResultsFolder(path), record, experiment.measurements, held.recipe.seeds)
+    results = ResultsFolder(path)
+    for variant, seed in product(record.names, range(held.recipe.seeds)):
+        results.verify(variant, seed)
+    study = study_in(results, record, experiment.measurements, held.recipe.seeds)
     _refuse_missing(path, held, study)
-    for run in study.runs:
-        if run.status == "finished":
-            _check_predictions(path, run.variant, run.seed, run.test_error)
     return study
 
 
@@ -455,21 +596,4 @@ def _refuse_missing(path: Path, held: Stored, study: Study) -> None:
         raise ResultsError(
             f"{path} has no metrics of {bare[0]}, though that run is finished: keep the run again "
             "with `ablax keep`, or run it again elsewhere"
-        )
-
-
-def _check_predictions(path: Path, variant: str, seed: int, error: float) -> None:
-    name = path / "predictions" / f"{variant}-seed-{seed}.npz"
-    try:
-        with np.load(name, allow_pickle=False) as held:
-            found = 100 * float(np.mean(held["predictions"] != held["labels"]))
-    except (OSError, ValueError, KeyError, EOFError) as problem:
-        raise ResultsError(
-            f"{name} cannot be read ({problem}): keep the run again with `ablax keep`, or run it "
-            "again elsewhere"
-        ) from problem
-    if found != error:
-        raise AblaxError(
-            f"{name} gives a test error of {found:.2f} %, and runs/{variant}-seed-{seed}.json says "
-            f"{error:.2f} %: one of them is of another run"
         )

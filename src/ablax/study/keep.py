@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ablax.errors import AblaxError
 from ablax.experiment import Experiment
+from ablax.files import unsealed
 from ablax.report.page import ANSWER
 from ablax.report.tables import escape_markdown
 from ablax.study.folder import stored
@@ -50,8 +50,8 @@ def answer_in(folder: Path) -> dict[str, Any]:
     """
     path = folder / ANSWER
     try:
-        facts: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        facts = unsealed(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise AblaxError(f"{path} cannot be read ({error}): {_AGAIN}") from error
     if missing := sorted(_FACTS - set(facts)):
         raise AblaxError(f"{path} lacks {', '.join(missing)}: {_AGAIN}")

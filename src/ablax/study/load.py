@@ -340,7 +340,8 @@ def refuse_another(
 def _restored(folder: Path, variant: str, seed: int, like: Any, steps: int) -> Any:
     """The state after the last epoch, its checksums compared."""
     place = ResultsFolder(folder).checkpoints(variant, seed)
-    with checkpoint.open_checkpoints(place) as checkpoints:
+    of = ResultsFolder(folder).of(variant, seed)
+    with checkpoint.open_checkpoints(place, of=of) as checkpoints:
         restored = checkpoint.restore(checkpoints, like)
     if restored is None or restored.step != steps:
         step = "no step" if restored is None else f"step {restored.step}"

@@ -53,7 +53,8 @@ class Training:
     @property
     def identity(self) -> Identity:
         """What it is, and what its recipe changes, to know it again."""
-        return identity(self.network, self.trainer.dataset.image_shape, self.variant.changes)
+        data = self.trainer.dataset
+        return identity(self.network, data.image_shape, self.variant.changes, data.fingerprint)
 
     @property
     def work(self) -> float:

@@ -54,7 +54,7 @@ class Runner:
     def __init__(self, plan: Plan, folder: ResultsFolder, console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
         self.trainers = {name: training.trainer for name, training in plan.trainings.items()}
-        self.log = MeasurementLog(folder.path, plan.measurements)
+        self.log = MeasurementLog(folder.path, plan.measurements, folder.key)
         self._samples: dict[int, tuple[Split, Split]] = {}
 
     @cached_property
@@ -91,6 +91,20 @@ class Runner:
             held_out=dataset.held_out,
         )
 
+    @property
+    def logs(self) -> list[Path]:
+        """The folder of every log that a run writes to."""
+        return [self.folder.path, pretraining_log(self.folder.path), *self.log.places()]
+
+    def vouched(self, name: str, seed: int) -> dict[str, Any]:
+        """What a checkpoint of a run vouches for: its logs are on the disk before it is."""
+        return {"logs": self.folder.vouch(name, seed, self.logs)}
+
+    def resumed(self, name: str, seed: int, step: int, note: Mapping[str, Any]) -> None:
+        """Refuse to go on from a checkpoint whose logs are not what it vouches for."""
+        place = f"the checkpoint of step {step} in {self.folder.checkpoints(name, seed)}"
+        self.folder.check_logs(name, seed, note.get("logs", {}), place)
+
     def study(self) -> Study:
         """What is measured so far, beside what was published."""
         plan = self.plan
@@ -115,9 +129,17 @@ def pretrained(
     if training.pretrainer is None:
         return state
     own = folder.checkpoints(name, seed)
+    whose = folder.of(name, seed)
+    of = {**whose, "part": "pretraining"}
+    place, key = pretraining_log(folder.path), whose["key"]
+
+    def resume(step: int, note: Mapping[str, Any]) -> None:
+        runner.resumed(name, seed, step, note)
+        on_resume(step)
+
     with (
-        open_checkpoints(own.with_name(f"{own.name}-pretraining")) as checkpoints,
-        MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log,
+        open_checkpoints(own.with_name(f"{own.name}-pretraining"), of=of) as checkpoints,
+        MetricsLog(place, of=key, tensorboard=False, by=RUN_COLUMNS) as log,
     ):
         fitted = train(
             training.pretrainer,
@@ -125,8 +147,9 @@ def pretrained(
             checkpoints,
             stop,
             log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
-            on_resume=on_resume,
+            on_resume=resume,
             on_tick=on_tick,
+            note=lambda: runner.vouched(name, seed),
         )
     return warm_start(state, fitted.state, training.fresh)
 
@@ -190,7 +213,7 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
     folder, training = runner.folder, runner.plan.trainings[name]
     trainer, pretrainer, before = training.trainer, training.pretrainer, training.pretraining_work
     work, a_step = training.work + before, training.work / trainer.total_steps
-    if folder.finished(name, seed) is not None:
+    if folder.verify(name, seed) is not None:
         shown.skip(work)
         return
     if stop.requested:
@@ -204,6 +227,10 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
             loss=chunk.loss,
             error=chunk.test_error,
         )
+
+    def resume(step: int, note: Mapping[str, Any]) -> None:
+        runner.resumed(name, seed, step, note)
+        shown.skip(before + step * a_step)
 
     def begin(state: State) -> State:
         if pretrainer is None:
@@ -220,10 +247,11 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
         )
 
     summary: dict[str, Any]
+    of = folder.of(name, seed)
     try:
         with (
-            open_checkpoints(folder.checkpoints(name, seed)) as checkpoints,
-            MetricsLog(folder.path, by=RUN_COLUMNS) as log,
+            open_checkpoints(folder.checkpoints(name, seed), of=of) as checkpoints,
+            MetricsLog(folder.path, of=of["key"], by=RUN_COLUMNS) as log,
         ):
             fitted = train(
                 trainer,
@@ -231,10 +259,11 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
                 checkpoints,
                 stop,
                 log=lambda step, values: log.write(step, variant=name, seed=seed, **values),
-                on_resume=lambda step: shown.skip(before + step * a_step),
+                on_resume=resume,
                 on_tick=tick,
                 observe=runner.observer(name, seed),
                 begin=begin,
+                note=lambda: runner.vouched(name, seed),
             )
         folder.write_predictions(name, seed, fitted.evaluation)
         summary = {"status": "finished", "test_error": fitted.evaluation.error}
@@ -242,7 +271,7 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
         runner.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True, markup=False)
         summary = {"status": "diverged", "test_error": None}
     summary |= {"environment": runner.environment, RECORD: record_of(trainer.dataset)}
-    folder.finish(name, seed, summary)
+    folder.finish(name, seed, summary, runner.logs)
     study = runner.study()
     write_results(folder.path / "results.csv", study.variants, study.runs)
     shown.end_run(summary["test_error"])

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ablax.errors import AblaxError, silenced
-from ablax.files import sync_folder, write_atomic
+from ablax.files import make_folder, sync_folder, sync_tree, write_atomic
 
 # ------------------------------------------------------------------------------------------
 # SHA-256 of every file in a folder, written beside them, so that a flipped bit is noticed.
@@ -132,6 +132,7 @@ def set_aside(folder: Path, step: int) -> None:
     old = folder_of(folder, step)
     if old.exists():
         old.rename(folder / f"{_ASIDE}{step}")
+        sync_folder(folder)
 
 
 def prune(folder: Path, newest: int, keep: int) -> None:
@@ -250,11 +251,12 @@ class Restored(NamedTuple):
 class Checkpoints:
     """The checkpoints of one run: a sub-folder per step, of which `keep` good ones stay.
 
-    At the end of a `with` block they are closed.
+    `of` says whose they are. At the end of a `with` block they are closed.
     """
 
     folder: Path
     keep: int
+    of: Mapping[str, Any] = field(default_factory=dict)
     _manager: Any = field(default=None, repr=False)
 
     def __enter__(self) -> Checkpoints:
@@ -264,7 +266,9 @@ class Checkpoints:
         close(self)
 
 
-def open_checkpoints(folder: Path, *, keep: int = 2) -> Checkpoints:
+def open_checkpoints(
+    folder: Path, *, keep: int = 2, of: Mapping[str, Any] | None = None
+) -> Checkpoints:
     """Make `folder` ready for checkpoints, and clear what a killed process left half-done.
 
     One process (or one `jax.distributed` group) at a time. With `keep=1`, a flipped bit leaves
@@ -278,10 +282,10 @@ def open_checkpoints(folder: Path, *, keep: int = 2) -> Checkpoints:
         raise ValueError(f"keep = {keep}: at least one checkpoint must stay")
     folder = folder.absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
-        checkpoints = Checkpoints(folder, keep)
+        checkpoints = Checkpoints(folder, keep, dict(of or {}))
         if _is_primary():
             tidy(folder)
     except OSError as error:
@@ -295,7 +299,7 @@ def open_checkpoints(folder: Path, *, keep: int = 2) -> Checkpoints:
 def save(
     checkpoints: Checkpoints, step: int, state: PyTree, *, note: Mapping[str, Any] | None = None
 ) -> None:
-    """Save `state`; on return it is committed, checksummed, and older steps are pruned.
+    """Save `state`; on return it is on the disk with its checksums, and older steps are pruned.
 
     A step that exists is replaced. Later steps are removed: a run that saves step 10 after it was
     at step 20 went back, and the old 20 is not its future.
@@ -314,7 +318,8 @@ def save(
     if step < 0:
         raise ValueError(f"step = {step}: must not be negative")
     # Made before anything is written: what cannot be described cannot be restored.
-    record = {"structure": describe(state), "note": dict(note or {})}
+    record = {"step": step, "of": dict(checkpoints.of), "structure": describe(state)}
+    record |= {"note": dict(note or {})}
     json.dumps(record, allow_nan=False)
     try:
         if _is_primary():
@@ -322,6 +327,7 @@ def save(
         _barrier("ablax:set aside")
         _commit(checkpoints, step, state, record)
         if _is_primary():
+            sync_tree(folder_of(checkpoints.folder, step))
             write_checksums(folder_of(checkpoints.folder, step))
             sync_folder(checkpoints.folder)
             prune(checkpoints.folder, step, checkpoints.keep)
@@ -419,6 +425,7 @@ def _read(checkpoints: Checkpoints, step: int, like: PyTree) -> Restored:
         record = manager.restore(
             step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
         ).record
+        _refuse_anothers(checkpoints, step, record)
         foreign = differences(record["structure"], describe(like))
         if foreign:
             raise CheckpointError(
@@ -429,6 +436,24 @@ def _read(checkpoints: Checkpoints, step: int, like: PyTree) -> Restored:
         target = jax.tree.map(_placed, like)
         items = ocp.args.Composite(state=ocp.args.StandardRestore(target))
         return Restored(manager.restore(step, args=items).state, step, record["note"])
+
+
+def _refuse_anothers(checkpoints: Checkpoints, step: int, record: Mapping[str, Any]) -> None:
+    """Refuse a step that was saved as another one, or by another run."""
+    theirs, ours = record.get("of", {}), checkpoints.of
+    differing = [
+        f"{name}: {theirs.get(name)!r} there, {ours[name]!r} expected"
+        for name in ours
+        if theirs.get(name) != ours[name]
+    ]
+    if record.get("step", step) != step:
+        differing.insert(0, f"step: {record['step']!r} there, {step} expected")
+    if differing:
+        raise CheckpointError(
+            f"the checkpoint {folder_of(checkpoints.folder, step)} is of another run "
+            f"({'; '.join(differing)}). Put it where it belongs, or delete this folder to train "
+            "the run again."
+        )
 
 
 def _placed(leaf: Any) -> Any:
@@ -504,15 +529,15 @@ class BackgroundSave:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._under_way: Future[None] | None = None
 
-    def save(self, step: int, state: PyTree) -> None:
+    def save(self, step: int, state: PyTree, note: Mapping[str, Any] | None = None) -> None:
         """Begin to save `state`, once the save before it is done."""
         self.wait()
         if jax.process_count() > 1:
-            save(self._checkpoints, step, state)
+            save(self._checkpoints, step, state, note=note)
             return
         # A copy: on a CPU an array of NumPy may be the device's own memory.
         copy = jax.tree.map(lambda leaf: np.array(leaf, copy=True), state)
-        self._under_way = self._thread.submit(save, self._checkpoints, step, copy)
+        self._under_way = self._thread.submit(save, self._checkpoints, step, copy, note=note)
 
     def wait(self) -> None:
         """Return when the last state is saved."""

@@ -38,7 +38,8 @@ class Dataset(Protocol):
 
     Mean and std are of each channel over the training images, in [0, 1]. `steps_per_epoch` counts
     whole batches; a program takes `longest_chunk` steps at most, where it is not None. `held_out`
-    are training images kept apart for validation; `note` says in a sentence what the data are.
+    are training images kept apart for validation; `note` says in a sentence what the data are, and
+    `fingerprint` changes with the pixels and labels.
     """
 
     image_shape: ImageShape
@@ -49,6 +50,7 @@ class Dataset(Protocol):
     steps_per_epoch: int
     longest_chunk: int | None
     note: str
+    fingerprint: str
     held_out: Split | None
 
     def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:
@@ -86,6 +88,7 @@ class _Sized:
             f"pixels, {channels} channel{'s' * (channels > 1)}, {self.classes} classes"
         ) + (f"; {about}" if about else "")
         self._batch, self._shared = batch, NamedSharding(mesh, P("data"))
+        self.fingerprint = data.fingerprint()
 
     def _whole(self, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Batch]:
         """Batches on the devices, the last filled up, with how many images count."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -11,7 +10,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -30,12 +29,20 @@ from ablax.core import Network, abstract_variables, check, fingerprint, paramete
 from ablax.data.augment import Augmentation
 from ablax.data.images import ChannelStatistics, ImageSet, Split
 from ablax.errors import AblaxError
-from ablax.files import default_root, write_atomic
+from ablax.files import default_root, digest, make_folder, sealed, unsealed, write_atomic
 from ablax.model import Model, preprocessing_of
 from ablax.training import checkpoint
 from ablax.training.checkpoint import BackgroundSave
 from ablax.training.dataset import Dataset, InMemory
-from ablax.training.metrics import MetricsLog, by_epoch, mean_of, read_metrics
+from ablax.training.metrics import (
+    Claim,
+    MetricsLog,
+    by_epoch,
+    contradiction,
+    mean_of,
+    read_metrics,
+    vouched,
+)
 from ablax.training.optimizer import check_rate_factors, schedule
 from ablax.training.progress import console_here
 from ablax.training.progress import progress as shown_progress
@@ -307,10 +314,11 @@ def train(
     checkpoints: checkpoint.Checkpoints | None,
     stop: StopRequest,
     log: Callable[[int, dict[str, float]], None],
-    on_resume: Callable[[int], None],
+    on_resume: Callable[[int, Mapping[str, Any]], None],
     on_tick: Callable[[Tick], None],
     observe: Observer | None = None,
     begin: Callable[[State], State] | None = None,
+    note: Callable[[], Mapping[str, Any]] = dict,
 ) -> Fitted:
     """Train one network from one seed to the recipe's last epoch.
 
@@ -324,11 +332,12 @@ def train(
         checkpoints: Where states are kept; None keeps none.
         stop: Asked after every chunk.
         log: Told the step and the figures of every chunk.
-        on_resume: Told the step from which the run goes on, where it is not 0.
+        on_resume: Told the step from which the run goes on, and the note that was kept with it.
         on_tick: Told about every chunk.
         observe: Shown the state, at every `Moment`; its time is not counted.
         begin: Given the initial state, gives the one that the run starts from; asked only where
             the run does not go on from a checkpoint.
+        note: Asked before each checkpoint for what is kept with it, such as what it vouches for.
 
     Raises:
         DivergedError: A loss is not finite; nothing is saved after it.
@@ -339,8 +348,8 @@ def train(
     step, evaluation, loss = 0, None, float("nan")
     restored = None if checkpoints is None else checkpoint.restore(checkpoints, state)
     if restored is not None:
-        state, step, _ = restored
-        on_resume(step)
+        state, step, kept = restored
+        on_resume(step, kept)
     else:
         state = begin(state) if begin is not None else state
         if observe is not None:
@@ -376,7 +385,7 @@ def train(
                 observe("training", step, state)
             due = time.monotonic() - saved >= train.checkpoint_seconds
             if saver is not None and (due or stop.requested or step == trainer.total_steps):
-                saver.save(step, state)
+                saver.save(step, state, note())
                 saved = time.monotonic()
             if saver is not None and stop.requested and step < trainer.total_steps:
                 saver.wait()
@@ -527,15 +536,19 @@ def fit(
     set_up()
     trainer = Trainer(network, recipe, InMemory(data, batch_size, mesh), mesh, rule)
     place = None if folder is None else Path(folder)
-    if place is not None:
-        _claim(place, network, recipe, data, seed)
-    state, records = _fitted(trainer, seed, place, name, progress)
+    of = {} if place is None else _claim(place, trainer, seed)
+    state, records = _fitted(trainer, seed, place, of, name, progress)
     weights = f"trained for {epochs} epoch{'s' * (epochs != 1)}, seed {seed}"
     return Fit(trainer.model(state, name, weights), _history(records))
 
 
 def _fitted(
-    trainer: Trainer, seed: int, folder: Path | None, name: str, progress: bool
+    trainer: Trainer,
+    seed: int,
+    folder: Path | None,
+    of: Mapping[str, Any],
+    name: str,
+    progress: bool,
 ) -> tuple[State, list[dict[str, Any]]]:
     """The state after the last epoch, and the figures of every chunk."""
     records: list[dict[str, Any]] = []
@@ -545,8 +558,9 @@ def _fitted(
         )
         checkpoints, log, stop = None, None, StopRequest()
         if folder is not None:
-            checkpoints = stack.enter_context(checkpoint.open_checkpoints(folder / "checkpoints"))
-            log = stack.enter_context(MetricsLog(folder))
+            place = folder / "checkpoints"
+            checkpoints = stack.enter_context(checkpoint.open_checkpoints(place, of=of))
+            log = stack.enter_context(MetricsLog(folder, of=of["key"]))
             stop = stack.enter_context(graceful_stop())
 
         def record(step: int, values: dict[str, float]) -> None:
@@ -559,12 +573,26 @@ def _fitted(
                 float(chunk.steps), images=chunk.images, loss=chunk.loss, error=chunk.test_error
             )
 
+        def resume(step: int, note: Mapping[str, Any]) -> None:
+            if folder is not None and (claim := note.get("log")):
+                _refuse_contradiction(folder, of["key"], step, Claim(*claim))
+            shown.skip(float(step))
+
+        def note() -> dict[str, Any]:
+            return {} if folder is None else {"log": vouched(folder, of["key"])}
+
         shown.start_run(f"{name} · seed {seed}", float(trainer.total_steps))
-        fitted = train(
-            trainer, seed, checkpoints, stop, record, lambda step: shown.skip(float(step)), tick
-        )
+        fitted = train(trainer, seed, checkpoints, stop, record, resume, tick, note=note)
         shown.end_run(fitted.evaluation.error)
     return fitted.state, records if folder is None else read_metrics(folder)
+
+
+def _refuse_contradiction(folder: Path, key: str, step: int, claim: Claim) -> None:
+    if found := contradiction(folder, key, claim):
+        raise AblaxError(
+            f"the checkpoint of step {step} in {folder} vouches for the metrics, but {found}: it "
+            "was damaged or changed. Put it back, or give another folder"
+        )
 
 
 def _history(records: list[dict[str, Any]]) -> list[Epoch]:
@@ -663,28 +691,30 @@ def _labels(which: str, given: np.ndarray, images: int, classes: int) -> Int32[n
     return labels.astype(np.int32)
 
 
-def _claim(folder: Path, network: Network, recipe: Recipe, data: ImageSet, seed: int) -> None:
-    """Refuse a folder of another training; the optimizer of somebody is not compared."""
-    pixels = hashlib.sha256()
-    for split in (data.train, data.test):
-        for array in (split.images, split.labels):
-            pixels.update(np.ascontiguousarray(array).data)
-    ours = json.loads(json.dumps(flat(recipe)))
-    ours |= {"seed": seed, "network": fingerprint(network, data.image_shape)}
-    ours |= {"data": pixels.hexdigest()[:16]}
-    path = folder / _ABOUT
+def _claim(folder: Path, trainer: Trainer, seed: int) -> dict[str, Any]:
+    """Refuse a folder of another training, and say whose it is, as its checkpoints do.
+
+    The optimizer of somebody is not compared.
+    """
+    data = trainer.dataset
+    ours = json.loads(json.dumps(flat(trainer.recipe)))
+    ours |= {"seed": seed, "network": fingerprint(trainer.task.network, data.image_shape)}
+    ours |= {"data": data.fingerprint}
+    path, whose = folder / _ABOUT, {"seed": seed, "key": digest(ours)[:16]}
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, json.dumps(ours, indent=2) + "\n")
-        return
+        make_folder(folder)
+        write_atomic(path, sealed(ours))
+        return whose
     try:
-        theirs = dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        theirs = unsealed(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise AblaxError(
-            f"{path} cannot be read, so nobody knows what was trained there: give another folder"
+            f"{path} cannot be trusted ({error}), so nobody knows what was trained there: give "
+            "another folder"
         ) from error
     differing = [key for key in ours if ours[key] != theirs.get(key)]
     if differing:
         raise AblaxError(
             f"{folder} holds another training ({', '.join(differing)} differ): give another folder"
         )
+    return whose

@@ -7,6 +7,11 @@ replaces, for the reader, what the former attempt had done from there on.
 JSON knows no NaN and no infinity: they are written as the strings `"NaN"`, `"Infinity"` and
 `"-Infinity"`, and read back as floats.
 
+Every line has the key of its run (`of`) and ends in `check`, the checksum of the line and of the
+one before it of the same run. So no line can be changed, lost, added or moved to another run,
+recipe or folder without a reader's notice, but for the last ones; and those are vouched for by the
+checkpoint or the summary that was written after them (`Claim`).
+
 What is kept of a run is `metrics.jsonl.gz`, which is read like the file itself and never grows.
 """
 
@@ -14,18 +19,19 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import math
 import os
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ablax.errors import AblaxError
-from ablax.files import write_atomic
+from ablax.files import make_folder, sync_folder, write_atomic
 
 LOG = "metrics.jsonl"
 KEPT_LOG = f"{LOG}.gz"
@@ -36,20 +42,29 @@ class MetricsError(AblaxError):
     """The metrics cannot be written or read."""
 
 
+class Claim(NamedTuple):
+    """What somebody vouches for in a log: how many lines a run has, and the `check` of the last."""
+
+    lines: int
+    check: str
+
+
 class MetricsLog:
     """Appends records to `folder/metrics.jsonl` and scalars to `folder/tensorboard/`.
 
-    A half-written last line of a killed process is cut off when the log is opened.
+    What a killed process or a power cut left at the end, and no line stands on, is cut off before
+    the first record is written: a half line, or lines that do not fit the ones before them.
 
     Args:
         folder: Where the files go; created when missing.
+        of: The key of the run, which tells it from all other runs, recipes and folders.
         tensorboard: Whether to write TensorBoard's files too.
         attempt: The number of this attempt; one more than the highest in the file when `None`.
         by: The columns that tell runs in one file apart, e.g. `("variant", "seed")`: each run gets
             a TensorBoard folder of its own. Give the same `by` to `read_metrics`.
 
     Raises:
-        MetricsError: The file cannot be written, or a line of it is damaged.
+        MetricsError: The file cannot be read or written.
 
     Example:
         >>> import tempfile
@@ -64,26 +79,27 @@ class MetricsLog:
         self,
         folder: Path,
         *,
+        of: str = "",
         tensorboard: bool = True,
         attempt: int | None = None,
         by: Sequence[str] = (),
     ) -> None:
-        self._path = folder / LOG
+        self._path, self._of, self._by = folder / LOG, of, tuple(by)
         self._tensorboard = folder / "tensorboard" if tensorboard else None
-        self._by = tuple(by)
         self._writers: dict[str, Any] = {}
+        self._file: Any = None
         if (folder / KEPT_LOG).exists():
             raise MetricsError(
                 f"{folder} is what was kept of a finished run, and nothing is added to it: give "
                 "another place with --results FOLDER"
             )
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            former = max((record["attempt"] for record in _records(self._path)), default=0)
-            self._file = self._path.open("ab", buffering=0)
-            os.truncate(self._path, len(_whole_lines(self._path)))
+            make_folder(folder)
+            self._sound = [line for line in _lines(self._path) if not line.flaw]
         except OSError as error:
             raise self._write_error(error) from error
+        former = max((line.record["attempt"] for line in self._sound), default=0)
+        self._check = next((each.check for each in reversed(self._sound) if each.of == of), "")
         self.attempt = former + 1 if attempt is None else attempt
 
     def write(self, step: int, **values: float | int | str) -> None:
@@ -91,15 +107,19 @@ class MetricsLog:
 
         Raises:
             MetricsError: The disk is full, or cannot be written.
-            ValueError: A column `attempt`, or one of the strings that stand for what is not finite.
+            ValueError: A column `attempt`, `of` or `check`, or one of the strings that stand for
+                what is not finite.
         """
         for name, value in values.items():
-            if name == "attempt" or (isinstance(value, str) and value in _NON_FINITE):
+            if name in _OURS or (isinstance(value, str) and value in _NON_FINITE):
                 raise ValueError(f"{name}={value!r} has a meaning of its own in metrics.jsonl")
-        record = {"step": step, "attempt": self.attempt, **values}
+        record: dict[str, Any] = {"step": step, "attempt": self.attempt, **values}
         encoded = {name: _encoded(value) for name, value in record.items()}
-        line = json.dumps(encoded, allow_nan=False, ensure_ascii=False) + "\n"
-        self._append(line.encode())
+        encoded |= {"of": self._of} if self._of else {}
+        told = json.dumps(encoded, allow_nan=False, ensure_ascii=False).encode()
+        check = _check(self._check, told)
+        self._append(told[:-1] + _ending(check) + b"\n")
+        self._check = check
         if self._tensorboard is not None:
             writer = self._writer(self._tensorboard, record, step)
             for name, value in values.items():
@@ -108,26 +128,45 @@ class MetricsLog:
 
     def close(self) -> None:
         """Close the files; closing twice does nothing."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         while self._writers:
             self._writers.popitem()[1].close()
 
     def __enter__(self) -> MetricsLog:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Close; an error of the block goes before one of closing."""
+        try:
+            self.close()
+        except Exception:
+            if kind is None:
+                raise
 
     def _append(self, line: bytes) -> None:
         """All of `line` or nothing of it."""
-        end = self._file.seek(0, os.SEEK_END)
+        try:
+            file = self._opened()
+            end = file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise self._write_error(error) from error
         try:
             rest = line
             while rest:  # a nearly full disk takes a part without an error
-                rest = rest[self._file.write(rest) :]
+                rest = rest[file.write(rest) :]
         except OSError as error:
             os.truncate(self._path, end)
             raise self._write_error(error) from error
+
+    def _opened(self) -> Any:
+        """The file, without what is damaged at its end."""
+        if self._file is None:
+            kept = b"".join(line.text + b"\n" for line in self._sound)
+            if self._path.exists() and self._path.read_bytes() != kept:
+                write_atomic(self._path, kept)
+            self._file = self._path.open("ab", buffering=0)
+        return self._file
 
     def _writer(self, folder: Path, record: dict[str, Any], step: int) -> Any:
         """TensorBoard's writer for the run of `record`; events of an earlier attempt are purged."""
@@ -159,9 +198,9 @@ def read_metrics(folder: Path, *, by: Sequence[str] = ()) -> list[dict[str, Any]
     `by` tell runs in one file apart; without them the file holds one run.
 
     Raises:
-        MetricsError: A line is damaged; its number is in the message.
+        MetricsError: A line is damaged, or one is gone; its number is in the message.
     """
-    records = list(_records(folder / LOG))
+    records = _records(folder / LOG)
 
     def run(record: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(record.get(name) for name in by)
@@ -219,12 +258,6 @@ def _encoded(value: float | int | str) -> float | int | str:
     return value
 
 
-def _whole_lines(path: Path) -> bytes:
-    """The file up to its last newline: what follows was cut short by a kill."""
-    content = _content(path)
-    return content[: content.rfind(b"\n") + 1]
-
-
 def _content(path: Path) -> bytes:
     """The file, or what was kept of it; nothing where there is neither."""
     if path.exists():
@@ -240,22 +273,103 @@ def _content(path: Path) -> bytes:
         ) from error
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_whole_lines(path).split(b"\n")[:-1], start=1):
-        try:
-            record = json.loads(line)
-            whole = isinstance(record["step"], int) and isinstance(record["attempt"], int)
-        except (ValueError, TypeError, KeyError):
-            whole = False
-        if not whole:
+# ------------------------------------------------------------------------------------------
+# Lines that stand on one another.
+
+_OURS = ("attempt", "of", "check")
+_ENDING = len(b', "check": "0123456789ab"}')
+
+
+class _Line(NamedTuple):
+    """A line as it stands in the file; `flaw` says why it does not count, empty where it does."""
+
+    text: bytes
+    record: dict[str, Any]
+    of: str
+    check: str
+    flaw: str
+
+
+def _check(before: str, told: bytes) -> str:
+    """The checksum of a line without one, and of the line before it."""
+    return hashlib.sha256(before.encode() + told).hexdigest()[:12]
+
+
+def _ending(check: str) -> bytes:
+    return f', "check": "{check}"}}'.encode()
+
+
+def _lines(path: Path) -> list[_Line]:
+    """Every line up to the last newline: what follows was cut short by a kill."""
+    last: dict[str, str] = {}
+    found = []
+    for text in _content(path).split(b"\n")[:-1]:
+        line = _read_line(text, last)
+        if not line.flaw:
+            last[line.of] = line.check
+        found.append(line)
+    return found
+
+
+def _read_line(text: bytes, last: dict[str, str]) -> _Line:
+    told = text[:-_ENDING] + b"}"
+    try:
+        record = json.loads(told)
+        of = record.pop("of", "")
+        whole = isinstance(record["step"], int) and isinstance(record["attempt"], int)
+        check = _check(last.get(of, ""), told)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        whole = False
+    if not whole:
+        return _Line(text, {}, "", "", f"{text[:60]!r} is no record of ours")
+    if text[-_ENDING:] != _ending(check):
+        return _Line(text, {}, of, "", "it, or a line before it, was changed or lost")
+    plain = {
+        name: _NON_FINITE.get(value, value) if isinstance(value, str) else value
+        for name, value in record.items()
+    }
+    return _Line(text, plain, of, check, "")
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    lines = _lines(path)
+    for number, line in enumerate(lines, start=1):
+        if line.flaw:
             raise MetricsError(
-                f"{path}, line {number} is damaged: {line[:60]!r} is not a record with `step` and "
-                "`attempt`. Delete that line, or the file to lose its curves."
+                f"{path}, line {number} is damaged ({line.flaw}): give the command again if the "
+                "run was not at its end, which goes on from what is good, or run it again in "
+                "another folder (--results FOLDER)"
             )
-        yield {
-            name: _NON_FINITE.get(value, value) if isinstance(value, str) else value
-            for name, value in record.items()
-        }
+    return [line.record for line in lines]
+
+
+def vouched(folder: Path, of: str) -> Claim | None:
+    """Force a log to the disk, and tell what is in it of one run; None where there is nothing.
+
+    Raises:
+        MetricsError: The disk takes no more.
+    """
+    path = folder / LOG
+    own = [line for line in _lines(path) if line.of == of and not line.flaw]
+    if not own:
+        return None
+    try:
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        sync_folder(folder)
+    except OSError as error:
+        raise MetricsError(f"{path} cannot be written ({error.strerror or error})") from error
+    return Claim(len(own), own[-1].check)
+
+
+def contradiction(folder: Path, of: str, claim: Claim) -> str:
+    """In what a log is not what was claimed of one run's lines, in words; empty where it is."""
+    own = [line for line in _lines(folder / LOG) if line.of == of and not line.flaw]
+    if len(own) < claim.lines:
+        return f"{folder / LOG} has {len(own)} good lines of it, and it wrote {claim.lines}"
+    if claim.lines and own[claim.lines - 1].check != claim.check:
+        return f"{folder / LOG} has other lines than it wrote"
+    return ""
 
 
 def seconds_by_run(folder: Path, *, by: Sequence[str]) -> dict[tuple[Any, ...], tuple[float, int]]:
