@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from pathlib import Path
 
 import pytest
@@ -101,7 +100,9 @@ def test_keeping_what_is_kept_already_is_refused_and_loses_nothing(tmp_path, cap
     assert (kept / "report.md").exists()
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "cannot be read"), (sealed({}), "lacks answer")])
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "cannot be read"), (sealed({}), "lacks answer")]
+)
 def test_keeping_a_damaged_answer_is_refused_by_its_name(content, message, tmp_path, capsys):
     folder = made(tmp_path)
     (folder / "answer.json").write_text(content)

@@ -190,7 +190,8 @@ class ResultsFolder:
         path = self._run(variant, seed)
         if not path.exists():
             return None
-        found = _read_sealed(path, "remove it, and the run is judged again")
+        again = "remove it, and the run is judged again"
+        found = _read_sealed(path, _content(path), again)
         missing = {"status", "test_error", "environment"} - set(found)
         if missing:
             raise ResultsError(
@@ -389,8 +390,9 @@ def check_format(held: Mapping[str, Any], folder: Path) -> None:
 
 def _held(path: Path) -> dict[str, Any]:
     """What a `recipe.json` holds, when it is one of ours and of our format."""
-    check_format(_read_json(path), path.parent)
-    held = _read_sealed(path, _ELSEWHERE)
+    content = _content(path)
+    check_format(_read_json(path, content), path.parent)
+    held = _read_sealed(path, content, _ELSEWHERE)
     if missing := [
         name for name in ("experiment", "recipe") if not isinstance(held.get(name), str)
     ]:
@@ -412,24 +414,28 @@ def _trees(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _read_sealed(path: Path, remedy: str) -> dict[str, Any]:
+def _read_sealed(path: Path, content: bytes, remedy: str) -> dict[str, Any]:
     try:
-        return unsealed(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return unsealed(content)
+    except ValueError as error:
         raise ResultsError(f"{path} cannot be trusted ({error}): {remedy}") from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ResultsError(
-            f"{path} cannot be read ({error}): remove it to start again, or give another place "
-            "with --results FOLDER"
-        ) from error
+        found = json.loads(content)
+    except ValueError as error:
+        raise ResultsError(f"{path} cannot be read ({error}): {_ELSEWHERE}") from error
     if not isinstance(found, dict):
-        raise ResultsError(f"{path} is not one of ours: give another place with --results FOLDER")
+        raise ResultsError(f"{path} is not one of ours: {_ELSEWHERE}")
     return found
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read ({error}): {_ELSEWHERE}") from error
 
 
 def finished_run(

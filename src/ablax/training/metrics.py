@@ -98,7 +98,8 @@ class MetricsLog:
             self._sound = [line for line in _lines(self._path) if not line.flaw]
         except OSError as error:
             raise self._write_error(error) from error
-        former = max((line.record["attempt"] for line in self._sound), default=0)
+        own = [line.record["attempt"] for line in self._sound if line.of == of]
+        former = max(own, default=0)
         self._check = next((each.check for each in reversed(self._sound) if each.of == of), "")
         self.attempt = former + 1 if attempt is None else attempt
 
