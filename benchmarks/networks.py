@@ -40,7 +40,7 @@ from ablax.core import Network, initialize
 from ablax.data.images import ImageSet, Split
 from ablax.inspection.cost import network_cost
 from ablax.model import Model
-from ablax.study.environment import available_cores, processor
+from ablax.study.folder import available_cores, processor
 from ablax.training.dataset import InMemory
 from ablax.training.loop import Trainer, data_mesh
 from ablax.training.step import evaluation_step

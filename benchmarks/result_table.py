@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jax
 
-from ablax.study.environment import available_cores, processor
+from ablax.study.folder import available_cores, processor
 
 RESULTS = Path(__file__).parent / "results"
 

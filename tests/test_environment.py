@@ -3,7 +3,7 @@
 import jax
 
 from ablax.native import SWITCH
-from ablax.study.environment import available_cores, environment
+from ablax.study.folder import available_cores, environment
 
 
 def test_the_environment_names_versions_hardware_commit_and_date():

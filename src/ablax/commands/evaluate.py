@@ -42,7 +42,7 @@ def evaluate(
         preprocessing: Preparation of the images, where it is not the model's own.
     """
     from ablax.model import error_rates
-    from ablax.study.environment import device
+    from ablax.study.folder import device
     from ablax.training.loop import set_up
 
     set_up()

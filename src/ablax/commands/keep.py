@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
 from ablax.commands import options
 from ablax.errors import AblaxError
+
+if TYPE_CHECKING:
+    from ablax.experiment import Experiment
 
 KEPT = (
     *("answer.json", "environment.json", "recipe.json", "networks.json.gz", "study.json"),
@@ -42,7 +47,6 @@ def keep(
     """
     from ablax.report.study_tables import write_result
     from ablax.study.folder import stored
-    from ablax.study.keep import answer_in
 
     missing = [name for name in ("answer.json", "report.md") if not (folder / name).exists()]
     if missing:
@@ -77,13 +81,13 @@ def place(experiments: Path, facts: dict[str, str]) -> Path:
 
 
 def overview(experiments: Path) -> str:
-    """The text of `experiments/README.md`."""
+    """The text of `experiments/README.md`: every question, its answers, their costs, a picture."""
     from ablax.study.discovery import experiment
-    from ablax.study.keep import answers, page
 
+    answered = answers(experiments / "results")
     names = sorted(path.stem for path in experiments.glob("[!_]*.py"))
     questions = [(name, experiment(str(experiments / f"{name}.py"))[1]) for name in names]
-    return page(questions, answers(experiments / "results"))
+    return "\n".join([_HEAD, *(_section(*each, answered) for each in questions)])
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -117,3 +121,77 @@ def _large_or_log(folder: str, names: list[str]) -> set[str]:
         return path.suffix in NOT_KEPT or (path.is_file() and path.stat().st_size > LARGEST)
 
     return {name for name in names if left(name)}
+
+
+_HEAD = """# Experiments
+
+Written by `ablax keep`; a test fails when it is out of date. Each question is a file in this
+folder; each answer comes from the results in `results/`, with hardware and date. Run one with
+
+    make experiment NAME=depth_sweep CONFIG=digits
+
+and all of them with `make experiments CONFIG=smoke`. `ablax keep results/NAME/RECIPE` copies a
+finished run's tables, plots and report to this folder, with its metrics and the prediction and loss
+of every test image, from which `ablax report` makes the report again without training. Runs without
+a `study.json` were kept before metrics and predictions were: they have tables, plots and the report
+only.
+"""
+
+
+def answers(results: Path) -> list[dict[str, Any]]:
+    """What the kept results answer, by experiment and recipe; `folder` says where each stands.
+
+    Raises:
+        AblaxError: A file of answers cannot be read, or the results are of another format.
+    """
+    from ablax.study.folder import stored
+
+    for path in sorted(results.glob("*/*/recipe.json")):
+        stored(path.parent)  # refuses another format
+    return [
+        {**answer_in(path.parent), "folder": path.parent.relative_to(results).as_posix()}
+        for path in sorted(results.glob("*/*/answer.json"))
+    ]
+
+
+def answer_in(folder: Path) -> dict[str, Any]:
+    """What the run in a folder answers: the facts of its `answer.json`.
+
+    Raises:
+        AblaxError: The file cannot be read, or is not one of ours.
+    """
+    path = folder / "answer.json"
+    try:
+        facts: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise AblaxError(f"{path} cannot be read ({error}): {_AGAIN}") from error
+    if missing := sorted(_FACTS - set(facts)):
+        raise AblaxError(f"{path} lacks {', '.join(missing)}: {_AGAIN}")
+    return facts
+
+
+_FACTS = {
+    *("experiment", "recipe", "answer", "device", "date"),
+    *("runs", "training_seconds", "picture"),
+}
+_AGAIN = "run the experiment again to rewrite its report, then keep it with `ablax keep`"
+
+
+def _section(name: str, question: Experiment, answered: list[dict[str, Any]]) -> str:
+    from ablax.report.tables import escape_markdown
+
+    lines = [f"## [{name}]({name}.py)", "", escape_markdown(question.question), ""]
+    if question.cost:
+        lines += [f"Cost: {escape_markdown(question.cost)}", ""]
+    own = [facts for facts in answered if facts["experiment"] == name]
+    for facts in own:
+        folder, recipe = f"results/{facts['folder']}", facts["recipe"]
+        where = (
+            f"{facts['runs']} runs, {facts['training_seconds']:,} s of training on "
+            f"{facts['device']}, {facts['date']}"
+        )
+        picture = f"![{facts['experiment']}, {recipe}]({folder}/{facts['picture']})"
+        lines += [f"**{escape_markdown(facts['answer'])}**", ""]
+        lines += [f"([{recipe}]({folder}/report.md): {escape_markdown(where)}.)", ""]
+        lines += [f"[{picture}]({folder}/report.md)", ""]
+    return "\n".join([*lines, *([] if own else ["No run has been kept yet.", ""])])

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
 import json
 import math
 import os
+import platform
+import subprocess
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import jax
 import numpy as np
 
 from ablax.config import ConfigError, Recipe, flat, unflat
@@ -23,6 +28,7 @@ from ablax.errors import AblaxError
 from ablax.experiment import Experiment
 from ablax.files import compressed
 from ablax.measurements.measurement import RUN_COLUMNS, Measurement, MeasurementLog
+from ablax.native import why_not
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 from ablax.report.study_tables import write_result
 from ablax.training.loop import Evaluation
@@ -473,3 +479,64 @@ def _check_predictions(path: Path, variant: str, seed: int, error: float) -> Non
             f"{name} gives a test error of {found:.2f} %, and runs/{variant}-seed-{seed}.json says "
             f"{error:.2f} %: one of them is of another run"
         )
+
+
+_PACKAGES = ("ablax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def environment() -> dict[str, str]:
+    """Where a result was made, so that others can judge it: versions, hardware, commit, date."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "device": device(),
+        "processor": processor(),
+        "cores": str(available_cores()),
+        "convolutions": _convolutions(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _PACKAGES},
+        "commit": _commit(),
+    }
+
+
+def device() -> str:
+    """What computes: the accelerators, or the cores of the processor."""
+    devices = jax.devices()
+    if devices[0].platform == "cpu":
+        return f"{available_cores()} CPU cores ({processor()})"
+    return f"{len(devices)} x {devices[0].device_kind}"
+
+
+def _convolutions() -> str:
+    """Who computes them, which explains a difference in the last digits and in speed."""
+    reason = why_not()
+    return f"by XLA ({reason})" if reason else "by loops in C++ (ablax.native)"
+
+
+def processor() -> str:
+    """The processor's name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _commit() -> str:
+    """The commit of the source, `unknown` outside a checkout."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", __file__)  # a project's own commit is not ablax's
+        changed = " with local changes" if git("status", "--porcelain", "-uno") else ""
+        return git("rev-parse", "--short=12", "HEAD") + changed
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

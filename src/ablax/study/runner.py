@@ -21,8 +21,13 @@ from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_result, write_results
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
-from ablax.study.environment import environment
-from ablax.study.folder import ResultsFolder, pretraining_log, study_in, write_facts
+from ablax.study.folder import (
+    ResultsFolder,
+    environment,
+    pretraining_log,
+    study_in,
+    write_facts,
+)
 from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, resolve
 from ablax.training.checkpoint import open_checkpoints
