@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# Heat maps of which earlier layers a densely connected network uses.
-
 NAME = "feature_reuse"
 
 
@@ -72,14 +69,6 @@ def reuse_map(
     return readers, sources, np.array(means)
 
 
-# ------------------------------------------------------------------------------------------
-# Which earlier layers the kernels of a densely connected network use: the weights of a channel that
-# is of no use decay.
-#
-# References:
-#     Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
-#     "Feature reuse" and figure 5.
-
 INPUT = "input"
 """What a block's own input is called among the sources."""
 
@@ -87,11 +76,9 @@ INPUT = "input"
 class Use(NamedTuple):
     """How much one layer uses the maps of one source; see `uses` for the weights.
 
-    Attributes:
-        block: Number of the dense block, from 1.
-        layer: Who reads: a layer of the block, or the first layer behind it that has a kernel.
-        source: Whose maps: `"input"` or a layer of the block.
-        back: 1 for the source right in front of the reader, 2 for the one before it, and so on.
+    Blocks count from 1. The reader is a layer of the block, or the first one behind it that has a
+    kernel; the source is `"input"` or a layer of the block; `back` is 1 for the source right in
+    front of the reader, 2 for the one before it, and so on.
     """
 
     block: int
@@ -105,7 +92,8 @@ class Use(NamedTuple):
 def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
     """Use of every earlier layer, of variants with dense blocks; and quantities that sum it up.
 
-    Of single channels on average, each in relation to the mean of the layer that reads them:
+    The weights of a channel that is of no use decay. The quantities are of single channels on
+    average, each in relation to the mean of the layer that reads them:
 
     * `reuse_transition` of the inputs of all blocks but the first, which are outputs of
       transitions, without the first layer of a block, which reads nothing else;
@@ -114,6 +102,10 @@ def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
       without inputs of blocks;
     * `classifier_early` and `classifier_late` of the first and the second half of the sources that
       the classifier reads.
+
+    References:
+        Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
+        "Feature reuse" and figure 5.
     """
     return Measurement(
         name=NAME,

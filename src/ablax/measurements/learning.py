@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# How fast variants learn: epochs until the training error falls to a given one.
-
 NOT_REACHED = "not reached"
 
 
@@ -113,17 +110,10 @@ def learning_speed(error: float, variants: Sequence[str]) -> Section:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# Early stopping: the moment of least error on images that are neither trained nor tested on.
-
-
 class StoppingPoint(NamedTuple):
-    """Where training would have stopped; nan where no image is held out.
+    """The epoch of least held-out error, as a share of the training, and the test error (%) then.
 
-    Attributes:
-        epoch: Of least held-out error, the first of equals.
-        share: The same as a share of the whole training.
-        test_error: Then, in percent.
+    The first of equals; nan where no image is held out.
     """
 
     epoch: float
@@ -155,9 +145,6 @@ def stopping_point(rows: tuple[Row, ...]) -> StoppingPoint:
     end = max(row["epoch"] for row in held_out)
     return StoppingPoint(float(best["epoch"]), float(best["epoch"] / end), float(tested["error"]))
 
-
-# ------------------------------------------------------------------------------------------
-# How a report shows training and test error side by side, and early stopping.
 
 NAME = "generalization"
 
@@ -238,12 +225,6 @@ def stopping_table(study: Study) -> Table:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# How well a network does on what it has seen, and on what it has not, while it learns.
-#
-# The training figures of the log do not say it: they are taken in training, on distorted images.
-
-
 def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
     """Error and loss on training, held-out and test images, at every evaluation.
 
@@ -283,7 +264,10 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
 
 
 def measure_generalization(model: Model, sample: Sample) -> list[Row]:
-    """A row for training, test and, where there are any, held-out images: `error` and `loss`."""
+    """A row for training, test and, where there are any, held-out images: `error` and `loss`.
+
+    The log's training figures do not say it: they are taken in training, on distorted images.
+    """
     splits = {"training": sample.train, "held out": sample.held_out, "test": sample.test}
     held = {name: split for name, split in splits.items() if split is not None}
     return [{"images": name, **evaluated(model, split)} for name, split in held.items()]

@@ -1,4 +1,4 @@
-"""Errors under distortions that training has not seen."""
+"""The test error on shifted images and on images of other sizes, which are not trained for."""
 
 from __future__ import annotations
 
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# How a report shows errors on shifted images and on images of other sizes.
-
 REFUSES = "refuses"
-"""Stands where a network takes no images of a size."""
+"""Stands where a network takes no images of a size: a finding, and not an error of 100 %."""
 _REFUSING = "Refuses: the network takes no images of this size, so it has no error."
 
 Found = dict[str, dict[float, list[float]]]
@@ -112,12 +109,6 @@ def _cell(errors: list[float]) -> str:
 def _finite(errors: list[float]) -> bool:
     return all(map(math.isfinite, errors))
 
-
-# ------------------------------------------------------------------------------------------
-# Robustness of a trained network: its error on shifted images and on images of other sizes.
-#
-# Neither is trained for here. A network that cannot take a size refuses, which is a finding and not
-# an error of 100 %.
 
 Pixels = Float[np.ndarray, "N H W C"]
 

@@ -11,7 +11,6 @@ from scipy import stats
 
 from ablax.report.study import Curve, Study
 
-# ------------------------------------------------------------------------------------------
 # Means, spreads and paired intervals over seeds.
 #
 # A seed gives every variant the same starting weights (wherever name and shape agree), the same
@@ -53,12 +52,9 @@ class Summary:
 class Comparison:
     """The value of one operand (`ablax.report.study.Claim`) minus another's, seed by seed.
 
-    Args:
-        n: Seeds that both have.
-        difference: Mean of the paired differences, in the quantity's unit; nan when n = 0.
-        sd: Their standard deviation (ddof 1); nan when n < 2.
-        interval: Of their mean; None when n < 2 or all are equal.
-        correlation: Pearson's, of the paired values; nan when it is not defined.
+    `difference` and `sd` are mean and standard deviation (ddof 1) of the paired differences of the
+    n seeds that both have, in the quantity's unit, nan when n is too small; the interval is that of
+    the mean, None when n < 2 or all are equal; the correlation of the pairs is Pearson's.
     """
 
     variant: str
@@ -158,9 +154,6 @@ def comparison(study: Study, variant: str, against: str, comparisons: int = 1) -
     """The value of one operand minus that of another, paired by seed.
 
     The interval is one of so many `comparisons` that hold at once (`mean_interval`).
-
-    Raises:
-        ReportError: When the study does not hold one of the two.
     """
     left, right = paired_values(study, variant, against)
     differences = [a - b for a, b in zip(left, right, strict=True)]
@@ -181,7 +174,6 @@ def comparisons_with_baseline(study: Study) -> dict[str, Comparison]:
     return {name: comparison(study, name, study.baseline, len(others)) for name in others}
 
 
-# ------------------------------------------------------------------------------------------
 # Has the training loss flattened? Without that, a comparison measures speed, not ability.
 #
 # A network that still learns when the budget ends is compared at an arbitrary moment: with six
@@ -199,13 +191,10 @@ FEWEST_EPOCHS = 10
 class Flatness:
     """How far the training loss still moved over the last 20 % of epochs; see `flattened`.
 
-    Args:
-        flat: Whether it had flattened.
-        fall: Decrease, percent of the total decrease; negative when it rose.
-        noise: Standard error of `fall`.
-        relative_fall: The same decrease in percent of the loss itself; shown, not judged.
-        start: Epoch at which the last 20 % begin; nan when there are too few epochs.
-        reason: The finding in words.
+    `fall` is the decrease in percent of the total decrease, negative when it rose, and `noise` its
+    standard error; `relative_fall` is the same decrease in percent of the loss itself, which is
+    shown, not judged. The last 20 % begin at the epoch `start`, nan when there are too few epochs;
+    the reason is the finding in words.
     """
 
     flat: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ablax.report.statistics import (
@@ -15,9 +15,6 @@ from ablax.report.statistics import (
 )
 from ablax.report.study import QUANTITIES, Claim, Study, operand
 from ablax.report.tables import sentence, signed
-
-# ------------------------------------------------------------------------------------------
-# Why a claim cannot be judged: runs that are missing, diverged, or still learning.
 
 
 def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ...]:
@@ -81,9 +78,6 @@ def _seed_count(n: int) -> str:
     return f"{n} seed{'s' * (n != 1)}"
 
 
-# ------------------------------------------------------------------------------------------
-# Was the stated order reproduced? The answer in words, and when there is none, why.
-
 Outcome = Literal["reproduced", "contradicted", "inconclusive", "not judged"]
 """What the measured values say of one statement; "not judged" where something is missing."""
 
@@ -96,11 +90,11 @@ class Finding:
     """What the measured values say of one claim: does value(worse) - value(better) lie above 0?
 
     Its interval is adjusted for the number of claims judged together; `measured` is None when the
-    claim was not judged.
+    claim was not judged, the claim and the outcome where an answer has no claim.
     """
 
-    claim: Claim
-    outcome: Outcome
+    claim: Claim | None
+    outcome: Outcome | None
     measured: Comparison | None
     sentence: str
 
@@ -225,8 +219,8 @@ def verdict(study: Study) -> Verdict:
 
     It is not reproduced when any claim is contradicted (its interval wholly below 0). Otherwise it
     is inconclusive. A claim is judged when all runs of its variants are there, none of them
-    diverged, and their training losses have flattened (`ablax.report.verdict`); when no claim can
-    be judged, or the recipe is too small for it, there is no verdict.
+    diverged, and their training losses have flattened; when no claim can be judged, or the recipe
+    is too small for it, there is no verdict.
     """
     findings, reasons = assess(study, study.plan.claims, "the source")
     if reasons:
@@ -263,32 +257,16 @@ def forecast(study: Study) -> Forecast | None:
     return Forecast(headline, findings, said, _ranges(findings))
 
 
-# ------------------------------------------------------------------------------------------
-# The answer to an experiment's question, in one sentence with the figure that decides it.
+def answer(study: Study) -> Finding:
+    """The answer to the question, by the claim that decides it, in a sentence to be read alone.
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What the measured values say of the claim that decides the question, if one is stated.
-
-    The sentence is to be read alone; `measured` is None when the claim was not judged.
-    """
-
-    outcome: Outcome | None
-    sentence: str
-    claim: Claim | None
-    measured: Comparison | None
-
-
-def answer(study: Study) -> Answer:
-    """Yes, no, inconclusive, or why it was not judged: difference, interval and seeds.
-
-    The interval is that of the claim among those it is judged with, the source's or our own, so
-    that the first sentence never says more than the verdict below it.
+    Yes, no, inconclusive, or why it was not judged: difference, interval and seeds. The interval is
+    that of the claim among those it is judged with, the source's or our own, so that the first
+    sentence never says more than the verdict below it.
     """
     claim = study.plan.decides or next(iter((*study.plan.claims, *study.plan.expectations)), None)
     if claim is None:
-        return Answer(None, "No hypothesis declared: see the figures.", None, None)
+        return Finding(None, None, None, "No hypothesis declared: see the figures.")
     own = claim not in study.plan.claims
     group = study.plan.expectations if own else study.plan.claims
     by = "our prediction" if own else "the source"
@@ -296,23 +274,21 @@ def answer(study: Study) -> Answer:
     found = next((one for one in findings if one.claim == claim), None)
     if found is None or found.measured is None:
         why = "; ".join(reasons or obstacles(study, (claim,), by))
-        return Answer("not judged", f"No answer to whether {claim.text}: {why}.", claim, None)
-    said = _said(study, claim, found.outcome, found.measured, len(group))
-    return Answer(found.outcome, said, claim, found.measured)
-
-
-def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, together: int) -> str:
-    """A yes gives the difference behind the claim's verb; the other answers give it apart."""
-    difference, ends = difference_words(study, measured)
-    interval = f"95 % {ends}{bonferroni(together)}" if measured.interval else ends
-    uncertainty = f"({interval}, {_seed_count(measured.n)})"
-    if outcome == "reproduced":
-        unsigned = f"{difference} {uncertainty}".replace("+", "")
-        return f"Yes: {claim.text} by {unsigned}."
-    figure = f"the difference is {difference} {uncertainty}"
-    if outcome == "contradicted":
-        return f"No: the measurements contradict the hypothesis that {claim.text}; {figure}."
-    return f"Inconclusive: the measurements do not show whether {claim.text}; {figure}."
+        said = f"No answer to whether {claim.text}: {why}."
+        return Finding(claim, "not judged", None, said)
+    difference, ends = difference_words(study, found.measured)
+    interval = f"95 % {ends}{bonferroni(len(group))}" if found.measured.interval else ends
+    figure = f"{difference} ({interval}, {_seed_count(found.measured.n)})"
+    if found.outcome == "reproduced":
+        # the difference stands behind the claim's verb, and has no sign
+        said = f"Yes: {claim.text} by {figure.replace('+', '')}."
+    elif found.outcome == "contradicted":
+        said = f"No: the measurements contradict the hypothesis that {claim.text}"
+        said += f"; the difference is {figure}."
+    else:
+        said = f"Inconclusive: the measurements do not show whether {claim.text}"
+        said += f"; the difference is {figure}."
+    return replace(found, sentence=said)
 
 
 def answer_json(study: Study, plots: str) -> str:
@@ -322,8 +298,7 @@ def answer_json(study: Study, plots: str) -> str:
     of the experiment's own, or that of the errors.
     """
     told = answer(study)
-    measured = told.measured
-    interval = measured.interval if measured else None
+    measured, interval = told.measured, told.measured.interval if told.measured else None
     own = [picture.name for section in study.plan.sections for picture in section.pictures]
     name = "" if told.claim is None else operand(told.claim.worse)[1]
     facts = {

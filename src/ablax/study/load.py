@@ -140,12 +140,9 @@ def _weights_file(name: str, place: str) -> WeightsFile:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model, and what is known of its training.
+    """A model, and the recipe it was trained with, where `ablax run` trained it.
 
-    Attributes:
-        model: The model.
-        note: What was chosen for the person who left it open; empty where nothing was.
-        recipe: What it was trained with, where `ablax run` trained it.
+    The note says what was chosen for the person who left it open; empty where nothing was.
     """
 
     model: Model
@@ -216,7 +213,9 @@ def _open_run(run: RunName) -> Opened:
     question = question_of(run.folder, held)
     variant = run.variant or question.baseline
     check_variant(held.experiment, question, variant)
-    seed = _first(run.folder, variant) if run.seed is None else run.seed
+    seed = run.seed
+    if seed is None:  # the first that is finished
+        seed = next((seed for name, seed in _there(run.folder) if name == variant), 0)
     summary = _finished(run.folder, variant, seed)
     recipe = question.recipe_of(variant, held.recipe)
     record: Mapping[str, Any] = summary.get(RECORD) or record_of(
@@ -286,11 +285,6 @@ def _there(folder: Path) -> list[tuple[str, int]]:
         if seed.isdecimal():
             found.append((variant, int(seed)))
     return sorted(found)
-
-
-def _first(folder: Path, variant: str) -> int:
-    """The first seed from which a run of the variant is finished; 0 where none is."""
-    return next((seed for name, seed in _there(folder) if name == variant), 0)
 
 
 def _finished(folder: Path, variant: str, seed: int) -> dict[str, Any]:

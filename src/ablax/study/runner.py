@@ -203,12 +203,8 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
     shown.start_run(f"{training.variant.label} · seed {seed}", work)
 
     def tick(chunk: Tick, a_step: float = a_step) -> None:
-        shown.advance(
-            chunk.steps * a_step,
-            images=chunk.images,
-            loss=chunk.loss,
-            error=chunk.test_error,
-        )
+        work, error = chunk.steps * a_step, chunk.test_error
+        shown.advance(work, images=chunk.images, loss=chunk.loss, error=error)
 
     def begin(state: State) -> State:
         if pretrainer is None:
@@ -259,8 +255,7 @@ def _write(runner: Runner, study: Study) -> Path:
     write_results(folder / "results.csv", study.variants, study.runs)
     write_csv(folder, by=RUN_COLUMNS)
     runner.log.write_csv()
-    text = json.dumps(dict(study.environment), indent=2) + "\n"
-    write_result(folder / "environment.json", text)
+    write_result(folder / "environment.json", json.dumps(dict(study.environment), indent=2) + "\n")
     write_facts(folder, study.plan)
     return write_report(study, folder)
 
@@ -294,12 +289,8 @@ def run(
         name: What an experiment that is a value is called; made from its title by default.
         recipe_name: What a recipe that is a value is called; `own` by default.
         command: What a person types to repeat it; this call by default.
-        progress: Whether progress and the table are shown.
         **fields: Fields of the recipe (`seeds=1`, `width=0.5`), and fields of its parts
             (`train={"epochs": 3}, optimizer={"rate": 0.1}`).
-
-    Returns:
-        What was measured.
 
     Raises:
         AblaxError: Bad input, before anything is compiled; a folder that is another's; or no run
@@ -319,7 +310,9 @@ def run(
     if isinstance(experiment, str):
         found, question = discovery.experiment(experiment)
     else:
-        found, question = _as_name(experiment.title), experiment
+        # "What dropout buys" is the folder what_dropout_buys
+        found = re.sub(r"\W+", "_", experiment.title.lower()).strip("_")
+        question = experiment
     if isinstance(recipe, str):
         under, base = discovery.recipe(recipe)
         base = question.budgeted(under, base)
@@ -342,11 +335,6 @@ def run(
     )
     place = Path("results") / found / under if folder is None else Path(folder)
     return run_experiment(plan, ResultsFolder(place), console)
-
-
-def _as_name(title: str) -> str:
-    """A title as the name of a folder: `"What dropout buys"` is `what_dropout_buys`."""
-    return re.sub(r"\W+", "_", title.lower()).strip("_")
 
 
 def _dotted(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -29,7 +28,6 @@ from jaxtyping import PyTree
 from ablax.errors import AblaxError, silenced
 from ablax.files import sync_folder, write_atomic
 
-# ------------------------------------------------------------------------------------------
 # SHA-256 of every file in a folder, written beside them, so that a flipped bit is noticed.
 #
 # The list has the format of the command `sha256sum`: `sha256sum --check checksums.sha256` inside
@@ -97,7 +95,6 @@ def _line(folder: Path, name: str) -> str:
         return f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n"
 
 
-# ------------------------------------------------------------------------------------------
 # The folders of checkpoints, one per step: which there are, and how they come and go.
 #
 # At every moment of every function here a kill leaves at least one complete step where there was
@@ -177,11 +174,8 @@ def _remove(step_folder: Path) -> None:
 def describe(tree: PyTree) -> dict[str, str]:
     """The dotted path and the type of every leaf, in the order of the leaves.
 
-    Leaves are arrays, `jax.ShapeDtypeStruct` and Python numbers, in any containers.
-
-    Raises:
-        TypeError: A leaf is a PRNG key, or no array and no number.
-        ValueError: Two leaves have the same dotted path, as in `{"a.b": 1, "a": {"b": 2}}`.
+    Leaves are arrays, `jax.ShapeDtypeStruct` and Python numbers, in any containers. A ValueError
+    where two leaves have the same dotted path, as in `{"a.b": 1, "a": {"b": 2}}`.
 
     Example:
         >>> describe({"bias": np.zeros(64, np.float32), "step": 3})
@@ -228,9 +222,6 @@ def _leaf_type(name: str, leaf: Any) -> str:
     return f"{leaf.dtype}[{','.join(str(size) for size in leaf.shape)}]"
 
 
-# ------------------------------------------------------------------------------------------
-# One run's checkpoints: open, save, restore, close.
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -243,7 +234,6 @@ class Restored(NamedTuple):
 
     state: PyTree
     step: int
-    note: dict[str, Any]
 
 
 @dataclass
@@ -292,30 +282,22 @@ def open_checkpoints(folder: Path, *, keep: int = 2) -> Checkpoints:
     return checkpoints
 
 
-def save(
-    checkpoints: Checkpoints, step: int, state: PyTree, *, note: Mapping[str, Any] | None = None
-) -> None:
-    """Save `state`; on return it is committed, checksummed, and older steps are pruned.
+def save(checkpoints: Checkpoints, step: int, state: PyTree) -> None:
+    """Save `state` after so many steps; on return it is committed, checksummed, older ones pruned.
 
     A step that exists is replaced. Later steps are removed: a run that saves step 10 after it was
-    at step 20 went back, and the old 20 is not its future.
-
-    Args:
-        checkpoints: From `open_checkpoints`.
-        step: The number of training steps done, 0 or more.
-        state: A pytree of arrays and Python numbers. PRNG keys as `jax.random.key_data`.
-        note: Anything JSON can hold, returned by `restore`.
+    at step 20 went back, and the old 20 is not its future. Leaves are arrays and Python numbers,
+    PRNG keys as `jax.random.key_data`.
 
     Raises:
         CheckpointError: The disk is full or cannot be written. The steps before are as they were.
-        TypeError: A leaf is no array or number, or `note` is not JSON.
+        TypeError: A leaf is no array or number.
         ValueError: `step` is negative, or two leaves have the same dotted path.
     """
     if step < 0:
         raise ValueError(f"step = {step}: must not be negative")
     # Made before anything is written: what cannot be described cannot be restored.
-    record = {"structure": describe(state), "note": dict(note or {})}
-    json.dumps(record, allow_nan=False)
+    record = {"structure": describe(state)}
     try:
         if _is_primary():
             set_aside(checkpoints.folder, step)
@@ -337,16 +319,11 @@ def save(
 
 
 def restore(checkpoints: Checkpoints, like: PyTree) -> Restored | None:
-    """The newest good checkpoint; a damaged one is named in a logged warning and passed over.
+    """The newest good checkpoint, bit for bit as saved; None where there is none.
 
-    Args:
-        checkpoints: From `open_checkpoints`.
-        like: The expected tree, of arrays or `jax.ShapeDtypeStruct`: arrays come back with the
-            sharding given here, on the first device when there is none; numpy arrays and Python
-            numbers as such.
-
-    Returns:
-        The state is bit for bit as saved; `None` when there is no checkpoint.
+    A damaged one is named in a logged warning and passed over. `like` is the expected tree, of
+    arrays or `jax.ShapeDtypeStruct`: arrays come back with the sharding given here, on the first
+    device when there is none; numpy arrays and Python numbers as such.
 
     Raises:
         CheckpointError: There are checkpoints, but none is good; or the newest good one is that of
@@ -428,7 +405,7 @@ def _read(checkpoints: Checkpoints, step: int, like: PyTree) -> Restored:
             )
         target = jax.tree.map(_placed, like)
         items = ocp.args.Composite(state=ocp.args.StandardRestore(target))
-        return Restored(manager.restore(step, args=items).state, step, record["note"])
+        return Restored(manager.restore(step, args=items).state, step)
 
 
 def _placed(leaf: Any) -> Any:

@@ -19,7 +19,6 @@ from ablax.data.stream import ImageStream, open_stream
 from ablax.errors import AblaxError
 from ablax.training.step import State, StepFigures, Task, shuffle_key, train_step
 
-# ------------------------------------------------------------------------------------------
 # Where the batches of a training loop come from: arrays on the device, or a stream.
 #
 # A dataset gives the loop a program for a chunk of steps. `InMemory` keeps all images on the device
@@ -99,9 +98,6 @@ class InMemory(_Sized):
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
     are others every epoch. Every device of the mesh holds all images, and takes its share of each
     batch.
-
-    Raises:
-        ConfigError: The batch is larger than the data, or no multiple of the devices.
     """
 
     longest_chunk: int | None = None
@@ -146,9 +142,6 @@ class Streaming(_Sized):
     """The host decodes batches on the way and hands over a chunk of them at a time.
 
     Every device of the mesh takes its share of each batch; with 0 workers, threads decode.
-
-    Raises:
-        ConfigError: The batch is larger than the data, or no multiple of the devices.
     """
 
     longest_chunk: int | None = LONGEST_STREAMED_CHUNK

@@ -39,17 +39,10 @@ class MetricsError(AblaxError):
 class MetricsLog:
     """Appends records to `folder/metrics.jsonl` and scalars to `folder/tensorboard/`.
 
-    A half-written last line of a killed process is cut off when the log is opened.
-
-    Args:
-        folder: Where the files go; created when missing.
-        tensorboard: Whether to write TensorBoard's files too.
-        attempt: The number of this attempt; one more than the highest in the file when `None`.
-        by: The columns that tell runs in one file apart, e.g. `("variant", "seed")`: each run gets
-            a TensorBoard folder of its own. Give the same `by` to `read_metrics`.
-
-    Raises:
-        MetricsError: The file cannot be written, or a line of it is damaged.
+    A half-written last line of a killed process is cut off when the log is opened. The attempt is
+    by default one more than the highest in the file. `by` are the columns that tell runs in one
+    file apart, e.g. `("variant", "seed")`: each run gets a TensorBoard folder of its own. Give the
+    same `by` to `read_metrics`.
 
     Example:
         >>> import tempfile
@@ -89,9 +82,7 @@ class MetricsLog:
     def write(self, step: int, **values: float | int | str) -> None:
         """Append one record; it is in the system's hands on return.
 
-        Raises:
-            MetricsError: The disk is full, or cannot be written.
-            ValueError: A column `attempt`, or one of the strings that stand for what is not finite.
+        A ValueError where a column is `attempt`, or a text stands for what is not finite.
         """
         for name, value in values.items():
             if name == "attempt" or (isinstance(value, str) and value in _NON_FINITE):
