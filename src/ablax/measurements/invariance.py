@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # What enters from outside an image is, by default, the nearest pixel of its edge: black for digits
 # and clothes, and no new contour in photographs. The alternative is black, as in the augmentation.
 #
-# Every function takes levels from 0 to 255 and refuses (`TransformationError`) an amount that is
+# Every function takes levels from 0 to 255 and refuses an amount that is
 # not finite, a factor that is not above 0, and an unknown border.
 
 Levels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
@@ -49,10 +49,6 @@ Transformed = Float[np.ndarray, "N H W C"]
 Border = Literal["edge", "black"]
 """What lies outside an image: the nearest pixel of its edge, or 0."""
 WHITE = 255.0
-
-
-class TransformationError(AblaxError):
-    """An amount by which no image can be transformed."""
 
 
 def translate(
@@ -147,7 +143,7 @@ def _read(
 ) -> Transformed:
     """The images read at these places, counted from the center."""
     if border not in get_args(Border):
-        raise TransformationError(f"border is {border!r}: {nearest(border, get_args(Border))}")
+        raise AblaxError(f"border is {border!r}: {nearest(border, get_args(Border))}")
     count, height, width, _ = images.shape
     lowest, rightmost = (height - 1) / 2, (width - 1) / 2
     if border == "edge":
@@ -164,12 +160,12 @@ _resample = jax.jit(resample)
 
 def _finite(name: str, value: float | int) -> None:
     if not math.isfinite(value):
-        raise TransformationError(f"{name} is {value}, and a finite number is expected")
+        raise AblaxError(f"{name} is {value}, and a finite number is expected")
 
 
 def _factor(name: str, value: float | int) -> None:
     if not (math.isfinite(value) and value > 0):
-        raise TransformationError(
+        raise AblaxError(
             f"{name} is {value}, and a finite factor above 0 is expected (1 changes nothing)"
         )
 
@@ -509,10 +505,6 @@ LAW = (
 """What the report says of it."""
 
 
-class InvarianceError(AblaxError):
-    """A measurement of invariance that cannot be made."""
-
-
 def invariance(
     layers: Sequence[str],
     panels: Mapping[str, Sequence[str]],
@@ -536,24 +528,24 @@ def invariance(
         note: What the report says beside the definition.
 
     Raises:
-        InvarianceError: Fewer than two layers or images, or nothing to transform by.
+        AblaxError: Fewer than two layers or images, or nothing to transform by.
 
     References:
         M. D. Zeiler and R. Fergus, 2014. Visualizing and understanding convolutional networks,
         section 4.1 and figure 5.
     """
     if len(set(layers)) < 2 or len(set(layers)) < len(layers):
-        raise InvarianceError(
+        raise AblaxError(
             f"invariance is compared between layers, and {', '.join(layers) or 'none'} is given: "
             "name two or more different ones, the first nearest to the image"
         )
     if images < 2:
-        raise InvarianceError(
+        raise AblaxError(
             f"invariance is measured on {images} image(s), and 2 or more are expected: the unit "
             "is the distance between two of them"
         )
     if not transformations:
-        raise InvarianceError("there is no transformation to measure by: give at least one")
+        raise AblaxError("there is no transformation to measure by: give at least one")
     layers, transformations = tuple(layers), tuple(transformations)
     pictures = tuple(
         Picture(

@@ -65,7 +65,7 @@ def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.nda
     largest with B^2 C <= limit, but at least 1; P = B^2. B = H = W changes nothing. An average is
     linear: a linear classifier on averages is one on the features themselves that weighs
     neighbors alike, so it never finds what a classifier on all of them could not. The elements of
-    a vector (N, C) are channels of one place, and are left as they are.
+    a vector (N, C) are channels of one place, and are left as they are; other shapes are refused.
 
     Example:
         >>> places(np.zeros((5, 16, 16, 8)), limit=128).shape
@@ -93,7 +93,7 @@ def probe(
     train: tuple[Float[np.ndarray, "N P C"], Int[np.ndarray, " N"]],
     test: tuple[Float[np.ndarray, "M P C"], Int[np.ndarray, " M"]],
 ) -> Probe:
-    """Fits a linear classifier to training features and evaluates it on test features.
+    """Fits a linear classifier to training features of at least two classes; tests it on others.
 
     Each channel is standardized by its mean and standard deviation over the training images and all
     places, and all features are divided by the root of how many there are in channels that vary, so
@@ -700,7 +700,8 @@ def fitted(
     """Images as another data set has them: as many channels, as many pixels.
 
     Color becomes gray by its luminance, 0.299 R + 0.587 G + 0.114 B; gray becomes color by
-    repeating. Then the shorter side is scaled bilinearly and the middle is cut out.
+    repeating. Then the shorter side is scaled bilinearly and the middle is cut out. Another number
+    of channels, or H other than W, is refused.
 
     Example:
         >>> fitted(np.full((2, 28, 28, 1), 7, np.uint8), (32, 32, 3)).shape

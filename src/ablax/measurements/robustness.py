@@ -197,7 +197,11 @@ def size_error(
             "in the image has another size too. A head with a weight for each place refuses.",
             name,
             "image_size",
-            ("images of another size", _SIZE_AXIS, "{0:g} x {0:g}"),
+            (
+                "images of another size",
+                "height and width of the test images, pixels",
+                "{0:g} x {0:g}",
+            ),
         ),
         quantities={
             f"size_{factor:g}".replace(".", "_"): percentage(
@@ -208,9 +212,6 @@ def size_error(
             if factor != 1
         },
     )
-
-
-_SIZE_AXIS = "height and width of the test images, pixels"
 
 
 def errors_when_shifted(

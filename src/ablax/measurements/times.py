@@ -175,14 +175,12 @@ def step_time() -> Measurement:
             tables=(step_time_table,),
         ),
         quantities={
-            "step_milliseconds": Quantity("time of a training step", _milliseconds, "ms", 1)
+            "step_milliseconds": Quantity(
+                "time of a training step", lambda rows: 1000 * float(rows[-1]["seconds"]), "ms", 1
+            )
         },
         every_seed=False,
     )
-
-
-def _milliseconds(rows: tuple[Row, ...]) -> float:
-    return 1000 * float(rows[-1]["seconds"])
 
 
 def measure_step_time(model: Model, sample: Sample) -> list[Row]:

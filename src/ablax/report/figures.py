@@ -508,21 +508,16 @@ def caption_of(figure: Figure) -> str:
     return str(figure.get_label())
 
 
-def count_of_seeds(study: Study) -> str:
-    """Such as `"n = 5 seeds"`, or from the fewest to the most."""
-    counts = sorted({len(study.finished_runs_of(name)) for name in study.names})
-    if len(counts) > 1:
-        return f"n = {counts[0]} to {counts[-1]} seeds"
-    return f"n = {counts[0]} seed{'s' * (counts[0] != 1)}"
-
-
 def where(study: Study) -> str:
-    """Experiment, recipe, seeds and data: the end of every caption.
+    """Experiment, recipe, seeds (from the fewest to the most) and data: the end of every caption.
 
     Of the data only their size: what follows the first semicolon of the note stands in the report.
     """
+    counts = [len(study.finished_runs_of(name)) for name in study.names]
+    least, most = min(counts), max(counts)
+    seeds = f"{least} to {most} seeds" if least < most else f"{least} seed{'s' * (least != 1)}"
     data = study.plan.data_note.split(";")[0]
-    return f"{study.plan.name}, recipe {study.plan.recipe_name}, {count_of_seeds(study)}. {data}"
+    return f"{study.plan.name}, recipe {study.plan.recipe_name}, n = {seeds}. {data}"
 
 
 class Drawing(NamedTuple):

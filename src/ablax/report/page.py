@@ -25,7 +25,7 @@ from ablax.report.study_tables import (
     write_result,
 )
 from ablax.report.tables import Table, escape_markdown, render, sentence
-from ablax.report.verdict import Forecast, Verdict, answer, answer_json, forecast, verdict
+from ablax.report.verdict import Verdict, answer, answer_json, forecast, verdict
 
 
 class Heading(NamedTuple):
@@ -66,7 +66,7 @@ class Illustration(NamedTuple):
     alt: str
 
 
-Block = Heading | Paragraph | Items | Facts | Code | Table | Illustration | Verdict | Forecast
+Block = Heading | Paragraph | Items | Facts | Code | Table | Illustration | Verdict
 
 
 def title(study: Study) -> str:
@@ -259,7 +259,7 @@ def _markdown(block: Block, drawings: Mapping[str, Drawing], titled: bool) -> st
         case Illustration(name, alt):
             link = f"![{escape_markdown(alt)}]({PLOTS}/{name}.png)"
             return f"{link}\n\n*{escape_markdown(drawings[name].caption)}*"
-        case Verdict() | Forecast():
+        case Verdict():
             said = "\n".join(f"- {escape_markdown(text)}" for text in block.details)
             parts = [f"**{escape_markdown(block.headline)}**", said, block.note]
             return "\n\n".join(part for part in parts if part)
@@ -303,10 +303,9 @@ def _html(block: Block, drawings: Mapping[str, Drawing], titled: bool) -> str:
             image = f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
             caption = html.escape(drawings[name].caption)
             return f"<figure>{image}<figcaption class=note>{caption}</figcaption></figure>"
-        case Verdict() | Forecast():
+        case Verdict():
             # the colors are those of the answer to the question
-            outcome = block.outcome if isinstance(block, Verdict) else None
-            tone = _TONES.get(outcome or "", "verdict")
+            tone = _TONES.get(block.outcome or "", "verdict")
             said = _list(block.details)
             answer = f"<strong>{html.escape(block.headline)}</strong>"
             note = f"<p class=note>{html.escape(block.note)}</p>" if block.note else ""

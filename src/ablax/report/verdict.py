@@ -101,40 +101,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to the study's question: an outcome with a finding per claim, or reasons for none.
+    """What became of several claims: a finding for each, or the reasons for none.
 
-    The note says what the intervals in the findings are.
+    Those of the source have an outcome as a whole, our own predictions have none. Below the
+    headline stand the details; `sentence` says all in one; the note says what the intervals are.
     """
 
     outcome: OutcomeName | None
     sentence: str
-    findings: tuple[Finding, ...]
-    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    reasons: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     note: str = ""
 
     @property
     def headline(self) -> str:
         """The sentence, without the reasons when they make a list of their own."""
         return "No verdict." if len(self.reasons) > 1 else self.sentence
-
-    @property
-    def details(self) -> tuple[str, ...]:
-        """What stands below the headline: the findings, or several reasons for none."""
-        return tuple(f.sentence for f in self.findings) or self.reasons * (len(self.reasons) > 1)
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What became of our own prediction; the source's order does not depend on it.
-
-    The headline counts the findings, or says why nothing was judged; below it stand the findings,
-    or what was predicted.
-    """
-
-    headline: str
-    findings: tuple[Finding, ...]
-    details: tuple[str, ...]
-    note: str = ""
 
 
 def difference_words(study: Study, measured: Comparison) -> tuple[str, str]:
@@ -224,7 +207,9 @@ def verdict(study: Study) -> Verdict:
     """
     findings, reasons = assess(study, study.plan.claims, "the source")
     if reasons:
-        return Verdict(None, f"No verdict: {'; '.join(reasons)}.", (), reasons)
+        several = reasons if len(reasons) > 1 else ()
+        said = f"No verdict: {'; '.join(reasons)}."
+        return Verdict(None, said, reasons=reasons, details=several)
     outcomes = {found.outcome for found in findings}
     count = _count(findings, "statement", "reproduced")
     answer: OutcomeName
@@ -234,27 +219,28 @@ def verdict(study: Study) -> Verdict:
         answer, said = "reproduced", f"The stated order is reproduced: {count}."
     else:
         answer, said = "inconclusive", f"Inconclusive whether the stated order holds: {count}."
-    return Verdict(answer, said, findings, (), _ranges(findings))
+    details = tuple(found.sentence for found in findings)
+    return Verdict(answer, said, findings, details=details, note=_ranges(findings))
 
 
-def forecast(study: Study) -> Forecast | None:
+def forecast(study: Study) -> Verdict | None:
     """Our own expectations, judged as the claims are, but together only with each other.
 
-    They are judged under the conditions of a verdict, and the verdict does not depend on them.
-    None when the study has no expectations.
+    They are judged under the conditions of a verdict, and the verdict does not depend on them; the
+    details are what was predicted where nothing was judged. None when there are no expectations.
     """
     expected = study.plan.expectations
     if not expected:
         return None
-    predicted = tuple(sentence(claim.text) for claim in expected)
     findings, reasons = assess(study, expected, "our prediction", "confirmed")
+    if findings:
+        said = f"{_count(findings, 'prediction', 'confirmed')}."
+        details = tuple(found.sentence for found in findings)
+        return Verdict(None, said, findings, details=details, note=_ranges(findings))
+    said = f"Not judged: {'; '.join(reasons)}."
     if len(reasons) > 1 and set(reasons) <= set(verdict(study).reasons):
-        return Forecast("Not judged, for the reasons of the verdict.", (), predicted)
-    if reasons:
-        return Forecast(f"Not judged: {'; '.join(reasons)}.", (), predicted)
-    said = tuple(found.sentence for found in findings)
-    headline = f"{_count(findings, 'prediction', 'confirmed')}."
-    return Forecast(headline, findings, said, _ranges(findings))
+        said = "Not judged, for the reasons of the verdict."
+    return Verdict(None, said, details=tuple(sentence(claim.text) for claim in expected))
 
 
 def answer(study: Study) -> Finding:
