@@ -169,9 +169,8 @@ def uses(network: Network, params: Mapping[str, Any]) -> list[Use]:
     names = list(network.layers)
     found: list[Use] = []
     for number, block in enumerate(_blocks(network), start=1):
-        readers = {name: _channel_weights(leaves, [name]) for name in block}
         behind = names[names.index(block[-1]) + 1 :]
-        readers[_with_kernel(leaves, behind)] = _channel_weights(leaves, behind)
+        readers = dict(_first_kernel(leaves, own) for own in (*([n] for n in block), behind))
         ends = [len(weights) for weights in readers.values()]
         slices = [slice(0, ends[0]), *(slice(*pair) for pair in pairwise(ends))]
         sources = dict(zip((INPUT, *block), slices, strict=True))
@@ -194,15 +193,10 @@ def _blocks(network: Network) -> list[list[str]]:
     return found
 
 
-def _with_kernel(leaves: Mapping[str, Any], names: Sequence[str]) -> str:
-    """The first of the layers that has a kernel."""
-    return next(n for n in names if any(_is_leaf(path, n, "kernel") for path in leaves))
-
-
-def _channel_weights(
+def _first_kernel(
     leaves: Mapping[str, Any], names: Sequence[str]
-) -> Float[np.ndarray, " channels"]:
-    """Mean |scale x kernel| of each input channel of the first kernel in these layers."""
+) -> tuple[str, Float[np.ndarray, " channels"]]:
+    """The first of the layers with a kernel, and mean |scale x kernel| of its input channels."""
     scale: Any = 1.0
     for name in names:
         for path in sorted(leaves):
@@ -211,7 +205,7 @@ def _channel_weights(
             if _is_leaf(path, name, "kernel"):
                 kernel = np.abs(np.asarray(leaves[path], float))
                 places = tuple(axis for axis in range(kernel.ndim) if axis != kernel.ndim - 2)
-                return np.asarray(scale * kernel.mean(axis=places))
+                return name, np.asarray(scale * kernel.mean(axis=places))
     raise AblaxError(f"none of the layers {', '.join(names)} has a kernel to read a block with")
 
 

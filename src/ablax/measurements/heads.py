@@ -176,11 +176,12 @@ def measure_place_weights(model: Model, _: Sample) -> list[Row]:
     """One row per pixel of `learned_weights`: `row`, `column`, `weight`, whether of the `edge`."""
     weights = learned_weights(model.network, model.variables["params"])
     height, width = weights.shape
-    rows: list[Row] = []
-    for (r, c), weight in np.ndenumerate(weights):
-        edge = float(r in (0, height - 1) or c in (0, width - 1))
-        rows.append({"row": r, "column": c, "weight": float(weight), "edge": edge})
-    return rows
+
+    def edge(row: int, column: int) -> float:
+        return float(row in (0, height - 1) or column in (0, width - 1))
+
+    found = np.ndenumerate(weights)
+    return [{"row": r, "column": c, "weight": float(w), "edge": edge(r, c)} for (r, c), w in found]
 
 
 def learned_weights(network: Network, params: Any) -> Weights:

@@ -17,10 +17,10 @@ from ablax.measurements.measurement import Measurement, Sample, grouped
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.plots import CurvePanels
-from ablax.report.statistics import deviation, mean
+from ablax.report.statistics import mean
 from ablax.report.study import Curve, Picture, Row, Section, Study, Variant, matching, percentage
-from ablax.report.study_tables import seeds_text, variant_table
-from ablax.report.tables import NOTHING, Table, number, spread
+from ablax.report.study_tables import seeds_text, spread_of, variant_table
+from ablax.report.tables import NOTHING, Table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,7 +80,7 @@ def _epochs(found: Sequence[float]) -> str:
     if not found:
         return NOTHING
     if all(map(math.isfinite, found)):
-        return spread(mean(found), deviation(found), 1)
+        return spread_of(found, 1)
     return NOT_REACHED if not any(map(math.isfinite, found)) else f"{NOT_REACHED} by all"
 
 
@@ -211,7 +211,7 @@ def stopping_table(study: Study) -> Table:
         ]
         shares = list(filter(math.isfinite, found))
         stopped = [seeds_text(study, f"{name}:{q}") for q in ("stopped_error", "test_error")]
-        return [spread(mean(shares), deviation(shares), 0), *stopped]
+        return [spread_of(shares, 0), *stopped]
 
     return variant_table(
         study,

@@ -48,8 +48,6 @@ class Measurement:
         name: Letters, digits and '_'.
         measure: Gives rows: mappings of a few columns to numbers or strings. It must be a pure
             function of both: a run that goes on repeats it.
-        section: How the report shows the rows.
-        moments: When.
         quantities: Name to the number that claims may speak of, such as `"full:svm_of_conv5"`; no
             two measurements of an experiment give the same name.
         every_seed: False where seeds make no difference: then only seed 0 is measured.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 import jax
@@ -26,8 +25,9 @@ from ablax.layers import adaptive_average_pool
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
-from ablax.report.statistics import deviation, mean
+from ablax.report.statistics import mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study, matching, percentage
+from ablax.report.study_tables import spread_of
 from ablax.report.tables import NOTHING, Table, number, sentence, spread
 
 if TYPE_CHECKING:
@@ -209,9 +209,7 @@ class PublishedProbes:
 
     short: str
     source: str
-    accuracies: Mapping[tuple[str, int], tuple[float, float]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    accuracies: Mapping[tuple[str, int], tuple[float, float]]
 
     def text(self, classifier: str, depth: int) -> str:
         """Such as `"44.8 ± 0.7"`."""
@@ -228,11 +226,6 @@ def accuracies(study: Study, measurement: str, **columns: Any) -> list[float]:
 def finite_errors(rows: Sequence[Row]) -> list[float]:
     """The errors of the fits whose features were finite."""
     return [error for row in rows if math.isfinite(error := float(row["error"]))]
-
-
-def accuracy_text(values: Sequence[float]) -> str:
-    """Mean ± standard deviation over seeds, percent."""
-    return spread(mean(values), deviation(values), digits=1)
 
 
 _FIGURES = ("Features per image", "Trained, %", "Untrained, %")
@@ -258,7 +251,7 @@ def layer_rows(
         rows = study.rows(measurement, variant=study.baseline, depth=depth, **columns)
         if depth:
             name = f"{HEADINGS[kind]} ({depth})"
-            both = [accuracy_text(found(trained=trained)) for trained in (1.0, 0.0)]
+            both = [spread_of(found(trained=trained), 1) for trained in (1.0, 0.0)]
         else:
             name, both = f"{HEADINGS[kind]}, raw pixels", [number(mean(found()), 1)] * 2
         features = number(rows[-1]["features"], 0) if rows else NOTHING
@@ -284,7 +277,7 @@ def probe_table(
     ]
     own = [100 - run.test_error for run in study.finished_runs_of(study.baseline)]
     nothing = (NOTHING,) * (1 + len(published))
-    rows.append(("The network itself", NOTHING, NOTHING, accuracy_text(own), *nothing))
+    rows.append(("The network itself", NOTHING, NOTHING, spread_of(own, 1), *nothing))
     return Table(
         "Accuracy of linear classifiers on the features of each layer",
         ("Classifier (layer)", "Layer here", *_FIGURES, *headings),

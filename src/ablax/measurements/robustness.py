@@ -20,10 +20,9 @@ from ablax.measurements.invariance import Border, Levels, distortions_of, transl
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
-from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Row, Section, Study, Variant, matching, percentage
-from ablax.report.study_tables import variant_table
-from ablax.report.tables import NOTHING, Table, number, spread
+from ablax.report.study_tables import spread_of, variant_table
+from ablax.report.tables import NOTHING, Table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,7 +102,7 @@ def by_variant(study: Study, name: str, column: str) -> Found:
 def _cell(errors: list[float]) -> str:
     if not errors:
         return NOTHING
-    return spread(mean(errors), deviation(errors)) if _finite(errors) else REFUSES
+    return spread_of(errors) if _finite(errors) else REFUSES
 
 
 def _finite(errors: list[float]) -> bool:
@@ -218,12 +217,10 @@ def errors_when_shifted(
     model: Model, sample: Sample, pixels: Sequence[int], border: Border = "black"
 ) -> list[Row]:
     """One row per shift of `shifted_in_turn`: `shift` in pixels, `error` in percent."""
-    rows: list[Row] = []
-    for shift in pixels:
-        moved = shifted_in_turn(sample.test.images, shift, border)
-        error = model.error(moved, sample.test.labels)
-        rows.append({"shift": float(shift), "error": error})
-    return rows
+    images, labels = sample.test.images, sample.test.labels
+    errors = (model.error(shifted_in_turn(images, shift, border), labels) for shift in pixels)
+    pairs = zip(pixels, errors, strict=True)
+    return [{"shift": float(shift), "error": error} for shift, error in pairs]
 
 
 def shifted_in_turn(images: Levels, shift: int, border: Border = "black") -> Pixels:

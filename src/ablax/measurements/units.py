@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -128,8 +127,7 @@ _GRID = np.linspace(-10, 10, 2001, dtype=np.float32)
 """Inputs among which every nonlinearity has its largest slope; 0 is one of them."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A nonlinearity in a network: its path, that of the layer in front of it, its module."""
 
     path: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -21,8 +21,7 @@ CONFIDENCE = 0.95
 """Probability with which all intervals of one table hold at once."""
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """Where a mean lies, with confidence `level` for this one interval."""
 
     low: float
@@ -30,15 +29,13 @@ class Interval:
     level: float
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """What the runs of one variant have in common: means over the n that finished, nan if none.
 
     Errors (percent) and losses are those of the last epoch; the standard deviation over seeds
     (ddof 1) is nan when n < 2.
     """
 
-    variant: str
     n: int
     diverged: int
     error: float
@@ -48,8 +45,7 @@ class Summary:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """The value of one operand (`ablax.report.study.Claim`) minus another's, seed by seed.
 
     `difference` and `sd` are mean and standard deviation (ddof 1) of the paired differences of the
@@ -132,7 +128,6 @@ def summary(study: Study, name: str) -> Summary:
     runs = study.finished_runs_of(name)
     errors = [run.test_error for run in runs]
     return Summary(
-        variant=name,
         n=len(runs),
         diverged=len(study.runs_of(name)) - len(runs),
         error=mean(errors),
@@ -187,8 +182,7 @@ FEWEST_EPOCHS = 10
 """With fewer epochs the last 20 % is a single step and says nothing."""
 
 
-@dataclass(frozen=True)
-class Flatness:
+class Flatness(NamedTuple):
     """How far the training loss still moved over the last 20 % of epochs; see `flattened`.
 
     `fall` is the decrease in percent of the total decrease, negative when it rose, and `noise` its
@@ -292,15 +286,13 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
     return Curve(tuple(shared), over_curves("train_loss"), over_curves("train_error"), (), ())
 
 
-@dataclass(frozen=True)
-class VariantFlatness:
+class VariantFlatness(NamedTuple):
     """Whether the training loss of a variant has flattened; see `variant_flatness`.
 
     Of n finished runs `flat_runs` have, each by itself; `mean` is the criterion applied to their
     mean curve.
     """
 
-    variant: str
     flat: bool
     flat_runs: int
     n: int
@@ -319,4 +311,4 @@ def variant_flatness(study: Study, name: str, within: float = FLAT_WITHIN) -> Va
     if curves:
         together = flattened(mean_curve(curves), within, study.plan.classes)
     flat = together.flat and 2 * alone > len(curves)
-    return VariantFlatness(name, flat, alone, len(curves), together)
+    return VariantFlatness(flat, alone, len(curves), together)

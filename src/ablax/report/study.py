@@ -212,8 +212,7 @@ class Claim:
     Args:
         text: The statement, as a clause that follows "whether"; where the claim decides an
             experiment, one that "by 1.99 percentage points" can follow.
-        worse: The operand with the larger value.
-        better: The operand with the smaller one.
+        worse: The operand with the larger value; `better` has the smaller one.
         flat: Whether the training losses must have flattened before it is judged. False where
             the statement is about what is learned in so many epochs, or about the initialization.
 
@@ -254,8 +253,6 @@ class PlanRecord:
         prediction: What the source of the question, whose citation is `source`, predicts.
         recipe: Field by dotted name.
         verdict_wanted: False where the budget is too small to conclude anything (smoke).
-        command: Repeats the experiment.
-        data_note: What the data are, in a sentence.
         classes: Of the data; a training loss above ln(classes) is worse than chance.
         variants: In the order of the source; the baseline's name is one of theirs.
         full_size_parameters: Variant name to its parameters at the size of the paper.
@@ -365,11 +362,7 @@ class Study:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """A record for each epoch of each run.
-
-        The columns: `variant`, `seed`, `epoch`, `train_loss`, `train_error`, `test_error` (nan
-        where it was not measured).
-        """
+        """A record for each epoch of each run: variant, seed, and what `Curve.records` has."""
         return [
             {"variant": run.variant, "seed": run.seed, **record}
             for run in self.runs

@@ -59,11 +59,14 @@ def variant_table(
 def seeds_text(
     study: Study, operand: str, digits: int = 2, show: Callable[[float, int], str] = number
 ) -> str:
-    """Mean ± standard deviation over seeds of an operand such as `"full:svm_5"`; a dash for none.
+    """`spread_of` the values of an operand such as `"full:svm_5"`."""
+    return spread_of(list(study.values(operand).values()), digits, show)
 
-    `show` writes the mean.
-    """
-    values = list(study.values(operand).values())
+
+def spread_of(
+    values: Sequence[float], digits: int = 2, show: Callable[[float, int], str] = number
+) -> str:
+    """Mean, which `show` writes, ± standard deviation over seeds; a dash for none."""
     return spread(mean(values), deviation(values), digits, show)
 
 

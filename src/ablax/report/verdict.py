@@ -27,14 +27,10 @@ def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ..
     for variant in study.variants:
         if variant.name in named:
             flat = any(claim.flat for claim in claims if variant.name in claim.variants)
-            asked = _quantities(claims, variant.name)
+            sides = [operand(side) for claim in claims for side in (claim.worse, claim.better)]
+            asked = list(dict.fromkeys(what for name, what in sides if name == variant.name))
             reasons += [f"{variant.label}: {why}" for why in _of(study, variant.name, asked, flat)]
     return tuple(reasons)
-
-
-def _quantities(claims: tuple[Claim, ...], variant: str) -> list[str]:
-    operands = [operand(side) for claim in claims for side in (claim.worse, claim.better)]
-    return list(dict.fromkeys(quantity for name, quantity in operands if name == variant))
 
 
 def _of(study: Study, name: str, asked: list[str], flat: bool) -> list[str]:

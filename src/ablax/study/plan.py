@@ -46,14 +46,10 @@ class Training:
     fresh: tuple[str, ...] = ()
 
     @property
-    def network(self) -> Network:
-        """The variant's network."""
-        return self.trainer.task.network
-
-    @property
     def identity(self) -> Identity:
         """What it is, and what its recipe changes, to know it again."""
-        return identity(self.network, self.trainer.dataset.image_shape, self.variant.changes)
+        network, shape = self.trainer.task.network, self.trainer.dataset.image_shape
+        return identity(network, shape, self.variant.changes)
 
     @property
     def work(self) -> float:
@@ -81,11 +77,6 @@ class Plan:
     recipe: Recipe
     trainings: Mapping[str, Training]
     measurements: tuple[Measurement, ...]
-
-    @property
-    def baseline(self) -> Training:
-        """The variant the others are compared with."""
-        return self.trainings[self.record.baseline]
 
 
 def resolve(

@@ -21,13 +21,7 @@ from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_result, write_results
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
-from ablax.study.folder import (
-    ResultsFolder,
-    environment,
-    pretraining_log,
-    study_in,
-    write_facts,
-)
+from ablax.study.folder import PRETRAINING, ResultsFolder, environment, study_in, write_facts
 from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, resolve
 from ablax.training.checkpoint import open_checkpoints
@@ -58,7 +52,6 @@ class Runner:
 
     def __init__(self, plan: Plan, folder: ResultsFolder, console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
-        self.trainers = {name: training.trainer for name, training in plan.trainings.items()}
         self.log = MeasurementLog(folder.path, plan.measurements)
         self._samples: dict[int, tuple[Split, Split]] = {}
 
@@ -73,13 +66,14 @@ class Runner:
         def observe(moment: Moment, step: int, state: State) -> None:
             for measurement in self.plan.measurements:
                 if measurement.wanted(name, seed, moment):
-                    model = self.trainers[name].model(state, name, f"seed {seed}, step {step}")
+                    trainer = self.plan.trainings[name].trainer
+                    model = trainer.model(state, name, f"seed {seed}, step {step}")
                     self.log.take(measurement, model, self._sample(name, seed, step))
 
         return observe
 
     def _sample(self, name: str, seed: int, step: int) -> Sample:
-        trainer = self.trainers[name]
+        trainer = self.plan.trainings[name].trainer
         dataset = trainer.dataset
         if id(dataset) not in self._samples:
             samples = training_images(dataset, TRAINING_SAMPLE), test_images(dataset, TEST_SAMPLE)
@@ -122,7 +116,7 @@ def pretrained(
     own = folder.checkpoints(name, seed)
     with (
         open_checkpoints(own.with_name(f"{own.name}-pretraining")) as checkpoints,
-        MetricsLog(pretraining_log(folder.path), tensorboard=False, by=RUN_COLUMNS) as log,
+        MetricsLog(folder.path / PRETRAINING, tensorboard=False, by=RUN_COLUMNS) as log,
     ):
         fitted = train(
             training.pretrainer,

@@ -67,12 +67,12 @@ def find_damage(folder: Path) -> str | None:
         return f"{LIST_NAME} is missing (it was not written to the end)"
     except (OSError, UnicodeDecodeError) as error:
         return f"{LIST_NAME} cannot be read ({error})"
-    listed = [line[66:] for line in text.split("\n")[:-1]]
-    unlisted = [name for name in _names(folder) if name not in listed]
-    for name in unlisted:
-        if not Path(name).name.startswith("."):
+    lines = text.split("\n")[:-1]
+    listed = [line[66:] for line in lines]
+    for name in _names(folder):
+        if name not in listed and not Path(name).name.startswith("."):
             return f"{name} is not in {LIST_NAME}"
-    for name, line in zip(listed, text.split("\n")[:-1], strict=True):
+    for name, line in zip(listed, lines, strict=True):
         try:
             now = _line(folder, name)
         except (OSError, ValueError) as error:
@@ -424,10 +424,10 @@ def _forget_manager(checkpoints: Checkpoints) -> None:
 
 def _is_disk_full(error: BaseException | None) -> bool:
     """Whether `error`, or what caused it, says so. Tensorstore says it in words only."""
+    full = (errno.ENOSPC, errno.EDQUOT)
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT)):
+        said = any(os.strerror(code) in str(error) for code in full)
+        if said or (isinstance(error, OSError) and error.errno in full):
             return True
         error = error.__cause__ or error.__context__
     return False
