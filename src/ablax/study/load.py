@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -90,21 +91,16 @@ def source_of(word: str) -> Source:
 
 def _split(word: str) -> tuple[Path | None, str, str]:
     """An existing folder at the word's beginning, and up to two words behind colons."""
-    if "/" not in word and _is_network(word):
-        return None, "", ""
+    if "/" not in word and ":" not in word:
+        with suppress(AblaxError):  # a network goes before a folder of its name
+            find(word)
+            return None, "", ""
     for parts in range(3):
         place, *more = word.rsplit(":", parts)
         if len(more) == parts and place and Path(place).is_dir():
             variant, seed, *_ = [*more, "", ""]
             return Path(place), variant, seed
     return None, "", ""
-
-
-def _is_network(word: str) -> bool:
-    try:
-        return bool(find(word).name) and ":" not in word
-    except AblaxError:
-        return False
 
 
 def _in_folder(folder: Path, variant: str, seed: str) -> Source:

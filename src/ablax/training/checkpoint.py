@@ -28,12 +28,8 @@ from jaxtyping import PyTree
 from ablax.errors import AblaxError, silenced
 from ablax.files import sync_folder, write_atomic
 
-# SHA-256 of every file in a folder, written beside them, so that a flipped bit is noticed.
-#
-# The list has the format of the command `sha256sum`: `sha256sum --check checksums.sha256` inside
-# the folder verifies it without ablax.
-
 LIST_NAME = "checksums.sha256"
+"""`sha256sum --check checksums.sha256` inside the folder verifies it without ablax."""
 
 
 def write_checksums(folder: Path) -> None:
