@@ -22,6 +22,7 @@ from made_trials import (
     trial,
 )
 
+from ablax.analysis.features import feature_statistics
 from ablax.config import TrainConfig
 from ablax.core import leaves_by_path
 from ablax.doctor import checks as capacity
@@ -365,10 +366,7 @@ def test_divergence_of_a_run_is_a_loss_that_is_no_number_or_that_rose():
 
 
 def test_units_repeat_another_from_a_correlation_of_095():
-    from ablax.analysis.features import Running
-
     one = np.random.default_rng(0).normal(size=(4000, 3))
     one[:, 1] = -one[:, 0] + 0.1 * one[:, 1]  # |r| = 0.995
-    running = Running()
-    running.add(one)
-    assert repeated(running.result()) == pytest.approx(1 / 3)
+    found = feature_statistics(lambda x: {"layer": x}, [one])["layer"]
+    assert repeated(found) == pytest.approx(1 / 3)

@@ -1,9 +1,9 @@
-"""What a JAX function costs: multiply-accumulates, parameters and memory, layer by layer."""
+"""The layers of a JAX function: what each costs, and how data flows from one to the other."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Any, Literal, TypeVar
@@ -13,9 +13,6 @@ from jax.extend.core import JaxprEqn
 
 from ablax.analysis.jax_versions import bodies
 from ablax.analysis.jaxpr import ROOTS, Equation, Flow, Step, Value, equations, flow
-
-# ------------------------------------------------------------------------------------------
-# What a few steps that belong together are called: convolution 3x3/2, max pool, softmax, ...
 
 Family = Literal[
     "convolution",
@@ -49,16 +46,10 @@ _ARITHMETIC = {"add": "add", "add_any": "add", "sub": "subtract", "mul": "multip
 
 @dataclass(frozen=True)
 class Operation:
-    """What a layer does.
+    """What a layer does, with a name such as `"convolution 3x3/2"`; it is counted by its family.
 
-    Attributes:
-        name: For a reader, such as `"convolution 3x3/2"`.
-        family: The kind of law by which it is counted.
-        window: Height and width; of a response normalization the number of channels.
-        stride: Its steps.
-        padding: Rows and columns added in total, above and below together.
-        groups: Of a convolution.
-        features: Output channels of a convolution or a dense layer.
+    The window of a response normalization is its number of channels; padding is in total, above and
+    below together. A convolution or dense layer has output `features`.
     """
 
     name: str
@@ -220,11 +211,9 @@ def _sizes(sizes: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A few steps, in order, that a table shows as one row.
+    """A few steps, in order, that a table shows as one row; its path has the outermost name first.
 
     Attributes:
-        path: The names around it, outermost first.
-        operation: What it does.
         reads: The activations that it reads and has not written, each once.
         writes: The activations that others read, or that are results.
         leaves: The parameters that it reads, by number.
@@ -289,7 +278,13 @@ def layers(traced: Flow) -> list[Layer]:
     what stands between two a layer. What prepares parameters or constants alone, or only looks at
     its input in another shape, is no layer.
     """
-    pieces = [piece for run in _runs(traced.steps) for piece in _pieces(run)]
+    working = [
+        step
+        for step in traced.steps
+        if step.primitive in PRODUCTS or any(value.kind == "activation" for value in step.reads)
+    ]
+    runs = groupby(working, key=lambda step: (step.equation.scope, step.equation.trips))
+    pieces = [piece for _, run in runs for piece in _pieces(run)]
     read: dict[Value, set[int]] = {}
     for place, piece in enumerate(pieces):
         for step in piece:
@@ -299,18 +294,7 @@ def layers(traced: Flow) -> list[Layer]:
     return [_layer(piece, place, read, results) for place, piece in enumerate(pieces)]
 
 
-def _runs(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """Steps that work on activations, one name after another."""
-    working = [
-        step
-        for step in steps
-        if step.primitive in PRODUCTS or any(value.kind == "activation" for value in step.reads)
-    ]
-    for _, run in groupby(working, key=lambda step: (step.equation.scope, step.equation.trips)):
-        yield list(run)
-
-
-def _pieces(run: list[Step]) -> Iterator[list[Step]]:
+def _pieces(run: Iterable[Step]) -> Iterator[list[Step]]:
     """Cut what stands under one name where a new layer begins."""
     piece: list[Step] = []
     closed = False  # is the piece a product or pool that only takes its bias?
@@ -355,10 +339,6 @@ def _layer(
     outside = tuple(reads)
     path = piece[0].equation.scope
     return Layer(path, operation(piece, outside), tuple(piece), outside, writes, frozenset(leaves))
-
-
-# ------------------------------------------------------------------------------------------
-# What a convolution and a matrix product cost.
 
 
 def total_macs(equation: Equation) -> int:
@@ -422,14 +402,10 @@ def _first_product(eqn: JaxprEqn) -> str | None:
 
 @dataclass(frozen=True)
 class Convention:
-    """A way of counting.
+    """A way of counting, with its name and a sentence or two for the foot of a table.
 
-    Attributes:
-        name: What the foot of a table calls it.
-        says: What counts, in a sentence or two for that foot.
-        macs: Multiply-accumulates of a layer, all its trips.
-        stored: The elements that a layer stores as parameters; from the layer and the numbers of
-            each parameter (0 for one that is not learned).
+    `macs` gives the multiply-accumulates of a layer, all its trips; `stored` the elements that it
+    stores as parameters, from the sizes of all parameters (0 for one that is not learned).
     """
 
     name: str
@@ -496,26 +472,16 @@ LECTURE = Convention(
 
 CONVENTIONS = {convention.name: convention for convention in (USUAL, LECTURE)}
 
-
-# ------------------------------------------------------------------------------------------
-# What a JAX function costs, counted from its jaxpr and never measured.
-
-
 _Row = TypeVar("_Row", "CostRow", "TrainingRow")
 
 
 @dataclass(frozen=True)
 class CostRow:
-    """What one layer costs; of several inputs the shape is the largest's.
+    """What a layer costs, by its path, such as `"inception_3a/branch1x1/conv"`.
 
-    Attributes:
-        path: The layer's name, such as `"inception_3a/branch1x1/conv"`.
-        macs: Multiply-accumulates, all trips of the loops around it.
-        parameters: Numbers stored for it; what two layers share is counted with the first.
-        input_memory: Numbers that it reads and that are no parameters.
-        parameter_memory: Numbers of parameters that it reads.
-        output_memory: Numbers that it writes for others to read.
-        note: What one has to know of the row, such as that it is the dearest branch of a `cond`.
+    Of several inputs the shape is the largest's; multiply-accumulates are of all trips of the loops
+    around it. Parameters that two layers share are counted with the first. Memory is in numbers:
+    that it reads and that are no parameters, of parameters, that it writes for others to read.
     """
 
     path: str
@@ -749,11 +715,10 @@ def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """What one layer costs in a step of training, in the usual convention.
+    """Multiply-accumulates of a layer in a step of training, in the usual convention.
 
-    Multiply-accumulates of the forward pass, of the gradient by its input and of that by its
-    weights; the numbers that it leaves for the backward pass (`kept`), and their bytes: the mask of
-    a ReLU has one byte a number.
+    `kept` are the numbers that it leaves for the backward pass; the mask of a ReLU has one byte a
+    number.
     """
 
     path: str
@@ -879,3 +844,119 @@ def _place(scope: tuple[str, ...], found: Sequence[Layer]) -> int:
         if places:
             return places[-1]
     return len(found) - 1
+
+
+# ------------------------------------------------------------------------------------------
+# The graph of a function as data flows through it. In the jaxpr an arrow is an array that one
+# layer writes and another reads, so skips, branches and concatenations show by themselves, whatever
+# classes a user's modules have; what computes nothing (a dropout at inference) is no node.
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer, or an operation that stands in a block, such as the sum of a residual block.
+
+    Its path leaves out the name that all share; the shape is that of its largest input. The leaves
+    are the parameters that it reads, as paths: `"params/conv1/conv/kernel"`.
+    """
+
+    path: tuple[str, ...]
+    operation: str
+    family: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    leaves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An array, of the shape in which it was written, from one node to a later one, by number."""
+
+    source: int
+    target: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DataFlow:
+    """A function as a directed graph without cycles; its edges, all forward, are there once each.
+
+    The nodes are first the inputs (family `"input"`), then the layers in the order of execution,
+    then the outputs (family `"output"`).
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    @property
+    def layers(self) -> range:
+        """The numbers of the nodes that are layers, in the order of the rows of `cost`."""
+        ends = [node.family for node in self.nodes]
+        return range(ends.count("input"), len(ends) - ends.count("output"))
+
+    def into(self, node: int) -> tuple[int, ...]:
+        """The nodes from which an edge leads to this one."""
+        return tuple(edge.source for edge in self.edges if edge.target == node)
+
+
+def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) -> DataFlow:
+    """The graph of `fn(*args)`; nothing is computed.
+
+    A loop is drawn once: its body, entered by what it starts from and by what it takes slices of.
+    Arguments are those of `cost`; the parameters are no inputs of the graph.
+
+    Raises:
+        ValueError: There is no such argument.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> def residual(weights, x):
+        ...     with jax.named_scope("fc"):
+        ...         y = jnp.tanh(x @ weights)
+        ...     with jax.named_scope("sum"):
+        ...         return x + y
+        >>> graph = data_flow(residual, jnp.ones((3, 3)), jnp.ones((1, 3)))
+        >>> [node.operation for node in graph.nodes]
+        ['input', 'dense', 'tanh', 'add', 'output']
+        >>> [(edge.source, edge.target) for edge in graph.edges]
+        [(0, 1), (1, 2), (0, 3), (2, 3), (3, 4)]
+    """
+    traced = flow(fn, *args, parameters=parameters, weight=total_macs)
+    found = layers(traced)
+    root, names = shared_root(found), ["/".join(path) for path in traced.paths]
+    nodes = [Node((), "input", "input", value.shape, value.shape) for value in traced.inputs]
+    writers = {value: number for number, value in enumerate(traced.inputs)}
+    edges: dict[Edge, None] = {}
+    for number, layer in enumerate(found, start=len(traced.inputs)):
+        nodes.append(
+            Node(
+                path=layer.path[root:],
+                operation=layer.operation.name,
+                family=layer.operation.family,
+                input_shape=layer.input_shape,
+                output_shape=layer.output_shape,
+                leaves=tuple(names[leaf] for leaf in sorted(layer.leaves)),
+            )
+        )
+        for value in layer.reads:
+            edges |= _edge(value, number, writers)
+        for step in layer.steps:
+            writers.update(dict.fromkeys(step.writes, number))
+    results = {value.origin: value for value in traced.outputs if value.kind == "activation"}
+    for value in results.values():  # each array once
+        made = _edge(value, len(nodes), writers)
+        if made:  # else it depends on no input
+            nodes.append(Node((), "output", "output", value.shape, value.shape))
+            edges |= made
+    return DataFlow(tuple(nodes), tuple(edges))
+
+
+def _edge(value: Value, target: int, writers: dict[Value, int]) -> dict[Edge, None]:
+    """The edge that brings a value to a node: none when no node has written it."""
+    origin: Value | None = value.origin
+    while origin is not None and origin not in writers:
+        origin = origin.whole or origin.began
+        origin = None if origin is None else origin.origin
+    if origin is None:
+        return {}
+    return {Edge(writers[origin], target, value.origin.shape): None}

@@ -27,21 +27,17 @@ CONSTANT = 1e-6
 class FeatureStatistics:
     """Of the units of one layer; a unit of a feature map has a value at each place.
 
+    Shares, extremes and moments of each unit are over samples and places, which are rows times
+    columns of the map, 1 for a vector.
+
     Attributes:
-        samples: How many images.
-        places: Rows times columns of the map; 1 for a vector.
-        zeros: Share of exact zeros of each unit, over samples and places.
         small: Share of values no larger than `small_below` in size.
         saturated: Share of values near an end of the range; None where no range was given.
-        low: The least value of each unit.
-        high: The greatest.
-        mean: Over samples and places.
-        variance: About this mean, divided by the count.
+        variance: About the mean, divided by the count.
         correlated: The units whose correlations were measured, by number.
         correlation: Between them; NaN for units that are constant.
         responses: Of the first samples, at the place in the middle: rows are samples. (A mean over
             places would make the units of a healthy first layer look as if they ignored the input.)
-        small_below: What counts as small.
     """
 
     samples: int
@@ -102,44 +98,24 @@ def _constant(low: np.ndarray, high: np.ndarray, variance: np.ndarray) -> np.nda
 
 
 @dataclass
-class Running:
+class _Running:
     """Statistics of one layer that grow batch by batch.
 
     The moments of two sets are merged by the mean of each (Chan, Golub, LeVeque 1983, Algorithms
     for computing the sample variance), in float64: no difference of large sums.
-
-    Attributes:
-        small_below: Values of at most this size are small.
-        bounds: The ends of the nonlinearity's range, such as (-1, 1) for tanh.
-        most_correlated: Measure correlations of at most so many units, spread over all of them.
-        most_responses: Keep the responses to so many samples.
-
-    Example:
-        >>> running = Running()
-        >>> running.add(np.array([[0.0, 1.0], [0.0, -1.0]]))
-        >>> running.add(np.array([[0.0, 3.0], [0.0, 5.0]]))
-        >>> found = running.result()
-        >>> found.mean.tolist(), found.variance.tolist(), found.dead.tolist()
-        ([0.0, 2.0], [0.0, 5.0], [True, False])
     """
 
-    small_below: float = 1e-3
-    bounds: tuple[float, float] | None = None
-    most_correlated: int = 512
-    most_responses: int = 256
-    _samples: int = field(default=0, init=False)
-    _count: int = field(default=0, init=False)
-    _sums: dict[str, Any] = field(default_factory=dict, init=False)
-    _responses: list[np.ndarray] = field(default_factory=list, init=False)
-    _shape: tuple[int, ...] = field(default=(), init=False)
+    small_below: float
+    bounds: tuple[float, float] | None
+    most_correlated: int
+    most_responses: int
+    _samples: int = 0
+    _count: int = 0
+    _sums: dict[str, Any] = field(default_factory=dict)
+    _responses: list[np.ndarray] = field(default_factory=list)
+    _shape: tuple[int, ...] = ()
 
     def add(self, features: Any) -> None:
-        """Take in one batch, (N, ..., units).
-
-        Raises:
-            ValueError: No axis of samples and one of units, no samples, another shape than before,
-                or a value that is not finite.
-        """
         values = np.asarray(features, np.float64)
         if values.ndim < 2 or not values.size:
             raise ValueError(
@@ -204,13 +180,7 @@ class Running:
         return np.unique(np.linspace(0, units - 1, number).round().astype(np.int64))
 
     def result(self) -> FeatureStatistics:
-        """The statistics of all batches so far.
-
-        Raises:
-            ValueError: There was no batch.
-        """
-        if not self._count:
-            raise ValueError("there is no batch of features: expected at least one")
+        """The statistics of all batches so far, at least one."""
         sums, count = self._sums, self._count
         chosen = self._correlated(len(sums["mean"]))
         variance = sums["square"] / count
@@ -245,12 +215,20 @@ def feature_statistics(
 ) -> dict[str, FeatureStatistics]:
     """The statistics of each layer over all batches of images.
 
-    From a batch, of any size, `fn` gives the features of each layer by name, (N, ..., units); each
-    batch is let go before the next. The options are those of `Running`, the bounds for all layers
-    or by name.
+    Each batch, of any size, is let go before the next.
+
+    Args:
+        fn: From a batch to the features of each layer by name, (N, ..., units).
+        batches: At least one.
+        small_below: Values of at most this size are small.
+        bounds: The ends of the nonlinearity's range, such as (-1, 1) for tanh; for all layers or
+            by name.
+        most_correlated: Measure correlations of at most so many units, spread over all of them.
+        most_responses: Keep the responses to so many samples.
 
     Raises:
-        ValueError: There is no batch, a value is not finite, or a layer changed its shape.
+        ValueError: There is no batch, a value is not finite, a layer changed its shape, or its
+            features have no axis of samples and one of units.
 
     References:
         Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), the
@@ -262,12 +240,12 @@ def feature_statistics(
         >>> round(found["relu"].sparsity, 1), int(found["relu"].dead.sum())
         (0.5, 0)
     """
-    running: dict[str, Running] = {}
+    running: dict[str, _Running] = {}
     for images in batches:
         for layer, values in fn(images).items():
             if layer not in running:
                 ends = bounds.get(layer) if isinstance(bounds, Mapping) else bounds
-                running[layer] = Running(small_below, ends, most_correlated, most_responses)
+                running[layer] = _Running(small_below, ends, most_correlated, most_responses)
             running[layer].add(values)
     if not running:
         raise ValueError("there is no batch of images: expected at least one")

@@ -293,10 +293,6 @@ def holds(law: Law, low: Ends, high: Ends, axis: int) -> bool:
     return True
 
 
-# ------------------------------------------------------------------------------------------
-# Laws read off intervals, where an operation moves elements by a table rather than by a rule.
-
-
 def with_laws_found(x: Intervals, low: Ends, high: Ends) -> Intervals:
     """New ends, with the law that their middle obeys along each axis; bounded if `x` alone has one.
 
@@ -334,10 +330,6 @@ def _law(low: Ends, high: Ends, axis: int) -> Law:
         if holds(law, low, high, axis):
             return law
     return None
-
-
-# ------------------------------------------------------------------------------------------
-# What a rule for a primitive is given and what it gives back.
 
 
 @dataclass(frozen=True)
@@ -385,9 +377,6 @@ def of_rank(x: Intervals, rank: int) -> Intervals:
         return x
     return x.each(lambda side: side.reshape((1,) * rank), (STILL,) * rank)
 
-
-# ------------------------------------------------------------------------------------------
-# Intervals through a reshape: axes split and merged, and what becomes of their laws.
 
 Group = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -476,9 +465,6 @@ def _split_law(law: Law, sizes: Sequence[int]) -> list[Law]:
         laws.append((period // step, law[1] * (period // law[0])) if size > 1 else STILL)
     return laws
 
-
-# ------------------------------------------------------------------------------------------
-# Slices, pads, concatenations and gathers: which elements of the image stand where afterwards.
 
 LARGEST_TABLE = 2**22
 """Elements of an array that is worth moving to know what a gather reads."""
@@ -617,10 +603,6 @@ def _by_table(primitive: Any, params: Params, operands: Operands) -> Found:
         taken = np.asarray(primitive.bind(full, *where, **params), float)
         sides.append(np.where(np.isnan(taken), nothing, taken))
     return [with_laws_found(x, *sides)]
-
-
-# ------------------------------------------------------------------------------------------
-# Convolutions and matrix products: which elements of the image a weighted sum depends on.
 
 
 def _convolution(params: Params, operands: Operands, shapes: Shapes) -> Found:

@@ -33,9 +33,6 @@ from ablax.analysis.intervals import (
 from ablax.analysis.jax_versions import results_of
 from ablax.analysis.jaxpr import Equation, Round, Rules, Run, interpret
 
-# ------------------------------------------------------------------------------------------
-# The walk through a jaxpr that carries what each array sees of the image.
-
 Sight = tuple[Intervals | None, ...]
 """Intervals of each axis of the image; without end first, then those of the real one."""
 

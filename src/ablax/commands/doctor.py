@@ -31,8 +31,14 @@ def doctor(
 
     from rich.console import Console
 
-    from ablax.doctor.checks import Finding, examine
-    from ablax.doctor.page import advice, findings_table, summary, write_page
+    from ablax.doctor.checks import (
+        Finding,
+        examine,
+        findings_table,
+        summary,
+        what_to_do,
+        write_page,
+    )
     from ablax.doctor.trials import open_trial
     from ablax.report.tables import render
     from ablax.training.loop import set_up
@@ -56,7 +62,7 @@ def doctor(
     table = findings_table(opened.trial.name, findings)
     shown = render(table, "text", width=console.width)
     console.print(shown, markup=False, highlight=False, soft_wrap=True)
-    for line in advice(findings):
+    for line in what_to_do(findings):
         console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(summary(findings), markup=False, highlight=False, soft_wrap=True)
     if out is not None:

@@ -1,4 +1,4 @@
-"""The checks of training, each with its measurement and its criterion."""
+"""The checks of training, each with its measurement, criterion and picture; the page of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ from ablax.analysis.gradient_check import (
     check_gradient,
     check_precision,
 )
-from ablax.core import Network, abstract_variables, features, layer_shapes, paths
+from ablax.core import Network, abstract_variables, features, layer_shapes, paths, walk
 from ablax.doctor.trials import (
     ABOVE,
     History,
@@ -42,15 +43,20 @@ from ablax.inspection.timing import Machine, measure
 from ablax.layers import Threshold
 from ablax.losses import predictions
 from ablax.measurements.gradients import kernel_norms
-from ablax.measurements.units import NONLINEARITIES, below
+from ablax.measurements.units import NONLINEARITIES
 from ablax.model import wilson
+from ablax.report import figures as kit
+from ablax.report.page import Block, Heading, Illustration, Items, Paragraph
+from ablax.report.page import write_page as write
 from ablax.report.statistics import flattened
 from ablax.report.study import Curve
+from ablax.report.tables import Table
+from ablax.report.tables import sentence as closed
 from ablax.training.step import gradient as slopes_of
 from ablax.training.step import loss
 
-# ------------------------------------------------------------------------------------------
-# What a check finds: a verdict, the measurement in a sentence, and what to do.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +64,6 @@ class Finding:
     """The outcome of one check.
 
     Attributes:
-        check: Its name.
         problem: Whether there is one; None where the check is inconclusive.
         sentence: What was measured, and the limit it was compared with.
         measurements: The figures, by name; those of a curve as tuples.
@@ -127,9 +132,12 @@ def capacity(trial: Trial, history: History | None = None) -> Finding:
     """
     if history is None or history.trained is None:
         return _of_network(trial)
-    found = predictions(trial.scores(history.trained.variables))
-    wrong = int(np.sum(found != trial.labels))
-    return of_run(trial, history.curve, wrong)
+    return of_run(trial, history.curve, _wrong(trial, history.trained))
+
+
+def _wrong(trial: Trial, trained: Trained) -> int:
+    """How many of the sampled training images."""
+    return int(np.sum(predictions(trial.scores(trained.variables)) != trial.labels))
 
 
 def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
@@ -293,6 +301,27 @@ def divergence_criterion(curve: Curve, status: str) -> Finding:
     return Finding(DIVERGENCE_CHECK, problem, sentence, measured, advice if problem else "")
 
 
+@kit.settings()
+def curves_figure(found: Finding) -> Figure:
+    """Training loss, and training and test error side by side, by epoch."""
+    told = found.measurements
+    size = (kit.WIDTH, 3.5)
+    figure, (losses, errors) = kit.panels(2, 1, size, above=0.4, x="epochs", sharex=True)
+    losses.plot(told["epochs"], told["losses"], "o-", color=kit.COLORS[1])
+    losses.set_ylabel("training loss")
+    errors.plot(told["epochs"], told["train_error"], "o-", color=kit.COLORS[1], label="training")
+    errors.plot(told["test_epochs"], told["test_error"], "s--", color=kit.COLORS[2], label="test")
+    errors.set_ylabel("error, %")
+    errors.legend()
+    for axes in (losses, errors):
+        axes.set_ylim(bottom=0)
+    return kit.set_caption(
+        figure,
+        "Training figures are means over an epoch, with augmentation and dropout, so the error "
+        "may be above that on test images. The test images serve as validation.",
+    )
+
+
 # ------------------------------------------------------------------------------------------
 # Training and test error side by side: has the run learned by heart?
 
@@ -315,11 +344,9 @@ def generalization(trial: Trial, history: History | None) -> Finding:
     """
     if history is None or history.trained is None or history.evaluation is None:
         return _no_run(GENERALIZATION_CHECK)
-    found = predictions(trial.scores(history.trained.variables))
-    train_wrong = int(np.sum(found != trial.labels))
-    tested = history.evaluation
+    train, tested = (_wrong(trial, history.trained), len(trial.labels)), history.evaluation
     test = int(np.sum(tested.predictions != tested.labels)), len(tested.labels)
-    return generalization_criterion((train_wrong, len(trial.labels)), test)
+    return generalization_criterion(train, test)
 
 
 def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> Finding:
@@ -493,6 +520,25 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     return Finding(GRADIENT_FLOW_CHECK, True, f"{words}: {sentence}", measured, advice)
 
 
+@kit.settings()
+def gradients_figure(found: Finding) -> Figure:
+    """The gradient's size against depth, in two units, with the limits of the criterion."""
+    told = found.measurements
+    names = ("|W| |dL/dW|: change of the loss per share of the layer", "|dL/dW|: bare norm")
+    figure, drawn = kit.panels(2, 1, (kit.WIDTH, 3.4), above=0.6, grid="y", sharex=True)
+    for axes, what, name in zip(drawn, ("effects", "norms"), names, strict=True):
+        axes.plot(range(len(told[what])), told[what], "o-", color=kit.COLORS[1])
+        axes.set_title(name)
+    for limit in (1 / FACTOR, FACTOR):
+        drawn[0].axhline(limit, color=kit.COLORS[2], lw=1.5, ls="--")
+    for axes in drawn:
+        kit.logarithmic(axes, "y")
+    left_out = kit.name_layers(drawn[-1], told["layers"])
+    return kit.set_caption(
+        figure, f"{closed(found.sentence)} Dashed: limits of the upper measure.{left_out}"
+    )
+
+
 # ------------------------------------------------------------------------------------------
 # At which learning rate does training diverge, and does the recipe stay below it?
 
@@ -544,6 +590,30 @@ def learning_rate(trial: Trial) -> Finding:
     return Finding(LEARNING_RATE_CHECK, problem, sentence, measured, lower if problem else "")
 
 
+@kit.settings()
+def learning_rate_figure(found: Finding) -> Figure:
+    """The loss against the learning rate, the recipe's rate and the diverging one marked."""
+    told = found.measurements
+    figure, (axes,) = kit.panels(1, 1, (kit.WIDTH, 5.7), above=0.4)
+    curve = [value if math.isfinite(value) else math.nan for value in told["smoothed"]]
+    axes.plot(told["rates"], told["losses"], ".", color="#B0B0B0", label="each step")
+    axes.plot(told["rates"], curve, color=kit.COLORS[1], label="median of 7 steps")
+    axes.axvline(told["rate"], color=kit.COLORS[3], lw=2, ls="--", label="rate of the recipe")
+    if told["diverging_rate"] is not None:
+        axes.axvline(told["diverging_rate"], color=kit.COLORS[2], lw=2, label="diverging from here")
+    finite = [value for value in curve if math.isfinite(value)]
+    top = max(finite[0], min(finite)) * 1.6 if finite else 1.0
+    axes.set_ylim(0, top)
+    kit.logarithmic(axes, "x")
+    axes.set_xlabel("learning rate (logarithmic)")
+    axes.set_ylabel("training loss")
+    axes.set_title("Range test: where does training diverge?")
+    axes.legend(loc="lower left")
+    hidden = any(not loss <= top for loss in told["losses"])
+    more = f" Losses above {top:.2g} are not shown." * hidden
+    return kit.set_caption(figure, closed(found.sentence) + more)
+
+
 def smoothed(losses: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]:
     """The running median, centered, so that it does not lag; infinite where a loss is not finite.
 
@@ -554,13 +624,7 @@ def smoothed(losses: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]
     finite = np.where(np.isfinite(losses), losses, np.inf)
     half = WINDOW // 2
     parts = [finite[max(0, i - half) : i + half + 1] for i in range(len(finite))]
-    return np.array([_median(part) for part in parts])
-
-
-def _median(values: Float[np.ndarray, " n"]) -> float:
-    """The mean of the two in the middle, infinity included."""
-    ordered = np.sort(values)
-    return float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
+    return np.array([np.median(part) for part in parts])
 
 
 def diverges_at(losses: Float[np.ndarray, " steps"], classes: int) -> int | None:
@@ -643,9 +707,8 @@ BUSY = 2.0
 SPEED_CHECK = "speed"
 
 
-def measured_machine() -> Machine:
-    """The machine, measured in a second or two: a limit needs no more digits."""
-    return measure(size=1024, numbers=2**24, repeats=3)
+measured_machine = partial(measure, size=1024, numbers=2**24, repeats=3)
+"""In a second or two: a limit needs no more digits."""
 
 
 def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Finding:
@@ -752,15 +815,39 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
     return Finding(UNITS_CHECK, bool(advice), sentence, measured, "; ".join(advice))
 
 
+@kit.settings()
+def units_figure(found: Finding) -> Figure:
+    """Dead and repeated units of each layer, before and after training."""
+    told = found.measurements
+    size, share = (kit.WIDTH, 3.4), "% of the layer"
+    figure, drawn = kit.panels(2, 1, size, above=0.6, grid="y", y=share, sharex=True)
+    shown = (
+        ("dead", "Units that ignore the input", DEAD),
+        ("repeated", f"Units that repeat another (|r| ≥ {SAME})", REPEATED),
+    )
+    for axes, (what, name, limit) in zip(drawn, shown, strict=True):
+        for shift, when, color in ((-0.2, "before", "#A6A6A6"), (0.2, "after", kit.COLORS[1])):
+            shares = [100 * share for share in told[f"{what}_{when}"]]
+            places = [place + shift for place in range(len(shares))]
+            axes.bar(places, shares, width=0.38, color=color, label=f"{when} training")
+        axes.axhline(100 * limit, color=kit.COLORS[2], lw=1.5, ls="--", label="limit")
+        axes.set_ylim(0, 100)
+        axes.set_title(name)
+    drawn[0].legend(ncols=3)
+    return kit.set_caption(
+        figure, closed(found.sentence) + kit.name_layers(drawn[-1], told["layers"])
+    )
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
 def activations(network: Network, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
     """The paths of the nonlinearities, in order; those inside a `Repeat` cannot be seen."""
-    seen = layer_shapes(network, image_shape)
-    found = below(network.layers, (*NONLINEARITIES, Threshold))
-    return tuple(place.path for place in found if place.path in seen)
+    seen, kinds = layer_shapes(network, image_shape), (*NONLINEARITIES, Threshold)
+    layers = walk(network.layers)
+    return tuple(path for path, layer in layers if isinstance(layer, kinds) and path in seen)
 
 
 def _by_layer(
@@ -781,21 +868,24 @@ def repeated(statistics: FeatureStatistics) -> float:
     return float(np.mean(np.tril(size, -1).max(axis=1) >= SAME))
 
 
-# ------------------------------------------------------------------------------------------
-# All checks, one after the other.
+def examine(
+    trial: Trial,
+    history: History | None = None,
+    begins: Callable[[str], None] = lambda _: None,
+    ends: Callable[[Finding], None] = lambda _: None,
+) -> tuple[Finding, ...]:
+    """Every check of a network and, where there is one, a finished run of it.
 
-Checks = dict[str, Callable[[], Finding]]
-
-
-def checks(trial: Trial, history: History | None) -> Checks:
-    """The checks by name, in the order of the lecture's slides; nothing is computed yet."""
+    In the order of the lecture's slides; `begins` is told the name of each before it starts, `ends`
+    what it found.
+    """
 
     def trained() -> Trained:
         if history is not None and history.trained is not None:
             return history.trained
         return briefly_trained(trial)
 
-    return {
+    checks: dict[str, Callable[[], Finding]] = {
         SMALL_SUBSET_CHECK: lambda: small_subset(trial),
         GRADIENT_CHECK: lambda: gradient(trial),
         DIVERGENCE_CHECK: lambda: divergence(history),
@@ -807,21 +897,67 @@ def checks(trial: Trial, history: History | None) -> Checks:
         CAPACITY_CHECK: lambda: capacity(trial, history),
         SPEED_CHECK: lambda: speed(trial),
     }
-
-
-def examine(
-    trial: Trial,
-    history: History | None = None,
-    begins: Callable[[str], None] = lambda _: None,
-    ends: Callable[[Finding], None] = lambda _: None,
-) -> tuple[Finding, ...]:
-    """Run every check, of a network and, where there is one, a finished run of it.
-
-    `begins` is told the name of each check before it starts, `ends` what it found.
-    """
     found = []
-    for name, check in checks(trial, history).items():
+    for name, check in checks.items():
         begins(name)
         found.append(check())
         ends(found[-1])
     return tuple(found)
+
+
+FIGURES: dict[str, tuple[str, str, Callable[[Finding], Figure]]] = {
+    LEARNING_RATE_CHECK: ("learning_rate", "losses", learning_rate_figure),
+    GRADIENT_FLOW_CHECK: ("gradients", "effects", gradients_figure),
+    UNITS_CHECK: ("units", "layers", units_figure),
+    DIVERGENCE_CHECK: ("curves", "losses", curves_figure),
+}
+"""By check: the name of the file, the measurement without which nothing can be drawn, and how."""
+
+
+def findings_table(name: str, findings: Sequence[Finding]) -> Table:
+    """One row per check."""
+    rows = tuple((each.check, each.verdict, closed(each.sentence)) for each in findings)
+    return Table(f"Examination of {name}", ("check", "finding", "measured"), rows)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """The outcome in a sentence.
+
+    Example:
+        >>> summary([Finding("speed", True, "slow"), Finding("units", False, "alive")])
+        'Problem found: speed (1 of 2 checks passed).'
+    """
+    problem = [each.check for each in findings if each.problem]
+    open_ = [each.check for each in findings if each.problem is None]
+    passed = sum(each.problem is False for each in findings)
+    found = "No problem found"
+    if problem:
+        found = f"Problem{'s' * (len(problem) > 1)} found: {', '.join(problem)}"
+    said = f"{found} ({passed} of {len(findings)} checks passed)."
+    return f"{said} Inconclusive: {', '.join(open_)}." if open_ else said
+
+
+def what_to_do(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The advice, check by check."""
+    return tuple(f"{each.check}: {each.advice}" for each in findings if each.advice)
+
+
+def write_page(name: str, note: str, findings: Sequence[Finding], folder: Path) -> Path:
+    """Write `doctor.md`, `doctor.html` (pictures inside) and the pictures as PNG and SVG.
+
+    Gives the path of `doctor.html`. The note says what the data are.
+
+    Raises:
+        ReportError: The folder cannot be written.
+    """
+    table = findings_table(name, findings)
+    found: list[Block] = [Paragraph(summary(findings), lead=True), Paragraph(closed(note)), table]
+    if steps := what_to_do(findings):
+        found += [Heading("What to do"), Items(tuple(map(closed, steps)))]
+    drawings = {}
+    for each in findings:
+        stem, needed, draw = FIGURES.get(each.check, ("", "", None))
+        if draw is not None and each.measurements.get(needed):
+            drawings[stem] = kit.drawing(draw(each), dpi=110)
+            found += [Heading(each.check.capitalize()), Illustration(stem, closed(each.sentence))]
+    return write(folder, "doctor", table.title, found, drawings)

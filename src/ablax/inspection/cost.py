@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-# ------------------------------------------------------------------------------------------
-# The cost of a network: `ablax.analysis.cost` given the network's shapes.
-
-
 _Row = TypeVar("_Row", CostRow, TrainingRow)
 
 
@@ -106,10 +101,6 @@ def _counted(
         raise AblaxError(f"the cost of {model.name} cannot be counted: {error}") from error
 
 
-# ------------------------------------------------------------------------------------------
-# The table of `ablax table`.
-
-
 def cost_table(
     network: Network | Model | str,
     image_shape: ImageShape | None = None,
@@ -172,9 +163,6 @@ def _given(network: Network | Model | str, image_shape: ImageShape | None) -> Mo
         )
     return Model.untrained(network, image_shape, None)
 
-
-# ------------------------------------------------------------------------------------------
-# The columns of a cost table: ours, the lecture's, and those of training.
 
 LECTURE_COLUMNS = (
     *("#", "Type", "B", "Ni", "M", "P", "F", "S", "No"),
@@ -326,10 +314,6 @@ def _shape(shape: tuple[int, ...]) -> str:
     """The shape of one image's share; a batch of one is left out."""
     kept = shape[1:] if shape[:1] == (1,) and len(shape) > 1 else shape
     return "x".join(map(str, kept)) or str(math.prod(kept))
-
-
-# ------------------------------------------------------------------------------------------
-# Pictures of costs: bars by layer, and published errors against costs.
 
 
 @kit.settings()

@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# The receptive fields of a network: `ablax.analysis` given the network's shapes and layers.
-
-
 def network_receptive_fields(
     network: Network, image_shape: ImageShape, depth: int | None = None
 ) -> dict[str, ReceptiveField]:
@@ -187,9 +183,6 @@ def published_table(form: Form) -> str:
     columns = ("network", "layer", "size", "stride", "source", "our size", "our stride", "equal")
     return render(Table("Theoretical receptive fields", columns, tuple(rows)), form)
 
-
-# ------------------------------------------------------------------------------------------
-# The receptive fields of a network as a table.
 
 COLUMNS = ("layer", "output", "size", "stride", "offset", "of the image, %")
 

@@ -13,9 +13,6 @@ from ablax.inspection.cost import lecture_table, network_cost
 from ablax.report.tables import Cell, Form, Table, render
 from ablax.zoo import find, untrained
 
-# ------------------------------------------------------------------------------------------
-# A table that a lecture prints, line by line beside what our networks give.
-
 
 @dataclass(frozen=True)
 class Line:
@@ -544,9 +541,6 @@ def _window(operation: Operation) -> str:
         return ""
     return placed(operation) + (f" (x{operation.features})" if operation.features else "")
 
-
-# ------------------------------------------------------------------------------------------
-# The page `docs/costs.md`: the lectures' tables beside ours, printed by one command.
 
 _COMMAND = "ablax table --lectures --format markdown"
 _MAKERS = (

@@ -18,8 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import jaxpr_as_fun
 
-from ablax.analysis.cost import USUAL, CostRow, cost
-from ablax.analysis.graph import DataFlow, Node, data_flow
+from ablax.analysis.cost import USUAL, CostRow, DataFlow, Node, cost, data_flow
 from ablax.analysis.receptive_field import receptive_fields
 from ablax.core import ImageShape, Network, abstract_variables
 from ablax.errors import AblaxError
@@ -187,9 +186,6 @@ def _together(sights: Sequence[Sight | None]) -> Sight | None:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# What an ablation removed, added and changed, node by node.
-
 Mark = Literal["", "removed", "added", "changed"]
 
 
@@ -231,9 +227,6 @@ def _against(ours: dict[object, object], theirs: dict[object, object], alone: Ma
         for key, law in ours.items()
     ]
 
-
-# ------------------------------------------------------------------------------------------
-# The page: the graphs as data, the libraries and our script in one file of HTML.
 
 _LIBRARIES = ("vendored/elk.bundled.js", "vendored/d3.min.js")
 _SCRIPTS = ("graph.js", "columns.js", "drawing.js", "controls.js")

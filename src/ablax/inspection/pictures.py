@@ -37,10 +37,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# Which layers are looked at, and pictures as one array.
-
-
 def chosen_layers(model: Model, asked: Sequence[str], count: int = 4) -> list[str]:
     """The layers asked for; by default some that give maps, from the first to the last.
 
@@ -177,9 +173,6 @@ def _colored(
 
     return draw
 
-
-# ------------------------------------------------------------------------------------------
-# The pictures of the inside of a network, each a `Figure` made from what was computed.
 
 Named = Mapping[str, Float[np.ndarray, "H W C"]]
 """Prepared pictures by name."""
@@ -416,10 +409,6 @@ def _octaves(fn: Callable[[Array], Array], shape: tuple[int, ...], scale: float 
         if min(sides) >= 8:
             return octaves
     return 1
-
-
-# ------------------------------------------------------------------------------------------
-# Feature statistics of a network layer by layer: a table, and the samples x units picture.
 
 
 def network_statistics(

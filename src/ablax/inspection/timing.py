@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# ------------------------------------------------------------------------------------------
-# What this machine can do: multiply-accumulates and bytes per second, measured.
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -108,9 +105,6 @@ def timings(fn: Callable[..., Any], *args: Any, repeats: int) -> list[float]:
         seconds.append(time.perf_counter() - start)
     return seconds
 
-
-# ------------------------------------------------------------------------------------------
-# Each layer of a network against the limits of the machine: time measured beside predicted.
 
 _WIDTH = 4  # bytes of a float32
 
@@ -364,9 +358,6 @@ def events(folder: Path) -> list[Event]:
                 found.append(Event(event.name, named, *times))
     return found
 
-
-# ------------------------------------------------------------------------------------------
-# The operations of a program put to the layers they came from, forward and backward.
 
 REST = "(rest)"
 """What belongs to no layer: the loss, the optimizer, shuffling and augmentation."""
