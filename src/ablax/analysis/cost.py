@@ -525,6 +525,9 @@ def cost(
     large as what it repeats. A `scan` costs its length times its body, a `cond` its dearest branch
     (the row's note says so), a `platform_dependent` choice its default branch.
 
+    The rows stand in the order of execution; last, where there are any, a row of the parameters
+    that `fn` does not read, such as those of heads that run in training alone.
+
     Args:
         fn: Any function that JAX can trace.
         *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
@@ -533,10 +536,6 @@ def cost(
             What `fn` holds itself (constants, closed-over arrays) is neither parameter nor input.
         statistics: Names in the tree of parameters whose leaves are kept, but not learned: they
             are no parameters and no memory.
-
-    Returns:
-        The rows, in the order of execution; last, where there are any, a row of the parameters
-        that `fn` does not read, such as those of heads that run in training alone.
 
     Raises:
         ValueError: There is no such argument; or something runs an unknown number of times: in a
@@ -547,9 +546,8 @@ def cost(
         >>> def layer(weights, x):
         ...     with jax.named_scope("fc6"):
         ...         return jax.nn.sigmoid(x @ weights["kernel"] + weights["bias"])
-        >>> kernel, bias, x = (
-        ...     jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((4, 3), (3,), (1, 4)))
-        >>> for row in cost(layer, {"kernel": kernel, "bias": bias}, x):
+        >>> weights = {"kernel": jnp.ones((4, 3)), "bias": jnp.ones(3)}
+        >>> for row in cost(layer, weights, jnp.ones((1, 4))):
         ...     print(row.path, row.operation.name, row.macs, row.parameters, row.memory)
         fc6 dense 12 15 22
         fc6 sigmoid 0 0 6
@@ -610,25 +608,19 @@ def _rows(found: Sequence[Layer], convention: Convention, sizes: Sequence[int]) 
 def fold(rows: Sequence[_Row], depth: int) -> list[_Row]:
     """The rows of a table, those inside a block added up; a block of one layer keeps its operation.
 
-    Memory is what the layers inside read and write, not what crosses the border of the block, so
-    the totals do not depend on the depth.
-
-    Args:
-        rows: What `cost` or `training_cost` gives.
-        depth: How many names of a path are kept; with 1, a row for each layer of the paper's table.
+    So many names of a path as the depth says are kept: with 1, a row for each layer of the paper's
+    table. Memory is what the layers inside read and write, not what crosses the border of the
+    block, so the totals do not depend on the depth.
 
     Raises:
         ValueError: The depth is less than 1.
 
     Example:
-        >>> convolution = Operation("convolution 3x3", "convolution")
-        >>> relu = Operation("ReLU", "nonlinearity")
-        >>> rows = [
-        ...     CostRow("conv1/conv", convolution, (1, 4, 4, 1), (1, 4, 4, 2), 288, 18, 16, 18, 32),
-        ...     CostRow("conv1/relu", relu, (1, 4, 4, 2), (1, 4, 4, 2), 0, 0, 32, 0, 32),
-        ... ]
+        >>> dense, relu = Operation("dense", "dense"), Operation("ReLU", "nonlinearity")
+        >>> rows = [CostRow("fc6/dense", dense, (1, 4), (1, 3), 12, 15, 4, 15, 3),
+        ...         CostRow("fc6/relu", relu, (1, 3), (1, 3), 0, 0, 3, 0, 3)]
         >>> [(row.path, row.operation.name, row.macs, row.memory) for row in fold(rows, 1)]
-        [('conv1', 'convolution 3x3, ReLU', 288, 130)]
+        [('fc6', 'dense, ReLU', 12, 28)]
     """
     if depth < 1:
         raise ValueError(f"depth={depth}: expected at least 1, a row for each outermost layer")
@@ -672,9 +664,7 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
         >>> def conv(x, kernel):
         ...     return jax.lax.conv_general_dilated(
         ...         x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-        >>> x = jax.ShapeDtypeStruct((1, 7, 7, 1), jnp.float32)
-        >>> kernel = jax.ShapeDtypeStruct((3, 3, 1, 1), jnp.float32)
-        >>> macs(conv, x, kernel)
+        >>> macs(conv, jnp.ones((1, 7, 7, 1)), jnp.ones((3, 3, 1, 1)))
         225
     """
     return sum(macs_by_scope(fn, *args).values())
@@ -692,8 +682,7 @@ def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
         ...         x = x @ v
         ...     with jax.named_scope("fc7"):
         ...         return x @ w
-        >>> shapes = [(1, 2), (2, 3), (3, 4)]
-        >>> macs_by_scope(two_layers, *(jax.ShapeDtypeStruct(s, jnp.float32) for s in shapes))
+        >>> macs_by_scope(two_layers, jnp.ones((1, 2)), jnp.ones((2, 3)), jnp.ones((3, 4)))
         {'fc6': 6, 'fc7': 12}
     """
     by_scope: dict[str, int] = {}
@@ -756,8 +745,8 @@ def training_cost(
         ...         x = jnp.tanh(x @ weights[0])
         ...     with jax.named_scope("fc7"):
         ...         return x @ weights[1]
-        >>> v, w, x = (jax.ShapeDtypeStruct(s, jnp.float32) for s in ((4, 3), (3, 2), (1, 4)))
-        >>> for row in training_cost(two_layers, (v, w), x):
+        >>> weights = jnp.ones((4, 3)), jnp.ones((3, 2))
+        >>> for row in training_cost(two_layers, weights, jnp.ones((1, 4))):
         ...     print(row.path, row.operation.name, row.forward, row.by_input, row.by_weights)
         fc6 dense 12 0 12
         fc6 tanh 0 0 0

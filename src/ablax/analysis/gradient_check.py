@@ -413,8 +413,7 @@ def _floating(tree: Any) -> dict[str, Float[np.ndarray, "..."]]:
     }
 
 
-def _path(keys: Any) -> str:
-    return jax.tree_util.keystr(keys, simple=True, separator="/")
+_path = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
 
 
 def _chosen(

@@ -43,13 +43,10 @@ STILL: Law = (1, 0)
 class Intervals:
     """For each element of an array the rows of the image from `low` to `high`, both included.
 
-    Attributes:
-        low: As many axes as the array; an axis along which nothing changes has length 1. Infinity
-            where the element depends on no row.
-        high: The same; minus infinity where the element depends on no row.
-        laws: One for each axis.
-        rows: The length of the image's axis.
-        bounded: The intervals are not exact: the truth lies within, or there is no law.
+    They have as many axes as the array, each with a law; one along which nothing changes has length
+    1. Where the element depends on no row, infinity is the low and minus infinity the high end. The
+    image has so many `rows`. If `bounded`, they are not exact: the truth lies within, or there is
+    no law.
     """
 
     low: Ends
@@ -127,14 +124,12 @@ def merged_law(one: Law, other: Law) -> tuple[Law, bool]:
 
 def union(xs: Sequence[Intervals]) -> Intervals:
     """What depends on all of them: the hull, element by element."""
-    first = xs[0]
-    for x in xs[1:]:
-        if x is not first:
-            first = _union(first, x)
-    return first
+    return functools.reduce(_union, xs)
 
 
 def _union(a: Intervals, b: Intervals) -> Intervals:
+    if a is b:
+        return a
     merged = [merged_law(*pair) for pair in zip(a.laws, b.laws, strict=True)]
     lost = any(each[1] for each in merged)
     if lost and (a.everywhere_whole or b.everywhere_whole):
@@ -470,13 +465,6 @@ LARGEST_TABLE = 2**22
 """Elements of an array that is worth moving to know what a gather reads."""
 
 
-def _broadcast(
-    params: Params, x: Intervals, shape: tuple[int, ...], result: tuple[int, ...]
-) -> Intervals:
-    places = list(map(int, params["broadcast_dimensions"]))
-    return _placed(x, shape, places, range(len(shape)), result)
-
-
 def _placed(
     x: Intervals,
     shape: tuple[int, ...],
@@ -718,11 +706,6 @@ def dependence(primitive: Primitive, params: Params, operands: Operands, shapes:
     return RULES[name](params, operands, shapes) if name in RULES else _unknown(operands, shapes)
 
 
-def _each_alone(_: Params, operands: Operands, __: Shapes) -> Found:
-    """Each operand is handed on to the result of the same number."""
-    return [x.intervals for x in operands]
-
-
 def _reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
     """All along some axes; what a reduction starts from is a number."""
     axes = [int(axis) for axis in params.get("axes", params.get("dimensions"))]
@@ -768,7 +751,9 @@ def _by_name(rules: Mapping[str, T]) -> dict[str, T]:
 
 ALONE: dict[str, Alone] = _by_name(
     {
-        "broadcast_in_dim": _broadcast,
+        "broadcast_in_dim": lambda params, x, shape, result: _placed(
+            x, shape, list(map(int, params["broadcast_dimensions"])), range(len(shape)), result
+        ),
         "cumlogsumexp cummax cummin cumprod cumsum": _cumulative,
         "expand_dims reshape squeeze": _reshape,
         "rev": _reverse,
@@ -782,7 +767,9 @@ RULES: dict[str, Rule] = _by_name(
         "argmax argmin reduce reduce_and reduce_max reduce_min": _reduction,
         "concatenate": _concatenate,
         "conv_general_dilated": _convolution,
-        "device_put mesh_cast optimization_barrier sharding_constraint": _each_alone,
+        "device_put mesh_cast optimization_barrier sharding_constraint": (
+            lambda _, operands, __: [x.intervals for x in operands]
+        ),
         "dot_general": _dot,
         "dynamic_slice": _dynamic_slice,
         "dynamic_update_slice": _dynamic_update_slice,

@@ -24,10 +24,10 @@ from ablax.analysis.intervals import (
     of_image,
     of_rank,
     reduced,
-    reshaped,
     still,
     strided,
     union,
+    with_axes,
     with_laws_found,
 )
 from ablax.analysis.jax_versions import results_of
@@ -48,13 +48,12 @@ LARGEST_KNOWN = 2**20
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """An array on its way through the function.
+    """An array on its way through the function, and the layer that computed it.
 
     Attributes:
         sight: What it sees of the image; empty if it does not depend on it.
-        scope: The layer that computed it.
         number: Of the equations before it.
-        known: Computes it, where it is the same for all arguments; or None.
+        known: Computes it, where it is the same for all arguments.
     """
 
     shape: tuple[int, ...]
@@ -84,10 +83,9 @@ class _Sights(Rules[Value]):
             pairs = zip(value.scope, reader, strict=False)
             shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
         for depth in range(shared + 1, len(value.scope) + 1):
-            scope = value.scope[:depth]
-            kept = self.given.get(scope)
+            kept = self.given.get(value.scope[:depth])
             if kept is None or kept.number <= value.number:
-                self.given[scope] = value
+                self.given[value.scope[:depth]] = value
 
     def constant(self, value: Any) -> Value:
         """Tables of indices are known, weights are not looked at."""
@@ -164,7 +162,8 @@ class _Sights(Rules[Value]):
             steps, lengths = steps[::-1], lengths[::-1]
         sight = []
         for place in range(self.places):
-            stack = concatenated([_lifted(step, place) for step in steps], lengths, 0)
+            seen = [step.sight[place] if step.sight else None for step in steps]
+            stack = concatenated([x and with_axes(x, 0, 1) for x in seen], lengths, 0)
             moved = moving[place] if moving else None
             if moved is not None and not still(moved, 0):
                 stack = with_laws_found(moved, stack.low, stack.high)
@@ -207,12 +206,6 @@ def _slice(array: Value, place: int) -> Value:
     return Value(array.shape[1:], sight, array.scope, array.number)
 
 
-def _lifted(step: Value, place: int) -> Intervals | None:
-    """The result of one round with an axis in front."""
-    x = step.sight[place] if step.sight else None
-    return x and reshaped(x, step.shape, (1, *step.shape))
-
-
 def _same(one: Value, other: Value) -> bool:
     """Whether two values see the same."""
     if len(one.sight) != len(other.sight):
@@ -234,7 +227,6 @@ class ReceptiveField:
 
     Attributes:
         layer: Its scope, outermost name first; empty for the whole function.
-        shape: Of what it gives.
         size: The theoretical receptive field in pixels, as if the image had no end; that of the
             unit that sees most.
         stride: Pixels from a unit to the next: 1/2 where a map is finer than the image. None for
@@ -243,7 +235,6 @@ class ReceptiveField:
             pixel is 0.
         seen: The largest part of this image, in pixels, that a unit really sees: within its
             border, padding left out.
-        image: Height and width of the image.
         bounded: The size is not exact: a unit sees this much or less, or its layer has no regular
             grid.
     """
@@ -310,15 +301,10 @@ def receptive_fields(
     changes. After a gather whose indices are not known before the run, a `while` loop, or a
     primitive unknown here, a unit is said to see all it could, and the row is `bounded`.
 
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        image: Which argument is the batch of images, an array.
-        spatial: Its axes of which receptive fields are asked.
-
-    Returns:
-        One row per layer, outer layers first, in the order of execution; the whole function first.
-        Layers that do not depend on the image, or that nobody reads, have no row.
+    The arguments are arrays, or `jax.ShapeDtypeStruct`, in any pytree; the one of number `image` is
+    the batch of images, whose `spatial` axes have receptive fields. Outer layers come first, in the
+    order of execution, before all the whole function. Layers that do not depend on the image, or
+    that nobody reads, have no row.
 
     Raises:
         ValueError: There is no such argument, it is no array, or it has no such axis.
@@ -449,13 +435,9 @@ THRESHOLD = 1 - 0.9545
 
 @dataclass(frozen=True)
 class GaussianFit:
-    """A Gaussian whose axes are those of the image.
+    """A Gaussian whose axes are those of the image: down and to the right, in pixels.
 
-    Attributes:
-        center: Row and column, in pixels.
-        sigma: Standard deviation down and to the right, in pixels.
-        height: Its value at the center.
-        explained: The part of the heat map's variance that it explains, at most 1.
+    It has this height at the center, and explains that part of the heat map's variance, at most 1.
     """
 
     center: tuple[float, float]
@@ -510,7 +492,7 @@ def effective_receptive_field(
         images: As `fn` takes them.
         seed: Of the directions.
         directions: How many for each image.
-        measure: Of a gradient.
+        measure: Absolute, or squared gradients.
         unit: Row and column in the map; the middle when left out.
         batch: Images whose gradients are held in memory at once.
 

@@ -46,7 +46,7 @@ def backward_pictures(
         fn: From images to features, (N, ..., units).
         images: They set the switches of the max pools.
         signal: From the features to what is sent back, of the same shape, such as `strongest(3)`.
-        rule: Of the ReLUs.
+        rule: How the signal passes back through a ReLU.
 
     Raises:
         ValueError: No such rule, or a signal of another shape than the features.
@@ -296,17 +296,12 @@ def occlusion_map(
 ) -> Float[Array, "rows columns"]:
     """How far the score falls when a square of the image is covered: whole - covered, by its place.
 
-    The squares lie inside the image: rows = (H - window) // stride + 1, and the square of row i
-    begins at pixel i * stride. A positive fall says that the score needs what is under the square;
-    a negative one that it speaks against.
+    The squares, of `window` pixels a side, lie inside the image: rows = (H - window) // stride + 1,
+    and the square of row i begins at pixel i * stride. A positive fall says that the score needs
+    what is under the square; a negative one that it speaks against.
 
-    Args:
-        score: Image by image.
-        image: The picture.
-        window: Side of the square, in pixels.
-        stride: Pixels from one place to the next.
-        fill: What covers, of each channel: 0 is the mean gray of normalized images.
-        batch: Covered images scored at a time.
+    The square is filled, channel by channel: 0 is the mean gray of normalized images. So many
+    covered images as a `batch` are scored at a time.
 
     Raises:
         ValueError: A square larger than the image, or less than a pixel or an image at a time.

@@ -280,16 +280,12 @@ def divergence(history: History | None) -> Finding:
     """A problem if the run ended in a loss that is not finite, or above that of its first epoch."""
     if history is None:
         return _no_run(DIVERGENCE_CHECK)
-    return divergence_criterion(history.curve, history.status)
-
-
-def divergence_criterion(curve: Curve, status: str) -> Finding:
-    """The criterion of `divergence`, for a curve."""
+    curve = history.curve
     losses = curve.train_loss
     measured = {"epochs": curve.epochs, "losses": losses, "train_error": curve.train_error}
     measured |= {"test_epochs": curve.test_epochs, "test_error": curve.test_error}
     advice = "lower the rate, add a warm-up or a limit on the gradient, and check the gradient"
-    if status == "diverged" or not all(map(math.isfinite, losses)):
+    if history.status == "diverged" or not all(map(math.isfinite, losses)):
         sentence = f"the loss is not a number any more after {len(losses)} epochs"
         return Finding(DIVERGENCE_CHECK, True, sentence, measured, advice)
     if len(losses) < 2:

@@ -10,27 +10,23 @@ from dataclasses import dataclass
 
 from ablax.analysis.cost import LECTURE, USUAL, CostRow, Operation
 from ablax.inspection.cost import lecture_table, network_cost
-from ablax.report.tables import Cell, Form, Table, render
+from ablax.report.tables import Form, Table, render
 from ablax.zoo import find, untrained
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a lecture's table.
+    """A line of a lecture's table: the layer as the lecture calls it, its cells, and ours.
 
-    Attributes:
-        layer: What the lecture calls it.
-        printed: Its cells.
-        ours: The same quantities of our network, written as the lecture writes them.
-        macs: Ours, or None where the line is none of layers; the parameters likewise.
-        remark: Why they differ, or that the lecture slipped; empty where they agree.
+    Ours are written as the lecture writes them; multiply-accumulates and parameters are ours. The
+    remark says why the cells differ, or that the lecture slipped; empty where they agree.
     """
 
     layer: str
     printed: tuple[str, ...]
     ours: tuple[str, ...]
-    macs: int | None = None
-    parameters: int | None = None
+    macs: int
+    parameters: int
     remark: str = ""
 
     @property
@@ -41,14 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A lecture's table beside ours.
-
-    Attributes:
-        title: What it shows.
-        source: Where the lecture prints it.
-        columns: The headings of the lecture's cells.
-        remarks: What holds for the table as a whole.
-    """
+    """A lecture's table beside ours, with the headings of the lecture's cells."""
 
     title: str
     source: str
@@ -104,20 +93,14 @@ def sums(rows: Sequence[CostRow]) -> tuple[int, int]:
 
 def comparison_table(comparison: Comparison) -> Table:
     """The table of a comparison: a cell that differs shows both."""
-    costed = any(line.macs is not None for line in comparison.lines)
-    counts = ("MACs (ours)", "parameters (ours)") if costed else ()
     lines = []
     for line in comparison.lines:
         pairs = zip(line.printed, line.ours, strict=True)
-        both: tuple[Cell, ...] = tuple(
-            theirs if theirs == ours else f"{theirs} (ours: {ours})" for theirs, ours in pairs
-        )
-        known = (line.macs, line.parameters) if costed else ()
-        counted = ("" if count is None else f"{count:,}" for count in known)
-        lines.append((line.layer, *both, *counted, line.remark))
+        both = (theirs if theirs == ours else f"{theirs} (ours: {ours})" for theirs, ours in pairs)
+        lines.append((line.layer, *both, f"{line.macs:,}", f"{line.parameters:,}", line.remark))
     return Table(
         f"{comparison.title} ({comparison.source})",
-        ("layer", *comparison.columns, *counts, "remark"),
+        ("layer", *comparison.columns, "MACs (ours)", "parameters (ours)", "remark"),
         tuple(lines),
         comparison.remarks,
     )
@@ -269,7 +252,7 @@ def googlenet_comparison() -> Comparison:
         remark = _GOOGLENET_REMARKS.get(names.split()[-1], "")
         lines.append(Line(layer, tuple(printed), compared, macs, parameters, remark))
     column = sum(float(params.removesuffix("K")) for *_, params, _ in table if params)
-    total = sum(line.parameters or 0 for line in lines)
+    total = sum(line.parameters for line in lines)
     return Comparison(
         title="GoogLeNet",
         source="L2, after Szegedy et al. 2014, table 1",

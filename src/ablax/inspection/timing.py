@@ -42,9 +42,8 @@ class Machine:
     """The limits of a machine, in float32.
 
     Attributes:
-        device: What JAX calls it.
         rate: Multiply-accumulates per second, in a large matrix product.
-        bandwidth: Bytes per second, read and written together, in a large sum with a constant.
+        bandwidth: Bytes per second, read and written together.
     """
 
     device: str
@@ -71,12 +70,10 @@ def measure(size: int = 2048, numbers: int = 2**26, repeats: int = 5) -> Machine
     The rate is that of a product of two matrices, at JAX's default precision. The bandwidth is the
     better of two: adding 1 to a long array in its place, and adding the array up. (An addition
     that writes elsewhere is several times slower on a CPU: the operating system hands out the new
-    memory page by page.)
+    memory page by page.) Of the repeats the fastest counts, for it is a limit that is sought.
 
-    Args:
-        size: Rows and columns of the matrices.
-        numbers: Length of the array; it must not fit into a cache.
-        repeats: How often each is timed; the fastest counts, for it is a limit that is sought.
+    `size` are rows and columns of the matrices; an array of so many numbers must not fit into a
+    cache.
     """
     square = jnp.full((size, size), 0.5, jnp.float32)
     product = min(timings(jax.jit(lambda a: a @ a), square, repeats=repeats))
@@ -111,12 +108,10 @@ _WIDTH = 4  # bytes of a float32
 
 @dataclass(frozen=True)
 class Point:
-    """A layer of a network on a machine: its multiply-accumulates, bytes and seconds.
+    """A layer of a network on a machine.
 
-    Attributes:
-        moved: What it has to read and write at least: its input, its output, its parameters.
-        measured: The median of some runs alone.
-        predicted: What the limits of the machine allow.
+    It has `moved` so many bytes at least: its input, its output, its parameters. The seconds
+    measured are the median of some runs alone, those predicted what the machine's limits allow.
     """
 
     layer: str
@@ -161,14 +156,12 @@ def roofline(model: Model, machine: Machine, batch: int = 1, repeats: int = 5) -
         }
         images = jnp.full((batch, *before), 0.5, jnp.float32)
         # the median: one pause of the machine does not move it
-        seconds = statistics.median(timings(jax.jit(layer.apply), own, images, repeats=repeats))
-        points.append(_point(costs[name], seconds, images.size, batch * math.prod(shape), machine))
+        measured = statistics.median(timings(jax.jit(layer.apply), own, images, repeats=repeats))
+        written = batch * math.prod(shape)
+        moved = _WIDTH * (images.size + costs[name].parameter_memory + written)
+        macs, predicted = costs[name].macs, machine.seconds(float(costs[name].macs), float(moved))
+        points.append(Point(name, macs, moved, measured, predicted))
     return points
-
-
-def _point(row: CostRow, seconds: float, read: int, written: int, machine: Machine) -> Point:
-    moved = _WIDTH * (read + row.parameter_memory + written)
-    return Point(row.path, row.macs, moved, seconds, machine.seconds(float(row.macs), float(moved)))
 
 
 def _filled(leaf: Any) -> jax.Array:
@@ -238,11 +231,8 @@ def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
     axes.set_xlabel("arithmetic intensity, multiply-accumulates per byte")
     axes.set_ylabel("GMAC/s")
     axes.grid()
-    columns = math.ceil(len(points) / 22)
-    corner = (1.01, 1.02)
-    axes.legend(
-        loc="upper left", bbox_to_anchor=corner, fontsize=10, ncols=columns, labelspacing=0.3
-    )
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "labelspacing": 0.3}
+    axes.legend(fontsize=10, ncols=math.ceil(len(points) / 22), **beside)
 
 
 def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
@@ -288,9 +278,8 @@ class Operation:
 class Event:
     """Something that a trace saw: when it began, by the trace's clock, and how long it took.
 
-    Attributes:
-        name: The operation's, or the span's of the host (`jax.profiler.TraceAnnotation`).
-        operation: The instruction of a compiled program; None where the host did something.
+    The name is that of the operation, or of a span of the host (`jax.profiler.TraceAnnotation`);
+    the operation the instruction of a compiled program, None where the host did something.
     """
 
     name: str
@@ -367,10 +356,7 @@ _MARK = re.compile(r"(?:jit|jvp|transpose|vmap|remat|checkpoint)\((.*)\)")
 
 @dataclass
 class Times:
-    """Seconds of one layer: of its forward pass, and of both gradients.
-
-    With the latter, of what is computed again for them.
-    """
+    """Seconds of one layer: of its forward pass; of both gradients, with what is computed again."""
 
     forward: float = 0.0
     backward: float = 0.0
@@ -433,10 +419,8 @@ def times_by_layer(seconds: Mapping[Operation, float], layers: Collection[str]) 
 class Profile:
     """Where the time of a step of training, or of an inference, went.
 
-    Attributes:
-        batch: Images per step.
-        wall: Seconds per step, the trace switched off.
-        times: Seconds of the device in each layer, and in the rest.
+    Seconds per step: `wall` passed, the trace switched off; `times` are the device's in each layer,
+    and in the rest.
     """
 
     model: Model
