@@ -97,6 +97,16 @@ def _constant(low: np.ndarray, high: np.ndarray, variance: np.ndarray) -> np.nda
     return np.sqrt(variance) <= CONSTANT * np.maximum(np.abs(low), np.abs(high))
 
 
+def evenly(count: int, most: int) -> Int[np.ndarray, " shown"]:
+    """At most so many of the places up to `count`, evenly from the first to the last.
+
+    Example:
+        >>> evenly(10, 4).tolist()
+        [0, 3, 6, 9]
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
 @dataclass
 class _Running:
     """Statistics of one layer that grow batch by batch.
@@ -143,7 +153,7 @@ class _Running:
     def _of_batch(self, flat: Float[np.ndarray, "values units"]) -> dict[str, Any]:
         mean = flat.mean(0)
         away = flat - mean
-        some = away[:, self._correlated(flat.shape[1])]
+        some = away[:, evenly(flat.shape[1], self.most_correlated)]
         sums = {
             "zeros": (flat == 0).sum(0),
             "small": (np.abs(flat) <= self.small_below).sum(0),
@@ -164,7 +174,7 @@ class _Running:
         total = self._count + count
         gap = new["mean"] - old["mean"]
         weight = self._count * count / total
-        some = gap[self._correlated(len(gap))]
+        some = gap[evenly(len(gap), self.most_correlated)]
         merged = {
             "low": np.minimum(old["low"], new["low"]),
             "high": np.maximum(old["high"], new["high"]),
@@ -175,14 +185,10 @@ class _Running:
         counts = {k: old[k] + new[k] for k in ("zeros", "small", "saturated") if k in old}
         return merged | counts
 
-    def _correlated(self, units: int) -> Int[np.ndarray, " shown"]:
-        number = min(units, self.most_correlated)
-        return np.unique(np.linspace(0, units - 1, number).round().astype(np.int64))
-
     def result(self) -> FeatureStatistics:
         """The statistics of all batches so far, at least one."""
         sums, count = self._sums, self._count
-        chosen = self._correlated(len(sums["mean"]))
+        chosen = evenly(len(sums["mean"]), self.most_correlated)
         variance = sums["square"] / count
         # the correlation of a constant is one of its rounding errors
         constant = _constant(sums["low"], sums["high"], variance)

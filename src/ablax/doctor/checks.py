@@ -104,9 +104,6 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-# ------------------------------------------------------------------------------------------
-# Are there too few operations and parameters for the task?
-
 CAPACITY_IMAGES = 256
 BATCH = 64
 CAPACITY_STEPS = 200
@@ -120,7 +117,9 @@ CAPACITY_CHECK = "capacity"
 
 
 def capacity(trial: Trial, history: History | None = None) -> Finding:
-    """Of a finished run its curve; else whether the network memorizes 256 images.
+    """Are there too few operations and parameters for the task?
+
+    Of a finished run its curve; else whether the network memorizes 256 images.
 
     A run has a problem if its training loss is flat (`ablax.report.statistics`) and the error of
     its last weights on training images, without augmentation, is surely (95 %) above `ENOUGH`;
@@ -144,7 +143,7 @@ def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     """The criterion of `capacity` for a run, with so many wrong of the sampled training images."""
     total = len(trial.labels)
     low, high = wilson(wrong, total)
-    flat = flattened(curve, classes=trial.classes)
+    flat = flattened(curve, classes=len(trial.model.classes))
     sentence = (
         f"training error {_share(wrong, total)} images, limit {100 * ENOUGH:g} %; training loss: "
         f"{flat.reason}"
@@ -206,9 +205,6 @@ def _by_adam(trial: Trial, network: Network, images: int, batch: int, steps: int
 _LARGER = "more features or layers: the operations are too few for the task (--width)"
 
 
-# ------------------------------------------------------------------------------------------
-# Has training collapsed: the same answer for every image, or a loss that falls and no accuracy?
-
 CONSTANT = 1e-3
 """Scores are constant if, from image to image, they vary by less than this share of their size."""
 ONE_CLASS = 0.95
@@ -220,7 +216,7 @@ COLLAPSE_CHECK = "collapse"
 
 
 def collapse(trial: Trial, trained: Trained) -> Finding:
-    """Look at the scores of the sample of training images, as in a test.
+    """Has training collapsed, by the scores of the sample of training images, as in a test?
 
     A problem if the scores are constant (`CONSTANT`), if one class is predicted for nearly all
     images (`ONE_CLASS`), or if the loss has fallen by `FALLEN` while the accuracy's 95 % interval
@@ -270,14 +266,11 @@ def collapse_criterion(
     return Finding(COLLAPSE_CHECK, problem, f"{trained.words}: {sentence}", measured, advice)
 
 
-# ------------------------------------------------------------------------------------------
-# Did the run diverge?
-
 DIVERGENCE_CHECK = "divergence"
 
 
 def divergence(history: History | None) -> Finding:
-    """A problem if the run ended in a loss that is not finite, or above that of its first epoch."""
+    """Did the run diverge: is its last loss not finite, or above that of its first epoch?"""
     if history is None:
         return _no_run(DIVERGENCE_CHECK)
     curve = history.curve
@@ -318,9 +311,6 @@ def curves_figure(found: Finding) -> Figure:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# Training and test error side by side: has the run learned by heart?
-
 GAP = 0.10
 """A run overfits if its test error is surely above its training error by more: one image in ten is
 then wrong for no other reason than that it was not trained on."""
@@ -329,10 +319,10 @@ NO_SPLIT = "the test images serve as validation, for no split was set apart: sel
 
 
 def generalization(trial: Trial, history: History | None) -> Finding:
-    """The error of the last weights on training images and on test images, both as in a test.
+    """Has the run learned by heart, by the errors of its last weights on training and test images?
 
-    A problem if the lower end of the 95 % interval of the difference lies above `GAP`. The interval
-    is Newcombe's, of two independent shares.
+    Both are those of a test. A problem if the lower end of the 95 % interval of the difference lies
+    above `GAP`. The interval is Newcombe's, of two independent shares.
 
     References:
         Newcombe 1998, Interval estimation for the difference between independent proportions
@@ -373,10 +363,6 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
     return Finding(GENERALIZATION_CHECK, verdict, sentence, measured, advice)
 
 
-# ------------------------------------------------------------------------------------------
-# Is the gradient that trains the network the slope of its loss? Leaf by leaf: against differences
-# in float64, and in float32 against float64.
-
 GRADIENT_IMAGES = 4
 TOLERANCE = 1e-5
 """Largest relative error: central differences in float64 reach about 1e-9 where a loss is smooth;
@@ -386,13 +372,15 @@ TOLD = 0.5
 GRADIENT_CHECK = "gradient"
 
 
-def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -> Finding:
-    """The gradient of the training loss against central differences, along random directions.
+def gradient(trial: Trial) -> Finding:
+    """Is the gradient that trains the network the slope of its loss, by central differences?
 
-    A problem if a leaf disagrees by more than `TOLERANCE`, or if the gradient in float32, computed
-    as in training, disagrees with that in float64 (`check_precision`). Inconclusive if fewer than
-    half of the leaves can, because of kinks (ReLU, maximum) between the points compared.
+    A problem if a leaf disagrees with them by more than `TOLERANCE`, in float64, or if the gradient
+    in float32, computed as in training, disagrees with that in float64 (`check_precision`).
+    Inconclusive if fewer than half of the leaves can, because of kinks (ReLU, maximum) between the
+    points compared.
     """
+    images = GRADIENT_IMAGES
     batch, labels = trial.normalized(images), jnp.asarray(trial.labels[:images])
 
     def total(precision: str) -> Callable[..., Any]:
@@ -402,9 +390,7 @@ def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -
     start = trial.variables
     arguments = start["params"], start["batch_stats"], batch
     try:
-        found = check_gradient(
-            total("float64"), *arguments, directions=directions, tolerance=TOLERANCE
-        )
+        found = check_gradient(total("float64"), *arguments, tolerance=TOLERANCE)
     except ValueError as error:
         advice = "look at the layer that the message names"
         return Finding(GRADIENT_CHECK, None, str(error), {}, advice)
@@ -455,9 +441,6 @@ def _gradient_finding(
     return Finding(GRADIENT_CHECK, False, sentence, measured)
 
 
-# ------------------------------------------------------------------------------------------
-# Does the gradient reach the first layers, and does it stay in bounds?
-
 GRADIENT_FLOW_IMAGES = 64
 FACTOR = 1e3
 """First layers against last ones, and both against 1: no one learning rate fits layers that ask for
@@ -465,8 +448,10 @@ steps a thousand times apart."""
 GRADIENT_FLOW_CHECK = "gradients by layer"
 
 
-def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
-    r"""The gradient by each kernel before training, in units that compare across layers.
+def gradient_flow(trial: Trial) -> Finding:
+    r"""Does the gradient reach the first layers, and does it stay in bounds, before training?
+
+    By each kernel, in units that compare across layers,
 
         s_l = |W_l| |dL / dW_l|
 
@@ -483,8 +468,8 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
         networks; He et al. 2015, Delving deep into rectifiers.
     """
-    batch = jnp.asarray(trial.normalized(images))
-    labels = jnp.asarray(trial.labels[:images])
+    batch = jnp.asarray(trial.normalized(GRADIENT_FLOW_IMAGES))
+    labels = jnp.asarray(trial.labels[:GRADIENT_FLOW_IMAGES])
     start = trial.variables
     of_batch = jax.jit(partial(slopes_of, trial.objective))
     slopes, _ = jax.device_get(of_batch(start["params"], start["batch_stats"], batch, labels))
@@ -535,9 +520,6 @@ def gradients_figure(found: Finding) -> Figure:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# At which learning rate does training diverge, and does the recipe stay below it?
-
 WINDOW = 7
 """Steps over which the median of the loss is taken: one unlucky batch decides nothing."""
 RISE = 0.5
@@ -548,21 +530,22 @@ LEARNING_RATE_CHECK = "learning rate"
 
 
 def learning_rate(trial: Trial) -> Finding:
-    """Train with the recipe's own optimizer while the rate grows geometrically over 100 steps.
+    """At which learning rate does training diverge, and does the recipe stay below it?
 
-    The diverging rate is the first, behind the least of the smoothed loss, at which this loss lies
-    above its least by more than `RISE` of its fall and `LEAST` of where the fall began, or is not
-    finite. A fall begins at the first loss, or at that of guessing, ln(classes), if that is less:
-    an initial loss above that of guessing would make every later rise look small. A problem if the
-    recipe's highest rate is the diverging rate or more. The test trains a few steps at each rate,
-    so a rate a little below the limit may still diverge in a long training.
+    Its own optimizer trains while the rate grows geometrically over 100 steps. The diverging rate
+    is the first, behind the least of the smoothed loss, at which this loss lies above its least by
+    more than `RISE` of its fall and `LEAST` of where the fall began, or is not finite. A fall
+    begins at the first loss, or at that of guessing, ln(classes), if that is less: an initial loss
+    above that of guessing would make every later rise look small. A problem if the recipe's highest
+    rate is the diverging rate or more. The test trains a few steps at each rate, so a rate a little
+    below the limit may still diverge in a long training.
 
     References:
         Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
     """
     rate = trial.recipe.optimizer.rate
     rates, losses = rising_rates(trial), range_test(trial).losses
-    place = diverges_at(losses, trial.classes)
+    place = diverges_at(losses, len(trial.model.classes))
     measured = {
         "rate": rate,
         "rates": tuple(map(float, rates)),
@@ -642,9 +625,6 @@ def diverges_at(losses: Float[np.ndarray, " steps"], classes: int) -> int | None
     return lowest + int(above[0]) if len(above) else None
 
 
-# ------------------------------------------------------------------------------------------
-# Does the network learn a handful of images by heart? It must, or something is broken.
-
 SMALL_SUBSET_IMAGES = 32
 SMALL_SUBSET_STEPS = 200
 SMALL_SUBSET_RATES = (1e-3, 3e-4, 1e-2)
@@ -656,17 +636,16 @@ then has a probability of 0.89 in the (geometric) mean."""
 SMALL_SUBSET_CHECK = "small subset"
 
 
-def small_subset(
-    trial: Trial, images: int = SMALL_SUBSET_IMAGES, steps: int = SMALL_SUBSET_STEPS
-) -> Finding:
-    """After `steps` full-batch steps of Adam on 32 training images: error 0, loss near 0.
+def small_subset(trial: Trial, steps: int = SMALL_SUBSET_STEPS) -> Finding:
+    """Does the network learn a handful of images by heart? It must, or something is broken.
 
-    No augmentation, no dropout, no weight decay. A problem if an image is still wrong, or more than
-    `LEFT` ln(classes) of the loss is left, at each of the `SMALL_SUBSET_RATES`.
+    So many full-batch steps of Adam on 32 training images: no augmentation, no dropout, no weight
+    decay. A problem if an image is still wrong, or more than `LEFT` ln(classes) of the loss is
+    left, at each of the `SMALL_SUBSET_RATES`.
     """
-    count = min(images, len(trial.images))
+    count = min(SMALL_SUBSET_IMAGES, len(trial.images))
     train = _by_adam(trial, trial.network, count, count, steps)
-    limit = LEFT * math.log(max(trial.classes, 2))
+    limit = LEFT * math.log(max(len(trial.model.classes), 2))
     best = (math.inf, math.inf, SMALL_SUBSET_RATES[0])
     for rate in SMALL_SUBSET_RATES:
         done = train(np.full(steps, rate))
@@ -692,9 +671,6 @@ def small_subset(
     return Finding(SMALL_SUBSET_CHECK, problem, sentence, measured, advice if problem else "")
 
 
-# ------------------------------------------------------------------------------------------
-# Is a training step slow, against what the machine could do?
-
 SPEED_SHARE = 0.02
 """Of the machine's rate below which a step is slow: beyond 50 times the time of its products, a
 step does something else than products."""
@@ -708,9 +684,9 @@ measured_machine = partial(measure, size=1024, numbers=2**24, repeats=3)
 
 
 def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Finding:
-    """The time of a training step of the recipe, against that of its products alone.
+    """Is a training step of the recipe slow, against what the machine would need for its products?
 
-    A step takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
+    It takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
     gradient by the inputs, the gradient by the weights. A problem if the machine's rate, measured
     by a large matrix product, would allow them in less than `SPEED_SHARE` of the measured time.
     Inconclusive if this rate differs by more than `BUSY` before and after. Augmentation, dropout
@@ -749,9 +725,6 @@ _ADVICE = {
 }
 
 
-# ------------------------------------------------------------------------------------------
-# Hidden units that ignore the input, or that repeat one another, layer by layer.
-
 UNITS_IMAGES = 256
 DEAD = 0.5
 """Share of a layer's units that may ignore the input: beyond, it works as one of half its width."""
@@ -762,8 +735,8 @@ SAME = 0.95
 UNITS_CHECK = "units"
 
 
-def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding:
-    """Activations of every layer over training images, before and after training.
+def units(trial: Trial, trained: Trained) -> Finding:
+    """Do hidden units ignore the input, or repeat one another, before and after training?
 
     A unit of a feature map is a channel; it has a value at each place of each image. It is dead if
     its value is always the same. It repeats another if the size of their correlation is at least
@@ -778,9 +751,9 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
     layers = activations(trial.network, trial.model.image_shape)
     if not layers:
         return Finding(UNITS_CHECK, None, "the network has no layer of hidden units", {}, "")
-    before = _by_layer(trial, trial.settled(trial.variables), layers, images)
+    before = _by_layer(trial, trial.settled(trial.variables), layers)
     try:
-        after = _by_layer(trial, trained.variables, layers, images)
+        after = _by_layer(trial, trained.variables, layers)
     except ValueError as error:
         return Finding(UNITS_CHECK, True, str(error), {}, "see the learning rate")
     dead = [name for name, (share, _) in after.items() if share > DEAD]
@@ -794,7 +767,7 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
     }
     most_dead = max(after, key=lambda name: after[name][0])
     most_repeated = max(after, key=lambda name: after[name][1])
-    count = min(images, len(trial.images))
+    count = min(UNITS_IMAGES, len(trial.images))
     sentence = (
         f"{trained.words}, over {count} images: at most {_percent(after[most_dead][0])} dead "
         f"({most_dead}; {_percent(before[most_dead][0])} before), at most "
@@ -847,12 +820,12 @@ def activations(network: Network, image_shape: tuple[int, int, int]) -> tuple[st
 
 
 def _by_layer(
-    trial: Trial, variables: Variables, layers: tuple[str, ...], images: int
+    trial: Trial, variables: Variables, layers: tuple[str, ...]
 ) -> dict[str, tuple[float, float]]:
     """The shares of dead and of repeated units of each layer."""
     found = feature_statistics(
         lambda batch: features(trial.network, variables, jnp.asarray(batch), at=layers),
-        trial.portions(images),
+        trial.portions(UNITS_IMAGES),
         most_responses=1,
     )
     return {name: (float(each.constant.mean()), repeated(each)) for name, each in found.items()}

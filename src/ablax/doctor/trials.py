@@ -87,19 +87,9 @@ class Trial:
     seed: int = 0
 
     @property
-    def name(self) -> str:
-        """What reports call it."""
-        return self.model.name
-
-    @property
     def network(self) -> Network:
         """The network."""
         return self.model.network
-
-    @property
-    def classes(self) -> int:
-        """How many there are."""
-        return len(self.model.classes)
 
     @property
     def variables(self) -> Variables:

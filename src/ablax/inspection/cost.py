@@ -91,9 +91,7 @@ def _counted(
 ) -> list[_Row]:
     if batch < 1:
         raise AblaxError(f"the batch is {batch}: expected at least 1")
-    shapes = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), dict(model.variables)
-    )
+    shapes = jax.eval_shape(dict, model.variables)
     images = jax.ShapeDtypeStruct((batch, *model.image_shape), jnp.float32)
     try:
         return count(scores, shapes, images)
@@ -224,8 +222,20 @@ def lecture_table(
     ]
     number = 0
     for row in rows:
-        number += row.operation.family in ("convolution", "dense", "product")
-        cells.append((number, *_lecture_cells(row, batch)))
+        does = row.operation
+        *places, channels = row.input_shape[1:] or row.input_shape or (1,)
+        window, stride = _side(*does.window), _side(*does.stride)
+        if does.family in ("convolution", "dense", "product"):
+            number += 1
+        if does.family in ("dense", "product"):
+            window = stride = 1
+        cells.append(
+            (
+                *(number, _TYPES[does.family], batch, channels, _side(*places) if places else 1),
+                *(_side(*does.padding), window, stride, does.features, row.macs),
+                *(row.input_memory, row.parameter_memory, row.output_memory, row.memory, 0),
+            )
+        )
     note = (
         "The lecture's last heading is cut off and its column zero; both stand here as printed. "
         "Its last row is the softmax, which in our networks belongs to the loss."
@@ -256,20 +266,6 @@ def _table(
 
 def _listed(sums: Mapping[str, Cell]) -> str:
     return "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
-
-
-def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
-    operation = row.operation
-    *places, channels = row.input_shape[1:] or row.input_shape or (1,)
-    window, stride = (_side(*sizes) for sizes in (operation.window, operation.stride))
-    padding = _side(*operation.padding)
-    if operation.family in ("dense", "product"):
-        window = stride = 1
-    return (
-        *(_TYPES[operation.family], batch, channels, _side(*places) if places else 1),
-        *(padding, window, stride, operation.features),
-        *(row.macs, row.input_memory, row.parameter_memory, row.output_memory, row.memory, 0),
-    )
 
 
 def training_table(model: Model, rows: Sequence[TrainingRow], batch: int = 1) -> Table:
@@ -336,8 +332,7 @@ def depth_figure(
     drawn[-1].set_xlim(-0.7, len(layers) - 0.3)
     left_out = kit.name_layers(drawn[-1], [row.path for row in layers])
     said = f"{model.what(batch)}. Convention {convention.name}: {convention.says}."
-    kit.set_caption(figure, said + left_out)
-    return figure
+    return kit.set_caption(figure, said + left_out)
 
 
 @kit.settings()

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ablax.analysis.features import evenly
 from ablax.analysis.receptive_field import (
     EffectiveReceptiveField,
     Measure,
@@ -84,10 +85,7 @@ def spread_over_depth(fields: Mapping[str, ReceptiveField], count: int) -> list[
         if min(each.size) > 1:
             sizes.setdefault(each.size, path)
     paths = list(sizes.values())
-    if len(paths) <= count:
-        return paths
-    places = [round(i * (len(paths) - 1) / max(count - 1, 1)) for i in range(count)]
-    return [paths[place] for place in places]
+    return [paths[place] for place in evenly(len(paths), count)]
 
 
 def network_effective_field(
@@ -126,9 +124,9 @@ HAND = "by hand"
 
 @dataclass(frozen=True)
 class PublishedField:
-    """The theoretical receptive field of one layer of a network of the zoo, a square, in pixels.
+    """The theoretical receptive field of a layer of the zoo, a square, in pixels; and who says so.
 
-    The source is who says so, or "by hand": walked back through the paper's table.
+    By hand, it was walked back through the paper's table.
     """
 
     network: str
@@ -196,19 +194,14 @@ BOUNDED = "At most (≤): the units lie in no regular grid, or it is not known w
 
 def field_table(title: str, fields: Mapping[str, ReceptiveField]) -> Table:
     """One row per layer, by its path."""
-    rows = tuple((layer, *_cells(each)) for layer, each in fields.items())
+    rows = []
+    for layer, each in fields.items():
+        shape = "x".join(map(str, each.shape[1:])) or "1"
+        size = ("≤ " if each.bounded else "") + _sides(each.size)
+        stride = "" if None in each.stride else _sides(each.stride)
+        rows.append((layer, shape, size, stride, _sides(each.offset), f"{100 * each.share:.3g}"))
     bounded = (BOUNDED,) if any(each.bounded for each in fields.values()) else ()
-    return Table(title, COLUMNS, rows, (*FOOT, *bounded))
-
-
-def _cells(field: ReceptiveField) -> tuple[Cell, ...]:
-    mark = "≤ " if field.bounded else ""
-    shape = "x".join(map(str, field.shape[1:])) or "1"
-    stride = "" if None in field.stride else _sides(field.stride)
-    return (
-        *(shape, mark + _sides(field.size), stride, _sides(field.offset)),
-        f"{100 * field.share:.3g}",
-    )
+    return Table(title, COLUMNS, tuple(rows), (*FOOT, *bounded))
 
 
 def _sides(sides: tuple[int | float | Fraction | None, ...]) -> str:
@@ -239,13 +232,16 @@ class Sighted:
     @property
     def side(self) -> float:
         """The side of the square of as many pixels as the theoretical receptive field."""
-        return float(np.sqrt(np.prod([last - first + 1 for first, last in self.square])))
+        return _side(self.square)
 
     @property
     def inside(self) -> float:
         """The same of the part of it that lies in the image."""
-        spans = self.theory.of(0, *self.effective.unit, 0)
-        return float(np.sqrt(np.prod([last - first + 1 for first, last in spans])))
+        return _side(self.theory.of(0, *self.effective.unit, 0))
+
+
+def _side(spans: Sequence[Span]) -> float:
+    return float(np.sqrt(np.prod([last - first + 1 for first, last in spans])))
 
 
 def effective_table(sighted: Sequence[Sighted], title: str) -> Table:
@@ -285,13 +281,12 @@ def effective_figure(sighted: Sequence[Sighted], title: str, measure: Measure) -
         _draw_profile(below, each)
     drawn[count].set_ylabel("gradient magnitude,\nrelative to the maximum")
     legend(figure, drawn[count], 3, "outside upper right", fontsize=14)
-    set_caption(
+    return set_caption(
         figure,
         f"{title}. Above: mean {measure} gradient of the unit in the middle by each pixel, "
         "drawn as its square root; square: theoretical receptive field; ellipse: two sigma of "
         "the Gaussian. Below: the same along the columns, the rows added up.",
     )
-    return figure
 
 
 def _draw_heat(axes: Axes, each: Sighted) -> None:

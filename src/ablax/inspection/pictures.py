@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from ablax.analysis.features import (
     FeatureStatistics,
+    evenly,
     feature_statistics,
     filter_mosaic,
     first_kernel,
@@ -57,8 +58,7 @@ def chosen_layers(model: Model, asked: Sequence[str], count: int = 4) -> list[st
         for name, shape in shapes.items()
         if "/" not in name and len(shape) == 3 and max(shape[:2]) > 1
     ]
-    places = np.unique(np.linspace(0, len(maps) - 1, min(count, len(maps))).round().astype(int))
-    return [maps[place] for place in places]
+    return [maps[place] for place in evenly(len(maps), count)]
 
 
 def top_layers(model: Model) -> list[str]:
@@ -105,8 +105,7 @@ def gallery(
         axes.annotate(_lines(label, 16), (-0.06, 0.5), **place)
     for axes, label in zip(grid[0], column_labels, strict=False):
         axes.set_title(_lines(label, int(9 * size)), fontsize=11, loc="center")
-    kit.set_caption(figure, caption)
-    return figure
+    return kit.set_caption(figure, caption)
 
 
 def _lines(label: str, width: int) -> str:
@@ -474,7 +473,6 @@ def statistics_figure(
         "input), or columns alike. Below: correlations between units over all positions; gray: "
         f"constant units. {model.title}.",
     )
-    return figure
 
 
 def _draw_responses(axes: Axes, layer: str, each: FeatureStatistics) -> None:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ablax.analysis.cost import USUAL, CostRow, fold
+from ablax.analysis.cost import USUAL, fold
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import layer_shapes
 from ablax.data.images import ImageSet, Split
@@ -205,7 +205,7 @@ def roofline_figure(
     roof, times = figure.subplots(2, 1, height_ratios=[1.1, 1])
     _draw_roof(roof, [point for point in points if point.macs], machine)
     left_out = _draw_times(times, points)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         f"{model.what(batch)}, float32, on {machine.device}. Roof: bandwidth of the main "
         "memory and rate of a large matrix product, both measured here. Bytes: input, "
@@ -213,7 +213,6 @@ def roofline_figure(
         "one that fits into the cache may beat the roof. Layers without products are "
         f"in the lower picture only.{left_out}",
     )
-    return figure
 
 
 def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
