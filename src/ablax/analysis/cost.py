@@ -205,10 +205,6 @@ def _sizes(sizes: tuple[int, ...]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
 
 
-# ------------------------------------------------------------------------------------------
-# The layers of a function: steps under one name that belong together.
-
-
 @dataclass(frozen=True, eq=False)
 class Layer:
     """A few steps, in order, that a table shows as one row; its path has the outermost name first.
@@ -396,10 +392,6 @@ def _first_product(eqn: JaxprEqn) -> str | None:
     return None
 
 
-# ------------------------------------------------------------------------------------------
-# What counts: the usual convention of the papers, and the one of the lecture's AlexNet table.
-
-
 @dataclass(frozen=True)
 class Convention:
     """A way of counting, with its name and a sentence or two for the foot of a table.
@@ -530,7 +522,7 @@ def cost(
 
     Args:
         fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
+        *args: Arrays, or `jax.ShapeDtypeStruct`, in any pytree.
         convention: What counts.
         parameters: Which argument holds the parameters, all its leaves; None when there are none.
             What `fn` holds itself (constants, closed-over arrays) is neither parameter nor input.
@@ -892,10 +884,8 @@ def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) ->
     """The graph of `fn(*args)`; nothing is computed.
 
     A loop is drawn once: its body, entered by what it starts from and by what it takes slices of.
-    Arguments are those of `cost`; the parameters are no inputs of the graph.
-
-    Raises:
-        ValueError: There is no such argument.
+    Arguments are those of `cost`, and so is what is refused, but for loops; the parameters are no
+    inputs of the graph.
 
     Example:
         >>> import jax, jax.numpy as jnp

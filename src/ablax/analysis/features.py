@@ -229,8 +229,8 @@ def feature_statistics(
         small_below: Values of at most this size are small.
         bounds: The ends of the nonlinearity's range, such as (-1, 1) for tanh; for all layers or
             by name.
-        most_correlated: Measure correlations of at most so many units, spread over all of them.
-        most_responses: Keep the responses to so many samples.
+        most_correlated: Units, spread over all of them, whose correlations are measured.
+        most_responses: Samples to which responses are kept.
 
     Raises:
         ValueError: There is no batch, a value is not finite, a layer changed its shape, or its
@@ -257,9 +257,6 @@ def feature_statistics(
         raise ValueError("there is no batch of images: expected at least one")
     return {layer: each.result() for layer, each in running.items()}
 
-
-# ------------------------------------------------------------------------------------------
-# Filters and feature maps laid out side by side, as arrays that can be shown as pictures.
 
 BORDER = np.nan
 """What lies between the tiles; a picture leaves it blank."""
@@ -311,11 +308,8 @@ def mosaic(
 ) -> Float[np.ndarray, "H W C"]:
     """Tiles of one size in a grid, row by row; `BORDER` (NaN) lies between and behind the last.
 
-    Args:
-        tiles: At least one.
-        columns: How many a row; by default the grid is as square as the tiles allow.
-        gap: Width of the lines, in pixels of the result.
-        enlarge: Pixels of the result along each side of a number.
+    By default there are as many columns as make the grid square. The gap is in pixels of the
+    result, of which each number is enlarged to a square.
 
     Raises:
         ValueError: No tile, or no column.

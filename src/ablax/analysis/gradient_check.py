@@ -181,7 +181,7 @@ def check_gradient(
         directions: Random directions a leaf.
         entries: Single elements of each leaf, at random; or, by the path of a leaf, their indices.
         tolerance: Of the relative error.
-        seed: Of directions, entries and the point nearby.
+        seed: Of what is random.
 
     Raises:
         ValueError: The function is not a scalar, not finite, not deterministic, or rounds to less

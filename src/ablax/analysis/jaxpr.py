@@ -222,9 +222,6 @@ def _drop_marked_repeats(names: list[str], marked: list[bool]) -> None:
         length += 1
 
 
-# ------------------------------------------------------------------------------------------
-# Rules that write down the leaf equations, and which reads what another has written.
-
 Kind = Literal["activation", "parameter", "constant"]
 Weight = Callable[[Equation], float]
 

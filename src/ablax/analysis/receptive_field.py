@@ -214,9 +214,6 @@ def _same(one: Value, other: Value) -> bool:
     return all(a.bounded == b.bounded and a.same(b) for a, b in pairs)
 
 
-# ------------------------------------------------------------------------------------------
-# Receptive fields: which part of the image a unit of each layer sees, for any JAX function.
-
 Span = tuple[int, int]
 """First and last row (or column), both included; the first greater than the last: none."""
 
@@ -424,9 +421,6 @@ def _center(x: Intervals) -> float:
     return float(first + last) / 2 if first <= last else math.nan
 
 
-# ------------------------------------------------------------------------------------------
-# Effective receptive fields: how much each pixel really moves a unit, and the Gaussian nearest.
-
 Measure = Literal["absolute", "squared"]
 
 THRESHOLD = 1 - 0.9545
@@ -487,14 +481,9 @@ def effective_receptive_field(
     With random weights the squared gradient estimates the variance of which the paper shows that
     it has the shape of a Gaussian; the absolute value falls off more slowly, by sqrt(2) in sigma.
 
-    Args:
-        fn: From images to maps (N, h, w, F); images must not depend on one another in it.
-        images: As `fn` takes them.
-        seed: Of the directions.
-        directions: How many for each image.
-        measure: Absolute, or squared gradients.
-        unit: Row and column in the map; the middle when left out.
-        batch: Images whose gradients are held in memory at once.
+    `fn` gives maps (N, h, w, F), in which images must not depend on one another. The unit is named
+    by row and column in the map; the middle when left out. Gradients of a batch of images are held
+    in memory at once; the seed is that of the directions.
 
     Raises:
         ValueError: `fn` does not give maps, the unit lies outside them, no image, or no direction;

@@ -39,14 +39,9 @@ def backward_pictures(
 ) -> Float[Array, "N H W C"]:
     """A signal at the features of the images, sent back to their pixels.
 
-    Layers without a ReLU pass it on by their exact derivative: also local response normalization
-    and softmax, of which the paper does not speak.
-
-    Args:
-        fn: From images to features, (N, ..., units).
-        images: They set the switches of the max pools.
-        signal: From the features to what is sent back, of the same shape, such as `strongest(3)`.
-        rule: How the signal passes back through a ReLU.
+    The signal, such as `strongest(3)`, makes of the features (N, ..., units) what is sent back. The
+    images set the switches of the max pools. Layers without a ReLU pass it on by their exact
+    derivative: also local response normalization and softmax, of which the paper does not speak.
 
     Raises:
         ValueError: No such rule, or a signal of another shape than the features.
@@ -256,9 +251,6 @@ class _Rectified(Rules[_Signal]):
         last, ys = jax.lax.scan(step, start, xs, **options)
         return [_Signal(value) for value in (*last, *ys)]
 
-
-# ------------------------------------------------------------------------------------------
-# Which pixels a score depends on: saliency by the gradient, occlusion by covering them.
 
 Score = Callable[[Float[Array, "N H W C"]], Float[Array, " N"]]
 """From images to one number per image, such as `lambda x: scores(x)[:, 3]`."""

@@ -742,11 +742,7 @@ def units(trial: Trial, trained: Trained) -> Finding:
     its value is always the same. It repeats another if the size of their correlation is at least
     `SAME` with a unit before it. A problem if more than `DEAD` of a layer's units are dead, or more
     than `REPEATED` repeat another, after training. Layers of a single unit are left to the other
-    checks.
-
-    References:
-        Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), debugging
-        hints, as the lecture quotes them.
+    checks. The hint is Ranzato's (`ablax.analysis.feature_statistics`).
     """
     layers = activations(trial.network, trial.model.image_shape)
     if not layers:

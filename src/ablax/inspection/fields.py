@@ -115,9 +115,6 @@ def network_effective_field(
         raise AblaxError(f"the effective receptive field of {layer}: {error}") from error
 
 
-# ------------------------------------------------------------------------------------------
-# Receptive fields that others published, beside ours: the page docs/receptive_fields.md.
-
 ARAUJO = "Araujo et al. 2019"
 HAND = "by hand"
 
@@ -209,9 +206,6 @@ def _sides(sides: tuple[int | float | Fraction | None, ...]) -> str:
     written = [str(side) if isinstance(side, Fraction) else f"{side:g}" for side in sides]
     return written[0] if len(set(written)) == 1 else " x ".join(written)
 
-
-# ------------------------------------------------------------------------------------------
-# Pictures of the effective receptive field: heat map, Gaussian and theory, layer by layer.
 
 THEORY, GAUSSIAN = COLORS[1], COLORS[2]
 

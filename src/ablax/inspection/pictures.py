@@ -72,9 +72,6 @@ def as_batch(pictures: Iterable[Float[np.ndarray, "H W C"]]) -> Float[Array, "N 
     return jnp.asarray(np.stack(list(pictures)))
 
 
-# ------------------------------------------------------------------------------------------
-# Panels that the pictures share: an image, a map over an image, a mosaic, a figure of panels.
-
 Draw = Callable[["Axes"], None]
 
 

@@ -136,10 +136,8 @@ def roofline(model: Model, machine: Machine, batch: int = 1, repeats: int = 5) -
 
     A block is one layer here: what its inner layers hand to one another need not leave the cache,
     so the prediction counts what crosses the border of the block alone, and is a lower bound.
-    Shapes of weights are enough. Layers that only reshape are left out.
-
-    Raises:
-        AblaxError: The cost cannot be counted.
+    Shapes of weights are enough. Layers that only reshape are left out. Errors are those of
+    `network_cost`.
     """
     costs = {row.path: row for row in fold(network_cost(model, USUAL, batch), 1)}
     shapes = layer_shapes(model.network, model.image_shape)
@@ -252,9 +250,6 @@ def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return kit.name_layers(axes, [point.layer for point in points])
 
-
-# ------------------------------------------------------------------------------------------
-# Seconds of each operation of a compiled program, from JAX's own trace of the device.
 
 _INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = .*?\s([a-z][\w\-]*)\(")
 _NAME = re.compile(r'op_name="([^"]*)"')
@@ -408,10 +403,6 @@ def times_by_layer(seconds: Mapping[Operation, float], layers: Collection[str]) 
         else:
             times[layer].forward += spent
     return times
-
-
-# ------------------------------------------------------------------------------------------
-# A training step or an inference of a network, timed layer by layer on this machine.
 
 
 @dataclass(frozen=True)
