@@ -16,7 +16,6 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
-from ablax.analysis.cost import macs
 from ablax.analysis.features import FeatureStatistics, feature_statistics
 from ablax.analysis.gradient_check import (
     GradientCheck,
@@ -24,7 +23,7 @@ from ablax.analysis.gradient_check import (
     check_gradient,
     check_precision,
 )
-from ablax.core import Network, abstract_variables, features, layer_shapes, paths, walk
+from ablax.core import Network, features, layer_shapes, paths, walk
 from ablax.doctor.trials import (
     ABOVE,
     History,
@@ -52,6 +51,7 @@ from ablax.report.statistics import flattened
 from ablax.report.study import Curve
 from ablax.report.tables import Table
 from ablax.report.tables import sentence as closed
+from ablax.study.plan import network_macs
 from ablax.training.step import gradient as slopes_of
 from ablax.training.step import loss
 
@@ -692,13 +692,11 @@ def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Fi
     Inconclusive if this rate differs by more than `BUSY` before and after. Augmentation, dropout
     and optimizer count to the time.
     """
-    image = jax.ShapeDtypeStruct((1, *trial.model.image_shape), jnp.float32)
-    shapes = abstract_variables(trial.network, trial.model.image_shape)
     batch = min(trial.recipe.train.batch, len(trial.images))
     try:
-        forward = macs(trial.network.apply, shapes, image)
-    except ValueError as error:
-        return Finding(SPEED_CHECK, None, f"the cost cannot be counted: {error}", {}, "")
+        forward = network_macs(trial.network, trial.model.image_shape)
+    except AblaxError as error:
+        return Finding(SPEED_CHECK, None, str(error), {}, "")
     before, runs, after = machine(), (first_steps(trial), range_test(trial)), machine()
     seconds = min(run.seconds for run in runs)
     rate = max(before.rate, after.rate)
@@ -819,9 +817,10 @@ def _by_layer(
     trial: Trial, variables: Variables, layers: tuple[str, ...]
 ) -> dict[str, tuple[float, float]]:
     """The shares of dead and of repeated units of each layer."""
+    images, labels = trial.images[:UNITS_IMAGES], trial.labels[:UNITS_IMAGES]
     found = feature_statistics(
         lambda batch: features(trial.network, variables, jnp.asarray(batch), at=layers),
-        trial.portions(UNITS_IMAGES),
+        (batch for batch, _ in trial.model.batches(images, labels)),
         most_responses=1,
     )
     return {name: (float(each.constant.mean()), repeated(each)) for name, each in found.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +65,6 @@ SAMPLE = 1024
 """Training images that the checks look at, at most; fewer where there are fewer."""
 SETTLING = 100
 """Forward passes after which running statistics count as settled: 0.9^100 of the old is left."""
-_PORTION = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +95,9 @@ class Trial:
         """The weights and statistics before training."""
         return self.model.variables
 
-    def normalized(self, count: int, first: int = 0) -> Float[np.ndarray, "N H W C"]:
+    def normalized(self, count: int) -> Float[np.ndarray, "N H W C"]:
         """So many images of the sample, as the network gets them in a test."""
-        return self.model.normalized(self.images[first : first + count])
+        return self.model.normalized(self.images[:count])
 
     @cached_property
     def objective(self) -> Objective:
@@ -115,11 +114,6 @@ class Trial:
         """Of every image of the sample, as in a test."""
         model = dataclasses.replace(self.model, variables=variables)
         return model.scores(self.images).astype(np.float64)
-
-    def portions(self, count: int) -> Iterator[Float[np.ndarray, "N H W C"]]:
-        """The first images of the sample, normalized, in batches that any memory holds."""
-        for first in range(0, min(count, len(self.images)), _PORTION):
-            yield self.normalized(min(_PORTION, count - first), first)
 
     def settled(self, variables: Variables) -> Variables:
         """The same weights with running statistics of the sample, as after a long training.
