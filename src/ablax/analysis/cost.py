@@ -228,12 +228,6 @@ class Layer:
         return self.steps[0].equation.trips
 
     @property
-    def main(self) -> Step:
-        """The product, or the last step."""
-        products = [step for step in self.steps if step.primitive in PRODUCTS]
-        return products[0] if products else self.steps[-1]
-
-    @property
     def biases(self) -> frozenset[int]:
         """The parameters that are added behind a product."""
         if self.operation.family not in _WEIGHTED:
@@ -245,7 +239,8 @@ class Layer:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of the largest activation that it reads, as it reads it."""
         outside = set(self.reads)
-        steps = (self.main,) if self.main.equation.primitive in PRODUCTS else self.steps
+        products = [step for step in self.steps if step.primitive in PRODUCTS]
+        steps = products[:1] or self.steps
         read = [v.shape for step in steps for v in step.reads if v.origin in outside]
         return max(read, key=math.prod, default=())
 
@@ -351,15 +346,13 @@ def total_macs(equation: Equation) -> int:
     Taps on padding count, as in the papers' tables, and so do the zeros of an input dilation
     (`lhs_dilation`, of a transposed convolution): the law does not guess which products with zero
     a device leaves out. Stride enters through the output size; dilation costs nothing. With
-    `batch_group_count` the output has that many times fewer images, and the law is the same.
+    `batch_group_count` the output has that many times fewer images, and the law is the same. (V.
+    Sze et al. 2017, "Efficient Processing of Deep Neural Networks: A Tutorial and Survey", the
+    equation of a convolutional layer.)
 
     Raises:
         ValueError: A product stands where nobody can say how often it runs: in a `while` loop, or
             in a primitive that we do not look into.
-
-    References:
-        V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
-        Survey", the equation of a convolutional layer.
     """
     where = "/".join(equation.scope) or "outside every layer"
     if equation.primitive not in PRODUCTS:
@@ -643,11 +636,8 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
 
     The usual convention of the papers: biases, normalization, pooling and nonlinearities are free,
     padded taps count. Loops and choices count, and are refused, as in `cost`. For a batch of one it
-    is the figure the papers print.
-
-    References:
-        K. He et al. (2015), "Deep Residual Learning for Image Recognition", section 3.3: its
-        "FLOPs" are multiply-adds.
+    is the figure the papers print, such as the "FLOPs" of K. He et al. (2015), "Deep Residual
+    Learning for Image Recognition", section 3.3, which are multiply-adds.
 
     Example:
         A 3×3 kernel on a 7×7 image fits at 5×5 places:

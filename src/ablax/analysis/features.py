@@ -221,7 +221,9 @@ def feature_statistics(
 ) -> dict[str, FeatureStatistics]:
     """The statistics of each layer over all batches of images.
 
-    Each batch, of any size, is let go before the next.
+    Each batch, of any size, is let go before the next. That they tell bad training is a hint of
+    Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), as the lecture
+    quotes it.
 
     Args:
         fn: From a batch to the features of each layer by name, (N, ..., units).
@@ -235,10 +237,6 @@ def feature_statistics(
     Raises:
         ValueError: There is no batch, a value is not finite, a layer changed its shape, or its
             features have no axis of samples and one of units.
-
-    References:
-        Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), the
-        debugging hints, as the lecture quotes them.
 
     Example:
         >>> images = np.random.default_rng(0).normal(size=(64, 8))

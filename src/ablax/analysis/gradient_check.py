@@ -157,9 +157,10 @@ def check_gradient(
 
         d(h) = (f(p + h v) - f(p - h v)) / 2h
 
-    measures it, with an error of h^2 of the third derivative and of `noise` = 16 * 2^-52 |f| / h.
-    The step h is 2^-17 of the root mean square of the leaf (0.1 at least), and shorter where a
-    kink shows. Verdict, with m = max(|v . g|, |d|):
+    measures it, with an error of h^2 of the third derivative and of `noise` = 16 * 2^-52 |f| / h
+    (Nocedal, Wright 2006, Numerical optimization, section 8.1). The step h is 2^-17 of the root
+    mean square of the leaf (0.1 at least), and shorter where a kink shows. Verdict, with m the
+    larger of |v . g| and |d|:
 
     - agrees: |v . g - d| <= tolerance * m + noise.
     - inconclusive: more, but no more than twice what a kink explains.
@@ -186,9 +187,6 @@ def check_gradient(
     Raises:
         ValueError: The function is not a scalar, not finite, not deterministic, or rounds to less
             than float64 inside; or nothing is asked for.
-
-    References:
-        Nocedal, Wright 2006, Numerical optimization, section 8.1.
 
     Example:
         >>> found = check_gradient(lambda p: jnp.sum(jnp.sin(p["a"]) ** 2), {"a": jnp.ones((2, 3))})

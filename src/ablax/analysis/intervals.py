@@ -573,18 +573,16 @@ def _gather(params: Params, operands: Operands, shapes: Shapes) -> Found:
     return [_placed(x, sizes, list(map(int, numbers.offset_dims)), kept, shapes[0])]
 
 
-def _table_known(operands: Operands) -> bool:
-    """Whether it is known before the run which elements are read, and worth finding out."""
-    array, *indices = operands
-    fixed = all(index.value is not None for index in indices)
-    return fixed and array.intervals is not None and int(np.prod(array.shape)) <= LARGEST_TABLE
+def _by_table(primitive: Any, params: Params, operands: Operands) -> Found | None:
+    """A gather or dynamic slice with known indices: the same, of the intervals.
 
-
-def _by_table(primitive: Any, params: Params, operands: Operands) -> Found:
-    """A gather or dynamic slice with known indices: the same, of the intervals."""
+    None if they are not known before the run, or the array is too large to find out.
+    """
     array, *indices = operands
-    (x,) = given((array,))
-    where = [index.value() for index in indices if index.value is not None]
+    x, known = array.intervals, [index.value for index in indices if index.value is not None]
+    if x is None or len(known) < len(indices) or math.prod(array.shape) > LARGEST_TABLE:
+        return None
+    where = [value() for value in known]
     sides = []
     for side, nothing in ((x.low, np.inf), (x.high, -np.inf)):
         full = jax.numpy.asarray(np.broadcast_to(side, array.shape), np.float32)
@@ -696,8 +694,9 @@ def dependence(primitive: Primitive, params: Params, operands: Operands, shapes:
     if not given(operands):
         return [None] * len(shapes)
     name = primitive.name
-    if name in ("gather", "dynamic_slice") and _table_known(operands):
-        return _by_table(primitive, params, operands)
+    tabled = name in ("gather", "dynamic_slice") and _by_table(primitive, params, operands)
+    if tabled:
+        return tabled
     if name in ALONE:
         (x,) = given(operands)
         return [ALONE[name](params, x, operands[0].shape, shapes[0])]

@@ -159,6 +159,7 @@ def deep_dream(
 ) -> Float[Array, "H W C"]:
     """A picture that shows more of what a layer already sees in it ("deep dream").
 
+    After Mordvintsev, Olah, Tyka 2015, Inceptionism: going deeper into neural networks (blog).
     Gradient ascent on the mean square of the features `fn`, first on a small version of the
     picture, then on larger ones, by this scale, each with the details that were found before,
     enlarged. If there are several octaves, `fn` must take images of any size. The ascent is by
@@ -166,10 +167,6 @@ def deep_dream(
 
     Raises:
         ValueError: No octave, a scale that does not enlarge, or a smallest picture below 8 pixels.
-
-    References:
-        Mordvintsev, Olah, Tyka 2015, Inceptionism: going deeper into neural networks (Google
-        research blog).
     """
     height, width, channels = image.shape
     sizes = [(round(height / scale**k), round(width / scale**k)) for k in range(octaves)][::-1]

@@ -50,10 +50,8 @@ LARGEST_KNOWN = 2**20
 class Value:
     """An array on its way through the function, and the layer that computed it.
 
-    Attributes:
-        sight: What it sees of the image; empty if it does not depend on it.
-        number: Of the equations before it.
-        known: Computes it, where it is the same for all arguments.
+    Its sight is empty if it does not depend on the image; its number is that of the equations
+    before it; `known` computes it, where it is the same for all arguments.
     """
 
     shape: tuple[int, ...]
@@ -289,7 +287,8 @@ def receptive_fields(
 
     Every intermediate array carries, for each of its elements, the first and the last row and
     column that it depends on. A convolution of window F, stride S and padding P at place i spans
-    what the places S i - P to S i - P + F - 1 span; branches that meet give the hull of both. A
+    what the places S i - P to S i - P + F - 1 span; branches that meet give the hull of both
+    (Araujo, Norris, Sim 2019, Computing receptive fields of convolutional neural networks). A
     layer is a scope of the name stack, which Flax opens for every module; what it gives is the last
     array that something outside it reads.
 
@@ -305,9 +304,6 @@ def receptive_fields(
 
     Raises:
         ValueError: There is no such argument, it is no array, or it has no such axis.
-
-    References:
-        Araujo, Norris, Sim 2019, Computing receptive fields of convolutional neural networks.
 
     Example:
         >>> def two(x):
@@ -478,8 +474,10 @@ def effective_receptive_field(
     |derivative of (sum over f of d[f] maps[u, v, f]) by images[r, c, i]|
 
     A direction is a random sign for each feature, so that all features of the place count alike.
-    With random weights the squared gradient estimates the variance of which the paper shows that
-    it has the shape of a Gaussian; the absolute value falls off more slowly, by sqrt(2) in sigma.
+    With random weights the squared gradient estimates the variance, of which Luo, Li, Urtasun,
+    Zemel 2016 (Understanding the effective receptive field in deep convolutional neural networks)
+    show that it has the shape of a Gaussian; the absolute value falls off more slowly, by sqrt(2)
+    in sigma.
 
     `fn` gives maps (N, h, w, F), in which images must not depend on one another. The unit is named
     by row and column in the map; the middle when left out. Gradients of a batch of images are held
@@ -488,10 +486,6 @@ def effective_receptive_field(
     Raises:
         ValueError: `fn` does not give maps, the unit lies outside them, no image, or no direction;
             or no pixel moves the unit.
-
-    References:
-        Luo, Li, Urtasun, Zemel 2016, Understanding the effective receptive field in deep
-        convolutional neural networks.
 
     Example:
         >>> mean = lambda x: jax.lax.reduce_window(

@@ -262,11 +262,7 @@ def saliency_map(
     r"""How fast the score changes with each pixel: max over channels of |d score / d pixel|.
 
     The score of one image may not depend on another. The rule says how a signal passes back through
-    a ReLU, as in `backward_pictures`.
-
-    References:
-        Simonyan, Vedaldi, Zisserman 2013, Deep inside convolutional networks (arXiv 1312.6034),
-        section 3.1.
+    a ReLU, as in `backward_pictures`. (Simonyan, Vedaldi, Zisserman 2013, section 3.1.)
 
     Example:
         >>> images = jnp.array([[[[1.0, 2.0], [3.0, 4.0]]]])
@@ -293,14 +289,10 @@ def occlusion_map(
     what is under the square; a negative one that it speaks against.
 
     The square is filled, channel by channel: 0 is the mean gray of normalized images. So many
-    covered images as a `batch` are scored at a time.
+    covered images as a `batch` are scored at a time. (Zeiler, Fergus 2013, section 4.2.)
 
     Raises:
         ValueError: A square larger than the image, or less than a pixel or an image at a time.
-
-    References:
-        Zeiler, Fergus 2013, Visualizing and understanding convolutional networks (arXiv 1311.2901),
-        section 4.2.
 
     Example:
         >>> image = jnp.arange(6.0).reshape(2, 3, 1)

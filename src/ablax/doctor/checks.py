@@ -94,12 +94,7 @@ def _share(count: int, total: int) -> str:
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
-    """Some names, and how many more there are.
-
-    Example:
-        >>> listed(["a", "b", "c", "d", "e"])
-        'a, b, c and 2 more'
-    """
+    """Some names, and how many more there are: `"a, b, c and 2 more"`."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
@@ -322,11 +317,8 @@ def generalization(trial: Trial, history: History | None) -> Finding:
     """Has the run learned by heart, by the errors of its last weights on training and test images?
 
     Both are those of a test. A problem if the lower end of the 95 % interval of the difference lies
-    above `GAP`. The interval is Newcombe's, of two independent shares.
-
-    References:
-        Newcombe 1998, Interval estimation for the difference between independent proportions
-        (method 10).
+    above `GAP`. The interval is that of Newcombe 1998, Interval estimation for the difference
+    between independent proportions (method 10).
     """
     if history is None or history.trained is None or history.evaluation is None:
         return _no_run(GENERALIZATION_CHECK)
@@ -380,8 +372,8 @@ def gradient(trial: Trial) -> Finding:
     Inconclusive if fewer than half of the leaves can, because of kinks (ReLU, maximum) between the
     points compared.
     """
-    images = GRADIENT_IMAGES
-    batch, labels = trial.normalized(images), jnp.asarray(trial.labels[:images])
+    batch = trial.normalized(GRADIENT_IMAGES)
+    labels = jnp.asarray(trial.labels[:GRADIENT_IMAGES])
 
     def total(precision: str) -> Callable[..., Any]:
         objective = dataclasses.replace(trial.objective, precision=precision)
@@ -396,15 +388,15 @@ def gradient(trial: Trial) -> Finding:
         return Finding(GRADIENT_CHECK, None, str(error), {}, advice)
     single = check_precision(total("float32"), total("float64"), *arguments)
     depth = {path: place for place, path in enumerate(paths(trial.network))}
-    return _gradient_finding(found, single, images, depth)
+    return _gradient_finding(found, single, depth)
 
 
 def _gradient_finding(
-    found: GradientCheck, single: Sequence[LeafPrecision], images: int, depth: Mapping[str, int]
+    found: GradientCheck, single: Sequence[LeafPrecision], depth: Mapping[str, int]
 ) -> Finding:
     wrong = [row for row in found.leaves if row.verdict == "disagrees"]
     told = [row for row in found.leaves if row.verdict == "agrees"]
-    size = f"{len(found.leaves)} leaves, loss of {images} images, float64"
+    size = f"{len(found.leaves)} leaves, loss of {GRADIENT_IMAGES} images, float64"
     measured = {
         "leaves": len(found.leaves),
         "agree": len(told),
@@ -458,15 +450,12 @@ def gradient_flow(trial: Trial) -> Finding:
     bounds, to first order, by how much the loss changes when a layer changes by as much as its own
     size. The product W_l . dL / dW_l is the same for all layers of a network of ReLUs without
     biases, however the layers are scaled, so s_l differs little between healthy layers; the bare
-    norm differs with the size of the weights. With a the median of the first third of the
-    layers, and z of the last:
+    norm differs with the size of the weights. (Glorot, Bengio 2010, Understanding the difficulty of
+    training deep feedforward neural networks; He et al. 2015, Delving deep into rectifiers.) With a
+    the median of the first third of the layers, and z of the last:
 
     - vanishing: a < z / `FACTOR`, or a and z < 1 / `FACTOR` nats;
     - exploding: a > z `FACTOR`, or a or z > `FACTOR` nats.
-
-    References:
-        Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
-        networks; He et al. 2015, Delving deep into rectifiers.
     """
     batch = jnp.asarray(trial.normalized(GRADIENT_FLOW_IMAGES))
     labels = jnp.asarray(trial.labels[:GRADIENT_FLOW_IMAGES])
@@ -532,16 +521,14 @@ LEARNING_RATE_CHECK = "learning rate"
 def learning_rate(trial: Trial) -> Finding:
     """At which learning rate does training diverge, and does the recipe stay below it?
 
-    Its own optimizer trains while the rate grows geometrically over 100 steps. The diverging rate
-    is the first, behind the least of the smoothed loss, at which this loss lies above its least by
-    more than `RISE` of its fall and `LEAST` of where the fall began, or is not finite. A fall
-    begins at the first loss, or at that of guessing, ln(classes), if that is less: an initial loss
-    above that of guessing would make every later rise look small. A problem if the recipe's highest
-    rate is the diverging rate or more. The test trains a few steps at each rate, so a rate a little
-    below the limit may still diverge in a long training.
-
-    References:
-        Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
+    Its own optimizer trains while the rate grows geometrically over 100 steps (Smith 2017, Cyclical
+    learning rates for training neural networks, section 3.3). The diverging rate is the first,
+    behind the least of the smoothed loss, at which this loss lies above its least by more than
+    `RISE` of its fall and `LEAST` of where the fall began, or is not finite. A fall begins at the
+    first loss, or at that of guessing, ln(classes), if that is less: an initial loss above that of
+    guessing would make every later rise look small. A problem if the recipe's highest rate is the
+    diverging rate or more. The test trains a few steps at each rate, so a rate a little below the
+    limit may still diverge in a long training.
     """
     rate = trial.recipe.optimizer.rate
     rates, losses = rising_rates(trial), range_test(trial).losses
@@ -768,13 +755,10 @@ def units(trial: Trial, trained: Trained) -> Finding:
         f"{_percent(after[most_repeated][1])} repeat another ({most_repeated}; "
         f"{_percent(before[most_repeated][1])} before); limit {_percent(DEAD)} of a layer each"
     )
-    advice = []
-    if dead:
-        better = "lower the rate, initialize biases differently, or use LeakyReLU"
-        advice.append(f"dead: {listed(dead)}: {better}")
-    if repeated:
-        better = "use another initialization, add dropout, or make the layer narrower"
-        advice.append(f"repeating: {listed(repeated)}: {better}")
+    alive = "lower the rate, initialize biases differently, or use LeakyReLU"
+    distinct = "use another initialization, add dropout, or make the layer narrower"
+    cures = (("dead", dead, alive), ("repeating", repeated, distinct))
+    advice = [f"{problem}: {listed(where)}: {cure}" for problem, where, cure in cures if where]
     return Finding(UNITS_CHECK, bool(advice), sentence, measured, "; ".join(advice))
 
 

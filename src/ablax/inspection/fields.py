@@ -179,16 +179,6 @@ def published_table(form: Form) -> str:
     return render(Table("Theoretical receptive fields", columns, tuple(rows)), form)
 
 
-COLUMNS = ("layer", "output", "size", "stride", "offset", "of the image, %")
-
-FOOT = (
-    "Size: pixels that a unit depends on, as if the image had no end. Stride: pixels from a unit "
-    "to the next. Offset: the center of the first unit; the first pixel is 0. Of the image: what "
-    "the unit that sees most really sees, within the border.",
-)
-BOUNDED = "At most (≤): the units lie in no regular grid, or it is not known what they read."
-
-
 def field_table(title: str, fields: Mapping[str, ReceptiveField]) -> Table:
     """One row per layer, by its path."""
     rows = []
@@ -197,8 +187,17 @@ def field_table(title: str, fields: Mapping[str, ReceptiveField]) -> Table:
         size = ("≤ " if each.bounded else "") + _sides(each.size)
         stride = "" if None in each.stride else _sides(each.stride)
         rows.append((layer, shape, size, stride, _sides(each.offset), f"{100 * each.share:.3g}"))
-    bounded = (BOUNDED,) if any(each.bounded for each in fields.values()) else ()
-    return Table(title, COLUMNS, tuple(rows), (*FOOT, *bounded))
+    columns = ("layer", "output", "size", "stride", "offset", "of the image, %")
+    foot = [
+        "Size: pixels that a unit depends on, as if the image had no end. Stride: pixels from a "
+        "unit to the next. Offset: the center of the first unit; the first pixel is 0. Of the "
+        "image: what the unit that sees most really sees, within the border."
+    ]
+    if any(each.bounded for each in fields.values()):
+        foot += [
+            "At most (≤): the units lie in no regular grid, or it is not known what they read."
+        ]
+    return Table(title, columns, tuple(rows), tuple(foot))
 
 
 def _sides(sides: tuple[int | float | Fraction | None, ...]) -> str:

@@ -307,18 +307,18 @@ _MOBILENET_V1_PRINTED: tuple[tuple[str, str, str], ...] = (
     ("FC / s1", "1024x1000", "1x1x1024"),
 )
 
-_SLIP = (
-    "Slip: with stride 2 the next input would be 4x4, and it is printed as 7x7. The stride is 1."
-)
-
 
 def mobilenet_v1_comparison() -> Comparison:
     """Our `mobilenet_v1` at width 1."""
     ours = blocks("mobilenet_v1")
+    slip = (
+        "Slip: with stride 2 the next input would be 4x4, and it is printed as 7x7. The stride is "
+        "1."
+    )
     lines = []
     for printed, (name, rows) in zip(_MOBILENET_V1_PRINTED, ours.items(), strict=True):
         found = _written(rows[0])
-        lines.append(Line(name, printed, found, *sums(rows), "" if found == printed else _SLIP))
+        lines.append(Line(name, printed, found, *sums(rows), "" if found == printed else slip))
     return Comparison(
         title="MobileNet V1",
         source="L2, after Howard et al. 2017, table 1",
@@ -437,9 +437,6 @@ def _convolutions(rows: Sequence[CostRow]) -> str:
     )
 
 
-_SIZE = 227
-"""At 224 pixels the first convolution gives 109 positions; 227 give the 111 of the table."""
-
 # SqueezeNet: layer, our name, output, filter and stride, squeeze and expand widths, parameters,
 # percent of the weights that pruning leaves, parameters then
 _SQUEEZENET_PRINTED = """
@@ -466,8 +463,8 @@ _SQUEEZENET_REMARKS = {
 
 
 def squeezenet_comparison() -> Comparison:
-    """Our `squeezenet_1_0` on images of 227 pixels."""
-    ours = blocks("squeezenet_1_0", _SIZE)
+    """Our `squeezenet_1_0` on images of 227 pixels, which give the 111 positions of the table."""
+    ours = blocks("squeezenet_1_0", 227)
     lines = []
     left = before = 0
     for layer, name, *printed, shares, pruned in cells(_SQUEEZENET_PRINTED):
@@ -525,7 +522,6 @@ def _window(operation: Operation) -> str:
     return placed(operation) + (f" (x{operation.features})" if operation.features else "")
 
 
-_COMMAND = "ablax table --lectures --format markdown"
 _MAKERS = (
     googlenet_comparison,
     mobilenet_v1_comparison,
@@ -549,7 +545,7 @@ def page(form: Form) -> str:
     return "\n\n".join(
         [
             "# What the networks cost",
-            f"<!-- Printed by `{_COMMAND}`: do not edit. -->",
+            "<!-- Printed by `ablax table --lectures --format markdown`: do not edit. -->",
             "The tables of the lectures, each beside what our networks give. A cell that differs "
             "shows both, and the remark says why, or that the lecture slipped. Counts are of one "
             "image. `ablax table NETWORK` prints a network's table, one row per layer.",

@@ -251,19 +251,14 @@ def _network(graph: Graph, marked: Sequence[Mark], paths: dict[Any, Any]) -> dic
             if row.note:
                 entry["note"] = row.note
         if sight := graph.sights.get(number):
-            entry["sees"] = _sees(sight)
+            sees = {"size": "x".join(map(str, sight.size)) + (" or less" if sight.bounded else "")}
+            if None not in sight.stride:
+                sees["stride"] = "x".join(map(str, sight.stride))
+                sees["offset"] = ", ".join(f"{each:g}" for each in sight.offset)
+            entry["sees"] = sees  # in pixels
         nodes.append(entry)
     edges = [(edge.source, edge.target, edge.shape[1:]) for edge in graph.flow.edges]
     return {"name": graph.name, "nodes": nodes, "edges": edges, "unread": graph.unread}
-
-
-def _sees(sight: Sight) -> dict[str, Any]:
-    """A receptive field as text, in pixels."""
-    text = {"size": "x".join(map(str, sight.size)) + (" or less" if sight.bounded else "")}
-    if None not in sight.stride:
-        text["stride"] = "x".join(map(str, sight.stride))
-        text["offset"] = ", ".join(f"{each:g}" for each in sight.offset)
-    return text
 
 
 def _filled(title: str, data: dict[str, Any]) -> str:
