@@ -209,10 +209,8 @@ def _sizes(sizes: tuple[int, ...]) -> str:
 class Layer:
     """A few steps, in order, that a table shows as one row; its path has the outermost name first.
 
-    Attributes:
-        reads: The activations that it reads and has not written, each once.
-        writes: The activations that others read, or that are results.
-        leaves: The parameters that it reads, by number.
+    It reads activations that it has not written, each once, and parameters (`leaves`, by number);
+    it writes activations that others read, or that are results.
     """
 
     path: tuple[str, ...]
@@ -516,7 +514,6 @@ def cost(
     Args:
         fn: Any function that JAX can trace.
         *args: Arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        convention: What counts.
         parameters: Which argument holds the parameters, all its leaves; None when there are none.
             What `fn` holds itself (constants, closed-over arrays) is neither parameter nor input.
         statistics: Names in the tree of parameters whose leaves are kept, but not learned: they

@@ -88,9 +88,8 @@ class FeatureStatistics:
         The participation ratio of the eigenvalues of the correlation matrix C of the n units that
         are not constant, n^2 / sum of C^2: n if they are uncorrelated, 1 if all move together.
         """
-        kept = np.isfinite(np.diag(self.correlation))
-        total = float(np.sum(self.correlation[np.ix_(kept, kept)] ** 2))
-        return int(kept.sum()) ** 2 / total if total else 0.0
+        kept, total = np.isfinite(np.diag(self.correlation)), np.nansum(self.correlation**2)
+        return int(kept.sum()) ** 2 / float(total) if total else 0.0
 
 
 def _constant(low: np.ndarray, high: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -227,7 +226,6 @@ def feature_statistics(
 
     Args:
         fn: From a batch to the features of each layer by name, (N, ..., units).
-        batches: At least one.
         small_below: Values of at most this size are small.
         bounds: The ends of the nonlinearity's range, such as (-1, 1) for tanh; for all layers or
             by name.
@@ -287,8 +285,6 @@ def normalized(
     Example:
         >>> normalized(np.array([[-1.0, 0.0, 0.5]]), signed=True).tolist()
         [[0.0, 0.5, 0.75]]
-        >>> normalized(np.array([[1.0, 2.0, 5.0]]), signed=False).tolist()
-        [[0.0, 0.25, 1.0]]
     """
     axes = tuple(range(1, tiles.ndim))
     if signed:

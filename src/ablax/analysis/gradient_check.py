@@ -37,10 +37,9 @@ class Slopes:
     From the gradient it is v . g, from differences (f(p + h v) - f(p - h v)) / 2h, which rounding
     alone may move by `noise`, and a kink between the points by `kink` (0 where f is smooth).
 
-    Attributes:
-        error: |gradient - difference| / max(|gradient|, |difference|), or 0 where both are
-            within `noise` of 0.
-        moved: Measured at a point nearby, because a kink may lie at the point itself.
+    The error is |gradient - difference| / max(|gradient|, |difference|), or 0 where both are within
+    `noise` of 0. A slope that is `moved` was measured at a point nearby, because a kink may lie at
+    the point itself.
     """
 
     along: str
@@ -179,10 +178,8 @@ def check_gradient(
         fn: From the parameters to a scalar; must compute in the precision of its arguments.
         parameters: A tree; only its leaves of floating point are checked.
         *args: Further arguments, not differentiated; floating point is made float64.
-        directions: Random directions a leaf.
         entries: Single elements of each leaf, at random; or, by the path of a leaf, their indices.
         tolerance: Of the relative error.
-        seed: Of what is random.
 
     Raises:
         ValueError: The function is not a scalar, not finite, not deterministic, or rounds to less

@@ -114,7 +114,6 @@ def cost_table(
         network: Any network, a model, or the name of a network of the zoo.
         image_shape: (H, W, C) in pixels and channels; the paper's by default, for a name, and the
             model's own.
-        batch: Number of images.
         convention: What counts as a multiply-accumulate, "usual" or "lecture"; the latter in the
             lecture's columns, unless `depth` is given.
         training: The forward pass and both gradients, instead of the forward pass alone.
@@ -352,13 +351,9 @@ def errors_figure(size: str = "imagenet") -> Figure:
     costs = {"macs": "multiply-accumulates", "parameters": "parameters"}
     marks = []
     for axes, (what, name) in zip(drawn, costs.items(), strict=True):
-        marks.append(
-            [
-                mark
-                for place, members in enumerate(families.values())
-                for mark in _draw_members(axes, members, what, place)
-            ]
-        )
+        marks.append(list[kit.End]())
+        for place, members in enumerate(families.values()):
+            marks[-1] += _draw_members(axes, members, what, place)
         axes.margins(0.12)
         kit.logarithmic(axes, "x")
         kit.logarithmic(axes, "y")

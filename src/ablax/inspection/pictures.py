@@ -462,7 +462,7 @@ def statistics_figure(
     grid[1, 0].set_ylabel("unit", fontsize=12)
     bar = figure.colorbar(last, ax=grid[1, :].tolist(), shrink=0.8, aspect=18)
     bar.set_label("correlation", fontsize=12)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Above: one row per sample, one column per unit; dark: a strong activation (at the "
         "middle position; white is the least, black the 99.5 % quantile of the layer). Good "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
@@ -213,8 +214,8 @@ def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
     axes.set_xlabel("arithmetic intensity, multiply-accumulates per byte")
     axes.set_ylabel("GMAC/s")
     axes.grid()
-    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "labelspacing": 0.3}
-    axes.legend(fontsize=10, ncols=math.ceil(len(points) / 22), **beside)
+    look: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "labelspacing": 0.3}
+    axes.legend(fontsize=10, ncols=math.ceil(len(points) / 22), **look)
 
 
 def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
@@ -416,16 +417,13 @@ def profile(
     state = trainer.initial_state(0)
     layers = [row.path for row in fold(network_cost(model, USUAL, batch), depth)]
     arguments = trainer.dataset.arguments(0, 0, steps)
-    if training:
-        program = jax.jit(trainer.dataset.program(trainer.task, steps)).lower(state, *arguments)
-        inputs = (state, *arguments)
-    else:
-        images, labels = (part[:batch] for part in arguments)
-        program = jax.jit(lambda s, x, y: evaluation_step(trainer.task, s, x, y)).lower(
-            state, images, labels
-        )
-        inputs = (state, images, labels)
-    compiled, loops = program.compile(), 1 if training else steps
+    program: Callable[..., Any] = trainer.dataset.program(trainer.task, steps)
+    loops = 1
+    if not training:
+        arguments = tuple(part[:batch] for part in arguments)
+        program, loops = functools.partial(evaluation_step, trainer.task), steps
+    inputs = (state, *arguments)
+    compiled = jax.jit(program).lower(*inputs).compile()
 
     def run() -> None:
         for _ in range(loops):
