@@ -97,12 +97,7 @@ def _constant(low: np.ndarray, high: np.ndarray, variance: np.ndarray) -> np.nda
 
 
 def evenly(count: int, most: int) -> Int[np.ndarray, " shown"]:
-    """At most so many of the places up to `count`, evenly from the first to the last.
-
-    Example:
-        >>> evenly(10, 4).tolist()
-        [0, 3, 6, 9]
-    """
+    """At most so many places below `count`, evenly from the first to the last: 0, 3, 6, 9 of 10."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 

@@ -59,7 +59,6 @@ from ablax.training.step import (
 from ablax.zoo import find
 
 Variables = Mapping[str, Any]
-Wider = Callable[[], Network]
 
 SAMPLE = 1024
 """Training images that the checks look at, at most; fewer where there are fewer."""
@@ -81,7 +80,7 @@ class Trial:
     images: UInt8[np.ndarray, "N H W C"]
     labels: Int32[np.ndarray, " N"]
     steps_per_epoch: int
-    wider: Wider | None = None
+    wider: Callable[[], Network] | None = None
     losses: Losses | None = None
     seed: int = 0
 
@@ -455,7 +454,11 @@ def _model(network: Network, dataset: Dataset, seed: int, name: str) -> Model:
 
 
 def _trial(
-    model: Model, chosen: Recipe, dataset: Dataset, seed: int, wider: Wider | None = None
+    model: Model,
+    chosen: Recipe,
+    dataset: Dataset,
+    seed: int,
+    wider: Callable[[], Network] | None = None,
 ) -> Trial:
     sample = training_images(dataset, SAMPLE)
     steps = dataset.steps_per_epoch
