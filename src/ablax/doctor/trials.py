@@ -59,6 +59,7 @@ from ablax.training.step import (
 from ablax.zoo import find
 
 Variables = Mapping[str, Any]
+Wider = Callable[[], Network]
 
 SAMPLE = 1024
 """Training images that the checks look at, at most; fewer where there are fewer."""
@@ -80,7 +81,7 @@ class Trial:
     images: UInt8[np.ndarray, "N H W C"]
     labels: Int32[np.ndarray, " N"]
     steps_per_epoch: int
-    wider: Callable[[], Network] | None = None
+    wider: Wider | None = None
     losses: Losses | None = None
     seed: int = 0
 
@@ -454,11 +455,7 @@ def _model(network: Network, dataset: Dataset, seed: int, name: str) -> Model:
 
 
 def _trial(
-    model: Model,
-    chosen: Recipe,
-    dataset: Dataset,
-    seed: int,
-    wider: Callable[[], Network] | None = None,
+    model: Model, chosen: Recipe, dataset: Dataset, seed: int, wider: Wider | None = None
 ) -> Trial:
     sample = training_images(dataset, SAMPLE)
     steps = dataset.steps_per_epoch

@@ -311,10 +311,8 @@ _MOBILENET_V1_PRINTED: tuple[tuple[str, str, str], ...] = (
 def mobilenet_v1_comparison() -> Comparison:
     """Our `mobilenet_v1` at width 1."""
     ours = blocks("mobilenet_v1")
-    slip = (
-        "Slip: with stride 2 the next input would be 4x4, and it is printed as 7x7. The stride is "
-        "1."
-    )
+    slip = "Slip: with stride 2 the next input would be 4x4, and it is printed as 7x7. "
+    slip += "The stride is 1."
     lines = []
     for printed, (name, rows) in zip(_MOBILENET_V1_PRINTED, ours.items(), strict=True):
         found = _written(rows[0])
