@@ -35,19 +35,14 @@ _OF_ALL = ("seeds", "conclusions")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network is built for.
-
-    Attributes:
-        image_size: Height and width in pixels.
-        channels: 1 for gray, 3 for color.
-        classes: How many scores an image gets.
-        width: Factor on the features of the layers.
-    """
+    """What a network is built for."""
 
     image_size: int
+    """Height and width in pixels."""
     channels: int
     classes: int
     width: float = 1.0
+    """Factor on the features of the layers."""
 
     @property
     def image_shape(self) -> ImageShape:
@@ -84,7 +79,7 @@ class Treatment:
 
     Attributes:
         edit: Of the baseline network; None leaves it as it is.
-        network: Builds another network instead; not together with `edit`.
+        network: Builds another network instead.
         fields: Dotted fields of the recipe and the values they have for this variant alone.
         pretraining: Where its initial weights come from; None: random initialization.
 

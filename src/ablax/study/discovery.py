@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from ablax import lazy
 from ablax.config import Recipe
-from ablax.core import plugins
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment
 
@@ -39,7 +39,7 @@ def recipe(name: str) -> tuple[str, Recipe]:
 def names(folder: str) -> list[str]:
     """What the folders called `experiments` or `configs`, and other packages, offer."""
     found = {path.stem for place in _places(folder) for path in place.glob("[!_]*.py")}
-    return sorted(found | {*plugins.offered(f"ablax.{folder}")})
+    return sorted(found | {*lazy.offered(f"ablax.{folder}")})
 
 
 def _places(folder: str) -> list[Path]:
@@ -55,10 +55,10 @@ def _named(folder: str, kind: str, name: str, attribute: str, of: type[T]) -> tu
     group, module = f"ablax.{folder}", name.removesuffix(f":{attribute}")
     if path is not None:
         return path.stem, _of_kind(path, attribute, getattr(_run(path), attribute, None), of)
-    if name in plugins.offered(group):
-        return name, _of_kind(f"the entry point {name}", attribute, plugins.offer(group, name), of)
+    if name in lazy.offered(group):
+        return name, _of_kind(f"the entry point {name}", attribute, lazy.offer(group, name), of)
     if "." in module or module != name:
-        value = getattr(plugins.module(module), attribute, None)
+        value = getattr(lazy.module(module), attribute, None)
         return module, _of_kind(module, attribute, value, of)
     raise AblaxError(f"there is no {kind} named {name!r}: {nearest(name, names(folder))}")
 
