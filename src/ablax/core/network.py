@@ -242,7 +242,11 @@ def abstract_variables(network: Network, image_shape: ImageShape) -> dict[str, A
     Raises:
         LayerError: The network does not fit images of this shape.
     """
-    _check_image_shape(image_shape)
+    if len(image_shape) != 3 or any(size < 1 for size in image_shape):
+        raise AblaxError(
+            f"the image shape is {image_shape}, and (height, width, channels), each at least 1, "
+            "is expected"
+        )
     wide = bool(jax.config.read("jax_enable_x64"))
     try:
         return dict(_abstract(network, image_shape, wide))
@@ -390,11 +394,3 @@ def _computed(network: Network, image_shape: ImageShape) -> dict[str, list[Any]]
             steps.append((one.primitive.name, str(one.params), *read))
         found[path] = steps
     return found
-
-
-def _check_image_shape(image_shape: ImageShape) -> None:
-    if len(image_shape) != 3 or any(size < 1 for size in image_shape):
-        raise AblaxError(
-            f"the image shape is {image_shape}, and (height, width, channels), each at least 1, "
-            "is expected"
-        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -348,6 +349,7 @@ class Highway(nn.Module):
 # reduction).
 
 
+@checked(scale=positive)
 class Cell(nn.Module):
     """The new map of one scale: y_s = [down(x_{s-1}), same(x_s)].
 
@@ -371,30 +373,30 @@ class Cell(nn.Module):
     scale: int
     down: Layers = Layers()
     same: Layers = Layers()
+    keeps: ClassVar[bool] = False
+    """Whether the new map begins with the one before."""
 
     def __post_init__(self) -> None:
-        self._check()
-        if not len(self.down) and not len(self.same):
-            raise AblaxError(f"a Cell of scale {self.scale} has no layer: give it `down` or `same`")
-        super().__post_init__()
-
-    def _check(self) -> None:
-        positive("scale", self.scale)
         _ = self.down + self.same  # no name stands twice
         if self.scale == 1 and len(self.down):
             raise FieldError("scale=1: expected no layers `down`, since no scale is finer than 1")
+        if not self.keeps and not len(self.down) and not len(self.same):
+            raise AblaxError(f"a Cell of scale {self.scale} has no layer: give it `down` or `same`")
+        super().__post_init__()
 
     @property
     def reads(self) -> frozenset[int]:
         """The scales whose maps the cell needs."""
         finer = {self.scale - 1} if len(self.down) else set()
-        return frozenset(finer | ({self.scale} if len(self.same) else set()))
+        return frozenset(finer | ({self.scale} if self.keeps or len(self.same) else set()))
 
     @nn.compact
     def __call__(
         self, own: Float[Array, "N H W C"] | None, finer: Float[Array, "N H1 W1 C1"] | None
     ) -> Float[Array, "N H W F"]:
-        return concatenate(*_parts(self, own, finer))
+        sides = ((self.down, finer), (self.same, own))
+        new = [run(layers, x) for layers, x in sides if len(layers) and x is not None]
+        return concatenate(own, *new) if self.keeps and own is not None else concatenate(*new)
 
 
 class DenseCell(Cell):
@@ -417,26 +419,7 @@ class DenseCell(Cell):
         (1, 4, 4, 44)
     """
 
-    def __post_init__(self) -> None:
-        self._check()
-        nn.Module.__post_init__(self)
-
-    @property
-    def reads(self) -> frozenset[int]:
-        """The scales whose maps the cell needs: always its own."""
-        return frozenset({self.scale, self.scale - 1} if len(self.down) else {self.scale})
-
-    @nn.compact
-    def __call__(
-        self, own: Float[Array, "N H W C"], finer: Float[Array, "N H1 W1 C1"] | None
-    ) -> Float[Array, "N H W F"]:
-        return concatenate(own, *_parts(self, own, finer))
-
-
-def _parts(cell: Cell, own: Array | None, finer: Array | None) -> list[Array]:
-    """What a cell makes of its two maps, in its `nn.compact` method."""
-    sides = ((cell.down, finer), (cell.same, own))
-    return [run(layers, x) for layers, x in sides if len(layers) and x is not None]
+    keeps: ClassVar[bool] = True
 
 
 class MultiScale(nn.Module):

@@ -110,11 +110,7 @@ def all_equal() -> Initializer:
 
 
 def orthogonal_blocks() -> Initializer:
-    """For a kernel (F, k F): k orthogonal matrices side by side, each sampled uniformly.
-
-    Such a matrix keeps the length of what it multiplies, however often. Q of the QR decomposition
-    of a normal matrix, its columns turned so that the diagonal of R is positive.
-    """
+    """For a kernel (F, k F): k orthogonal matrices side by side, each uniform as by `orthogonal`."""
 
     def initialize(key: Any, shape: Any, dtype: Any = jnp.float32, *_: Any, **__: Any) -> Array:
         rows, columns = shape
