@@ -53,20 +53,7 @@ class Layers:
         object.__setattr__(self, "entries", tuple(pairs))
         seen: set[str] = set()
         for name, layer in pairs:
-            if not name.isidentifier():
-                raise AblaxError(
-                    f"{name!r} cannot name a layer: a layer's name is letters, digits and '_', as "
-                    "in 'fc7'"
-                )
-            if name in seen:
-                raise AblaxError(
-                    f"two layers are named {name!r}: a name is a parameter path, so rename one"
-                )
-            if not isinstance(layer, nn.Module):
-                raise AblaxError(
-                    f"layer {name!r} is {layer!r}, and a Linen module is expected: wrap a function "
-                    "in one"
-                )
+            _check_entry(name, layer, seen)
             seen.add(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -101,6 +88,21 @@ class Layers:
         from ablax.core.describe import layers_text  # which reads what is defined here
 
         return layers_text(self)
+
+
+def _check_entry(name: str, layer: object, seen: set[str]) -> None:
+    if not name.isidentifier():
+        raise AblaxError(
+            f"{name!r} cannot name a layer: a layer's name is letters, digits and '_', as in 'fc7'"
+        )
+    if name in seen:
+        raise AblaxError(
+            f"two layers are named {name!r}: a name is a parameter path, so rename one"
+        )
+    if not isinstance(layer, nn.Module):
+        raise AblaxError(
+            f"layer {name!r} is {layer!r}, and a Linen module is expected: wrap a function in one"
+        )
 
 
 def run(layers: Layers, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:

@@ -110,7 +110,7 @@ def all_equal() -> Initializer:
 
 
 def orthogonal_blocks() -> Initializer:
-    """For a kernel (F, k F): k orthogonal matrices side by side, each uniform as by `orthogonal`."""
+    """For a kernel (F, k F): k orthogonal matrices side by side, uniform as of `orthogonal`."""
 
     def initialize(key: Any, shape: Any, dtype: Any = jnp.float32, *_: Any, **__: Any) -> Array:
         rows, columns = shape
