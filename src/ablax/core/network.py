@@ -226,9 +226,6 @@ def initialize(network: Network, seed: int, image_shape: ImageShape) -> dict[str
     returns what layers put aside for training, which is no part of the state. The seed is that of
     the key from which every leaf is sampled, by its path.
 
-    Returns:
-        `{"params": ...}`, and `"batch_stats"` where the network has batch normalization.
-
     Raises:
         LayerError: The network does not fit images of this shape.
     """

@@ -13,7 +13,7 @@ from jaxtyping import Float, PRNGKeyArray, UInt32
 
 from ablax.layers.dense import learned, per_channel
 from ablax.layers.initializers import QUARTERS, Initializer
-from ablax.layers.windows import FieldError, checked, not_negative, takes
+from ablax.layers.windows import FieldError, checked, finite, not_negative, takes
 
 
 def relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -222,7 +222,7 @@ class Threshold(nn.Module):
 
 def check_rate(name: str, rate: object) -> None:
     """Refuse what is no probability of being left out."""
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
+    if not finite(rate) or not 0 <= rate < 1:
         raise FieldError(f"{name}={rate!r}: expected a number of at least 0 and below 1")
 
 
@@ -234,14 +234,11 @@ def dropout(
     y = m x / (1 - rate), m ~ Bernoulli(1 - rate)
 
     Krizhevsky et al. scale at test time instead, by 1 - rate: the same function up to the scale of
-    the weights.
+    the weights (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, Dropout, section 4;
+    Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 4.2).
 
     Raises:
         FieldError: A rate outside [0, 1).
-
-    References:
-        Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, Dropout, section 4;
-        Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 4.2.
 
     Example:
         >>> dropout(jax.random.key(0), jnp.ones(4), rate=0.0)

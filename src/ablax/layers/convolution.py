@@ -380,13 +380,12 @@ def shift(
     convolutions, which can permute the channels (section 3.2), and slower where channels lie side
     by side. There are no parameters and no multiplications.
 
+    Wu, Wan, Yue, Jin, Zhao, Golmant, Gholaminejad, Gonzalez, Keutzer 2017, Shift: a zero FLOP, zero
+    parameter alternative to spatial convolutions, section 3.
+
     Raises:
         FieldError: A window that is even, or no positive integer.
         ShapeError: There are fewer than k^2 channels, so that nothing would move.
-
-    References:
-        Wu, Wan, Yue, Jin, Zhao, Golmant, Gholaminejad, Gonzalez, Keutzer 2017, Shift: a zero FLOP,
-        zero parameter alternative to spatial convolutions, section 3.
 
     Example:
         >>> x = jnp.ones((1, 3, 3, 9))

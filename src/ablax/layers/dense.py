@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ablax.layers.initializers import HE_NORMAL, ONES, ZEROS, Initializer
-from ablax.layers.windows import FieldError, ShapeError, checked, positive, takes
+from ablax.layers.windows import FieldError, ShapeError, checked, finite, positive, takes
 
 
 @checked(features=positive)
@@ -178,11 +178,7 @@ Constant = float | tuple[float, ...]
 
 def _check_constant(name: str, constant: object) -> None:
     numbers = constant if isinstance(constant, tuple) else (constant,)
-    finite = all(
-        isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
-        for number in numbers
-    )
-    if constant is not None and not (numbers and finite):
+    if constant is not None and not (numbers and all(map(finite, numbers))):
         raise FieldError(
             f"{name}={constant!r}: expected a finite number, a tuple of one per channel, or None "
             "to learn it"

@@ -230,13 +230,10 @@ def lstm(
 
     The columns of H (`kernel`), G (`recurrent_kernel`) and v (`bias`) are those of the input gate,
     the forget gate, the candidate and the output gate, in this order. `initial` is the memory
-    before, zeros when left out.
+    before, zeros when left out; the result is the output at every moment, and the memory after.
 
     Hochreiter, Schmidhuber 1997, Long short-term memory; Gers, Schmidhuber, Cummins 2000, Learning
     to forget (the forget gate). No peepholes.
-
-    Returns:
-        The output y at every moment, and the memory after the last.
 
     Example:
         >>> closed = jnp.array([0.0, 99.0, 0.0, 0.0])  # keeps all, writes tanh(0) = 0

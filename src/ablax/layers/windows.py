@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
 from ablax.errors import AblaxError
 
@@ -77,15 +77,20 @@ def odd(name: str, value: int) -> None:
         raise FieldError(f"{name}={value!r}: expected an odd number, so that it has a middle")
 
 
+def finite(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number, and no `bool`."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def above_zero(name: str, value: object) -> None:
     """Refuse anything but a finite number above 0."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < math.inf:
+    if not finite(value) or value <= 0:
         raise FieldError(f"{name}={value!r}: expected a positive number")
 
 
 def not_negative(name: str, value: object) -> None:
     """Refuse anything but a finite number of at least 0."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < math.inf:
+    if not finite(value) or value < 0:
         raise FieldError(f"{name}={value!r}: expected a finite number of at least 0")
 
 
@@ -274,14 +279,14 @@ def checked(**checks: Callable[[str, Any], object]) -> Callable[[Layer], Layer]:
     """
 
     def decorate(layer: Layer) -> Layer:
-        finish = layer.__post_init__  # type: ignore[misc]
+        finish = layer.__post_init__  # type: ignore[attr-defined]
 
         def refuse(self: Any) -> None:
             for name, check in checks.items():
                 check(name, getattr(self, name))
             finish(self)
 
-        layer.__post_init__ = refuse  # type: ignore[misc]
+        layer.__post_init__ = refuse  # type: ignore[attr-defined]
         return layer
 
     return decorate

@@ -53,7 +53,6 @@ def operation(
         otherwise: The same, in operations that are fast on a CPU.
         attributes: What the library is told beside the arrays, from the fields but `out`.
         served: Whether the library is the faster, from abstract arguments and the fields.
-        several: Whether there is more than one result.
     """
     primitive = Primitive(target)
     primitive.multiple_results = several
