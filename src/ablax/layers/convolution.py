@@ -236,20 +236,11 @@ class Convolution(nn.Module):
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
         _check_groups("Convolution", x.shape, self.features, self.groups)
         window = pair("window", self.window)
-        # Before any weight is initialized: a window that does not fit is refused first.
         slide = window, self.stride, self.padding, self.dilation
-        place("Convolution", x.shape, *slide, strict=self.strict)
+        windows = place("Convolution", x.shape, *slide, strict=self.strict)
         shape = (*window, x.shape[3] // self.groups, self.features)
         kernel = learned(self, "kernel", self.kernel_init, shape, x)
-        y = convolution(
-            x,
-            kernel,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            strict=self.strict,
-        )
+        y = _convolve(x, kernel.astype(x.dtype), windows)
         return biased(self, y, (self.features,))
 
 
