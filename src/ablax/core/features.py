@@ -25,10 +25,10 @@ def features(
 ) -> dict[str, Array]:
     """The outputs of the named layers, as in a test: no dropout, kept batch statistics.
 
-    The names are paths of layers at any depth, such as `["conv3", "res4b", "res5a/conv1"]`; from
-    each, in the order asked for, the result leads to an array whose first axis is the images.
-    Compiled once for a network, a shape of images and a list of names; layers behind the last named
-    one are not computed.
+    The names are paths of layers at any depth, such as `["conv3", "res4b", "res5a/conv1"]`; each,
+    in the order asked for, gets an array whose first axis is the images. Compiled once for a
+    network, a shape of images and a list of names; layers behind the last named one are not
+    computed.
 
     Raises:
         AblaxError: A name that no layer has, or a layer inside a `Repeat` or a `Tied`, which runs
@@ -118,8 +118,8 @@ def gradients(
     """The derivatives of a function by the outputs of layers and by parameters, in one pass.
 
     The function, from parameters to one number, applies a network once. Something small is added to
-    each output, of a shape as `output_shapes` gives it, and the function differentiated by it, at
-    0: dL/dy of each path, and dL/dW as the parameters W lie.
+    each output, whose shape `output_shapes` gives, and the function differentiated by it, at 0. The
+    result is dL/dy by path, and dL/dW as the parameters W lie.
     """
 
     def moved(added: dict[str, Array], params: Any) -> Float[Array, ""]:
@@ -139,8 +139,8 @@ def gradients(
 def layer_shapes(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:
     """The shape of what each layer gives for one image, by path, in order; nothing is computed.
 
-    It is without the axis of the images, `(H, W, C)` or `(C,)`. The layers inside a `Repeat` or a
-    `Tied` are left out.
+    Shapes are without the axis of the images, `(H, W, C)` or `(C,)`. The layers inside a `Repeat`
+    or a `Tied` are left out.
 
     Raises:
         LayerError: The network does not fit images of this shape.

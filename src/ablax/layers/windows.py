@@ -28,9 +28,9 @@ class FieldError(AblaxError):
 
 
 class Windows(NamedTuple):
-    """Everything about a sliding window but the array it slides over, down and then to the right.
+    """Everything about a sliding window but the array it slides over: down, and to the right.
 
-    `zip(*windows)` gives the five along rows, and the five along columns.
+    `zip(*windows)` gives the five down, and the five to the right.
     """
 
     window: Pair
