@@ -84,11 +84,11 @@ def _applied(name: str, edit: Edit, network: Network) -> Network:
 
 def _named(written: str) -> Edit:
     """An ablation by its name."""
-    from ablax.core import plugins
+    from ablax import lazy
 
     module_name, _, name = written.rpartition(":")
     try:
-        modules = [plugins.module(each) for each in ([module_name] if module_name else _HOMES)]
+        modules = [lazy.module(each) for each in ([module_name] if module_name else _HOMES)]
     except AblaxError as error:
         raise AblaxError(f"--ablation {written}: {error}") from error
     items = (item for module in modules for item in vars(module).items())

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from ablax import lazy
 from ablax.config import Recipe
-from ablax.core import plugins
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment
 
@@ -39,7 +39,7 @@ def recipe(name: str) -> tuple[str, Recipe]:
 def names(folder: str) -> list[str]:
     """What the folders called `experiments` or `configs`, and other packages, offer."""
     found = {path.stem for place in _places(folder) for path in place.glob("[!_]*.py")}
-    return sorted(found | {*plugins.offered(f"ablax.{folder}")})
+    return sorted(found | {*lazy.offered(f"ablax.{folder}")})
 
 
 def _places(folder: str) -> list[Path]:
@@ -56,10 +56,10 @@ def _named(folder: str, kind: str, name: str, attribute: str, of: type[T]) -> tu
     where, value = module, None
     if path is not None:
         name, where, value = path.stem, str(path), getattr(_run(path), attribute, None)
-    elif name in plugins.offered(group):
-        where, value = f"the entry point {name}", plugins.offer(group, name)
+    elif name in lazy.offered(group):
+        where, value = f"the entry point {name}", lazy.offer(group, name)
     elif "." in module or module != name:
-        name, value = module, getattr(plugins.module(module), attribute, None)
+        name, value = module, getattr(lazy.module(module), attribute, None)
     else:
         raise AblaxError(f"there is no {kind} named {name!r}: {nearest(name, names(folder))}")
     if not isinstance(value, of):

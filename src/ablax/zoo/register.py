@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from ablax.core import ImageShape, Layers, Network, inner_layers, plugins
+from ablax import lazy
+from ablax.core import ImageShape, Layers, Network, inner_layers
 from ablax.errors import AblaxError, nearest
 from ablax.layers import AveragePool, BatchNormalization, LocalResponseNormalization, MaxPool
 from ablax.model import Model
@@ -261,10 +262,10 @@ def find(name: str) -> Entry:
     if name in _ENTRIES:
         return _ENTRIES[name]
     if ":" in name:
-        return entry_of(name, plugins.named(name))
-    others = plugins.offered(PACKAGES)
+        return entry_of(name, lazy.named(name))
+    others = lazy.offered(PACKAGES)
     if name in others:
-        return entry_of(name, plugins.offer(PACKAGES, name))
+        return entry_of(name, lazy.offer(PACKAGES, name))
     raise AblaxError(f"there is no network {name!r}: {nearest(name, [*_ENTRIES, *others])}")
 
 
