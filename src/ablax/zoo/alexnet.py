@@ -18,17 +18,9 @@ from functools import partial
 
 from ablax.core import Edit, Layers, Network, Sequential, edit, remove, sequential
 from ablax.errors import AblaxError
-from ablax.layers import (
-    Convolution,
-    Dense,
-    Dropout,
-    Flatten,
-    LocalResponseNormalization,
-    MaxPool,
-    ReLU,
-)
+from ablax.layers import Convolution, Dense, Dropout, Flatten, MaxPool, ReLU
 from ablax.layers.initializers import GAUSSIAN_0005, GAUSSIAN_001, ONES
-from ablax.layers.normalization import rectified
+from ablax.layers.normalization import LocalResponseNormalization, rectified
 from ablax.layers.windows import Padding
 from ablax.zoo.heads import hidden_layer
 from ablax.zoo.register import BY_HAND, TORCHVISION, network
@@ -97,7 +89,6 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     (2015), with biases of 0: a std of 0.01 was chosen for thousands of inputs per unit; in narrow
     layers activations would vanish.
     """
-    check_width(width)
     features = zip((96, 256, 384, 384, 256), (5, 5, 3, 3, 3), strict=True)
     convolutions = [rectified(scaled(wide, width), window) for wide, window in features]
     hidden = hidden_layer(scaled(4096, width))
@@ -123,7 +114,8 @@ def alexnet_for(image_size: int, classes: int, width: float = 1.0) -> Network:
 
 
 def scaled(features: int, width: float) -> int:
-    """`features` times `width`, rounded, and at least 1."""
+    """`features` times `width`, rounded, and at least 1; refuses as `check_width`."""
+    check_width(width)
     return max(1, round(features * width))
 
 
@@ -163,7 +155,6 @@ def _head(fc6: Sequential, fc7: Sequential, fc8: Dense) -> Layers:
     return Layers(vectorize=Flatten(), fc6=fc6, fc7=fc7, fc8=fc8)
 
 
-# ------------------------------------------------------------------------------------------
 # CaffeNet, the reference network of Caffe: AlexNet with pooling before normalization.
 #
 # Jia et al. (2014): Caffe: convolutional architecture for fast feature embedding. arXiv 1408.5093.
@@ -226,7 +217,6 @@ def without_groups(network: Network) -> Network:
     return edit(network, ungroup)
 
 
-# ------------------------------------------------------------------------------------------
 # The lectures' named ablations: pure functions from Network to Network.
 
 without_7: Edit = remove("fc7")

@@ -116,21 +116,16 @@ def _layer(features: int, window: int, dropout: float) -> Sequential:
 
 
 _HUANG = "the authors' repository of Huang et al. 2016, one crop"
-
-
 _column = partial(row, densenet, 224, counted=TORCHVISION, source=_HUANG)
 
-densenet121 = _column("densenet121", ((6, 12, 24, 16), 32), 7_978_856, 2_834_161_664, (25.0,))
-densenet169 = _column("densenet169", ((6, 12, 32, 32), 32), 14_149_480, 3_359_843_328, (23.6,))
-densenet201 = _column("densenet201", ((6, 12, 48, 32), 32), 20_013_928, 4_291_365_888, (22.5,))
-densenet161 = _column("densenet161", ((6, 12, 36, 24), 48), 28_681_000, 7_727_907_072, (22.2,))
+densenet121 = _column(((6, 12, 24, 16), 32), 7_978_856, 2_834_161_664, (25.0,))
+densenet169 = _column(((6, 12, 32, 32), 32), 14_149_480, 3_359_843_328, (23.6,))
+densenet201 = _column(((6, 12, 48, 32), 32), 20_013_928, 4_291_365_888, (22.5,))
+densenet161 = _column(((6, 12, 36, 24), 48), 28_681_000, 7_727_907_072, (22.2,))
 # Counted as the others are, its layers with weights are 265.
-densenet264 = _column(
-    "densenet264", ((6, 12, 64, 48), 32), 33_337_704, 5_751_653_376, counted=BY_HAND
-)
+densenet264 = _column(((6, 12, 64, 48), 32), 33_337_704, 5_751_653_376, counted=BY_HAND)
 
 
-# ------------------------------------------------------------------------------------------
 # Densely connected networks for CIFAR-10: three blocks of equally many layers.
 #
 # The paper's sections 3 ("Implementation details") and 4, and table 2. Images of 32 pixels.
@@ -188,10 +183,7 @@ def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float
 _TABLE_2 = "Huang et al. 2016, table 2, flips and crops"
 _bc = partial(row, densenet_bc_cifar, 32, source=_TABLE_2)
 
-densenet40_12 = row(
-    *(densenet_cifar, 32, "densenet40_12", (40, 12), 1_019_722, 264_812_928, (5.24,)),
-    source=_TABLE_2,
-)
-densenet_bc_100_12 = _bc("densenet_bc_100_12", (100, 12), 769_162, 287_929_692, (4.51,))
-densenet_bc_250_24 = _bc("densenet_bc_250_24", (250, 24), 15_324_406, 5_418_785_724, (3.62,))
-densenet_bc_190_40 = _bc("densenet_bc_190_40", (190, 40), 25_624_430, 9_301_945_740, (3.46,))
+densenet40_12 = row(densenet_cifar, 32, (40, 12), 1_019_722, 264_812_928, (5.24,), source=_TABLE_2)
+densenet_bc_100_12 = _bc((100, 12), 769_162, 287_929_692, (4.51,))
+densenet_bc_250_24 = _bc((250, 24), 15_324_406, 5_418_785_724, (3.62,))
+densenet_bc_190_40 = _bc((190, 40), 25_624_430, 9_301_945_740, (3.46,))

@@ -25,26 +25,15 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ablax.core import Edit, Layers, Network, Sequential, compose, insert_after, sequential
-from ablax.layers import (
-    AveragePool,
-    BatchNormalization,
-    Convolution,
-    Dense,
-    Flatten,
-    LocalResponseNormalization,
-    MaxPool,
-    Parallel,
-    ReLU,
-)
+from ablax.layers import AveragePool, Convolution, Dense, Flatten, MaxPool, Parallel, ReLU
 from ablax.layers.blocks import Auxiliary
-from ablax.layers.normalization import rectified
+from ablax.layers.normalization import BatchNormalization, LocalResponseNormalization, rectified
 from ablax.layers.pooling import AdaptiveAveragePool
 from ablax.layers.windows import Padding, Pair
 from ablax.zoo import heads, tails
-from ablax.zoo.alexnet import check_width, scaled
+from ablax.zoo.alexnet import scaled
 from ablax.zoo.register import BY_HAND, TORCHVISION, network
 
-# ------------------------------------------------------------------------------------------
 # What the Inception networks are made of: their convolutions, and the modules of section 4 and
 # figure 2.
 #
@@ -203,7 +192,6 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
     ours has the 5x5, so that its modules are the paper's. The papers have no form for CIFAR; for
     one of the literature see `inception_small`.
     """
-    check_width(width)
     return Network(
         tail=Layers(conv1=normalized(scaled(192, width), 3)),
         body=_modules(normalized, width=width),
@@ -286,7 +274,6 @@ def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes:
     )
 
 
-# ------------------------------------------------------------------------------------------
 # A small Inception for CIFAR-10, of the paper that trained networks on random labels.
 #
 # Zhang, Bengio, Hardt, Recht, Vinyals (2017): Understanding deep learning requires rethinking
@@ -305,7 +292,6 @@ def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes:
 @network(28, 1_649_402, 204_219_680)
 def inception_small(classes: int = 10, width: float = 1.0) -> Network:
     """The small Inception, for images of 28 or 32 pixels."""
-    check_width(width)
 
     def convolution(features: int, window: int, stride: int = 1) -> Sequential:
         return sequential(

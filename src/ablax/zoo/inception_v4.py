@@ -16,15 +16,7 @@ from ablax.layers import AveragePool, Convolution, MaxPool, Parallel, ReLU, Resi
 from ablax.layers.dense import Scale
 from ablax.zoo import heads, inception_v2_v3
 from ablax.zoo.googlenet import chain, normalized, pooled, side_by_side
-from ablax.zoo.inception_v2_v3 import (
-    COLUMN,
-    ROW,
-    crossed,
-    reduction_a,
-    reduction_b,
-    stem_7x7,
-    with_5x5,
-)
+from ablax.zoo.inception_v2_v3 import COLUMN, ROW, crossed, reduction_a, reduction_b, stem_7x7
 from ablax.zoo.register import TIMM, network
 
 AVERAGE = AveragePool(3, 1, padding=1)
@@ -89,7 +81,6 @@ def _inception_c() -> Parallel:
     )
 
 
-# ------------------------------------------------------------------------------------------
 # Inception-ResNet: inception modules whose answers are added to their input.
 #
 # A block runs a cheap inception module, brings it to the features of its input by a 1x1 convolution
@@ -133,7 +124,7 @@ def inception_resnet_v2(classes: int = 1000) -> Network:
     """
     return Network(
         tail=inception_v2_v3.stem(pool_5a=MaxPool(3, 2)),
-        body=Layers(mixed_5b=with_5x5(96, AVERAGE, 64))
+        body=Layers(mixed_5b=inception_v2_v3.with_5x5(96, AVERAGE, 64))
         + _repeated("a", 10, _block_a((32, 48, 64), 320))
         + Layers(reduction_a=reduction_a(256, 256, 384, 384))
         + _repeated("b", 20, _block_b(192, (128, 160, 192), 1088))

@@ -78,17 +78,23 @@ _imagenet = partial(row, resnext, 224)
 _cifar = partial(row, resnext_cifar, 32, source="Xie et al. 2016, table 7")
 
 resnext50_32x4d = _imagenet(
-    *("resnext50_32x4d", ((3, 4, 6, 3), 32, 4), 25_028_904, 4_230_479_872, (22.2,)),
+    ((3, 4, 6, 3), 32, 4),
+    25_028_904,
+    4_230_479_872,
+    (22.2,),
     counted=TORCHVISION,
     source="Xie et al. 2016, table 3",
 )
 # torchvision's; the paper has 32x4d and 64x4d only.
-resnext101_32x8d = _imagenet("resnext101_32x8d", ((3, 4, 23, 3), 32, 8), 88_791_336, 16_414_015_488)
+resnext101_32x8d = _imagenet(((3, 4, 23, 3), 32, 8), 88_791_336, 16_414_015_488)
 # Twice the branches of 32x4d: the paper's best.
 resnext101_64x4d = _imagenet(
-    *("resnext101_64x4d", ((3, 4, 23, 3), 64, 4), 83_455_272, 15_460_270_080, (20.4,)),
+    ((3, 4, 23, 3), 64, 4),
+    83_455_272,
+    15_460_270_080,
+    (20.4,),
     counted=TORCHVISION,
     source="Xie et al. 2016, table 4",
 )
-resnext29_8x64d = _cifar("resnext29_8x64d", (29, 8, 64), 34_426_698, 5_387_266_048, (3.65,))
-resnext29_16x64d = _cifar("resnext29_16x64d", (29, 16, 64), 68_155_210, 10_688_866_304, (3.58,))
+resnext29_8x64d = _cifar((29, 8, 64), 34_426_698, 5_387_266_048, (3.65,))
+resnext29_16x64d = _cifar((29, 16, 64), 68_155_210, 10_688_866_304, (3.58,))

@@ -78,26 +78,15 @@ def wide_middle(channels: int, features: int, stride: int) -> Residual:
 
 
 _HU = "the authors' repository of Hu et al. 2017, centre crop"
-
-
 _gated = partial(row, senet, 224, counted=TIMM, source=_HU)
 _AGGREGATE = aggregate(cardinality=32, width=4)
 
-se_resnet50 = _gated(
-    "se_resnet50", ((3, 4, 6, 3), BOTTLENECK), 28_088_024, 3_860_488_192, (22.37, 6.36)
-)
-se_resnet101 = _gated(
-    "se_resnet101", ((3, 4, 23, 3), BOTTLENECK), 49_326_872, 7_574_937_600, (21.75, 5.72)
-)
-se_resnet152 = _gated(
-    "se_resnet152", ((3, 8, 36, 3), BOTTLENECK), 66_821_848, 11_288_993_792, (21.34, 5.54)
-)
-se_resnext50_32x4d = _gated(
-    "se_resnext50_32x4d", ((3, 4, 6, 3), _AGGREGATE), 27_559_896, 4_232_994_816, (20.97, 5.54)
-)
+se_resnet50 = _gated(((3, 4, 6, 3), BOTTLENECK), 28_088_024, 3_860_488_192, (22.37, 6.36))
+se_resnet101 = _gated(((3, 4, 23, 3), BOTTLENECK), 49_326_872, 7_574_937_600, (21.75, 5.72))
+se_resnet152 = _gated(((3, 8, 36, 3), BOTTLENECK), 66_821_848, 11_288_993_792, (21.34, 5.54))
+se_resnext50_32x4d = _gated(((3, 4, 6, 3), _AGGREGATE), 27_559_896, 4_232_994_816, (20.97, 5.54))
 se_resnext101_32x4d = _gated(
-    *("se_resnext101_32x4d", ((3, 4, 23, 3), _AGGREGATE), 48_955_416, 7_974_739_968, (19.81, 4.96)),
-    counted="",
+    ((3, 4, 23, 3), _AGGREGATE), 48_955_416, 7_974_739_968, (19.81, 4.96), counted=""
 )
 
 

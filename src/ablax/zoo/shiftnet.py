@@ -34,31 +34,19 @@ from typing import NamedTuple
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
-from ablax.layers import (
-    AveragePool,
-    BatchNormalization,
-    Convolution,
-    Dense,
-    GlobalAveragePool,
-    Parallel,
-    ReLU,
-    Residual,
-)
+from ablax.layers import AveragePool, Convolution, Dense, GlobalAveragePool, ReLU
+from ablax.layers.blocks import Parallel, Residual
 from ablax.layers.convolution import Shift
-from ablax.layers.normalization import normalized
+from ablax.layers.normalization import BatchNormalization, normalized
 from ablax.zoo import heads, tails
 from ablax.zoo.register import row
 from ablax.zoo.resnet import blocks_of, option_b, stages
 
 
 class Group(NamedTuple):
-    """A group of modules at one size: of its first, which halves it, and of the others.
+    """Modules at one size, of which the first halves it, and the window of their shifts.
 
-    Attributes:
-        features: Of every module.
-        modules: How many.
-        window: Of the shift.
-        expansion: E of the first module, and of the others.
+    The expansion is E of the first module, and of the others.
     """
 
     features: int
@@ -112,9 +100,9 @@ def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Netw
 
 _imagenet = partial(row, shiftnet, 224, source="Wu et al. 2017")
 
-shiftnet_a = _imagenet("shiftnet_a", (A, 32), 4_188_680, 1_424_306_176, (29.9, 10.3))
-shiftnet_b = _imagenet("shiftnet_b", (B, 16), 1_183_480, 370_956_288, (38.8, 16.4))
-shiftnet_c = _imagenet("shiftnet_c", (C, 16), 693_720, 97_196_032)
+shiftnet_a = _imagenet((A, 32), 4_188_680, 1_424_306_176, (29.9, 10.3))
+shiftnet_b = _imagenet((B, 16), 1_183_480, 370_956_288, (38.8, 16.4))
+shiftnet_c = _imagenet((C, 16), 693_720, 97_196_032)
 
 
 def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: int = 16) -> Network:
@@ -158,9 +146,9 @@ def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: in
 
 _cifar = partial(row, shift_resnet, 32, source="the authors' repository of Wu et al. 2017")
 
-shift_resnet20 = _cifar("shift_resnet20", (20,), 186_746, 32_162_432, (8.93,))
-shift_resnet56 = _cifar("shift_resnet56", (56,), 583_226, 88_785_536, (6.51,))
-shift_resnet110 = _cifar("shift_resnet110", (110,), 1_177_946, 173_720_192, (6.97,))
+shift_resnet20 = _cifar((20,), 186_746, 32_162_432, (8.93,))
+shift_resnet56 = _cifar((56,), 583_226, 88_785_536, (6.51,))
+shift_resnet110 = _cifar((110,), 1_177_946, 173_720_192, (6.97,))
 
 
 def _adding(group: Group) -> Residual:
