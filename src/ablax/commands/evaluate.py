@@ -77,13 +77,13 @@ def _of_set(
     model: Model, source: str, folder: Path | None, batch: int, limit: int | None
 ) -> tuple[str, int, Iterator[Batch]]:
     """Name, count and batches of the test images of a set, prepared as the model wants them."""
+    from ablax.data.sources import open_test_images
     from ablax.model import batches_of
-    from ablax.weights.pictures import open_test_images
 
     test = open_test_images(source, folder)
-    test.check(model)
+    test.check(model.name, len(model.classes))
     count = min(len(test), limit or len(test))
-    return test.name, count, batches_of(test.prepared(model.preprocessing, count), batch)
+    return test.name, count, batches_of(test.prepared(model.preprocessing.array, count), batch)
 
 
 def _of_run(

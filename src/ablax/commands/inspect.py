@@ -133,7 +133,8 @@ def _samples(
     show: int,
 ) -> tuple[dict[str, Any], list[Any]]:
     """The prepared pictures to show, by name, and those for the statistics."""
-    from ablax.weights.pictures import open_picture, open_test_images
+    from ablax.data.images import open_picture
+    from ablax.data.sources import open_test_images
 
     prepare = model.preprocessing.array
     shown = {path.stem: prepare(open_picture(path)) for path in pictures}
@@ -141,7 +142,7 @@ def _samples(
         return shown, list(shown.values())
     test = open_test_images(data, data_dir)
     count = min(len(test), max(samples, show))
-    found = list(test.prepared(model.preprocessing, count))
+    found = list(test.prepared(prepare, count))
     if not shown:
         shown = {
             f"{number}: {test.classes[label]}": image

@@ -28,8 +28,8 @@ def predict(
         format: How the classes are printed.
         preprocessing: Preparation of the images, where it is not the model's own.
     """
+    from ablax.data.images import open_picture
     from ablax.training.loop import set_up
-    from ablax.weights.pictures import open_picture
 
     if not pictures:
         raise AblaxError(f"there is no picture to classify: ablax predict {model} cat.jpg")

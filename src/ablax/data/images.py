@@ -1,17 +1,30 @@
-"""`ImageSet` and `Split`: labelled images as arrays, and which of them are used."""
+"""`ImageSet` and `Split`: labelled images as arrays, which of them are used; a file's picture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
+from PIL import Image, ImageOps
 
 from ablax.errors import AblaxError
 
 
 class DataError(AblaxError):
     """The data cannot be had as asked: which set, which folder, and what to do."""
+
+
+def open_picture(path: Path) -> Image.Image:
+    """The picture in the file, turned upright as its camera noted; a DataError where none is."""
+    try:
+        with Image.open(path) as picture:
+            return ImageOps.exif_transpose(picture) or picture
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}: give the path of a picture") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} is no picture that can be read: {error}") from error
 
 
 @dataclass(frozen=True, eq=False)

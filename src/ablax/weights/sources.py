@@ -1,13 +1,15 @@
-"""Whose weights ablax can read, and for which networks."""
+"""Whose weights ablax can read, for which networks, and what their classes are called."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
+from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
@@ -15,13 +17,8 @@ import numpy as np
 
 from ablax.core import Edit, Layers, Network, compose, edit, replace, replace_kind
 from ablax.errors import WeightsError, nearest
-from ablax.layers import (
-    AveragePool,
-    BatchNormalization,
-    Convolution,
-    LocalResponseNormalization,
-    MaxPool,
-)
+from ablax.layers import AveragePool, Convolution, MaxPool
+from ablax.layers.normalization import BatchNormalization, LocalResponseNormalization
 from ablax.model import Preprocessing
 from ablax.weights import names
 from ablax.weights.names import ModuleName
@@ -88,7 +85,6 @@ class WeightSource:
         return f"{self.library} {self.model}"
 
 
-# ------------------------------------------------------------------------------------------
 # What TensorFlow's definitions do otherwise: where padding goes, and what keeps a root from zero.
 #
 # `padding="same"` there adds as few zeros as give ceil(size / stride) pixels, and where their
@@ -123,7 +119,6 @@ def tensorflow_conventions(network: Network) -> Network:
     return edit(network, rewrite)
 
 
-# ------------------------------------------------------------------------------------------
 # Weights that are published as Caffe's files: AlexNet, CaffeNet, VGG, GoogLeNet, ResNet of 2015.
 #
 # Caffe's reference networks see pictures warped to 256 x 256 pixels, blue first, levels up to 255
@@ -172,7 +167,6 @@ _CAFFE: dict[str, WeightSource] = {
 }
 
 
-# ------------------------------------------------------------------------------------------
 # Residual networks for CIFAR-10 that others trained in PyTorch, with option A shortcuts.
 #
 # Their tensors are called `conv1`, `bn1`, `layer1.0.conv1`, ..., `linear`. Where maps halve, the
@@ -250,7 +244,6 @@ def _cifar(library: str, **more: Any) -> dict[str, WeightSource]:
 _CIFAR = (_cifar("idelbayev", prepare=zeros_behind), _cifar("zeros-behind"))
 
 
-# ------------------------------------------------------------------------------------------
 # Weights of `keras.applications`, whose authors published them there: MobileNet V1 and Xception.
 #
 # Levels from -1 to 1; padding and epsilon are TensorFlow's (`tensorflow_conventions`).
@@ -309,7 +302,6 @@ _KERAS: dict[str, WeightSource] = {
 }
 
 
-# ------------------------------------------------------------------------------------------
 # timm's weights, trained on ImageNet; sizes and means are those of timm 1.0.31.
 #
 # timm crops a share of the resized picture, `crop_pct`: 0.875 of it at 224 pixels resizes to 256.
@@ -359,7 +351,6 @@ _TIMM: dict[str, WeightSource] = {
 }
 
 
-# ------------------------------------------------------------------------------------------
 # torchvision's weights, trained on ImageNet.
 #
 # File names, sizes and errors are those of torchvision 0.28, one crop of the middle. The `_V2`
@@ -511,6 +502,37 @@ def find_source(network: str, library: str) -> WeightSource:
             return source
     libraries = [source.library for source in sources_of(network)]
     raise WeightsError(f"{network} takes no weights of {library!r}: {nearest(library, libraries)}")
+
+
+CIFAR10 = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+
+
+def class_names(data: str, classes: int) -> tuple[str, ...]:
+    """The name of each class, in the order of the labels; `class 0`, ... where they are not known.
+
+    `data` is what the weights were trained on, `imagenet` or `cifar10`; a network with another
+    number of scores was trained on something else.
+
+    Example:
+        >>> class_names("cifar10", 10)[3]
+        'cat'
+        >>> class_names("imagenet", 1000)[0], class_names("imagenet", 3)
+        ('tench, Tinca tinca', ('class 0', 'class 1', 'class 2'))
+    """
+    imagenets = tuple(imagenet().values()) if data == "imagenet" else ()
+    known = CIFAR10 if data == "cifar10" else imagenets
+    return known if len(known) == classes else tuple(f"class {each}" for each in range(classes))
+
+
+@functools.cache
+def imagenet() -> dict[str, str]:
+    """The 1000 classes of ImageNet's challenge: synset of WordNet (`n01440764`) and lemmas."""
+    text = resources.files("ablax.weights").joinpath("imagenet_classes.txt").read_text("utf-8")
+    rows = (line.partition("\t") for line in text.splitlines() if not line.startswith("#"))
+    return {synset: lemmas for synset, _, lemmas in rows}
 
 
 @dataclass(frozen=True)
