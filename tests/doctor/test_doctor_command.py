@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ablax.__main__ import main
 from ablax.commands.doctor import doctor
-from ablax.commands.parsing import parse
+from ablax.commands.options import parse
 from ablax.config import OptimizerConfig, Recipe, flat
 from ablax.doctor.checks import Finding, divergence, generalization
 from ablax.doctor.page import summary, write_page

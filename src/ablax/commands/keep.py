@@ -19,8 +19,8 @@ KEPT = (
 checkpoints, and nothing twice."""
 LOG = ".jsonl"
 """Logs, which are kept compressed."""
-NOT_KEPT = (LOG, ".svg", ".partial")
-"""Logs as they are, pictures that are there as PNG already, and what a killed process left."""
+NOT_KEPT = (".svg", ".partial")
+"""Pictures that are there as PNG already, and what a killed process left."""
 LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
@@ -91,29 +91,18 @@ def _copy(source: Path, target: Path) -> None:
 
     try:
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for name in KEPT:
-            if (source / name).is_dir():
-                shutil.copytree(source / name, target / name, ignore=_large_or_log)
-            elif (source / name).exists() and not name.endswith(LOG):
-                shutil.copy2(source / name, target / name)
-        for name in KEPT:
-            found = [source / name, *(source / name).rglob("*")]
-            for log in (path for path in found if path.suffix == LOG and path.is_file()):
-                kept = target / log.relative_to(source)
-                kept.with_name(f"{kept.name}.gz").write_bytes(compressed(log.read_bytes()))
+        for top in (source / name for name in KEPT):
+            for path in filter(Path.is_file, (top, *top.rglob("*"))):
+                kept = target / path.relative_to(source)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                if path.suffix == LOG:
+                    kept.with_name(f"{kept.name}.gz").write_bytes(compressed(path.read_bytes()))
+                elif path == top or (
+                    path.suffix not in NOT_KEPT and path.stat().st_size <= LARGEST
+                ):
+                    shutil.copy2(path, kept)
     except OSError as error:
         raise AblaxError(
             f"{target} cannot be written ({error.strerror or error}): free some space, then give "
             "the same command again"
         ) from error
-
-
-def _large_or_log(folder: str, names: list[str]) -> set[str]:
-    """What is not kept of a folder."""
-
-    def left(name: str) -> bool:
-        path = Path(folder) / name
-        return path.suffix in NOT_KEPT or (path.is_file() and path.stat().st_size > LARGEST)
-
-    return {name for name in names if left(name)}
