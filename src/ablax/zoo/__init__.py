@@ -24,7 +24,7 @@ __getattr__, __dir__ = lazily(__name__)
 
 # In the order of `ablax list`.
 _FAMILIES = (
-    *("lenet", "alexnet", "vgg", "googlenet", "inception_v2_v3", "inception_v4", "squeezenet"),
+    *("lenet", "alexnet", "vgg", "googlenet", "inception", "squeezenet"),
     *("resnet", "resnext", "senet", "densenet", "msdnet", "dpn"),
     *("mobilenet", "xception", "shufflenet", "shiftnet"),
 )
