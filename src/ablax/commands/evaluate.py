@@ -33,9 +33,7 @@ def evaluate(
     """Test error of a model on a data set: top-1 and top-5 with their 95 % intervals.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         data: digits, or tfds:NAME such as tfds:cifar10; the run's own test images by default.
-        data_dir: Folder of the prepared sets; that of TFDS_DATA_DIR by default.
         batch: Images per batch; the run's own for its own data.
         limit: Evaluate the first so many test images only.
         format: How the errors are printed.

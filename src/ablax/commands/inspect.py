@@ -57,13 +57,11 @@ def inspect(
     """Visualize filters, feature maps and what activates a network; print their statistics.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         pictures: Files of pictures to show the network; or --data.
         out: The folder to write the figures into.
         only: Only these figures.
         at: Layers to look at; some from the first to the last by default.
         data: digits, or tfds:NAME; its test images are the samples.
-        data_dir: Folder of the prepared sets; that of TFDS_DATA_DIR by default.
         samples: Images for the statistics.
         show: Images of --data to show.
         classes: Names or numbers of the classes to maximize; the first ten by default.

@@ -1,9 +1,10 @@
 """What a word of the command line may be, and the call that the words ask for, by tyro.
 
 A command's parameters have the types that stand here: one for each kind of option, each refusal
-once. A word that a type refuses ends the command before anything is read or compiled, with the
-option, the word, what was expected and what to do: `--depth 0: expected at least 1`. So what makes
-a value of a word raises a `ValueError`, or an `AblaxError` where the nearest name is known.
+once, and the help of what many commands take. A word that a type refuses ends the command before
+anything is read or compiled, with the option, the word, what was expected and what to do: `--depth
+0: expected at least 1`. So what makes a value of a word raises a `ValueError`, or an `AblaxError`
+where the nearest name is known.
 
 `parse` has tyro make parser and help of the function's parameters and docstring. Where it refuses
 the words, its boxes become one sentence: what was given, what was expected, what to do.
@@ -141,6 +142,9 @@ NonNegativeInt = Annotated[int, _int(0, MOST)]
 Images = Annotated[int, _int(1, MOST_IMAGES)]
 Pixels = Annotated[int, _int(1, MOST_PIXELS, "PIXELS")]
 """Along one side of an image."""
+ImageSize = Annotated[
+    Pixels | None, tyro.conf.arg(help="Height and width of the images; the paper's by default.")
+]
 Seed = Annotated[int, _int(0, LARGEST_SEED)]
 Share = Annotated[float, _float(lambda x: 0 <= x <= 1, "a number from 0 to 1")]
 Positive = Annotated[float, _float(lambda x: x > 0, "a number above 0, such as 0.001")]
@@ -229,8 +233,11 @@ Word = Annotated[str, spec(word, "NAME", str)]
 """A name that is looked up later, such as a layer's."""
 NetworkName = Annotated[str, spec(network_name, "NETWORK", str)]
 """A network of the zoo, or of a package."""
-ModelSource = Annotated[str, spec(model_source, "MODEL", str)]
-"""A network's name, NETWORK=FILE, a folder of weights, or RESULTS[:VARIANT[:SEED]]."""
+_MODEL = tyro.conf.arg(
+    help="A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED."
+)
+ModelSource = Annotated[str, spec(model_source, "MODEL", str), _MODEL]
+ModelOrNone = Annotated[ModelSource | None, _MODEL]
 ConventionName = Annotated[str, spec(convention_name, "{usual,lecture}", str)]
 """What counts as a multiply-accumulate."""
 DataSource = Annotated[str, spec(word, "SET", str)]
@@ -242,11 +249,19 @@ PictureOut = Annotated[Path, spec(lambda given: out_file(given, PICTURES), "FILE
 PageOut = Annotated[Path, spec(lambda given: out_file(given, (".html",)), "FILE.html", Path)]
 LayerNames = Annotated[tyro.conf.UseAppendAction[tuple[Word, ...]], tyro.conf.arg(metavar="LAYER")]
 """Names of layers: the option may be given again."""
-TableFormat = Literal["text", "csv", "markdown", "json", "html"]
+TableFormat = Annotated[
+    Literal["text", "csv", "markdown", "json", "html"],
+    tyro.conf.arg(help="How the table is printed."),
+]
 Library = Annotated[Word | None, tyro.conf.arg(name="from", metavar="LIBRARY")]
 """Whose file of weights: an option named by a word of Python's."""
-DataFolder = Annotated[ExistingFolder | None, tyro.conf.arg(aliases=("--data.dir",))]
-"""Where the prepared sets are."""
+DataFolder = Annotated[
+    ExistingFolder | None,
+    tyro.conf.arg(
+        aliases=("--data.dir",),
+        help="Folder of the prepared sets; that of TFDS_DATA_DIR by default.",
+    ),
+]
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ def predict(
     """Classify pictures: print the most probable classes of each, and their probabilities.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         pictures: The files of one or more pictures.
         top: How many classes per picture.
         format: How the classes are printed.

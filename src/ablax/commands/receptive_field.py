@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def receptive_field(
-    model: Positional[options.ModelSource | None] = None,
+    model: Positional[options.ModelOrNone] = None,
     layer: options.LayerNames = (),
     depth: options.NonNegativeInt = 1,
     format: options.TableFormat = "text",
-    image_size: options.Pixels | None = None,
+    image_size: options.ImageSize = None,
     published: bool = False,
     effective: options.PictureOut | None = None,
     images: options.Images = 16,
@@ -29,11 +29,8 @@ def receptive_field(
     """Receptive field of each layer: theoretical, or effective as measured by gradients.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         layer: Only this layer; may be given again.
         depth: How many levels of blocks to open; 0 opens all.
-        format: How the table is printed.
-        image_size: Height and width of the images; the paper's by default.
         published: Compare published receptive fields with ours; takes no network.
         effective: Plot the gradient of the middle unit by every pixel, and print its extent: .png,
             .svg or .pdf.

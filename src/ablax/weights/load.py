@@ -331,16 +331,9 @@ def write_weights(folder: Path, imported: Imported, file: Path) -> None:
     Raises:
         AblaxError: The folder cannot be written, or holds something else.
     """
-    model, source = imported.model, imported.source
-    about = {
-        "network": model.name,
-        "library": source.library,
-        "model": source.model,
-        "file": file.name,
-        "classes": len(model.classes),
-        "preprocessing": model.preprocessing.as_json(),
-    }
-    _write(folder, model, about)
+    source, classes = imported.source, len(imported.model.classes)
+    about = {"library": source.library, "model": source.model, "file": file.name}
+    _write(folder, imported.model, {**about, "classes": classes})
 
 
 def save_model(model: Model, folder: Path | str) -> None:
@@ -354,13 +347,11 @@ def save_model(model: Model, folder: Path | str) -> None:
         AblaxError: The folder cannot be written, or holds something else.
     """
     about = {
-        "network": model.name,
         "library": OURS,
         "fingerprint": fingerprint(model.network, model.image_shape),
         "classes": list(model.classes),
         "weights": model.weights,
         "precision": model.precision,
-        "preprocessing": model.preprocessing.as_json(),
     }
     _write(Path(folder), model, about)
 
@@ -373,7 +364,8 @@ def _write(folder: Path, model: Model, about: Mapping[str, Any]) -> None:
         kept = {kind: tree for kind, tree in model.variables.items() if tree}
         checkpoint.save(checkpoints, 0, kept)
     # Last: a folder with this file is whole.
-    write_atomic(folder / WEIGHTS, json.dumps(about, indent=2) + "\n")
+    whole = {"network": model.name, **about, "preprocessing": model.preprocessing.as_json()}
+    write_atomic(folder / WEIGHTS, json.dumps(whole, indent=2) + "\n")
 
 
 def open_weights(folder: Path, network: Network | None = None) -> Model:

@@ -38,9 +38,9 @@ class KnownFile:
     """
 
     name: str
-    resize: int | None = None
     top1: float | None = None
     top5: float | None = None
+    resize: int | None = None
 
     def told(self) -> str:
         """The file, and the error of its weights."""
@@ -374,16 +374,15 @@ def numbered_as_today(tensors: Tensors) -> Tensors:
     return {_OLD_DENSE.sub(r"\1\2", name): array for name, array in tensors.items()}
 
 
-_File = tuple[str, float, float] | tuple[str, float, float, int]
-"""A file, its top-1 and top-5 error, and to what it resizes if not to 256 pixels."""
-
-
 def _torchvision(
-    model: str, path: ModuleName, *files: _File, crop: int = 224, **more: Any
+    model: str,
+    path: ModuleName,
+    *files: tuple[Any, ...],
+    prepared: Preprocessing = Preprocessing(224, 256),  # noqa: B008 - frozen
+    **more: Any,
 ) -> WeightSource:
-    """Resized to 256 pixels, the middle 224 cut out, ImageNet's mean and std."""
-    known = tuple(KnownFile(file[0], (*file, 256)[3], *file[1:3]) for file in files)
-    prepared = more.pop("prepared", Preprocessing(crop, 256))
+    """Each file as a `KnownFile`; the middle 224 of 256 pixels, ImageNet's mean and std."""
+    known = tuple(KnownFile(*file) for file in files)
     return WeightSource(
         "torchvision", model, "torch", path, prepared, files=known, home=_HOME, **more
     )
@@ -411,7 +410,7 @@ _TORCHVISION: dict[str, WeightSource] = {
     ),
     "inception_v3": _torchvision(
         *("inception_v3", names.inception_v3),
-        ("inception_v3_google-0cc3c7bd.pth", 22.706, 6.55, 342),
+        ("inception_v3_google-0cc3c7bd.pth", 22.706, 6.55),
         prepared=dataclasses.replace(_TENSORFLOW, crop=299, resize=342),
         left_out=("AuxLogits.",),
     ),

@@ -27,7 +27,16 @@ from ablax.layers.blocks import Highway
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
 from ablax.zoo.register import TIMM, network, row
-from ablax.zoo.resnet import BASIC, BOTTLENECK, Block, convolution, option_b, resnet_cifar, stages
+from ablax.zoo.resnet import (
+    BASIC,
+    BOTTLENECK,
+    Block,
+    convolution,
+    option_b,
+    resnet,
+    resnet_cifar,
+    stages,
+)
 from ablax.zoo.resnext import aggregate
 
 
@@ -36,11 +45,7 @@ def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network
 
     `block` is what is gated, such as `BOTTLENECK` or `aggregate(32, 4)`.
     """
-    return Network(
-        tail=tails.caffe(64),
-        body=stages(counts, 256, gated(block), 64),
-        head=heads.global_average_pool(classes),
-    )
+    return resnet(counts, gated(block), 256, classes).copy(tail=tails.caffe(64))
 
 
 def gated(block: Block, reduction: int = 16) -> Block:

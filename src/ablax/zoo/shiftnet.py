@@ -38,9 +38,8 @@ from ablax.layers import AveragePool, Convolution, Dense, GlobalAveragePool, ReL
 from ablax.layers.blocks import Parallel, Residual
 from ablax.layers.convolution import Shift
 from ablax.layers.normalization import BatchNormalization, normalized
-from ablax.zoo import heads, tails
 from ablax.zoo.register import row
-from ablax.zoo.resnet import blocks_of, option_b, stages
+from ablax.zoo.resnet import option_b, resnet_cifar
 
 
 class Group(NamedTuple):
@@ -119,7 +118,6 @@ def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: in
     Raises:
         AblaxError: Another depth, or fewer than 9 channels to shift.
     """
-    blocks = blocks_of(depth, 2)
     if expansion < 1 or expansion * features < 9:
         raise AblaxError(
             f"expansion={expansion} with {features} features: at least 9 channels to shift are "
@@ -137,11 +135,7 @@ def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: in
             after=Layers(relu=ReLU()),
         )
 
-    return Network(
-        tail=tails.cifar(features),
-        body=stages((blocks,) * 3, features, block, features),
-        head=heads.global_average_pool(classes),
-    )
+    return resnet_cifar(depth, classes, block, features)
 
 
 _cifar = partial(row, shift_resnet, 32, source="the authors' repository of Wu et al. 2017")
