@@ -43,9 +43,6 @@ def check_gradient(
         entries: Single entries per leaf, beside the directions.
         tolerance: Largest relative error that agrees.
         seed: Of weights, images and directions.
-
-    Raises:
-        AblaxError: A gradient is wrong.
     """
     from ablax.analysis.gradient_check import check_gradient, check_precision
     from ablax.report.tables import render

@@ -25,25 +25,10 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Literal,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import tyro
-from tyro.constructors import (
-    ConstructorRegistry,
-    PrimitiveConstructorSpec,
-    PrimitiveTypeInfo,
-    UnsupportedTypeAnnotationError,
-)
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from ablax.errors import AblaxError, nearest
 
@@ -379,7 +364,7 @@ def _bound(function: Callable[..., None], defaults: Mapping[str, Any]) -> Callab
 
     A parameter of type Any is no option: it has its default, or what the command has found.
     """
-    hints = get_type_hints(function, include_extras=True)
+    hints = inspect.get_annotations(function, eval_str=True)
     parameters = [
         each.replace(default=defaults.get(name, each.default), annotation=hints[name])
         for name, each in inspect.signature(function).parameters.items()
@@ -590,6 +575,6 @@ def _pair(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 def _inner(kind: Any, info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any]:
     """How tyro reads what stands inside another type."""
     found = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kind, info.markers))
-    if isinstance(found, UnsupportedTypeAnnotationError):
+    if isinstance(found, tyro.constructors.UnsupportedTypeAnnotationError):
         raise found
     return found

@@ -29,11 +29,9 @@ def open_picture(path: Path) -> Image.Image:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Pictures and their labels, in one fixed order.
+    """Pictures and their labels, counted from 0, in one fixed order.
 
-    Attributes:
-        images: Levels 0 to 255; may be mapped from a file, then it is read-only.
-        labels: The class of each picture, counted from 0.
+    Images may be mapped from a file: then they are read-only.
     """
 
     images: UInt8[np.ndarray, "N H W C"]
@@ -48,16 +46,10 @@ class Split:
 class ImageSet:
     """A set for image classification: training pictures, test pictures, names of the classes.
 
-    Attributes:
-        name: The set, its version and the size of its pictures.
-        train: The pictures to learn from.
-        test: The pictures to evaluate on.
-        classes: The name of each label.
-        mean: Per channel, over the training pictures scaled to [0, 1].
-        std: The standard deviation likewise, at least one gray level (1/255), so that dividing by
-            it is safe in a channel that never changes.
-        note: A sentence on what the pictures are, for whoever reads a result; may be empty.
-        held_out: Training pictures kept apart for validation; None where nobody asked for any.
+    Mean and std are those of each channel of the training pictures, scaled to [0, 1]; std is at
+    least one gray level (1/255), so that dividing by it is safe in a channel that never changes.
+    `note` is a sentence on what the pictures are, for whoever reads a result; `held_out` are
+    training pictures kept apart for validation, None where nobody asked for any.
 
     Raises:
         DataError: A label is that of no class.

@@ -207,7 +207,12 @@ def _decode_into(
                 done += len(more)
                 if progress is not None:
                     progress(done, total)
-        _check_labels(labels, prepared, part)
+        if wrong := [label for label in labels if not 0 <= label < len(prepared.classes)]:
+            raise DataError(
+                f"{len(wrong):,} of {len(labels):,} pictures in the {part} split of "
+                f"{prepared.name} have no label of 0 to {len(prepared.classes) - 1} (the first is "
+                f"{wrong[0]})"
+            )
         np.save(place / f"{part}_labels.npy", np.asarray(labels, np.int32))
     return {
         "name": prepared.name,
@@ -241,15 +246,6 @@ def _several_sizes(name: str, one: tuple[int, ...], other: tuple[int, ...]) -> D
         f"{name} has pictures of several sizes ({one[0]} x {one[1]} and {other[0]} x {other[1]}): "
         "give the size to bring them to with --data.image-size"
     )
-
-
-def _check_labels(labels: list[int], prepared: tfds_folder.PreparedSet, part: str) -> None:
-    wrong = [label for label in labels if not 0 <= label < len(prepared.classes)]
-    if wrong:
-        raise DataError(
-            f"{len(wrong):,} of {len(labels):,} pictures in the {part} split of {prepared.name} "
-            f"have no label of 0 to {len(prepared.classes) - 1} (the first is {wrong[0]})"
-        )
 
 
 # A folder that is either whole or not there.

@@ -60,13 +60,9 @@ class ImageStream:
         """Batches of training pictures without end, each a random crop.
 
         An epoch is `train_size // batch` steps; its pictures are in an order of their own, and
-        those left over are not shown in it.
-
-        Args:
-            batch: Pictures in every batch.
-            seed: Fixes the orders and the crops.
-            start_step: The number of the first batch, counted from 0 over all epochs.
-            workers: Processes that decode; 0 decodes in threads of this one.
+        those left over are not shown in it. The seed fixes the orders and the crops; the first
+        batch is number `start_step`, counted from 0 over all epochs; `workers` are processes that
+        decode, 0 decodes in threads of this one.
 
         Raises:
             DataError: The batch is larger than the set, or a number is out of range.
@@ -105,10 +101,8 @@ class ImageStream:
 def open_stream(source: str, *, folder: Path | None = None, image_size: int) -> ImageStream:
     """Sizes and classes of a prepared set, without reading its pictures.
 
-    Args:
-        source: `tfds:NAME`, `tfds:NAME/config` or `tfds:NAME/config:1.0.0`.
-        folder: As for `ablax.data.sources.load`.
-        image_size: Pixels along each side of the pictures to be given.
+    Source and folder are as for `ablax.data.sources.load`; `image_size` are the pixels along each
+    side of the pictures to be given.
 
     Raises:
         DataError: The set is unknown, missing, unprepared or not for classification.

@@ -324,7 +324,6 @@ def random_crop(picture: Image.Image, size: int, random: np.random.Generator) ->
         C. Szegedy et al., 2015. Going Deeper with Convolutions, section 6.
     """
     width, height = picture.size
-    box = None
     for _ in range(10):
         area = width * height * random.uniform(*AREA)
         aspect = math.exp(random.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
@@ -332,10 +331,9 @@ def random_crop(picture: Image.Image, size: int, random: np.random.Generator) ->
         if 0 < w <= width and 0 < h <= height:
             left = int(random.integers(0, width - w + 1))
             top = int(random.integers(0, height - h + 1))
-            box = (left, top, left + w, top + h)
             break
-    if box is None:
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        box = (left, top, left + side, top + side)
+    else:
+        w = h = min(width, height)
+        left, top = (width - w) // 2, (height - h) // 2
+    box = (left, top, left + w, top + h)
     return picture.resize((size, size), Image.Resampling.BILINEAR, box=box)

@@ -81,31 +81,17 @@ def _check_hash(path: Path) -> None:
 # sums of means and variances and the number they have to be divided by; the learned scale and bias
 # stand in a `Scale` layer behind it, and are put under the name of the `BatchNorm` here.
 
-# The messages of caffe.proto as far as weights need them: name -> (number, type, repeated).
-_MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
-    "BlobShape": {"dim": (1, "int64", True)},
-    "BlobProto": {
-        **{"num": (1, "int32", False), "channels": (2, "int32", False)},
-        **{"height": (3, "int32", False), "width": (4, "int32", False)},
-        **{"data": (5, "float", True), "shape": (7, "BlobShape", False)},
-        "double_data": (8, "double", True),
-    },
-    "LayerParameter": {
-        **{"name": (1, "string", False), "type": (2, "string", False)},
-        **{"bottom": (3, "string", True), "top": (4, "string", True)},
-        "blobs": (7, "BlobProto", True),
-    },
-    "V1LayerParameter": {
-        **{"bottom": (2, "string", True), "top": (3, "string", True)},
-        **{"name": (4, "string", False), "type": (5, "int32", False)},
-        "blobs": (6, "BlobProto", True),
-    },
-    "NetParameter": {
-        "name": (1, "string", False),
-        "layers": (2, "V1LayerParameter", True),
-        "layer": (100, "LayerParameter", True),
-    },
+_MESSAGES = {
+    "BlobShape": "int64 dim* 1",
+    "BlobProto": "int32 num 1, int32 channels 2, int32 height 3, int32 width 4, float data* 5, "
+    "BlobShape shape 7, double double_data* 8",
+    "LayerParameter": "string name 1, string type 2, string bottom* 3, string top* 4, "
+    "BlobProto blobs* 7",
+    "V1LayerParameter": "string bottom* 2, string top* 3, string name 4, int32 type 5, "
+    "BlobProto blobs* 6",
+    "NetParameter": "string name 1, V1LayerParameter layers* 2, LayerParameter layer* 100",
 }
+"""The messages of caffe.proto as far as weights need them; `*` is what may be there repeatedly."""
 
 
 def read_caffe(path: Path) -> dict[str, np.ndarray]:
@@ -171,9 +157,9 @@ def _net_message() -> Any:
     kinds = descriptor_pb2.FieldDescriptorProto
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        for field_name, (number, kind, repeated) in fields.items():
-            field = message.field.add(name=field_name, number=number)
-            field.label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+        for kind, written, number in (each.split() for each in fields.split(", ")):
+            field = message.field.add(name=written.rstrip("*"), number=int(number))
+            field.label = kinds.LABEL_REPEATED if "*" in written else kinds.LABEL_OPTIONAL
             if kind in _MESSAGES:
                 field.type, field.type_name = kinds.TYPE_MESSAGE, f".caffe.{kind}"
             else:
@@ -293,11 +279,8 @@ class Name:
 def read_pickle(file: BufferedIOBase, calls: Calls, persistent: Callable[[Any], Any]) -> Any:
     """The value that the next pickle of the file describes; the file is left behind its end.
 
-    Args:
-        file: Binary.
-        calls: What the names mean that it may call. A name that is mentioned and not called stays
-            a `Name`.
-        persistent: From a persistent identifier to what it stands for.
+    It may call the names in `calls`; one that is mentioned and not called stays a `Name`.
+    `persistent` gives what a persistent identifier stands for.
 
     Raises:
         CodeError: It calls another name, or makes an object of a class.

@@ -79,14 +79,10 @@ def from_torch(
     tensors: Mapping[str, Float[np.ndarray, "..."]],
     module_name: ModuleName,
 ) -> dict[str, Any]:
-    """Our variables with PyTorch's values in them, in float32.
+    """Our variables with PyTorch's values in them, a `state_dict` as numpy arrays, in float32.
 
-    Args:
-        network: Of the zoo.
-        image_shape: (H, W, C): the maps in front of a `Flatten` depend on it.
-        tensors: PyTorch's `state_dict` as numpy arrays. A dense layer may be kept as a 1x1
-            convolution there.
-        module_name: The family's names.
+    The maps in front of a `Flatten` depend on the images' (H, W, C). A dense layer may be a 1x1
+    convolution there.
 
     Raises:
         WeightsError: Tensors that are missing, left over, or of another shape, listed by name.
@@ -214,11 +210,8 @@ class Imported(NamedTuple):
 def import_file(name: str, path: Path, library: str | None = None) -> Imported:
     """The network with the weights of a file of PyTorch's, safetensors', Caffe's or Keras'.
 
-    Args:
-        name: Of the network in the zoo.
-        path: The file.
-        library: Whose weights they are, where several have such files; by default the one whose
-            names fit best.
+    The library is whose weights they are, where several have such files; by default the one whose
+    names fit best.
 
     Raises:
         WeightsError: The file cannot be read, or does not fit the network: what is missing, left
@@ -326,11 +319,7 @@ WEIGHTS = "weights.json"
 
 
 def write_weights(folder: Path, imported: Imported, file: Path) -> None:
-    """Write the weights of a file into a folder; what it held before is replaced.
-
-    Raises:
-        AblaxError: The folder cannot be written, or holds something else.
-    """
+    """Write the weights of a file into a folder, as `save_model` does."""
     source, classes = imported.source, len(imported.model.classes)
     about = {"library": source.library, "model": source.model, "file": file.name}
     _write(folder, imported.model, {**about, "classes": classes})

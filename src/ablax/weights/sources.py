@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -252,10 +251,6 @@ _HALF = (0.5, 0.5, 0.5)
 _NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?\.(.*)")
 
 
-mobilenet_v1_of_keras: Edit = compose(clipped, tensorflow_conventions)
-"""The edit that cuts every ReLU off at 6, and pads as TensorFlow does."""
-
-
 def numbered_in_order(tensors: Tensors) -> Tensors:
     """Keras numbers its unnamed layers, the four projections, again in every process.
 
@@ -292,7 +287,8 @@ def _keras(model: str, path: ModuleName, crop: int, resize: int, **more: Any) ->
 
 _KERAS: dict[str, WeightSource] = {
     "mobilenet_v1": _keras(
-        *("MobileNet", names.keras_mobilenet_v1, 224, 256), change=mobilenet_v1_of_keras
+        *("MobileNet", names.keras_mobilenet_v1, 224, 256),
+        change=compose(clipped, tensorflow_conventions),
     ),
     "xception": _keras(
         *("Xception", names.keras_xception, 299, 341),
@@ -475,12 +471,10 @@ _TORCHVISION: dict[str, WeightSource] = {
 
 _ALL = (_TORCHVISION, _TIMM, _CAFFE, _KERAS, *_CIFAR)
 
-WEIGHT_SOURCES: Mapping[str, tuple[WeightSource, ...]] = MappingProxyType(
-    {
-        name: tuple(sources[name] for sources in _ALL if name in sources)
-        for name in dict.fromkeys(name for sources in _ALL for name in sources)
-    }
-)
+WEIGHT_SOURCES = {
+    name: tuple(sources[name] for sources in _ALL if name in sources)
+    for name in dict.fromkeys(name for sources in _ALL for name in sources)
+}
 """From a network of the zoo to the implementations whose weights it takes."""
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ablax.core import Edit, Layers, Network, Sequential, edit, remove, sequential
+from ablax.core import Edit, Layers, Network, Sequential, edit, remove, sequential, without
 from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, Dropout, Flatten, MaxPool, ReLU
 from ablax.layers.initializers import GAUSSIAN_0005, GAUSSIAN_001, ONES
@@ -76,7 +76,8 @@ def alexnet_one_weird_trick(classes: int = 1000) -> Network:
 
     features = zip((192, 384, 256, 256), (5, 3, 3, 3), strict=True)
     convolutions = [rectified(64, 11, 4, 2), *(rectified(*each) for each in features)]
-    return _layout(convolutions, _head(dense(4096), dense(4096), Dense(classes)), norm=False)
+    whole = _layout(convolutions, _head(dense(4096), dense(4096), Dense(classes)))
+    return without(LocalResponseNormalization)(whole)
 
 
 @network(32, 29_983_114, 323_600_384)
@@ -138,17 +139,12 @@ def _imagenet_form(classes: int, groups: int, padding: Padding) -> Network:
     return _layout(convolutions, _head(hidden, hidden, Dense(classes, kernel_init=GAUSSIAN_001)))
 
 
-def _layout(convolutions: list[Sequential], head: Layers, norm: bool = True) -> Network:
+def _layout(convolutions: list[Sequential], head: Layers) -> Network:
     """Response normalization and pool behind the first two of five convolutions, a last pool."""
-    norms = [Layers({f"norm{n}": LocalResponseNormalization()} if norm else {}) for n in (1, 2)]
     conv1, conv2, conv3, conv4, conv5 = convolutions
-    return Network(
-        tail=Layers(conv1=conv1) + norms[0] + Layers(pool1=MaxPool(3, 2)),
-        body=Layers(conv2=conv2)
-        + norms[1]
-        + Layers(pool2=MaxPool(3, 2), conv3=conv3, conv4=conv4, conv5=conv5, pool5=MaxPool(3, 2)),
-        head=head,
-    )
+    norm, pool = LocalResponseNormalization(), MaxPool(3, 2)
+    body = Layers(conv2=conv2, norm2=norm, pool2=pool, conv3=conv3, conv4=conv4, conv5=conv5)
+    return Network(Layers(conv1=conv1, norm1=norm, pool1=pool), body + Layers(pool5=pool), head)
 
 
 def _head(fc6: Sequential, fc7: Sequential, fc8: Dense) -> Layers:

@@ -166,12 +166,7 @@ def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 
 
 
 def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
-    """A network of 6n + 4 layers for small images, with bottlenecks and compression by half.
-
-    Example:
-        >>> list(densenet_bc_cifar(10, growth=4).body["dense1_1"].layers)
-        ['conv1', 'conv2']
-    """
+    """A network of 6n + 4 layers for small images, with bottlenecks and compression by half."""
     counts = (blocks_of(depth, 2, others=4),) * 3
     return Network(
         tail=Layers(conv1=sequential(conv=weights(2 * growth, 3))),

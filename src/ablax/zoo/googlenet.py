@@ -21,8 +21,7 @@ cost nothing and count for nothing once the network is trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 from ablax.core import Edit, Layers, Network, Sequential, compose, insert_after, sequential
 from ablax.layers import AveragePool, Convolution, Dense, Flatten, MaxPool, Parallel, ReLU
@@ -109,6 +108,7 @@ def reduced(
     reduce5: int,
     five: int,
     projection: int,
+    *,
     convolve: Convolve = rectified,
     largest: int = 5,
 ) -> Parallel:
@@ -135,19 +135,17 @@ def reduced(
 
 
 # Table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
-MODULES: Mapping[str, tuple[int, int, int, int, int, int]] = MappingProxyType(
-    {
-        "3a": (64, 96, 128, 16, 32, 32),
-        "3b": (128, 128, 192, 32, 96, 64),
-        "4a": (192, 96, 208, 16, 48, 64),
-        "4b": (160, 112, 224, 24, 64, 64),
-        "4c": (128, 128, 256, 24, 64, 64),
-        "4d": (112, 144, 288, 32, 64, 64),
-        "4e": (256, 160, 320, 32, 128, 128),
-        "5a": (256, 160, 320, 32, 128, 128),
-        "5b": (384, 192, 384, 48, 128, 128),
-    }
-)
+MODULES = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
 
 
 @network(224, 6_998_552, 1_582_671_872, counted=BY_HAND)
@@ -240,23 +238,13 @@ def _modules(
     convolve: Convolve, width: float = 1.0, largest: int = 5, last_pool: int = 3
 ) -> Layers:
     """Table 1 from inception (3a) on, with the pools between the stages."""
-
-    def stage(number: str) -> Layers:
-        return Layers(
-            {
-                f"inception_{name}": _module(row, convolve, width, largest)
-                for name, row in MODULES.items()
-                if name.startswith(number)
-            }
-        )
-
-    pools = Layers(pool3=halving()), Layers(pool4=halving(last_pool))
-    return stage("3") + pools[0] + stage("4") + pools[1] + stage("5")
-
-
-def _module(row: tuple[int, ...], convolve: Convolve, width: float, largest: int) -> Parallel:
-    one, reduce3, three, reduce5, five, projection = (scaled(features, width) for features in row)
-    return reduced(one, reduce3, three, reduce5, five, projection, convolve, largest)
+    pools = {"3b": Layers(pool3=halving()), "4e": Layers(pool4=halving(last_pool))}
+    body = Layers()
+    for name, row in MODULES.items():
+        widths = (scaled(features, width) for features in row)
+        module = reduced(*widths, convolve=convolve, largest=largest)
+        body += Layers({f"inception_{name}": module}) + pools.get(name, Layers())
+    return body
 
 
 def halving(window: int = 3) -> MaxPool:

@@ -54,8 +54,8 @@ from ablax.core import (
     Network,
     Sequential,
     leaves_by_path,
-    paths,
     sequential,
+    walk,
 )
 from ablax.errors import AblaxError, nearest
 from ablax.layers import Auxiliary, Dense, GlobalAveragePool, ReLU
@@ -154,7 +154,9 @@ def _layer(design: Design, layer: int, features: int) -> Layers:
         factor, new = design.factors[scale - 1], design.growth * design.factors[scale - 1]
 
         def made(factor: int, new: int, stride: int) -> Sequential:
-            return _bottleneck(features * factor, factor, new, stride)
+            """A bottleneck: a 1x1 to at most `factor` times the new features, then the 3x3."""
+            narrow = normalized(min(features, new) * factor, 1, relu=ReLU())
+            return sequential(reduce=narrow, conv=normalized(new, 3, stride, relu=ReLU()))
 
         if scale == finest_before:
             return DenseCell(scale, same=Layers(same=made(factor, new, 1)))
@@ -163,14 +165,6 @@ def _layer(design: Design, layer: int, features: int) -> Layers:
 
     scales = range(len(design.factors), finest - 1, -1)
     return Layers({f"layer{layer}_scale{scale}": cell(scale) for scale in scales})
-
-
-def _bottleneck(channels: int, factor: int, features: int, stride: int) -> Sequential:
-    """A 1x1 to at most `factor` times the features, then the 3x3."""
-    return sequential(
-        reduce=normalized(min(channels, factor * features), 1, relu=ReLU()),
-        conv=normalized(features, 3, stride, relu=ReLU()),
-    )
 
 
 def _transition(design: Design, layer: int, features: int) -> Layers:
@@ -226,11 +220,8 @@ def msdnet_cifar(
 ) -> Network:
     """An MSDNet for images of 32 or 28 pixels: three scales behind one 3x3 convolution.
 
-    The numbers are those of a `Design`; features and growth are 2 and 4 times as many at the other
-    scales.
-
-    Raises:
-        AblaxError: The classifiers do not ascend from at least 1, or a number is not positive.
+    The numbers are those of a `Design`, refused as there; features and growth are 2 and 4 times as
+    many at the other scales.
 
     Example:
         >>> from ablax.core import layer_shapes
@@ -247,9 +238,6 @@ def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Networ
 
     The paper's three have classifiers behind layers k i + 3, i = 1 ... 5; a layer adds 16, 32, 64
     and 64 features. The models of the port have classifiers behind layers k i instead.
-
-    Raises:
-        AblaxError: The classifiers do not ascend from at least 1.
     """
     return msdnet(Design(classifiers, 32, 16, (1, 2, 4, 4), None), tails.resnet(32), classes)
 
@@ -288,7 +276,7 @@ def anytime_scores(
         path.rsplit("/", 2)[0]: leaf
         for path, leaf in leaves_by_path(aside.get("auxiliary", {})).items()
     }
-    return [*(scores[path] for path in paths(network) if path in scores), last]
+    return [*(scores[path] for path, _ in walk(network.layers) if path in scores), last]
 
 
 def truncated(classifier: int) -> Edit:

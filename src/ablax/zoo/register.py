@@ -31,22 +31,15 @@ Build = Callable[..., Network]
 class Entry:
     """A network of the zoo or of another package: its images, its counts, its published errors.
 
-    The tests count every network of the zoo again, and hold the figures against the count of a
-    library or a derivation from the paper (`tests/zoo/derivations`).
+    Parameters are numbers it learns, without running statistics; multiply-accumulates those of
+    convolutions and dense layers for one image, padded taps counted. Both are 0, and height and
+    width None, where another package does not say them. The tests count every network of the zoo
+    again, and hold the figures against the count of a library, `counted`, or where that is empty a
+    derivation from the paper (`tests/zoo/derivations`).
 
-    Attributes:
-        build: The function that makes it.
-        image_size: Height and width in pixels; None where another package does not say it.
-        parameters: Numbers it learns; running statistics are not among them. 0 where nobody wrote
-            it down.
-        macs: Multiply-accumulates of convolutions and dense layers for one image; padded taps
-            count. 0 where nobody wrote it down.
-        channels: 3 for color, 1 for gray.
-        counted: Whose definition has these counts; empty where they are derived by hand.
-        errors: Top-1 and top-5 error in percent, or top-1 alone, on ImageNet's validation images;
-            for networks of 32 pixels the error on CIFAR-10. Others' figures; none of ours.
-        source: Who reports the errors, and of which views of an image.
-        called: What finds it, where that is not the function's name.
+    Errors are top-1 and top-5 in percent, or top-1 alone, on ImageNet's validation images, of
+    networks of 32 pixels on CIFAR-10: others' figures, none of ours; `source` says whose, and of
+    which views of an image. `called` is what finds it, where that is not the function's name.
     """
 
     build: Build
@@ -239,11 +232,9 @@ PACKAGES = "ablax.networks"
 
 
 def find(name: str) -> Entry:
-    """The entry of a network.
+    """The entry of a network, by its name in the zoo, or in another package.
 
-    Args:
-        name: Of a network of the zoo; of an entry point of an installed package, in the group
-            `ablax.networks`; or `module:function`.
+    There it is that of an entry point of the group `ablax.networks`, or `module:function`.
 
     Raises:
         AblaxError: There is none; the message names the nearest.

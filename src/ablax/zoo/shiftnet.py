@@ -83,7 +83,11 @@ def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Netw
     channels = first
     for number, group in enumerate(groups, start=1):
         for module in range(group.modules):
-            layer = _adding(group) if module else _shrinking(group, channels)
+            if module:
+                inner = group.features * group.expansion[1]
+                layer = Residual(_module(group, inner, group.features))
+            else:
+                layer = _shrinking(group, channels)
             body = body + Layers({f"group{number}_{module + 1}": layer})
             channels = group.features
     return Network(
@@ -113,10 +117,8 @@ def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: in
     are about as many parameters as with the 3x3 convolutions. ShiftNet itself has no form for small
     images: this is the paper's.
 
-    Depths are 6n + 2: 20, 56 and 110 in the paper. `expansion` is E.
-
-    Raises:
-        AblaxError: Another depth, or fewer than 9 channels to shift.
+    Depths are 6n + 2: 20, 56 and 110 in the paper. `expansion` is E; it must leave at least 9
+    channels to shift.
     """
     if expansion < 1 or expansion * features < 9:
         raise AblaxError(
@@ -145,11 +147,6 @@ shift_resnet56 = _cifar((56,), 583_226, 88_785_536, (6.51,))
 shift_resnet110 = _cifar((110,), 1_177_946, 173_720_192, (6.97,))
 
 
-def _adding(group: Group) -> Residual:
-    """A module that keeps the shape."""
-    return Residual(_module(group, group.features * group.expansion[1], group.features, stride=1))
-
-
 def _shrinking(group: Group, channels: int) -> Parallel:
     """A module that halves rows and columns: what it computes, behind the pooled input."""
     missing = group.features - channels
@@ -163,7 +160,7 @@ def _shrinking(group: Group, channels: int) -> Parallel:
     return Parallel(Layers(shortcut=pool, residual=computed))
 
 
-def _module(group: Group, inner: int, features: int, stride: int) -> Layers:
+def _module(group: Group, inner: int, features: int, stride: int = 1) -> Layers:
     """Figure 3: 1x1, shift, 1x1 with the stride, each 1x1 behind normalization and ReLU."""
     if inner < group.window**2:
         raise AblaxError(

@@ -95,9 +95,6 @@ def vgg_small(classes: int = 10, stages: Stages = D, width: float = 1.0) -> Netw
     usual since (VGG in kuangliu/pytorch-cifar), which is this one but for the biases it keeps in
     front of each batch normalization, which takes them out again.
 
-    Raises:
-        AblaxError: The width is not positive; not five stages, or an empty one.
-
     References:
         Liu, Deng 2015, Very deep convolutional neural network based image classification using
         small training sample size, ACPR.

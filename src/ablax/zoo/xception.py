@@ -48,10 +48,8 @@ def xception_small(classes: int = 10, width: float = 1.0, middle: int = 8) -> Ne
 
     The first two convolutions are padded and have stride 1, and the third block of the entry flow
     pools with stride 1 and keeps its 8x8 pixels; the last maps have 4x4. The choice is that of
-    weiaicunzai/pytorch-cifar100; the paper has no such form. `middle` are the blocks of that flow.
-
-    Raises:
-        AblaxError: The width is not positive, or the middle flow is negative.
+    weiaicunzai/pytorch-cifar100; the paper has no such form. `middle` are the blocks of that flow,
+    at least 0.
     """
     if middle < 0:
         raise AblaxError(f"middle={middle} blocks: a number of at least 0 is expected, such as 8")
