@@ -80,7 +80,7 @@ def _of_set(
 
     test = open_test_images(source, folder)
     test.check(model.name, len(model.classes))
-    count = min(len(test), limit or len(test))
+    count = min(test.count, limit or test.count)
     return test.name, count, batches_of(test.prepared(model.preprocessing.array, count), batch)
 
 

@@ -139,7 +139,7 @@ def _samples(
     if data is None:
         return shown, list(shown.values())
     test = open_test_images(data, data_dir)
-    count = min(len(test), max(samples, show))
+    count = min(test.count, max(samples, show))
     found = list(test.prepared(prepare, count))
     if not shown:
         shown = {

@@ -36,9 +36,6 @@ def keep(
     Args:
         folder: Results of a finished run, such as results/NAME/RECIPE.
         experiments: The checkout's folder of experiments.
-
-    Raises:
-        AblaxError: The folder holds no report, is kept already, or cannot be copied.
     """
     from ablax.report.study_tables import write_result
     from ablax.study.folder import stored
@@ -61,11 +58,7 @@ def keep(
 
 
 def place(experiments: Path, facts: dict[str, str]) -> Path:
-    """Where a run is kept: by experiment, recipe and kind of device.
-
-    Raises:
-        AblaxError: A name in the answer is a path, which would lead out of the folder.
-    """
+    """Where a run is kept: by experiment, recipe and kind of device; never out of the folder."""
     for field in ("experiment", "recipe"):
         if facts[field] in ("", ".", "..") or Path(facts[field]).name != facts[field]:
             raise AblaxError(

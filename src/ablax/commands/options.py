@@ -317,13 +317,10 @@ def parse(
     name: str,
     defaults: Mapping[str, Any] | None = None,
 ) -> functools.partial[None]:
-    """The call that the words ask for; nothing of the command has run yet.
+    """The call of a command's function that the words behind its name ask for.
 
-    Args:
-        function: The command's: its parameters are the options, its docstring the help.
-        words: Behind the command's name.
-        name: Of the command.
-        defaults: Of parameters whose default hangs on the words themselves.
+    Nothing of the command has run yet. The function's parameters are the options, its docstring the
+    help; `defaults` are those of parameters whose default hangs on the words themselves.
 
     Raises:
         UsageError: Words that the function does not take, or values that its types refuse.
@@ -476,18 +473,13 @@ _SCALARS: dict[Any, PrimitiveConstructorSpec[Any]] = {
 
 
 @_REGISTRY.primitive_rule
-def _scalar(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    return _SCALARS.get(info.type)
-
-
-@_REGISTRY.primitive_rule
-def _choice(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+def _plain_type(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     if info.type is bool:
         choices: dict[str, Any] = {"True": True, "False": False}
     elif get_origin(info.type) is Literal:
         choices = {str(each): each for each in get_args(info.type)}
     else:
-        return None
+        return _SCALARS.get(info.type)
 
     def chosen(given: str) -> Any:
         if given not in choices:

@@ -53,11 +53,7 @@ def _asked(name: str, config: str, command: str) -> tuple[Recipe, Callable[..., 
 
 
 def defaults(words: Sequence[str]) -> dict[str, Any]:
-    """The defaults of `recipe` and `asked`, from the words behind `ablax run`: the budgeted recipe.
-
-    Raises:
-        AblaxError: There is no such experiment or recipe, or none is named before the fields.
-    """
+    """The defaults of `recipe` and `asked`, from the words behind `ablax run`."""
     from ablax.study import discovery
 
     name, config = _peek(words)

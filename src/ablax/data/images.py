@@ -141,11 +141,9 @@ def select(
     share is a part of every larger one. The test images of the kept classes stay as they are; mean
     and standard deviation are those of the images that are trained on.
 
-    Args:
-        images: The whole set.
-        held_out: Share of the training images for validation, in [0, 1).
-        share: Share of the others to train on, in (0, 1].
-        classes: Labels to keep, which are counted again in this order; all by default.
+    `held_out` is the share of the training images for validation, in [0, 1), `share` that of the
+    others to train on, in (0, 1]. `classes` are the labels to keep, all by default, which are
+    counted again in this order.
 
     Raises:
         DataError: A label that the set lacks, or no image is left.

@@ -106,10 +106,6 @@ class EvaluationImages:
     count: int
     read: Callable[[range], list[tuple[Image.Image, int]]]
 
-    def __len__(self) -> int:
-        """How many images."""
-        return self.count
-
     def check(self, network: str, classes: int) -> None:
         """Refuse a network that tells another number of classes apart."""
         if len(self.classes) != classes:
@@ -131,11 +127,7 @@ class EvaluationImages:
 
 
 def open_test_images(source: str, folder: Path | None) -> EvaluationImages:
-    """The test images of a set, named as in `load`, picture by picture as they were drawn or kept.
-
-    Raises:
-        DataError: The set is unknown, missing or unprepared.
-    """
+    """The test images of a set, named and refused as in `load`, each as it was drawn or kept."""
     if source in EMBEDDED:  # their test images are the same
         digits = load_digits()
 

@@ -7,8 +7,9 @@ directly, so a run that stopped goes on at its step as if it had never stopped.
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,9 @@ class ImageStream:
     note: str = ""
 
     @property
-    def _part(self) -> _Part:
+    def _part(self) -> Callable[..., tuple[np.ndarray, int]]:
         size, _, channels = self.image_shape
-        return _Part(size, channels, len(self.classes))
+        return partial(_part, size=size, channels=channels, classes=len(self.classes))
 
     def train(
         self, *, batch: int, seed: int, start_step: int = 0, workers: int = 0
@@ -124,30 +125,26 @@ def open_stream(source: str, *, folder: Path | None = None, image_size: int) -> 
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    """From a record to a picture and its label; worker processes hold it.
+def _part(
+    record: tuple[bytes, int],
+    random: np.random.Generator | None = None,
+    *,
+    size: int,
+    channels: int,
+    classes: int,
+) -> tuple[np.ndarray, int]:
+    """From a record to a picture and its label.
 
     In training a random crop, by the generator grain makes for its place; in the test the middle
     of the scaled picture.
     """
-
-    size: int
-    channels: int
-    classes: int
-
-    def __call__(
-        self, record: tuple[bytes, int], random: np.random.Generator | None = None
-    ) -> tuple[np.ndarray, int]:
-        data, label = record
-        if not 0 <= label < self.classes:
-            raise DataError(f"a picture has the label {label}; expected 0 to {self.classes - 1}")
-        picture = decode(data, self.channels)
-        if random is None:
-            part = center(picture, self.size, round(self.size * TEST_MARGIN))
-        else:
-            part = random_crop(picture, self.size, random)
-        return as_array(part), label
+    data, label = record
+    if not 0 <= label < classes:
+        raise DataError(f"a picture has the label {label}; expected 0 to {classes - 1}")
+    picture = decode(data, channels)
+    if random is None:
+        return as_array(center(picture, size, round(size * TEST_MARGIN))), label
+    return as_array(random_crop(picture, size, random)), label
 
 
 def _stack(records: Any) -> Batch:

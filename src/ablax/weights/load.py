@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,7 +43,6 @@ _LEAVES = {
     "var": "running_var",
 }
 _NOT_WEIGHTS = ("num_batches_tracked",)
-_MISFITS = {"missing": "missing", "another": "of another shape", "left": "left over"}
 
 
 def tensor_name(path: str, module_name: ModuleName) -> str:
@@ -108,11 +108,11 @@ def from_torch(
             arrays.append(array)
     wrong += [f"left over: {name}" for name in sorted(left)]
     if wrong:
-        counts = (
-            f"{sum(line.startswith(kind) for line in wrong)} {words}"
-            for kind, words in _MISFITS.items()
+        count = Counter(line.partition(":")[0] for line in wrong)
+        title = (
+            f"the tensors do not fit the network: {count['missing']} missing, "
+            f"{count['another shape']} of another shape, {count['left over']} left over"
         )
-        title = f"the tensors do not fit the network: {', '.join(counts)}"
         raise WeightsError("\n  ".join([title, *wrong]))
     return jax.tree.unflatten(jax.tree.structure(abstract), map(jnp.asarray, arrays))
 
@@ -220,7 +220,13 @@ def import_file(name: str, path: Path, library: str | None = None) -> Imported:
     """
     find(name)
     form, tensors = read_weights(path)
-    source = choose_source(name, form, tensors, library)
+    sources = [each for each in sources_of(name) if each.form == form]
+    if library is not None:
+        sources = [find_source(name, library)]
+    if not sources:
+        takes = ", ".join(each.title for each in sources_of(name)) or "nobody's"
+        raise WeightsError(f"{name} takes no weights of {form}'s form; it takes {takes}")
+    source = max(sources, key=lambda each: _fit(name, each, tensors))
     found = import_tensors(name, tensors, source)
     model = dataclasses.replace(found.model, weights=f"weights {path.name} of {source.library}")
     for known in source.files:
@@ -252,23 +258,6 @@ def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Importe
     weights = f"weights of {source.title}"
     model = Model(name, network, variables, source.preprocessing, names, weights)
     return Imported(model, source, left_out)
-
-
-def choose_source(
-    name: str, form: str, tensors: Tensors, library: str | None = None
-) -> WeightSource:
-    """Whose tensors these are: of the sources of that form, the one whose names fit best.
-
-    Raises:
-        WeightsError: The network takes no weights of that form, or none of the library.
-    """
-    candidates = [each for each in sources_of(name) if each.form == form]
-    if library is not None:
-        candidates = [find_source(name, library)]
-    if not candidates:
-        takes = ", ".join(each.title for each in sources_of(name)) or "nobody's"
-        raise WeightsError(f"{name} takes no weights of {form}'s form; it takes {takes}")
-    return max(candidates, key=lambda source: _fit(name, source, tensors))
 
 
 def _fit(name: str, source: WeightSource, tensors: Tensors) -> int:

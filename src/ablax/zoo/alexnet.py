@@ -99,10 +99,7 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
 def alexnet_for(image_size: int, classes: int, width: float = 1.0) -> Network:
     """The form that fits images of so many pixels: small up to 64, ungrouped at 224, 2012's at 227.
 
-    The last two exist at width 1 only.
-
-    Raises:
-        AblaxError: No form takes images of this size, or not at this width.
+    The last two exist at width 1 only; other sizes are refused.
     """
     if image_size <= 64:
         return alexnet_small(classes, width)

@@ -43,9 +43,6 @@ from ablax.zoo import heads, tails
 from ablax.zoo.register import BY_HAND, TORCHVISION, row
 from ablax.zoo.resnet import blocks_of, weights
 
-DenseLayer = Callable[[int, float], DenselyConnected]
-"""From growth and dropout rate to a layer of a dense block: `plain` or `bottleneck`."""
-
 
 def densenet(counts: tuple[int, ...], growth: int, classes: int = 1000) -> Network:
     """A DenseNet-BC with the tail and the head of table 1.
@@ -61,37 +58,6 @@ def densenet(counts: tuple[int, ...], growth: int, classes: int = 1000) -> Netwo
     )
 
 
-def blocks(
-    counts: tuple[int, ...],
-    growth: int,
-    channels: int,
-    layer: DenseLayer | None = None,
-    compression: float = 0.5,
-    dropout: float = 0.0,
-) -> Layers:
-    """Dense blocks, `dense1_1`, `dense1_2`, ..., with transitions between, and the last activation.
-
-    `channels` are those in front of the first block. A transition keeps the part `compression` of
-    its channels, rounded down. A dropout stands behind every convolution.
-
-    Raises:
-        AblaxError: A compression that is not in (0, 1].
-    """
-    if not 0 < compression <= 1:
-        raise AblaxError(
-            f"compression={compression!r}: expected a number above 0 and at most 1, the part of "
-            "its channels that a transition keeps"
-        )
-    dense = (layer or bottleneck)(growth, dropout)
-    body: dict[str, Sequential | DenselyConnected] = {}
-    for block, count in enumerate(counts, start=1):
-        body |= {f"dense{block}_{number}": dense for number in range(1, count + 1)}
-        if block < len(counts):
-            channels = int(compression * (channels + count * growth))
-            body[f"transition{block}"] = transition(channels, dropout)
-    return Layers(body, activation=sequential(bn=BatchNormalization(), relu=ReLU()))
-
-
 def plain(growth: int, dropout: float = 0.0) -> DenselyConnected:
     """One 3x3 convolution behind its own input: the layer without a bottleneck."""
     return DenselyConnected(Layers(conv1=_layer(growth, 3, dropout)))
@@ -102,6 +68,35 @@ def bottleneck(growth: int, dropout: float = 0.0) -> DenselyConnected:
     return DenselyConnected(
         Layers(conv1=_layer(4 * growth, 1, dropout), conv2=_layer(growth, 3, dropout))
     )
+
+
+def blocks(
+    counts: tuple[int, ...],
+    growth: int,
+    channels: int,
+    layer: Callable[[int, float], DenselyConnected] = bottleneck,
+    compression: float = 0.5,
+    dropout: float = 0.0,
+) -> Layers:
+    """Dense blocks, `dense1_1`, `dense1_2`, ..., with transitions between, and the last activation.
+
+    `channels` are those in front of the first block; a layer is `plain` or a `bottleneck`. A
+    transition keeps the part `compression` of its channels, in (0, 1], rounded down. A dropout
+    stands behind every convolution.
+    """
+    if not 0 < compression <= 1:
+        raise AblaxError(
+            f"compression={compression!r}: expected a number above 0 and at most 1, the part of "
+            "its channels that a transition keeps"
+        )
+    dense = layer(growth, dropout)
+    body: dict[str, Sequential | DenselyConnected] = {}
+    for block, count in enumerate(counts, start=1):
+        body |= {f"dense{block}_{number}": dense for number in range(1, count + 1)}
+        if block < len(counts):
+            channels = int(compression * (channels + count * growth))
+            body[f"transition{block}"] = transition(channels, dropout)
+    return Layers(body, activation=sequential(bn=BatchNormalization(), relu=ReLU()))
 
 
 def transition(features: int, dropout: float = 0.0) -> Sequential:

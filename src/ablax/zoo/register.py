@@ -270,8 +270,7 @@ def names(pattern: str = "*") -> list[str]:
 def create(name: str, /, **arguments: Any) -> Network:
     """The network that `find` finds, with arguments of its function: `classes`, or `width`.
 
-    Raises:
-        AblaxError: There is no such network, or it has no such argument.
+    An argument that it does not have is refused with the nearest.
 
     Example:
         >>> create("resnet20", classes=3).head["classifier"].features

@@ -46,18 +46,12 @@ from ablax.layers.normalization import normalized, preactivated
 from ablax.zoo import heads, tails
 from ablax.zoo.register import BY_HAND, TIMM, TORCHVISION, network, row
 
-# What residual networks are made of: weight layers, shortcuts, and stages of blocks (section 3.3
-# and figure 5 of the first paper; shortcut options A, B and C in section 4.1).
-#
-# A network chooses three things, each a function of its own:
-#
-# * the *weight layers* of a block: `basic`, `bottleneck` or `bottleneck_v1`;
-# * the *shortcut* round them: `option_a`, `option_b` or `option_c`;
-# * the *order* of weight layers, normalizations and ReLUs, such as `original`, which makes a
-#   block of the first two.
+# A network chooses the *weight layers* of a block (section 3.3 and figure 5 of the first paper),
+# the *shortcut* round them (section 4.1), and the *order* of weight layers, normalizations and
+# ReLUs, such as `original`, which makes a block of the first two.
 
-WeightLayers = Callable[[int, int], tuple[tuple[int, int, int], ...]]
-"""From a block's features and stride to features, window and stride of each convolution."""
+WeightLayers = Callable[[int, int], tuple[tuple[int, ...], ...]]
+"""From a block's features and stride to features, window, stride and groups of convolutions."""
 
 Shortcut = Callable[[int, int, int], Layers]
 """From a block's channels, features and stride to the layers on the way round."""
@@ -66,17 +60,17 @@ Block = Callable[[int, int, int], Residual | Highway]
 """From channels, features and stride to a block."""
 
 
-def basic(features: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+def basic(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
     """3x3, 3x3 (figure 5, left)."""
     return ((features, 3, stride), (features, 3, 1))
 
 
-def bottleneck(features: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+def bottleneck(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
     """1x1 to a quarter of the features, 3x3 with the stride, 1x1 back: "v1.5", torchvision's."""
     return ((features // 4, 1, 1), (features // 4, 3, stride), (features, 1, 1))
 
 
-def bottleneck_v1(features: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+def bottleneck_v1(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
     """1x1 with the stride, 3x3, 1x1 (figure 5, right): the paper's, and its Caffe files'."""
     return ((features // 4, 1, stride), (features // 4, 3, 1), (features, 1, 1))
 
@@ -104,9 +98,9 @@ def option_c(channels: int, features: int, stride: int) -> Layers:
     return Layers(projection=normalized(features, 1, stride))
 
 
-def convolution(features: int, window: int, stride: int = 1) -> Sequential:
+def convolution(features: int, window: int, stride: int = 1, groups: int = 1) -> Sequential:
     """A convolution without bias, batch normalization, ReLU."""
-    return normalized(features, window, stride, relu=ReLU())
+    return normalized(features, window, stride, groups, relu=ReLU())
 
 
 def weights(features: int, window: int, stride: int = 1) -> Convolution:
@@ -218,8 +212,8 @@ def activate_ends(network: Network) -> Network:
     return network.copy(body=Layers({first: block, **dict(others)}) + activation)
 
 
-_Made = Callable[[int, int, int], Sequential]
-"""From features, window and stride to a weight layer with what belongs to it."""
+_Made = Callable[..., Sequential]
+"""From what `WeightLayers` say of a convolution to it, with what belongs to it."""
 
 
 def _in_order(

@@ -21,12 +21,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from ablax.core import Layers, Network
+from ablax.core import Network
 from ablax.errors import AblaxError
-from ablax.layers import ReLU, Residual
-from ablax.layers.normalization import normalized
 from ablax.zoo.register import TORCHVISION, row
-from ablax.zoo.resnet import Block, convolution, option_b, resnet, resnet_cifar_bottleneck
+from ablax.zoo.resnet import Block, option_b, original, resnet, resnet_cifar_bottleneck
 
 
 def resnext(counts: tuple[int, ...], cardinality: int, width: int, classes: int = 1000) -> Network:
@@ -55,23 +53,15 @@ def aggregate(cardinality: int, width: int) -> Block:
         AblaxError: In use, when a branch of a narrower block has no feature left.
     """
 
-    def block(channels: int, features: int, stride: int) -> Residual:
+    def layers(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
         inner = cardinality * (width * features // 256)
         if inner < 1:
             raise AblaxError(
                 f"branches of width {width} at 256 features have none at {features}: widen them"
             )
-        return Residual(
-            residual=Layers(
-                conv1=convolution(inner, 1),
-                conv2=normalized(inner, 3, stride, cardinality, relu=ReLU()),
-                conv3=normalized(features, 1),
-            ),
-            shortcut=option_b(channels, features, stride),
-            after=Layers(relu=ReLU()),
-        )
+        return ((inner, 1, 1), (inner, 3, stride, cardinality), (features, 1, 1))
 
-    return block
+    return original(layers, option_b)
 
 
 _imagenet = partial(row, resnext, 224)

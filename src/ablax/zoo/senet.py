@@ -22,21 +22,12 @@ from __future__ import annotations
 from functools import partial
 
 from ablax.core import Layers, Network
-from ablax.layers import ReLU, Residual, squeeze_excite
+from ablax.layers import Residual, squeeze_excite
 from ablax.layers.blocks import Highway
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
 from ablax.zoo.register import TIMM, network, row
-from ablax.zoo.resnet import (
-    BASIC,
-    BOTTLENECK,
-    Block,
-    convolution,
-    option_b,
-    resnet,
-    resnet_cifar,
-    stages,
-)
+from ablax.zoo.resnet import BASIC, BOTTLENECK, Block, option_b, original, resnet, resnet_cifar
 from ablax.zoo.resnext import aggregate
 
 
@@ -65,21 +56,16 @@ def gated(block: Block, reduction: int = 16) -> Block:
     return with_gate
 
 
-def wide_middle(channels: int, features: int, stride: int) -> Residual:
-    """SENet-154's block before its gate: 1x1 to half the features, 3x3 to all in 64 groups, 1x1.
+def wide_middle(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
+    """1x1 to half the features, 3x3 to all in 64 groups, 1x1: the layers of SENet-154's block."""
+    return ((features // 2, 1, 1), (features, 3, stride, 64), (features, 1, 1))
 
-    Where rows and columns halve, a 3x3 convolution with stride 2 projects; a 1x1 elsewhere.
-    """
-    projected = Layers(projection=normalized(features, 3, stride))
-    return Residual(
-        residual=Layers(
-            conv1=convolution(features // 2, 1),
-            conv2=normalized(features, 3, stride, groups=64, relu=ReLU()),
-            conv3=normalized(features, 1),
-        ),
-        shortcut=projected if stride > 1 else option_b(channels, features, stride),
-        after=Layers(relu=ReLU()),
-    )
+
+def wide_projection(channels: int, features: int, stride: int) -> Layers:
+    """Option B, but a 3x3 convolution with stride 2 where rows and columns halve."""
+    if stride == 1:
+        return option_b(channels, features, stride)
+    return Layers(projection=normalized(features, 3, stride))
 
 
 _HU = "the authors' repository of Hu et al. 2017, centre crop"
@@ -103,8 +89,10 @@ def senet154(classes: int = 1000) -> Network:
     projections where rows and columns halve, dropout of 0.2 in front of the classifier. "64x4d" is
     then said of the 3x3: 256 features in 64 groups of 4 in the first stage.
     """
-    body = stages((3, 8, 36, 3), 256, gated(wide_middle), 128)
-    return Network(tails.senet(128), body, heads.global_average_pool(classes, dropout=0.2))
+    block = gated(original(wide_middle, wide_projection))
+    whole = resnet((3, 8, 36, 3), block, 256, classes, channels=128)
+    head = heads.global_average_pool(classes, dropout=0.2)
+    return whole.copy(tail=tails.senet(128), head=head)
 
 
 @network(32, 272_095, 40_553_056)

@@ -79,9 +79,6 @@ def stages(unit: Callable[[int, int], Sequential | Residual]) -> Layers:
 FEATURES = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 """Table 1: features of stage 2 by the number of groups, which keep the complexity about equal."""
 
-_FIRST = {1.5: 24}
-"""Features of the first convolution where they are not 24 times the width: in the authors' code."""
-
 
 def shufflenet_v1(groups: int = 3, classes: int = 1000, width: float = 1.0) -> Network:
     """ShuffleNet "width x (g = groups)" for images of 224 pixels.
@@ -98,7 +95,8 @@ def shufflenet_v1(groups: int = 3, classes: int = 1000, width: float = 1.0) -> N
             groups do not divide the features (such as 8 groups at 0.5: how the paper's do is not
             said).
     """
-    features, first = _features(groups, width), _FIRST.get(width, round(24 * width))
+    features = _features(groups, width)
+    first = 24 if width == 1.5 else round(24 * width)  # as in the authors' code
     return Network(
         tail(first), _v1_body(first, features, groups), heads.global_average_pool(classes)
     )
@@ -176,10 +174,8 @@ Features = tuple[int, int, int]
 def shufflenet_v2(features: Features, last: int = 1024, classes: int = 1000) -> Network:
     """A column of table 5, for images of 224 pixels.
 
-    `last` are the features of the 1x1 convolution behind the stages, `conv5`.
-
-    Raises:
-        AblaxError: A number of features that has no half.
+    `last` are the features of the 1x1 convolution behind the stages, `conv5`; those of a stage are
+    even.
     """
     return Network(tail(24), _v2_body(features, last), heads.global_average_pool(classes))
 
