@@ -120,8 +120,6 @@ _BITMAPS = """
 ##...## ##...## .##.... ##...## #...##.
 .#####. .#####. .#..... .#####. .####..
 """
-
-
 _ROWS = [line.split() for line in _BITMAPS.split("\n") if line]
 
 DIGITS = Codes(

@@ -127,13 +127,11 @@ def msdnet(design: Design, tail: Layers, classes: int) -> Network:
             features //= 2
             grid += _transition(design, layer, features)
         if layer in early:
-            name, side = (
-                f"classifier{early.index(layer) + 1}",
-                _classifier(design, features, classes),
-            )
-            grid += Layers({name: Auxiliary(side)})
-    last, head = f"classifier{len(early) + 1}", _classifier(design, features, classes)
-    return Network(tail, Layers({GRID: MultiScale(needed(grid))}), Layers({last: Sequential(head)}))
+            side = Auxiliary(_classifier(design, features, classes))
+            grid += Layers({f"classifier{early.index(layer) + 1}": side})
+    last = Sequential(_classifier(design, features, classes))
+    head = Layers({f"classifier{len(early) + 1}": last})
+    return Network(tail, Layers({GRID: MultiScale(needed(grid))}), head)
 
 
 def _first(design: Design) -> Layers:

@@ -65,26 +65,17 @@ def aggregate(cardinality: int, width: int) -> Block:
 
 
 _imagenet = partial(row, resnext, 224)
+_of_vision = partial(_imagenet, counted=TORCHVISION)
 _cifar = partial(row, resnext_cifar, 32, source="Xie et al. 2016, table 7")
 
-resnext50_32x4d = _imagenet(
-    ((3, 4, 6, 3), 32, 4),
-    25_028_904,
-    4_230_479_872,
-    (22.2,),
-    counted=TORCHVISION,
-    source="Xie et al. 2016, table 3",
+resnext50_32x4d = _of_vision(
+    ((3, 4, 6, 3), 32, 4), 25_028_904, 4_230_479_872, (22.2,), source="Xie et al. 2016, table 3"
 )
 # torchvision's; the paper has 32x4d and 64x4d only.
 resnext101_32x8d = _imagenet(((3, 4, 23, 3), 32, 8), 88_791_336, 16_414_015_488)
 # Twice the branches of 32x4d: the paper's best.
-resnext101_64x4d = _imagenet(
-    ((3, 4, 23, 3), 64, 4),
-    83_455_272,
-    15_460_270_080,
-    (20.4,),
-    counted=TORCHVISION,
-    source="Xie et al. 2016, table 4",
+resnext101_64x4d = _of_vision(
+    ((3, 4, 23, 3), 64, 4), 83_455_272, 15_460_270_080, (20.4,), source="Xie et al. 2016, table 4"
 )
 resnext29_8x64d = _cifar((29, 8, 64), 34_426_698, 5_387_266_048, (3.65,))
 resnext29_16x64d = _cifar((29, 16, 64), 68_155_210, 10_688_866_304, (3.58,))
