@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ablax.__main__ import main
 from ablax.commands.doctor import doctor
-from ablax.commands.parsing import parse
+from ablax.commands.options import parse
 from ablax.config import OptimizerConfig, Recipe, flat
 from ablax.doctor.checks import Finding, divergence, generalization, summary, write_page
 from ablax.doctor.trials import open_trial

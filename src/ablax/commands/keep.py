@@ -24,8 +24,8 @@ KEPT = (
 checkpoints, and nothing twice."""
 LOG = ".jsonl"
 """Logs, which are kept compressed."""
-NOT_KEPT = (LOG, ".svg", ".partial")
-"""Logs as they are, pictures that are there as PNG already, and what a killed process left."""
+NOT_KEPT = (".svg", ".partial")
+"""Pictures that are there as PNG already, and what a killed process left."""
 LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
@@ -41,9 +41,6 @@ def keep(
     Args:
         folder: Results of a finished run, such as results/NAME/RECIPE.
         experiments: The checkout's folder of experiments.
-
-    Raises:
-        AblaxError: The folder holds no report, is kept already, or cannot be copied.
     """
     from ablax.report.study_tables import write_result
     from ablax.study.folder import stored
@@ -65,11 +62,7 @@ def keep(
 
 
 def place(experiments: Path, facts: dict[str, str]) -> Path:
-    """Where a run is kept: by experiment, recipe and kind of device.
-
-    Raises:
-        AblaxError: A name in the answer is a path, which would lead out of the folder.
-    """
+    """Where a run is kept: by experiment, recipe and kind of device; never out of the folder."""
     for field in ("experiment", "recipe"):
         if facts[field] in ("", ".", "..") or Path(facts[field]).name != facts[field]:
             raise AblaxError(
@@ -95,32 +88,21 @@ def _copy(source: Path, target: Path) -> None:
 
     try:
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for name in KEPT:
-            if (source / name).is_dir():
-                shutil.copytree(source / name, target / name, ignore=_large_or_log)
-            elif (source / name).exists() and not name.endswith(LOG):
-                shutil.copy2(source / name, target / name)
-        for name in KEPT:
-            found = [source / name, *(source / name).rglob("*")]
-            for log in (path for path in found if path.suffix == LOG and path.is_file()):
-                kept = target / log.relative_to(source)
-                kept.with_name(f"{kept.name}.gz").write_bytes(compressed(log.read_bytes()))
+        for top in (source / name for name in KEPT):
+            for path in filter(Path.is_file, (top, *top.rglob("*"))):
+                kept = target / path.relative_to(source)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                if path.suffix == LOG:
+                    kept.with_name(f"{kept.name}.gz").write_bytes(compressed(path.read_bytes()))
+                elif path == top or (
+                    path.suffix not in NOT_KEPT and path.stat().st_size <= LARGEST
+                ):
+                    shutil.copy2(path, kept)
     except OSError as error:
         raise AblaxError(
             f"{target} cannot be written ({error.strerror or error}): free some space, then give "
             "the same command again"
         ) from error
-
-
-def _large_or_log(folder: str, names: list[str]) -> set[str]:
-    """What is not kept of a folder."""
-
-    def left(name: str) -> bool:
-        path = Path(folder) / name
-        return path.suffix in NOT_KEPT or (path.is_file() and path.stat().st_size > LARGEST)
-
-    return {name for name in names if left(name)}
 
 
 _HEAD = """# Experiments
