@@ -10,7 +10,7 @@ from importlib import resources
 import pytest
 
 from ablax.commands import draw
-from ablax.commands.parsing import parse
+from ablax.commands.options import parse
 from ablax.core import Layers, Network
 from ablax.errors import AblaxError
 from ablax.inspection.page import network_graph, page

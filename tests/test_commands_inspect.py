@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablax.commands.parsing import parse
+from ablax.commands.options import parse
 from ablax.core import abstract_variables
 from ablax.errors import AblaxError
 from ablax.inspection.pictures import (

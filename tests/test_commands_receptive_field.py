@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ablax.commands import receptive_field
-from ablax.commands.parsing import parse
+from ablax.commands.options import parse
 from ablax.errors import AblaxError
 
 

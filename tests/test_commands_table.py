@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from ablax.commands.parsing import parse
+from ablax.commands.options import parse
 from ablax.errors import AblaxError
 
 LENET = ["c1", "s2", "c3", "s4", "c5", "f6", "output"]

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ENTRIES = 24
 """At the top of `src/ablax`, at most, beside `__init__`, `__main__` and `py.typed`."""
-FILES = 146
+FILES = 140
 """Of Python in `src/ablax`, at most."""
 LEVELS = 9
 """Of parts that import one another, at most."""
@@ -303,7 +303,7 @@ def test_import_against_the_layers_is_named(path, source):
         ("src/ablax/analysis/cost.py", "import math\nimport jax\nfrom ablax.analysis import cost"),
         ("src/ablax/data/sources.py", "import jax, numpy\nfrom ablax.errors import AblaxError"),
         ("src/ablax/config.py", "from ablax.data import augment\nimport ablax.data.augment"),
-        ("src/ablax/__main__.py", "from ablax.commands.parsing import parse"),
+        ("src/ablax/__main__.py", "from ablax.commands.options import parse"),
         ("src/ablax/commands/run.py", "from ablax import experiment, study"),
         ("experiments/depth_sweep.py", "import configs.digits\nfrom ablax import zoo"),
     ],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ablax.commands import options, parsing
+from ablax.commands import options
 from ablax.commands.options import (
     AtLeastOne,
     AtLeastTwo,
@@ -26,8 +26,8 @@ from ablax.commands.options import (
     Share,
     TableFormat,
     Word,
+    parse,
 )
-from ablax.commands.parsing import parse
 from ablax.errors import AblaxError
 
 
@@ -206,7 +206,7 @@ def test_where_tyros_hook_says_nothing_its_own_words_are_taken(monkeypatch):
     def unknown(*_):
         raise AttributeError
 
-    monkeypatch.setattr(parsing, "_refusal", unknown)
+    monkeypatch.setattr(options, "_refusal", unknown)
     said = refused(AtLeastOne, "0")
     assert said == (
         "Value error Error parsing --given: 0: expected at least 1 Argument helptext: --given INT "

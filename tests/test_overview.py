@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from ablax.__main__ import main
-from ablax.commands.keep import overview, place
+from ablax.commands.keep import answers, overview, place
 from ablax.config import Recipe, flat
 from ablax.errors import AblaxError
 from ablax.files import sealed
 from ablax.study.folder import FORMAT
-from ablax.study.keep import answers
 
 ROOT = Path(__file__).parents[1]
 FACTS = {

@@ -89,7 +89,7 @@ def test_a_plan_says_of_each_variant_all_that_is_known_before_training():
     assert cut.reinitialized == ("output/kernel",)
     assert slow.changes == ("optimizer.rate: 0.001",)
     assert plan.trainings["slow"].trainer.recipe.optimizer.rate == 0.001
-    assert plan.baseline.trainer.recipe == plan.recipe
+    assert plan.trainings[plan.record.baseline].trainer.recipe == plan.recipe
     assert plan.record.data_note == "digits, described"
 
 
@@ -115,7 +115,7 @@ def test_nothing_is_compiled(monkeypatch):
 
     plan_of = made({"cut": remove("conv2")})
     monkeypatch.setattr(jax, "jit", refuse)
-    assert planned(plan_of).baseline.variant.parameters == 40 + 222 + 70
+    assert planned(plan_of).record.variants[0].parameters == 40 + 222 + 70
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def plan(folder, fresh=("output/*",)):
 
 
 def first_state(runner, stop=None, on_tick=lambda _: None, resumed=None):
-    state = runner.trainers["transferred"].initial_state(0)
+    state = runner.plan.trainings["transferred"].trainer.initial_state(0)
     on_resume = (resumed if resumed is not None else []).append
     return pretrained(runner, "transferred", 0, state, stop or StopRequest(), on_resume, on_tick)
 
@@ -92,7 +92,7 @@ def test_a_stopped_pretraining_goes_on_and_hands_over_the_same_weights(tmp_path)
         jax.tree.leaves(again.params), jax.tree.leaves(straight.params), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
-    drawn = runner.trainers["transferred"].initial_state(0)
+    drawn = runner.plan.trainings["transferred"].trainer.initial_state(0)
     assert not np.array_equal(
         again.params["conv1"]["conv"]["kernel"], drawn.params["conv1"]["conv"]["kernel"]
     )

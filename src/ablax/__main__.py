@@ -90,7 +90,7 @@ def _main(words: Sequence[str]) -> None:
         raise AblaxError(f"there is no command {name!r}: {nearest(name, COMMANDS)}")
     module_name = _module(name)
     module = importlib.import_module(f"ablax.commands.{module_name}")
-    from ablax.commands.parsing import parse
+    from ablax.commands.options import parse
 
     defaults = module.defaults(rest) if name == "run" else {}
     parse(getattr(module, module_name), rest, name, defaults)()

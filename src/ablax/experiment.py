@@ -35,19 +35,14 @@ _OF_ALL = ("seeds", "conclusions")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network is built for.
-
-    Attributes:
-        image_size: Height and width in pixels.
-        channels: 1 for gray, 3 for color.
-        classes: How many scores an image gets.
-        width: Factor on the features of the layers.
-    """
+    """What a network is built for."""
 
     image_size: int
+    """Height and width in pixels."""
     channels: int
     classes: int
     width: float = 1.0
+    """Factor on the features of the layers."""
 
     @property
     def image_shape(self) -> ImageShape:
@@ -82,11 +77,8 @@ class Pretraining:
 class Treatment:
     """A variant that is more than an edit of the baseline.
 
-    Attributes:
-        edit: Of the baseline network; None leaves it as it is.
-        network: Builds another network instead; not together with `edit`.
-        fields: Dotted fields of the recipe and the values they have for this variant alone.
-        pretraining: Where its initial weights come from; None: random initialization.
+    It has an edit, or builds another network instead; `fields` are dotted fields of the recipe and
+    the values they have for this variant alone; a pretraining gives its initial weights.
 
     Raises:
         AblaxError: Nothing is treated, there is both an edit and a network, or a field is of the
@@ -141,13 +133,10 @@ class Experiment:
     Attributes:
         about: The docstring of the file. It has the paragraphs `Question:`, `Source:`,
             `Prediction:`, the last one written before the result was known, and may have `Cost:`.
-        network: Builds the baseline for given inputs.
         variants: Name to an edit of the baseline, or to a `Treatment`; the names become folders
             and rows.
-        baseline: The baseline's own name.
         labels: Name to what tables and plots call it; the name itself where none is given.
         budgets: Name of a recipe to what is changed in it here.
-        published: What others measured.
         claims: Hypotheses of the source about the variants, to be tested.
         expectations: Our own predictions, judged apart from the claims of the source.
         decides: The claim or expectation that answers the question; the first one when None.

@@ -1,7 +1,11 @@
-"""Packages whose names are imported when they are first asked for."""
+"""Imports that happen when they are asked for: names of ours, and what packages of others add.
+
+A value of theirs is written `module:name`, or is an entry point.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 
@@ -9,6 +13,7 @@ TYPE_CHECKING = False  # so spelt, type checkers take it for true; `typing` itse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
 
@@ -25,21 +30,23 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]
     """
     module = sys.modules[package]
 
-    known: dict[str, str] = {}
-
+    @functools.cache
     def homes() -> dict[str, str]:
-        if not known:
-            from pathlib import Path  # not needed before a name is asked for
+        from pathlib import Path  # not needed before a name is asked for
 
-            stub = Path(module.__path__[0], "__init__.pyi")
-            known.update(exports(stub.read_text("utf-8")))
-        return known
+        return exports(Path(module.__path__[0], "__init__.pyi").read_text("utf-8"))
 
     def get(name: str) -> Any:
         if name == "__all__":
             return sorted(homes())
+        # Python and tools ask for names with underscores, and expect most to be absent
         if name.startswith("__") or name not in homes():
-            raise AttributeError(_refusal(package, name, homes), name=name, obj=module)
+            said = f"module {package!r} has no attribute {name!r}"
+            if not name.startswith("__"):
+                from ablax.errors import nearest
+
+                said += f": {nearest(name, homes())}"
+            raise AttributeError(said, name=name, obj=module)
         home = homes()[name]
         if home == package:
             return importlib.import_module(f"{package}.{name}")
@@ -66,10 +73,79 @@ def exports(stub: str) -> dict[str, str]:
     return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 
-def _refusal(package: str, name: str, homes: Callable[[], dict[str, str]]) -> str:
-    said = f"module {package!r} has no attribute {name!r}"
-    if name.startswith("__"):  # asked for by Python and by tools, which expect most to be absent
-        return said
-    from ablax.errors import nearest
+def module(name: str) -> ModuleType:
+    """The module of that name; one in the current folder counts as installed.
 
-    return f"{said}: {nearest(name, homes())}"
+    Raises:
+        AblaxError: There is none, or it fails while it is imported.
+    """
+    from pathlib import Path
+
+    from ablax.errors import AblaxError
+
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        sys.path.append(here)  # at the end: it hides nothing that is installed
+    try:
+        return importlib.import_module(name)
+    except AblaxError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever the module does
+        raise AblaxError(
+            f"cannot import {name!r} ({type(error).__name__}: {error}): install the package that "
+            "has it, or run ablax in the folder that has it"
+        ) from error
+
+
+def named(written: str) -> Any:
+    """The value that `module:name` means.
+
+    Raises:
+        AblaxError: There is no such module, or nothing of that name in it.
+
+    Example:
+        >>> named("ablax.zoo:lenet5").__name__
+        'lenet5'
+    """
+    from ablax.errors import AblaxError, nearest
+
+    module_name, _, name = written.partition(":")
+    if not module_name or not name:
+        raise AblaxError(f"{written!r} is no value: expected module:name, such as my_networks:tiny")
+    found = module(module_name)
+    if not hasattr(found, name):
+        known = [each for each in vars(found) if not each.startswith("_")]
+        raise AblaxError(f"{module_name!r} has no {name!r}: {nearest(name, known)}")
+    return getattr(found, name)
+
+
+def offered(group: str) -> dict[str, str]:
+    """What installed packages offer in a group of entry points, such as `ablax.networks`.
+
+    From names to `module:name`; nothing is imported.
+
+    Example:
+        >>> offered("ablax.nothing")
+        {}
+    """
+    from importlib.metadata import entry_points
+
+    return {point.name: point.value for point in sorted(entry_points(group=group))}
+
+
+def offer(group: str, name: str) -> Any:
+    """The value that an installed package offers under this name, one of `offered(group)`.
+
+    Raises:
+        AblaxError: Several packages offer different values of this name, or it cannot be imported.
+    """
+    from importlib.metadata import entry_points
+
+    from ablax.errors import AblaxError
+
+    values = {point.value for point in entry_points(group=group, name=name)}
+    if len(values) > 1:
+        raise AblaxError(
+            f"several packages offer {name!r} ({', '.join(sorted(values))}): uninstall all but one"
+        )
+    return named(values.pop())

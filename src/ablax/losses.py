@@ -48,21 +48,15 @@ def softmax_cross_entropy(
 
     -sum over classes of q_c log p_c, with p = softmax(scores), q_c = s / K for K classes and 1 - s
     more for the label, in nats. Its gradient in the scores is p - q. Computed in float32 at least.
+    A label that is no class gives NaN.
 
-    Args:
-        scores: One a class, before the softmax.
-        labels: The class of each example, from 0; a number that is no class gives NaN.
-        smoothing: Share s of the target that is spread evenly over all classes, in [0, 1]. Where it
-            is above 0, a score of -inf costs infinitely much, whatever the label: every class has
-            its share of the target. Without it, one of another class than the label's costs
-            nothing.
+    The smoothing s is the share of the target that is spread evenly over all classes. Where it is
+    above 0, a score of -inf costs infinitely much, whatever the label: every class has its share of
+    the target. Without it, one of another class than the label's costs nothing (Szegedy, Vanhoucke,
+    Ioffe, Shlens, Wojna 2015, Rethinking the Inception architecture, section 7, has s = 0.1).
 
     Raises:
         AblaxError: A smoothing outside [0, 1].
-
-    References:
-        Szegedy, Vanhoucke, Ioffe, Shlens, Wojna 2015, Rethinking the Inception architecture,
-        section 7 (label smoothing, s = 0.1).
 
     Example:
         >>> scores = jnp.log(jnp.array([[0.75, 0.25]]))
@@ -125,19 +119,14 @@ def slope_error(
     (Mitchell's form. The lecture prints the difference of the slopes without its square, which
     would have no least value, and outside the factor 1/2.) The whole Jacobian is computed, K
     reverse passes an example; for slopes along few directions see `directional_error`. The result
-    is differentiable in whatever `function` closes over.
+    is differentiable in whatever the function closes over. It may have no batch statistics: each
+    example is given alone. The inputs are x, the target slopes dt_k / dx_j.
 
-    Args:
-        function: From a batch of inputs to outputs (N, K), example by example: no batch statistics.
-        inputs: Where the slopes are wanted, x.
-        target_slopes: dt_k / dx_j.
+    Mitchell 1997, Machine learning, section 4.8.1; Czarnecki, Osindero, Jaderberg, Swirszcz,
+    Pascanu 2017, Sobolev training for neural networks, section 3.
 
     Raises:
         AblaxError: The slopes of the function have another shape than the target's.
-
-    References:
-        Mitchell 1997, Machine learning, section 4.8.1; Czarnecki, Osindero, Jaderberg, Swirszcz,
-        Pascanu 2017, Sobolev training for neural networks, section 3.
 
     Example:
         >>> def square(x):
@@ -158,22 +147,14 @@ def directional_error(
 ) -> Float[Array, " N"]:
     """How wrong the slopes of a function along one direction an example are.
 
-    1/2 sum over k of (s_k - sum over j of v_j do_k / dx_j)^2, by one forward derivative. With v the
-    tangent of a transformation, such as the difference between an image and the same image moved by
-    a little, and s = 0, the function learns not to feel the transformation (tangent propagation).
-
-    Args:
-        function: As in `slope_error`.
-        inputs: x.
-        directions: v.
-        target_slopes: s.
+    1/2 sum over k of (s_k - sum over j of v_j do_k / dx_j)^2, by one forward derivative, with the
+    inputs x, the directions v and the target slopes s. With v the tangent of a transformation, such
+    as the difference between an image and the same image moved by a little, and s = 0, the function
+    learns not to feel the transformation (Simard, Victorri, LeCun, Denker 1991, Tangent prop: a
+    formalism for specifying selected invariances in an adaptive network).
 
     Raises:
         AblaxError: The slopes of the function have another shape than the target's.
-
-    References:
-        Simard, Victorri, LeCun, Denker 1991, Tangent prop: a formalism for specifying selected
-        invariances in an adaptive network.
 
     Example:
         >>> def square(x):

@@ -27,13 +27,10 @@ from ablax.core import (
     initialize,
     leaves_by_path,
     paths,
+    refuse_unknown,
 )
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError
 from ablax.losses import predictions, softmax_cross_entropy
-
-# Weights are worth little without the preparation of the images they saw. It belongs to the
-# weights, not to the network: torchvision's, timm's, Caffe's and Keras' files of the same network
-# want different ones.
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _MODES = {"L": "L", "RGB": "RGB", "BGR": "RGB"}
@@ -43,18 +40,19 @@ _MODES = {"L": "L", "RGB": "RGB", "BGR": "RGB"}
 class Preprocessing:
     """y = (x - mean) / std, of the middle of the resized picture, its levels x in [0, 1].
 
+    It belongs to the weights, which are worth little without it, not to the network: torchvision's,
+    timm's, Caffe's and Keras' files of one network want different ones.
+
     Attributes:
         crop: Pixels along each side of what the network sees, or (height, width).
         resize: Pixels that the shorter side is brought to first; None cuts from the picture as it
             is. With `keep_aspect=False` both sides are.
         interpolation: `bilinear` or `bicubic`; with antialiasing, as pillow does it.
         mean: Of each channel, in [0, 1], in the order of `channels`.
-        std: Standard deviation of each channel likewise; 1/255 leaves levels up to 255, as Caffe
-        does.
+        std: Likewise; 1/255 leaves levels up to 255, as Caffe does.
         channels: `RGB`, `BGR` as Caffe and OpenCV have it, `L` for gray, or empty where they are
             not those of a picture.
-        keep_aspect: Whether the picture keeps its shape when resized; Caffe's reference networks
-            were trained on pictures warped to 256 x 256.
+        keep_aspect: Caffe's reference networks were trained on pictures warped to 256 x 256.
 
     Raises:
         AblaxError: A field has no such value.
@@ -190,9 +188,9 @@ class Guess(NamedTuple):
 
 
 class ErrorRates(NamedTuple):
-    """Errors in percent over a number of images, with half the width of their 95 % interval.
+    """Errors in percent over a number of images, and Wilson's 95 % interval of each.
 
-    The interval is Wilson's for a proportion: it covers the choice of the images.
+    It covers the choice of the images.
     """
 
     pictures: int
@@ -211,11 +209,7 @@ class Model:
     network does (`normalized`), and can be differentiated.
 
     Attributes:
-        name: What tables and captions call the network.
-        network: The network.
-        variables: Its parameters and statistics, `params` and `batch_stats`; shapes alone where it
-            was made without a seed.
-        preprocessing: From a picture to what the network takes: size, channels, mean, std.
+        variables: `params` and `batch_stats`; shapes alone where it was made without a seed.
         classes: The name of each; empty where they are not known.
         weights: Whose weights these are, for captions: `"untrained, seed 0"`.
         precision: Of the computation of scores; parameters are kept in float32.
@@ -250,15 +244,9 @@ class Model:
     ) -> Model:
         """A randomly initialized network.
 
-        Args:
-            network: Any.
-            image_shape: (H, W, C).
-            seed: Of the weights; None leaves them as shapes, which is enough for what is read off
-                a network: its costs, its receptive fields.
-            name: What tables and captions call it.
-            preprocessing: Of its images; by default pixels are brought to a mean of 0 and a
-                standard deviation of about 1.
-            classes: Their names; by default `class 0`, `class 1`, ...
+        A seed of None leaves the weights as shapes, which is enough for what is read off a network:
+        its costs, its receptive fields. By default `preprocessing` brings pixels to a mean of 0 and
+        a standard deviation of about 1, and the classes are named `class 0`, `class 1`, ...
 
         Raises:
             LayerError: The network does not fit the images.
@@ -320,11 +308,10 @@ class Model:
         Raises:
             AblaxError: There is no such layer.
         """
-        known = list(self.network.layers)
-        top = layer.split("/")[0]
-        if top not in known:
-            raise AblaxError(f"the network has no layer {layer!r}: {nearest(layer, known)}")
-        kept = {name: self.network.layers[name] for name in known[: known.index(top) + 1]}
+        refuse_unknown([layer], paths(self.network))
+        layers = self.network.layers
+        end = list(layers).index(layer.split("/")[0]) + 1
+        kept = dict(list(layers.items())[:end])
         network = Network(Layers(kept), Layers(), Layers())
         variables = {
             kind: {name: tree[name] for name in kept if name in tree}
@@ -400,10 +387,8 @@ class Model:
     def _portions(self, images: np.ndarray) -> Iterator[tuple[Array, int]]:
         """Prepared batches of one size, the last filled up with zeros, and how many count."""
         size = min(PORTION, len(images))
-        for first in range(0, len(images), size):
-            part = self.normalized(images[first : first + size])
-            missing = size - len(part)
-            padded = np.pad(part, [(0, missing), (0, 0), (0, 0), (0, 0)])
+        for part, _ in self.batches(images, images, size):
+            padded = np.pad(part, [(0, size - len(part)), (0, 0), (0, 0), (0, 0)])
             yield jnp.asarray(padded), len(part)
 
 
@@ -425,10 +410,7 @@ def error_rates(
 ) -> ErrorRates:
     """The share of images whose class is not the most probable, and not among the first five.
 
-    Args:
-        apply: From prepared images to scores, such as `Model.apply`.
-        batches: Prepared images and their labels; none may be larger than the first.
-        progress: Told how many images are done.
+    No batch may be larger than the first; `progress` is told how many images are done.
 
     Raises:
         AblaxError: There is no image.
@@ -485,8 +467,7 @@ def batches_of(
 def wilson(count: int, total: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a share, `count` of `total`.
 
-    References:
-        Wilson 1927, Probable inference, the law of succession, and statistical inference.
+    Wilson 1927, Probable inference, the law of succession, and statistical inference.
 
     Example:
         >>> low, high = wilson(10, 100)

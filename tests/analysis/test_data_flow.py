@@ -4,8 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from ablax.analysis.cost import cost
-from ablax.analysis.graph import data_flow
+from ablax.analysis.cost import cost, data_flow
 from ablax.core import Layers, abstract_variables, sequential
 from ablax.layers import Convolution, MaxPool, Parallel, ReLU
 from ablax.layers.blocks import Residual

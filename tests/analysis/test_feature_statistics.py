@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ablax.analysis.features import Running, feature_statistics
+from ablax.analysis.features import feature_statistics
 
 
 def of(*batches, **options):
@@ -79,8 +79,3 @@ def test_feature_statistics_keep_a_bounded_number_of_units_and_samples():
 def test_feature_statistics_refuse_what_are_no_features(batches, message):
     with pytest.raises(ValueError, match=message):
         of(*batches)
-
-
-def test_feature_statistics_need_a_batch():
-    with pytest.raises(ValueError, match="expected at least one"):
-        Running().result()

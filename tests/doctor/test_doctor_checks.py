@@ -22,6 +22,7 @@ from made_trials import (
     trial,
 )
 
+from ablax.analysis.features import feature_statistics
 from ablax.config import TrainConfig
 from ablax.core import leaves_by_path
 from ablax.doctor import checks as capacity
@@ -354,21 +355,17 @@ def test_speed_on_a_machine_whose_rate_changes_is_inconclusive(healthy):
 
 
 def test_divergence_of_a_run_is_a_loss_that_is_no_number_or_that_rose():
-    assert divergence.divergence_criterion(decay(0.1), "finished").verdict == "healthy"
-    risen = Curve((1.0, 2.0), (1.0, 2.0), (50.0, 60.0), (), ())
-    assert divergence.divergence_criterion(risen, "finished").verdict == "problem"
-    assert divergence.divergence_criterion(decay(0.1), "diverged").verdict == "problem"
-    assert (
-        divergence.divergence_criterion(Curve((1.0,), (1.0,), (50.0,), (), ()), "finished").problem
-        is None
-    )
+    def verdict(curve, status="finished"):
+        return divergence.divergence(History(status, curve, None, None)).verdict
+
+    assert verdict(decay(0.1)) == "healthy"
+    assert verdict(Curve((1.0, 2.0), (1.0, 2.0), (50.0, 60.0), (), ())) == "problem"
+    assert verdict(decay(0.1), "diverged") == "problem"
+    assert verdict(Curve((1.0,), (1.0,), (50.0,), (), ())) == "inconclusive"
 
 
 def test_units_repeat_another_from_a_correlation_of_095():
-    from ablax.analysis.features import Running
-
     one = np.random.default_rng(0).normal(size=(4000, 3))
     one[:, 1] = -one[:, 0] + 0.1 * one[:, 1]  # |r| = 0.995
-    running = Running()
-    running.add(one)
-    assert repeated(running.result()) == pytest.approx(1 / 3)
+    found = feature_statistics(lambda x: {"layer": x}, [one])["layer"]
+    assert repeated(found) == pytest.approx(1 / 3)

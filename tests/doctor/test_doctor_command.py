@@ -8,10 +8,9 @@ from rich.console import Console
 
 from ablax.__main__ import main
 from ablax.commands.doctor import doctor
-from ablax.commands.parsing import parse
+from ablax.commands.options import parse
 from ablax.config import OptimizerConfig, Recipe, flat
-from ablax.doctor.checks import Finding, divergence, generalization
-from ablax.doctor.page import summary, write_page
+from ablax.doctor.checks import Finding, divergence, generalization, summary, write_page
 from ablax.doctor.trials import open_trial
 from ablax.errors import AblaxError
 from ablax.study.discovery import recipe

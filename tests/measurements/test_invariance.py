@@ -15,7 +15,6 @@ from ablax.errors import AblaxError
 from ablax.layers import Convolution, Dense, Flatten, GlobalAveragePool, ReLU
 from ablax.measurements.invariance import (
     TRANSFORMATIONS,
-    InvarianceError,
     curves,
     curves_figure,
     distances_table,
@@ -219,7 +218,7 @@ def test_quantities_of_a_run_without_rows_are_not_numbers():
     ],
 )
 def test_a_measurement_that_cannot_be_made_is_refused(arguments, words):
-    with pytest.raises(InvarianceError, match=words):
+    with pytest.raises(AblaxError, match=words):
         invariance(panels={}, **arguments)
 
 

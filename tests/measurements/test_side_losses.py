@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,10 @@ from ablax.core import Layers, Network, Sequential, leaves_by_path, sequential, 
 from ablax.layers import Auxiliary, Dense, Sigmoid
 from ablax.measurements import gradients as gradient_norms
 from ablax.measurements import gradients as side_losses
-from ablax.measurements.gradients import measure_training_gradients, training_gradients
+from ablax.measurements.gradients import measure_gradient_norms, training_gradients
 from ablax.zoo import heads
+
+measure_training_gradients = partial(measure_gradient_norms, sides=True)
 
 
 def dense() -> Sequential:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from ablax.errors import AblaxError
 from ablax.measurements.invariance import (
-    TransformationError,
     contrast,
     illuminate,
     rotate,
@@ -112,11 +112,11 @@ def test_contrast_of_one_image_does_not_depend_on_the_others():
     ],
 )
 def test_an_amount_that_makes_no_image_is_refused(call, words):
-    with pytest.raises(TransformationError, match=words):
+    with pytest.raises(AblaxError, match=words):
         call()
 
 
 def test_an_unknown_border_is_refused_with_the_nearest_one():
     unchecked = getattr(rotate, "__wrapped__", rotate)  # before the type checker of the tests
-    with pytest.raises(TransformationError, match="border is 'edges': did you mean 'edge'"):
+    with pytest.raises(AblaxError, match="border is 'edges': did you mean 'edge'"):
         unchecked(IMAGES, 10.0, "edges")

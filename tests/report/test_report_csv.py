@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from dataclasses import replace
 
 import pytest
@@ -15,7 +14,12 @@ from ablax import files as atomic
 from ablax.errors import ReportError
 from ablax.report.statistics import comparisons_with_baseline
 from ablax.report.study import Variant
-from ablax.report.study_tables import COLUMNS, read_results, result_rows, summary_csv, write_results
+from ablax.report.study_tables import result_rows, summary_csv, write_results
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_results_have_the_promised_columns_first(study, tmp_path):
@@ -50,31 +54,14 @@ def test_results_read_back_bit_for_bit(make_run, tmp_path_factory, name, error, 
     run = replace(make_run(name, 3, 1.0), test_error=error, train_loss=loss, seconds=seconds)
     variants = (Variant(name, name, 10, 20),)
     path = tmp_path_factory.mktemp("csv") / "results.csv"
-    found = read_results(write_results(path, variants, (run,)))
-    assert repr(found) == repr(result_rows(variants, (run,)))
+    (found,), (row,) = read(write_results(path, variants, (run,))), result_rows(variants, (run,))
+    assert repr({name: type(row[name])(text) for name, text in found.items()}) == repr(row)
 
 
 def test_diverged_run_is_written_as_nan_and_says_so(study, diverge, tmp_path):
     runs = (diverge(study.runs[0]),)
-    (row,) = read_results(write_results(tmp_path / "r.csv", study.variants, runs))
-    assert math.isnan(row.test_error)
-    assert (row.status, row.epochs) == ("diverged", 6.0)
-
-
-def test_reader_refuses_a_missing_column_a_wrong_number_and_a_missing_file(study, tmp_path):
-    path = write_results(tmp_path / "results.csv", study.variants, study.runs)
-    text = path.read_text()
-    path.write_text(text.replace("macs", "flops", 1))
-    with pytest.raises(ReportError, match="has no column macs: expected the columns variant,"):
-        read_results(path)
-    path.write_text(text.replace("full,1,", "full,one,"))
-    with pytest.raises(ReportError, match="line 3, column seed: 'one' is no number"):
-        read_results(path)
-    path.write_text(text + "full,9\n")
-    with pytest.raises(ReportError, match="line 27, column test_error: None is no number"):
-        read_results(path)
-    with pytest.raises(ReportError, match=r"nowhere\.csv could not be read"):
-        read_results(tmp_path / "nowhere.csv")
+    (row,) = read(write_results(tmp_path / "r.csv", study.variants, runs))
+    assert (row["test_error"], row["status"], row["epochs"]) == ("nan", "diverged", "6.0")
 
 
 def test_failed_write_keeps_the_old_file_and_leaves_no_other(study, tmp_path, monkeypatch):
@@ -105,7 +92,3 @@ def test_summary_has_the_unrounded_figures_of_every_variant(study):
     assert float(rows[2]["difference"]) == found.difference
     assert float(rows[2]["difference_low"]) == found.interval.low
     assert rows[0]["difference"] == "nan"
-
-
-def test_columns_hold_nothing_that_an_interruption_changes():
-    assert "attempts" not in COLUMNS

@@ -26,9 +26,7 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class Call:
-    """One call that came to its end: which, of which process, its arguments as written, the result.
-
-    """
+    """One call that came to its end: which, of which process, its arguments as written, the result."""
 
     process: int
     name: str
@@ -38,7 +36,18 @@ class Call:
 
 def trace(command: list[str], log: Path, env: dict[str, str]) -> list[Call]:
     """The calls of a command and of its children, in the order in which they ended."""
-    strace = ["strace", "-f", "-y", "-xx", "-s", "100000000", "-e", f"trace={CALLS}", "-o", str(log)]
+    strace = [
+        "strace",
+        "-f",
+        "-y",
+        "-xx",
+        "-s",
+        "100000000",
+        "-e",
+        f"trace={CALLS}",
+        "-o",
+        str(log),
+    ]
     subprocess.run([*strace, *command], env=env, check=True, stdout=subprocess.DEVNULL)
     return list(parsed(log.read_text()))
 

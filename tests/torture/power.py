@@ -196,11 +196,15 @@ def unnoticed(place: Path, options: argparse.Namespace) -> list[str]:
     for number, (path, line, text) in enumerate(sync_lines(SOURCES)):
         copy = without(SOURCES, path, line, place / str(number))
         again = [sys.executable, __file__, f"--states={options.states}", f"--seed={options.seed}"]
-        done = subprocess.run([*again, "--first-fault"], env=environment(copy), text=True,
-                              capture_output=True)
+        done = subprocess.run(
+            [*again, "--first-fault"], env=environment(copy), text=True, capture_output=True
+        )
         name = f"{path.relative_to(SOURCES)}:{line + 1}: {text}"
         found += [name] if not done.returncode else []
-        print(f"{name}: {'noticed' if done.returncode else 'NOT NOTICED'}\n{done.stdout}{done.stderr[-500:]}", flush=True)
+        print(
+            f"{name}: {'noticed' if done.returncode else 'NOT NOTICED'}\n{done.stdout}{done.stderr[-500:]}",
+            flush=True,
+        )
     return found
 
 

@@ -78,7 +78,7 @@ def bits(tree):
 # --- save and restore ---------------------------------------------------------------------------
 
 
-def test_state_comes_back_with_its_containers_dtypes_step_and_note(tmp_path):
+def test_state_comes_back_with_its_containers_dtypes_and_step(tmp_path):
     state = {
         "bf16": jnp.asarray([[1.5, -0.0], [jnp.nan, jnp.inf]], jnp.bfloat16),
         "key": jax.random.key_data(jax.random.key(7)),
@@ -88,11 +88,11 @@ def test_state_comes_back_with_its_containers_dtypes_step_and_note(tmp_path):
         "epoch": 2**40,
     }
     checkpoints = open_checkpoints(tmp_path)
-    save(checkpoints, 12, state, note={"seed": 3, "names": ["fc7"]})
-    found, step, note = restore(checkpoints, state)
+    save(checkpoints, 12, state)
+    found, step = restore(checkpoints, state)
     assert bits(found) == bits(state)
     assert isinstance(found["numpy"], np.ndarray)
-    assert (step, note) == (12, {"seed": 3, "names": ["fc7"]})
+    assert step == 12
 
 
 DTYPES = ["float32", "float16", "bfloat16", "int8", "int32", "uint32", "uint8", "bool"]
@@ -422,12 +422,10 @@ def test_description_refuses_what_cannot_be_saved():
         describe({"a.b": 1, "a": {"b": 2}})
 
 
-def test_refused_state_or_note_leaves_the_folder_as_it_was(tmp_path):
+def test_refused_state_leaves_the_folder_as_it_was(tmp_path):
     checkpoints = saved(tmp_path, 1)
     with pytest.raises(TypeError, match="PRNG key"):
         save(checkpoints, 1, {"key": jax.random.key(0)})
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        save(checkpoints, 1, small(), note={"folder": tmp_path})
     with pytest.raises(ValueError, match="step = -1"):
         save(checkpoints, -1, small())
     assert step_names(tmp_path) == ["1"]

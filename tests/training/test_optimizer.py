@@ -7,7 +7,7 @@ import optax
 import pytest
 from tiny import tiny_images, tiny_network
 
-from ablax.commands.parsing import parse
+from ablax.commands.options import parse
 from ablax.commands.run import run
 from ablax.config import ConfigError, OptimizerConfig, Recipe
 from ablax.core import abstract_variables, parameter_shapes

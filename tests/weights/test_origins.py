@@ -11,10 +11,10 @@ from ablax.errors import WeightsError
 from ablax.layers import BatchNormalization, Convolution, MaxPool, PadChannels
 from ablax.weights import names
 from ablax.weights.load import from_torch, tensor_shapes
-from ablax.weights.pictures import imagenet_synsets
 from ablax.weights.sources import (
     WEIGHT_SOURCES,
     find_source,
+    imagenet,
     sources_of,
     tensorflow_conventions,
     zeros_behind,
@@ -146,4 +146,4 @@ def test_the_classes_of_imagenet_are_in_the_order_of_the_data_set():
 
     folder = Path(tfds.__file__).parent / "image_classification"
     theirs = (folder / "imagenet_resized_labels.txt").read_text().split()
-    assert list(imagenet_synsets()) == sorted(theirs)
+    assert list(imagenet()) == sorted(theirs)

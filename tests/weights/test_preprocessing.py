@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ablax.data.images import open_picture
 from ablax.errors import AblaxError
 from ablax.model import Preprocessing, from_json
-from ablax.weights.pictures import open_picture
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255,) * 3}
 

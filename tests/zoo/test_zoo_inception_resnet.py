@@ -11,7 +11,7 @@ from narrowing import at_32_pixels, narrowed, shortened
 from ablax.core import layer_shapes
 from ablax.layers import Residual
 from ablax.layers.blocks import without_shortcuts
-from ablax.zoo.inception_v4 import (
+from ablax.zoo.inception import (
     inception_resnet_v1,
     inception_resnet_v2,
     inception_resnet_v2_paper,

@@ -7,7 +7,7 @@ from narrowing import at_32_pixels, narrowed, shortened
 
 from ablax.core import inner_layers, layer_shapes, paths
 from ablax.layers import AveragePool, Convolution, MaxPool
-from ablax.zoo.inception_v2_v3 import inception_v2, inception_v2_factorized
+from ablax.zoo.inception import inception_v2, inception_v2_factorized
 
 SMALL_V2 = at_32_pixels(narrowed(shortened(inception_v2(), "inception_3a", "inception_3c"), 16), 12)
 # The other modules are those of V3, tested there.

@@ -11,7 +11,7 @@ from narrowing import at_32_pixels, narrowed, shortened
 from ablax.core import EditError, Layers, Network, count_parameters, layer_shapes, without
 from ablax.layers import Convolution
 from ablax.layers.blocks import Auxiliary
-from ablax.zoo.inception_v2_v3 import auxiliary_head, crossed, inception_v3, with_auxiliary
+from ablax.zoo.inception import auxiliary_head, crossed, inception_v3, with_auxiliary
 
 SMALL = at_32_pixels(
     narrowed(

@@ -6,8 +6,7 @@ from memorizing import leaves_without_gradient, wrong_after_training
 from narrowing import at_32_pixels, narrowed, shortened
 
 from ablax.core import layer_shapes
-from ablax.zoo.inception_v2_v3 import reduction_a
-from ablax.zoo.inception_v4 import inception_v4
+from ablax.zoo.inception import inception_v4, reduction_a
 
 KINDS = ("inception_a1", "reduction_a", "inception_b1", "reduction_b", "inception_c1")
 SHORT = shortened(inception_v4(), *KINDS)

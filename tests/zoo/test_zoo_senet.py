@@ -6,7 +6,7 @@ from memorizing import leaves_without_gradient, wrong_after_training
 from ablax.core import Layers, Network, layer_shapes, paths, without
 from ablax.layers import Dropout, FieldError, Gate
 from ablax.zoo import heads, tails
-from ablax.zoo.resnet import BASIC, BOTTLENECK, resnet20, resnet50_v1, resnet_cifar
+from ablax.zoo.resnet import BASIC, BOTTLENECK, original, resnet20, resnet50_v1, resnet_cifar
 from ablax.zoo.resnext import aggregate, resnext50_32x4d
 from ablax.zoo.senet import (
     gated,
@@ -16,6 +16,7 @@ from ablax.zoo.senet import (
     se_resnext50_32x4d,
     senet154,
     wide_middle,
+    wide_projection,
 )
 
 IMAGENET = (224, 224, 3)
@@ -132,7 +133,7 @@ def test_every_kind_of_block_trains():
     body = Layers(
         res2a=gated(BOTTLENECK)(8, 16, 1),
         res3a=gated(aggregate(4, 32))(16, 32, 1),
-        res4a=gated(wide_middle)(32, 128, 2),
+        res4a=gated(original(wide_middle, wide_projection))(32, 128, 2),
         res5a=gated(BASIC)(128, 128, 2),
     )
     network = Network(tails.cifar(8), body, heads.global_average_pool(4))

@@ -9,8 +9,10 @@ from ablax.analysis.cost import LECTURE as LECTURE
 from ablax.analysis.cost import USUAL as USUAL
 from ablax.analysis.cost import Convention as Convention
 from ablax.analysis.cost import CostRow as CostRow
+from ablax.analysis.cost import DataFlow as DataFlow
 from ablax.analysis.cost import TrainingRow as TrainingRow
 from ablax.analysis.cost import cost as cost
+from ablax.analysis.cost import data_flow as data_flow
 from ablax.analysis.cost import fold as fold
 from ablax.analysis.cost import macs as macs
 from ablax.analysis.cost import macs_by_scope as macs_by_scope
@@ -21,8 +23,6 @@ from ablax.analysis.gradient_check import GradientCheck as GradientCheck
 from ablax.analysis.gradient_check import LeafPrecision as LeafPrecision
 from ablax.analysis.gradient_check import check_gradient as check_gradient
 from ablax.analysis.gradient_check import check_precision as check_precision
-from ablax.analysis.graph import DataFlow as DataFlow
-from ablax.analysis.graph import data_flow as data_flow
 from ablax.analysis.maximization import Ascent as Ascent
 from ablax.analysis.maximization import deep_dream as deep_dream
 from ablax.analysis.maximization import maximize as maximize

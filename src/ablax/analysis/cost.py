@@ -1,9 +1,9 @@
-"""What a JAX function costs: multiply-accumulates, parameters and memory, layer by layer."""
+"""The layers of a JAX function: what each costs, and how data flows from one to the other."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Any, Literal, TypeVar
@@ -13,9 +13,6 @@ from jax.extend.core import JaxprEqn
 
 from ablax.analysis.jax_versions import bodies
 from ablax.analysis.jaxpr import ROOTS, Equation, Flow, Step, Value, equations, flow
-
-# ------------------------------------------------------------------------------------------
-# What a few steps that belong together are called: convolution 3x3/2, max pool, softmax, ...
 
 Family = Literal[
     "convolution",
@@ -49,16 +46,10 @@ _ARITHMETIC = {"add": "add", "add_any": "add", "sub": "subtract", "mul": "multip
 
 @dataclass(frozen=True)
 class Operation:
-    """What a layer does.
+    """What a layer does, with a name such as `"convolution 3x3/2"`; it is counted by its family.
 
-    Attributes:
-        name: For a reader, such as `"convolution 3x3/2"`.
-        family: The kind of law by which it is counted.
-        window: Height and width; of a response normalization the number of channels.
-        stride: Its steps.
-        padding: Rows and columns added in total, above and below together.
-        groups: Of a convolution.
-        features: Output channels of a convolution or a dense layer.
+    The window of a response normalization is its number of channels; padding is in total, above and
+    below together. A convolution or dense layer has output `features`.
     """
 
     name: str
@@ -214,20 +205,12 @@ def _sizes(sizes: tuple[int, ...]) -> str:
     return str(sizes[0]) if len(set(sizes)) == 1 else "x".join(map(str, sizes))
 
 
-# ------------------------------------------------------------------------------------------
-# The layers of a function: steps under one name that belong together.
-
-
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A few steps, in order, that a table shows as one row.
+    """A few steps, in order, that a table shows as one row; its path has the outermost name first.
 
-    Attributes:
-        path: The names around it, outermost first.
-        operation: What it does.
-        reads: The activations that it reads and has not written, each once.
-        writes: The activations that others read, or that are results.
-        leaves: The parameters that it reads, by number.
+    It reads activations that it has not written, each once, and parameters (`leaves`, by number);
+    it writes activations that others read, or that are results.
     """
 
     path: tuple[str, ...]
@@ -243,12 +226,6 @@ class Layer:
         return self.steps[0].equation.trips
 
     @property
-    def main(self) -> Step:
-        """The product, or the last step."""
-        products = [step for step in self.steps if step.primitive in PRODUCTS]
-        return products[0] if products else self.steps[-1]
-
-    @property
     def biases(self) -> frozenset[int]:
         """The parameters that are added behind a product."""
         if self.operation.family not in _WEIGHTED:
@@ -260,7 +237,8 @@ class Layer:
     def input_shape(self) -> tuple[int, ...]:
         """The shape of the largest activation that it reads, as it reads it."""
         outside = set(self.reads)
-        steps = (self.main,) if self.main.equation.primitive in PRODUCTS else self.steps
+        products = [step for step in self.steps if step.primitive in PRODUCTS]
+        steps = products[:1] or self.steps
         read = [v.shape for step in steps for v in step.reads if v.origin in outside]
         return max(read, key=math.prod, default=())
 
@@ -289,7 +267,13 @@ def layers(traced: Flow) -> list[Layer]:
     what stands between two a layer. What prepares parameters or constants alone, or only looks at
     its input in another shape, is no layer.
     """
-    pieces = [piece for run in _runs(traced.steps) for piece in _pieces(run)]
+    working = [
+        step
+        for step in traced.steps
+        if step.primitive in PRODUCTS or any(value.kind == "activation" for value in step.reads)
+    ]
+    runs = groupby(working, key=lambda step: (step.equation.scope, step.equation.trips))
+    pieces = [piece for _, run in runs for piece in _pieces(run)]
     read: dict[Value, set[int]] = {}
     for place, piece in enumerate(pieces):
         for step in piece:
@@ -299,18 +283,7 @@ def layers(traced: Flow) -> list[Layer]:
     return [_layer(piece, place, read, results) for place, piece in enumerate(pieces)]
 
 
-def _runs(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """Steps that work on activations, one name after another."""
-    working = [
-        step
-        for step in steps
-        if step.primitive in PRODUCTS or any(value.kind == "activation" for value in step.reads)
-    ]
-    for _, run in groupby(working, key=lambda step: (step.equation.scope, step.equation.trips)):
-        yield list(run)
-
-
-def _pieces(run: list[Step]) -> Iterator[list[Step]]:
+def _pieces(run: Iterable[Step]) -> Iterator[list[Step]]:
     """Cut what stands under one name where a new layer begins."""
     piece: list[Step] = []
     closed = False  # is the piece a product or pool that only takes its bias?
@@ -357,10 +330,6 @@ def _layer(
     return Layer(path, operation(piece, outside), tuple(piece), outside, writes, frozenset(leaves))
 
 
-# ------------------------------------------------------------------------------------------
-# What a convolution and a matrix product cost.
-
-
 def total_macs(equation: Equation) -> int:
     """Multiply-accumulates of all trips of one equation; 0 when it is no product.
 
@@ -375,15 +344,13 @@ def total_macs(equation: Equation) -> int:
     Taps on padding count, as in the papers' tables, and so do the zeros of an input dilation
     (`lhs_dilation`, of a transposed convolution): the law does not guess which products with zero
     a device leaves out. Stride enters through the output size; dilation costs nothing. With
-    `batch_group_count` the output has that many times fewer images, and the law is the same.
+    `batch_group_count` the output has that many times fewer images, and the law is the same. (V.
+    Sze et al. 2017, "Efficient Processing of Deep Neural Networks: A Tutorial and Survey", the
+    equation of a convolutional layer.)
 
     Raises:
         ValueError: A product stands where nobody can say how often it runs: in a `while` loop, or
             in a primitive that we do not look into.
-
-    References:
-        V. Sze et al. (2017), "Efficient Processing of Deep Neural Networks: A Tutorial and
-        Survey", the equation of a convolutional layer.
     """
     where = "/".join(equation.scope) or "outside every layer"
     if equation.primitive not in PRODUCTS:
@@ -416,20 +383,12 @@ def _first_product(eqn: JaxprEqn) -> str | None:
     return None
 
 
-# ------------------------------------------------------------------------------------------
-# What counts: the usual convention of the papers, and the one of the lecture's AlexNet table.
-
-
 @dataclass(frozen=True)
 class Convention:
-    """A way of counting.
+    """A way of counting, with its name and a sentence or two for the foot of a table.
 
-    Attributes:
-        name: What the foot of a table calls it.
-        says: What counts, in a sentence or two for that foot.
-        macs: Multiply-accumulates of a layer, all its trips.
-        stored: The elements that a layer stores as parameters; from the layer and the numbers of
-            each parameter (0 for one that is not learned).
+    `macs` gives the multiply-accumulates of a layer, all its trips; `stored` the elements that it
+    stores as parameters, from the sizes of all parameters (0 for one that is not learned).
     """
 
     name: str
@@ -496,26 +455,16 @@ LECTURE = Convention(
 
 CONVENTIONS = {convention.name: convention for convention in (USUAL, LECTURE)}
 
-
-# ------------------------------------------------------------------------------------------
-# What a JAX function costs, counted from its jaxpr and never measured.
-
-
 _Row = TypeVar("_Row", "CostRow", "TrainingRow")
 
 
 @dataclass(frozen=True)
 class CostRow:
-    """What one layer costs; of several inputs the shape is the largest's.
+    """What a layer costs, by its path, such as `"inception_3a/branch1x1/conv"`.
 
-    Attributes:
-        path: The layer's name, such as `"inception_3a/branch1x1/conv"`.
-        macs: Multiply-accumulates, all trips of the loops around it.
-        parameters: Numbers stored for it; what two layers share is counted with the first.
-        input_memory: Numbers that it reads and that are no parameters.
-        parameter_memory: Numbers of parameters that it reads.
-        output_memory: Numbers that it writes for others to read.
-        note: What one has to know of the row, such as that it is the dearest branch of a `cond`.
+    Of several inputs the shape is the largest's; multiply-accumulates are of all trips of the loops
+    around it. Parameters that two layers share are counted with the first. Memory is in numbers:
+    that it reads and that are no parameters, of parameters, that it writes for others to read.
     """
 
     path: str
@@ -559,18 +508,16 @@ def cost(
     large as what it repeats. A `scan` costs its length times its body, a `cond` its dearest branch
     (the row's note says so), a `platform_dependent` choice its default branch.
 
+    The rows stand in the order of execution; last, where there are any, a row of the parameters
+    that `fn` does not read, such as those of heads that run in training alone.
+
     Args:
         fn: Any function that JAX can trace.
-        *args: Its arguments: arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        convention: What counts.
+        *args: Arrays, or `jax.ShapeDtypeStruct`, in any pytree.
         parameters: Which argument holds the parameters, all its leaves; None when there are none.
             What `fn` holds itself (constants, closed-over arrays) is neither parameter nor input.
         statistics: Names in the tree of parameters whose leaves are kept, but not learned: they
             are no parameters and no memory.
-
-    Returns:
-        The rows, in the order of execution; last, where there are any, a row of the parameters
-        that `fn` does not read, such as those of heads that run in training alone.
 
     Raises:
         ValueError: There is no such argument; or something runs an unknown number of times: in a
@@ -581,9 +528,8 @@ def cost(
         >>> def layer(weights, x):
         ...     with jax.named_scope("fc6"):
         ...         return jax.nn.sigmoid(x @ weights["kernel"] + weights["bias"])
-        >>> kernel, bias, x = (
-        ...     jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((4, 3), (3,), (1, 4)))
-        >>> for row in cost(layer, {"kernel": kernel, "bias": bias}, x):
+        >>> weights = {"kernel": jnp.ones((4, 3)), "bias": jnp.ones(3)}
+        >>> for row in cost(layer, weights, jnp.ones((1, 4))):
         ...     print(row.path, row.operation.name, row.macs, row.parameters, row.memory)
         fc6 dense 12 15 22
         fc6 sigmoid 0 0 6
@@ -644,25 +590,19 @@ def _rows(found: Sequence[Layer], convention: Convention, sizes: Sequence[int]) 
 def fold(rows: Sequence[_Row], depth: int) -> list[_Row]:
     """The rows of a table, those inside a block added up; a block of one layer keeps its operation.
 
-    Memory is what the layers inside read and write, not what crosses the border of the block, so
-    the totals do not depend on the depth.
-
-    Args:
-        rows: What `cost` or `training_cost` gives.
-        depth: How many names of a path are kept; with 1, a row for each layer of the paper's table.
+    So many names of a path as the depth says are kept: with 1, a row for each layer of the paper's
+    table. Memory is what the layers inside read and write, not what crosses the border of the
+    block, so the totals do not depend on the depth.
 
     Raises:
         ValueError: The depth is less than 1.
 
     Example:
-        >>> convolution = Operation("convolution 3x3", "convolution")
-        >>> relu = Operation("ReLU", "nonlinearity")
-        >>> rows = [
-        ...     CostRow("conv1/conv", convolution, (1, 4, 4, 1), (1, 4, 4, 2), 288, 18, 16, 18, 32),
-        ...     CostRow("conv1/relu", relu, (1, 4, 4, 2), (1, 4, 4, 2), 0, 0, 32, 0, 32),
-        ... ]
+        >>> dense, relu = Operation("dense", "dense"), Operation("ReLU", "nonlinearity")
+        >>> rows = [CostRow("fc6/dense", dense, (1, 4), (1, 3), 12, 15, 4, 15, 3),
+        ...         CostRow("fc6/relu", relu, (1, 3), (1, 3), 0, 0, 3, 0, 3)]
         >>> [(row.path, row.operation.name, row.macs, row.memory) for row in fold(rows, 1)]
-        [('conv1', 'convolution 3x3, ReLU', 288, 130)]
+        [('fc6', 'dense, ReLU', 12, 28)]
     """
     if depth < 1:
         raise ValueError(f"depth={depth}: expected at least 1, a row for each outermost layer")
@@ -693,11 +633,8 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
 
     The usual convention of the papers: biases, normalization, pooling and nonlinearities are free,
     padded taps count. Loops and choices count, and are refused, as in `cost`. For a batch of one it
-    is the figure the papers print.
-
-    References:
-        K. He et al. (2015), "Deep Residual Learning for Image Recognition", section 3.3: its
-        "FLOPs" are multiply-adds.
+    is the figure the papers print, such as the "FLOPs" of K. He et al. (2015), "Deep Residual
+    Learning for Image Recognition", section 3.3, which are multiply-adds.
 
     Example:
         A 3×3 kernel on a 7×7 image fits at 5×5 places:
@@ -706,9 +643,7 @@ def macs(fn: Callable[..., Any], *args: Any) -> int:
         >>> def conv(x, kernel):
         ...     return jax.lax.conv_general_dilated(
         ...         x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-        >>> x = jax.ShapeDtypeStruct((1, 7, 7, 1), jnp.float32)
-        >>> kernel = jax.ShapeDtypeStruct((3, 3, 1, 1), jnp.float32)
-        >>> macs(conv, x, kernel)
+        >>> macs(conv, jnp.ones((1, 7, 7, 1)), jnp.ones((3, 3, 1, 1)))
         225
     """
     return sum(macs_by_scope(fn, *args).values())
@@ -726,8 +661,7 @@ def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
         ...         x = x @ v
         ...     with jax.named_scope("fc7"):
         ...         return x @ w
-        >>> shapes = [(1, 2), (2, 3), (3, 4)]
-        >>> macs_by_scope(two_layers, *(jax.ShapeDtypeStruct(s, jnp.float32) for s in shapes))
+        >>> macs_by_scope(two_layers, jnp.ones((1, 2)), jnp.ones((2, 3)), jnp.ones((3, 4)))
         {'fc6': 6, 'fc7': 12}
     """
     by_scope: dict[str, int] = {}
@@ -749,11 +683,10 @@ def macs_by_scope(fn: Callable[..., Any], *args: Any) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """What one layer costs in a step of training, in the usual convention.
+    """Multiply-accumulates of a layer in a step of training, in the usual convention.
 
-    Multiply-accumulates of the forward pass, of the gradient by its input and of that by its
-    weights; the numbers that it leaves for the backward pass (`kept`), and their bytes: the mask of
-    a ReLU has one byte a number.
+    `kept` are the numbers that it leaves for the backward pass; the mask of a ReLU has one byte a
+    number.
     """
 
     path: str
@@ -791,8 +724,8 @@ def training_cost(
         ...         x = jnp.tanh(x @ weights[0])
         ...     with jax.named_scope("fc7"):
         ...         return x @ weights[1]
-        >>> v, w, x = (jax.ShapeDtypeStruct(s, jnp.float32) for s in ((4, 3), (3, 2), (1, 4)))
-        >>> for row in training_cost(two_layers, (v, w), x):
+        >>> weights = jnp.ones((4, 3)), jnp.ones((3, 2))
+        >>> for row in training_cost(two_layers, weights, jnp.ones((1, 4))):
         ...     print(row.path, row.operation.name, row.forward, row.by_input, row.by_weights)
         fc6 dense 12 0 12
         fc6 tanh 0 0 0
@@ -879,3 +812,117 @@ def _place(scope: tuple[str, ...], found: Sequence[Layer]) -> int:
         if places:
             return places[-1]
     return len(found) - 1
+
+
+# ------------------------------------------------------------------------------------------
+# The graph of a function as data flows through it. In the jaxpr an arrow is an array that one
+# layer writes and another reads, so skips, branches and concatenations show by themselves, whatever
+# classes a user's modules have; what computes nothing (a dropout at inference) is no node.
+
+
+@dataclass(frozen=True)
+class Node:
+    """A layer, or an operation that stands in a block, such as the sum of a residual block.
+
+    Its path leaves out the name that all share; the shape is that of its largest input. The leaves
+    are the parameters that it reads, as paths: `"params/conv1/conv/kernel"`.
+    """
+
+    path: tuple[str, ...]
+    operation: str
+    family: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    leaves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An array, of the shape in which it was written, from one node to a later one, by number."""
+
+    source: int
+    target: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DataFlow:
+    """A function as a directed graph without cycles; its edges, all forward, are there once each.
+
+    The nodes are first the inputs (family `"input"`), then the layers in the order of execution,
+    then the outputs (family `"output"`).
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    @property
+    def layers(self) -> range:
+        """The numbers of the nodes that are layers, in the order of the rows of `cost`."""
+        ends = [node.family for node in self.nodes]
+        return range(ends.count("input"), len(ends) - ends.count("output"))
+
+    def into(self, node: int) -> tuple[int, ...]:
+        """The nodes from which an edge leads to this one."""
+        return tuple(edge.source for edge in self.edges if edge.target == node)
+
+
+def data_flow(fn: Callable[..., Any], *args: Any, parameters: int | None = 0) -> DataFlow:
+    """The graph of `fn(*args)`; nothing is computed.
+
+    A loop is drawn once: its body, entered by what it starts from and by what it takes slices of.
+    Arguments are those of `cost`, and so is what is refused, but for loops; the parameters are no
+    inputs of the graph.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> def residual(weights, x):
+        ...     with jax.named_scope("fc"):
+        ...         y = jnp.tanh(x @ weights)
+        ...     with jax.named_scope("sum"):
+        ...         return x + y
+        >>> graph = data_flow(residual, jnp.ones((3, 3)), jnp.ones((1, 3)))
+        >>> [node.operation for node in graph.nodes]
+        ['input', 'dense', 'tanh', 'add', 'output']
+        >>> [(edge.source, edge.target) for edge in graph.edges]
+        [(0, 1), (1, 2), (0, 3), (2, 3), (3, 4)]
+    """
+    traced = flow(fn, *args, parameters=parameters, weight=total_macs)
+    found = layers(traced)
+    root, names = shared_root(found), ["/".join(path) for path in traced.paths]
+    nodes = [Node((), "input", "input", value.shape, value.shape) for value in traced.inputs]
+    writers = {value: number for number, value in enumerate(traced.inputs)}
+    edges: dict[Edge, None] = {}
+    for number, layer in enumerate(found, start=len(traced.inputs)):
+        nodes.append(
+            Node(
+                path=layer.path[root:],
+                operation=layer.operation.name,
+                family=layer.operation.family,
+                input_shape=layer.input_shape,
+                output_shape=layer.output_shape,
+                leaves=tuple(names[leaf] for leaf in sorted(layer.leaves)),
+            )
+        )
+        for value in layer.reads:
+            edges |= _edge(value, number, writers)
+        for step in layer.steps:
+            writers.update(dict.fromkeys(step.writes, number))
+    results = {value.origin: value for value in traced.outputs if value.kind == "activation"}
+    for value in results.values():  # each array once
+        made = _edge(value, len(nodes), writers)
+        if made:  # else it depends on no input
+            nodes.append(Node((), "output", "output", value.shape, value.shape))
+            edges |= made
+    return DataFlow(tuple(nodes), tuple(edges))
+
+
+def _edge(value: Value, target: int, writers: dict[Value, int]) -> dict[Edge, None]:
+    """The edge that brings a value to a node: none when no node has written it."""
+    origin: Value | None = value.origin
+    while origin is not None and origin not in writers:
+        origin = origin.whole or origin.began
+        origin = None if origin is None else origin.origin
+    if origin is None:
+        return {}
+    return {Edge(writers[origin], target, value.origin.shape): None}

@@ -27,21 +27,17 @@ CONSTANT = 1e-6
 class FeatureStatistics:
     """Of the units of one layer; a unit of a feature map has a value at each place.
 
+    Shares, extremes and moments of each unit are over samples and places, which are rows times
+    columns of the map, 1 for a vector.
+
     Attributes:
-        samples: How many images.
-        places: Rows times columns of the map; 1 for a vector.
-        zeros: Share of exact zeros of each unit, over samples and places.
         small: Share of values no larger than `small_below` in size.
         saturated: Share of values near an end of the range; None where no range was given.
-        low: The least value of each unit.
-        high: The greatest.
-        mean: Over samples and places.
-        variance: About this mean, divided by the count.
+        variance: About the mean, divided by the count.
         correlated: The units whose correlations were measured, by number.
         correlation: Between them; NaN for units that are constant.
         responses: Of the first samples, at the place in the middle: rows are samples. (A mean over
             places would make the units of a healthy first layer look as if they ignored the input.)
-        small_below: What counts as small.
     """
 
     samples: int
@@ -92,54 +88,38 @@ class FeatureStatistics:
         The participation ratio of the eigenvalues of the correlation matrix C of the n units that
         are not constant, n^2 / sum of C^2: n if they are uncorrelated, 1 if all move together.
         """
-        kept = np.isfinite(np.diag(self.correlation))
-        total = float(np.sum(self.correlation[np.ix_(kept, kept)] ** 2))
-        return int(kept.sum()) ** 2 / total if total else 0.0
+        kept, total = np.isfinite(np.diag(self.correlation)), np.nansum(self.correlation**2)
+        return int(kept.sum()) ** 2 / float(total) if total else 0.0
 
 
 def _constant(low: np.ndarray, high: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return np.sqrt(variance) <= CONSTANT * np.maximum(np.abs(low), np.abs(high))
 
 
+def evenly(count: int, most: int) -> Int[np.ndarray, " shown"]:
+    """At most so many places below `count`, evenly from the first to the last: 0, 3, 6, 9 of 10."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
 @dataclass
-class Running:
+class _Running:
     """Statistics of one layer that grow batch by batch.
 
     The moments of two sets are merged by the mean of each (Chan, Golub, LeVeque 1983, Algorithms
     for computing the sample variance), in float64: no difference of large sums.
-
-    Attributes:
-        small_below: Values of at most this size are small.
-        bounds: The ends of the nonlinearity's range, such as (-1, 1) for tanh.
-        most_correlated: Measure correlations of at most so many units, spread over all of them.
-        most_responses: Keep the responses to so many samples.
-
-    Example:
-        >>> running = Running()
-        >>> running.add(np.array([[0.0, 1.0], [0.0, -1.0]]))
-        >>> running.add(np.array([[0.0, 3.0], [0.0, 5.0]]))
-        >>> found = running.result()
-        >>> found.mean.tolist(), found.variance.tolist(), found.dead.tolist()
-        ([0.0, 2.0], [0.0, 5.0], [True, False])
     """
 
-    small_below: float = 1e-3
-    bounds: tuple[float, float] | None = None
-    most_correlated: int = 512
-    most_responses: int = 256
-    _samples: int = field(default=0, init=False)
-    _count: int = field(default=0, init=False)
-    _sums: dict[str, Any] = field(default_factory=dict, init=False)
-    _responses: list[np.ndarray] = field(default_factory=list, init=False)
-    _shape: tuple[int, ...] = field(default=(), init=False)
+    small_below: float
+    bounds: tuple[float, float] | None
+    most_correlated: int
+    most_responses: int
+    _samples: int = 0
+    _count: int = 0
+    _sums: dict[str, Any] = field(default_factory=dict)
+    _responses: list[np.ndarray] = field(default_factory=list)
+    _shape: tuple[int, ...] = ()
 
     def add(self, features: Any) -> None:
-        """Take in one batch, (N, ..., units).
-
-        Raises:
-            ValueError: No axis of samples and one of units, no samples, another shape than before,
-                or a value that is not finite.
-        """
         values = np.asarray(features, np.float64)
         if values.ndim < 2 or not values.size:
             raise ValueError(
@@ -167,7 +147,7 @@ class Running:
     def _of_batch(self, flat: Float[np.ndarray, "values units"]) -> dict[str, Any]:
         mean = flat.mean(0)
         away = flat - mean
-        some = away[:, self._correlated(flat.shape[1])]
+        some = away[:, evenly(flat.shape[1], self.most_correlated)]
         sums = {
             "zeros": (flat == 0).sum(0),
             "small": (np.abs(flat) <= self.small_below).sum(0),
@@ -188,7 +168,7 @@ class Running:
         total = self._count + count
         gap = new["mean"] - old["mean"]
         weight = self._count * count / total
-        some = gap[self._correlated(len(gap))]
+        some = gap[evenly(len(gap), self.most_correlated)]
         merged = {
             "low": np.minimum(old["low"], new["low"]),
             "high": np.maximum(old["high"], new["high"]),
@@ -199,20 +179,10 @@ class Running:
         counts = {k: old[k] + new[k] for k in ("zeros", "small", "saturated") if k in old}
         return merged | counts
 
-    def _correlated(self, units: int) -> Int[np.ndarray, " shown"]:
-        number = min(units, self.most_correlated)
-        return np.unique(np.linspace(0, units - 1, number).round().astype(np.int64))
-
     def result(self) -> FeatureStatistics:
-        """The statistics of all batches so far.
-
-        Raises:
-            ValueError: There was no batch.
-        """
-        if not self._count:
-            raise ValueError("there is no batch of features: expected at least one")
+        """The statistics of all batches so far, at least one."""
         sums, count = self._sums, self._count
-        chosen = self._correlated(len(sums["mean"]))
+        chosen = evenly(len(sums["mean"]), self.most_correlated)
         variance = sums["square"] / count
         # the correlation of a constant is one of its rounding errors
         constant = _constant(sums["low"], sums["high"], variance)
@@ -245,16 +215,21 @@ def feature_statistics(
 ) -> dict[str, FeatureStatistics]:
     """The statistics of each layer over all batches of images.
 
-    From a batch, of any size, `fn` gives the features of each layer by name, (N, ..., units); each
-    batch is let go before the next. The options are those of `Running`, the bounds for all layers
-    or by name.
+    Each batch, of any size, is let go before the next. That they tell bad training is a hint of
+    Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), as the lecture
+    quotes it.
+
+    Args:
+        fn: From a batch to the features of each layer by name, (N, ..., units).
+        small_below: Values of at most this size are small.
+        bounds: The ends of the nonlinearity's range, such as (-1, 1) for tanh; for all layers or
+            by name.
+        most_correlated: Units, spread over all of them, whose correlations are measured.
+        most_responses: Samples to which responses are kept.
 
     Raises:
-        ValueError: There is no batch, a value is not finite, or a layer changed its shape.
-
-    References:
-        Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), the
-        debugging hints, as the lecture quotes them.
+        ValueError: There is no batch, a value is not finite, a layer changed its shape, or its
+            features have no axis of samples and one of units.
 
     Example:
         >>> images = np.random.default_rng(0).normal(size=(64, 8))
@@ -262,20 +237,17 @@ def feature_statistics(
         >>> round(found["relu"].sparsity, 1), int(found["relu"].dead.sum())
         (0.5, 0)
     """
-    running: dict[str, Running] = {}
+    running: dict[str, _Running] = {}
     for images in batches:
         for layer, values in fn(images).items():
             if layer not in running:
                 ends = bounds.get(layer) if isinstance(bounds, Mapping) else bounds
-                running[layer] = Running(small_below, ends, most_correlated, most_responses)
+                running[layer] = _Running(small_below, ends, most_correlated, most_responses)
             running[layer].add(values)
     if not running:
         raise ValueError("there is no batch of images: expected at least one")
     return {layer: each.result() for layer, each in running.items()}
 
-
-# ------------------------------------------------------------------------------------------
-# Filters and feature maps laid out side by side, as arrays that can be shown as pictures.
 
 BORDER = np.nan
 """What lies between the tiles; a picture leaves it blank."""
@@ -308,8 +280,6 @@ def normalized(
     Example:
         >>> normalized(np.array([[-1.0, 0.0, 0.5]]), signed=True).tolist()
         [[0.0, 0.5, 0.75]]
-        >>> normalized(np.array([[1.0, 2.0, 5.0]]), signed=False).tolist()
-        [[0.0, 0.25, 1.0]]
     """
     axes = tuple(range(1, tiles.ndim))
     if signed:
@@ -327,11 +297,8 @@ def mosaic(
 ) -> Float[np.ndarray, "H W C"]:
     """Tiles of one size in a grid, row by row; `BORDER` (NaN) lies between and behind the last.
 
-    Args:
-        tiles: At least one.
-        columns: How many a row; by default the grid is as square as the tiles allow.
-        gap: Width of the lines, in pixels of the result.
-        enlarge: Pixels of the result along each side of a number.
+    By default there are as many columns as make the grid square. The gap is in pixels of the
+    result, of which each number is enlarged to a square.
 
     Raises:
         ValueError: No tile, or no column.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,9 +16,6 @@ from jaxtyping import Float
 
 from ablax.analysis.jax_versions import double_precision
 from ablax.analysis.jaxpr import equations
-
-# ------------------------------------------------------------------------------------------
-# The slope of a function along a line, from its gradient and from finite differences.
 
 Verdict = Literal["agrees", "disagrees", "inconclusive"]
 Line = Callable[[float], float]
@@ -35,17 +32,14 @@ _ROUNDINGS = 16.0
 
 @dataclass(frozen=True)
 class Slopes:
-    """The slope along one direction, once from the gradient and once from differences.
+    """The slope along one direction: `"direction 1"`, or an entry such as `"[0, 2]"`.
 
-    Attributes:
-        along: `"direction 1"`, or the index of an entry such as `"[0, 2]"`.
-        gradient: v . g for the direction v, from the gradient g.
-        difference: (f(p + h v) - f(p - h v)) / 2h, with the step h.
-        noise: How far rounding alone may move the difference.
-        kink: How far a kink between the points may have moved it; 0 where f is smooth.
-        error: |gradient - difference| / max(|gradient|, |difference|), or 0 where both are
-            within `noise` of 0.
-        moved: Measured at a point nearby, because a kink may lie at the point itself.
+    From the gradient it is v . g, from differences (f(p + h v) - f(p - h v)) / 2h, which rounding
+    alone may move by `noise`, and a kink between the points by `kink` (0 where f is smooth).
+
+    The error is |gradient - difference| / max(|gradient|, |difference|), or 0 where both are within
+    `noise` of 0. A slope that is `moved` was measured at a point nearby, because a kink may lie at
+    the point itself.
     """
 
     along: str
@@ -97,9 +91,6 @@ def _measured(
     error = apart / size if size > noise else 0.0
     return Slopes(label, expected, slope, half, noise, kink, error, verdict)
 
-
-# ------------------------------------------------------------------------------------------
-# Gradient check, in float64: is what `jax.grad` gives the slope that finite differences see?
 
 Index = tuple[int, ...]
 
@@ -165,9 +156,10 @@ def check_gradient(
 
         d(h) = (f(p + h v) - f(p - h v)) / 2h
 
-    measures it, with an error of h^2 of the third derivative and of `noise` = 16 * 2^-52 |f| / h.
-    The step h is 2^-17 of the root mean square of the leaf (0.1 at least), and shorter where a
-    kink shows. Verdict, with m = max(|v . g|, |d|):
+    measures it, with an error of h^2 of the third derivative and of `noise` = 16 * 2^-52 |f| / h
+    (Nocedal, Wright 2006, Numerical optimization, section 8.1). The step h is 2^-17 of the root
+    mean square of the leaf (0.1 at least), and shorter where a kink shows. Verdict, with m the
+    larger of |v . g| and |d|:
 
     - agrees: |v . g - d| <= tolerance * m + noise.
     - inconclusive: more, but no more than twice what a kink explains.
@@ -186,17 +178,12 @@ def check_gradient(
         fn: From the parameters to a scalar; must compute in the precision of its arguments.
         parameters: A tree; only its leaves of floating point are checked.
         *args: Further arguments, not differentiated; floating point is made float64.
-        directions: Random directions a leaf.
         entries: Single elements of each leaf, at random; or, by the path of a leaf, their indices.
         tolerance: Of the relative error.
-        seed: Of what is random.
 
     Raises:
         ValueError: The function is not a scalar, not finite, not deterministic, or rounds to less
             than float64 inside; or nothing is asked for.
-
-    References:
-        Nocedal, Wright 2006, Numerical optimization, section 8.1.
 
     Example:
         >>> found = check_gradient(lambda p: jnp.sum(jnp.sin(p["a"]) ** 2), {"a": jnp.ones((2, 3))})
@@ -209,26 +196,29 @@ def check_gradient(
         )
     with double_precision():
         tree, others = _cast(parameters, np.float64), _cast(args, np.float64)
-        paths, leaves = _floating(tree)
+        leaves = _floating(tree)
         if not leaves:
             raise ValueError(
                 "the parameters hold no number of floating point: there is nothing to check"
             )
-        chosen = _chosen(paths, entries)
+        chosen = _chosen(leaves, entries)
         _refuse_lower_precision(fn, tree, others)
-        _refuse_no_number(fn, tree, others)
+        shape = jax.eval_shape(fn, tree, *others)
+        if getattr(shape, "shape", None) != () or shape.dtype != np.float64:
+            raise ValueError(f"the function gives {shape}: expected one number of float64")
         compiled, backward = jax.jit(fn), jax.jit(jax.grad(fn, allow_int=True))
 
+        def evaluate(tree: Any) -> float:
+            return float(compiled(tree, *others))
+
         def point(tree: Any) -> _Point:
-            return _Point(
-                lambda tree: float(compiled(tree, *others)), tree, backward(tree, *others)
-            )
+            return _Point(evaluate, tree, backward(tree, *others))
 
         here = point(tree)
         nearby = functools.cache(lambda: point(_moved(tree, seed, _displaced)))
         random = np.random.default_rng(seed)
         rows = []
-        for path, leaf in zip(paths, leaves, strict=True):
+        for path, leaf in leaves.items():
             slopes = []
             for label, v in _directions(leaf.shape, directions, chosen[path], random):
                 found = here.slopes(path, label, v, tolerance)
@@ -262,7 +252,6 @@ class LeafPrecision:
     """One leaf of the gradient in float32.
 
     Attributes:
-        leaf: Its path.
         norm: |g| of the gradient in float64.
         error: |g32 - g| / |g|.
         noise: `BACKWARD` |g' - g| + `CANCELLED` |whole gradient|, with g' the gradient in float64
@@ -292,13 +281,9 @@ def check_precision(
     different sides in the two, so where a leaf does not agree the same is asked at a point nearby,
     as in `check_gradient`, and this counts.
 
-    Args:
-        fn: From the parameters to a scalar, in float32.
-        exact: The same function, in the precision of its arguments.
-        parameters: As for `check_gradient`.
-        *args: Likewise.
-        tolerance: Largest relative error of a leaf, in the Euclidean norm.
-        seed: Of the point nearby.
+    `fn` computes in float32, `exact` is the same function in the precision of its arguments; the
+    tolerance is the largest relative error of a leaf, in the Euclidean norm. Else as for
+    `check_gradient`.
 
     Example:
         >>> def cube(x):
@@ -329,13 +314,12 @@ def check_precision(
 
 
 def _compared(found: Any, exact: Any, moved: Any, tolerance: float) -> tuple[LeafPrecision, ...]:
-    paths, gradient = _floating(exact)
-    whole = math.hypot(*map(_length, gradient))
+    found, exact, moved = map(_floating, (found, exact, moved))
+    whole = math.hypot(*map(_length, exact.values()))
     rows = []
-    leaves = (paths, _floating(found)[1], gradient, _floating(moved)[1])
-    for path, leaf, known, other in zip(*leaves, strict=True):
-        apart, norm = _length(leaf - known), _length(known)
-        noise = BACKWARD * _length(other - known) + CANCELLED * whole
+    for path, known in exact.items():
+        apart, norm = _length(found[path] - known), _length(known)
+        noise = BACKWARD * _length(moved[path] - known) + CANCELLED * whole
         if not apart <= tolerance * norm + noise:
             verdict: Verdict = "disagrees"
         else:
@@ -348,16 +332,12 @@ def _length(leaf: Any) -> float:
     return float(np.linalg.norm(np.ravel(leaf)))
 
 
-# ------------------------------------------------------------------------------------------
-# What both share: leaves of floating point, in one precision or the other, and moved.
-
-
 class _Point:
     """Parameters, with the function, its value and its gradient there."""
 
     def __init__(self, evaluate: Callable[[Any], float], tree: Any, gradient: Any) -> None:
         self.evaluate, self.tree = evaluate, tree
-        self.gradients = dict(zip(*_floating(gradient), strict=True))
+        self.gradients = _floating(gradient)
         self.value, again = evaluate(tree), evaluate(tree)
         if not math.isfinite(self.value):
             raise ValueError(
@@ -419,22 +399,20 @@ def _cast(tree: Any, kind: Any) -> Any:
     return jax.tree.map(cast, tree)
 
 
-def _floating(tree: Any) -> tuple[list[str], list[Float[np.ndarray, "..."]]]:
-    """The paths and the leaves of floating point."""
-    found = [
-        (_path(path), np.asarray(leaf))
+def _floating(tree: Any) -> dict[str, Float[np.ndarray, "..."]]:
+    """The leaves of float64 by path."""
+    return {
+        _path(path): np.asarray(leaf)
         for path, leaf in jax.tree.leaves_with_path(tree)
         if jnp.result_type(leaf) == np.float64 and np.size(leaf)
-    ]
-    return [path for path, _ in found], [leaf for _, leaf in found]
+    }
 
 
-def _path(keys: Any) -> str:
-    return jax.tree_util.keystr(keys, simple=True, separator="/")
+_path = functools.partial(jax.tree_util.keystr, simple=True, separator="/")
 
 
 def _chosen(
-    paths: Sequence[str], entries: int | Mapping[str, Sequence[Index]]
+    paths: Collection[str], entries: int | Mapping[str, Sequence[Index]]
 ) -> dict[str, int | Sequence[Index]]:
     """The entries asked for, leaf by leaf: how many, or which."""
     if isinstance(entries, int):
@@ -458,12 +436,6 @@ def _refuse_lower_precision(fn: Callable[..., Any], tree: Any, others: Sequence[
                 )
 
 
-def _refuse_no_number(fn: Callable[..., Any], tree: Any, others: Sequence[Any]) -> None:
-    shape = jax.eval_shape(fn, tree, *others)
-    if getattr(shape, "shape", None) != () or shape.dtype != np.float64:
-        raise ValueError(f"the function gives {shape}: expected one number of float64")
-
-
 def _directions(
     shape: tuple[int, ...],
     directions: int,
@@ -480,13 +452,12 @@ def _directions(
         places = random.choice(size, min(entries, size), replace=False)
         entries = [tuple(map(int, np.unravel_index(place, shape))) for place in places]
     for index in entries:
-        one = np.zeros(shape)
-        if len(index) != len(shape) or not all(
-            0 <= i < n for i, n in zip(index, shape, strict=True)
-        ):
+        inside = (0 <= i < n for i, n in zip(index, shape, strict=True))
+        if len(index) != len(shape) or not all(inside):
             raise ValueError(
                 f"the entry {index} of a leaf of shape {shape}: there is no such entry"
             )
+        one = np.zeros(shape)
         one[index] = 1.0
         found.append((str(list(index)), one))
     return found

@@ -43,13 +43,10 @@ STILL: Law = (1, 0)
 class Intervals:
     """For each element of an array the rows of the image from `low` to `high`, both included.
 
-    Attributes:
-        low: As many axes as the array; an axis along which nothing changes has length 1. Infinity
-            where the element depends on no row.
-        high: The same; minus infinity where the element depends on no row.
-        laws: One for each axis.
-        rows: The length of the image's axis.
-        bounded: The intervals are not exact: the truth lies within, or there is no law.
+    They have as many axes as the array, each with a law; one along which nothing changes has length
+    1. Where the element depends on no row, infinity is the low and minus infinity the high end. The
+    image has so many `rows`. If `bounded`, they are not exact: the truth lies within, or there is
+    no law.
     """
 
     low: Ends
@@ -127,14 +124,12 @@ def merged_law(one: Law, other: Law) -> tuple[Law, bool]:
 
 def union(xs: Sequence[Intervals]) -> Intervals:
     """What depends on all of them: the hull, element by element."""
-    first = xs[0]
-    for x in xs[1:]:
-        if x is not first:
-            first = _union(first, x)
-    return first
+    return functools.reduce(_union, xs)
 
 
 def _union(a: Intervals, b: Intervals) -> Intervals:
+    if a is b:
+        return a
     merged = [merged_law(*pair) for pair in zip(a.laws, b.laws, strict=True)]
     lost = any(each[1] for each in merged)
     if lost and (a.everywhere_whole or b.everywhere_whole):
@@ -293,10 +288,6 @@ def holds(law: Law, low: Ends, high: Ends, axis: int) -> bool:
     return True
 
 
-# ------------------------------------------------------------------------------------------
-# Laws read off intervals, where an operation moves elements by a table rather than by a rule.
-
-
 def with_laws_found(x: Intervals, low: Ends, high: Ends) -> Intervals:
     """New ends, with the law that their middle obeys along each axis; bounded if `x` alone has one.
 
@@ -334,10 +325,6 @@ def _law(low: Ends, high: Ends, axis: int) -> Law:
         if holds(law, low, high, axis):
             return law
     return None
-
-
-# ------------------------------------------------------------------------------------------
-# What a rule for a primitive is given and what it gives back.
 
 
 @dataclass(frozen=True)
@@ -385,9 +372,6 @@ def of_rank(x: Intervals, rank: int) -> Intervals:
         return x
     return x.each(lambda side: side.reshape((1,) * rank), (STILL,) * rank)
 
-
-# ------------------------------------------------------------------------------------------
-# Intervals through a reshape: axes split and merged, and what becomes of their laws.
 
 Group = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -477,18 +461,8 @@ def _split_law(law: Law, sizes: Sequence[int]) -> list[Law]:
     return laws
 
 
-# ------------------------------------------------------------------------------------------
-# Slices, pads, concatenations and gathers: which elements of the image stand where afterwards.
-
 LARGEST_TABLE = 2**22
 """Elements of an array that is worth moving to know what a gather reads."""
-
-
-def _broadcast(
-    params: Params, x: Intervals, shape: tuple[int, ...], result: tuple[int, ...]
-) -> Intervals:
-    places = list(map(int, params["broadcast_dimensions"]))
-    return _placed(x, shape, places, range(len(shape)), result)
 
 
 def _placed(
@@ -599,28 +573,22 @@ def _gather(params: Params, operands: Operands, shapes: Shapes) -> Found:
     return [_placed(x, sizes, list(map(int, numbers.offset_dims)), kept, shapes[0])]
 
 
-def _table_known(operands: Operands) -> bool:
-    """Whether it is known before the run which elements are read, and worth finding out."""
-    array, *indices = operands
-    fixed = all(index.value is not None for index in indices)
-    return fixed and array.intervals is not None and int(np.prod(array.shape)) <= LARGEST_TABLE
+def _by_table(primitive: Any, params: Params, operands: Operands) -> Found | None:
+    """A gather or dynamic slice with known indices: the same, of the intervals.
 
-
-def _by_table(primitive: Any, params: Params, operands: Operands) -> Found:
-    """A gather or dynamic slice with known indices: the same, of the intervals."""
+    None if they are not known before the run, or the array is too large to find out.
+    """
     array, *indices = operands
-    (x,) = given((array,))
-    where = [index.value() for index in indices if index.value is not None]
+    x, known = array.intervals, [index.value for index in indices if index.value is not None]
+    if x is None or len(known) < len(indices) or math.prod(array.shape) > LARGEST_TABLE:
+        return None
+    where = [value() for value in known]
     sides = []
     for side, nothing in ((x.low, np.inf), (x.high, -np.inf)):
         full = jax.numpy.asarray(np.broadcast_to(side, array.shape), np.float32)
         taken = np.asarray(primitive.bind(full, *where, **params), float)
         sides.append(np.where(np.isnan(taken), nothing, taken))
     return [with_laws_found(x, *sides)]
-
-
-# ------------------------------------------------------------------------------------------
-# Convolutions and matrix products: which elements of the image a weighted sum depends on.
 
 
 def _convolution(params: Params, operands: Operands, shapes: Shapes) -> Found:
@@ -726,19 +694,15 @@ def dependence(primitive: Primitive, params: Params, operands: Operands, shapes:
     if not given(operands):
         return [None] * len(shapes)
     name = primitive.name
-    if name in ("gather", "dynamic_slice") and _table_known(operands):
-        return _by_table(primitive, params, operands)
+    tabled = name in ("gather", "dynamic_slice") and _by_table(primitive, params, operands)
+    if tabled:
+        return tabled
     if name in ALONE:
         (x,) = given(operands)
         return [ALONE[name](params, x, operands[0].shape, shapes[0])]
     if name in ELEMENTWISE:
         return [union([of_rank(x, len(shapes[0])) for x in given(operands)])] * len(shapes)
     return RULES[name](params, operands, shapes) if name in RULES else _unknown(operands, shapes)
-
-
-def _each_alone(_: Params, operands: Operands, __: Shapes) -> Found:
-    """Each operand is handed on to the result of the same number."""
-    return [x.intervals for x in operands]
 
 
 def _reduction(params: Params, operands: Operands, shapes: Shapes) -> Found:
@@ -786,7 +750,9 @@ def _by_name(rules: Mapping[str, T]) -> dict[str, T]:
 
 ALONE: dict[str, Alone] = _by_name(
     {
-        "broadcast_in_dim": _broadcast,
+        "broadcast_in_dim": lambda params, x, shape, result: _placed(
+            x, shape, list(map(int, params["broadcast_dimensions"])), range(len(shape)), result
+        ),
         "cumlogsumexp cummax cummin cumprod cumsum": _cumulative,
         "expand_dims reshape squeeze": _reshape,
         "rev": _reverse,
@@ -800,7 +766,9 @@ RULES: dict[str, Rule] = _by_name(
         "argmax argmin reduce reduce_and reduce_max reduce_min": _reduction,
         "concatenate": _concatenate,
         "conv_general_dilated": _convolution,
-        "device_put mesh_cast optimization_barrier sharding_constraint": _each_alone,
+        "device_put mesh_cast optimization_barrier sharding_constraint": (
+            lambda _, operands, __: [x.intervals for x in operands]
+        ),
         "dot_general": _dot,
         "dynamic_slice": _dynamic_slice,
         "dynamic_update_slice": _dynamic_update_slice,

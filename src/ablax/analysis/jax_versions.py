@@ -38,12 +38,6 @@ def varying_alike(*arrays: Array) -> tuple[Array, ...]:
     """Arrays that, inside `jax.shard_map`, all differ from device to device if one of them does.
 
     JAX's own operations do so by themselves; the transpose is a sum over the devices.
-
-    Args:
-        *arrays: At least one.
-
-    Returns:
-        The same numbers.
     """
     types: list[Any] = [jax.typeof(array) for array in arrays]
     own = [each.vma if hasattr(each, "vma") else each.mat.varying for each in types]

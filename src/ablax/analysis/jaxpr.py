@@ -16,19 +16,12 @@ from jax.extend.source_info_util import NameStack, new_name_stack
 
 from ablax.analysis.jax_versions import bodies, constants_and_carry
 
-# ------------------------------------------------------------------------------------------
-# The walk: it alone knows calls, loops, choices and where the names of layers stand.
-
-# Primitives that only call what they hold, once.
-CALLS = frozenset(
-    {
-        *("jit", "call", "closed_call", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call"),
-        *("remat2", "checkpoint"),  # one primitive, by its names in the versions of JAX
-    }
-)
-
-_HOLDERS = CALLS | {"cond", "scan", "while"}
-
+# Primitives that call what they hold, choose or loop.
+_HOLDERS = {
+    *("jit", "call", "closed_call", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call"),
+    *("remat2", "checkpoint"),  # one primitive, by its names in the versions of JAX
+    *("cond", "scan", "while"),
+}
 # The class of a name in a name stack; the other class marks a transformation such as jvp.
 _Name = type(new_name_stack("name").stack[0])
 # Names that JAX itself puts on the stack.
@@ -36,11 +29,9 @@ _NAMES_OF_JAX = frozenset({"rematted_computation"})
 
 
 class Equation(NamedTuple):
-    """An equation, as JAX has it, and where it stands.
+    """An equation, as JAX has it, and the layer it belongs to: `("AlexNet", "conv1", "conv")`.
 
-    Attributes:
-        scope: The layer it belongs to, outermost name first: `("AlexNet", "conv1", "conv")`.
-        trips: How often it runs, or None inside a `while` loop: the jaxpr does not tell.
+    It runs so many `trips`; None inside a `while` loop, of which the jaxpr does not tell.
     """
 
     eqn: JaxprEqn
@@ -128,8 +119,7 @@ def interpret(jaxpr: ClosedJaxpr, rules: Rules[V], arguments: Sequence[V]) -> li
     marks of transformations (`jvp`, `transpose`, `vmap`) are no layers: a backward equation has
     the scope of the layer it differentiates.
 
-    Returns:
-        What is carried for its results, given what is carried for its flat arguments.
+    It gives what is carried for the results, from what is carried for the flat arguments.
     """
     return _run((jaxpr.jaxpr, jaxpr.consts), rules, (), 1, arguments)
 
@@ -232,9 +222,6 @@ def _drop_marked_repeats(names: list[str], marked: list[bool]) -> None:
         length += 1
 
 
-# ------------------------------------------------------------------------------------------
-# Rules that write down the leaf equations, and which reads what another has written.
-
 Kind = Literal["activation", "parameter", "constant"]
 Weight = Callable[[Equation], float]
 
@@ -252,14 +239,13 @@ ROOTS = frozenset({"rsqrt", "sqrt", "pow", "cbrt"})
 class Value:
     """An array on its way through a function; equal to nothing but itself.
 
+    Its shape is that in one trip of the loops around it; a number of it has `width` bytes. An
+    activation depends on an argument that is no parameter.
+
     Attributes:
-        shape: Its sizes, in one trip of the loops around it.
-        kind: Whether it depends on an argument that is no parameter, only on parameters, or on
-            neither.
         leaves: The parameters that it is or was made of, by number, when it is no activation.
         literal: The number, when it stands in the jaxpr itself.
         rooted: Whether a root was taken of a parameter on the way to it, as of a kept variance.
-        width: Bytes of a number.
         whole: The array of which a loop takes this one as a slice, or gathers it from such slices.
         began: What a loop carries as this one was before its first trip.
         source: The value of which this one is another look, or itself when None.
@@ -308,12 +294,10 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Flow:
-    """A function as steps.
+    """A function as steps: every leaf equation that is not free, in the order of execution.
 
     Attributes:
-        steps: Every leaf equation that is not free, in the order of execution.
         inputs: The arguments that are no parameters.
-        outputs: The results.
         escaped: What leaves the body of a loop.
         scopes: The names around what made each value that a step or a loop gives.
         sizes: Numbers of each parameter.
@@ -381,7 +365,7 @@ def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Wei
             if place == parameters:
                 reads.append(Value(shape, "parameter", frozenset({len(sizes)})))
                 sizes.append(math.prod(shape))
-                paths.append(tuple(_key(key) for key in path))
+                paths.append(tuple(jax.tree_util.keystr((key,), simple=True) for key in path))
             else:
                 reads.append(Value(shape, "activation"))
     record = _Record(weight)
@@ -395,10 +379,6 @@ def flow(fn: Callable[..., Any], *args: Any, parameters: int | None, weight: Wei
         sizes=tuple(sizes),
         paths=tuple(paths),
     )
-
-
-def _key(key: Any) -> str:
-    return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))
 
 
 def _shape(array: Any) -> tuple[int, ...]:

@@ -26,19 +26,10 @@ class Ascent:
 
     A step: the image is rolled by up to `jitter` pixels each way; the gradient of the objective, of
     which `total_variation` times that of |differences of neighbors|^2 / 2 is taken away, both of
-    root mean square 1, moves the image by `rate`; it is shrunk by 1 - `decay`, and rolled back.
-    Every `blur_every` steps it is blurred.
-
-    Attributes:
-        steps: How many.
-        rate: The root mean square of a step, in units of a pixel; falls linearly to a tenth.
-        decay: L2 decay, a share of the image per step.
-        blur: Standard deviation of the Gaussian, in pixels; 0 leaves it out.
-        blur_every: In steps.
-        total_variation: Weight of smoothness beside the objective.
-        jitter: In pixels.
-        low: No pixel goes below; of each channel, or of all.
-        high: Nor above.
+    root mean square 1, moves the image by `rate`, which falls linearly to a tenth; it is shrunk by
+    1 - `decay`, and rolled back. Every `blur_every` steps it is blurred by a Gaussian of standard
+    deviation `blur`, in pixels; 0 leaves that out. No pixel leaves the range from `low` to `high`,
+    of each channel or of all.
 
     Raises:
         ValueError: A number out of its range.
@@ -80,10 +71,7 @@ def maximize(
     """Climb from these images, such as `noise(0, shape)`; all steps are one compiled loop.
 
     The objective is asked image by image: of class 3, `lambda x: scores(x)[:, 3]`. The seed is that
-    of the jitter.
-
-    Returns:
-        The images, and the objective before each step.
+    of the jitter. Also the objective before each step is given.
 
     Raises:
         ValueError: The objective is not one number per image.
@@ -171,23 +159,14 @@ def deep_dream(
 ) -> Float[Array, "H W C"]:
     """A picture that shows more of what a layer already sees in it ("deep dream").
 
-    Gradient ascent on the mean square of the features, first on a small version of the picture,
-    then on larger ones, each with the details that were found before, enlarged.
-
-    Args:
-        fn: The features of a layer; must take images of any size if there are several octaves.
-        image: The picture.
-        seed: Of the jitter.
-        ascent: By default 20 steps an octave that keep the picture: without decay and blur.
-        octaves: How many sizes.
-        scale: Of one size to the next.
+    After Mordvintsev, Olah, Tyka 2015, Inceptionism: going deeper into neural networks (blog).
+    Gradient ascent on the mean square of the features `fn`, first on a small version of the
+    picture, then on larger ones, by this scale, each with the details that were found before,
+    enlarged. If there are several octaves, `fn` must take images of any size. The ascent is by
+    default of 20 steps an octave that keep the picture: without decay and blur.
 
     Raises:
         ValueError: No octave, a scale that does not enlarge, or a smallest picture below 8 pixels.
-
-    References:
-        Mordvintsev, Olah, Tyka 2015, Inceptionism: going deeper into neural networks (Google
-        research blog).
     """
     height, width, channels = image.shape
     sizes = [(round(height / scale**k), round(width / scale**k)) for k in range(octaves)][::-1]

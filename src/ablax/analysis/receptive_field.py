@@ -24,17 +24,14 @@ from ablax.analysis.intervals import (
     of_image,
     of_rank,
     reduced,
-    reshaped,
     still,
     strided,
     union,
+    with_axes,
     with_laws_found,
 )
 from ablax.analysis.jax_versions import results_of
 from ablax.analysis.jaxpr import Equation, Round, Rules, Run, interpret
-
-# ------------------------------------------------------------------------------------------
-# The walk through a jaxpr that carries what each array sees of the image.
 
 Sight = tuple[Intervals | None, ...]
 """Intervals of each axis of the image; without end first, then those of the real one."""
@@ -51,13 +48,10 @@ LARGEST_KNOWN = 2**20
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """An array on its way through the function.
+    """An array on its way through the function, and the layer that computed it.
 
-    Attributes:
-        sight: What it sees of the image; empty if it does not depend on it.
-        scope: The layer that computed it.
-        number: Of the equations before it.
-        known: Computes it, where it is the same for all arguments; or None.
+    Its sight is empty if it does not depend on the image; its number is that of the equations
+    before it; `known` computes it, where it is the same for all arguments.
     """
 
     shape: tuple[int, ...]
@@ -87,10 +81,9 @@ class _Sights(Rules[Value]):
             pairs = zip(value.scope, reader, strict=False)
             shared = len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
         for depth in range(shared + 1, len(value.scope) + 1):
-            scope = value.scope[:depth]
-            kept = self.given.get(scope)
+            kept = self.given.get(value.scope[:depth])
             if kept is None or kept.number <= value.number:
-                self.given[scope] = value
+                self.given[value.scope[:depth]] = value
 
     def constant(self, value: Any) -> Value:
         """Tables of indices are known, weights are not looked at."""
@@ -167,7 +160,8 @@ class _Sights(Rules[Value]):
             steps, lengths = steps[::-1], lengths[::-1]
         sight = []
         for place in range(self.places):
-            stack = concatenated([_lifted(step, place) for step in steps], lengths, 0)
+            seen = [step.sight[place] if step.sight else None for step in steps]
+            stack = concatenated([x and with_axes(x, 0, 1) for x in seen], lengths, 0)
             moved = moving[place] if moving else None
             if moved is not None and not still(moved, 0):
                 stack = with_laws_found(moved, stack.low, stack.high)
@@ -210,12 +204,6 @@ def _slice(array: Value, place: int) -> Value:
     return Value(array.shape[1:], sight, array.scope, array.number)
 
 
-def _lifted(step: Value, place: int) -> Intervals | None:
-    """The result of one round with an axis in front."""
-    x = step.sight[place] if step.sight else None
-    return x and reshaped(x, step.shape, (1, *step.shape))
-
-
 def _same(one: Value, other: Value) -> bool:
     """Whether two values see the same."""
     if len(one.sight) != len(other.sight):
@@ -223,9 +211,6 @@ def _same(one: Value, other: Value) -> bool:
     pairs = [(a, b) for a, b in zip(one.sight, other.sight, strict=True) if a and b]
     return all(a.bounded == b.bounded and a.same(b) for a, b in pairs)
 
-
-# ------------------------------------------------------------------------------------------
-# Receptive fields: which part of the image a unit of each layer sees, for any JAX function.
 
 Span = tuple[int, int]
 """First and last row (or column), both included; the first greater than the last: none."""
@@ -237,7 +222,6 @@ class ReceptiveField:
 
     Attributes:
         layer: Its scope, outermost name first; empty for the whole function.
-        shape: Of what it gives.
         size: The theoretical receptive field in pixels, as if the image had no end; that of the
             unit that sees most.
         stride: Pixels from a unit to the next: 1/2 where a map is finer than the image. None for
@@ -246,7 +230,6 @@ class ReceptiveField:
             pixel is 0.
         seen: The largest part of this image, in pixels, that a unit really sees: within its
             border, padding left out.
-        image: Height and width of the image.
         bounded: The size is not exact: a unit sees this much or less, or its layer has no regular
             grid.
     """
@@ -304,7 +287,8 @@ def receptive_fields(
 
     Every intermediate array carries, for each of its elements, the first and the last row and
     column that it depends on. A convolution of window F, stride S and padding P at place i spans
-    what the places S i - P to S i - P + F - 1 span; branches that meet give the hull of both. A
+    what the places S i - P to S i - P + F - 1 span; branches that meet give the hull of both
+    (Araujo, Norris, Sim 2019, Computing receptive fields of convolutional neural networks). A
     layer is a scope of the name stack, which Flax opens for every module; what it gives is the last
     array that something outside it reads.
 
@@ -313,21 +297,13 @@ def receptive_fields(
     changes. After a gather whose indices are not known before the run, a `while` loop, or a
     primitive unknown here, a unit is said to see all it could, and the row is `bounded`.
 
-    Args:
-        fn: Any function that JAX can trace.
-        *args: Arrays, or `jax.ShapeDtypeStruct`, in any pytree.
-        image: Which argument is the batch of images, an array.
-        spatial: Its axes of which receptive fields are asked.
-
-    Returns:
-        One row per layer, outer layers first, in the order of execution; the whole function first.
-        Layers that do not depend on the image, or that nobody reads, have no row.
+    The arguments are arrays, or `jax.ShapeDtypeStruct`, in any pytree; the one of number `image` is
+    the batch of images, whose `spatial` axes have receptive fields. Outer layers come first, in the
+    order of execution, before all the whole function. Layers that do not depend on the image, or
+    that nobody reads, have no row.
 
     Raises:
         ValueError: There is no such argument, it is no array, or it has no such axis.
-
-    References:
-        Araujo, Norris, Sim 2019, Computing receptive fields of convolutional neural networks.
 
     Example:
         >>> def two(x):
@@ -441,9 +417,6 @@ def _center(x: Intervals) -> float:
     return float(first + last) / 2 if first <= last else math.nan
 
 
-# ------------------------------------------------------------------------------------------
-# Effective receptive fields: how much each pixel really moves a unit, and the Gaussian nearest.
-
 Measure = Literal["absolute", "squared"]
 
 THRESHOLD = 1 - 0.9545
@@ -452,13 +425,9 @@ THRESHOLD = 1 - 0.9545
 
 @dataclass(frozen=True)
 class GaussianFit:
-    """A Gaussian whose axes are those of the image.
+    """A Gaussian whose axes are those of the image: down and to the right, in pixels.
 
-    Attributes:
-        center: Row and column, in pixels.
-        sigma: Standard deviation down and to the right, in pixels.
-        height: Its value at the center.
-        explained: The part of the heat map's variance that it explains, at most 1.
+    It has this height at the center, and explains that part of the heat map's variance, at most 1.
     """
 
     center: tuple[float, float]
@@ -505,25 +474,18 @@ def effective_receptive_field(
     |derivative of (sum over f of d[f] maps[u, v, f]) by images[r, c, i]|
 
     A direction is a random sign for each feature, so that all features of the place count alike.
-    With random weights the squared gradient estimates the variance of which the paper shows that
-    it has the shape of a Gaussian; the absolute value falls off more slowly, by sqrt(2) in sigma.
+    With random weights the squared gradient estimates the variance, of which Luo, Li, Urtasun,
+    Zemel 2016 (Understanding the effective receptive field in deep convolutional neural networks)
+    show that it has the shape of a Gaussian; the absolute value falls off more slowly, by sqrt(2)
+    in sigma.
 
-    Args:
-        fn: From images to maps (N, h, w, F); images must not depend on one another in it.
-        images: As `fn` takes them.
-        seed: Of the directions.
-        directions: How many for each image.
-        measure: Of a gradient.
-        unit: Row and column in the map; the middle when left out.
-        batch: Images whose gradients are held in memory at once.
+    `fn` gives maps (N, h, w, F), in which images must not depend on one another. The unit is named
+    by row and column in the map; the middle when left out. Gradients of a batch of images are held
+    in memory at once; the seed is that of the directions.
 
     Raises:
         ValueError: `fn` does not give maps, the unit lies outside them, no image, or no direction;
             or no pixel moves the unit.
-
-    References:
-        Luo, Li, Urtasun, Zemel 2016, Understanding the effective receptive field in deep
-        convolutional neural networks.
 
     Example:
         >>> mean = lambda x: jax.lax.reduce_window(

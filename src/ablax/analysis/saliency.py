@@ -39,14 +39,9 @@ def backward_pictures(
 ) -> Float[Array, "N H W C"]:
     """A signal at the features of the images, sent back to their pixels.
 
-    Layers without a ReLU pass it on by their exact derivative: also local response normalization
-    and softmax, of which the paper does not speak.
-
-    Args:
-        fn: From images to features, (N, ..., units).
-        images: They set the switches of the max pools.
-        signal: From the features to what is sent back, of the same shape, such as `strongest(3)`.
-        rule: Of the ReLUs.
+    The signal, such as `strongest(3)`, makes of the features (N, ..., units) what is sent back. The
+    images set the switches of the max pools. Layers without a ReLU pass it on by their exact
+    derivative: also local response normalization and softmax, of which the paper does not speak.
 
     Raises:
         ValueError: No such rule, or a signal of another shape than the features.
@@ -257,9 +252,6 @@ class _Rectified(Rules[_Signal]):
         return [_Signal(value) for value in (*last, *ys)]
 
 
-# ------------------------------------------------------------------------------------------
-# Which pixels a score depends on: saliency by the gradient, occlusion by covering them.
-
 Score = Callable[[Float[Array, "N H W C"]], Float[Array, " N"]]
 """From images to one number per image, such as `lambda x: scores(x)[:, 3]`."""
 
@@ -270,11 +262,7 @@ def saliency_map(
     r"""How fast the score changes with each pixel: max over channels of |d score / d pixel|.
 
     The score of one image may not depend on another. The rule says how a signal passes back through
-    a ReLU, as in `backward_pictures`.
-
-    References:
-        Simonyan, Vedaldi, Zisserman 2013, Deep inside convolutional networks (arXiv 1312.6034),
-        section 3.1.
+    a ReLU, as in `backward_pictures`. (Simonyan, Vedaldi, Zisserman 2013, section 3.1.)
 
     Example:
         >>> images = jnp.array([[[[1.0, 2.0], [3.0, 4.0]]]])
@@ -296,24 +284,15 @@ def occlusion_map(
 ) -> Float[Array, "rows columns"]:
     """How far the score falls when a square of the image is covered: whole - covered, by its place.
 
-    The squares lie inside the image: rows = (H - window) // stride + 1, and the square of row i
-    begins at pixel i * stride. A positive fall says that the score needs what is under the square;
-    a negative one that it speaks against.
+    The squares, of `window` pixels a side, lie inside the image: rows = (H - window) // stride + 1,
+    and the square of row i begins at pixel i * stride. A positive fall says that the score needs
+    what is under the square; a negative one that it speaks against.
 
-    Args:
-        score: Image by image.
-        image: The picture.
-        window: Side of the square, in pixels.
-        stride: Pixels from one place to the next.
-        fill: What covers, of each channel: 0 is the mean gray of normalized images.
-        batch: Covered images scored at a time.
+    The square is filled, channel by channel: 0 is the mean gray of normalized images. So many
+    covered images as a `batch` are scored at a time. (Zeiler, Fergus 2013, section 4.2.)
 
     Raises:
         ValueError: A square larger than the image, or less than a pixel or an image at a time.
-
-    References:
-        Zeiler, Fergus 2013, Visualizing and understanding convolutional networks (arXiv 1311.2901),
-        section 4.2.
 
     Example:
         >>> image = jnp.arange(6.0).reshape(2, 3, 1)

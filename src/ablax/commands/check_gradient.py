@@ -36,7 +36,6 @@ def check_gradient(
     step: batch statistics, auxiliary classifiers with weight 0.3; no dropout.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         image_size: Height and width of the images, of random weights; the paper's by default.
         images: Images of noise in the batch.
         classes: Number of classes, of random weights; the paper's by default.
@@ -44,10 +43,6 @@ def check_gradient(
         entries: Single entries per leaf, beside the directions.
         tolerance: Largest relative error that agrees.
         seed: Of weights, images and directions.
-        format: How the table is printed.
-
-    Raises:
-        AblaxError: A gradient is wrong.
     """
     from ablax.analysis.gradient_check import check_gradient, check_precision
     from ablax.report.tables import render

@@ -31,8 +31,14 @@ def doctor(
 
     from rich.console import Console
 
-    from ablax.doctor.checks import Finding, examine
-    from ablax.doctor.page import advice, findings_table, summary, write_page
+    from ablax.doctor.checks import (
+        Finding,
+        examine,
+        findings_table,
+        summary,
+        what_to_do,
+        write_page,
+    )
     from ablax.doctor.trials import open_trial
     from ablax.report.tables import render
     from ablax.training.loop import set_up
@@ -40,7 +46,8 @@ def doctor(
     set_up()
     console = Console()
     opened = open_trial(name, config, seed, console)
-    console.print(f"{opened.trial.name}\n{opened.note}", markup=False, highlight=False)
+    examined = opened.trial.model.name
+    console.print(f"{examined}\n{opened.note}", markup=False, highlight=False)
     started = time.monotonic()
 
     def begins(check: str) -> None:
@@ -53,14 +60,14 @@ def doctor(
         console.print(f"{found.verdict} ({took:.0f} s)", markup=False, highlight=False)
 
     findings = examine(opened.trial, opened.history, begins, ends)
-    table = findings_table(opened.trial.name, findings)
+    table = findings_table(examined, findings)
     shown = render(table, "text", width=console.width)
     console.print(shown, markup=False, highlight=False, soft_wrap=True)
-    for line in advice(findings):
+    for line in what_to_do(findings):
         console.print(f"- {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(summary(findings), markup=False, highlight=False, soft_wrap=True)
     if out is not None:
-        page = write_page(opened.trial.name, opened.note, findings, out)
+        page = write_page(examined, opened.note, findings, out)
         console.print(f"page: {page}", markup=False, soft_wrap=True)
     if any(found.problem for found in findings):
         raise SystemExit(1)

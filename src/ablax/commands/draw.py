@@ -18,16 +18,14 @@ def draw(
     model: Positional[options.ModelSource],
     *,
     out: options.PageOut,
-    image_size: options.Pixels | None = None,
+    image_size: options.ImageSize = None,
     ablation: options.Word | None = None,
     remove: options.LayerNames = (),
 ) -> None:
     """Draw a network's data-flow graph as a page for a browser: fold, hover, search.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         out: The page to write.
-        image_size: Height and width of the images; the paper's by default.
         ablation: Draw the network after this ablation beside it: without_7, without_shortcuts and
             the like, or module:name.
         remove: Draw the network without this layer beside it; may be given again.
@@ -84,11 +82,11 @@ def _applied(name: str, edit: Edit, network: Network) -> Network:
 
 def _named(written: str) -> Edit:
     """An ablation by its name."""
-    from ablax.core import plugins
+    from ablax import lazy
 
     module_name, _, name = written.rpartition(":")
     try:
-        modules = [plugins.module(each) for each in ([module_name] if module_name else _HOMES)]
+        modules = [lazy.module(each) for each in ([module_name] if module_name else _HOMES)]
     except AblaxError as error:
         raise AblaxError(f"--ablation {written}: {error}") from error
     items = (item for module in modules for item in vars(module).items())

@@ -33,9 +33,7 @@ def evaluate(
     """Test error of a model on a data set: top-1 and top-5 with their 95 % intervals.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         data: digits, or tfds:NAME such as tfds:cifar10; the run's own test images by default.
-        data_dir: Folder of the prepared sets; that of TFDS_DATA_DIR by default.
         batch: Images per batch; the run's own for its own data.
         limit: Evaluate the first so many test images only.
         format: How the errors are printed.
@@ -77,13 +75,13 @@ def _of_set(
     model: Model, source: str, folder: Path | None, batch: int, limit: int | None
 ) -> tuple[str, int, Iterator[Batch]]:
     """Name, count and batches of the test images of a set, prepared as the model wants them."""
+    from ablax.data.sources import open_test_images
     from ablax.model import batches_of
-    from ablax.weights.pictures import open_test_images
 
     test = open_test_images(source, folder)
-    test.check(model)
-    count = min(len(test), limit or len(test))
-    return test.name, count, batches_of(test.prepared(model.preprocessing, count), batch)
+    test.check(model.name, len(model.classes))
+    count = min(test.count, limit or test.count)
+    return test.name, count, batches_of(test.prepared(model.preprocessing.array, count), batch)
 
 
 def _of_run(

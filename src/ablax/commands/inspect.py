@@ -57,13 +57,11 @@ def inspect(
     """Visualize filters, feature maps and what activates a network; print their statistics.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         pictures: Files of pictures to show the network; or --data.
         out: The folder to write the figures into.
         only: Only these figures.
         at: Layers to look at; some from the first to the last by default.
         data: digits, or tfds:NAME; its test images are the samples.
-        data_dir: Folder of the prepared sets; that of TFDS_DATA_DIR by default.
         samples: Images for the statistics.
         show: Images of --data to show.
         classes: Names or numbers of the classes to maximize; the first ten by default.
@@ -133,15 +131,16 @@ def _samples(
     show: int,
 ) -> tuple[dict[str, Any], list[Any]]:
     """The prepared pictures to show, by name, and those for the statistics."""
-    from ablax.weights.pictures import open_picture, open_test_images
+    from ablax.data.images import open_picture
+    from ablax.data.sources import open_test_images
 
     prepare = model.preprocessing.array
     shown = {path.stem: prepare(open_picture(path)) for path in pictures}
     if data is None:
         return shown, list(shown.values())
     test = open_test_images(data, data_dir)
-    count = min(len(test), max(samples, show))
-    found = list(test.prepared(model.preprocessing, count))
+    count = min(test.count, max(samples, show))
+    found = list(test.prepared(prepare, count))
     if not shown:
         shown = {
             f"{number}: {test.classes[label]}": image

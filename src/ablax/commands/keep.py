@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tyro.conf import Positional
 
 from ablax.commands import options
 from ablax.errors import AblaxError
+
+if TYPE_CHECKING:
+    from ablax.experiment import Experiment
 
 KEPT = (
     *("answer.json", "environment.json", "recipe.json", "networks.json.gz", "study.json"),
@@ -19,8 +23,8 @@ KEPT = (
 checkpoints, and nothing twice."""
 LOG = ".jsonl"
 """Logs, which are kept compressed."""
-NOT_KEPT = (LOG, ".svg", ".partial")
-"""Logs as they are, pictures that are there as PNG already, and what a killed process left."""
+NOT_KEPT = (".svg", ".partial")
+"""Pictures that are there as PNG already, and what a killed process left."""
 LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
@@ -36,13 +40,9 @@ def keep(
     Args:
         folder: Results of a finished run, such as results/NAME/RECIPE.
         experiments: The checkout's folder of experiments.
-
-    Raises:
-        AblaxError: The folder holds no report, is kept already, or cannot be copied.
     """
     from ablax.report.study_tables import write_result
     from ablax.study.folder import FACTS, stored
-    from ablax.study.keep import answer_in
 
     missing = [name for name in ("answer.json", "report.md") if not (folder / name).exists()]
     if missing:
@@ -52,7 +52,8 @@ def keep(
         )
     held = stored(folder)  # refuses another format, and a folder whose recipe nobody knows
     if (folder / FACTS).exists():
-        _refuse_old(folder, held.experiment)
+        own = experiments / f"{held.experiment}.py"
+        _refuse_old(folder, str(own) if own.exists() else held.experiment)
     facts = answer_in(folder)
     target = place(experiments, facts)
     if target.resolve() == folder.resolve():
@@ -63,33 +64,28 @@ def keep(
 
 
 def _refuse_old(folder: Path, name: str) -> None:
-    """Refuse tables and answers that are not what the runs beside them give."""
+    """Refuse a table or an answer that is not what the runs beside it give."""
     from ablax.report.page import PLOTS
-    from ablax.report.study_tables import COLUMNS, result_rows
-    from ablax.report.tables import csv_text
+    from ablax.report.study_tables import results_csv
     from ablax.report.verdict import answer_json
     from ablax.study.discovery import experiment
     from ablax.study.folder import rebuild
 
     study = rebuild(folder, experiment(name)[1])
     texts = {
-        "results.csv": csv_text(COLUMNS, result_rows(study.variants, study.runs)),
+        "results.csv": results_csv(study.variants, study.runs),
         "answer.json": answer_json(study, PLOTS),
     }
-    for name, text in texts.items():
-        if (folder / name).read_text("utf-8") != text:
+    for each, text in texts.items():
+        if (folder / each).read_text("utf-8") != text:
             raise AblaxError(
-                f"{folder / name} is not what the runs beside it give: write it again with "
+                f"{folder / each} is not what the runs beside it give: write it again with "
                 f"`ablax report {folder} --out {folder}`"
             )
 
 
 def place(experiments: Path, facts: dict[str, str]) -> Path:
-    """Where a run is kept: by experiment, recipe and kind of device.
-
-    Raises:
-        AblaxError: A name in the answer is a path, which would lead out of the folder.
-    """
+    """Where a run is kept: by experiment, recipe and kind of device; never out of the folder."""
     for field in ("experiment", "recipe"):
         if facts[field] in ("", ".", "..") or Path(facts[field]).name != facts[field]:
             raise AblaxError(
@@ -101,13 +97,13 @@ def place(experiments: Path, facts: dict[str, str]) -> Path:
 
 
 def overview(experiments: Path) -> str:
-    """The text of `experiments/README.md`."""
+    """The text of `experiments/README.md`: every question, its answers, their costs, a picture."""
     from ablax.study.discovery import experiment
-    from ablax.study.keep import answers, page
 
+    answered = answers(experiments / "results")
     names = sorted(path.stem for path in experiments.glob("[!_]*.py"))
     questions = [(name, experiment(str(experiments / f"{name}.py"))[1]) for name in names]
-    return page(questions, answers(experiments / "results"))
+    return "\n".join([_HEAD, *(_section(*each, answered) for each in questions)])
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -115,17 +111,16 @@ def _copy(source: Path, target: Path) -> None:
 
     try:
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for name in KEPT:
-            if (source / name).is_dir():
-                shutil.copytree(source / name, target / name, ignore=_large_or_log)
-            elif (source / name).exists() and not name.endswith(LOG):
-                shutil.copy2(source / name, target / name)
-        for name in KEPT:
-            found = [source / name, *(source / name).rglob("*")]
-            for log in (path for path in found if path.suffix == LOG and path.is_file()):
-                kept = target / log.relative_to(source)
-                kept.with_name(f"{kept.name}.gz").write_bytes(compressed(log.read_bytes()))
+        for top in (source / name for name in KEPT):
+            for path in filter(Path.is_file, (top, *top.rglob("*"))):
+                kept = target / path.relative_to(source)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                if path.suffix == LOG:
+                    kept.with_name(f"{kept.name}.gz").write_bytes(compressed(path.read_bytes()))
+                elif path == top or (
+                    path.suffix not in NOT_KEPT and path.stat().st_size <= LARGEST
+                ):
+                    shutil.copy2(path, kept)
     except OSError as error:
         raise AblaxError(
             f"{target} cannot be written ({error.strerror or error}): free some space, then give "
@@ -133,11 +128,77 @@ def _copy(source: Path, target: Path) -> None:
         ) from error
 
 
-def _large_or_log(folder: str, names: list[str]) -> set[str]:
-    """What is not kept of a folder."""
+_HEAD = """# Experiments
 
-    def left(name: str) -> bool:
-        path = Path(folder) / name
-        return path.suffix in NOT_KEPT or (path.is_file() and path.stat().st_size > LARGEST)
+Written by `ablax keep`; a test fails when it is out of date. Each question is a file in this
+folder; each answer comes from the results in `results/`, with hardware and date. Run one with
 
-    return {name for name in names if left(name)}
+    make experiment NAME=depth_sweep CONFIG=digits
+
+and all of them with `make experiments CONFIG=smoke`. `ablax keep results/NAME/RECIPE` copies a
+finished run's tables, plots and report to this folder, with its metrics and the prediction and loss
+of every test image, from which `ablax report` makes the report again without training. Runs without
+a `study.json` were kept before metrics and predictions were: they have tables, plots and the report
+only.
+"""
+
+
+def answers(results: Path) -> list[dict[str, Any]]:
+    """What the kept results answer, by experiment and recipe; `folder` says where each stands.
+
+    Raises:
+        AblaxError: A file of answers cannot be read, or the results are of another format.
+    """
+    from ablax.study.folder import stored
+
+    for path in sorted(results.glob("*/*/recipe.json")):
+        stored(path.parent)  # refuses another format
+    return [
+        {**answer_in(path.parent), "folder": path.parent.relative_to(results).as_posix()}
+        for path in sorted(results.glob("*/*/answer.json"))
+    ]
+
+
+def answer_in(folder: Path) -> dict[str, Any]:
+    """What the run in a folder answers: the facts of its `answer.json`.
+
+    Raises:
+        AblaxError: The file cannot be read, or is not one of ours.
+    """
+    from ablax.files import unsealed
+
+    path = folder / "answer.json"
+    try:
+        facts = unsealed(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise AblaxError(f"{path} cannot be read ({error}): {_AGAIN}") from error
+    if missing := sorted(_FACTS - set(facts)):
+        raise AblaxError(f"{path} lacks {', '.join(missing)}: {_AGAIN}")
+    return facts
+
+
+_FACTS = {
+    *("experiment", "recipe", "answer", "device", "date"),
+    *("runs", "training_seconds", "picture"),
+}
+_AGAIN = "run the experiment again to rewrite its report, then keep it with `ablax keep`"
+
+
+def _section(name: str, question: Experiment, answered: list[dict[str, Any]]) -> str:
+    from ablax.report.tables import escape_markdown
+
+    lines = [f"## [{name}]({name}.py)", "", escape_markdown(question.question), ""]
+    if question.cost:
+        lines += [f"Cost: {escape_markdown(question.cost)}", ""]
+    own = [facts for facts in answered if facts["experiment"] == name]
+    for facts in own:
+        folder, recipe = f"results/{facts['folder']}", facts["recipe"]
+        where = (
+            f"{facts['runs']} runs, {facts['training_seconds']:,} s of training on "
+            f"{facts['device']}, {facts['date']}"
+        )
+        picture = f"![{facts['experiment']}, {recipe}]({folder}/{facts['picture']})"
+        lines += [f"**{escape_markdown(facts['answer'])}**", ""]
+        lines += [f"([{recipe}]({folder}/report.md): {escape_markdown(where)}.)", ""]
+        lines += [f"[{picture}]({folder}/report.md)", ""]
+    return "\n".join([*lines, *([] if own else ["No run has been kept yet.", ""])])

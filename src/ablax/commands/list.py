@@ -35,7 +35,7 @@ def list(format: Literal["text", "json", "markdown"] = "text") -> None:
     Args:
         format: How the list is printed; markdown is the page docs/networks.md.
     """
-    from ablax.core.plugins import offered
+    from ablax.lazy import offered
     from ablax.study.discovery import names
     from ablax.zoo import CATALOG
     from ablax.zoo.register import PACKAGES

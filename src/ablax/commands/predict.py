@@ -22,14 +22,13 @@ def predict(
     """Classify pictures: print the most probable classes of each, and their probabilities.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         pictures: The files of one or more pictures.
         top: How many classes per picture.
         format: How the classes are printed.
         preprocessing: Preparation of the images, where it is not the model's own.
     """
+    from ablax.data.images import open_picture
     from ablax.training.loop import set_up
-    from ablax.weights.pictures import open_picture
 
     if not pictures:
         raise AblaxError(f"there is no picture to classify: ablax predict {model} cat.jpg")

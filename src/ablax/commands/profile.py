@@ -11,7 +11,7 @@ def profile(
     model: Positional[options.ModelSource],
     inference: bool = False,
     batch: options.Images = 32,
-    image_size: options.Pixels | None = None,
+    image_size: options.ImageSize = None,
     steps: options.AtLeastOne = 4,
     depth: options.AtLeastOne = 1,
     format: options.TableFormat = "text",
@@ -19,13 +19,10 @@ def profile(
     """Time of a training step, layer by layer, beside what the machine could reach.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         inference: Profile inference instead of a training step.
         batch: Images per step.
-        image_size: Height and width of the images; the paper's by default.
         steps: Steps to trace.
         depth: How many levels of blocks to open.
-        format: How the table is printed.
     """
     from ablax.inspection.timing import measure, profile, profile_table
     from ablax.report.tables import render

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def receptive_field(
-    model: Positional[options.ModelSource | None] = None,
+    model: Positional[options.ModelOrNone] = None,
     layer: options.LayerNames = (),
     depth: options.NonNegativeInt = 1,
     format: options.TableFormat = "text",
-    image_size: options.Pixels | None = None,
+    image_size: options.ImageSize = None,
     published: bool = False,
     effective: options.PictureOut | None = None,
     images: options.Images = 16,
@@ -29,11 +29,8 @@ def receptive_field(
     """Receptive field of each layer: theoretical, or effective as measured by gradients.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         layer: Only this layer; may be given again.
         depth: How many levels of blocks to open; 0 opens all.
-        format: How the table is printed.
-        image_size: Height and width of the images; the paper's by default.
         published: Compare published receptive fields with ours; takes no network.
         effective: Plot the gradient of the middle unit by every pixel, and print its extent: .png,
             .svg or .pdf.
@@ -41,51 +38,43 @@ def receptive_field(
         seed: Of weights and images for --effective.
         measure: Which mean of the gradient --effective takes.
     """
-    from ablax.inspection.fields import field_table, layers_named, network_receptive_fields
+    from ablax.inspection import fields
     from ablax.report.tables import render
 
     if published:
         if model is not None:
             raise AblaxError("--published compares networks of its own: give no network")
-        from ablax.inspection.fields import published_table
-
-        print(published_table(format))
+        print(fields.published_table(format))
         return
     if model is None:
         raise AblaxError("which network? ablax list names them: ablax receptive-field alexnet")
     asked = options.opened(model, None if effective is None else seed, image_size).model
-    fields = network_receptive_fields(asked.network, asked.image_shape)
+    seen = fields.network_receptive_fields(asked.network, asked.image_shape)
     if effective is None:
         if layer:
-            shown = layers_named(fields, list(layer))
+            shown = fields.layers_named(seen, list(layer))
         else:
-            shown = {path: f for path, f in fields.items() if not depth or path.count("/") < depth}
+            shown = {path: f for path, f in seen.items() if not depth or path.count("/") < depth}
         sides = "x".join(map(str, asked.image_shape))
         title = f"Receptive fields of {asked.name}, images of {sides}"
-        print(render(field_table(title, shown), format))
+        print(render(fields.field_table(title, shown), format))
         return
-    layers = _layers_with_maps(fields, layer)
+    layers = _layers_with_maps(seen, layer)
     import jax
 
-    from ablax.inspection.fields import (
-        Sighted,
-        effective_figure,
-        effective_table,
-        network_effective_field,
-    )
     from ablax.training.loop import set_up
 
     set_up()
     noise = jax.random.normal(jax.random.key(seed), (images, *asked.image_shape))
     sighted = []
     for name in layers:
-        measured = network_effective_field(
+        measured = fields.network_effective_field(
             asked.network, asked.variables, noise, name, seed=seed, measure=measure
         )
-        sighted.append(Sighted(name, fields[name], measured))
+        sighted.append(fields.Sighted(name, seen[name], measured))
     title = f"{asked.title}, {images} images of noise, seed {seed}"
-    options.save_picture(effective_figure(sighted, title, measure), effective, dpi=110)
-    print(render(effective_table(sighted, title), format))
+    options.save_picture(fields.effective_figure(sighted, title, measure), effective, dpi=110)
+    print(render(fields.effective_table(sighted, title), format))
 
 
 def _layers_with_maps(fields: Mapping[str, ReceptiveField], asked: Sequence[str]) -> Sequence[str]:

@@ -18,9 +18,6 @@ def report(
         folder: Results of a finished run, or of one that was kept.
         experiment: Name or file of the experiment, if it is not where it was.
         out: Where the report goes; without it the table and the verdict are only printed.
-
-    Raises:
-        AblaxError: The folder lacks something, or nobody knows its experiment.
     """
     from rich.console import Console
 

@@ -11,17 +11,14 @@ def roofline(
     model: Positional[options.ModelSource],
     out: options.PictureOut | None = None,
     format: options.TableFormat = "text",
-    image_size: options.Pixels | None = None,
+    image_size: options.ImageSize = None,
     batch: options.Images = 1,
     repeats: options.AtLeastOne = 5,
 ) -> None:
     """Each layer against the compute and bandwidth limits of this machine, as measured.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         out: Plot it too: .png, .svg or .pdf.
-        format: How the table is printed.
-        image_size: Height and width of the images; the paper's by default.
         batch: Number of images.
         repeats: Timed runs per layer.
     """

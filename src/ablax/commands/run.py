@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import tyro
@@ -34,41 +35,25 @@ def run(
         recipe: The fields of the recipe.
         asked: What `defaults` has found already.
     """
-    from ablax.study import runner
-
-    found = asked or Asked(name, config, f"ablax run {name}")
-    runner.run(
-        found.experiment,
-        recipe,
-        only=only,
-        folder=results,
-        name=found.name,
-        recipe_name=found.recipe_name,
-        command=found.command,
-    )
+    call = asked or _asked(name, config, f"ablax run {name}")[1]
+    call(recipe, only=only, folder=results)
 
 
-class Asked:
-    """What the words name, loaded once: the experiment, and the recipe under its budget.
+def _asked(name: str, config: str, command: str) -> tuple[Recipe, Callable[..., Any]]:
+    """The recipe under the experiment's budget, and the call of the runner, which lacks a recipe.
 
     `command` is what was typed, for the report.
     """
+    from ablax.study import discovery, runner
 
-    def __init__(self, name: str, config: str, command: str) -> None:
-        from ablax.study import discovery
-
-        self.name, self.experiment = discovery.experiment(name)
-        self.recipe_name, base = discovery.recipe(config)
-        self.recipe = self.experiment.budgeted(self.recipe_name, base)
-        self.command = command
+    name, experiment = discovery.experiment(name)
+    recipe_name, base = discovery.recipe(config)
+    call = partial(runner.run, experiment, name=name, recipe_name=recipe_name, command=command)
+    return experiment.budgeted(recipe_name, base), call
 
 
 def defaults(words: Sequence[str]) -> dict[str, Any]:
-    """The defaults of `recipe` and `asked`, from the words behind `ablax run`: the budgeted recipe.
-
-    Raises:
-        AblaxError: There is no such experiment or recipe, or none is named before the fields.
-    """
+    """The defaults of `recipe` and `asked`, from the words behind `ablax run`."""
     from ablax.study import discovery
 
     name, config = _peek(words)
@@ -76,8 +61,8 @@ def defaults(words: Sequence[str]) -> dict[str, Any]:
         return {"recipe": discovery.recipe(config)[1]}
     if name is None:
         raise AblaxError("which experiment? " + nearest("", discovery.names("experiments")))
-    asked = Asked(name, config, shlex.join(["ablax", "run", *words]))
-    return {"recipe": asked.recipe, "asked": asked}
+    recipe, call = _asked(name, config, shlex.join(["ablax", "run", *words]))
+    return {"recipe": recipe, "asked": call}
 
 
 def _peek(words: Sequence[str]) -> tuple[str | None, str]:

@@ -10,14 +10,12 @@ from ablax.commands import options
 def show(
     model: Positional[options.ModelSource],
     depth: options.NonNegativeInt = 1,
-    image_size: options.Pixels | None = None,
+    image_size: options.ImageSize = None,
 ) -> None:
     """Print a network, one line per layer.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         depth: How many levels of blocks to open; 0 opens all.
-        image_size: Height and width of the images; the paper's by default.
     """
     from ablax.core import describe
 

@@ -9,12 +9,12 @@ from ablax.errors import AblaxError
 
 
 def table(
-    model: Positional[options.ModelSource | None] = None,
+    model: Positional[options.ModelOrNone] = None,
     convention: options.ConventionName = "usual",
     format: options.TableFormat = "text",
     depth: options.AtLeastOne | None = None,
     training: bool = False,
-    image_size: options.Pixels | None = None,
+    image_size: options.ImageSize = None,
     batch: options.Images = 1,
     plot: options.PictureOut | None = None,
     lectures: bool = False,
@@ -22,13 +22,10 @@ def table(
     """Cost of every layer: multiply-accumulates, parameters, memory.
 
     Args:
-        model: A network (ablax list), NETWORK=FILE, a folder of weights, or RESULTS:VARIANT:SEED.
         convention: What counts as a multiply-accumulate; lecture prints the lecture's columns.
-        format: How the table is printed.
         depth: How many names of a layer's path are kept; costs below them are summed. All by
             default.
         training: The forward pass and both gradients.
-        image_size: Height and width of the images; the paper's by default.
         batch: Number of images.
         plot: Plot the costs by depth too: .png, .svg or .pdf.
         lectures: The lectures' tables beside ours; with --format markdown the page docs/costs.md.

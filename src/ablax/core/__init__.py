@@ -9,6 +9,7 @@ from ablax.core.edits import inner_layers as inner_layers
 from ablax.core.edits import insert_after as insert_after
 from ablax.core.edits import insert_before as insert_before
 from ablax.core.edits import paths as paths
+from ablax.core.edits import refuse_unknown as refuse_unknown
 from ablax.core.edits import remove as remove
 from ablax.core.edits import replace as replace
 from ablax.core.edits import replace_kind as replace_kind
@@ -22,7 +23,6 @@ from ablax.core.features import gradients as gradients
 from ablax.core.features import layer_shapes as layer_shapes
 from ablax.core.features import output_gradients as output_gradients
 from ablax.core.features import output_shapes as output_shapes
-from ablax.core.features import refuse_unknown as refuse_unknown
 from ablax.core.fingerprint import FingerprintError as FingerprintError
 from ablax.core.fingerprint import canonical as canonical
 from ablax.core.fingerprint import difference as difference

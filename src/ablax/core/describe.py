@@ -17,7 +17,6 @@ _WIDEST = 88
 """Characters of a layer's description; a longer one names its inner layers only."""
 _LONGEST = 33
 """Lines of the layers of a network in its `repr`, so that all of it fits a screen."""
-_PARTS = ("tail", "body", "head")
 
 
 def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -> str:
@@ -51,14 +50,14 @@ def describe(network: Network, image_shape: ImageShape, depth: int | None = 1) -
     shapes = layer_shapes(network, image_shape)
     sizes = parameter_sizes(network, image_shape)
     rows = [("images", "", _shape(image_shape), "parameters")]
-    for part in _PARTS:
+    for part, layers in inner_layers(network).items():
         rows.append((part, "", "", ""))
-        rows += _rows(getattr(network, part), "", 1, depth, shapes, sizes)
+        rows += _rows(layers, "", 1, depth, shapes, sizes)
     scores = shapes[list(network.layers)[-1]] if len(network.layers) else image_shape
     rows.append(("all", "", _shape(scores), f"{sum(sizes.values()):,}"))
-    names, layers, outputs, counts = (max(len(row[i]) for row in rows) for i in range(4))
+    names, whats, outputs, counts = (max(map(len, column)) for column in zip(*rows, strict=True))
     lines = (
-        f"{name:<{names}}  {layer:<{layers}}  {output:>{outputs}}  {count:>{counts}}"
+        f"{name:<{names}}  {layer:<{whats}}  {output:>{outputs}}  {count:>{counts}}"
         for name, layer, output, count in rows
     )
     return "\n".join(line.rstrip() for line in lines)
@@ -75,28 +74,21 @@ def _rows(
     for name, layer in layers.items():
         path = prefix + name
         count = sum(size for leaf, size in sizes.items() if leaf.startswith(path + "/"))
-        inner = list(inner_layers(layer).values())
-        opened = bool(inner) and (depth is None or level < depth)
+        inner = _held(layer)
+        opened = len(inner) > 0 and (depth is None or level < depth)
         what = type(layer).__name__ if opened else _written(layer)
         output = _shape(shapes[path]) if path in shapes else "in a loop"
         yield "  " * level + name, what, output, f"{count:,}"
         if opened:
-            for below in inner:
-                yield from _rows(below, f"{path}/", level + 1, depth, shapes, sizes)
+            yield from _rows(inner, f"{path}/", level + 1, depth, shapes, sizes)
 
 
-# ------------------------------------------------------------------------------------------
-# The same lines without images: the `repr` of layers and of a network, as text and in a notebook.
+def _held(layer: nn.Module) -> Layers:
+    return sum(inner_layers(layer).values(), start=Layers())
 
 
 def layers_text(layers: Layers) -> str:
-    """What `repr(layers)` gives: one line as code where that is short, else a line a layer.
-
-    Example:
-        >>> from ablax.layers import Dense, ReLU
-        >>> print(layers_text(Layers(fc1=Dense(8), relu1=ReLU())))
-        Layers(fc1=Dense(8), relu1=ReLU())
-    """
+    """What `repr(layers)` gives: one line as code where that is short, else a line a layer."""
     code = f"Layers({', '.join(f'{name}={_code(layer)}' for name, layer in layers.items())})"
     if len(code) <= _WIDEST:
         return code
@@ -104,25 +96,7 @@ def layers_text(layers: Layers) -> str:
 
 
 def network_text(network: Network) -> str:
-    """What `repr(network)` gives: the layers of each part, those that repeat on one line.
-
-    Example:
-        >>> from ablax.zoo import lenet5
-        >>> print(network_text(lenet5()))
-        Network(
-          tail
-            c1         Convolution(6, 5, padding=0), Tanh()
-            s2         AveragePool(2, stride=2)
-          body
-            c3         Convolution(16, 5, padding=0), Tanh()
-            s4         AveragePool(2, stride=2)
-            c5         Convolution(120, 5, padding=0), Tanh()
-          head
-            vectorize  Flatten()
-            f6         Dense(84), Tanh()
-            output     Dense(10)
-        )
-    """
+    """What `repr(network)` gives: the layers of each part, those that repeat on one line."""
     parts = _parts(network)
     lines = iter(_aligned([row for rows in parts.values() for row in rows], "    "))
     told = [line for name in parts for line in (f"  {name}", *(next(lines) for _ in parts[name]))]
@@ -149,7 +123,7 @@ Row = tuple[str, str]
 
 def _parts(network: Network) -> dict[str, list[Row]]:
     """The lines of each part, no more than fit a screen together."""
-    parts = {name: _folded(getattr(network, name)) for name in _PARTS}
+    parts = {name: _folded(layers) for name, layers in inner_layers(network).items()}
     counts = [len(rows) for rows in parts.values()]
     most = _LONGEST  # of one part, so that short ones stay whole
     while sum(min(count, most) for count in counts) > _LONGEST:
@@ -194,17 +168,13 @@ def _aligned(rows: Sequence[Row], indent: str) -> list[str]:
 
 def _code(layer: nn.Module) -> str:
     """The layer as one would write it, the layers inside by name and value."""
-    inner = [
-        f"{name}={_code(below)}"
-        for layers in inner_layers(layer).values()
-        for name, below in layers.items()
-    ]
+    inner = [f"{name}={_code(below)}" for name, below in _held(layer).items()]
     return f"{type(layer).__name__}({', '.join([*inner, *_fields(layer)])})"
 
 
 def _written(layer: nn.Module) -> str:
     """The layer as one would write it, what it leaves at its default left out."""
-    inner = sum(inner_layers(layer).values(), start=Layers())
+    inner = _held(layer)
     if type(layer).__name__ == "Sequential":
         full = ", ".join(_written(below) for _, below in inner.items())
         if 0 < len(full) <= _WIDEST:

@@ -7,8 +7,8 @@ ablation that silently removed nothing would report the baseline twice.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, TypeVar
 
 import flax.linen as nn
 from jax.nn.initializers import Initializer
@@ -18,6 +18,7 @@ from ablax.errors import AblaxError, nearest
 
 Edit = Callable[[Network], Network]
 Rewrite = Callable[[str, nn.Module], Layers | None]
+M = TypeVar("M", bound=nn.Module)
 
 
 class EditError(AblaxError):
@@ -27,11 +28,8 @@ class EditError(AblaxError):
 def edit(network: Network, rewrite: Rewrite) -> Network:
     """Walk through every layer, at any depth, and let `rewrite` say what stands in its place.
 
-    Args:
-        network: What to edit.
-        rewrite: Called with a layer's path (`"fc7"`, then `"fc7/dense"`) and the module. It returns
-            the layers that take its place (none of them removes it), or None to keep it and look
-            inside.
+    It is given a layer's path (`"fc7"`, then `"fc7/dense"`) and the module, and returns the layers
+    that take its place (none of them removes it), or None to keep it and look inside.
 
     Raises:
         EditError: Nothing changed.
@@ -45,14 +43,10 @@ def edit(network: Network, rewrite: Rewrite) -> Network:
         >>> edit(lenet5(10), maximum).tail["s2"].window
         2
     """
-    parts = {part: _edit_layers(getattr(network, part), "", rewrite) for part in _PARTS}
-    edited = network.copy(**parts)
+    edited = _edit_inside(network, "", rewrite)
     if edited == network:
         raise EditError("the edit changes nothing: it matched no layer, or put back what was there")
     return edited
-
-
-_PARTS = ("tail", "body", "head")
 
 
 def _edit_layers(layers: Layers, prefix: str, rewrite: Rewrite) -> Layers:
@@ -65,7 +59,7 @@ def _edit_layers(layers: Layers, prefix: str, rewrite: Rewrite) -> Layers:
     return result
 
 
-def _edit_inside(layer: nn.Module, prefix: str, rewrite: Rewrite) -> nn.Module:
+def _edit_inside(layer: M, prefix: str, rewrite: Rewrite) -> M:
     held = inner_layers(layer)
     changed = {field: _edit_layers(inner, prefix, rewrite) for field, inner in held.items()}
     return layer.copy(**changed) if changed != held else layer
@@ -88,6 +82,15 @@ def walk(layers: Layers, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
 def paths(network: Network) -> tuple[str, ...]:
     """The path of every layer at any depth, in order: `conv1`, `conv1/conv`, ..."""
     return tuple(path for path, _ in walk(network.layers))
+
+
+def refuse_unknown(
+    names: Iterable[str], known: Collection[str], error: type[AblaxError] = AblaxError
+) -> None:
+    """Refuse names of layers that are not among those of a network."""
+    for name in names:
+        if name not in known:
+            raise error(f"the network has no layer {name!r}: {nearest(name, known)}")
 
 
 def stacks(network: Network) -> tuple[str, ...]:
@@ -182,9 +185,7 @@ def without(*kinds: type[nn.Module]) -> Edit:
 def replace_kind(kind: type[nn.Module], instead: Callable[[Any], nn.Module]) -> Edit:
     """The edit that exchanges every layer of a class, at any depth.
 
-    Args:
-        kind: The class.
-        instead: From such a layer to the one that takes its name and place.
+    `instead` makes of such a layer the one that takes its name and place.
 
     Raises:
         EditError: When applied to a network that has none.
@@ -208,8 +209,7 @@ def replace_kind(kind: type[nn.Module], instead: Callable[[Any], nn.Module]) -> 
 def with_initializer(kernel_init: Initializer) -> Edit:
     """The edit that gives every layer with a kernel, at any depth, another initialization of it.
 
-    Args:
-        kernel_init: Samples a kernel from key, shape and type: one of `ablax.layers.initializers`.
+    `ablax.layers.initializers` has some.
 
     Raises:
         EditError: When applied to a network no layer of which has a `kernel_init`, or whose layers
@@ -259,10 +259,7 @@ def compose(*edits: Edit) -> Edit:
 
 def _at(names: tuple[str, ...], change: Callable[[str, nn.Module], Layers]) -> Edit:
     def apply(network: Network) -> Network:
-        known = paths(network)
-        for name in names:
-            if name not in known:
-                raise EditError(f"the network has no layer {name!r}: {nearest(name, known)}")
+        refuse_unknown(names, paths(network), EditError)
         return edit(
             network,
             lambda path, layer: change(path.rsplit("/", 1)[-1], layer) if path in names else None,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.traverse_util import flatten_dict
 from jaxtyping import Array, Float
 
-from ablax.core.edits import paths
+from ablax.core.edits import paths, refuse_unknown
 from ablax.core.network import ImageShape, Network, abstract_variables
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError
 
 
 def features(
@@ -24,24 +25,16 @@ def features(
 ) -> dict[str, Array]:
     """The outputs of the named layers, as in a test: no dropout, kept batch statistics.
 
-    Compiled once for a network, a shape of images and a list of names; layers behind the last
-    named one are not computed.
-
-    Args:
-        network: Any network.
-        variables: Its weights and statistics, as `initialize` returns them.
-        images: As the network takes them.
-        at: Paths of layers at any depth, such as `["conv3", "res4b", "res5a/conv1"]`.
-
-    Returns:
-        From each path, in the order asked for, to an array whose first axis is the images.
+    The names are paths of layers at any depth, such as `["conv3", "res4b", "res5a/conv1"]`; each,
+    in the order asked for, gets an array whose first axis is the images. Compiled once for a
+    network, a shape of images and a list of names; layers behind the last named one are not
+    computed.
 
     Raises:
         AblaxError: A name that no layer has, or a layer inside a `Repeat` or a `Tied`, which runs
             many times.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> from ablax.core import Layers
         >>> from ablax.layers import Dense, ReLU
         >>> head = Layers(fc1=Dense(2), relu=ReLU(), fc2=Dense(1))
@@ -57,13 +50,6 @@ def features(
     wanted = (at,) if isinstance(at, str) else tuple(at)
     found = _compiled(network, wanted, variables, images)
     return {name: found[name] for name in wanted}
-
-
-def refuse_unknown(names: Sequence[str], known: Collection[str]) -> None:
-    """Refuse names of layers that are not among those of a network."""
-    for name in names:
-        if name not in known:
-            raise AblaxError(f"the network has no layer {name!r}: {nearest(name, list(known))}")
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -86,19 +72,13 @@ def output_gradients(
     loss: Callable[[Float[Array, "N classes"]], Float[Array, ""]],
     at: Sequence[str],
 ) -> dict[str, Array]:
-    """The derivative of a loss by the outputs of the named layers, with batch statistics.
+    """The derivative dL/dy of a loss by the output y of each named layer, with batch statistics.
 
     Batch normalization uses the batch's own statistics; no dropout. The losses of auxiliary
     classifiers are not part of it, and an `Ensemble`, which trains by nothing else, has a gradient
-    of 0.
-
-    Arguments and errors are those of `features`.
-
-    Returns:
-        From each path, in the order asked for, to dL/dy, of the shape of the layer's output y.
+    of 0. Arguments, order and errors are those of `features`.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> from ablax.core import Layers
         >>> from ablax.layers import Dense
         >>> network = Network(Layers(), Layers(), Layers(fc=Dense(2)))
@@ -137,16 +117,9 @@ def gradients(
 ) -> tuple[dict[str, Array], Any]:
     """The derivatives of a function by the outputs of layers and by parameters, in one pass.
 
-    Something small is added to each output and the function differentiated by it, at 0.
-
-    Args:
-        function: From parameters to one number; it applies a network, once.
-        params: Where the derivatives are wanted.
-        outputs: What the layers give, by their paths (`output_shapes`).
-
-    Returns:
-        From each path to dL/dy, of the shape of the layer's output y; and dL/dW of every parameter
-        W, as the parameters lie.
+    The function, from parameters to one number, applies a network once. Something small is added to
+    each output, whose shape `output_shapes` gives, and the function differentiated by it, at 0. The
+    result is dL/dy by path, and dL/dW as the parameters W lie.
     """
 
     def moved(added: dict[str, Array], params: Any) -> Float[Array, ""]:
@@ -166,9 +139,8 @@ def gradients(
 def layer_shapes(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:
     """The shape of what each layer gives for one image, by path, in order; nothing is computed.
 
-    Returns:
-        From each path to a shape without the axis of the images, `(H, W, C)` or `(C,)`. The layers
-        inside a `Repeat` or a `Tied` are left out.
+    Shapes are without the axis of the images, `(H, W, C)` or `(C,)`. The layers inside a `Repeat`
+    or a `Tied` are left out.
 
     Raises:
         LayerError: The network does not fit images of this shape.
@@ -193,14 +165,5 @@ def _outputs(
     _, state = network.apply(
         variables, images, capture_intermediates=wanted, mutable=["intermediates"]
     )
-    found: dict[str, Array] = {}
-
-    def collect(tree: Mapping[str, Any], prefix: str) -> None:
-        for name, below in tree.items():
-            if name == "__call__":
-                found[prefix] = below[0]
-            else:
-                collect(below, f"{prefix}/{name}" if prefix else name)
-
-    collect(state.get("intermediates", {}), "")
-    return found
+    found = flatten_dict(state.get("intermediates", {}), sep="/")
+    return {path.removesuffix("/__call__"): outputs[0] for path, outputs in found.items()}

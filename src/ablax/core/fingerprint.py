@@ -160,17 +160,15 @@ def _refusal(value: Any, where: str) -> FingerprintError:
 
 
 def _dataclass(value: Any, where: str, above: tuple[Any, ...]) -> Tree:
-    fields = {
-        field.name: _field(getattr(value, field.name), where, field.name, above)
-        for field in sorted(dataclasses.fields(value), key=lambda field: field.name)
-        if not (isinstance(value, nn.Module) and field.name in ("parent", "name"))
-    }
+    fields = {}
+    for field in sorted(dataclasses.fields(value), key=lambda field: field.name):
+        if isinstance(value, nn.Module) and field.name in ("parent", "name"):
+            continue
+        held = getattr(value, field.name)
+        place = where if isinstance(held, Layers) else f"{where}, {field.name},"
+        fields[field.name] = _tree(held, place, above)
     kind = type(value)
     return {"class": kind.__qualname__, "fields": fields, **_foreign(kind, where, above)}
-
-
-def _field(value: Any, where: str, name: str, above: tuple[Any, ...]) -> Tree:
-    return _tree(value, where if isinstance(value, Layers) else f"{where}, {name},", above)
 
 
 def _array(value: Any, where: str) -> Tree:

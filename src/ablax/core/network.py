@@ -16,9 +16,6 @@ from jaxtyping import Array, Float
 
 from ablax.errors import AblaxError, nearest
 
-# ------------------------------------------------------------------------------------------
-# `Layers`: an ordered mapping from the paper's name of a layer to a Linen module.
-
 
 class LayerError(AblaxError):
     """A layer that cannot take its input, named by its path, with the shape it was given."""
@@ -31,11 +28,8 @@ class Layers:
     The names are the paper's (`conv1`, `fc7`) and become the parameter paths. Linen renames modules
     that it finds in a list, tuple or dictionary field by position, so that removing one would draw
     new initial weights for those behind it; it does not look inside this class. Two names may hold
-    equal modules: each is bound to its own name when it runs, so they never share weights.
-
-    Args:
-        layers: Name and module pairs, or a mapping.
-        **named: More of them, in the order written.
+    equal modules: each is bound to its own name when it runs, so they never share weights. They are
+    given as a mapping, by name in the order written, or both.
 
     Raises:
         AblaxError: A name that is not an identifier, stands twice, or holds something that is
@@ -138,16 +132,12 @@ def run_one(name: str, layer: nn.Module, x: Float[Array, "N *rest"]) -> Float[Ar
     except LayerError:
         raise
     except (AblaxError, TypeError, ValueError, flax.errors.ScopeParamShapeError) as error:
-        raise LayerError(_misfit(bound, layer, x, error)) from error
-
-
-def _misfit(bound: nn.Module, layer: nn.Module, x: Array, error: Exception) -> str:
-    path = "/".join(bound.path) if bound.scope is not None else bound.name
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return (
-        f"layer {path!r} ({type(layer).__name__}) does not fit its input of shape "
-        f"{tuple(x.shape)}: {lines[0]}"
-    )
+        path = "/".join(bound.path) if bound.scope is not None else bound.name
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise LayerError(
+            f"layer {path!r} ({type(layer).__name__}) does not fit its input of shape "
+            f"{tuple(x.shape)}: {lines[0]}"
+        ) from error
 
 
 class Sequential(nn.Module):
@@ -157,7 +147,6 @@ class Sequential(nn.Module):
     orphaned dropout behind when `fc7` goes.
 
     Example:
-        >>> import jax, jax.numpy as jnp
         >>> from ablax.layers import Dense, ReLU
         >>> fc = Sequential(Layers(dense=Dense(4), relu=ReLU()))
         >>> variables = fc.init(jax.random.key(0), jnp.ones((1, 3)))
@@ -178,9 +167,6 @@ def sequential(**layers: nn.Module) -> Sequential:
     return Sequential(Layers(layers))
 
 
-# ------------------------------------------------------------------------------------------
-# `Network(tail, body, head)`: a value to read, to cut, to initialize and to apply.
-
 ImageShape = tuple[int, int, int]
 """(H, W, C), in pixels and channels."""
 
@@ -194,12 +180,8 @@ class Network(nn.Module):
 
     An ablation is a function from Network to Network (`ablax.core.edits`). Linen samples a
     parameter's initial value from the key and its path, so an ablated network and its parent have
-    bit-equal initial weights wherever path and shape agree.
-
-    Attributes:
-        tail: Layers from the image, (N, H, W, C).
-        body: Layers between.
-        head: Layers to the scores, (N, classes), before the softmax.
+    bit-equal initial weights wherever path and shape agree. The scores, (N, classes), are those
+    before the softmax.
 
     Raises:
         AblaxError: Two parts hold a layer of the same name.
@@ -210,7 +192,7 @@ class Network(nn.Module):
     head: Layers
 
     def __post_init__(self) -> None:
-        _ = self.tail + self.body + self.head  # refuses a name that stands twice
+        _ = self.tail + self.body + self.head  # no name stands twice
         super().__post_init__()
 
     @nn.compact
@@ -244,9 +226,6 @@ def initialize(network: Network, seed: int, image_shape: ImageShape) -> dict[str
     returns what layers put aside for training, which is no part of the state. The seed is that of
     the key from which every leaf is sampled, by its path.
 
-    Returns:
-        `{"params": ...}`, and `"batch_stats"` where the network has batch normalization.
-
     Raises:
         LayerError: The network does not fit images of this shape.
     """
@@ -262,7 +241,11 @@ def abstract_variables(network: Network, image_shape: ImageShape) -> dict[str, A
     Raises:
         LayerError: The network does not fit images of this shape.
     """
-    _check_image_shape(image_shape)
+    if len(image_shape) != 3 or any(size < 1 for size in image_shape):
+        raise AblaxError(
+            f"the image shape is {image_shape}, and (height, width, channels), each at least 1, "
+            "is expected"
+        )
     wide = bool(jax.config.read("jax_enable_x64"))
     try:
         return dict(_abstract(network, image_shape, wide))
@@ -363,9 +346,7 @@ def reinitialized(parent: Network, child: Network, image_shape: ImageShape) -> t
     Those of another shape, of another initializer, or of a path the parent lacks; every other leaf
     is bit-equal to the parent's under the same seed. A leaf that both compute from the seed by the
     same operations is equal; where the operations differ, both networks are sampled and compared.
-
-    Returns:
-        Paths, in the child's order.
+    The paths are in the child's order.
     """
     ours, theirs = (_computed(network, image_shape) for network in (child, parent))
     changed = [path for path in ours if ours[path] != theirs.get(path)]
@@ -412,11 +393,3 @@ def _computed(network: Network, image_shape: ImageShape) -> dict[str, list[Any]]
             steps.append((one.primitive.name, str(one.params), *read))
         found[path] = steps
     return found
-
-
-def _check_image_shape(image_shape: ImageShape) -> None:
-    if len(image_shape) != 3 or any(size < 1 for size in image_shape):
-        raise AblaxError(
-            f"the image shape is {image_shape}, and (height, width, channels), each at least 1, "
-            "is expected"
-        )

@@ -10,7 +10,9 @@ from ablax.data.digits import load_digits as load_digits
 from ablax.data.images import ChannelStatistics as ChannelStatistics
 from ablax.data.images import ImageSet as ImageSet
 from ablax.data.images import Split as Split
+from ablax.data.images import open_picture as open_picture
 from ablax.data.images import select as select
 from ablax.data.sources import load as load
+from ablax.data.sources import open_test_images as open_test_images
 from ablax.data.stream import ImageStream as ImageStream
 from ablax.data.stream import open_stream as open_stream

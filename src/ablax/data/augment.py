@@ -20,7 +20,6 @@ from jaxtyping import Array, Float, Key, UInt32
 
 from ablax.errors import AblaxError
 
-# ------------------------------------------------------------------------------------------
 # Displacement fields, and pictures read through them.
 #
 # A field says, for every pixel of the result, how far from its own place it is read. Fields can be

@@ -1,12 +1,14 @@
-"""`ImageSet` and `Split`: labelled images as arrays, and which of them are used."""
+"""`ImageSet` and `Split`: labelled images as arrays, which of them are used; a file's picture."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Int32, UInt8
+from PIL import Image, ImageOps
 
 from ablax.errors import AblaxError
 
@@ -15,13 +17,22 @@ class DataError(AblaxError):
     """The data cannot be had as asked: which set, which folder, and what to do."""
 
 
+def open_picture(path: Path) -> Image.Image:
+    """The picture in the file, turned upright as its camera noted; a DataError where none is."""
+    try:
+        with Image.open(path) as picture:
+            return ImageOps.exif_transpose(picture) or picture
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}: give the path of a picture") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} is no picture that can be read: {error}") from error
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Pictures and their labels, in one fixed order.
+    """Pictures and their labels, counted from 0, in one fixed order.
 
-    Attributes:
-        images: Levels 0 to 255; may be mapped from a file, then it is read-only.
-        labels: The class of each picture, counted from 0.
+    Images may be mapped from a file: then they are read-only.
     """
 
     images: UInt8[np.ndarray, "N H W C"]
@@ -36,16 +47,10 @@ class Split:
 class ImageSet:
     """A set for image classification: training pictures, test pictures, names of the classes.
 
-    Attributes:
-        name: The set, its version and the size of its pictures.
-        train: The pictures to learn from.
-        test: The pictures to evaluate on.
-        classes: The name of each label.
-        mean: Per channel, over the training pictures scaled to [0, 1].
-        std: The standard deviation likewise, at least one gray level (1/255), so that dividing by
-            it is safe in a channel that never changes.
-        note: A sentence on what the pictures are, for whoever reads a result; may be empty.
-        held_out: Training pictures kept apart for validation; None where nobody asked for any.
+    Mean and std are those of each channel of the training pictures, scaled to [0, 1]; std is at
+    least one gray level (1/255), so that dividing by it is safe in a channel that never changes.
+    `note` is a sentence on what the pictures are, for whoever reads a result; `held_out` are
+    training pictures kept apart for validation, None where nobody asked for any.
 
     Raises:
         DataError: A label is that of no class.
@@ -152,11 +157,9 @@ def select(
     share is a part of every larger one. The test images of the kept classes stay as they are; mean
     and standard deviation are those of the images that are trained on.
 
-    Args:
-        images: The whole set.
-        held_out: Share of the training images for validation, in [0, 1).
-        share: Share of the others to train on, in (0, 1].
-        classes: Labels to keep, which are counted again in this order; all by default.
+    `held_out` is the share of the training images for validation, in [0, 1), `share` that of the
+    others to train on, in (0, 1]. `classes` are the labels to keep, all by default, which are
+    counted again in this order.
 
     Raises:
         DataError: A label that the set lacks, or no image is left.

@@ -22,6 +22,7 @@ PACKAGES = ("tensorflow", "tensorflow-datasets", "array-record", "importlib-reso
 
 Run = Callable[[Sequence[str]], int]
 """Runs a command in the foreground and returns its exit status."""
+_run: Run = subprocess.call
 
 _PROGRAM = """\
 import sys
@@ -92,10 +93,6 @@ def steps(name: str, folder: Path, home: Path, python: str) -> list[tuple[str, l
             f"{folder / 'downloads' / 'manual'}",
         ),
     ]
-
-
-def _run(command: Sequence[str]) -> int:
-    return subprocess.run(command, check=False).returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

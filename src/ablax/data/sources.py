@@ -16,7 +16,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,53 @@ def load(
     )
 
 
+@dataclass(frozen=True)
+class EvaluationImages:
+    """The test split of a set, in its own order: `read` gives pictures and labels by number."""
+
+    name: str
+    classes: tuple[str, ...]
+    count: int
+    read: Callable[[range], list[tuple[Image.Image, int]]]
+
+    def check(self, network: str, classes: int) -> None:
+        """Refuse a network that tells another number of classes apart."""
+        if len(self.classes) != classes:
+            raise DataError(
+                f"{self.name} has {len(self.classes)} classes and the weights of {network} "
+                f"tell {classes} apart: give the data they were trained on"
+            )
+
+    def prepared(
+        self, prepare: Callable[[Image.Image], np.ndarray], count: int
+    ) -> Iterator[tuple[np.ndarray, int]]:
+        """The first `count` images as the network wants them, and their labels."""
+        with ThreadPoolExecutor() as threads:
+            for start in range(0, count, 100):
+                pictures, labels = zip(
+                    *self.read(range(start, min(start + 100, count))), strict=True
+                )
+                yield from zip(threads.map(prepare, pictures), labels, strict=True)
+
+
+def open_test_images(source: str, folder: Path | None) -> EvaluationImages:
+    """The test images of a set, named and refused as in `load`, each as it was drawn or kept."""
+    if source in EMBEDDED:  # their test images are the same
+        digits = load_digits()
+
+        def drawn(places: range) -> list[tuple[Image.Image, int]]:
+            levels, labels = digits.test.images[places, ..., 0], digits.test.labels[places].tolist()
+            return [(Image.fromarray(each), k) for each, k in zip(levels, labels, strict=True)]
+
+        return EvaluationImages(digits.name, digits.classes, len(digits.test), drawn)
+    prepared = tfds_folder.open_set(parse(source), folder)
+
+    def decoded(places: range) -> list[tuple[Image.Image, int]]:
+        return [(decode(data, prepared.channels), k) for data, k in prepared.test.read(places)]
+
+    return EvaluationImages(prepared.name, prepared.classes, len(prepared.test), decoded)
+
+
 def parse(source: str) -> tfds_folder.Address:
     """The address of a tensorflow-datasets source; a DataError where no source has such a name."""
     if source.startswith("tfds:"):
@@ -151,7 +198,12 @@ def _decode_into(
                 done += len(more)
                 if progress is not None:
                     progress(done, total)
-        _check_labels(labels, prepared, part)
+        if wrong := [label for label in labels if not 0 <= label < len(prepared.classes)]:
+            raise DataError(
+                f"{len(wrong):,} of {len(labels):,} pictures in the {part} split of "
+                f"{prepared.name} have no label of 0 to {len(prepared.classes) - 1} (the first is "
+                f"{wrong[0]})"
+            )
         np.save(place / f"{part}_labels.npy", np.asarray(labels, np.int32))
     return {
         "name": prepared.name,
@@ -187,16 +239,6 @@ def _several_sizes(name: str, one: tuple[int, ...], other: tuple[int, ...]) -> D
     )
 
 
-def _check_labels(labels: list[int], prepared: tfds_folder.PreparedSet, part: str) -> None:
-    wrong = [label for label in labels if not 0 <= label < len(prepared.classes)]
-    if wrong:
-        raise DataError(
-            f"{len(wrong):,} of {len(labels):,} pictures in the {part} split of {prepared.name} "
-            f"have no label of 0 to {len(prepared.classes) - 1} (the first is {wrong[0]})"
-        )
-
-
-# ------------------------------------------------------------------------------------------
 # A folder that is either whole or not there.
 #
 # Decoding tens of thousands of pictures takes a while, so it is done once. What is decoded goes to

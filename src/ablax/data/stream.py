@@ -7,8 +7,9 @@ directly, so a run that stopped goes on at its step as if it had never stopped.
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,9 @@ class ImageStream:
         return self._set.fingerprint()
 
     @property
-    def _part(self) -> _Part:
+    def _part(self) -> Callable[..., tuple[np.ndarray, int]]:
         size, _, channels = self.image_shape
-        return _Part(size, channels, len(self.classes))
+        return partial(_part, size=size, channels=channels, classes=len(self.classes))
 
     def train(
         self, *, batch: int, seed: int, start_step: int = 0, workers: int = 0
@@ -64,13 +65,9 @@ class ImageStream:
         """Batches of training pictures without end, each a random crop.
 
         An epoch is `train_size // batch` steps; its pictures are in an order of their own, and
-        those left over are not shown in it.
-
-        Args:
-            batch: Pictures in every batch.
-            seed: Fixes the orders and the crops.
-            start_step: The number of the first batch, counted from 0 over all epochs.
-            workers: Processes that decode; 0 decodes in threads of this one.
+        those left over are not shown in it. The seed fixes the orders and the crops; the first
+        batch is number `start_step`, counted from 0 over all epochs; `workers` are processes that
+        decode, 0 decodes in threads of this one.
 
         Raises:
             DataError: The batch is larger than the set, or a number is out of range.
@@ -109,10 +106,8 @@ class ImageStream:
 def open_stream(source: str, *, folder: Path | None = None, image_size: int) -> ImageStream:
     """Sizes and classes of a prepared set, without reading its pictures.
 
-    Args:
-        source: `tfds:NAME`, `tfds:NAME/config` or `tfds:NAME/config:1.0.0`.
-        folder: As for `ablax.data.sources.load`.
-        image_size: Pixels along each side of the pictures to be given.
+    Source and folder are as for `ablax.data.sources.load`; `image_size` are the pixels along each
+    side of the pictures to be given.
 
     Raises:
         DataError: The set is unknown, missing, unprepared or not for classification.
@@ -134,30 +129,26 @@ def open_stream(source: str, *, folder: Path | None = None, image_size: int) -> 
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    """From a record to a picture and its label; worker processes hold it.
+def _part(
+    record: tuple[bytes, int],
+    random: np.random.Generator | None = None,
+    *,
+    size: int,
+    channels: int,
+    classes: int,
+) -> tuple[np.ndarray, int]:
+    """From a record to a picture and its label.
 
     In training a random crop, by the generator grain makes for its place; in the test the middle
     of the scaled picture.
     """
-
-    size: int
-    channels: int
-    classes: int
-
-    def __call__(
-        self, record: tuple[bytes, int], random: np.random.Generator | None = None
-    ) -> tuple[np.ndarray, int]:
-        data, label = record
-        if not 0 <= label < self.classes:
-            raise DataError(f"a picture has the label {label}; expected 0 to {self.classes - 1}")
-        picture = decode(data, self.channels)
-        if random is None:
-            part = center(picture, self.size, round(self.size * TEST_MARGIN))
-        else:
-            part = random_crop(picture, self.size, random)
-        return as_array(part), label
+    data, label = record
+    if not 0 <= label < classes:
+        raise DataError(f"a picture has the label {label}; expected 0 to {classes - 1}")
+    picture = decode(data, channels)
+    if random is None:
+        return as_array(center(picture, size, round(size * TEST_MARGIN))), label
+    return as_array(random_crop(picture, size, random)), label
 
 
 def _stack(records: Any) -> Batch:

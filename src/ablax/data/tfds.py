@@ -272,11 +272,6 @@ def _keys(info: Any, tfds: Any, address: Address) -> tuple[str, str]:
 
 _MODES = {1: "L", 3: "RGB"}
 
-AREA = (0.08, 1.0)
-"""The part of the picture a random crop covers."""
-ASPECT = (3 / 4, 4 / 3)
-"""The width over the height of a random crop."""
-
 
 def decode(data: bytes, channels: int) -> Image.Image:
     """The picture in these bytes (PNG, JPEG, ...), as gray (1 channel) or RGB (3).
@@ -324,18 +319,16 @@ def random_crop(picture: Image.Image, size: int, random: np.random.Generator) ->
         C. Szegedy et al., 2015. Going Deeper with Convolutions, section 6.
     """
     width, height = picture.size
-    box = None
     for _ in range(10):
-        area = width * height * random.uniform(*AREA)
-        aspect = math.exp(random.uniform(math.log(ASPECT[0]), math.log(ASPECT[1])))
+        area = width * height * random.uniform(0.08, 1.0)
+        aspect = math.exp(random.uniform(math.log(3 / 4), math.log(4 / 3)))
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
             left = int(random.integers(0, width - w + 1))
             top = int(random.integers(0, height - h + 1))
-            box = (left, top, left + w, top + h)
             break
-    if box is None:
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        box = (left, top, left + side, top + side)
+    else:
+        w = h = min(width, height)
+        left, top = (width - w) // 2, (height - h) // 2
+    box = (left, top, left + w, top + h)
     return picture.resize((size, size), Image.Resampling.BILINEAR, box=box)

@@ -1,4 +1,4 @@
-"""The checks of training, each with its measurement and its criterion."""
+"""The checks of training, each with its measurement, criterion and picture; the page of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,6 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
-from ablax.analysis.cost import macs
 from ablax.analysis.features import FeatureStatistics, feature_statistics
 from ablax.analysis.gradient_check import (
     GradientCheck,
@@ -23,7 +23,7 @@ from ablax.analysis.gradient_check import (
     check_gradient,
     check_precision,
 )
-from ablax.core import Network, abstract_variables, features, layer_shapes, paths
+from ablax.core import Network, features, layer_shapes, paths, walk
 from ablax.doctor.trials import (
     ABOVE,
     History,
@@ -42,15 +42,21 @@ from ablax.inspection.timing import Machine, measure
 from ablax.layers import Threshold
 from ablax.losses import predictions
 from ablax.measurements.gradients import kernel_norms
-from ablax.measurements.units import NONLINEARITIES, below
+from ablax.measurements.units import NONLINEARITIES
 from ablax.model import wilson
+from ablax.report import figures as kit
+from ablax.report.page import Block, Heading, Illustration, Items, Paragraph
+from ablax.report.page import write_page as write
 from ablax.report.statistics import flattened
 from ablax.report.study import Curve
+from ablax.report.tables import Table
+from ablax.report.tables import sentence as closed
+from ablax.study.plan import network_macs
 from ablax.training.step import gradient as slopes_of
 from ablax.training.step import loss
 
-# ------------------------------------------------------------------------------------------
-# What a check finds: a verdict, the measurement in a sentence, and what to do.
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +64,6 @@ class Finding:
     """The outcome of one check.
 
     Attributes:
-        check: Its name.
         problem: Whether there is one; None where the check is inconclusive.
         sentence: What was measured, and the limit it was compared with.
         measurements: The figures, by name; those of a curve as tuples.
@@ -89,18 +94,10 @@ def _share(count: int, total: int) -> str:
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
-    """Some names, and how many more there are.
-
-    Example:
-        >>> listed(["a", "b", "c", "d", "e"])
-        'a, b, c and 2 more'
-    """
+    """Some names, and how many more there are: `"a, b, c and 2 more"`."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
-
-# ------------------------------------------------------------------------------------------
-# Are there too few operations and parameters for the task?
 
 CAPACITY_IMAGES = 256
 BATCH = 64
@@ -115,7 +112,9 @@ CAPACITY_CHECK = "capacity"
 
 
 def capacity(trial: Trial, history: History | None = None) -> Finding:
-    """Of a finished run its curve; else whether the network memorizes 256 images.
+    """Are there too few operations and parameters for the task?
+
+    Of a finished run its curve; else whether the network memorizes 256 images.
 
     A run has a problem if its training loss is flat (`ablax.report.statistics`) and the error of
     its last weights on training images, without augmentation, is surely (95 %) above `ENOUGH`;
@@ -127,16 +126,19 @@ def capacity(trial: Trial, history: History | None = None) -> Finding:
     """
     if history is None or history.trained is None:
         return _of_network(trial)
-    found = predictions(trial.scores(history.trained.variables))
-    wrong = int(np.sum(found != trial.labels))
-    return of_run(trial, history.curve, wrong)
+    return of_run(trial, history.curve, _wrong(trial, history.trained))
+
+
+def _wrong(trial: Trial, trained: Trained) -> int:
+    """How many of the sampled training images."""
+    return int(np.sum(predictions(trial.scores(trained.variables)) != trial.labels))
 
 
 def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     """The criterion of `capacity` for a run, with so many wrong of the sampled training images."""
     total = len(trial.labels)
     low, high = wilson(wrong, total)
-    flat = flattened(curve, classes=trial.classes)
+    flat = flattened(curve, classes=len(trial.model.classes))
     sentence = (
         f"training error {_share(wrong, total)} images, limit {100 * ENOUGH:g} %; training loss: "
         f"{flat.reason}"
@@ -198,9 +200,6 @@ def _by_adam(trial: Trial, network: Network, images: int, batch: int, steps: int
 _LARGER = "more features or layers: the operations are too few for the task (--width)"
 
 
-# ------------------------------------------------------------------------------------------
-# Has training collapsed: the same answer for every image, or a loss that falls and no accuracy?
-
 CONSTANT = 1e-3
 """Scores are constant if, from image to image, they vary by less than this share of their size."""
 ONE_CLASS = 0.95
@@ -212,7 +211,7 @@ COLLAPSE_CHECK = "collapse"
 
 
 def collapse(trial: Trial, trained: Trained) -> Finding:
-    """Look at the scores of the sample of training images, as in a test.
+    """Has training collapsed, by the scores of the sample of training images, as in a test?
 
     A problem if the scores are constant (`CONSTANT`), if one class is predicted for nearly all
     images (`ONE_CLASS`), or if the loss has fallen by `FALLEN` while the accuracy's 95 % interval
@@ -262,26 +261,19 @@ def collapse_criterion(
     return Finding(COLLAPSE_CHECK, problem, f"{trained.words}: {sentence}", measured, advice)
 
 
-# ------------------------------------------------------------------------------------------
-# Did the run diverge?
-
 DIVERGENCE_CHECK = "divergence"
 
 
 def divergence(history: History | None) -> Finding:
-    """A problem if the run ended in a loss that is not finite, or above that of its first epoch."""
+    """Did the run diverge: is its last loss not finite, or above that of its first epoch?"""
     if history is None:
         return _no_run(DIVERGENCE_CHECK)
-    return divergence_criterion(history.curve, history.status)
-
-
-def divergence_criterion(curve: Curve, status: str) -> Finding:
-    """The criterion of `divergence`, for a curve."""
+    curve = history.curve
     losses = curve.train_loss
     measured = {"epochs": curve.epochs, "losses": losses, "train_error": curve.train_error}
     measured |= {"test_epochs": curve.test_epochs, "test_error": curve.test_error}
     advice = "lower the rate, add a warm-up or a limit on the gradient, and check the gradient"
-    if status == "diverged" or not all(map(math.isfinite, losses)):
+    if history.status == "diverged" or not all(map(math.isfinite, losses)):
         sentence = f"the loss is not a number any more after {len(losses)} epochs"
         return Finding(DIVERGENCE_CHECK, True, sentence, measured, advice)
     if len(losses) < 2:
@@ -293,8 +285,26 @@ def divergence_criterion(curve: Curve, status: str) -> Finding:
     return Finding(DIVERGENCE_CHECK, problem, sentence, measured, advice if problem else "")
 
 
-# ------------------------------------------------------------------------------------------
-# Training and test error side by side: has the run learned by heart?
+@kit.settings()
+def curves_figure(found: Finding) -> Figure:
+    """Training loss, and training and test error side by side, by epoch."""
+    told = found.measurements
+    size = (kit.WIDTH, 3.5)
+    figure, (losses, errors) = kit.panels(2, 1, size, above=0.4, x="epochs", sharex=True)
+    losses.plot(told["epochs"], told["losses"], "o-", color=kit.COLORS[1])
+    losses.set_ylabel("training loss")
+    errors.plot(told["epochs"], told["train_error"], "o-", color=kit.COLORS[1], label="training")
+    errors.plot(told["test_epochs"], told["test_error"], "s--", color=kit.COLORS[2], label="test")
+    errors.set_ylabel("error, %")
+    errors.legend()
+    for axes in (losses, errors):
+        axes.set_ylim(bottom=0)
+    return kit.set_caption(
+        figure,
+        "Training figures are means over an epoch, with augmentation and dropout, so the error "
+        "may be above that on test images. The test images serve as validation.",
+    )
+
 
 GAP = 0.10
 """A run overfits if its test error is surely above its training error by more: one image in ten is
@@ -304,22 +314,17 @@ NO_SPLIT = "the test images serve as validation, for no split was set apart: sel
 
 
 def generalization(trial: Trial, history: History | None) -> Finding:
-    """The error of the last weights on training images and on test images, both as in a test.
+    """Has the run learned by heart, by the errors of its last weights on training and test images?
 
-    A problem if the lower end of the 95 % interval of the difference lies above `GAP`. The interval
-    is Newcombe's, of two independent shares.
-
-    References:
-        Newcombe 1998, Interval estimation for the difference between independent proportions
-        (method 10).
+    Both are those of a test. A problem if the lower end of the 95 % interval of the difference lies
+    above `GAP`. The interval is that of Newcombe 1998, Interval estimation for the difference
+    between independent proportions (method 10).
     """
     if history is None or history.trained is None or history.evaluation is None:
         return _no_run(GENERALIZATION_CHECK)
-    found = predictions(trial.scores(history.trained.variables))
-    train_wrong = int(np.sum(found != trial.labels))
-    tested = history.evaluation
+    train, tested = (_wrong(trial, history.trained), len(trial.labels)), history.evaluation
     test = int(np.sum(tested.predictions != tested.labels)), len(tested.labels)
-    return generalization_criterion((train_wrong, len(trial.labels)), test)
+    return generalization_criterion(train, test)
 
 
 def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> Finding:
@@ -350,10 +355,6 @@ def generalization_criterion(train: tuple[int, int], test: tuple[int, int]) -> F
     return Finding(GENERALIZATION_CHECK, verdict, sentence, measured, advice)
 
 
-# ------------------------------------------------------------------------------------------
-# Is the gradient that trains the network the slope of its loss? Leaf by leaf: against differences
-# in float64, and in float32 against float64.
-
 GRADIENT_IMAGES = 4
 TOLERANCE = 1e-5
 """Largest relative error: central differences in float64 reach about 1e-9 where a loss is smooth;
@@ -363,14 +364,16 @@ TOLD = 0.5
 GRADIENT_CHECK = "gradient"
 
 
-def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -> Finding:
-    """The gradient of the training loss against central differences, along random directions.
+def gradient(trial: Trial) -> Finding:
+    """Is the gradient that trains the network the slope of its loss, by central differences?
 
-    A problem if a leaf disagrees by more than `TOLERANCE`, or if the gradient in float32, computed
-    as in training, disagrees with that in float64 (`check_precision`). Inconclusive if fewer than
-    half of the leaves can, because of kinks (ReLU, maximum) between the points compared.
+    A problem if a leaf disagrees with them by more than `TOLERANCE`, in float64, or if the gradient
+    in float32, computed as in training, disagrees with that in float64 (`check_precision`).
+    Inconclusive if fewer than half of the leaves can, because of kinks (ReLU, maximum) between the
+    points compared.
     """
-    batch, labels = trial.normalized(images), jnp.asarray(trial.labels[:images])
+    batch = trial.normalized(GRADIENT_IMAGES)
+    labels = jnp.asarray(trial.labels[:GRADIENT_IMAGES])
 
     def total(precision: str) -> Callable[..., Any]:
         objective = dataclasses.replace(trial.objective, precision=precision)
@@ -379,23 +382,21 @@ def gradient(trial: Trial, images: int = GRADIENT_IMAGES, directions: int = 2) -
     start = trial.variables
     arguments = start["params"], start["batch_stats"], batch
     try:
-        found = check_gradient(
-            total("float64"), *arguments, directions=directions, tolerance=TOLERANCE
-        )
+        found = check_gradient(total("float64"), *arguments, tolerance=TOLERANCE)
     except ValueError as error:
         advice = "look at the layer that the message names"
         return Finding(GRADIENT_CHECK, None, str(error), {}, advice)
     single = check_precision(total("float32"), total("float64"), *arguments)
     depth = {path: place for place, path in enumerate(paths(trial.network))}
-    return _gradient_finding(found, single, images, depth)
+    return _gradient_finding(found, single, depth)
 
 
 def _gradient_finding(
-    found: GradientCheck, single: Sequence[LeafPrecision], images: int, depth: Mapping[str, int]
+    found: GradientCheck, single: Sequence[LeafPrecision], depth: Mapping[str, int]
 ) -> Finding:
     wrong = [row for row in found.leaves if row.verdict == "disagrees"]
     told = [row for row in found.leaves if row.verdict == "agrees"]
-    size = f"{len(found.leaves)} leaves, loss of {images} images, float64"
+    size = f"{len(found.leaves)} leaves, loss of {GRADIENT_IMAGES} images, float64"
     measured = {
         "leaves": len(found.leaves),
         "agree": len(told),
@@ -432,9 +433,6 @@ def _gradient_finding(
     return Finding(GRADIENT_CHECK, False, sentence, measured)
 
 
-# ------------------------------------------------------------------------------------------
-# Does the gradient reach the first layers, and does it stay in bounds?
-
 GRADIENT_FLOW_IMAGES = 64
 FACTOR = 1e3
 """First layers against last ones, and both against 1: no one learning rate fits layers that ask for
@@ -442,26 +440,25 @@ steps a thousand times apart."""
 GRADIENT_FLOW_CHECK = "gradients by layer"
 
 
-def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
-    r"""The gradient by each kernel before training, in units that compare across layers.
+def gradient_flow(trial: Trial) -> Finding:
+    r"""Does the gradient reach the first layers, and does it stay in bounds, before training?
+
+    By each kernel, in units that compare across layers,
 
         s_l = |W_l| |dL / dW_l|
 
     bounds, to first order, by how much the loss changes when a layer changes by as much as its own
     size. The product W_l . dL / dW_l is the same for all layers of a network of ReLUs without
     biases, however the layers are scaled, so s_l differs little between healthy layers; the bare
-    norm differs with the size of the weights. With a the median of the first third of the
-    layers, and z of the last:
+    norm differs with the size of the weights. (Glorot, Bengio 2010, Understanding the difficulty of
+    training deep feedforward neural networks; He et al. 2015, Delving deep into rectifiers.) With a
+    the median of the first third of the layers, and z of the last:
 
     - vanishing: a < z / `FACTOR`, or a and z < 1 / `FACTOR` nats;
     - exploding: a > z `FACTOR`, or a or z > `FACTOR` nats.
-
-    References:
-        Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
-        networks; He et al. 2015, Delving deep into rectifiers.
     """
-    batch = jnp.asarray(trial.normalized(images))
-    labels = jnp.asarray(trial.labels[:images])
+    batch = jnp.asarray(trial.normalized(GRADIENT_FLOW_IMAGES))
+    labels = jnp.asarray(trial.labels[:GRADIENT_FLOW_IMAGES])
     start = trial.variables
     of_batch = jax.jit(partial(slopes_of, trial.objective))
     slopes, _ = jax.device_get(of_batch(start["params"], start["batch_stats"], batch, labels))
@@ -493,8 +490,24 @@ def gradient_flow(trial: Trial, images: int = GRADIENT_FLOW_IMAGES) -> Finding:
     return Finding(GRADIENT_FLOW_CHECK, True, f"{words}: {sentence}", measured, advice)
 
 
-# ------------------------------------------------------------------------------------------
-# At which learning rate does training diverge, and does the recipe stay below it?
+@kit.settings()
+def gradients_figure(found: Finding) -> Figure:
+    """The gradient's size against depth, in two units, with the limits of the criterion."""
+    told = found.measurements
+    names = ("|W| |dL/dW|: change of the loss per share of the layer", "|dL/dW|: bare norm")
+    figure, drawn = kit.panels(2, 1, (kit.WIDTH, 3.4), above=0.6, grid="y", sharex=True)
+    for axes, what, name in zip(drawn, ("effects", "norms"), names, strict=True):
+        axes.plot(range(len(told[what])), told[what], "o-", color=kit.COLORS[1])
+        axes.set_title(name)
+    for limit in (1 / FACTOR, FACTOR):
+        drawn[0].axhline(limit, color=kit.COLORS[2], lw=1.5, ls="--")
+    for axes in drawn:
+        kit.logarithmic(axes, "y")
+    left_out = kit.name_layers(drawn[-1], told["layers"])
+    return kit.set_caption(
+        figure, f"{closed(found.sentence)} Dashed: limits of the upper measure.{left_out}"
+    )
+
 
 WINDOW = 7
 """Steps over which the median of the loss is taken: one unlucky batch decides nothing."""
@@ -506,21 +519,20 @@ LEARNING_RATE_CHECK = "learning rate"
 
 
 def learning_rate(trial: Trial) -> Finding:
-    """Train with the recipe's own optimizer while the rate grows geometrically over 100 steps.
+    """At which learning rate does training diverge, and does the recipe stay below it?
 
-    The diverging rate is the first, behind the least of the smoothed loss, at which this loss lies
-    above its least by more than `RISE` of its fall and `LEAST` of where the fall began, or is not
-    finite. A fall begins at the first loss, or at that of guessing, ln(classes), if that is less:
-    an initial loss above that of guessing would make every later rise look small. A problem if the
-    recipe's highest rate is the diverging rate or more. The test trains a few steps at each rate,
-    so a rate a little below the limit may still diverge in a long training.
-
-    References:
-        Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
+    Its own optimizer trains while the rate grows geometrically over 100 steps (Smith 2017, Cyclical
+    learning rates for training neural networks, section 3.3). The diverging rate is the first,
+    behind the least of the smoothed loss, at which this loss lies above its least by more than
+    `RISE` of its fall and `LEAST` of where the fall began, or is not finite. A fall begins at the
+    first loss, or at that of guessing, ln(classes), if that is less: an initial loss above that of
+    guessing would make every later rise look small. A problem if the recipe's highest rate is the
+    diverging rate or more. The test trains a few steps at each rate, so a rate a little below the
+    limit may still diverge in a long training.
     """
     rate = trial.recipe.optimizer.rate
     rates, losses = rising_rates(trial), range_test(trial).losses
-    place = diverges_at(losses, trial.classes)
+    place = diverges_at(losses, len(trial.model.classes))
     measured = {
         "rate": rate,
         "rates": tuple(map(float, rates)),
@@ -544,6 +556,30 @@ def learning_rate(trial: Trial) -> Finding:
     return Finding(LEARNING_RATE_CHECK, problem, sentence, measured, lower if problem else "")
 
 
+@kit.settings()
+def learning_rate_figure(found: Finding) -> Figure:
+    """The loss against the learning rate, the recipe's rate and the diverging one marked."""
+    told = found.measurements
+    figure, (axes,) = kit.panels(1, 1, (kit.WIDTH, 5.7), above=0.4)
+    curve = [value if math.isfinite(value) else math.nan for value in told["smoothed"]]
+    axes.plot(told["rates"], told["losses"], ".", color="#B0B0B0", label="each step")
+    axes.plot(told["rates"], curve, color=kit.COLORS[1], label="median of 7 steps")
+    axes.axvline(told["rate"], color=kit.COLORS[3], lw=2, ls="--", label="rate of the recipe")
+    if told["diverging_rate"] is not None:
+        axes.axvline(told["diverging_rate"], color=kit.COLORS[2], lw=2, label="diverging from here")
+    finite = [value for value in curve if math.isfinite(value)]
+    top = max(finite[0], min(finite)) * 1.6 if finite else 1.0
+    axes.set_ylim(0, top)
+    kit.logarithmic(axes, "x")
+    axes.set_xlabel("learning rate (logarithmic)")
+    axes.set_ylabel("training loss")
+    axes.set_title("Range test: where does training diverge?")
+    axes.legend(loc="lower left")
+    hidden = any(not loss <= top for loss in told["losses"])
+    more = f" Losses above {top:.2g} are not shown." * hidden
+    return kit.set_caption(figure, closed(found.sentence) + more)
+
+
 def smoothed(losses: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]:
     """The running median, centered, so that it does not lag; infinite where a loss is not finite.
 
@@ -554,13 +590,7 @@ def smoothed(losses: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]
     finite = np.where(np.isfinite(losses), losses, np.inf)
     half = WINDOW // 2
     parts = [finite[max(0, i - half) : i + half + 1] for i in range(len(finite))]
-    return np.array([_median(part) for part in parts])
-
-
-def _median(values: Float[np.ndarray, " n"]) -> float:
-    """The mean of the two in the middle, infinity included."""
-    ordered = np.sort(values)
-    return float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
+    return np.array([np.median(part) for part in parts])
 
 
 def diverges_at(losses: Float[np.ndarray, " steps"], classes: int) -> int | None:
@@ -582,9 +612,6 @@ def diverges_at(losses: Float[np.ndarray, " steps"], classes: int) -> int | None
     return lowest + int(above[0]) if len(above) else None
 
 
-# ------------------------------------------------------------------------------------------
-# Does the network learn a handful of images by heart? It must, or something is broken.
-
 SMALL_SUBSET_IMAGES = 32
 SMALL_SUBSET_STEPS = 200
 SMALL_SUBSET_RATES = (1e-3, 3e-4, 1e-2)
@@ -596,17 +623,16 @@ then has a probability of 0.89 in the (geometric) mean."""
 SMALL_SUBSET_CHECK = "small subset"
 
 
-def small_subset(
-    trial: Trial, images: int = SMALL_SUBSET_IMAGES, steps: int = SMALL_SUBSET_STEPS
-) -> Finding:
-    """After `steps` full-batch steps of Adam on 32 training images: error 0, loss near 0.
+def small_subset(trial: Trial, steps: int = SMALL_SUBSET_STEPS) -> Finding:
+    """Does the network learn a handful of images by heart? It must, or something is broken.
 
-    No augmentation, no dropout, no weight decay. A problem if an image is still wrong, or more than
-    `LEFT` ln(classes) of the loss is left, at each of the `SMALL_SUBSET_RATES`.
+    So many full-batch steps of Adam on 32 training images: no augmentation, no dropout, no weight
+    decay. A problem if an image is still wrong, or more than `LEFT` ln(classes) of the loss is
+    left, at each of the `SMALL_SUBSET_RATES`.
     """
-    count = min(images, len(trial.images))
+    count = min(SMALL_SUBSET_IMAGES, len(trial.images))
     train = _by_adam(trial, trial.network, count, count, steps)
-    limit = LEFT * math.log(max(trial.classes, 2))
+    limit = LEFT * math.log(max(len(trial.model.classes), 2))
     best = (math.inf, math.inf, SMALL_SUBSET_RATES[0])
     for rate in SMALL_SUBSET_RATES:
         done = train(np.full(steps, rate))
@@ -632,9 +658,6 @@ def small_subset(
     return Finding(SMALL_SUBSET_CHECK, problem, sentence, measured, advice if problem else "")
 
 
-# ------------------------------------------------------------------------------------------
-# Is a training step slow, against what the machine could do?
-
 SPEED_SHARE = 0.02
 """Of the machine's rate below which a step is slow: beyond 50 times the time of its products, a
 step does something else than products."""
@@ -643,27 +666,24 @@ BUSY = 2.0
 SPEED_CHECK = "speed"
 
 
-def measured_machine() -> Machine:
-    """The machine, measured in a second or two: a limit needs no more digits."""
-    return measure(size=1024, numbers=2**24, repeats=3)
+measured_machine = partial(measure, size=1024, numbers=2**24, repeats=3)
+"""In a second or two: a limit needs no more digits."""
 
 
 def speed(trial: Trial, machine: Callable[[], Machine] = measured_machine) -> Finding:
-    """The time of a training step of the recipe, against that of its products alone.
+    """Is a training step of the recipe slow, against what the machine would need for its products?
 
-    A step takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
+    It takes 3 x the multiply-accumulates of the forward pass, times the batch: forward, the
     gradient by the inputs, the gradient by the weights. A problem if the machine's rate, measured
     by a large matrix product, would allow them in less than `SPEED_SHARE` of the measured time.
     Inconclusive if this rate differs by more than `BUSY` before and after. Augmentation, dropout
     and optimizer count to the time.
     """
-    image = jax.ShapeDtypeStruct((1, *trial.model.image_shape), jnp.float32)
-    shapes = abstract_variables(trial.network, trial.model.image_shape)
     batch = min(trial.recipe.train.batch, len(trial.images))
     try:
-        forward = macs(trial.network.apply, shapes, image)
-    except ValueError as error:
-        return Finding(SPEED_CHECK, None, f"the cost cannot be counted: {error}", {}, "")
+        forward = network_macs(trial.network, trial.model.image_shape)
+    except AblaxError as error:
+        return Finding(SPEED_CHECK, None, str(error), {}, "")
     before, runs, after = machine(), (first_steps(trial), range_test(trial)), machine()
     seconds = min(run.seconds for run in runs)
     rate = max(before.rate, after.rate)
@@ -690,9 +710,6 @@ _ADVICE = {
 }
 
 
-# ------------------------------------------------------------------------------------------
-# Hidden units that ignore the input, or that repeat one another, layer by layer.
-
 UNITS_IMAGES = 256
 DEAD = 0.5
 """Share of a layer's units that may ignore the input: beyond, it works as one of half its width."""
@@ -703,25 +720,21 @@ SAME = 0.95
 UNITS_CHECK = "units"
 
 
-def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding:
-    """Activations of every layer over training images, before and after training.
+def units(trial: Trial, trained: Trained) -> Finding:
+    """Do hidden units ignore the input, or repeat one another, before and after training?
 
     A unit of a feature map is a channel; it has a value at each place of each image. It is dead if
     its value is always the same. It repeats another if the size of their correlation is at least
     `SAME` with a unit before it. A problem if more than `DEAD` of a layer's units are dead, or more
     than `REPEATED` repeat another, after training. Layers of a single unit are left to the other
-    checks.
-
-    References:
-        Ranzato 2014, Large-scale visual recognition with deep learning (CVPR tutorial), debugging
-        hints, as the lecture quotes them.
+    checks. The hint is Ranzato's (`ablax.analysis.feature_statistics`).
     """
     layers = activations(trial.network, trial.model.image_shape)
     if not layers:
         return Finding(UNITS_CHECK, None, "the network has no layer of hidden units", {}, "")
-    before = _by_layer(trial, trial.settled(trial.variables), layers, images)
+    before = _by_layer(trial, trial.settled(trial.variables), layers)
     try:
-        after = _by_layer(trial, trained.variables, layers, images)
+        after = _by_layer(trial, trained.variables, layers)
     except ValueError as error:
         return Finding(UNITS_CHECK, True, str(error), {}, "see the learning rate")
     dead = [name for name, (share, _) in after.items() if share > DEAD]
@@ -735,21 +748,42 @@ def units(trial: Trial, trained: Trained, images: int = UNITS_IMAGES) -> Finding
     }
     most_dead = max(after, key=lambda name: after[name][0])
     most_repeated = max(after, key=lambda name: after[name][1])
-    count = min(images, len(trial.images))
+    count = min(UNITS_IMAGES, len(trial.images))
     sentence = (
         f"{trained.words}, over {count} images: at most {_percent(after[most_dead][0])} dead "
         f"({most_dead}; {_percent(before[most_dead][0])} before), at most "
         f"{_percent(after[most_repeated][1])} repeat another ({most_repeated}; "
         f"{_percent(before[most_repeated][1])} before); limit {_percent(DEAD)} of a layer each"
     )
-    advice = []
-    if dead:
-        better = "lower the rate, initialize biases differently, or use LeakyReLU"
-        advice.append(f"dead: {listed(dead)}: {better}")
-    if repeated:
-        better = "use another initialization, add dropout, or make the layer narrower"
-        advice.append(f"repeating: {listed(repeated)}: {better}")
+    alive = "lower the rate, initialize biases differently, or use LeakyReLU"
+    distinct = "use another initialization, add dropout, or make the layer narrower"
+    cures = (("dead", dead, alive), ("repeating", repeated, distinct))
+    advice = [f"{problem}: {listed(where)}: {cure}" for problem, where, cure in cures if where]
     return Finding(UNITS_CHECK, bool(advice), sentence, measured, "; ".join(advice))
+
+
+@kit.settings()
+def units_figure(found: Finding) -> Figure:
+    """Dead and repeated units of each layer, before and after training."""
+    told = found.measurements
+    size, share = (kit.WIDTH, 3.4), "% of the layer"
+    figure, drawn = kit.panels(2, 1, size, above=0.6, grid="y", y=share, sharex=True)
+    shown = (
+        ("dead", "Units that ignore the input", DEAD),
+        ("repeated", f"Units that repeat another (|r| ≥ {SAME})", REPEATED),
+    )
+    for axes, (what, name, limit) in zip(drawn, shown, strict=True):
+        for shift, when, color in ((-0.2, "before", "#A6A6A6"), (0.2, "after", kit.COLORS[1])):
+            shares = [100 * share for share in told[f"{what}_{when}"]]
+            places = [place + shift for place in range(len(shares))]
+            axes.bar(places, shares, width=0.38, color=color, label=f"{when} training")
+        axes.axhline(100 * limit, color=kit.COLORS[2], lw=1.5, ls="--", label="limit")
+        axes.set_ylim(0, 100)
+        axes.set_title(name)
+    drawn[0].legend(ncols=3)
+    return kit.set_caption(
+        figure, closed(found.sentence) + kit.name_layers(drawn[-1], told["layers"])
+    )
 
 
 def _percent(share: float) -> str:
@@ -758,18 +792,19 @@ def _percent(share: float) -> str:
 
 def activations(network: Network, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
     """The paths of the nonlinearities, in order; those inside a `Repeat` cannot be seen."""
-    seen = layer_shapes(network, image_shape)
-    found = below(network.layers, (*NONLINEARITIES, Threshold))
-    return tuple(place.path for place in found if place.path in seen)
+    seen, kinds = layer_shapes(network, image_shape), (*NONLINEARITIES, Threshold)
+    layers = walk(network.layers)
+    return tuple(path for path, layer in layers if isinstance(layer, kinds) and path in seen)
 
 
 def _by_layer(
-    trial: Trial, variables: Variables, layers: tuple[str, ...], images: int
+    trial: Trial, variables: Variables, layers: tuple[str, ...]
 ) -> dict[str, tuple[float, float]]:
     """The shares of dead and of repeated units of each layer."""
+    images, labels = trial.images[:UNITS_IMAGES], trial.labels[:UNITS_IMAGES]
     found = feature_statistics(
         lambda batch: features(trial.network, variables, jnp.asarray(batch), at=layers),
-        trial.portions(images),
+        (batch for batch, _ in trial.model.batches(images, labels)),
         most_responses=1,
     )
     return {name: (float(each.constant.mean()), repeated(each)) for name, each in found.items()}
@@ -781,21 +816,24 @@ def repeated(statistics: FeatureStatistics) -> float:
     return float(np.mean(np.tril(size, -1).max(axis=1) >= SAME))
 
 
-# ------------------------------------------------------------------------------------------
-# All checks, one after the other.
+def examine(
+    trial: Trial,
+    history: History | None = None,
+    begins: Callable[[str], None] = lambda _: None,
+    ends: Callable[[Finding], None] = lambda _: None,
+) -> tuple[Finding, ...]:
+    """Every check of a network and, where there is one, a finished run of it.
 
-Checks = dict[str, Callable[[], Finding]]
-
-
-def checks(trial: Trial, history: History | None) -> Checks:
-    """The checks by name, in the order of the lecture's slides; nothing is computed yet."""
+    In the order of the lecture's slides; `begins` is told the name of each before it starts, `ends`
+    what it found.
+    """
 
     def trained() -> Trained:
         if history is not None and history.trained is not None:
             return history.trained
         return briefly_trained(trial)
 
-    return {
+    checks: dict[str, Callable[[], Finding]] = {
         SMALL_SUBSET_CHECK: lambda: small_subset(trial),
         GRADIENT_CHECK: lambda: gradient(trial),
         DIVERGENCE_CHECK: lambda: divergence(history),
@@ -807,21 +845,67 @@ def checks(trial: Trial, history: History | None) -> Checks:
         CAPACITY_CHECK: lambda: capacity(trial, history),
         SPEED_CHECK: lambda: speed(trial),
     }
-
-
-def examine(
-    trial: Trial,
-    history: History | None = None,
-    begins: Callable[[str], None] = lambda _: None,
-    ends: Callable[[Finding], None] = lambda _: None,
-) -> tuple[Finding, ...]:
-    """Run every check, of a network and, where there is one, a finished run of it.
-
-    `begins` is told the name of each check before it starts, `ends` what it found.
-    """
     found = []
-    for name, check in checks(trial, history).items():
+    for name, check in checks.items():
         begins(name)
         found.append(check())
         ends(found[-1])
     return tuple(found)
+
+
+FIGURES: dict[str, tuple[str, str, Callable[[Finding], Figure]]] = {
+    LEARNING_RATE_CHECK: ("learning_rate", "losses", learning_rate_figure),
+    GRADIENT_FLOW_CHECK: ("gradients", "effects", gradients_figure),
+    UNITS_CHECK: ("units", "layers", units_figure),
+    DIVERGENCE_CHECK: ("curves", "losses", curves_figure),
+}
+"""By check: the name of the file, the measurement without which nothing can be drawn, and how."""
+
+
+def findings_table(name: str, findings: Sequence[Finding]) -> Table:
+    """One row per check."""
+    rows = tuple((each.check, each.verdict, closed(each.sentence)) for each in findings)
+    return Table(f"Examination of {name}", ("check", "finding", "measured"), rows)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """The outcome in a sentence.
+
+    Example:
+        >>> summary([Finding("speed", True, "slow"), Finding("units", False, "alive")])
+        'Problem found: speed (1 of 2 checks passed).'
+    """
+    problem = [each.check for each in findings if each.problem]
+    open_ = [each.check for each in findings if each.problem is None]
+    passed = sum(each.problem is False for each in findings)
+    found = "No problem found"
+    if problem:
+        found = f"Problem{'s' * (len(problem) > 1)} found: {', '.join(problem)}"
+    said = f"{found} ({passed} of {len(findings)} checks passed)."
+    return f"{said} Inconclusive: {', '.join(open_)}." if open_ else said
+
+
+def what_to_do(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The advice, check by check."""
+    return tuple(f"{each.check}: {each.advice}" for each in findings if each.advice)
+
+
+def write_page(name: str, note: str, findings: Sequence[Finding], folder: Path) -> Path:
+    """Write `doctor.md`, `doctor.html` (pictures inside) and the pictures as PNG and SVG.
+
+    Gives the path of `doctor.html`. The note says what the data are.
+
+    Raises:
+        ReportError: The folder cannot be written.
+    """
+    table = findings_table(name, findings)
+    found: list[Block] = [Paragraph(summary(findings), lead=True), Paragraph(closed(note)), table]
+    if steps := what_to_do(findings):
+        found += [Heading("What to do"), Items(tuple(map(closed, steps)))]
+    drawings = {}
+    for each in findings:
+        stem, needed, draw = FIGURES.get(each.check, ("", "", None))
+        if draw is not None and each.measurements.get(needed):
+            drawings[stem] = kit.drawing(draw(each), dpi=110)
+            found += [Heading(each.check.capitalize()), Illustration(stem, closed(each.sentence))]
+    return write(folder, "doctor", table.title, found, drawings)

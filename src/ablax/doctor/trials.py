@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +38,7 @@ from ablax.study.load import (
     refuse_another,
     source_of,
 )
-from ablax.training.checkpoint import Restored, close, open_checkpoints, restore
+from ablax.training.checkpoint import open_checkpoints, restore
 from ablax.training.dataset import Dataset, open_dataset, training_images
 from ablax.training.loop import Evaluation, Trainer, data_mesh
 from ablax.training.metrics import read_metrics
@@ -58,9 +58,6 @@ from ablax.training.step import (
 )
 from ablax.zoo import find
 
-# ------------------------------------------------------------------------------------------
-# `Trial`: a network before training, with its recipe and some of its training images.
-
 Variables = Mapping[str, Any]
 Wider = Callable[[], Network]
 
@@ -68,19 +65,15 @@ SAMPLE = 1024
 """Training images that the checks look at, at most; fewer where there are fewer."""
 SETTLING = 100
 """Forward passes after which running statistics count as settled: 0.9^100 of the old is left."""
-_PORTION = 128
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Who is examined.
+    """Who is examined: a network before training, its recipe, and a sample of its training images.
 
-    Attributes:
-        model: The network, its weights before training, and how its images are prepared.
-        images: A sample of its training images, as levels 0 to 255.
-        wider: Builds the network with twice the features; None where nobody can.
-        losses: What is minimized; None for the recipe's own.
-        seed: Of every draw.
+    Images are levels 0 to 255. `wider` builds the network with twice the features, where that can
+    be done. What is minimized are the `losses`, or the recipe's own. The seed is that of every
+    draw.
     """
 
     model: Model
@@ -93,28 +86,18 @@ class Trial:
     seed: int = 0
 
     @property
-    def name(self) -> str:
-        """What reports call it."""
-        return self.model.name
-
-    @property
     def network(self) -> Network:
         """The network."""
         return self.model.network
-
-    @property
-    def classes(self) -> int:
-        """How many there are."""
-        return len(self.model.classes)
 
     @property
     def variables(self) -> Variables:
         """The weights and statistics before training."""
         return self.model.variables
 
-    def normalized(self, count: int, first: int = 0) -> Float[np.ndarray, "N H W C"]:
+    def normalized(self, count: int) -> Float[np.ndarray, "N H W C"]:
         """So many images of the sample, as the network gets them in a test."""
-        return self.model.normalized(self.images[first : first + count])
+        return self.model.normalized(self.images[:count])
 
     @cached_property
     def objective(self) -> Objective:
@@ -131,11 +114,6 @@ class Trial:
         """Of every image of the sample, as in a test."""
         model = dataclasses.replace(self.model, variables=variables)
         return model.scores(self.images).astype(np.float64)
-
-    def portions(self, count: int) -> Iterator[Float[np.ndarray, "N H W C"]]:
-        """The first images of the sample, normalized, in batches that any memory holds."""
-        for first in range(0, min(count, len(self.images)), _PORTION):
-            yield self.normalized(min(_PORTION, count - first), first)
 
     def settled(self, variables: Variables) -> Variables:
         """The same weights with running statistics of the sample, as after a long training.
@@ -156,9 +134,6 @@ class Trial:
         return {**variables, "batch_stats": settle(variables["batch_stats"])}
 
 
-# ------------------------------------------------------------------------------------------
-# Short trainings, each compiled once: what several checks look at.
-
 STEPS = 100
 """Of a short training by the recipe: about as many as Smith's range test takes."""
 BELOW, ABOVE = 1e-2, 1e2
@@ -169,11 +144,8 @@ BELOW, ABOVE = 1e-2, 1e2
 class ShortTraining:
     """A short training at its end.
 
-    Attributes:
-        losses: Mean loss of the network's own scores for each step's batch, before the step.
-        errors: Share of each batch that was classified wrongly.
-        variables: Weights and statistics after the last step.
-        seconds: What a step took, without compilation.
+    Mean loss of the network's own scores for the batch of each step, before the step; the share of
+    the batch that was classified wrongly; what a step took, without compilation.
     """
 
     losses: Float[np.ndarray, " steps"]
@@ -290,9 +262,6 @@ def range_test(trial: Trial) -> ShortTraining:
     return recipe_training(trial)(rising_rates(trial))
 
 
-# ------------------------------------------------------------------------------------------
-# `Trained`: the weights after some training, and how the loss went.
-
 _ENDS = 10  # steps whose mean is the last loss
 
 
@@ -315,10 +284,6 @@ def briefly_trained(trial: Trial) -> Trained:
     first, last = float(done.losses[0]), float(np.mean(done.losses[-_ENDS:]))
     words = f"after {STEPS} steps of the recipe"
     return Trained(trial.settled(done.variables), first, last, words)
-
-
-# ------------------------------------------------------------------------------------------
-# `History`: a finished run, read from its folder of results.
 
 
 @dataclass(frozen=True, eq=False)
@@ -351,8 +316,10 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
     own = matching(read_metrics(folder.path, by=RUN_COLUMNS), variant=variant, seed=seed)
     curve = finished_run(variant, seed, summary, list(map(dict, own)), 0.0, 1).curve
     status = str(summary["status"])
-    of = folder.of(variant, seed)
-    restored = _restored(place, of, trainer, seed) if place.is_dir() else None
+    restored = None
+    if place.is_dir():
+        with open_checkpoints(place, of=folder.of(variant, seed)) as checkpoints:
+            restored = restore(checkpoints, trainer.initial_state(seed))
     if restored is None:
         if status == "diverged":
             return History(status, curve, None, None)
@@ -369,18 +336,6 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
     return History(status, curve, trained, trainer.evaluate(state))
 
 
-def _restored(place: Path, of: Mapping[str, Any], trainer: Trainer, seed: int) -> Restored | None:
-    checkpoints = open_checkpoints(place, of=of)
-    try:
-        return restore(checkpoints, trainer.initial_state(seed))
-    finally:
-        close(checkpoints)
-
-
-# ------------------------------------------------------------------------------------------
-# From what a person types, an experiment or a folder of results, to the trial.
-
-
 @dataclass(frozen=True, eq=False)
 class Opened:
     """Who is examined, the finished run where one was named, and what the data are."""
@@ -393,12 +348,10 @@ class Opened:
 def open_trial(name: str, config: str, seed: int | None, console: Console) -> Opened:
     """The trial of that name.
 
-    Args:
-        name: An experiment or the path of its file, with `:VARIANT` another network than the
-            baseline; or a model (`ablax.study.load`), such as a run of a folder of results.
-        config: The recipe of an experiment or a model; a folder of results has its own.
-        seed: Of the initial weights, and of the run, where its name does not say it; 0 for None.
-        console: Where data that are decoded show how far that is.
+    It names an experiment or the path of its file, with `:VARIANT` another network than the
+    baseline; or a model (`ablax.study.load`), such as a run of a folder of results, which has a
+    recipe of its own. The seed is that of the initial weights, and of the run where its name does
+    not say it; None is 0.
 
     Raises:
         AblaxError: Nothing has that name, the folder holds another network or no such run, or the

@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-# ------------------------------------------------------------------------------------------
-# The cost of a network: `ablax.analysis.cost` given the network's shapes.
-
-
 _Row = TypeVar("_Row", CostRow, TrainingRow)
 
 
@@ -96,18 +91,12 @@ def _counted(
 ) -> list[_Row]:
     if batch < 1:
         raise AblaxError(f"the batch is {batch}: expected at least 1")
-    shapes = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), dict(model.variables)
-    )
+    shapes = jax.eval_shape(dict, model.variables)
     images = jax.ShapeDtypeStruct((batch, *model.image_shape), jnp.float32)
     try:
         return count(scores, shapes, images)
     except ValueError as error:
         raise AblaxError(f"the cost of {model.name} cannot be counted: {error}") from error
-
-
-# ------------------------------------------------------------------------------------------
-# The table of `ablax table`.
 
 
 def cost_table(
@@ -125,7 +114,6 @@ def cost_table(
         network: Any network, a model, or the name of a network of the zoo.
         image_shape: (H, W, C) in pixels and channels; the paper's by default, for a name, and the
             model's own.
-        batch: Number of images.
         convention: What counts as a multiply-accumulate, "usual" or "lecture"; the latter in the
             lecture's columns, unless `depth` is given.
         training: The forward pass and both gradients, instead of the forward pass alone.
@@ -172,9 +160,6 @@ def _given(network: Network | Model | str, image_shape: ImageShape | None) -> Mo
         )
     return Model.untrained(network, image_shape, None)
 
-
-# ------------------------------------------------------------------------------------------
-# The columns of a cost table: ours, the lecture's, and those of training.
 
 LECTURE_COLUMNS = (
     *("#", "Type", "B", "Ni", "M", "P", "F", "S", "No"),
@@ -236,8 +221,20 @@ def lecture_table(
     ]
     number = 0
     for row in rows:
-        number += row.operation.family in ("convolution", "dense", "product")
-        cells.append((number, *_lecture_cells(row, batch)))
+        does = row.operation
+        *places, channels = row.input_shape[1:] or row.input_shape or (1,)
+        window, stride = _side(*does.window), _side(*does.stride)
+        if does.family in ("convolution", "dense", "product"):
+            number += 1
+        if does.family in ("dense", "product"):
+            window = stride = 1
+        cells.append(
+            (
+                *(number, _TYPES[does.family], batch, channels, _side(*places) if places else 1),
+                *(_side(*does.padding), window, stride, does.features, row.macs),
+                *(row.input_memory, row.parameter_memory, row.output_memory, row.memory, 0),
+            )
+        )
     note = (
         "The lecture's last heading is cut off and its column zero; both stand here as printed. "
         "Its last row is the softmax, which in our networks belongs to the loss."
@@ -268,20 +265,6 @@ def _table(
 
 def _listed(sums: Mapping[str, Cell]) -> str:
     return "; ".join(f"{name} {n:,}" for name, n in sums.items() if isinstance(n, int))
-
-
-def _lecture_cells(row: CostRow, batch: int) -> tuple[Cell, ...]:
-    operation = row.operation
-    *places, channels = row.input_shape[1:] or row.input_shape or (1,)
-    window, stride = (_side(*sizes) for sizes in (operation.window, operation.stride))
-    padding = _side(*operation.padding)
-    if operation.family in ("dense", "product"):
-        window = stride = 1
-    return (
-        *(_TYPES[operation.family], batch, channels, _side(*places) if places else 1),
-        *(padding, window, stride, operation.features),
-        *(row.macs, row.input_memory, row.parameter_memory, row.output_memory, row.memory, 0),
-    )
 
 
 def training_table(model: Model, rows: Sequence[TrainingRow], batch: int = 1) -> Table:
@@ -328,10 +311,6 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, kept)) or str(math.prod(kept))
 
 
-# ------------------------------------------------------------------------------------------
-# Pictures of costs: bars by layer, and published errors against costs.
-
-
 @kit.settings()
 def depth_figure(
     model: Model, rows: Sequence[CostRow], convention: Convention, batch: int = 1
@@ -352,8 +331,7 @@ def depth_figure(
     drawn[-1].set_xlim(-0.7, len(layers) - 0.3)
     left_out = kit.name_layers(drawn[-1], [row.path for row in layers])
     said = f"{model.what(batch)}. Convention {convention.name}: {convention.says}."
-    kit.set_caption(figure, said + left_out)
-    return figure
+    return kit.set_caption(figure, said + left_out)
 
 
 @kit.settings()
@@ -373,13 +351,9 @@ def errors_figure(size: str = "imagenet") -> Figure:
     costs = {"macs": "multiply-accumulates", "parameters": "parameters"}
     marks = []
     for axes, (what, name) in zip(drawn, costs.items(), strict=True):
-        marks.append(
-            [
-                mark
-                for place, members in enumerate(families.values())
-                for mark in _draw_members(axes, members, what, place)
-            ]
-        )
+        marks.append(list[kit.End]())
+        for place, members in enumerate(families.values()):
+            marks[-1] += _draw_members(axes, members, what, place)
         axes.margins(0.12)
         kit.logarithmic(axes, "x")
         kit.logarithmic(axes, "y")

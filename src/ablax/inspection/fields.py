@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ablax.analysis.features import evenly
 from ablax.analysis.receptive_field import (
     EffectiveReceptiveField,
     Measure,
@@ -29,10 +30,6 @@ from ablax.zoo import find
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-# ------------------------------------------------------------------------------------------
-# The receptive fields of a network: `ablax.analysis` given the network's shapes and layers.
 
 
 def network_receptive_fields(
@@ -88,10 +85,7 @@ def spread_over_depth(fields: Mapping[str, ReceptiveField], count: int) -> list[
         if min(each.size) > 1:
             sizes.setdefault(each.size, path)
     paths = list(sizes.values())
-    if len(paths) <= count:
-        return paths
-    places = [round(i * (len(paths) - 1) / max(count - 1, 1)) for i in range(count)]
-    return [paths[place] for place in places]
+    return [paths[place] for place in evenly(len(paths), count)]
 
 
 def network_effective_field(
@@ -121,18 +115,15 @@ def network_effective_field(
         raise AblaxError(f"the effective receptive field of {layer}: {error}") from error
 
 
-# ------------------------------------------------------------------------------------------
-# Receptive fields that others published, beside ours: the page docs/receptive_fields.md.
-
 ARAUJO = "Araujo et al. 2019"
 HAND = "by hand"
 
 
 @dataclass(frozen=True)
 class PublishedField:
-    """The theoretical receptive field of one layer of a network of the zoo, a square, in pixels.
+    """The theoretical receptive field of a layer of the zoo, a square, in pixels; and who says so.
 
-    The source is who says so, or "by hand": walked back through the paper's table.
+    By hand, it was walked back through the paper's table.
     """
 
     network: str
@@ -188,34 +179,25 @@ def published_table(form: Form) -> str:
     return render(Table("Theoretical receptive fields", columns, tuple(rows)), form)
 
 
-# ------------------------------------------------------------------------------------------
-# The receptive fields of a network as a table.
-
-COLUMNS = ("layer", "output", "size", "stride", "offset", "of the image, %")
-
-FOOT = (
-    "Size: pixels that a unit depends on, as if the image had no end. Stride: pixels from a unit "
-    "to the next. Offset: the center of the first unit; the first pixel is 0. Of the image: what "
-    "the unit that sees most really sees, within the border.",
-)
-BOUNDED = "At most (≤): the units lie in no regular grid, or it is not known what they read."
-
-
 def field_table(title: str, fields: Mapping[str, ReceptiveField]) -> Table:
     """One row per layer, by its path."""
-    rows = tuple((layer, *_cells(each)) for layer, each in fields.items())
-    bounded = (BOUNDED,) if any(each.bounded for each in fields.values()) else ()
-    return Table(title, COLUMNS, rows, (*FOOT, *bounded))
-
-
-def _cells(field: ReceptiveField) -> tuple[Cell, ...]:
-    mark = "≤ " if field.bounded else ""
-    shape = "x".join(map(str, field.shape[1:])) or "1"
-    stride = "" if None in field.stride else _sides(field.stride)
-    return (
-        *(shape, mark + _sides(field.size), stride, _sides(field.offset)),
-        f"{100 * field.share:.3g}",
-    )
+    rows = []
+    for layer, each in fields.items():
+        shape = "x".join(map(str, each.shape[1:])) or "1"
+        size = ("≤ " if each.bounded else "") + _sides(each.size)
+        stride = "" if None in each.stride else _sides(each.stride)
+        rows.append((layer, shape, size, stride, _sides(each.offset), f"{100 * each.share:.3g}"))
+    columns = ("layer", "output", "size", "stride", "offset", "of the image, %")
+    foot = [
+        "Size: pixels that a unit depends on, as if the image had no end. Stride: pixels from a "
+        "unit to the next. Offset: the center of the first unit; the first pixel is 0. Of the "
+        "image: what the unit that sees most really sees, within the border."
+    ]
+    if any(each.bounded for each in fields.values()):
+        foot += [
+            "At most (≤): the units lie in no regular grid, or it is not known what they read."
+        ]
+    return Table(title, columns, tuple(rows), tuple(foot))
 
 
 def _sides(sides: tuple[int | float | Fraction | None, ...]) -> str:
@@ -223,9 +205,6 @@ def _sides(sides: tuple[int | float | Fraction | None, ...]) -> str:
     written = [str(side) if isinstance(side, Fraction) else f"{side:g}" for side in sides]
     return written[0] if len(set(written)) == 1 else " x ".join(written)
 
-
-# ------------------------------------------------------------------------------------------
-# Pictures of the effective receptive field: heat map, Gaussian and theory, layer by layer.
 
 THEORY, GAUSSIAN = COLORS[1], COLORS[2]
 
@@ -246,13 +225,16 @@ class Sighted:
     @property
     def side(self) -> float:
         """The side of the square of as many pixels as the theoretical receptive field."""
-        return float(np.sqrt(np.prod([last - first + 1 for first, last in self.square])))
+        return _side(self.square)
 
     @property
     def inside(self) -> float:
         """The same of the part of it that lies in the image."""
-        spans = self.theory.of(0, *self.effective.unit, 0)
-        return float(np.sqrt(np.prod([last - first + 1 for first, last in spans])))
+        return _side(self.theory.of(0, *self.effective.unit, 0))
+
+
+def _side(spans: Sequence[Span]) -> float:
+    return float(np.sqrt(np.prod([last - first + 1 for first, last in spans])))
 
 
 def effective_table(sighted: Sequence[Sighted], title: str) -> Table:
@@ -292,13 +274,12 @@ def effective_figure(sighted: Sequence[Sighted], title: str, measure: Measure) -
         _draw_profile(below, each)
     drawn[count].set_ylabel("gradient magnitude,\nrelative to the maximum")
     legend(figure, drawn[count], 3, "outside upper right", fontsize=14)
-    set_caption(
+    return set_caption(
         figure,
         f"{title}. Above: mean {measure} gradient of the unit in the middle by each pixel, "
         "drawn as its square root; square: theoretical receptive field; ellipse: two sigma of "
         "the Gaussian. Below: the same along the columns, the rows added up.",
     )
-    return figure
 
 
 def _draw_heat(axes: Axes, each: Sighted) -> None:

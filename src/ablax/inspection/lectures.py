@@ -10,30 +10,23 @@ from dataclasses import dataclass
 
 from ablax.analysis.cost import LECTURE, USUAL, CostRow, Operation
 from ablax.inspection.cost import lecture_table, network_cost
-from ablax.report.tables import Cell, Form, Table, render
+from ablax.report.tables import Form, Table, render
 from ablax.zoo import find, untrained
-
-# ------------------------------------------------------------------------------------------
-# A table that a lecture prints, line by line beside what our networks give.
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a lecture's table.
+    """A line of a lecture's table: the layer as the lecture calls it, its cells, and ours.
 
-    Attributes:
-        layer: What the lecture calls it.
-        printed: Its cells.
-        ours: The same quantities of our network, written as the lecture writes them.
-        macs: Ours, or None where the line is none of layers; the parameters likewise.
-        remark: Why they differ, or that the lecture slipped; empty where they agree.
+    Ours are written as the lecture writes them; multiply-accumulates and parameters are ours. The
+    remark says why the cells differ, or that the lecture slipped; empty where they agree.
     """
 
     layer: str
     printed: tuple[str, ...]
     ours: tuple[str, ...]
-    macs: int | None = None
-    parameters: int | None = None
+    macs: int
+    parameters: int
     remark: str = ""
 
     @property
@@ -44,14 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A lecture's table beside ours.
-
-    Attributes:
-        title: What it shows.
-        source: Where the lecture prints it.
-        columns: The headings of the lecture's cells.
-        remarks: What holds for the table as a whole.
-    """
+    """A lecture's table beside ours, with the headings of the lecture's cells."""
 
     title: str
     source: str
@@ -107,20 +93,14 @@ def sums(rows: Sequence[CostRow]) -> tuple[int, int]:
 
 def comparison_table(comparison: Comparison) -> Table:
     """The table of a comparison: a cell that differs shows both."""
-    costed = any(line.macs is not None for line in comparison.lines)
-    counts = ("MACs (ours)", "parameters (ours)") if costed else ()
     lines = []
     for line in comparison.lines:
         pairs = zip(line.printed, line.ours, strict=True)
-        both: tuple[Cell, ...] = tuple(
-            theirs if theirs == ours else f"{theirs} (ours: {ours})" for theirs, ours in pairs
-        )
-        known = (line.macs, line.parameters) if costed else ()
-        counted = ("" if count is None else f"{count:,}" for count in known)
-        lines.append((line.layer, *both, *counted, line.remark))
+        both = (theirs if theirs == ours else f"{theirs} (ours: {ours})" for theirs, ours in pairs)
+        lines.append((line.layer, *both, f"{line.macs:,}", f"{line.parameters:,}", line.remark))
     return Table(
         f"{comparison.title} ({comparison.source})",
-        ("layer", *comparison.columns, *counts, "remark"),
+        ("layer", *comparison.columns, "MACs (ours)", "parameters (ours)", "remark"),
         tuple(lines),
         comparison.remarks,
     )
@@ -272,7 +252,7 @@ def googlenet_comparison() -> Comparison:
         remark = _GOOGLENET_REMARKS.get(names.split()[-1], "")
         lines.append(Line(layer, tuple(printed), compared, macs, parameters, remark))
     column = sum(float(params.removesuffix("K")) for *_, params, _ in table if params)
-    total = sum(line.parameters or 0 for line in lines)
+    total = sum(line.parameters for line in lines)
     return Comparison(
         title="GoogLeNet",
         source="L2, after Szegedy et al. 2014, table 1",
@@ -327,18 +307,16 @@ _MOBILENET_V1_PRINTED: tuple[tuple[str, str, str], ...] = (
     ("FC / s1", "1024x1000", "1x1x1024"),
 )
 
-_SLIP = (
-    "Slip: with stride 2 the next input would be 4x4, and it is printed as 7x7. The stride is 1."
-)
-
 
 def mobilenet_v1_comparison() -> Comparison:
     """Our `mobilenet_v1` at width 1."""
     ours = blocks("mobilenet_v1")
+    slip = "Slip: with stride 2 the next input would be 4x4, and it is printed as 7x7. "
+    slip += "The stride is 1."
     lines = []
     for printed, (name, rows) in zip(_MOBILENET_V1_PRINTED, ours.items(), strict=True):
         found = _written(rows[0])
-        lines.append(Line(name, printed, found, *sums(rows), "" if found == printed else _SLIP))
+        lines.append(Line(name, printed, found, *sums(rows), "" if found == printed else slip))
     return Comparison(
         title="MobileNet V1",
         source="L2, after Howard et al. 2017, table 1",
@@ -457,9 +435,6 @@ def _convolutions(rows: Sequence[CostRow]) -> str:
     )
 
 
-_SIZE = 227
-"""At 224 pixels the first convolution gives 109 positions; 227 give the 111 of the table."""
-
 # SqueezeNet: layer, our name, output, filter and stride, squeeze and expand widths, parameters,
 # percent of the weights that pruning leaves, parameters then
 _SQUEEZENET_PRINTED = """
@@ -486,8 +461,8 @@ _SQUEEZENET_REMARKS = {
 
 
 def squeezenet_comparison() -> Comparison:
-    """Our `squeezenet_1_0` on images of 227 pixels."""
-    ours = blocks("squeezenet_1_0", _SIZE)
+    """Our `squeezenet_1_0` on images of 227 pixels, which give the 111 positions of the table."""
+    ours = blocks("squeezenet_1_0", 227)
     lines = []
     left = before = 0
     for layer, name, *printed, shares, pruned in cells(_SQUEEZENET_PRINTED):
@@ -545,10 +520,6 @@ def _window(operation: Operation) -> str:
     return placed(operation) + (f" (x{operation.features})" if operation.features else "")
 
 
-# ------------------------------------------------------------------------------------------
-# The page `docs/costs.md`: the lectures' tables beside ours, printed by one command.
-
-_COMMAND = "ablax table --lectures --format markdown"
 _MAKERS = (
     googlenet_comparison,
     mobilenet_v1_comparison,
@@ -572,7 +543,7 @@ def page(form: Form) -> str:
     return "\n\n".join(
         [
             "# What the networks cost",
-            f"<!-- Printed by `{_COMMAND}`: do not edit. -->",
+            "<!-- Printed by `ablax table --lectures --format markdown`: do not edit. -->",
             "The tables of the lectures, each beside what our networks give. A cell that differs "
             "shows both, and the remark says why, or that the lecture slipped. Counts are of one "
             "image. `ablax table NETWORK` prints a network's table, one row per layer.",

@@ -18,8 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import jaxpr_as_fun
 
-from ablax.analysis.cost import USUAL, CostRow, cost
-from ablax.analysis.graph import DataFlow, Node, data_flow
+from ablax.analysis.cost import USUAL, CostRow, DataFlow, Node, cost, data_flow
 from ablax.analysis.receptive_field import receptive_fields
 from ablax.core import ImageShape, Network, abstract_variables
 from ablax.errors import AblaxError
@@ -54,14 +53,11 @@ def stage(name: str) -> str | None:
 
 
 def with_stages(paths: Sequence[Path], also: Sequence[Path] = ()) -> dict[Path, Path]:
-    """Put the stage in front of each path whose neighbors belong to the same stage.
+    """From each path to the blocks around it and its own name, outermost first.
 
-    The paths are those of the nodes, in the order of execution, and of another network that is
-    drawn with the same blocks, as an ablated one.
-
-    Returns:
-        From each path to the blocks around it and its own name, outermost first. A stage is written
-        `"res4 ..."`, so that it is never taken for a layer.
+    In front stands the stage, where neighbors belong to the same one, written `"res4 ..."`, so that
+    it is never taken for a layer. The paths are those of the nodes, in the order of execution, and
+    of another network that is drawn with the same blocks, as an ablated one.
 
     Example:
         >>> grouped = with_stages([("conv1",), ("res2a", "conv"), ("res2b", "conv"), ("fc",)])
@@ -79,13 +75,6 @@ def with_stages(paths: Sequence[Path], also: Sequence[Path] = ()) -> dict[Path, 
         path: (stages[path[0]], *path) if path and path[0] in stages else path
         for path in (*paths, *also)
     }
-
-
-# ------------------------------------------------------------------------------------------
-# The graph of a network with what each layer costs and sees.
-#
-# All that the drawing takes from the analyses goes through this file. The network is traced once;
-# the three analyses then read the same jaxpr.
 
 
 class Sight(NamedTuple):
@@ -122,6 +111,7 @@ def network_graph(name: str, network: Network, image_shape: ImageShape) -> Graph
     variables = abstract_variables(network, image_shape)
     kept = {kind: tree for kind, tree in variables.items() if kind in ("params", "batch_stats")}
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    # traced once: the three analyses read the same jaxpr
     traced = jaxpr_as_fun(jax.make_jaxpr(network.apply)(kept, images))
 
     def apply(variables: Any, images: Any) -> Any:
@@ -187,21 +177,15 @@ def _together(sights: Sequence[Sight | None]) -> Sight | None:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# What an ablation removed, added and changed, node by node.
-
 Mark = Literal["", "removed", "added", "changed"]
 
 
 def marks(parent: DataFlow, child: DataFlow) -> tuple[list[Mark], list[Mark]]:
-    """Hold the graphs before and after an ablation against each other.
+    """A mark for each node of the graphs before and after an ablation.
 
-    Nodes of one path and family are the same layer.
-
-    Returns:
-        A mark for each node of the parent ("removed" where the child lacks it) and of the child
-        ("added" where the parent lacks it). In both, "changed" stands where the operation or the
-        shape of input or output differs, as behind a layer that was removed.
+    Nodes of one path and family are the same layer. Of the parent those are "removed" which the
+    child lacks, of the child "added" which the parent lacks. In both, "changed" stands where the
+    operation or the shape of input or output differs, as behind a layer that was removed.
 
     Example:
         >>> def path(*names):
@@ -232,9 +216,6 @@ def _against(ours: dict[object, object], theirs: dict[object, object], alone: Ma
     ]
 
 
-# ------------------------------------------------------------------------------------------
-# The page: the graphs as data, the libraries and our script in one file of HTML.
-
 _LIBRARIES = ("vendored/elk.bundled.js", "vendored/d3.min.js")
 _SCRIPTS = ("graph.js", "columns.js", "drawing.js", "controls.js")
 
@@ -248,13 +229,8 @@ def page(parent: Graph, child: Graph | None = None, what: str = "") -> str:
     none: list[list[Mark]] = [[""] * len(parent.flow.nodes)]
     marked = none if child is None else list(marks(parent.flow, child.flow))
     paths = with_stages(*([node.path for node in graph.flow.nodes] for graph in graphs))
-    data = {
-        "what": what,
-        "convention": USUAL.says,
-        "networks": [
-            _network(graph, each, paths) for graph, each in zip(graphs, marked, strict=True)
-        ],
-    }
+    drawn = [_network(graph, each, paths) for graph, each in zip(graphs, marked, strict=True)]
+    data = {"what": what, "convention": USUAL.says, "networks": drawn}
     return _filled(" beside ".join(graph.name for graph in graphs), data)
 
 
@@ -275,19 +251,14 @@ def _network(graph: Graph, marked: Sequence[Mark], paths: dict[Any, Any]) -> dic
             if row.note:
                 entry["note"] = row.note
         if sight := graph.sights.get(number):
-            entry["sees"] = _sees(sight)
+            sees = {"size": "x".join(map(str, sight.size)) + (" or less" if sight.bounded else "")}
+            if None not in sight.stride:
+                sees["stride"] = "x".join(map(str, sight.stride))
+                sees["offset"] = ", ".join(f"{each:g}" for each in sight.offset)
+            entry["sees"] = sees  # in pixels
         nodes.append(entry)
     edges = [(edge.source, edge.target, edge.shape[1:]) for edge in graph.flow.edges]
     return {"name": graph.name, "nodes": nodes, "edges": edges, "unread": graph.unread}
-
-
-def _sees(sight: Sight) -> dict[str, Any]:
-    """A receptive field as text, in pixels."""
-    text = {"size": "x".join(map(str, sight.size)) + (" or less" if sight.bounded else "")}
-    if None not in sight.stride:
-        text["stride"] = "x".join(map(str, sight.stride))
-        text["offset"] = ", ".join(f"{each:g}" for each in sight.offset)
-    return text
 
 
 def _filled(title: str, data: dict[str, Any]) -> str:
@@ -301,7 +272,4 @@ def _filled(title: str, data: dict[str, Any]) -> str:
     numbers = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     parts = {"title": html.escape(title), "style": text("drawing.css")}
     parts |= {"data": numbers, "scripts": scripts}
-    before, *pieces = text("page.html").split("{{")
-    return before + "".join(
-        parts[name] + rest for name, rest in (piece.split("}}", 1) for piece in pieces)
-    )
+    return re.sub(r"{{(\w+)}}", lambda place: parts[place[1]], text("page.html"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float
 
 from ablax.analysis.features import (
     FeatureStatistics,
+    evenly,
     feature_statistics,
     filter_mosaic,
     first_kernel,
@@ -37,10 +39,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# Which layers are looked at, and pictures as one array.
-
-
 def chosen_layers(model: Model, asked: Sequence[str], count: int = 4) -> list[str]:
     """The layers asked for; by default some that give maps, from the first to the last.
 
@@ -61,8 +59,7 @@ def chosen_layers(model: Model, asked: Sequence[str], count: int = 4) -> list[st
         for name, shape in shapes.items()
         if "/" not in name and len(shape) == 3 and max(shape[:2]) > 1
     ]
-    places = np.unique(np.linspace(0, len(maps) - 1, min(count, len(maps))).round().astype(int))
-    return [maps[place] for place in places]
+    return [maps[place] for place in evenly(len(maps), count)]
 
 
 def top_layers(model: Model) -> list[str]:
@@ -75,9 +72,6 @@ def as_batch(pictures: Iterable[Float[np.ndarray, "H W C"]]) -> Float[Array, "N 
     """Prepared pictures as one array."""
     return jnp.asarray(np.stack(list(pictures)))
 
-
-# ------------------------------------------------------------------------------------------
-# Panels that the pictures share: an image, a map over an image, a mosaic, a figure of panels.
 
 Draw = Callable[["Axes"], None]
 
@@ -109,8 +103,7 @@ def gallery(
         axes.annotate(_lines(label, 16), (-0.06, 0.5), **place)
     for axes, label in zip(grid[0], column_labels, strict=False):
         axes.set_title(_lines(label, int(9 * size)), fontsize=11, loc="center")
-    kit.set_caption(figure, caption)
-    return figure
+    return kit.set_caption(figure, caption)
 
 
 def _lines(label: str, width: int) -> str:
@@ -178,9 +171,6 @@ def _colored(
     return draw
 
 
-# ------------------------------------------------------------------------------------------
-# The pictures of the inside of a network, each a `Figure` made from what was computed.
-
 Named = Mapping[str, Float[np.ndarray, "H W C"]]
 """Prepared pictures by name."""
 
@@ -224,46 +214,44 @@ def _likely(model: Model, best: int, share: float) -> str:
     return f"{model.classes[best]}: {100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
-def _labelled(model: Model, name: str, picture: Float[np.ndarray, "H W C"]) -> tuple[int, str]:
-    """The most likely class of a picture, and the label of its row."""
-    shares = np.asarray(jax.nn.softmax(jax.jit(model.apply)(jnp.asarray(picture)[None])[0]))
-    best = int(np.argmax(shares))
-    return best, f"{name}\n→ {_likely(model, best, float(shares[best]))}"
+def _by_picture(
+    model: Model,
+    pictures: Named,
+    draws: Callable[[np.ndarray, int], Sequence[Draw]],
+    caption: str,
+    columns: Sequence[str],
+) -> Figure:
+    """A row for each picture: itself, and what is drawn of it and its most likely class."""
+    rows, labels = [], []
+    for name, picture in pictures.items():
+        shares = np.asarray(jax.nn.softmax(jax.jit(model.apply)(jnp.asarray(picture)[None])[0]))
+        best = int(np.argmax(shares))
+        labels.append(f"{name}\n→ {_likely(model, best, float(shares[best]))}")
+        rows.append([image(model.shown(picture)), *draws(picture, best)])
+    return gallery(rows, f"{caption} {model.title}.", labels, ("picture", *columns))
 
 
 def saliency_figure(model: Model, pictures: Named) -> Figure:
     """Saliency of the most likely class, by the gradient and by the guided rule."""
     rules: tuple[Rule, ...] = ("gradient", "guided")
-    mapped = {rule: _compiled_saliency(model, rule) for rule in rules}
-    rows: list[list[Draw | None]] = []
-    labels = []
-    for name, picture in pictures.items():
-        best, label = _labelled(model, name, picture)
-        labels.append(label)
-        found = (mapped[rule](jnp.asarray(picture)[None], best)[0] for rule in rules)
-        rows.append([image(model.shown(picture)), *(heat(np.asarray(each)) for each in found)])
-    return gallery(
-        rows,
-        "Largest size over the channels of the derivative of the most likely class's score by "
-        "each pixel; bright: the score changes most. Guided: signals below 0 are stopped at "
-        f"each ReLU. Each map to its own scale. {model.title}.",
-        labels,
-        ("picture", "gradient", "guided"),
-    )
 
-
-def _compiled_saliency(model: Model, rule: Rule) -> Callable[[Array, int], Array]:
-    """From images and a class to their saliency."""
-
-    def mapped(images: Array, best: Array) -> Array:
+    @functools.partial(jax.jit, static_argnums=2)
+    def mapped(images: Array, best: Array, rule: Rule) -> Array:
         return saliency_map(lambda x: jnp.take(model.apply(x), best, axis=1), images, rule)
 
-    return jax.jit(mapped)
+    def draws(picture: np.ndarray, best: int) -> list[Draw]:
+        found = (mapped(jnp.asarray(picture)[None], best, rule)[0] for rule in rules)
+        return [heat(np.asarray(each)) for each in found]
 
-
-def _log_probability(model: Model, best: int) -> Callable[[Array], Array]:
-    """From images to the log probability of a class."""
-    return lambda images: jax.nn.log_softmax(model.apply(images))[:, best]
+    return _by_picture(
+        model,
+        pictures,
+        draws,
+        "Largest size over the channels of the derivative of the most likely class's score by "
+        "each pixel; bright: the score changes most. Guided: signals below 0 are stopped at "
+        "each ReLU. Each map to its own scale.",
+        rules,
+    )
 
 
 def occlusion_figure(model: Model, pictures: Named, window: int | None = None) -> Figure:
@@ -271,23 +259,24 @@ def occlusion_figure(model: Model, pictures: Named, window: int | None = None) -
     side = min(model.image_shape[:2])
     window = max(2, side // 4) if window is None else window
     stride = max(1, window // 4)
-    rows: list[list[Draw | None]] = []
-    labels = []
-    for name, picture in pictures.items():
-        best, label = _labelled(model, name, picture)
-        labels.append(label)
-        falls = occlusion_map(_log_probability(model, best), jnp.asarray(picture), window, stride)
+
+    def draws(picture: np.ndarray, best: int) -> list[Draw]:
+        def score(images: Array) -> Array:
+            return jax.nn.log_softmax(model.apply(images))[:, best]
+
+        falls = occlusion_map(score, jnp.asarray(picture), window, stride)
         over = np.asarray(spread(falls, window, stride, *picture.shape[:2]))
         largest = float(np.nanmax(np.abs(over)))
-        seen = model.shown(picture)
-        rows.append([image(seen), signed(over, note=f"scale: ±{largest:.2g}"), signed(over, seen)])
-    return gallery(
-        rows,
+        return [signed(over, note=f"scale: ±{largest:.2g}"), signed(over, model.shown(picture))]
+
+    return _by_picture(
+        model,
+        pictures,
+        draws,
         "Decrease of the log probability of the most likely class under a gray square of "
         f"{window} pixels, the mean of all squares over each pixel. Purple: the class needs "
-        f"this place; orange: it speaks against. {model.title}.",
-        labels,
-        ("picture", "decrease", "over the picture"),
+        "this place; orange: it speaks against.",
+        ("decrease", "over the picture"),
     )
 
 
@@ -418,10 +407,6 @@ def _octaves(fn: Callable[[Array], Array], shape: tuple[int, ...], scale: float 
     return 1
 
 
-# ------------------------------------------------------------------------------------------
-# Feature statistics of a network layer by layer: a table, and the samples x units picture.
-
-
 def network_statistics(
     model: Model, layers: Sequence[str], batches: Iterable[Any]
 ) -> dict[str, FeatureStatistics]:
@@ -477,7 +462,7 @@ def statistics_figure(
     grid[1, 0].set_ylabel("unit", fontsize=12)
     bar = figure.colorbar(last, ax=grid[1, :].tolist(), shrink=0.8, aspect=18)
     bar.set_label("correlation", fontsize=12)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         "Above: one row per sample, one column per unit; dark: a strong activation (at the "
         "middle position; white is the least, black the 99.5 % quantile of the layer). Good "
@@ -485,7 +470,6 @@ def statistics_figure(
         "input), or columns alike. Below: correlations between units over all positions; gray: "
         f"constant units. {model.title}.",
     )
-    return figure
 
 
 def _draw_responses(axes: Axes, layer: str, each: FeatureStatistics) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
@@ -19,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ablax.analysis.cost import USUAL, CostRow, fold
+from ablax.analysis.cost import USUAL, fold
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import layer_shapes
 from ablax.data.images import ImageSet, Split
@@ -36,31 +37,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# ------------------------------------------------------------------------------------------
-# What this machine can do: multiply-accumulates and bytes per second, measured.
-
 
 @dataclass(frozen=True)
 class Machine:
-    """The limits of a machine, in float32.
-
-    Attributes:
-        device: What JAX calls it.
-        rate: Multiply-accumulates per second, in a large matrix product.
-        bandwidth: Bytes per second, read and written together, in a large sum with a constant.
-    """
+    """The limits of a machine: multiply-accumulates of float32, and bytes moved, per second."""
 
     device: str
     rate: float
     bandwidth: float
 
     def seconds(self, macs: float, moved: float) -> float:
-        """The least time for so many multiply-accumulates and bytes: the slower limit counts.
-
-        Example:
-            >>> Machine("made up", rate=100.0, bandwidth=10.0).seconds(macs=200.0, moved=10.0)
-            2.0
-        """
+        """The least time for so many multiply-accumulates and bytes: the slower limit counts."""
         return max(macs / self.rate, moved / self.bandwidth)
 
     def limit(self, intensity: float) -> float:
@@ -74,12 +61,10 @@ def measure(size: int = 2048, numbers: int = 2**26, repeats: int = 5) -> Machine
     The rate is that of a product of two matrices, at JAX's default precision. The bandwidth is the
     better of two: adding 1 to a long array in its place, and adding the array up. (An addition
     that writes elsewhere is several times slower on a CPU: the operating system hands out the new
-    memory page by page.)
+    memory page by page.) Of the repeats the fastest counts, for it is a limit that is sought.
 
-    Args:
-        size: Rows and columns of the matrices.
-        numbers: Length of the array; it must not fit into a cache.
-        repeats: How often each is timed; the fastest counts, for it is a limit that is sought.
+    `size` are rows and columns of the matrices; an array of so many numbers must not fit into a
+    cache.
     """
     square = jnp.full((size, size), 0.5, jnp.float32)
     product = min(timings(jax.jit(lambda a: a @ a), square, repeats=repeats))
@@ -109,20 +94,15 @@ def timings(fn: Callable[..., Any], *args: Any, repeats: int) -> list[float]:
     return seconds
 
 
-# ------------------------------------------------------------------------------------------
-# Each layer of a network against the limits of the machine: time measured beside predicted.
-
 _WIDTH = 4  # bytes of a float32
 
 
 @dataclass(frozen=True)
 class Point:
-    """A layer of a network on a machine: its multiply-accumulates, bytes and seconds.
+    """A layer of a network on a machine.
 
-    Attributes:
-        moved: What it has to read and write at least: its input, its output, its parameters.
-        measured: The median of some runs alone.
-        predicted: What the limits of the machine allow.
+    It has `moved` so many bytes at least: its input, its output, its parameters. The seconds
+    measured are the median of some runs alone, those predicted what the machine's limits allow.
     """
 
     layer: str
@@ -147,10 +127,8 @@ def roofline(model: Model, machine: Machine, batch: int = 1, repeats: int = 5) -
 
     A block is one layer here: what its inner layers hand to one another need not leave the cache,
     so the prediction counts what crosses the border of the block alone, and is a lower bound.
-    Shapes of weights are enough. Layers that only reshape are left out.
-
-    Raises:
-        AblaxError: The cost cannot be counted.
+    Shapes of weights are enough. Layers that only reshape are left out. Errors are those of
+    `network_cost`.
     """
     costs = {row.path: row for row in fold(network_cost(model, USUAL, batch), 1)}
     shapes = layer_shapes(model.network, model.image_shape)
@@ -160,26 +138,19 @@ def roofline(model: Model, machine: Machine, batch: int = 1, repeats: int = 5) -
         before, shape = shape, shapes[name]
         if name not in costs:
             continue
-        own = {
-            kind: jax.tree.map(_filled, tree[name])
-            for kind, tree in model.variables.items()
-            if name in tree
-        }
+        # any weights do for timing, so long as they are neither 0 nor so small that they are slow
+        own = jax.tree.map(
+            lambda leaf: jnp.full(leaf.shape, 0.01, leaf.dtype),
+            {kind: tree[name] for kind, tree in model.variables.items() if name in tree},
+        )
         images = jnp.full((batch, *before), 0.5, jnp.float32)
         # the median: one pause of the machine does not move it
-        seconds = statistics.median(timings(jax.jit(layer.apply), own, images, repeats=repeats))
-        points.append(_point(costs[name], seconds, images.size, batch * math.prod(shape), machine))
+        measured = statistics.median(timings(jax.jit(layer.apply), own, images, repeats=repeats))
+        written = batch * math.prod(shape)
+        moved = _WIDTH * (images.size + costs[name].parameter_memory + written)
+        macs, predicted = costs[name].macs, machine.seconds(float(costs[name].macs), float(moved))
+        points.append(Point(name, macs, moved, measured, predicted))
     return points
-
-
-def _point(row: CostRow, seconds: float, read: int, written: int, machine: Machine) -> Point:
-    moved = _WIDTH * (read + row.parameter_memory + written)
-    return Point(row.path, row.macs, moved, seconds, machine.seconds(float(row.macs), float(moved)))
-
-
-def _filled(leaf: Any) -> jax.Array:
-    """Any weights do for timing, so long as they are neither 0 nor so small that they are slow."""
-    return jnp.full(leaf.shape, 0.01, leaf.dtype)
 
 
 def roofline_table(
@@ -218,7 +189,7 @@ def roofline_figure(
     roof, times = figure.subplots(2, 1, height_ratios=[1.1, 1])
     _draw_roof(roof, [point for point in points if point.macs], machine)
     left_out = _draw_times(times, points)
-    kit.set_caption(
+    return kit.set_caption(
         figure,
         f"{model.what(batch)}, float32, on {machine.device}. Roof: bandwidth of the main "
         "memory and rate of a large matrix product, both measured here. Bytes: input, "
@@ -226,7 +197,6 @@ def roofline_figure(
         "one that fits into the cache may beat the roof. Layers without products are "
         f"in the lower picture only.{left_out}",
     )
-    return figure
 
 
 def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
@@ -244,11 +214,8 @@ def _draw_roof(axes: Axes, points: Sequence[Point], machine: Machine) -> None:
     axes.set_xlabel("arithmetic intensity, multiply-accumulates per byte")
     axes.set_ylabel("GMAC/s")
     axes.grid()
-    columns = math.ceil(len(points) / 22)
-    corner = (1.01, 1.02)
-    axes.legend(
-        loc="upper left", bbox_to_anchor=corner, fontsize=10, ncols=columns, labelspacing=0.3
-    )
+    look: Any = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02), "labelspacing": 0.3}
+    axes.legend(fontsize=10, ncols=math.ceil(len(points) / 22), **look)
 
 
 def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
@@ -269,9 +236,6 @@ def _draw_times(axes: Axes, points: Sequence[Point]) -> str:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return kit.name_layers(axes, [point.layer for point in points])
 
-
-# ------------------------------------------------------------------------------------------
-# Seconds of each operation of a compiled program, from JAX's own trace of the device.
 
 _INSTRUCTION = re.compile(r"\s*(?:ROOT )?%?([\w.\-]+) = .*?\s([a-z][\w\-]*)\(")
 _NAME = re.compile(r'op_name="([^"]*)"')
@@ -294,9 +258,8 @@ class Operation:
 class Event:
     """Something that a trace saw: when it began, by the trace's clock, and how long it took.
 
-    Attributes:
-        name: The operation's, or the span's of the host (`jax.profiler.TraceAnnotation`).
-        operation: The instruction of a compiled program; None where the host did something.
+    The name is that of the operation, or of a span of the host (`jax.profiler.TraceAnnotation`);
+    the operation the instruction of a compiled program, None where the host did something.
     """
 
     name: str
@@ -365,9 +328,6 @@ def events(folder: Path) -> list[Event]:
     return found
 
 
-# ------------------------------------------------------------------------------------------
-# The operations of a program put to the layers they came from, forward and backward.
-
 REST = "(rest)"
 """What belongs to no layer: the loss, the optimizer, shuffling and augmentation."""
 
@@ -376,10 +336,7 @@ _MARK = re.compile(r"(?:jit|jvp|transpose|vmap|remat|checkpoint)\((.*)\)")
 
 @dataclass
 class Times:
-    """Seconds of one layer: of its forward pass, and of both gradients.
-
-    With the latter, of what is computed again for them.
-    """
+    """Seconds of one layer: of its forward pass; of both gradients, with what is computed again."""
 
     forward: float = 0.0
     backward: float = 0.0
@@ -399,10 +356,6 @@ def layer_of(scope: str, layers: Collection[str]) -> tuple[str, bool]:
     Example:
         >>> layer_of("jit(step)/transpose(jvp(Network))/res2a/conv1/conv/mul", {"res2a"})
         ('res2a', True)
-        >>> layer_of("jit(step)/jvp(Network)/res2a/conv1/add", {"res2a", "res2a/conv1"})
-        ('res2a/conv1', False)
-        >>> layer_of("jit(step)/add", {"res2a"})
-        ('(rest)', False)
     """
     backward = "transpose(" in scope or "rematted_computation" in scope
     names = [_bare(part) for part in scope.split("/")]
@@ -434,18 +387,12 @@ def times_by_layer(seconds: Mapping[Operation, float], layers: Collection[str]) 
     return times
 
 
-# ------------------------------------------------------------------------------------------
-# A training step or an inference of a network, timed layer by layer on this machine.
-
-
 @dataclass(frozen=True)
 class Profile:
     """Where the time of a step of training, or of an inference, went.
 
-    Attributes:
-        batch: Images per step.
-        wall: Seconds per step, the trace switched off.
-        times: Seconds of the device in each layer, and in the rest.
+    Seconds per step: `wall` passed, the trace switched off; `times` are the device's in each layer,
+    and in the rest.
     """
 
     model: Model
@@ -470,16 +417,13 @@ def profile(
     state = trainer.initial_state(0)
     layers = [row.path for row in fold(network_cost(model, USUAL, batch), depth)]
     arguments = trainer.dataset.arguments(0, 0, steps)
-    if training:
-        program = jax.jit(trainer.dataset.program(trainer.task, steps)).lower(state, *arguments)
-        inputs = (state, *arguments)
-    else:
-        images, labels = (part[:batch] for part in arguments)
-        program = jax.jit(lambda s, x, y: evaluation_step(trainer.task, s, x, y)).lower(
-            state, images, labels
-        )
-        inputs = (state, images, labels)
-    compiled, loops = program.compile(), 1 if training else steps
+    program: Callable[..., Any] = trainer.dataset.program(trainer.task, steps)
+    loops = 1
+    if not training:
+        arguments = tuple(part[:batch] for part in arguments)
+        program, loops = functools.partial(evaluation_step, trainer.task), steps
+    inputs = (state, *arguments)
+    compiled = jax.jit(program).lower(*inputs).compile()
 
     def run() -> None:
         for _ in range(loops):

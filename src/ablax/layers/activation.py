@@ -1,4 +1,7 @@
-"""Activation functions, softmax and dropout."""
+"""Activation functions, softmax and dropout: each a function, and a module to name and to cut.
+
+All take numbers of any shape and give an array of the same.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,13 @@ from jaxtyping import Float, PRNGKeyArray, UInt32
 
 from ablax.layers.dense import learned, per_channel
 from ablax.layers.initializers import QUARTERS, Initializer
-from ablax.layers.windows import FieldError, takes
-
-# ------------------------------------------------------------------------------------------
-# The nonlinearities of the lectures: each a function, and a module that can be named and cut.
-# All take numbers of any shape and give an array of the same.
+from ablax.layers.windows import FieldError, checked, finite, not_negative, takes
 
 
 def relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """max(x, 0), with derivative 0 at 0.
 
-    References:
-        Nair, Hinton 2010, Rectified linear units; Krizhevsky et al. 2012, section 3.1.
+    Nair, Hinton 2010, Rectified linear units; Krizhevsky et al. 2012, section 3.1.
 
     Example:
         >>> relu(jnp.array([-2.0, 0.0, 3.0]))
@@ -31,11 +29,9 @@ def relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def relu6(x: Float[Array, "..."]) -> Float[Array, "..."]:
-    """min(max(x, 0), 6), with derivative 0 at 0 and at 6.
+    """min(max(x, 0), 6), with derivative 0 at 0 and at 6; used by MobileNet V2.
 
-    References:
-        Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10, section 2; used by
-        MobileNet V2.
+    Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10, section 2.
 
     Example:
         >>> relu6(jnp.array([-2.0, 3.0, 9.0]))
@@ -47,8 +43,7 @@ def relu6(x: Float[Array, "..."]) -> Float[Array, "..."]:
 def leaky_relu(x: Float[Array, "..."], slope: float = 0.01) -> Float[Array, "..."]:
     """X where it is positive or zero, slope x elsewhere.
 
-    References:
-        Maas, Hannun, Ng 2013, Rectifier nonlinearities improve neural network acoustic models.
+    Maas, Hannun, Ng 2013, Rectifier nonlinearities improve neural network acoustic models.
 
     Example:
         >>> leaky_relu(jnp.array([-2.0, 3.0]), slope=0.5)
@@ -60,8 +55,7 @@ def leaky_relu(x: Float[Array, "..."], slope: float = 0.01) -> Float[Array, "...
 def prelu(x: Float[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, "... C"]:
     """X where it is positive or zero, slope_c x elsewhere: a leaky ReLU with learned slopes.
 
-    References:
-        He, Zhang, Ren, Sun 2015, Delving deep into rectifiers, section 2.1.
+    He, Zhang, Ren, Sun 2015, Delving deep into rectifiers, section 2.1.
 
     Example:
         >>> prelu(jnp.array([[-2.0, -2.0]]), jnp.array([0.25, 1.0]))
@@ -107,11 +101,9 @@ def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
 def scaled_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """1.7159 tanh(2 x / 3): a hyperbolic tangent with f(1) = 1 and f(-1) = -1.
 
-    Targets of +1 and -1 are then reached at its points of highest curvature, not in saturation.
-
-    References:
-        LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document
-        recognition, section II.B, equation 6 and appendix A.
+    Targets of +1 and -1 are then reached at its points of highest curvature, not in saturation
+    (LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition,
+    section II.B, equation 6 and appendix A).
 
     Example:
         >>> scaled_tanh(jnp.array([-1.0, 0.0, 1.0])).round(4)
@@ -123,9 +115,8 @@ def scaled_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
 def absolute(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """|x|, with derivative 1 at 0: the rectification that keeps both signs of a filter's response.
 
-    References:
-        Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, What is the best multi-stage architecture for
-        object recognition?, section 2 (rectification layer).
+    Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, What is the best multi-stage architecture for object
+    recognition?, section 2 (rectification layer).
 
     Example:
         >>> absolute(jnp.array([-2.0, 3.0]))
@@ -137,10 +128,8 @@ def absolute(x: Float[Array, "..."]) -> Float[Array, "..."]:
 def threshold(x: Float[Array, "..."], level: float = 0.0) -> Float[Array, "..."]:
     """1 where x > level, 0 elsewhere: the switching unit of a perceptron, with derivative 0.
 
-    The level is the lecture's theta; at the level itself the unit is off.
-
-    References:
-        Rosenblatt 1958, The perceptron.
+    The level is the lecture's theta; at the level itself the unit is off (Rosenblatt 1958, The
+    perceptron).
 
     Example:
         >>> threshold(jnp.array([0.4, 0.5, 0.55]), level=0.5)
@@ -163,26 +152,18 @@ class ReLU6(nn.Module):
         return relu6(x)
 
 
+@checked(slope=not_negative)
 class LeakyReLU(nn.Module):
     """The module of `leaky_relu`."""
 
     slope: float = 0.01
-
-    def __post_init__(self) -> None:
-        if isinstance(self.slope, bool) or not 0 <= self.slope < float("inf"):
-            raise FieldError(f"slope={self.slope!r}: expected a finite number of at least 0")
-        super().__post_init__()
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return leaky_relu(x, self.slope)
 
 
 class PReLU(nn.Module):
-    """The module of `prelu`: one learned parameter `slope` a channel.
-
-    Attributes:
-        slope_init: Initialization of the slopes; 0.25 in the paper.
-    """
+    """The module of `prelu`: one learned parameter `slope` a channel, initially 0.25."""
 
     slope_init: Initializer = QUARTERS
 
@@ -239,38 +220,38 @@ class Threshold(nn.Module):
         return threshold(x, self.level)
 
 
-# ------------------------------------------------------------------------------------------
-# Dropout: every unit is left out with probability `rate`, in training only.
+def check_rate(name: str, rate: object) -> None:
+    """Refuse what is no probability of being left out."""
+    if not finite(rate) or not 0 <= rate < 1:
+        raise FieldError(f"{name}={rate!r}: expected a number of at least 0 and below 1")
 
 
 def dropout(
     key: PRNGKeyArray | UInt32[Array, "2"], x: Float[Array, "..."], rate: float
 ) -> Float[Array, "..."]:
-    """Leave out each number with probability `rate` and scale the others up.
+    """Leave out each number with probability `rate` and scale the others up, so that the mean is x.
 
-    y = m x / (1 - rate), m ~ Bernoulli(1 - rate), so that the mean of y is x.
+    y = m x / (1 - rate), m ~ Bernoulli(1 - rate)
 
     Krizhevsky et al. scale at test time instead, by 1 - rate: the same function up to the scale of
-    the weights. The key says which elements are dropped.
+    the weights (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, Dropout, section 4;
+    Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 4.2).
 
     Raises:
         FieldError: A rate outside [0, 1).
-
-    References:
-        Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, Dropout, section 4;
-        Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 4.2.
 
     Example:
         >>> dropout(jax.random.key(0), jnp.ones(4), rate=0.0)
         Array([1., 1., 1., 1.], dtype=float32)
     """
-    _check_rate(rate)
+    check_rate("rate", rate)
     if rate == 0:
         return x
     kept = jax.random.bernoulli(key, 1 - rate, x.shape)
     return jnp.where(kept, x / jnp.asarray(1 - rate, x.dtype), jnp.zeros((), x.dtype))
 
 
+@checked(rate=check_rate)
 class Dropout(nn.Module):
     """The module of `dropout`, which acts exactly when the caller grants it a key.
 
@@ -285,23 +266,10 @@ class Dropout(nn.Module):
 
     rate: float
 
-    def __post_init__(self) -> None:
-        _check_rate(self.rate)
-        super().__post_init__()
-
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         if self.rate == 0 or not self.has_rng("dropout"):
             return x
         return dropout(self.make_rng("dropout"), x, self.rate)
-
-
-def _check_rate(rate: object) -> None:
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-        raise FieldError(f"rate={rate!r}: expected a number of at least 0 and below 1")
-
-
-# ------------------------------------------------------------------------------------------
-# Softmax: from the scores of a classifier to probabilities.
 
 
 @takes("... C")
@@ -311,11 +279,9 @@ def softmax(x: Float[Array, "... C"]) -> Float[Array, "... C"]:
     y_c = exp(x_c) / sum over k of exp(x_k)
 
     A constant added to all scores changes nothing; the largest is subtracted first, so none
-    overflows. The sum is taken in float32 at least. For training see
-    `ablax.losses.softmax_cross_entropy`, which takes the scores themselves.
-
-    References:
-        Bridle 1990, Probabilistic interpretation of feedforward classification network outputs.
+    overflows. The sum is taken in float32 at least. `ablax.losses.softmax_cross_entropy`, for
+    training, takes the scores themselves (Bridle 1990, Probabilistic interpretation of feedforward
+    classification network outputs).
 
     Example:
         >>> softmax(jnp.log(jnp.array([1.0, 3.0]))).round(4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable
+from typing import ClassVar
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -18,31 +19,23 @@ from ablax.layers.activation import ReLU, Sigmoid
 from ablax.layers.dense import Dense
 from ablax.layers.pooling import GlobalAveragePool
 from ablax.layers.shape import concatenate
-from ablax.layers.windows import FieldError, Pair, ShapeError, pair, positive, takes, whole
-
-# ------------------------------------------------------------------------------------------
-# Residual connections: the layers learn what to add to their input.
+from ablax.layers.windows import FieldError, Pair, ShapeError, checked, pair, positive, takes, whole
 
 
 class Residual(nn.Module):
     """y = after(shortcut(u) + residual(u)), u = before(x).
 
-    The four share one name space, so a parameter path is `res2a/conv1/kernel`, whichever part
-    holds it, and a network without its shortcuts has bit-equal initial weights.
+    A shortcut without layers is the identity. The four share one name space, so a parameter path is
+    `res2a/conv1/kernel`, whichever part holds it, and a network without its shortcuts has bit-equal
+    initial weights.
 
-    Attributes:
-        before: The layers in front of the fork; given by name only, as a rule there are none.
-        residual: The layers that learn the residual.
-        shortcut: The layers on the way round; none is the identity.
-        after: The layers behind the sum; a ReLU in the first paper, none in the second.
+    He, Zhang, Ren, Sun 2015, Deep residual learning for image recognition, section 3.1 (a ReLU
+    behind the sum); and 2016, Identity mappings in deep residual networks (none), whose appendix
+    has layers before the fork.
 
     Raises:
         AblaxError: Two parts hold a layer of the same name.
         ShapeError: The two summands differ in shape.
-
-    References:
-        He, Zhang, Ren, Sun 2015, Deep residual learning for image recognition, section 3.1; and
-        2016, Identity mappings in deep residual networks, appendix, for what stands before.
 
     Example:
         >>> import jax
@@ -60,8 +53,7 @@ class Residual(nn.Module):
     after: Layers = Layers()
 
     def __post_init__(self) -> None:
-        # Refuses a name that stands twice.
-        _ = self.before + self.residual + self.shortcut + self.after
+        _ = self.before + self.residual + self.shortcut + self.after  # no name stands twice
         super().__post_init__()
 
     @nn.compact
@@ -78,6 +70,7 @@ class Residual(nn.Module):
         return run(self.after, shortcut + residual)
 
 
+@checked(stride=pair)
 class Subsample(nn.Module):
     """Keep every `stride`-th pixel, from the first: (N, H, W, C) -> (N, ceil(H/S), ceil(W/S), C).
 
@@ -91,16 +84,13 @@ class Subsample(nn.Module):
 
     stride: int | Pair
 
-    def __post_init__(self) -> None:
-        pair("stride", self.stride)
-        super().__post_init__()
-
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
         down, right = pair("stride", self.stride)
         return x[:, ::down, ::right, :]
 
 
+@checked(features=positive)
 class PadChannels(nn.Module):
     """Add channels of zeros behind the others: (..., C) -> (..., F), F `features`.
 
@@ -113,10 +103,6 @@ class PadChannels(nn.Module):
     """
 
     features: int
-
-    def __post_init__(self) -> None:
-        positive("features", self.features)
-        super().__post_init__()
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
@@ -160,10 +146,6 @@ def without_shortcuts(network: Network) -> Network:
         raise EditError("the network has no Residual whose shortcut could be removed") from None
 
 
-# ------------------------------------------------------------------------------------------
-# Dense connections: the layers' new features stand behind all that came before them.
-
-
 class DenselyConnected(nn.Module):
     """y = concatenate(x, f(x)): C channels become C + K, and x is handed on unchanged.
 
@@ -178,12 +160,8 @@ class DenselyConnected(nn.Module):
     makes one concatenation of the chain, whose gradient gathers the K channels of every layer from
     all that come after it, element by element, slowly.
 
-    Attributes:
-        layers: f, which keeps rows and columns; its K features are the *growth*.
-
-    References:
-        Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
-        section 3, equation 2.
+    Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks, section
+    3, equation 2, where K is the *growth*.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -202,29 +180,18 @@ class DenselyConnected(nn.Module):
         return lax.platform_dependent(y, cpu=lax.optimization_barrier, default=lambda y: y)
 
 
-# ------------------------------------------------------------------------------------------
-# Dual paths: some of the layers' features are added to what there is, the others stand behind.
-
-
 class DualPath(nn.Module):
     """y = concatenate(s[:F] + h[:F], s[F:], h[F:]), s = shortcut(x), h = layers(x), over channels.
 
     The first F channels are the *residual* path, the others the *dense* path, which each block
     makes longer by the K channels that h has beyond F. With all channels of h in the sum the block
-    is a `Residual`, with F = 0 it is `DenselyConnected`. The two ways share one name space.
-
-    Attributes:
-        features: Channels of the residual path, F.
-        layers: The layers of h, of F + K features.
-        shortcut: The layers on the way round; none is the identity.
+    is a `Residual`, with F = 0 it is `DenselyConnected`. The two ways share one name space (Chen,
+    Li, Xiao, Jin, Yan, Feng 2017, Dual path networks, section 4).
 
     Raises:
-        FieldError: `features` is negative or no integer.
+        FieldError: `features`, which is F, is negative or no integer.
         AblaxError: Both ways hold a layer of the same name.
         ShapeError: A way has fewer than F channels, or the two differ in another axis.
-
-    References:
-        Chen, Li, Xiao, Jin, Yan, Feng 2017, Dual path networks, section 4.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -245,8 +212,7 @@ class DualPath(nn.Module):
                 f"features={self.features!r}: expected how many channels are added, an integer of "
                 "at least 0"
             )
-        # Refuses a name that stands twice.
-        _ = self.layers + self.shortcut
+        _ = self.layers + self.shortcut  # no name stands twice
         super().__post_init__()
 
     @nn.compact
@@ -261,10 +227,6 @@ class DualPath(nn.Module):
                 "equal: put a 1x1 convolution with the stride of the layers on the shortcut"
             )
         return concatenate(kept[..., :f] + new[..., :f], kept[..., f:], new[..., f:])
-
-
-# ------------------------------------------------------------------------------------------
-# Gates: a map scaled by what a small network says of it.
 
 
 class Gate(nn.Module):
@@ -305,12 +267,11 @@ def squeeze_excite(features: int, reduction: int = 16) -> Gate:
     y = x sigmoid(W2 relu(W1 mean(x) + b1) + b2), with C / r units in the middle, rounded down: it
     has 2 C^2 / r + C / r + C parameters for C `features`.
 
+    Hu, Shen, Sun 2017, Squeeze-and-excitation networks, section 3 (biases as in the authors'
+    published networks; the paper's equation 3 omits them).
+
     Raises:
         FieldError: The reduction leaves no unit.
-
-    References:
-        Hu, Shen, Sun 2017, Squeeze-and-excitation networks, section 3 (biases as in the authors'
-        published networks; the paper's equation 3 omits them).
     """
     positive("features", features)
     positive("reduction", reduction)
@@ -327,10 +288,6 @@ def squeeze_excite(features: int, reduction: int = 16) -> Gate:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# Highways: a learned gate divides each number between the shortcut and what the layers add.
-
-
 class Highway(nn.Module):
     """y = after((1 - g(s)) s + g(s) residual(x)), s = shortcut(x).
 
@@ -338,13 +295,12 @@ class Highway(nn.Module):
     layers' part, and the block is initially its shortcut. The four share one name space, as those
     of a `Residual`. The gate's layers compute g, ending in a sigmoid, of the shortcut's numbers.
 
+    Srivastava, Greff, Schmidhuber 2015, Highway networks, section 2; He, Zhang, Ren, Sun 2016,
+    Identity mappings in deep residual networks, section 3.1.
+
     Raises:
         AblaxError: Two parts hold a layer of the same name.
         ShapeError: The two ways and the gate differ in shape.
-
-    References:
-        Srivastava, Greff, Schmidhuber 2015, Highway networks, section 2;
-        He, Zhang, Ren, Sun 2016, Identity mappings in deep residual networks, section 3.1.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -360,8 +316,7 @@ class Highway(nn.Module):
     after: Layers = Layers()
 
     def __post_init__(self) -> None:
-        # Refuses a name that stands twice.
-        _ = self.residual + self.gate + self.shortcut + self.after
+        _ = self.residual + self.gate + self.shortcut + self.after  # no name stands twice
         super().__post_init__()
 
     @nn.compact
@@ -377,11 +332,8 @@ class Highway(nn.Module):
         return run(self.after, (1 - gate) * shortcut + gate * residual)
 
 
-# ------------------------------------------------------------------------------------------
-# A grid of layers and scales: what a multi-scale network needs.
-#
-# Huang, Chen, Li, Wu, van der Maaten, Weinberger (2018): Multi-scale dense networks for resource
-# efficient image classification. arXiv 1703.09844, section 4 and figure 2.
+# A grid of layers and scales: Huang, Chen, Li, Wu, van der Maaten, Weinberger (2018): Multi-scale
+# dense networks for resource efficient image classification. arXiv 1703.09844, section 4, figure 2.
 #
 # A multi-scale network carries several maps, one per scale, each half as high and wide as the one
 # before. Layers here take one array and give one array, and so do tables, listings and edits; so
@@ -397,16 +349,13 @@ class Highway(nn.Module):
 # reduction).
 
 
+@checked(scale=positive)
 class Cell(nn.Module):
     """The new map of one scale: y_s = [down(x_{s-1}), same(x_s)].
 
-    A part without layers is left out: with `down` alone the cell makes a scale out of the finer
-    one, with `same` alone it changes a scale by itself.
-
-    Attributes:
-        scale: Which map it makes, s; 1 is the finest.
-        down: Layers from the next finer map, which halve it.
-        same: Layers from the map of this scale, which keep its size.
+    s is the scale, 1 the finest; `down` halves the next finer map, `same` keeps the size. A part
+    without layers is left out: with `down` alone the cell makes a scale out of the finer one, with
+    `same` alone it changes a scale by itself.
 
     Raises:
         AblaxError: There is no layer at all, or two of one name.
@@ -424,30 +373,30 @@ class Cell(nn.Module):
     scale: int
     down: Layers = Layers()
     same: Layers = Layers()
+    keeps: ClassVar[bool] = False
+    """Whether the new map begins with the one before."""
 
     def __post_init__(self) -> None:
-        self._check()
-        if not len(self.down) and not len(self.same):
-            raise AblaxError(f"a Cell of scale {self.scale} has no layer: give it `down` or `same`")
-        super().__post_init__()
-
-    def _check(self) -> None:
-        positive("scale", self.scale)
-        _ = self.down + self.same  # refuses a name that stands twice
+        _ = self.down + self.same  # no name stands twice
         if self.scale == 1 and len(self.down):
             raise FieldError("scale=1: expected no layers `down`, since no scale is finer than 1")
+        if not self.keeps and not len(self.down) and not len(self.same):
+            raise AblaxError(f"a Cell of scale {self.scale} has no layer: give it `down` or `same`")
+        super().__post_init__()
 
     @property
     def reads(self) -> frozenset[int]:
         """The scales whose maps the cell needs."""
         finer = {self.scale - 1} if len(self.down) else set()
-        return frozenset(finer | ({self.scale} if len(self.same) else set()))
+        return frozenset(finer | ({self.scale} if self.keeps or len(self.same) else set()))
 
     @nn.compact
     def __call__(
         self, own: Float[Array, "N H W C"] | None, finer: Float[Array, "N H1 W1 C1"] | None
     ) -> Float[Array, "N H W F"]:
-        return concatenate(*_parts(self, own, finer))
+        sides = ((self.down, finer), (self.same, own))
+        new = [run(layers, x) for layers, x in sides if len(layers) and x is not None]
+        return concatenate(own, *new) if self.keeps and own is not None else concatenate(*new)
 
 
 class DenseCell(Cell):
@@ -470,26 +419,7 @@ class DenseCell(Cell):
         (1, 4, 4, 44)
     """
 
-    def __post_init__(self) -> None:
-        self._check()
-        nn.Module.__post_init__(self)
-
-    @property
-    def reads(self) -> frozenset[int]:
-        """The scales whose maps the cell needs: always its own."""
-        return frozenset({self.scale, self.scale - 1} if len(self.down) else {self.scale})
-
-    @nn.compact
-    def __call__(
-        self, own: Float[Array, "N H W C"], finer: Float[Array, "N H1 W1 C1"] | None
-    ) -> Float[Array, "N H W F"]:
-        return concatenate(own, *_parts(self, own, finer))
-
-
-def _parts(cell: Cell, own: Array | None, finer: Array | None) -> list[Array]:
-    """What a cell makes of its two maps, in its `nn.compact` method."""
-    sides = ((cell.down, finer), (cell.same, own))
-    return [run(layers, x) for layers, x in sides if len(layers) and x is not None]
+    keeps: ClassVar[bool] = True
 
 
 class MultiScale(nn.Module):
@@ -560,27 +490,18 @@ def needed(layers: Layers) -> Layers:
     return Layers(dict(reversed(kept)))
 
 
-# ------------------------------------------------------------------------------------------
-# Branches side by side on one input, and a merge of what they give.
-
 Merge = Callable[..., Array]
 
 
 class Parallel(nn.Module):
     """y = merge(branch_1(x), ..., branch_n(x)).
 
-    A branch that hands its input on is an empty chain, `chain()`.
-
-    Attributes:
-        branches: Modules that all see the same input; at least one.
-        merge: From their outputs, in order, to one array: `concatenate` (the default), `add`,
-            `multiply`, `maximum`, or any function at module level.
+    A branch that hands its input on is an empty chain, `chain()`. The merge is `concatenate`,
+    `add`, `multiply`, `maximum`, or any function at module level (Szegedy et al. 2014, Going deeper
+    with convolutions, figure 2).
 
     Raises:
         AblaxError: There is no branch.
-
-    References:
-        Szegedy et al. 2014, Going deeper with convolutions, figure 2.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -604,10 +525,6 @@ class Parallel(nn.Module):
         return self.merge(*(run_one(name, branch, x) for name, branch in self.branches.items()))
 
 
-# ------------------------------------------------------------------------------------------
-# An auxiliary classifier on an inner layer, for training alone.
-
-
 class Auxiliary(nn.Module):
     """y = x; in training, the scores that `head` gives x are put aside for a loss of their own.
 
@@ -617,14 +534,12 @@ class Auxiliary(nn.Module):
 
     loss(scores) + weight (loss(side scores 1) + loss(side scores 2) + ...),
 
-    with a weight of 0.3 in GoogLeNet, so that layers far from the output get a gradient.
+    with a weight of 0.3 in GoogLeNet, so that layers far from the output get a gradient (Szegedy et
+    al. 2014, Going deeper with convolutions, section 5; Lee, Xie, Gallagher, Zhang, Tu 2014,
+    Deeply-supervised nets).
 
     Raises:
         AblaxError: The head has no layer.
-
-    References:
-        Szegedy et al. 2014, Going deeper with convolutions, section 5; Lee, Xie, Gallagher, Zhang,
-        Tu 2014, Deeply-supervised nets.
 
     Example:
         >>> import jax, jax.numpy as jnp

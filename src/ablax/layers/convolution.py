@@ -14,7 +14,7 @@ from jax.interpreters import ad
 from jaxtyping import Array, Float
 
 from ablax.analysis.jax_versions import varying_alike
-from ablax.layers.dense import learned, per_channel
+from ablax.layers.dense import biased, learned
 from ablax.layers.initializers import HE_NORMAL, ZEROS, Initializer
 from ablax.layers.windows import (
     FieldError,
@@ -23,6 +23,7 @@ from ablax.layers.windows import (
     ShapeError,
     Windows,
     check_padding,
+    checked,
     odd,
     output_size,
     pair,
@@ -43,7 +44,6 @@ from ablax.layers.xla_convolution import (
 )
 from ablax.native import by_platform, operation
 
-# ------------------------------------------------------------------------------------------
 # Convolution and its two transposes as primitives, which a CPU computes by loops in C++.
 #
 # y = x * k is linear in x and in k. With its transposes, x' from y' and k, and k' from x and y', it
@@ -119,10 +119,6 @@ ad.defbilinear(
 )
 
 
-# ------------------------------------------------------------------------------------------
-# Convolution as networks mean it: a window of weights slides over an image, unflipped.
-
-
 @takes("N H W C")
 def convolution(
     x: Float[Array, "N H W C"],
@@ -145,13 +141,8 @@ def convolution(
     W2 = (W - (w - 1) D - 1 + 2 P) / S + 1, rounded down. The sum is computed in the type of `x`.
 
     Args:
-        x: Images.
-        kernel: Weights; `i` is the number of channels of one group.
-        stride: Steps down and to the right.
         padding: "SAME", "VALID", an integer for all sides, (vertical, horizontal), or
             ((above, below), (left, right)).
-        dilation: Distance between the taps of the kernel.
-        groups: Number of groups G.
         strict: Refuse a window that does not fit exactly instead of leaving rows out.
 
     Raises:
@@ -200,6 +191,14 @@ def _convolve_jvp(
     return y, sum(parts[1:], parts[0]) if parts else jnp.zeros_like(y)
 
 
+@checked(
+    features=positive,
+    groups=positive,
+    window=pair,
+    stride=pair,
+    dilation=pair,
+    padding=check_padding,
+)
 class Convolution(nn.Module):
     """The module of `convolution`, of F features: a `kernel` (h w C/G F) and a `bias` (F).
 
@@ -225,11 +224,6 @@ class Convolution(nn.Module):
     strict: bool = False
 
     def __post_init__(self) -> None:
-        positive("features", self.features)
-        positive("groups", self.groups)
-        for name in ("window", "stride", "dilation"):
-            pair(name, getattr(self, name))
-        check_padding(self.padding)
         if self.features % self.groups:
             raise FieldError(
                 f"features={self.features} with groups={self.groups}: expected a number of "
@@ -240,27 +234,14 @@ class Convolution(nn.Module):
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
-        channels = x.shape[3]
         _check_groups("Convolution", x.shape, self.features, self.groups)
         window = pair("window", self.window)
-        shape = (*window, channels // self.groups, self.features)
-        # Before any weight is initialized: a window that does not fit is refused first.
         slide = window, self.stride, self.padding, self.dilation
-        place("Convolution", x.shape, *slide, strict=self.strict)
+        windows = place("Convolution", x.shape, *slide, strict=self.strict)
+        shape = (*window, x.shape[3] // self.groups, self.features)
         kernel = learned(self, "kernel", self.kernel_init, shape, x)
-        y = convolution(
-            x,
-            kernel,
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            groups=self.groups,
-            strict=self.strict,
-        )
-        if self.use_bias:
-            bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-            y = y + per_channel(bias, y)
-        return y
+        y = _convolve(x, kernel.astype(x.dtype), windows)
+        return biased(self, y, (self.features,))
 
 
 def check_kernel(who: str, shape: tuple[int, ...], kernel: Array, groups: int) -> None:
@@ -285,10 +266,6 @@ def _check_groups(layer: str, shape: tuple[int, ...], features: int, groups: int
         )
 
 
-# ------------------------------------------------------------------------------------------
-# Locally connected layers: the windows of a convolution, with weights of each position's own.
-
-
 @takes("N H W C")
 def locally_connected(
     x: Float[Array, "N H W C"],
@@ -304,13 +281,12 @@ def locally_connected(
     with stride S and padding P as in `convolution`: one whose kernel may differ from position to
     position, and that one where all kernels are the same. The sum is computed in the type of `x`.
 
+    L0, "Local Connectivity"; LeCun 1989, Generalization and network design strategies.
+
     Raises:
         FieldError: A stride or padding that no window can have.
         ShapeError: The kernels are larger than the padded image, fit other channels, or are made
             for another number of positions.
-
-    References:
-        L0, "Local Connectivity"; LeCun 1989, Generalization and network design strategies.
 
     Example:
         >>> x, kernels = jnp.ones((1, 1, 3, 1)), jnp.arange(3.0).reshape(1, 3, 1, 1, 1, 1)
@@ -337,14 +313,13 @@ def locally_connected(
     return (seen @ own).transpose(2, 0, 1, 3)
 
 
+@checked(features=positive, window=pair, stride=pair, padding=check_padding)
 class LocallyConnected(nn.Module):
     """The module of `locally_connected`, for images of one size, with a bias for each unit.
 
     With H2 W2 positions it has H2 W2 (h w C F + F) parameters, where the convolution has
-    h w C F + F. Each position's kernel is initialized as the kernel of a convolution is.
-
-    References:
-        L0, "Decrease in # of parameters"; L1, "Convolution: Problem".
+    h w C F + F. Each position's kernel is initialized as the kernel of a convolution is (L0,
+    "Decrease in # of parameters"; L1, "Convolution: Problem").
 
     Example:
         >>> layer = LocallyConnected(features=30, window=5, padding=1, use_bias=False)
@@ -362,13 +337,6 @@ class LocallyConnected(nn.Module):
     kernel_init: Initializer = HE_NORMAL
     bias_init: Initializer = ZEROS
 
-    def __post_init__(self) -> None:
-        positive("features", self.features)
-        pair("window", self.window)
-        pair("stride", self.stride)
-        check_padding(self.padding)
-        super().__post_init__()
-
     @takes("N H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
@@ -378,19 +346,12 @@ class LocallyConnected(nn.Module):
         remedy = "images of that size: a layer without weight sharing fits one image size alone"
         kernels = learned(self, "kernel", self._draw, shape, x, remedy)
         y = locally_connected(x, kernels, stride=self.stride, padding=self.padding)
-        if self.use_bias:
-            bias = self.param("bias", self.bias_init, y.shape[1:], jnp.float32)
-            y = y + per_channel(bias, y)
-        return y
+        return biased(self, y, y.shape[1:])
 
     def _draw(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Each position's kernel with its own key: an initializer reads the fan from one kernel."""
         keys = jax.random.split(key, shape[:2])
         return jax.vmap(jax.vmap(lambda key: self.kernel_init(key, shape[2:], dtype)))(keys)
-
-
-# ------------------------------------------------------------------------------------------
-# Shift: channels that move as a whole, a convolution over space without weights or products.
 
 
 @takes("N H W C")
@@ -410,13 +371,12 @@ def shift(
     convolutions, which can permute the channels (section 3.2), and slower where channels lie side
     by side. There are no parameters and no multiplications.
 
+    Wu, Wan, Yue, Jin, Zhao, Golmant, Gholaminejad, Gonzalez, Keutzer 2017, Shift: a zero FLOP, zero
+    parameter alternative to spatial convolutions, section 3.
+
     Raises:
         FieldError: A window that is even, or no positive integer.
         ShapeError: There are fewer than k^2 channels, so that nothing would move.
-
-    References:
-        Wu, Wan, Yue, Jin, Zhao, Golmant, Gholaminejad, Gonzalez, Keutzer 2017, Shift: a zero FLOP,
-        zero parameter alternative to spatial convolutions, section 3.
 
     Example:
         >>> x = jnp.ones((1, 3, 3, 9))
@@ -425,7 +385,8 @@ def shift(
                [0., 1., 1.],
                [0., 1., 1.]], dtype=float32)
     """
-    _check(window, dilation)
+    odd("window", window)
+    positive("dilation", dilation)
     places, channels = window**2, x.shape[3]
     each, rest = divmod(channels, places)
     if not each:
@@ -445,28 +406,17 @@ def shift(
     return jnp.concatenate(groups, axis=3)
 
 
+@checked(window=odd, dilation=positive)
 class Shift(nn.Module):
     """The module of `shift`."""
 
     window: int = 3
     dilation: int = 1
 
-    def __post_init__(self) -> None:
-        _check(self.window, self.dilation)
-        super().__post_init__()
-
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
         return shift(x, self.window, self.dilation)
 
-
-def _check(window: int, dilation: int) -> None:
-    odd("window", window)
-    positive("dilation", dilation)
-
-
-# ------------------------------------------------------------------------------------------
-# Convolution of video: the window slides over frames, rows and columns.
 
 Triple = tuple[int, int, int]
 
@@ -486,14 +436,12 @@ def video_convolution(
 
     with stride S and padding P, a number each or three: time, vertical, horizontal; the padding may
     be "SAME" or "VALID". The kernel is not flipped. Along each axis D2 = (D - d + 2 P) / S + 1,
-    rounded down. The sum is computed in the type of `x`.
+    rounded down. The sum is computed in the type of `x` (L0, "Desiderata for networks for vision":
+    3D for video data).
 
     Raises:
         FieldError: A stride or padding that no convolution can have.
         ShapeError: The kernel is larger than the padded video, or does not fit the channels.
-
-    References:
-        L0, "Desiderata for networks for vision": 3D for video data.
 
     Example:
         >>> x = jnp.ones((1, 8, 16, 16, 3))
@@ -505,7 +453,7 @@ def video_convolution(
             f"video_convolution was given {x.shape} and a kernel of shape {kernel.shape}: expected "
             f"(d h w i F) with i = {x.shape[4]} channels"
         )
-    strides, sides = _triple("stride", stride), _sides(padding)
+    strides, sides = _triple("stride", stride), _sides("padding", padding)
     if isinstance(sides, list):
         length = zip(x.shape[1:4], kernel.shape[:3], strides, sides, strict=True)
         if min(output_size(*along) for along in length) < 1:
@@ -520,6 +468,26 @@ def video_convolution(
     )
 
 
+def _triple(name: str, value: object, smallest: int = 1) -> Triple:
+    three = value if isinstance(value, tuple) else (value, value, value)
+    if len(three) != 3 or not all(whole(number) and number >= smallest for number in three):
+        raise FieldError(
+            f"{name}={value!r}: expected an integer of at least {smallest}, or three of them: "
+            "time, vertical, horizontal"
+        )
+    return three[0], three[1], three[2]
+
+
+def _sides(name: str, padding: object) -> str | list[tuple[int, int]]:
+    """The padding as lax takes it."""
+    if isinstance(padding, str):
+        if padding not in ("SAME", "VALID"):
+            raise FieldError(f'{name}={padding!r}: expected "SAME", "VALID" or integers')
+        return padding if padding == "SAME" else [(0, 0)] * 3
+    return [(side, side) for side in _triple(name, padding, smallest=0)]
+
+
+@checked(features=positive, window=_triple, stride=_triple, padding=_sides)
 class VideoConvolution(nn.Module):
     """The module of `video_convolution`, with a bias: d h w C F + F parameters."""
 
@@ -531,39 +499,10 @@ class VideoConvolution(nn.Module):
     kernel_init: Initializer = HE_NORMAL
     bias_init: Initializer = ZEROS
 
-    def __post_init__(self) -> None:
-        positive("features", self.features)
-        _triple("window", self.window)
-        _triple("stride", self.stride)
-        _sides(self.padding)
-        super().__post_init__()
-
     @takes("N D H W C")
     @nn.compact
     def __call__(self, x: Float[Array, "N D H W C"]) -> Float[Array, "N D2 H2 W2 F"]:
         shape = (*_triple("window", self.window), x.shape[4], self.features)
         kernel = learned(self, "kernel", self.kernel_init, shape, x)
         y = video_convolution(x, kernel, stride=self.stride, padding=self.padding)
-        if self.use_bias:
-            bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-            y = y + per_channel(bias, y)
-        return y
-
-
-def _triple(name: str, value: object, smallest: int = 1) -> Triple:
-    three = value if isinstance(value, tuple) else (value, value, value)
-    if len(three) != 3 or not all(whole(number) and number >= smallest for number in three):
-        raise FieldError(
-            f"{name}={value!r}: expected an integer of at least {smallest}, or three of them: "
-            "time, vertical, horizontal"
-        )
-    return three[0], three[1], three[2]
-
-
-def _sides(padding: object) -> str | list[tuple[int, int]]:
-    """The padding as lax takes it."""
-    if isinstance(padding, str):
-        if padding not in ("SAME", "VALID"):
-            raise FieldError(f'padding={padding!r}: expected "SAME", "VALID" or integers')
-        return padding if padding == "SAME" else [(0, 0)] * 3
-    return [(side, side) for side in _triple("padding", padding, smallest=0)]
+        return biased(self, y, (self.features,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -12,12 +13,10 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from ablax.layers.initializers import HE_NORMAL, ONES, ZEROS, Initializer
-from ablax.layers.windows import FieldError, ShapeError, positive, takes
-
-# ------------------------------------------------------------------------------------------
-# Fully connected layers, and the step from maps to one vector.
+from ablax.layers.windows import FieldError, ShapeError, checked, finite, positive, takes
 
 
+@checked(features=positive)
 class Dense(nn.Module):
     """y = x K + b: every output sees every input.
 
@@ -36,22 +35,16 @@ class Dense(nn.Module):
     kernel_init: Initializer = HE_NORMAL
     bias_init: Initializer = ZEROS
 
-    def __post_init__(self) -> None:
-        positive("features", self.features)
-        super().__post_init__()
-
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
         shape = (x.shape[-1], self.features)
-        remedy = "what it was initialized with (behind a Flatten: images of that size, or take a "
-        remedy += "pooling head)"
+        remedy = (
+            "what it was initialized with (behind a Flatten: images of that size, or take a "
+            "pooling head)"
+        )
         kernel = learned(self, "kernel", self.kernel_init, shape, x, remedy)
-        y = x @ kernel.astype(x.dtype)
-        if self.use_bias:
-            bias = self.param("bias", self.bias_init, (self.features,), jnp.float32)
-            y = y + per_channel(bias, y)
-        return y
+        return biased(self, x @ kernel.astype(x.dtype), (self.features,))
 
 
 def learned(
@@ -88,6 +81,13 @@ def check_kept(
         )
 
 
+def biased(layer: Any, y: Array, shape: tuple[int, ...]) -> Array:
+    """A layer's result with its `bias` of a shape added, where the layer uses one."""
+    if not layer.use_bias:
+        return y
+    return y + per_channel(layer.param("bias", layer.bias_init, shape, jnp.float32), y)
+
+
 def per_channel(values: Array, x: Array) -> Array:
     """Values of the last axes, in the type of an array and with as many axes: (C) as (1 1 1 C).
 
@@ -110,19 +110,14 @@ class Flatten(nn.Module):
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
-# ------------------------------------------------------------------------------------------
-# Arithmetic element by element: a linear function of one map, or a combination of several.
-#
-# `add`, `multiply`, `maximum` and `average` take any number of maps of one shape, so each can be
-# the `merge` of a `Parallel`.
-
-Constant = float | tuple[float, ...]
-
 ALIKE = "at least one map, all of one shape"
 
 
 def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """x_1 + x_2 + ..., element by element.
+
+    As `multiply`, `maximum` and `average`, whose refusals are the same, it takes any number of maps
+    of one shape, so it can be the `merge` of a `Parallel`.
 
     Raises:
         ShapeError: There is no map, or the shapes differ.
@@ -138,8 +133,6 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
 def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """x_1 x_2 ..., element by element.
 
-    The arguments and refusals are those of `add`.
-
     Example:
         >>> multiply(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
         Array([3., 8.], dtype=float32)
@@ -152,12 +145,8 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """max(x_1, x_2, ...), element by element.
 
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
-    branches that are affine it is a maxout unit.
-
-    Not a number wherever one of them is not. Arguments and refusals: see `add`.
-
-    References:
-        Goodfellow, Warde-Farley, Mirza, Courville, Bengio 2013, Maxout networks, section 3.
+    branches that are affine it is a maxout unit (Goodfellow, Warde-Farley, Mirza, Courville, Bengio
+    2013, Maxout networks, section 3). Not a number wherever one of them is not.
 
     Example:
         >>> maximum(jnp.array([1.0, 4.0]), jnp.array([3.0, 2.0]))
@@ -175,8 +164,6 @@ def _first_maximum(x: Array, y: Array) -> Array:
 def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     """(x_1 + ... + x_n) / n, element by element.
 
-    The arguments and refusals are those of `add`.
-
     Example:
         >>> average(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]))
         Array([2., 3.], dtype=float32)
@@ -185,11 +172,22 @@ def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
     return functools.reduce(jnp.add, maps) / len(maps)
 
 
-class Scale(nn.Module):
-    """y = s x, with a factor s that is learned, one per channel, unless a constant is given.
+Constant = float | tuple[float, ...]
+"""For all channels, or one for each."""
 
-    Attributes:
-        factor: A constant for all channels, or one for each; None for a learned `scale`.
+
+def _check_constant(name: str, constant: object) -> None:
+    numbers = constant if isinstance(constant, tuple) else (constant,)
+    if constant is not None and not (numbers and all(map(finite, numbers))):
+        raise FieldError(
+            f"{name}={constant!r}: expected a finite number, a tuple of one per channel, or None "
+            "to learn it"
+        )
+
+
+@checked(factor=_check_constant)
+class Scale(nn.Module):
+    """y = s x, with a factor s that is learned, one `scale` per channel, or a constant.
 
     Example:
         >>> Scale(0.5).apply({}, jnp.array([[2.0, 6.0]]))
@@ -199,21 +197,15 @@ class Scale(nn.Module):
     factor: Constant | None = None
     scale_init: Initializer = ONES
 
-    def __post_init__(self) -> None:
-        _check_constant("factor", self.factor)
-        super().__post_init__()
-
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
         return x * _constant_or_learned(self, "scale", self.factor, self.scale_init, x)
 
 
+@checked(amount=_check_constant)
 class Bias(nn.Module):
-    """y = x + b, with a summand b that is learned, one per channel, unless a constant is given.
-
-    Attributes:
-        amount: A constant for all channels, or one for each; None for a learned `bias`.
+    """y = x + b, with a summand b that is learned, one `bias` per channel, or a constant.
 
     Example:
         >>> Bias((1.0, -1.0)).apply({}, jnp.array([[2.0, 6.0]]))
@@ -222,10 +214,6 @@ class Bias(nn.Module):
 
     amount: Constant | None = None
     bias_init: Initializer = ZEROS
-
-    def __post_init__(self) -> None:
-        _check_constant("amount", self.amount)
-        super().__post_init__()
 
     @takes("... C")
     @nn.compact
@@ -245,19 +233,6 @@ def _constant_or_learned(
             )
         return per_channel(jnp.asarray(constant, x.dtype), x)
     return per_channel(learned(layer, name, init, (channels,), x), x)
-
-
-def _check_constant(name: str, constant: object) -> None:
-    numbers = constant if isinstance(constant, tuple) else (constant,)
-    finite = all(
-        isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
-        for number in numbers
-    )
-    if constant is not None and not (numbers and finite):
-        raise FieldError(
-            f"{name}={constant!r}: expected a finite number, a tuple of one per channel, or None "
-            "to learn it"
-        )
 
 
 def check_alike(who: str, maps: tuple[Array, ...], expected: str) -> None:

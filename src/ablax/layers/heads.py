@@ -15,9 +15,6 @@ from ablax.layers.dense import check_alike
 from ablax.layers.initializers import ZEROS, Initializer
 from ablax.layers.windows import FieldError, Pair, ShapeError, takes
 
-# ------------------------------------------------------------------------------------------
-# Classes as codes: the class whose code is nearest has the largest score.
-
 
 @dataclass(frozen=True, repr=False)
 class Codes:
@@ -56,16 +53,14 @@ def code_scores(x: Float[Array, "N C"], codes: Float[Array, "K L"]) -> Float[Arr
     own class than under the others: the discriminative loss of section II.C without its rubbish
     class. The part |x|^2 is common to all classes and drops out of the softmax; where all codes
     are equally long, softmax(s) = softmax(2 x . w). What the distances keep is how far x is from
-    every code, by which an image of none of the classes can be refused.
+    every code, by which an image of none of the classes can be refused. Differences and sum are
+    taken in float32 at least.
 
-    Differences and sum are taken in float32 at least.
+    LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition,
+    section II.B (output layer) and II.C.
 
     Raises:
         ShapeError: The codes are longer or shorter than the vectors.
-
-    References:
-        LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document
-        recognition, section II.B (output layer) and II.C.
 
     Example:
         >>> codes = jnp.array([[1.0, 1.0], [1.0, -1.0]])
@@ -90,10 +85,6 @@ class CodeScores(nn.Module):
     @takes("N C")
     def __call__(self, x: Float[Array, "N C"]) -> Float[Array, "N K"]:
         return code_scores(x, jnp.asarray(self.codes.rows, jnp.float32))
-
-
-# ------------------------------------------------------------------------------------------
-# Weights by place: pixels of a map that count more than others.
 
 
 @takes("N H W C")
@@ -174,7 +165,6 @@ def kept_or_new(module: nn.Module, name: str, init: Initializer, size: Pair) -> 
     return module.param(name, init, size, jnp.float32)
 
 
-# ------------------------------------------------------------------------------------------
 # From a class at every pixel to the class of the image: averages, votes and mixtures.
 #
 # Heads of idea 1 of the lectures (L2): one shared classifier scores every pixel of the last maps,
@@ -236,13 +226,10 @@ def pixel_vote(scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     in c) is `pixel_average`, and its derivative stands in: the value is the vote, whether in
     training or not, and the slopes are those of the average. The cross-entropy's gradient is then
     sum over c of (softmax(s)[c] - y[c]) d log(mean probability of c): what the vote gets wrong
-    moves the soft votes.
+    moves the soft votes. Of equal scores the first is the best.
 
-    Of equal scores the first is the best.
-
-    References:
-        Bengio, Léonard, Courville 2013, Estimating or propagating gradients through stochastic
-        neurons (the straight-through estimator).
+    Bengio, Léonard, Courville 2013, Estimating or propagating gradients through stochastic neurons
+    (the straight-through estimator).
 
     Example:
         >>> z = jnp.log(jnp.array([[0.6, 0.4], [0.6, 0.4], [0.0, 1.0]])).reshape(1, 1, 3, 2)
@@ -305,14 +292,13 @@ class PixelMixture(nn.Module):
         return pixel_mixture(scores, resized(location, size))
 
 
-# ------------------------------------------------------------------------------------------
-# What several heads say, in one array: merges for `Parallel` beside `concatenate`.
-
 EQUAL = "heads of equally many classes; others can be concatenated"
 
 
 def stack(*scores: Float[Array, "N _"]) -> Float[Array, "N heads C"]:
     """The scores of heads of equally many classes, one row per head: those of head h at [:, h].
+
+    Like `ensemble` it is a merge for `Parallel`.
 
     Raises:
         ShapeError: Heads with other numbers of classes.

@@ -2,7 +2,8 @@
 
 The draws are those of `jax.nn.initializers`, rounding apart, but taken in one row of a power of two
 and cut to shape. XLA on a CPU compiles a truncated normal of four axes many times slower than one
-of a single axis, and rows of few lengths also share programs.
+of a single axis, and rows of few lengths also share programs. What else an initializer is given, a
+sharding, is not looked at.
 """
 
 from __future__ import annotations
@@ -39,10 +40,7 @@ def variance_scaling(gain: float, fan: Callable[[int, int], float]) -> Initializ
     A kernel's inputs and outputs are its last two axes, times its window.
     """
 
-    def initialize(
-        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
-    ) -> Array:
-        del out_sharding
+    def initialize(key: Any, shape: Any, dtype: Any = jnp.float32, *_: Any, **__: Any) -> Array:
         taps = math.prod(shape[:-2])
         deviation = math.sqrt(gain / max(fan(shape[-2] * taps, shape[-1] * taps), 1))
 
@@ -57,11 +55,7 @@ def variance_scaling(gain: float, fan: Callable[[int, int], float]) -> Initializ
 def gaussian(deviation: float) -> Initializer:
     """Normal of mean 0 and the given standard deviation."""
 
-    def initialize(
-        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
-    ) -> Array:
-        del out_sharding
-
+    def initialize(key: Any, shape: Any, dtype: Any = jnp.float32, *_: Any, **__: Any) -> Array:
         def draw(key: Any, length: int) -> Array:
             return jax.random.normal(key, (length,), dtype)
 
@@ -77,11 +71,8 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     as many features as inputs keeps every length, times the gain, and so does a chain of them. Q of
     the QR decomposition of a normal matrix, its columns turned so that the diagonal of R is
     positive, which makes the draw uniform. In front of a ReLU, which takes away half of the square
-    of a length, the gain is about sqrt(2).
-
-    References:
-        Saxe, McClelland, Ganguli (2013): Exact solutions to the nonlinear dynamics of learning in
-        deep linear neural networks.
+    of a length, the gain is about sqrt(2) (Saxe, McClelland, Ganguli 2013, Exact solutions to the
+    nonlinear dynamics of learning in deep linear neural networks).
 
     Example:
         >>> kernel = orthogonal()(jax.random.key(0), (3, 3, 2, 4)).reshape(18, 4)
@@ -89,10 +80,7 @@ def orthogonal(gain: float = 1.0) -> Initializer:
         True
     """
 
-    def initialize(
-        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
-    ) -> Array:
-        del out_sharding
+    def initialize(key: Any, shape: Any, dtype: Any = jnp.float32, *_: Any, **__: Any) -> Array:
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = (max(rows, columns), min(rows, columns))
         normal = _in_a_row(lambda key, length: jax.random.normal(key, (length,)), key, tall)
@@ -114,26 +102,17 @@ def all_equal() -> Initializer:
         [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5]]
     """
 
-    def initialize(
-        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
-    ) -> Array:
-        del key, out_sharding
+    def initialize(key: Any, shape: Any, dtype: Any = jnp.float32, *_: Any, **__: Any) -> Array:
+        del key
         return jnp.full(shape, 1 / max(math.prod(shape[:-1]), 1), dtype)
 
     return initialize
 
 
 def orthogonal_blocks() -> Initializer:
-    """For a kernel (F, k F): k orthogonal matrices side by side, each sampled uniformly.
+    """For a kernel (F, k F): k orthogonal matrices side by side, uniform as of `orthogonal`."""
 
-    Such a matrix keeps the length of what it multiplies, however often. Q of the QR decomposition
-    of a normal matrix, its columns turned so that the diagonal of R is positive.
-    """
-
-    def initialize(
-        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
-    ) -> Array:
-        del out_sharding
+    def initialize(key: Any, shape: Any, dtype: Any = jnp.float32, *_: Any, **__: Any) -> Array:
         rows, columns = shape
         blocks = columns // rows
         if blocks * rows != columns:
@@ -149,10 +128,8 @@ def orthogonal_blocks() -> Initializer:
 def second_of_four(value: float) -> Initializer:
     """For a bias of four equal parts: `value` in the second, zero in the others."""
 
-    def initialize(
-        key: Any, shape: Any, dtype: Any = jnp.float32, out_sharding: Any = None
-    ) -> Array:
-        del key, out_sharding
+    def initialize(key: Any, shape: Any, dtype: Any = jnp.float32, *_: Any, **__: Any) -> Array:
+        del key
         (length,) = shape
         second = jnp.arange(length) * 4 // length == 1
         return jnp.where(second, value, 0.0).astype(dtype)
@@ -187,8 +164,7 @@ QUARTERS: Initializer = constant(0.25)
 
 ORTHOGONAL: Initializer = orthogonal_blocks()
 """Orthogonal, gate by gate: the kernel of a recurrent layer that multiplies its own past, so that
-nothing fades or explodes at initialization (Saxe, McClelland, Ganguli 2013, Exact solutions to the
-nonlinear dynamics of learning in deep linear neural networks)."""
+nothing fades or explodes at initialization (Saxe et al. 2013, as `orthogonal`)."""
 
 FORGET_ONES: Initializer = second_of_four(1.0)
 """One for the forget gate of an LSTM, zero for the others, so that it remembers at first

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ablax.core.edits import Edit, EditError, inner_layers
+from ablax.core.edits import Edit, EditError, inner_layers, walk
 from ablax.core.network import Layers, Network, Sequential, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.activation import sigmoid, tanh
@@ -21,22 +21,19 @@ from ablax.layers.dense import learned, per_channel
 from ablax.layers.heads import ensemble
 from ablax.layers.initializers import FORGET_ONES, GLOROT_NORMAL, ORTHOGONAL, ZEROS, Initializer
 from ablax.layers.normalization import BatchNormalization
-from ablax.layers.windows import FieldError, ShapeError, positive, takes
-
-# ------------------------------------------------------------------------------------------
-# Identical blocks in one loop: very deep networks that compile fast.
+from ablax.layers.windows import FieldError, ShapeError, checked, positive, takes
 
 
+@checked(times=positive)
 class Repeat(nn.Module):
     """The same layers `times` times, each time with weights of their own: y = f_n(... f_1(x)).
 
     One `lax.scan` over stacked weights: a leaf of shape s becomes one of (times, *s), the block is
     compiled once whatever the depth, and the blocks have no names of their own any more.
 
-    Attributes:
-        rematerialize: Whether the way back keeps the input of each block alone and computes the
-            block again (Chen, Xu, Zhang, Guestrin 2016, Training deep nets with sublinear memory
-            cost): a third more products, and the memory of one block.
+    With `rematerialize` the way back keeps the input of each block alone and computes the block
+    again: a third more products, and the memory of one block (Chen, Xu, Zhang, Guestrin 2016,
+    Training deep nets with sublinear memory cost).
 
     Raises:
         ShapeError: The block changes the shape of its input.
@@ -54,10 +51,6 @@ class Repeat(nn.Module):
     rematerialize: bool = False
     stacked: ClassVar[bool] = True
     """Read by `ablax.core.stacks`."""
-
-    def __post_init__(self) -> None:
-        positive("times", self.times)
-        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
@@ -98,16 +91,14 @@ def fold(*kinds: type[nn.Module], rematerialize: bool = False) -> Edit:
             runs = _runs(layers, kinds)
             return Layers({_joined(run): _repeated(run, layers, rematerialize) for run in runs})
 
-        result = network.copy(**{part: folded(getattr(network, part)) for part in _PARTS})
+        parts = inner_layers(network).items()
+        result = network.copy(**{part: folded(layers) for part, layers in parts})
         if result == network:
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise EditError(f"the network has no two equal neighbors of class {wanted} to fold")
         return result
 
     return apply
-
-
-_PARTS = ("tail", "body", "head")
 
 
 def fold_variables(
@@ -153,7 +144,6 @@ def _repeated(names: tuple[str, ...], layers: Layers, rematerialize: bool) -> nn
     return layer if len(names) == 1 else Repeat(Layers(block=layer), len(names), rematerialize)
 
 
-# ------------------------------------------------------------------------------------------
 # Layers over time, (N, T, C): the filters of signal processing with learned coefficients.
 #
 # A fully connected layer over the last few moments is a filter of finite impulse response (FIR), a
@@ -188,10 +178,8 @@ def recurrent(
     the kernel of the `Dense` layer is b (direct form II).
 
     H is `kernel`, G `recurrent_kernel` and v `bias`. `initial` is y(-1), zeros when left out: the
-    last output of one stretch of time is the initial one of the next.
-
-    References:
-        Elman 1990, Finding structure in time.
+    last output of one stretch of time is the initial one of the next (Elman 1990, Finding structure
+    in time).
 
     Example:
         >>> one = jnp.ones((1, 1))
@@ -199,16 +187,21 @@ def recurrent(
         >>> recurrent(pulse, one, 0.5 * one, jnp.zeros(1), identity)[0, :, 0]
         Array([1.  , 0.5 , 0.25], dtype=float32)
     """
-    drive = x @ kernel.astype(x.dtype)
-    drive = drive + per_channel(bias, drive)
     own = recurrent_kernel.astype(x.dtype)
 
     def step(y: Array, now: Array) -> tuple[Array, Array]:
         y = nonlinearity(y @ own + now)
         return y, y
 
-    start = jnp.zeros_like(drive, shape=(x.shape[0], bias.shape[0])) if initial is None else initial
-    return lax.scan(step, start, drive.swapaxes(0, 1))[1].swapaxes(0, 1)
+    drive = _drive(x, kernel, bias)
+    start = jnp.zeros_like(drive, shape=drive.shape[1:]) if initial is None else initial
+    return lax.scan(step, start, drive)[1].swapaxes(0, 1)
+
+
+def _drive(x: Array, kernel: Array, bias: Array) -> Array:
+    """What the inputs alone bring to each moment, the moments first: (T, N, columns)."""
+    drive = x @ kernel.astype(x.dtype)
+    return (drive + per_channel(bias, drive)).swapaxes(0, 1)
 
 
 class Memory(NamedTuple):
@@ -237,14 +230,10 @@ def lstm(
 
     The columns of H (`kernel`), G (`recurrent_kernel`) and v (`bias`) are those of the input gate,
     the forget gate, the candidate and the output gate, in this order. `initial` is the memory
-    before, zeros when left out.
+    before, zeros when left out; the result is the output at every moment, and the memory after.
 
-    Returns:
-        The output y at every moment, and the memory after the last.
-
-    References:
-        Hochreiter, Schmidhuber 1997, Long short-term memory; Gers, Schmidhuber, Cummins 2000,
-        Learning to forget (the forget gate). No peepholes.
+    Hochreiter, Schmidhuber 1997, Long short-term memory; Gers, Schmidhuber, Cummins 2000, Learning
+    to forget (the forget gate). No peepholes.
 
     Example:
         >>> closed = jnp.array([0.0, 99.0, 0.0, 0.0])  # keeps all, writes tanh(0) = 0
@@ -253,9 +242,6 @@ def lstm(
         >>> after.cell
         Array([[1.]], dtype=float32)
     """
-    features = recurrent_kernel.shape[0]
-    drive = x @ kernel.astype(x.dtype)
-    drive = drive + per_channel(bias, drive)
     own = recurrent_kernel.astype(x.dtype)
 
     def step(memory: Memory, now: Array) -> tuple[Memory, Array]:
@@ -264,9 +250,10 @@ def lstm(
         output = sigmoid(read) * tanh(cell)
         return Memory(output, cell), output
 
-    zeros = jnp.zeros_like(drive, shape=(x.shape[0], features))
+    drive = _drive(x, kernel, bias)
+    zeros = jnp.zeros_like(drive, shape=(x.shape[0], recurrent_kernel.shape[0]))
     start = Memory(zeros, zeros) if initial is None else initial
-    memory, outputs = lax.scan(step, start, drive.swapaxes(0, 1))
+    memory, outputs = lax.scan(step, start, drive)
     return outputs.swapaxes(0, 1), memory
 
 
@@ -294,6 +281,7 @@ def time_windows(x: Float[Array, "N T C"], window: int) -> Float[Array, "N T win
     return jnp.concatenate([padded[:, start : start + length] for start in starts], axis=-1)
 
 
+@checked(features=positive)
 class Recurrent(nn.Module):
     """The module of `recurrent`, from zeros on: C F + F^2 + F parameters."""
 
@@ -303,16 +291,13 @@ class Recurrent(nn.Module):
     recurrent_init: Initializer = ORTHOGONAL
     bias_init: Initializer = ZEROS
 
-    def __post_init__(self) -> None:
-        positive("features", self.features)
-        super().__post_init__()
-
     @takes("N T C")
     @nn.compact
     def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T F"]:
         return recurrent(x, *_weights(self, x, self.features), self.nonlinearity)
 
 
+@checked(features=positive)
 class LSTM(nn.Module):
     """The module of `lstm`, from zeros on: 4 (C F + F^2 + F) parameters.
 
@@ -323,10 +308,6 @@ class LSTM(nn.Module):
     kernel_init: Initializer = GLOROT_NORMAL
     recurrent_init: Initializer = ORTHOGONAL
     bias_init: Initializer = FORGET_ONES
-
-    def __post_init__(self) -> None:
-        positive("features", self.features)
-        super().__post_init__()
 
     @takes("N T C")
     @nn.compact
@@ -344,14 +325,11 @@ def _weights(layer: Recurrent | LSTM, x: Array, columns: int) -> tuple[Array, Ar
     )
 
 
+@checked(window=positive)
 class TimeWindows(nn.Module):
     """The module of `time_windows`; put a `Dense` behind it for a bank of FIR filters."""
 
     window: int
-
-    def __post_init__(self) -> None:
-        positive("window", self.window)
-        super().__post_init__()
 
     @takes("N T C")
     def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T windowC"]:
@@ -371,10 +349,6 @@ class LastMoment(nn.Module):
         return x[:, -1]
 
 
-# ------------------------------------------------------------------------------------------
-# Networks side by side whose class probabilities are averaged, and the edit that makes them.
-
-
 class Ensemble(nn.Module):
     """y = log(1/M sum over members m of softmax(s_m(x))): softmax(y) is the members' mean.
 
@@ -391,16 +365,14 @@ class Ensemble(nn.Module):
     The members are initialized differently, since a parameter is sampled by its path. Clipping the
     norm of the whole gradient (`optimizer.clip`) is not done member by member.
 
+    Hansen, Salamon 1990, Neural network ensembles; He, Zhang, Ren, Sun 2016, Deep residual learning
+    for image recognition (six networks: 3.57 % top-5 error).
+
     Raises:
         AblaxError: There is no member, or one is named `scores`.
         ShapeError: A member gives something else than scores, or they differ in the classes.
 
-    References:
-        Hansen, Salamon 1990, Neural network ensembles; He, Zhang, Ren, Sun 2016, Deep residual
-        learning for image recognition (six networks: 3.57 % top-5 error).
-
     Example:
-        >>> import jax.numpy as jnp
         >>> from ablax.layers import Dense
         >>> two = Ensemble(Layers(first=Dense(10), second=Dense(10)))
         >>> x = jnp.ones((2, 4))
@@ -464,10 +436,25 @@ def ensemble_of(members: int) -> Edit:
     return apply
 
 
-# ------------------------------------------------------------------------------------------
-# Weights tied over depth: the same layers with the same parameters, again and again.
+_REASONS: dict[type[nn.Module], str] = {
+    BatchNormalization: (
+        "whose statistics differ from pass to pass: use GroupNormalization, which keeps none"
+    ),
+    Auxiliary: "which would put scores aside in every pass: leave it outside",
+    Ensemble: "which would put scores aside in every pass: leave it outside",
+}
 
 
+def _tieable(name: str, layers: Layers) -> None:
+    """Refuse layers that hold what no loop can tie."""
+    del name
+    for path, layer in walk(layers):
+        for kind, reason in _REASONS.items():
+            if isinstance(layer, kind):
+                raise FieldError(f"a Tied holds {path!r}, a {kind.__name__}, {reason}")
+
+
+@checked(times=positive, layers=_tieable)
 class Tied(nn.Module):
     """The same layers with the same parameters `times` times: y = f(f(... f(x))).
 
@@ -478,17 +465,15 @@ class Tied(nn.Module):
     Batch normalization is refused: the passes have statistics of their own, and one running mean
     for all of them fits none. `GroupNormalization` keeps none.
 
+    Eigen, Rolfe, Fergus, LeCun 2014, Understanding deep architectures using a recursive
+    convolutional network; L1, "Tie together weights".
+
     Raises:
         FieldError: Batch normalization or an auxiliary classifier inside, at any depth, or `times`
             below 1.
         ShapeError: The layers change the shape of their input.
 
-    References:
-        Eigen, Rolfe, Fergus, LeCun 2014, Understanding deep architectures using a recursive
-        convolutional network; L1, "Tie together weights".
-
     Example:
-        >>> import jax, jax.numpy as jnp
         >>> from ablax.layers import Dense
         >>> deep = Tied(Layers(fc=Dense(4)), times=1000)
         >>> variables = jax.eval_shape(deep.init, jax.random.key(0), jnp.ones((1, 4)))
@@ -499,11 +484,6 @@ class Tied(nn.Module):
     layers: Layers
     times: int
 
-    def __post_init__(self) -> None:
-        positive("times", self.times)
-        _refuse_untieable(self.layers)
-        super().__post_init__()
-
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
         scan = nn.scan(
@@ -513,21 +493,3 @@ class Tied(nn.Module):
             length=self.times,
         )
         return scan(self, x, None)[0]
-
-
-_REASONS: dict[type[nn.Module], str] = {
-    BatchNormalization: (
-        "whose statistics differ from pass to pass: use GroupNormalization, which keeps none"
-    ),
-    Auxiliary: "which would put scores aside in every pass: leave it outside",
-    Ensemble: "which would put scores aside in every pass: leave it outside",
-}
-
-
-def _refuse_untieable(layers: Layers, prefix: str = "") -> None:
-    for name, layer in layers.items():
-        for kind, reason in _REASONS.items():
-            if isinstance(layer, kind):
-                raise FieldError(f"a Tied holds {prefix + name!r}, a {kind.__name__}, {reason}")
-        for inner in inner_layers(layer).values():
-            _refuse_untieable(inner, f"{prefix}{name}/")

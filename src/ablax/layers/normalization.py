@@ -16,10 +16,18 @@ from ablax.layers.activation import ReLU
 from ablax.layers.convolution import Convolution
 from ablax.layers.dense import check_kept, learned, per_channel
 from ablax.layers.initializers import ONES, ZEROS
-from ablax.layers.windows import FieldError, Padding, Pair, ShapeError, odd, positive, takes
-
-# ------------------------------------------------------------------------------------------
-# Normalization: of a number by its neighbors' channels, and of a channel over the batch.
+from ablax.layers.windows import (
+    FieldError,
+    Padding,
+    Pair,
+    ShapeError,
+    above_zero,
+    checked,
+    not_negative,
+    odd,
+    positive,
+    takes,
+)
 
 
 @takes("... C")
@@ -28,32 +36,26 @@ def local_response_normalization(
 ) -> Float[Array, "... C"]:
     """Divide each number by the strength of the channels around it.
 
-    y_i = x_i / (k + alpha sum over j of x_j^2)^beta,  j from i - n/2 to i + (size - 1 - n/2)
+    y_i = x_i / (k + alpha sum over j of x_j^2)^beta,  j from i - n/2 to i + (n - 1 - n/2)
 
-    with n/2 rounded down, ends cut off. The paper's alpha multiplies the sum; PyTorch and Caffe
-    divide it by `size` first, so their alpha is `size` times this one. The sum is taken in float32
-    at least.
+    with n the `size`, odd in every published network, n/2 rounded down, ends cut off. The paper's
+    alpha multiplies the sum; PyTorch and Caffe divide it by n first, so their alpha is n times this
+    one. With a k of 0 a pixel of zeros would be 0 / 0. The sum is taken in float32 at least.
 
-    Args:
-        x: Maps, channels last.
-        size: Channels in the sum, the paper's n; odd in every published network.
-        alpha: Weight of the sum, at least 0.
-        beta: The exponent.
-        k: What is added to the sum, positive: with 0 a pixel of zeros would be 0 / 0.
+    Krizhevsky, Sutskever, Hinton 2012, ImageNet classification with deep convolutional neural
+    networks, section 3.3.
 
     Raises:
         FieldError: A size below 1, a negative alpha, or a k that is not positive.
-
-    References:
-        Krizhevsky, Sutskever, Hinton 2012, ImageNet classification with deep convolutional neural
-        networks, section 3.3.
 
     Example:
         >>> x = jnp.array([[1.0, 2.0]])
         >>> local_response_normalization(x, size=3, alpha=1.0, beta=1.0, k=5.0)
         Array([[0.1, 0.2]], dtype=float32)
     """
-    _check_response(size, alpha, k)
+    positive("size", size)
+    not_negative("alpha", alpha)
+    above_zero("k", k)
     wide = _wide(x)
     before = size // 2
     # One window over the channels, not `size` slices: XLA evaluates the gradient of the slices
@@ -81,14 +83,7 @@ def _power(strength: Array, beta: float) -> Array:
     return strength**-beta
 
 
-def _check_response(size: object, alpha: float, k: float) -> None:
-    positive("size", size)
-    if not alpha >= 0:
-        raise FieldError(f"alpha={alpha!r}: expected a number of at least 0")
-    if not k > 0:
-        raise FieldError(f"k={k!r}: expected a positive number")
-
-
+@checked(size=positive, alpha=not_negative, k=above_zero)
 class LocalResponseNormalization(nn.Module):
     """The module of `local_response_normalization`, with AlexNet's constants."""
 
@@ -97,15 +92,12 @@ class LocalResponseNormalization(nn.Module):
     beta: float = 0.75
     k: float = 2.0
 
-    def __post_init__(self) -> None:
-        _check_response(self.size, self.alpha, self.k)
-        super().__post_init__()
-
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
         return local_response_normalization(x, self.size, self.alpha, self.beta, self.k)
 
 
+@checked(epsilon=above_zero)
 class BatchNormalization(nn.Module):
     """Give each channel mean 0 and variance 1 over the batch, then a scale and a bias of its own.
 
@@ -121,15 +113,10 @@ class BatchNormalization(nn.Module):
     one divided by one less). Statistics are float32 at least, whatever the type of `x`. Under
     `jax.jit` with a sharded batch they are those of the whole batch.
 
-    Attributes:
-        momentum: How much of the kept statistics a step keeps, in [0, 1].
-        epsilon: Added to the variance, positive.
+    Ioffe, Szegedy 2015, Batch normalization, algorithms 1 and 2.
 
     Raises:
         ShapeError: Another number of channels than before, or nothing to train on.
-
-    References:
-        Ioffe, Szegedy 2015, Batch normalization, algorithms 1 and 2.
 
     Example:
         >>> x = jnp.array([[1.0], [3.0]])
@@ -150,8 +137,6 @@ class BatchNormalization(nn.Module):
     def __post_init__(self) -> None:
         if isinstance(self.momentum, bool) or not 0 <= self.momentum <= 1:
             raise FieldError(f"momentum={self.momentum!r}: expected a number from 0 to 1")
-        if isinstance(self.epsilon, bool) or not self.epsilon > 0:
-            raise FieldError(f"epsilon={self.epsilon!r}: expected a positive number")
         super().__post_init__()
 
     @takes("... C")
@@ -176,16 +161,11 @@ class BatchNormalization(nn.Module):
             spread = jnp.square(wide - per_channel(center, wide)).mean(axes)
             for statistic, new in ((mean, center), (var, spread)):
                 old = statistic.value
-                kept_part = self.momentum * old
-                statistic.value = (kept_part + (1 - self.momentum) * new).astype(old.dtype)
+                moved = self.momentum * old + (1 - self.momentum) * new
+                statistic.value = moved.astype(old.dtype)
         factor = scale.astype(wide.dtype) * lax.rsqrt(spread.astype(wide.dtype) + self.epsilon)
         center, factor, bias = (per_channel(each, wide) for each in (center, factor, bias))
-        y = (wide - center) * factor + bias
-        return y.astype(x.dtype)
-
-
-# ------------------------------------------------------------------------------------------
-# Group normalization: of the channels of one image by their neighbors, whatever the batch.
+        return ((wide - center) * factor + bias).astype(x.dtype)
 
 
 @takes("... C")
@@ -205,21 +185,20 @@ def group_normalization(
     instance normalization. Nothing is taken from the batch, so training and testing agree. The
     statistics are computed in float32 at least.
 
-    x has examples first and channels last; without `scale` and `bias` they are 1 and 0.
+    x has examples first and channels last; without `scale` and `bias` they are 1 and 0 (Wu, He
+    2018, Group normalization, section 3.1).
 
     Raises:
         FieldError: Groups or an epsilon that make no sense.
         ShapeError: There is no axis of examples, or the groups do not divide the channels.
-
-    References:
-        Wu, He 2018, Group normalization, section 3.1.
 
     Example:
         >>> x = jnp.array([[1.0, 3.0, 10.0, 30.0]])
         >>> group_normalization(x, groups=2, epsilon=1e-12)
         Array([[-1.,  1., -1.,  1.]], dtype=float32)
     """
-    _check_fields(groups, epsilon)
+    positive("groups", groups)
+    above_zero("epsilon", epsilon)
     channels = x.shape[-1]
     if x.ndim < 2 or channels % groups:
         raise ShapeError(
@@ -248,6 +227,7 @@ def _group_mean(x: Array, groups: int) -> Array:
     return alike.reshape(n, *(1,) * (x.ndim - 2), channels)
 
 
+@checked(groups=positive, epsilon=above_zero)
 class GroupNormalization(nn.Module):
     """The module of `group_normalization`, with a learned `scale` and `bias` a channel.
 
@@ -263,10 +243,6 @@ class GroupNormalization(nn.Module):
     use_scale: bool = True
     use_bias: bool = True
 
-    def __post_init__(self) -> None:
-        _check_fields(self.groups, self.epsilon)
-        super().__post_init__()
-
     @takes("... C")
     @nn.compact
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
@@ -274,17 +250,6 @@ class GroupNormalization(nn.Module):
         scale = learned(self, "scale", ONES, shape, x) if self.use_scale else None
         bias = learned(self, "bias", ZEROS, shape, x) if self.use_bias else None
         return group_normalization(x, self.groups, scale, bias, self.epsilon)
-
-
-def _check_fields(groups: object, epsilon: object) -> None:
-    positive("groups", groups)
-    number = isinstance(epsilon, (int, float)) and not isinstance(epsilon, bool)
-    if not number or not 0 < epsilon < math.inf:  # type: ignore[operator]
-        raise FieldError(f"epsilon={epsilon!r}: expected a positive number")
-
-
-# ------------------------------------------------------------------------------------------
-# The units of networks: a convolution with ReLU, and since 2015 with batch normalization.
 
 
 def rectified(
@@ -339,10 +304,6 @@ def _unbiased(features: int, window: int, stride: int, groups: int) -> Convoluti
     return Convolution(features, window, stride, padding=window // 2, groups=groups, use_bias=False)
 
 
-# ------------------------------------------------------------------------------------------
-# Local contrast normalization: each pixel against the mean and the spread of those around it.
-
-
 @takes("N H W C")
 def subtract_local_mean(
     x: Float[Array, "N H W C"], window: int = 9, deviation: float = 2.25
@@ -353,25 +314,21 @@ def subtract_local_mean(
 
     with a Gaussian window w that sums to 1. At the border the window is cut off and what is left
     of it sums to 1, so that a constant image becomes 0 everywhere. Computed in float32 at least.
+    `deviation` is the standard deviation of w in pixels; the paper gives none, and a quarter of the
+    window, the default's, leaves little outside.
 
-    Args:
-        x: Maps of C channels.
-        window: Height and width of w, odd.
-        deviation: Standard deviation of w in pixels, positive; the paper gives none, and a quarter
-            of the window, the default's, leaves little outside.
+    Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, What is the best multi-stage architecture for object
+    recognition?, section 2, "Local contrast normalization layer".
 
     Raises:
         FieldError: An even window, or a deviation that is not positive.
-
-    References:
-        Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, What is the best multi-stage architecture for
-        object recognition?, section 2, "Local contrast normalization layer".
 
     Example:
         >>> subtract_local_mean(jnp.full((1, 4, 4, 2), 3.0)).max()
         Array(0., dtype=float32)
     """
-    _check(window, deviation, 1.0)
+    odd("window", window)
+    above_zero("deviation", deviation)
     wide = _wide(x)
     return (wide - _local_mean(wide, window, deviation)).astype(x.dtype)
 
@@ -401,7 +358,9 @@ def divide_by_local_deviation(
         >>> divide_by_local_deviation(stripes)[0, 0, :4, 0].round(4)
         Array([-1.,  1., -1.,  1.], dtype=float32)
     """
-    _check(window, deviation, floor)
+    odd("window", window)
+    above_zero("deviation", deviation)
+    above_zero("floor", floor)
     wide = _wide(v)
     variance = _local_mean(wide * wide, window, deviation)
     # The floor is under the root: the slope of a root at 0 is infinite.
@@ -428,16 +387,13 @@ def local_contrast_normalization(
     )
 
 
+@checked(window=odd, deviation=above_zero, floor=above_zero)
 class LocalContrastNormalization(nn.Module):
     """The module of `local_contrast_normalization`; it learns nothing."""
 
     window: int = 9
     deviation: float = 2.25
     floor: float = 1e-4
-
-    def __post_init__(self) -> None:
-        _check(self.window, self.deviation, self.floor)
-        super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
@@ -491,11 +447,3 @@ def _band(size: int, window: int, deviation: float) -> Float64[np.ndarray, "size
 
 def _wide(x: Array) -> Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
-
-
-def _check(window: int, deviation: float, floor: float) -> None:
-    odd("window", window)
-    if not 0 < deviation < float("inf"):
-        raise FieldError(f"deviation={deviation!r}: expected a positive number of pixels")
-    if not 0 < floor < float("inf"):
-        raise FieldError(f"floor={floor!r}: expected a positive number")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jax.core import ShapedArray
 from jax.interpreters import ad
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ablax.layers.windows import (
     FieldError,
@@ -24,6 +24,7 @@ from ablax.layers.windows import (
     Windows,
     check_ceil_mode,
     check_padding,
+    checked,
     explicit_padding,
     pair,
     place,
@@ -33,7 +34,6 @@ from ablax.layers.windows import (
 from ablax.layers.xla_convolution import pad, slices, transposed
 from ablax.native import by_platform, operation
 
-# ------------------------------------------------------------------------------------------
 # The maximum of each window, with a gradient that goes to the first of several.
 #
 # XLA's derivative of a maximum over windows, select-and-scatter, obeys this rule everywhere but is
@@ -114,9 +114,9 @@ def _maximum_of_slices(x: Array, windows: Windows, out: object) -> tuple[Array, 
 def _tangent_of_slices(dx: Array, taken: Array, windows: Windows, out: ShapedArray) -> Array:
     """What lies at the taps taken."""
     dy = jnp.zeros(out.shape, out.dtype)
-    down, across = _along(windows)
-    rows = taps(dx, 1, *down, fill=0.0)
-    seen = (tap for row in rows for tap in taps(row, 2, *across, fill=0.0))
+    down, across = zip(*windows, strict=True)
+    rows = taps(dx, 1, *down[:3], fill=0.0)
+    seen = (tap for row in rows for tap in taps(row, 2, *across[:3], fill=0.0))
     for number, tap in enumerate(seen):
         dy = dy + jnp.where(taken == number, tap, jnp.zeros((), dy.dtype))
     return lax.optimization_barrier(dy)  # on the way back it is computed once, not for every tap
@@ -160,11 +160,6 @@ ad.primitive_transposes[_gradient] = lambda dx, dy, taken, windows, **_: (
 )
 
 
-def _along(windows: Windows) -> list[tuple[int, int, Pair]]:
-    """Window, stride and padding along rows, and along columns."""
-    return list(zip(windows.window, windows.stride, windows.padding, strict=True))
-
-
 def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float) -> list[Array]:
     """What each tap of a window sees along one axis, by splitting it into `stride` phases.
 
@@ -191,10 +186,6 @@ def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float
     ]
 
 
-# ------------------------------------------------------------------------------------------
-# Pooling: each window of a map becomes one element, its maximum, minimum or mean.
-
-
 @takes("N H W C")
 def max_pool(
     x: Float[Array, "N H W C"],
@@ -206,19 +197,12 @@ def max_pool(
 ) -> Float[Array, "N H2 W2 C"]:
     """The largest number of each window.
 
-    W2 = (W - F + 2 P) / S + 1. The padding counts as minus infinity.
+    W2 = (W - F + 2 P) / S + 1, with S = F where no stride is given; `ceil_mode` and `strict` say
+    what becomes of a rest, as in `output_size`. The padding, given as to `convolution` and smaller
+    than the window, counts as minus infinity.
 
     The gradient of a window goes to its first maximum, row by row, on every platform: ties are
     common behind a ReLU, and nine equal inputs give all to the first.
-
-    Args:
-        x: Maps.
-        window: Height and width of the window, F.
-        stride: Steps down and to the right, S; the window when left out.
-        padding: "SAME", "VALID", an integer for all sides, (vertical, horizontal), or
-            ((above, below), (left, right)); less than the window.
-        ceil_mode: False leaves the rest out, True adds a window that hangs over the end.
-        strict: Refuse a window that does not fit exactly.
 
     Raises:
         FieldError: A window, stride or padding that no pool can have.
@@ -266,8 +250,9 @@ def _sums(x: Array, windows: Windows) -> Array:
     """
 
     def on_cpu(x: Array) -> Array:
-        for axis, where in zip((2, 1), reversed(_along(windows)), strict=True):
-            x = functools.reduce(lax.add, taps(x, axis, *where, fill=0.0))
+        down, across = zip(*windows, strict=True)
+        for axis, where in ((2, across), (1, down)):
+            x = functools.reduce(lax.add, taps(x, axis, *where[:3], fill=0.0))
             # On the way back what comes from behind is computed once, not for every tap.
             x = lax.optimization_barrier(x)
         return x
@@ -300,25 +285,27 @@ def average_pool(
     """
     windows = _place("average_pool", x.shape, window, stride, padding, ceil_mode, strict)
     size = x.shape[1], x.shape[2]
-    counted = explicit_padding(padding, size, windows.window, windows.stride)
-    counts = [
-        _counts(size[axis], windows, counted[axis], axis, count_include_pad) for axis in (0, 1)
+    padded = explicit_padding(padding, size, windows.window, windows.stride)
+    ends = [
+        (-low, length + high) if count_include_pad else (0, length)
+        for length, (low, high) in zip(size, padded, strict=True)
     ]
-    weights = 1.0 / (np.array(counts[0])[:, None] * np.array(counts[1])[None, :])
+    rows, columns = (
+        _counts(inside, reach, step, low, places)
+        for inside, reach, step, (low, _), _, places in zip(ends, *windows, strict=True)
+    )
+    weights = 1.0 / (rows[:, None] * columns)
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     means = _sums(wide, windows) * jnp.asarray(weights[None, :, :, None], wide.dtype)
     return means.astype(x.dtype)
 
 
 def _counts(
-    size: int, windows: Windows, sides: Pair, axis: int, count_include_pad: bool
-) -> list[int]:
-    """How many elements each position of a window holds along one axis."""
-    low = windows.padding[axis][0]
-    first, last = (-sides[0], size + sides[1]) if count_include_pad else (0, size)
-    starts = [windows.stride[axis] * position - low for position in range(windows.output[axis])]
-    reach = windows.window[axis]
-    return [min(start + reach, last) - max(start, first) for start in starts]
+    inside: Pair, window: int, stride: int, low: int, positions: int
+) -> Int[np.ndarray, " positions"]:
+    """How many elements between two ends each position of a window holds along one axis."""
+    starts = stride * np.arange(positions) - low
+    return np.minimum(starts + window, inside[1]) - np.maximum(starts, inside[0])
 
 
 @takes("N H W C")
@@ -351,12 +338,7 @@ class _Pool(nn.Module):
 
 
 class MaxPool(_Pool):
-    """The module of `max_pool`.
-
-    Example:
-        >>> MaxPool(window=3, stride=2).apply({}, jnp.ones((1, 55, 55, 96))).shape
-        (1, 27, 27, 96)
-    """
+    """The module of `max_pool`."""
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
@@ -393,7 +375,7 @@ def _check(window: object, stride: object, padding: object, ceil_mode: object) -
     windows = pair("window", window)
     if stride is not None:
         pair("stride", stride)
-    check_padding(padding)
+    check_padding("padding", padding)
     check_ceil_mode(ceil_mode)
     if not isinstance(padding, str):
         sides = explicit_padding(padding, (1, 1), windows, (1, 1))  # type: ignore[arg-type]
@@ -419,10 +401,6 @@ def _place(
     return place(layer, shape, window, step, padding, ceil_mode=ceil_mode, strict=strict)
 
 
-# ------------------------------------------------------------------------------------------
-# Spatial pyramid pooling: maps of any size become one vector of a fixed length.
-
-
 @takes("N H W C")
 def spatial_pyramid_pool(
     x: Float[Array, "N H W C"], levels: tuple[int, ...] = (6, 3, 2, 1)
@@ -439,13 +417,12 @@ def spatial_pyramid_pool(
     (section 2.3): the same bins for its 13 pixels, but others for 10, where 6 such windows end
     before the last 3 pixels.
 
+    He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks for visual
+    recognition, section 2.2; the bins as in appendix A. L2, "Space".
+
     Raises:
         FieldError: No level, or one below 1.
         ShapeError: Maps without a pixel.
-
-    References:
-        He, Zhang, Ren, Sun 2014, Spatial pyramid pooling in deep convolutional networks for visual
-        recognition, section 2.2; the bins as in appendix A. L2, "Space".
 
     Example:
         >>> spatial_pyramid_pool(jnp.arange(9.0).reshape(1, 3, 3, 1), levels=(2, 1))
@@ -453,10 +430,10 @@ def spatial_pyramid_pool(
         >>> jax.eval_shape(spatial_pyramid_pool, jnp.ones((1, 13, 13, 256))).shape
         (1, 12800)
     """
-    _pyramid_check(levels)
-    if not min(x.shape[1:3]):
-        raise ShapeError(f"spatial_pyramid_pool was given {x.shape}: expected at least one pixel")
-    grids = [_pool_along(_pool_along(x, 2, bins), 1, bins) for bins in levels]
+    check_levels("levels", levels)
+    _refuse_nothing("spatial_pyramid_pool", x)
+    # Along the columns first: the first maximum of a bin is in the first row that holds one.
+    grids = [_by_bins(_by_bins(x, 2, bins, _largest), 1, bins, _largest) for bins in levels]
     return jnp.concatenate([grid.reshape(x.shape[0], -1) for grid in grids], axis=1)
 
 
@@ -473,6 +450,19 @@ def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     return spatial_pyramid_pool(x, levels=(1,))
 
 
+def check_levels(name: str, levels: object) -> None:
+    """Refuse what is no tuple of numbers of bins."""
+    if not isinstance(levels, tuple) or not levels:
+        raise FieldError(f"{name}={levels!r}: expected a tuple of integers such as (6, 3, 2, 1)")
+    for bins in levels:
+        positive(name, bins)
+
+
+def _refuse_nothing(who: str, x: Array) -> None:
+    if not min(x.shape[1:3]):
+        raise ShapeError(f"{who} was given {x.shape}: expected at least one pixel")
+
+
 def bins_along(size: int, bins: int) -> tuple[tuple[int, int], ...]:
     """First pixel and first pixel behind of each bin along an axis.
 
@@ -483,14 +473,11 @@ def bins_along(size: int, bins: int) -> tuple[tuple[int, int], ...]:
     return tuple((i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins))
 
 
+@checked(levels=check_levels)
 class SpatialPyramidPool(nn.Module):
     """The module of `spatial_pyramid_pool`."""
 
     levels: tuple[int, ...] = (6, 3, 2, 1)
-
-    def __post_init__(self) -> None:
-        _pyramid_check(self.levels)
-        super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N L"]:
@@ -505,15 +492,15 @@ class GlobalMaxPool(nn.Module):
         return global_max_pool(x)
 
 
-def _pool_along(x: Array, axis: int, bins: int) -> Array:
-    """Along the columns first: the first maximum of a bin is in the first row that holds one."""
+def _by_bins(x: Array, axis: int, bins: int, pool: Callable[[Array, int], Array]) -> Array:
+    """What a function makes of each bin along an axis, in order."""
     spans = bins_along(x.shape[axis], bins)
-    pooled = [_first_maximum(lax.slice_in_dim(x, *span, axis=axis), axis) for span in spans]
+    pooled = [pool(lax.slice_in_dim(x, *span, axis=axis), axis) for span in spans]
     return jnp.concatenate(pooled, axis=axis)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _first_maximum(x: Array, axis: int) -> Array:
+def _largest(x: Array, axis: int) -> Array:
     """The maximum along an axis, whose derivative is that of the first one.
 
     `first_maximum` unrolls the taps of a window, which suits the small ones of a pool; for one bin
@@ -522,27 +509,14 @@ def _first_maximum(x: Array, axis: int) -> Array:
     return x.max(axis, keepdims=True)
 
 
-@_first_maximum.defjvp
-def _pyramid_first_maximum_jvp(
-    axis: int, primals: tuple[Array], tangents: tuple[Array]
-) -> tuple[Array, Array]:
+@_largest.defjvp
+def _largest_jvp(axis: int, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     y = x.max(axis, keepdims=True)
     place = lax.broadcasted_iota(jnp.int32, x.shape, axis)
     largest = (x == y) | jnp.isnan(x)  # a NaN is the maximum, and equals nothing
     first = jnp.where(largest, place, x.shape[axis]).min(axis, keepdims=True)
     return y, jnp.where(place == first, dx, jnp.zeros((), dx.dtype)).sum(axis, keepdims=True)
-
-
-def _pyramid_check(levels: object) -> None:
-    if not isinstance(levels, tuple) or not levels:
-        raise FieldError(f"levels={levels!r}: expected a tuple of integers such as (6, 3, 2, 1)")
-    for bins in levels:
-        positive("levels", bins)
-
-
-# ------------------------------------------------------------------------------------------
-# An average over a fixed number of bins, whatever the size of the maps.
 
 
 @takes("N H W C")
@@ -562,23 +536,17 @@ def adaptive_average_pool(x: Float[Array, "N H W C"], bins: int) -> Float[Array,
                [5., 6.]], dtype=float32)
     """
     positive("bins", bins)
-    if not min(x.shape[1:3]):
-        raise ShapeError(f"adaptive_average_pool was given {x.shape}: expected at least one pixel")
+    _refuse_nothing("adaptive_average_pool", x)
     for axis in (1, 2):
-        spans = bins_along(x.shape[axis], bins)
-        cuts = [lax.slice_in_dim(x, *span, axis=axis) for span in spans]
-        x = jnp.concatenate([cut.mean(axis, keepdims=True) for cut in cuts], axis=axis)
+        x = _by_bins(x, axis, bins, functools.partial(jnp.mean, keepdims=True))
     return x
 
 
+@checked(bins=positive)
 class AdaptiveAveragePool(nn.Module):
     """The module of `adaptive_average_pool`."""
 
     bins: int
-
-    def __post_init__(self) -> None:
-        positive("bins", self.bins)
-        super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N B B C"]:

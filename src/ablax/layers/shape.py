@@ -9,18 +9,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from ablax.layers.windows import FieldError, Pair, ShapeError, pair, positive, takes, whole
-
-# ------------------------------------------------------------------------------------------
-# Rearrangement: the same elements in other places.
+from ablax.layers.windows import FieldError, Pair, ShapeError, checked, pair, positive, takes, whole
 
 
 def concatenate(*maps: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
     """Lay maps behind one another, channel by channel unless another axis is named.
 
-    (N, H, W, C1), (N, H, W, C2), ... -> (N, H, W, C1 + C2 + ...)
-
-    The axis is -1 for channels, 1 for rows (below one another), 2 for columns (side by side).
+    (N, H, W, C1), (N, H, W, C2), ... -> (N, H, W, C1 + C2 + ...); the axis 1 lays rows below one
+    another, the axis 2 columns side by side.
 
     Raises:
         ShapeError: There is no map, or the maps differ in another axis.
@@ -43,8 +39,7 @@ def split(
 ) -> tuple[Float[Array, "..."], ...]:
     """Cut maps into parts, along the channels unless another axis is named.
 
-    `concatenate(*split(x, parts))` is x again. `parts` are how many equal ones, or the length of
-    each.
+    `concatenate(*split(x, parts))` is x again. `parts` are how many equal ones, or their lengths.
 
     Raises:
         FieldError: Parts that are no positive integers.
@@ -73,14 +68,11 @@ def channel_shuffle(x: Float[Array, "... C"], groups: int) -> Float[Array, "... 
 
     y[..., i G + g] = x[..., g C / G + i] for G groups: channels (G, C / G), transposed. A grouped
     convolution behind it sees every group of the one before it. Its inverse is the shuffle in C / G
-    groups.
+    groups (Zhang, Zhou, Lin, Sun 2017, ShuffleNet, section 3.1).
 
     Raises:
         FieldError: The groups are no positive integer.
         ShapeError: They do not divide the channels.
-
-    References:
-        Zhang, Zhou, Lin, Sun 2017, ShuffleNet, section 3.1.
 
     Example:
         >>> channel_shuffle(jnp.arange(6.0), groups=2)
@@ -103,9 +95,7 @@ def space_to_depth(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2
 
     y[n, r, c, (a B + b) C + i] = x[n, B r + a, B c + b, i]: pixels row by row, the channels of a
     pixel together. The order is that of TensorFlow's `space_to_depth`; PyTorch's `pixel_unshuffle`
-    has i B^2 + a B + b instead.
-
-    `channel_to_space` is the inverse.
+    has i B^2 + a B + b instead. `channel_to_space` is the inverse.
 
     Raises:
         FieldError: The block is no positive integer.
@@ -159,8 +149,7 @@ def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
 class ChannelSplit(nn.Module):
     """One of several equal parts of the channels: `split(x, parts)[index]`.
 
-    References:
-        Ma, Zhang, Zheng, Sun 2018, ShuffleNet V2, section 3 (channel split, in two).
+    Ma, Zhang, Zheng, Sun 2018, ShuffleNet V2, section 3 (channel split, in two).
 
     Example:
         >>> ChannelSplit(1, parts=2).apply({}, jnp.array([[1.0, 2.0, 3.0, 4.0]]))
@@ -184,49 +173,39 @@ class ChannelSplit(nn.Module):
         return split(x, self.parts)[self.index]
 
 
+@checked(groups=positive)
 class ChannelShuffle(nn.Module):
     """The module of `channel_shuffle`."""
 
     groups: int
-
-    def __post_init__(self) -> None:
-        positive("groups", self.groups)
-        super().__post_init__()
 
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
         return channel_shuffle(x, self.groups)
 
 
+@checked(block=positive)
 class SpaceToDepth(nn.Module):
     """The module of `space_to_depth`."""
 
     block: int
-
-    def __post_init__(self) -> None:
-        positive("block", self.block)
-        super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
         return space_to_depth(x, self.block)
 
 
+@checked(block=positive)
 class ChannelToSpace(nn.Module):
     """The module of `channel_to_space`."""
 
     block: int
-
-    def __post_init__(self) -> None:
-        positive("block", self.block)
-        super().__post_init__()
 
     @takes("N H W C")
     def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
         return channel_to_space(x, self.block)
 
 
-# ------------------------------------------------------------------------------------------
 # Resampling: an image of another size, interpolated between pixels.
 #
 # A pixel is a square and its value stands at its middle: pixel i lies at i + 1/2 of an axis whose
@@ -327,8 +306,14 @@ def _target(height: int, width: int, factor: object, size: object) -> Pair:
     return height * down, width * right
 
 
-# ------------------------------------------------------------------------------------------
-# Selection: some of the channels, in any order and as often as wanted.
+def check_channels(name: str, channels: object) -> None:
+    """Refuse what is no tuple of indices."""
+    indices = isinstance(channels, tuple) and all(whole(c) and c >= 0 for c in channels)
+    if not indices or not channels:
+        raise FieldError(
+            f"{name}={channels!r}: expected a tuple of at least one index, each an integer of at "
+            "least 0"
+        )
 
 
 @takes("... C")
@@ -349,7 +334,7 @@ def select_channels(
         >>> select_channels(jnp.array([5.0, 6.0, 7.0]), (2, 0, 2))
         Array([7., 5., 7.], dtype=float32)
     """
-    _check(channels)
+    check_channels("channels", channels)
     if max(channels) >= x.shape[-1]:
         raise ShapeError(
             f"select_channels was given {x.shape} and channels={channels}: channel {max(channels)} "
@@ -358,24 +343,12 @@ def select_channels(
     return jnp.take(x, np.array(channels), axis=-1)
 
 
+@checked(channels=check_channels)
 class SelectChannels(nn.Module):
     """The module of `select_channels`."""
 
     channels: tuple[int, ...]
 
-    def __post_init__(self) -> None:
-        _check(self.channels)
-        super().__post_init__()
-
     @takes("... C")
     def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... selected"]:
         return select_channels(x, self.channels)
-
-
-def _check(channels: object) -> None:
-    indices = isinstance(channels, tuple) and all(whole(c) and c >= 0 for c in channels)
-    if not indices or not channels:
-        raise FieldError(
-            f"channels={channels!r}: expected a tuple of at least one index, each an integer of at "
-            "least 0"
-        )

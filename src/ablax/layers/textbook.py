@@ -30,7 +30,6 @@ from ablax.layers.windows import (
 )
 from ablax.layers.xla_convolution import block_diagonal, patches
 
-# ------------------------------------------------------------------------------------------
 # Convolution as a product with a matrix: one large sparse one, or a small one with patches.
 #
 # Both are ways to see a convolution, for small sizes; `ablax.layers.convolution` computes it.
@@ -68,7 +67,7 @@ def convolution_matrix(
     check_kernel("convolution_matrix", shape, kernel, groups)
     window = kernel.shape[0], kernel.shape[1]
     windows = place("convolution_matrix", shape, window, stride, padding, dilation)
-    down, right = (_meets(image_shape[axis], windows, axis) for axis in (0, 1))
+    down, right = (_meets(*along) for along in zip(image_shape[:2], *windows, strict=True))
     matrix = jnp.einsum(
         "rpa,cqb,abif->rcfpqi",
         jnp.asarray(down, kernel.dtype),
@@ -105,18 +104,14 @@ def input_matrix(
     of a kernel with holes.
 
     The arguments and refusals are those of `convolution`; the rows are ordered as the columns of
-    `filter_matrix`.
-
-    References:
-        L2, "Channel And Space": matrix create (Toeplitz style).
+    `filter_matrix` (L2, "Channel And Space": matrix create, Toeplitz style).
 
     Example:
         >>> input_matrix(jnp.arange(4.0).reshape(1, 1, 4, 1), (1, 2), padding="VALID")[0]
         Array([[0., 1., 2.],
                [1., 2., 3.]], dtype=float32)
     """
-    windows = place("input_matrix", x.shape, window, stride, padding, dilation)
-    return _input_matrix(x, windows)
+    return _input_matrix(x, place("input_matrix", x.shape, window, stride, padding, dilation))
 
 
 @takes("N H W C")
@@ -131,10 +126,7 @@ def convolution_by_product(
 ) -> Float[Array, "N H2 W2 F"]:
     """`convolution` as L2 draws it: output = filter matrix x input matrix, one pair a group.
 
-    The arguments and refusals are those of `convolution`.
-
-    References:
-        L2, "Channel And Space": output feature map by filter matrix * input matrix.
+    The arguments and refusals are those of `convolution` (L2, "Channel And Space").
 
     Example:
         >>> x, kernel = jnp.arange(4.0).reshape(1, 1, 4, 1), jnp.array([[10.0, 1]])
@@ -159,19 +151,18 @@ def _input_matrix(x: Array, windows: Windows) -> Array:
     return seen.reshape(*seen.shape[:2], -1)
 
 
-def _meets(size: int, windows: Windows, axis: int) -> Bool[np.ndarray, "positions size taps"]:
+def _meets(
+    size: int, taps: int, stride: int, sides: Pair, gap: int, positions: int
+) -> Bool[np.ndarray, "positions size taps"]:
     """Whether position r sees pixel p with tap a, along one axis."""
-    stride, gap, low = windows.stride[axis], windows.dilation[axis], windows.padding[axis][0]
-    starts = np.arange(windows.output[axis]) * stride - low
-    seen = starts[:, None] + np.arange(windows.window[axis]) * gap
+    starts = np.arange(positions) * stride - sides[0]
+    seen = starts[:, None] + np.arange(taps) * gap
     return seen[:, None, :] == np.arange(size)[:, None]
 
 
-# ------------------------------------------------------------------------------------------
-# Convolution as mathematics has it, with a flipped kernel, beside cross-correlation.
-#
-# Networks slide the kernel unflipped (`ablax.layers.convolution`): a learned kernel does not mind.
-# The functions here take a signal, an image or a volume, without channels.
+# Convolution as mathematics has it, with a flipped kernel, beside cross-correlation. Networks slide
+# the kernel unflipped (`ablax.layers.convolution`): a learned kernel does not mind. The functions
+# here take a signal, an image or a volume, without channels.
 
 Mode = Literal["valid", "same", "full"]
 
@@ -188,13 +179,12 @@ def discrete_convolution(
     meets x ("full"), d - k + 1 where all taps do ("valid"); "same" is the middle d of "full", one
     nearer the start where the middle is not whole. x and kernel have equally many axes.
 
+    L0, "Discrete Convolution"; L3, "Convolutional Layers", d - k + 1. L0 indexes x forward and the
+    kernel backward from its last tap r: the "valid" places of the same sum.
+
     Raises:
         FieldError: Another mode.
         ShapeError: Numbers of axes that differ, none at all, or a "valid" kernel larger than x.
-
-    References:
-        L0, "Discrete Convolution"; L3, "Convolutional Layers", d - k + 1. L0 indexes x forward and
-        the kernel backward from its last tap r: the "valid" places of the same sum.
 
     Example:
         >>> x = jnp.array([[0.0, 80, 40], [20, 40, 0], [0, 0, 40]])
@@ -271,7 +261,6 @@ def _discrete_check(who: str, x: Array, kernel: Array, mode: object) -> None:
         )
 
 
-# ------------------------------------------------------------------------------------------
 # The stage of Jarrett et al. 2009: filters, rectification, normalization, pooling.
 #
 # The filters with their squashing are the simple cells of the eye's cortex, which find a feature at
@@ -284,14 +273,12 @@ POOL = AveragePool(window=10, stride=5)
 def filter_bank(features: int, window: int | Pair) -> Sequential:
     """y_j = g_j tanh(sum over i of k_ij * x_i + b_j), where the whole kernel fits.
 
-    The gains g are initially 1, and let a squashed feature leave the range from -1 to 1. The layers
-    are `convolution`, `tanh` and `gain`, with h w C F + 2 F parameters.
+    The gains g are initially 1, and let a squashed feature leave the range from -1 to 1. There are
+    h w C F + 2 F parameters (Jarrett et al. 2009, section 2, F_CSG; L0, "Discrete Convolution":
+    "can add bias").
 
     Raises:
         FieldError: No filters, or a window below 1.
-
-    References:
-        Jarrett et al. 2009, section 2, F_CSG; L0, "Discrete Convolution" ("can add bias").
     """
     return sequential(
         convolution=Convolution(features, window, padding="VALID", kernel_init=LECUN_NORMAL),
@@ -306,17 +293,14 @@ def jarrett_stage(features: int, window: int | Pair = 9, pool: nn.Module = POOL)
     The paper's other stages are edits of this one: `remove` the rectification, the normalization
     or both, and give a `MaxPool` for P_M.
 
-    The layers are `filters`, `rectification`, `normalization` and `pool`.
+    Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, What is the best multi-stage architecture for object
+    recognition?, sections 2 and 3; L0, "Discrete Convolution", "Pooling".
 
     Raises:
         FieldError: No filters, or a window below 1.
 
-    References:
-        Jarrett, Kavukcuoglu, Ranzato, LeCun 2009, What is the best multi-stage architecture for
-        object recognition?, sections 2 and 3; L0, "Discrete Convolution", "Pooling".
-
     Example:
-        >>> import jax, jax.numpy as jnp
+        >>> import jax
         >>> x = jnp.ones((1, 143, 143, 1))
         >>> jax.eval_shape(jarrett_stage(64).init_with_output, jax.random.key(0), x)[0].shape
         (1, 26, 26, 64)

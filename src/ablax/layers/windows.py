@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
-from typing import NamedTuple, ParamSpec, TypeVar
+from numbers import Real
+from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
 from ablax.errors import AblaxError
 
@@ -14,6 +16,7 @@ Padding = str | int | Pair | tuple[Pair, Pair]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Layer = TypeVar("Layer", bound=type)
 
 
 class ShapeError(AblaxError):
@@ -25,19 +28,15 @@ class FieldError(AblaxError):
 
 
 class Windows(NamedTuple):
-    """Everything about a sliding window but the array it slides over.
+    """Everything about a sliding window but the array it slides over: down, and to the right.
 
-    Attributes:
-        window: Height and width of the window.
-        stride: Steps down and to the right.
-        padding: Rows above and below, columns left and right.
-        dilation: Distance between neighboring taps of the window.
-        output: Height and width of the result.
+    `zip(*windows)` gives the five down, and the five to the right.
     """
 
     window: Pair
     stride: Pair
     padding: tuple[Pair, Pair]
+    """Rows above and below, columns left and right."""
     dilation: Pair
     output: Pair
 
@@ -78,7 +77,24 @@ def odd(name: str, value: int) -> None:
         raise FieldError(f"{name}={value!r}: expected an odd number, so that it has a middle")
 
 
-def check_padding(padding: object) -> None:
+def finite(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number, and no `bool`."""
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def above_zero(name: str, value: object) -> None:
+    """Refuse anything but a finite number above 0."""
+    if not finite(value) or value <= 0:
+        raise FieldError(f"{name}={value!r}: expected a positive number")
+
+
+def not_negative(name: str, value: object) -> None:
+    """Refuse anything but a finite number of at least 0."""
+    if not finite(value) or value < 0:
+        raise FieldError(f"{name}={value!r}: expected a finite number of at least 0")
+
+
+def check_padding(name: str, padding: object) -> None:
     """Refuse what is not a padding."""
     if isinstance(padding, str):
         if padding in ("SAME", "VALID"):
@@ -86,13 +102,13 @@ def check_padding(padding: object) -> None:
     elif isinstance(padding, tuple) and all(isinstance(side, tuple) for side in padding):
         if len(padding) == 2:
             for sides in padding:
-                pair("padding", sides, smallest=0)
+                pair(name, sides, smallest=0)
             return
     elif isinstance(padding, (int, tuple)):
-        pair("padding", padding, smallest=0)
+        pair(name, padding, smallest=0)
         return
     raise FieldError(
-        f'padding={padding!r}: expected "SAME", "VALID", an integer, (vertical, horizontal) '
+        f'{name}={padding!r}: expected "SAME", "VALID", an integer, (vertical, horizontal) '
         "or ((above, below), (left, right))"
     )
 
@@ -113,7 +129,7 @@ def explicit_padding(padding: Padding, size: Pair, reach: Pair, stride: Pair) ->
         >>> explicit_padding("SAME", size=(7, 8), reach=(3, 3), stride=(2, 2))
         ((1, 1), (0, 1))
     """
-    check_padding(padding)
+    check_padding("padding", padding)
     if padding == "VALID":
         return (0, 0), (0, 0)
     if isinstance(padding, str):
@@ -141,25 +157,14 @@ def output_size(
 ) -> int:
     """How many positions a window has along one axis.
 
-    W2 = (W1 - F + 2P) / S + 1, with F the rows a dilated window spans: (window - 1) dilation + 1.
-    Zero or less when the window is larger than the padded axis.
-
-    Args:
-        size: Length of the axis, W1.
-        window: Taps of the window.
-        stride: Step S.
-        padding: P on both ends, or (low, high).
-        dilation: Distance between taps.
-        ceil_mode: What to do when the division leaves a rest. False drops the rest, as the papers
-            do; True adds a last window that hangs over the end, as Caffe does, if it starts
-            inside the image or the low padding.
-        strict: Refuse a rest instead.
+    W2 = (W1 - F + 2P) / S + 1, with P on both ends, or (low, high), and F the rows that a dilated
+    window spans: (window - 1) dilation + 1. Zero or less when the window is larger than the padded
+    axis. A rest of the division is dropped, as the papers do; with `ceil_mode` a last window hangs
+    over the end, as Caffe's `PoolingLayer` does, if it starts inside the image or the low padding;
+    `strict` refuses a rest.
 
     Raises:
         ShapeError: `strict`, and the window is larger than the padded axis or leaves a rest.
-
-    References:
-        The size formula of the lectures on convolutional networks; Caffe's `PoolingLayer` for ceil.
 
     Example:
         >>> [output_size(7, 3, 1), output_size(7, 3, 2), output_size(7, 3, 1, padding=1)]
@@ -252,7 +257,7 @@ def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         place = 1 if parameters[0] == "self" else 0
 
         @functools.wraps(function)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        def taking(*args: P.args, **kwargs: P.kwargs) -> R:
             value = args[place] if len(args) > place else kwargs.get(parameters[place])
             shape = getattr(value, "shape", None)
             if isinstance(shape, tuple) and (
@@ -262,6 +267,26 @@ def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 raise ShapeError(f"{who} was given an array of shape {shape}: expected ({axes})")
             return function(*args, **kwargs)
 
-        return checked
+        return taking
+
+    return decorate
+
+
+def checked(**checks: Callable[[str, Any], object]) -> Callable[[Layer], Layer]:
+    """A decorator of layers: refuse a field that no layer can have, when the layer is made.
+
+    A check, such as `positive`, is given the field's name and its value.
+    """
+
+    def decorate(layer: Layer) -> Layer:
+        finish = layer.__post_init__  # type: ignore[attr-defined]
+
+        def refuse(self: Any) -> None:
+            for name, check in checks.items():
+                check(name, getattr(self, name))
+            finish(self)
+
+        layer.__post_init__ = refuse  # type: ignore[attr-defined]
+        return layer
 
     return decorate

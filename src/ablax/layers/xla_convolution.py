@@ -59,7 +59,6 @@ def transposed(function: Callable[[Array], Array], y: Array, out: ShapedArray) -
     return jax.linear_transpose(function, jax.ShapeDtypeStruct(out.shape, out.dtype))(y)[0]
 
 
-# ------------------------------------------------------------------------------------------
 # The three for a CPU: as a product of matrices, channels alone, in groups, or dense.
 
 FEW_PLACES = 4
@@ -136,9 +135,7 @@ def slices(x: Array, windows: Windows, axis: int = 1, fill: float = 0.0) -> list
         x = lax.optimization_barrier(pad(x, windows.padding, axis=axis, fill=fill))
     rows, columns = (
         [slice(tap * gap, tap * gap + (places - 1) * step + 1, step) for tap in range(taps)]
-        for taps, gap, places, step in zip(
-            windows.window, windows.dilation, windows.output, windows.stride, strict=True
-        )
+        for taps, step, _, gap, places in zip(*windows, strict=True)
     )
     before = (slice(None),) * axis
     return [x[(*before, row, column)] for row in rows for column in columns]
@@ -171,7 +168,6 @@ def product(x: Array, kernel: Array, windows: Windows) -> Array:
     return y.reshape(*rows.shape[:3], -1)
 
 
-# ------------------------------------------------------------------------------------------
 # Dense: both transposes are convolutions, too, once their arguments are turned round.
 #
 # A barrier keeps XLA from folding the turn into a convolution that it has no fast loop for.
@@ -213,15 +209,7 @@ def _around(windows: Windows, size: Pair) -> tuple[Pair, Pair]:
     """The padding of a gradient with holes, whose windows then give an image of a size."""
     rows, columns = (
         ((taps - 1) * gap - low, length - 1 - (places - 1) * step + low)
-        for taps, gap, (low, _), length, places, step in zip(
-            windows.window,
-            windows.dilation,
-            windows.padding,
-            size,
-            windows.output,
-            windows.stride,
-            strict=True,
-        )
+        for length, taps, step, (low, _), gap, places in zip(size, *windows, strict=True)
     )
     return rows, columns
 
@@ -236,7 +224,6 @@ def pad(
     return lax.pad(x, jnp.asarray(fill, x.dtype), config)
 
 
-# ------------------------------------------------------------------------------------------
 # Each channel alone: the sum of the shifted images, each times one weight per channel.
 #
 # Nothing is summed over channels, so this is no product of matrices but a loop over the image that
@@ -282,7 +269,6 @@ def _kernel_gradient_of_channels_alone(
     return jnp.stack([total.sum(axis=(0, 1)) for total in sums]).astype(y.dtype).reshape(out.shape)
 
 
-# ------------------------------------------------------------------------------------------
 # In groups: some dense convolutions of neighboring groups.
 #
 # Neighboring groups are merged until a block has 16 channels, from which on a dense convolution is

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# Heat maps of which earlier layers a densely connected network uses.
-
 NAME = "feature_reuse"
 
 
@@ -72,14 +69,6 @@ def reuse_map(
     return readers, sources, np.array(means)
 
 
-# ------------------------------------------------------------------------------------------
-# Which earlier layers the kernels of a densely connected network use: the weights of a channel that
-# is of no use decay.
-#
-# References:
-#     Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
-#     "Feature reuse" and figure 5.
-
 INPUT = "input"
 """What a block's own input is called among the sources."""
 
@@ -87,11 +76,9 @@ INPUT = "input"
 class Use(NamedTuple):
     """How much one layer uses the maps of one source; see `uses` for the weights.
 
-    Attributes:
-        block: Number of the dense block, from 1.
-        layer: Who reads: a layer of the block, or the first layer behind it that has a kernel.
-        source: Whose maps: `"input"` or a layer of the block.
-        back: 1 for the source right in front of the reader, 2 for the one before it, and so on.
+    Blocks count from 1. The reader is a layer of the block, or the first one behind it that has a
+    kernel; the source is `"input"` or a layer of the block; `back` is 1 for the source right in
+    front of the reader, 2 for the one before it, and so on.
     """
 
     block: int
@@ -105,7 +92,8 @@ class Use(NamedTuple):
 def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
     """Use of every earlier layer, of variants with dense blocks; and quantities that sum it up.
 
-    Of single channels on average, each in relation to the mean of the layer that reads them:
+    The weights of a channel that is of no use decay. The quantities are of single channels on
+    average, each in relation to the mean of the layer that reads them:
 
     * `reuse_transition` of the inputs of all blocks but the first, which are outputs of
       transitions, without the first layer of a block, which reads nothing else;
@@ -114,6 +102,10 @@ def feature_reuse(only: tuple[str, ...] = ()) -> Measurement:
       without inputs of blocks;
     * `classifier_early` and `classifier_late` of the first and the second half of the sources that
       the classifier reads.
+
+    References:
+        Huang, Liu, van der Maaten, Weinberger 2016, Densely connected convolutional networks,
+        "Feature reuse" and figure 5.
     """
     return Measurement(
         name=NAME,
@@ -177,9 +169,8 @@ def uses(network: Network, params: Mapping[str, Any]) -> list[Use]:
     names = list(network.layers)
     found: list[Use] = []
     for number, block in enumerate(_blocks(network), start=1):
-        readers = {name: _channel_weights(leaves, [name]) for name in block}
         behind = names[names.index(block[-1]) + 1 :]
-        readers[_with_kernel(leaves, behind)] = _channel_weights(leaves, behind)
+        readers = dict(_first_kernel(leaves, own) for own in (*([n] for n in block), behind))
         ends = [len(weights) for weights in readers.values()]
         slices = [slice(0, ends[0]), *(slice(*pair) for pair in pairwise(ends))]
         sources = dict(zip((INPUT, *block), slices, strict=True))
@@ -202,15 +193,10 @@ def _blocks(network: Network) -> list[list[str]]:
     return found
 
 
-def _with_kernel(leaves: Mapping[str, Any], names: Sequence[str]) -> str:
-    """The first of the layers that has a kernel."""
-    return next(n for n in names if any(_is_leaf(path, n, "kernel") for path in leaves))
-
-
-def _channel_weights(
+def _first_kernel(
     leaves: Mapping[str, Any], names: Sequence[str]
-) -> Float[np.ndarray, " channels"]:
-    """Mean |scale x kernel| of each input channel of the first kernel in these layers."""
+) -> tuple[str, Float[np.ndarray, " channels"]]:
+    """The first of the layers with a kernel, and mean |scale x kernel| of its input channels."""
     scale: Any = 1.0
     for name in names:
         for path in sorted(leaves):
@@ -219,7 +205,7 @@ def _channel_weights(
             if _is_leaf(path, name, "kernel"):
                 kernel = np.abs(np.asarray(leaves[path], float))
                 places = tuple(axis for axis in range(kernel.ndim) if axis != kernel.ndim - 2)
-                return np.asarray(scale * kernel.mean(axis=places))
+                return name, np.asarray(scale * kernel.mean(axis=places))
     raise AblaxError(f"none of the layers {', '.join(names)} has a kernel to read a block with")
 
 

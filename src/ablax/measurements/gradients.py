@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# The gradient by layer as pictures: at initialization, and as training goes on.
-
 NAME = "gradient_norms"
 
 Groups = Sequence[Sequence[str]]
@@ -152,9 +149,6 @@ def decades_table(study: Study) -> Table:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# The gradient by layer: does it vanish, does it explode, and when?
-
 IMAGES = 128
 """Training images of the loss."""
 
@@ -162,11 +156,7 @@ IMAGES = 128
 def kernel_norms(
     network: Network, weights: Mapping[str, Any], slopes: Mapping[str, Any]
 ) -> tuple[tuple[str, float, float], ...]:
-    """Of every kernel, in the order of the network's layers: path of the layer, |dL/dW|, |W|.
-
-    Raises:
-        AblaxError: The name of a parameter does not say whether it is a kernel.
-    """
+    """Of every kernel, in the order of the network's layers: path of the layer, |dL/dW|, |W|."""
     held, pulled = leaves_by_path(weights), leaves_by_path(slopes)
     order = {path: place for place, path in enumerate(paths(network))}
     kernels = [path for path in held if role(path) == "kernel"]
@@ -178,44 +168,33 @@ def kernel_norms(
     return tuple((p.rpartition("/")[0], norm(pulled[p]), norm(held[p])) for p in kernels)
 
 
-def measure_gradient_norms(model: Model, sample: Sample, images: int = IMAGES) -> list[Row]:
+def measure_gradient_norms(
+    model: Model, sample: Sample, images: int = IMAGES, sides: bool = False
+) -> list[Row]:
     """The gradient of the mean loss of some training images, by outputs and by kernels.
 
-    The loss is that of the training step (`ablax.training.step.loss`) without auxiliary
-    classifiers, which change nothing before training; batch normalization uses the batch's own
-    statistics. Without distortions and dropout, so that all variants and moments are measured by
-    the same function.
+    The loss is that of the training step (`ablax.training.step.loss`); batch normalization uses the
+    batch's own statistics. Without distortions and dropout, so that all variants and moments are
+    measured by the same function. With `sides`, auxiliary classifiers (`ablax.layers.Auxiliary`)
+    add their losses by the weight that the recipe gives them, and pull on the layers below them.
 
     The two tell different things. The gradient by the outputs is what travels down: it fades or
     grows by one factor per layer. The gradient by a kernel is that times the layer's input; where
     activations shrink on their way up as the gradient does on its way down, the gradients of all
     kernels are equally large, and all too small.
 
-    Returns:
-        One row per outer layer, `of` "output": `layer`; `place` from 1; `gradient`, the root mean
-        square over the images of |dl/dy|, the norm of the gradient of an image's own loss. One row
-        per kernel, `of` "kernel": `gradient` is |dL/dW| of the mean loss, and `sensitivity` is
-        |W| |dL/dW|, to first order by how much the loss changes when the kernel changes by its own
-        size. Auxiliary classifiers have none, so that places count the same in every variant.
+    One row per outer layer, `of` "output": `layer`; `place` from 1; `gradient`, the root mean
+    square over the images of |dl/dy|, the norm of the gradient of an image's own loss. One row per
+    kernel, `of` "kernel": `gradient` is |dL/dW| of the mean loss, and `sensitivity` is |W| |dL/dW|,
+    to first order by how much the loss changes when the kernel changes by its own size. Auxiliary
+    classifiers have no rows, so that places count the same in every variant.
 
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
         networks, where both are plotted.
     """
-    recipe = with_fields(sample.recipe, {"train.auxiliary_weight": 0.0})
-    return _rows(model, sample, recipe, images)
-
-
-def measure_training_gradients(model: Model, sample: Sample, images: int = IMAGES) -> list[Row]:
-    """`measure_gradient_norms` of the whole training loss: auxiliary classifiers add theirs.
-
-    An auxiliary classifier (`ablax.layers.Auxiliary`) pulls on the layers below it too, by the
-    weight that the sample's recipe gives it.
-    """
-    return _rows(model, sample, sample.recipe, images)
-
-
-def _rows(model: Model, sample: Sample, recipe: Recipe, images: int) -> list[Row]:
+    recipe = sample.recipe
+    recipe = recipe if sides else with_fields(recipe, {"train.auxiliary_weight": 0.0})
     batch = jnp.asarray(model.normalized(sample.train.images[:images]))
     labels = jnp.asarray(sample.train.labels[:images])
     network, variables = model.network, model.variables
@@ -227,8 +206,8 @@ def _rows(model: Model, sample: Sample, recipe: Recipe, images: int) -> list[Row
         # of the mean loss over N images: N times it is that of an image's own loss
         size = float(np.linalg.norm(np.ravel(outputs[layer]))) * math.sqrt(len(outputs[layer]))
         rows.append({"of": "output", "layer": layer, "place": place, "gradient": size})
-    sides = {*network.tail, *network.body} - set(outer)
-    kernels = (k for k in kernel_norms(network, weights, slopes) if k[0].split("/")[0] not in sides)
+    out = {*network.tail, *network.body} - set(outer)
+    kernels = (k for k in kernel_norms(network, weights, slopes) if k[0].split("/")[0] not in out)
     for place, (layer, norm, size) in enumerate(kernels, start=1):
         found = {"of": "kernel", "layer": layer, "place": place, "gradient": norm}
         rows.append({**found, "sensitivity": norm * size})
@@ -249,11 +228,9 @@ def training_gradients(
     images: Float[Array, "N H W C"],
     labels: Int[Array, " N"],
 ) -> tuple[dict[str, Array], Any]:
-    """The derivatives of the training loss of normalized images.
+    """The derivatives of the training loss of normalized images: dL/dy by layer, and dL/dW.
 
-    Returns:
-        dL/dy by the name of each layer of tail and body, whole, that is no auxiliary classifier;
-        dL/dW as the parameters lie.
+    The layers are those of tail and body, whole, that are no auxiliary classifiers.
     """
     objective = objective_of(network, recipe)
     seen = images.astype(objective.precision)
@@ -302,9 +279,8 @@ def sensitivity(rows: tuple[Row, ...]) -> float:
 def gradient_norms(panels: Panels) -> Measurement:
     """The gradient by layer before, during and after training.
 
-    Args:
-        panels: Title to groups of variants, for the picture of the start: a panel for each title;
-            the variants of a group share a color and differ in their line.
+    The picture of the start has a panel for each title and its groups of variants: those of a
+    group share a color and differ in their line.
     """
     return Measurement(
         name=NAME,
@@ -354,10 +330,10 @@ def gradient_norms(panels: Panels) -> Measurement:
 
 def training_gradient_norms(panels: Panels) -> Measurement:
     """`gradient_norms` of the training loss: with the losses of the auxiliary classifiers."""
-    alone = gradient_norms(panels)
+    alone, measure = gradient_norms(panels), partial(measure_gradient_norms, sides=True)
     text = (
         f"{alone.section.text} The loss is that of the training: auxiliary classifiers add theirs, "
         "times their weight."
     )
     section = dataclasses.replace(alone.section, text=text)
-    return dataclasses.replace(alone, measure=measure_training_gradients, section=section)
+    return dataclasses.replace(alone, measure=measure, section=section)

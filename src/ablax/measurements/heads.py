@@ -29,20 +29,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# What the head costs beside the rest of the network: weights, maps and multiply-accumulates.
-#
-# Counted for one image from the network's jaxpr (`ablax.analysis.cost`), not measured, so that
-# neither seed nor training changes it.
-
 HEAD_MEMORY = "head_memory"
-BYTES = 4
-"""Of a number in float32."""
 HEAD, REST = "head", "tail and body"
 
 
 def head_memory() -> Measurement:
-    """Parameters, activations and multiply-accumulates of the head, and of all in front of it."""
+    """Parameters, activations and multiply-accumulates of the head, and of all in front of it.
+
+    Counted for one image from the network's jaxpr (`ablax.analysis.cost`), not measured, so that
+    neither seed nor training changes it.
+    """
     return Measurement(
         name=HEAD_MEMORY,
         measure=measure_head_memory,
@@ -69,14 +65,10 @@ def measure_head_memory(model: Model, sample: Sample) -> list[Row]:
 
 
 def part_costs(network: Network, image_shape: ImageShape) -> dict[str, dict[str, float]]:
-    """What the head costs for one image, and what tail and body cost together.
+    """What `"head"` costs for one image, and what `"tail and body"` cost together.
 
-    Returns:
-        Under `"tail and body"` and `"head"`: `parameters`, `activations` (elements written for
-        others to read), `macs`, and `moved` (elements read and written, parameters among them).
-
-    Raises:
-        LayerError: The network does not fit the images.
+    Each has `parameters`, `activations` (elements written for others to read), `macs`, and `moved`
+    (elements read and written, parameters among them).
 
     Example:
         >>> from ablax.zoo import lenet5
@@ -137,13 +129,10 @@ def kibibytes(numbers: float | int) -> str:
         >>> kibibytes(256), kibibytes(10_370), kibibytes(300_000)
         ('1.00', '40.5', '1,172')
     """
-    size = BYTES * numbers / 2**10
+    size = 4 * numbers / 2**10
     digits = max(0, 2 - math.floor(math.log10(size))) if size else 0
     return number(size, digits)
 
-
-# ------------------------------------------------------------------------------------------
-# What a head has learned of place: the weight of every pixel of the last maps.
 
 PLACE_WEIGHTS = "place_weights"
 SEEDS_SHOWN = 3
@@ -187,11 +176,12 @@ def measure_place_weights(model: Model, _: Sample) -> list[Row]:
     """One row per pixel of `learned_weights`: `row`, `column`, `weight`, whether of the `edge`."""
     weights = learned_weights(model.network, model.variables["params"])
     height, width = weights.shape
-    rows: list[Row] = []
-    for (r, c), weight in np.ndenumerate(weights):
-        edge = float(r in (0, height - 1) or c in (0, width - 1))
-        rows.append({"row": r, "column": c, "weight": float(weight), "edge": edge})
-    return rows
+
+    def edge(row: int, column: int) -> float:
+        return float(row in (0, height - 1) or column in (0, width - 1))
+
+    found = np.ndenumerate(weights)
+    return [{"row": r, "column": c, "weight": float(w), "edge": edge(r, c)} for (r, c), w in found]
 
 
 def learned_weights(network: Network, params: Any) -> Weights:

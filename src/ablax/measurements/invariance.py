@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
 # Transformations of raw images by a given amount: move, resize, turn, light.
 #
 # They are exact where they can be: an amount that changes nothing gives the images themselves bit
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 # What enters from outside an image is, by default, the nearest pixel of its edge: black for digits
 # and clothes, and no new contour in photographs. The alternative is black, as in the augmentation.
 #
-# Every function takes levels from 0 to 255 and refuses (`TransformationError`) an amount that is
+# Every function takes levels from 0 to 255 and refuses an amount that is
 # not finite, a factor that is not above 0, and an unknown border.
 
 Levels = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
@@ -50,10 +49,6 @@ Transformed = Float[np.ndarray, "N H W C"]
 Border = Literal["edge", "black"]
 """What lies outside an image: the nearest pixel of its edge, or 0."""
 WHITE = 255.0
-
-
-class TransformationError(AblaxError):
-    """An amount by which no image can be transformed."""
 
 
 def translate(
@@ -148,7 +143,7 @@ def _read(
 ) -> Transformed:
     """The images read at these places, counted from the center."""
     if border not in get_args(Border):
-        raise TransformationError(f"border is {border!r}: {nearest(border, get_args(Border))}")
+        raise AblaxError(f"border is {border!r}: {nearest(border, get_args(Border))}")
     count, height, width, _ = images.shape
     lowest, rightmost = (height - 1) / 2, (width - 1) / 2
     if border == "edge":
@@ -165,18 +160,14 @@ _resample = jax.jit(resample)
 
 def _finite(name: str, value: float | int) -> None:
     if not math.isfinite(value):
-        raise TransformationError(f"{name} is {value}, and a finite number is expected")
+        raise AblaxError(f"{name} is {value}, and a finite number is expected")
 
 
 def _factor(name: str, value: float | int) -> None:
     if not (math.isfinite(value) and value > 0):
-        raise TransformationError(
+        raise AblaxError(
             f"{name} is {value}, and a finite factor above 0 is expected (1 changes nothing)"
         )
-
-
-# ------------------------------------------------------------------------------------------
-# What training images were distorted by, in words, beside errors on distorted test images.
 
 
 def distortions(recipe: Mapping[str, object], changes: Iterable[str] = ()) -> str:
@@ -212,22 +203,16 @@ def distortions_of(study: Study) -> str:
     return distortions(study.plan.recipe, changes)
 
 
-# ------------------------------------------------------------------------------------------
-# By how much images are transformed when invariance is measured, and means over amounts.
-
-
 @dataclass(frozen=True)
 class Transformation:
     """One transformation and its amounts.
 
     Attributes:
-        name: The word in rows and quantities.
         kind: What it changes; each kind has its picture.
         axis: What an amount is, with its unit.
         amounts: From the height of the images in pixels to all amounts, ascending, with the
             `identity` among them.
-        small_words: Which amounts count as small, as the end of a sentence.
-        wide_words: The same for all amounts.
+        small_words: Which amounts count as small, as the end of a sentence; `wide_words`: all.
         identity: The amount that changes nothing: 0, or 1 for factors.
         small: Share of the range that counts as small: of the largest amount, or of the logarithm
             of the largest factor.
@@ -292,11 +277,22 @@ def _always(*amounts: float) -> Callable[[int], tuple[float, ...]]:
     return lambda _height: amounts
 
 
-_SCALES = (1 / 1.8, 1 / 1.6, 1 / 1.4, 1 / 1.2, 1.0, 1.2, 1.4, 1.6, 1.8)
-_GAINS = tuple(2.0 ** (power / 2) for power in range(-4, 5))
-_OFFSETS = tuple(32.0 * step for step in range(-4, 5))
-_TURNS = tuple(15.0 * step for step in range(-12, 13))
-_OCTAVES = (0.25, 0.5, 1.0, 2.0, 4.0)
+def _factor_of(
+    light: str, name: str, apply: Callable[[Levels, float], Transformed]
+) -> Transformation:
+    """By half octaves to a factor of four either way."""
+    return Transformation(
+        name=name,
+        kind="light",
+        axis=f"{light} factor, clipped",
+        apply=apply,
+        amounts=_always(*(2.0 ** (power / 2) for power in range(-4, 5))),
+        identity=1.0,
+        small_words=f"when {light} is multiplied by 1/2 to 2",
+        wide_words=f"when {light} is multiplied by 1/4 to 4",
+        ticks=(0.25, 0.5, 1.0, 2.0, 4.0),
+    )
+
 
 TRANSFORMATIONS: tuple[Transformation, ...] = (
     Transformation(
@@ -313,7 +309,7 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         kind="place",
         axis="scale factor",
         apply=scale,
-        amounts=_always(*_SCALES),
+        amounts=_always(1 / 1.8, 1 / 1.6, 1 / 1.4, 1 / 1.2, 1.0, 1.2, 1.4, 1.6, 1.8),
         identity=1.0,
         small=math.log(1.4) / math.log(1.8),
         small_words="when scaled by 1/1.4 to 1.4",
@@ -325,50 +321,27 @@ TRANSFORMATIONS: tuple[Transformation, ...] = (
         kind="place",
         axis="rotation counter-clockwise, degrees",
         apply=rotate,
-        amounts=_always(*_TURNS),
+        amounts=_always(*(15.0 * step for step in range(-12, 13))),
         small=1 / 6,
         small_words="when rotated by up to 30 degrees",
         wide_words="when rotated by up to 180 degrees",
         ticks=(-180.0, -90.0, 0.0, 90.0, 180.0),
     ),
-    Transformation(
-        name="gain",
-        kind="light",
-        axis="brightness factor, clipped",
-        apply=illuminate,
-        amounts=_always(*_GAINS),
-        identity=1.0,
-        small_words="when brightness is multiplied by 1/2 to 2",
-        wide_words="when brightness is multiplied by 1/4 to 4",
-        ticks=_OCTAVES,
-    ),
+    _factor_of("brightness", name="gain", apply=illuminate),
     Transformation(
         name="offset",
         kind="light",
         axis="brightness offset, levels of 255, clipped",
         apply=lambda images, amount: illuminate(images, offset=amount),
-        amounts=_always(*_OFFSETS),
+        amounts=_always(*(32.0 * step for step in range(-4, 5))),
         small_words="when brightness is offset by up to 64 levels",
         wide_words="when brightness is offset by up to 128 levels",
         ticks=(-128.0, -64.0, 0.0, 64.0, 128.0),
     ),
-    Transformation(
-        name="contrast",
-        kind="light",
-        axis="contrast factor, clipped",
-        apply=contrast,
-        amounts=_always(*_GAINS),
-        identity=1.0,
-        small_words="when contrast is multiplied by 1/2 to 2",
-        wide_words="when contrast is multiplied by 1/4 to 4",
-        ticks=_OCTAVES,
-    ),
+    _factor_of("contrast", name="contrast", apply=contrast),
 )
 """Translation (down, as in the source), scale, rotation; gain, offset and contrast of the light."""
 
-
-# ------------------------------------------------------------------------------------------
-# What a report shows of invariance: curves against the amount, and tables of their means.
 
 NAME = "invariance"
 """Of the measurement, and of its rows in a study."""
@@ -447,13 +420,12 @@ def curves(
     study: Study, variant: str, transformation: Transformation, measure: str, layer: str
 ) -> dict[float, list[float]]:
     """Position of each amount to the finite values of all seeds."""
-    rows = study.rows(NAME, variant=variant)
-    found = (
-        values_of(matching(rows, seed=seed), transformation, measure, layer)
-        for seed in sorted({row["seed"] for row in rows})
+    rows = study.rows(
+        NAME, variant=variant, transformation=transformation.name, measure=measure, layer=layer
     )
+    by_seed = sorted(rows, key=lambda row: row["seed"])
     at = transformation.position
-    return kit.over_seeds([{at(amount): v for amount, v in each.items()} for each in found])
+    return kit.over_seeds({at(float(row["amount"])): float(row["value"])} for row in by_seed)
 
 
 def _name_amounts(axes: Axes, study: Study, transformation: Transformation) -> None:
@@ -507,19 +479,17 @@ def distances_table(
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             asked = [f"{variant.name}:{t.name}_{place}" for t in transformations]
             rows.append((variant.label, layer, *(seeds_text(study, name) for name in asked)))
-    note = "Mean over the same amounts; 1 is the mean distance between two different images; "
-    note += "± standard deviation over seeds."
-    columns = ("Variant", "Layer", *(t.name.capitalize() for t in transformations))
-    title = "Relative feature distance under small transformations"
-    return Table(title, columns, tuple(rows), (note,), left=(0, 1))
+    return Table(
+        "Relative feature distance under small transformations",
+        ("Variant", "Layer", *(t.name.capitalize() for t in transformations)),
+        tuple(rows),
+        (
+            "Mean over the same amounts; 1 is the mean distance between two different images; "
+            "± standard deviation over seeds.",
+        ),
+        left=(0, 1),
+    )
 
-
-# ------------------------------------------------------------------------------------------
-# Invariance: how far features move, and how the score falls, when images are transformed.
-#
-# References:
-#     M. D. Zeiler and R. Fergus, 2014. Visualizing and understanding convolutional networks,
-#     section 4.1 and figure 5.
 
 LAW = (
     "Every image x of a fixed sample of the test images, evenly spaced, is transformed by growing "
@@ -533,10 +503,6 @@ LAW = (
     "tables take their means, the untouched images not among them."
 )
 """What the report says of it."""
-
-
-class InvarianceError(AblaxError):
-    """A measurement of invariance that cannot be made."""
 
 
 def invariance(
@@ -559,25 +525,27 @@ def invariance(
         layers: From the first to the last, such as `("pool1", "pool5", "fc7")`, of every variant.
         panels: Which variants' features are plotted together, by the panel's title; in each panel
             the first is solid, the second dashed.
-        images: How many test images.
-        transformations: Which, and by how much.
         note: What the report says beside the definition.
 
     Raises:
-        InvarianceError: Fewer than two layers or images, or nothing to transform by.
+        AblaxError: Fewer than two layers or images, or nothing to transform by.
+
+    References:
+        M. D. Zeiler and R. Fergus, 2014. Visualizing and understanding convolutional networks,
+        section 4.1 and figure 5.
     """
     if len(set(layers)) < 2 or len(set(layers)) < len(layers):
-        raise InvarianceError(
+        raise AblaxError(
             f"invariance is compared between layers, and {', '.join(layers) or 'none'} is given: "
             "name two or more different ones, the first nearest to the image"
         )
     if images < 2:
-        raise InvarianceError(
+        raise AblaxError(
             f"invariance is measured on {images} image(s), and 2 or more are expected: the unit "
             "is the distance between two of them"
         )
     if not transformations:
-        raise InvarianceError("there is no transformation to measure by: give at least one")
+        raise AblaxError("there is no transformation to measure by: give at least one")
     layers, transformations = tuple(layers), tuple(transformations)
     pictures = tuple(
         Picture(

@@ -17,17 +17,14 @@ from ablax.measurements.measurement import Measurement, Sample, grouped
 from ablax.model import Model
 from ablax.report import figures as kit
 from ablax.report.plots import CurvePanels
-from ablax.report.statistics import deviation, mean
+from ablax.report.statistics import mean
 from ablax.report.study import Curve, Picture, Row, Section, Study, Variant, matching, percentage
-from ablax.report.study_tables import seeds_text, variant_table
-from ablax.report.tables import NOTHING, Table, number, spread
+from ablax.report.study_tables import seeds_text, spread_of, variant_table
+from ablax.report.tables import NOTHING, Table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
-# ------------------------------------------------------------------------------------------
-# How fast variants learn: epochs until the training error falls to a given one.
 
 NOT_REACHED = "not reached"
 
@@ -83,7 +80,7 @@ def _epochs(found: Sequence[float]) -> str:
     if not found:
         return NOTHING
     if all(map(math.isfinite, found)):
-        return spread(mean(found), deviation(found), 1)
+        return spread_of(found, 1)
     return NOT_REACHED if not any(map(math.isfinite, found)) else f"{NOT_REACHED} by all"
 
 
@@ -113,17 +110,10 @@ def learning_speed(error: float, variants: Sequence[str]) -> Section:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# Early stopping: the moment of least error on images that are neither trained nor tested on.
-
-
 class StoppingPoint(NamedTuple):
-    """Where training would have stopped; nan where no image is held out.
+    """The epoch of least held-out error, as a share of the training, and the test error (%) then.
 
-    Attributes:
-        epoch: Of least held-out error, the first of equals.
-        share: The same as a share of the whole training.
-        test_error: Then, in percent.
+    The first of equals; nan where no image is held out.
     """
 
     epoch: float
@@ -155,9 +145,6 @@ def stopping_point(rows: tuple[Row, ...]) -> StoppingPoint:
     end = max(row["epoch"] for row in held_out)
     return StoppingPoint(float(best["epoch"]), float(best["epoch"] / end), float(tested["error"]))
 
-
-# ------------------------------------------------------------------------------------------
-# How a report shows training and test error side by side, and early stopping.
 
 NAME = "generalization"
 
@@ -224,7 +211,7 @@ def stopping_table(study: Study) -> Table:
         ]
         shares = list(filter(math.isfinite, found))
         stopped = [seeds_text(study, f"{name}:{q}") for q in ("stopped_error", "test_error")]
-        return [spread(mean(shares), deviation(shares), 0), *stopped]
+        return [spread_of(shares, 0), *stopped]
 
     return variant_table(
         study,
@@ -236,12 +223,6 @@ def stopping_table(study: Study) -> Table:
         cells,
         "Mean ± standard deviation over seeds. The held-out images alone choose.",
     )
-
-
-# ------------------------------------------------------------------------------------------
-# How well a network does on what it has seen, and on what it has not, while it learns.
-#
-# The training figures of the log do not say it: they are taken in training, on distorted images.
 
 
 def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
@@ -283,7 +264,10 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
 
 
 def measure_generalization(model: Model, sample: Sample) -> list[Row]:
-    """A row for training, test and, where there are any, held-out images: `error` and `loss`."""
+    """A row for training, test and, where there are any, held-out images: `error` and `loss`.
+
+    The log's training figures do not say it: they are taken in training, on distorted images.
+    """
     splits = {"training": sample.train, "held out": sample.held_out, "test": sample.test}
     held = {name: split for name, split in splits.items() if split is not None}
     return [{"images": name, **evaluated(model, split)} for name, split in held.items()]

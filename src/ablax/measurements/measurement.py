@@ -13,24 +13,18 @@ from ablax.config import Recipe
 from ablax.data.images import Split
 from ablax.errors import AblaxError
 from ablax.model import Model
+from ablax.report.figures import over_seeds
 from ablax.report.study import Quantity, Row, Section, matching
 from ablax.training.loop import Moment
 from ablax.training.metrics import MetricsLog, read_metrics, write_csv
-
-# ------------------------------------------------------------------------------------------
-# `Sample`: what a measurement is given beside the model of one run at one moment.
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """Which run and moment are measured, and the images that the measurement is made on.
 
-    Attributes:
-        step: Training steps taken; 0 before training.
-        epoch: The same in epochs.
-        train: Training images: a random sample, the same for every variant and seed.
-        test: Test images, in the data's order.
-        held_out: Training images kept apart for validation; None where the recipe asks for none.
+    Step and epoch count the training; `train` is a random sample, the same for every variant and
+    seed, `test` in the data's order, and `held_out` None where the recipe keeps no images apart.
     """
 
     variant: str
@@ -41,10 +35,6 @@ class Sample:
     train: Split
     test: Split
     held_out: Split | None = None
-
-
-# ------------------------------------------------------------------------------------------
-# `Measurement`: what an experiment wants to know beside the errors, and when it is taken.
 
 
 @dataclass(frozen=True)
@@ -58,8 +48,6 @@ class Measurement:
         name: Letters, digits and '_'.
         measure: Gives rows: mappings of a few columns to numbers or strings. It must be a pure
             function of both: a run that goes on repeats it.
-        section: How the report shows the rows.
-        moments: When.
         quantities: Name to the number that claims may speak of, such as `"full:svm_of_conv5"`; no
             two measurements of an experiment give the same name.
         every_seed: False where seeds make no difference: then only seed 0 is measured.
@@ -92,9 +80,6 @@ class Measurement:
         return moment in self.moments and named and (self.every_seed or seed == 0)
 
 
-# ------------------------------------------------------------------------------------------
-# Rows of one moment, and of all seeds at one place.
-
 Pick = Callable[[list[int]], int]
 """Picks a step among all: `min` the start, `max` the end."""
 
@@ -113,15 +98,8 @@ def grouped(rows: Iterable[Row], by: str, column: str) -> dict[float, list[float
         >>> grouped(rows, "epoch", "error")
         {1.0: [3.0], 2.0: [1.0]}
     """
-    found: dict[float, list[float]] = {}
-    for row in rows:
-        if math.isfinite(float(row[column])):
-            found.setdefault(float(row[by]), []).append(float(row[column]))
-    return dict(sorted(found.items()))
+    return over_seeds({float(row[by]): float(row[column])} for row in rows)
 
-
-# ------------------------------------------------------------------------------------------
-# Where measured rows are kept: lines that only grow, a file for each measurement.
 
 RUN_COLUMNS = ("variant", "seed")
 """The columns that tell runs apart, here and in the metrics."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
 import jax
 import numpy as np
@@ -26,17 +25,15 @@ from ablax.layers import adaptive_average_pool
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
-from ablax.report.statistics import deviation, mean
+from ablax.report.statistics import mean
 from ablax.report.study import Picture, Quantity, Row, Section, Study, matching, percentage
+from ablax.report.study_tables import spread_of
 from ablax.report.tables import NOTHING, Table, number, sentence, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-# ------------------------------------------------------------------------------------------
-# Linear classifiers on features: how well do the classes lie apart along straight lines?
 
 Classifier = Literal["svm", "softmax"]
 """A linear support vector machine, one against the rest; softmax regression."""
@@ -50,12 +47,9 @@ _SVM, _SOFTMAX, _ITERATIONS = 1.0, 10.0, 10_000
 class Probe(NamedTuple):
     """What a classifier fitted to the features of training images says of test images.
 
-    Attributes:
-        error: Test images whose class is not the predicted one, percent; nan where a feature is
-            not finite, as after a run that diverged.
-        train_error: The same of the images it was fitted to.
-        features: Numbers of an image.
-        converged: Whether the fit ended by its own rule, not by the limit of 10,000 iterations.
+    Errors are of the test images and of those it was fitted to, percent; nan where a feature is
+    not finite, as after a run that diverged. `features` are the numbers of an image; a fit has
+    converged when it ended by its own rule, not by the limit of 10,000 iterations.
     """
 
     error: float
@@ -71,10 +65,7 @@ def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.nda
     largest with B^2 C <= limit, but at least 1; P = B^2. B = H = W changes nothing. An average is
     linear: a linear classifier on averages is one on the features themselves that weighs
     neighbors alike, so it never finds what a classifier on all of them could not. The elements of
-    a vector (N, C) are channels of one place, and are left as they are.
-
-    Raises:
-        AblaxError: Features of another shape.
+    a vector (N, C) are channels of one place, and are left as they are; other shapes are refused.
 
     Example:
         >>> places(np.zeros((5, 16, 16, 8)), limit=128).shape
@@ -102,7 +93,7 @@ def probe(
     train: tuple[Float[np.ndarray, "N P C"], Int[np.ndarray, " N"]],
     test: tuple[Float[np.ndarray, "M P C"], Int[np.ndarray, " M"]],
 ) -> Probe:
-    """Fits a linear classifier to training features and evaluates it on test features.
+    """Fits a linear classifier to training features of at least two classes; tests it on others.
 
     Each channel is standardized by its mean and standard deviation over the training images and all
     places, and all features are divided by the root of how many there are in channels that vary, so
@@ -119,9 +110,6 @@ def probe(
     are not chosen again for every layer, because the features of images that a network has been
     trained on are not those of unseen images.
 
-    Raises:
-        AblaxError: An unknown classifier, or training images of a single class.
-
     References:
         Fan, Chang, Hsieh, Wang, Lin 2008, LIBLINEAR: a library for large linear classification.
 
@@ -130,7 +118,7 @@ def probe(
         >>> probe("svm", apart, apart)
         Probe(error=0.0, train_error=0.0, features=1, converged=True)
     """
-    if classifier not in ("svm", "softmax"):
+    if classifier not in get_args(Classifier):
         raise AblaxError(f"there is no classifier {classifier!r}: choose 'svm' or 'softmax'")
     (seen, seen_labels), (unseen, unseen_labels) = train, test
     if len(np.unique(seen_labels)) < 2:
@@ -192,9 +180,6 @@ def _fit(model: Any, features: np.ndarray, labels: np.ndarray) -> bool:
     return not ours
 
 
-# ------------------------------------------------------------------------------------------
-# What a report shows of linear probes: the lecture's table, and accuracy against the layer.
-
 HEADINGS = {"svm": "SVM", "softmax": "Softmax"}
 
 TEXT = (
@@ -217,18 +202,14 @@ TEXT = (
 class PublishedProbes:
     """Accuracies that somebody printed, to stand beside ours.
 
-    Attributes:
-        short: Heading of the column.
-        source: Citation, and what a reader must know to compare.
-        accuracies: (classifier, number of the layer) to accuracy and what is printed behind ±,
-            percent.
+    `short` is the heading of their column, `source` the citation and what a reader must know to
+    compare. (classifier, number of the layer) leads to the accuracy and what is printed behind ±,
+    percent.
     """
 
     short: str
     source: str
-    accuracies: Mapping[tuple[str, int], tuple[float, float]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
+    accuracies: Mapping[tuple[str, int], tuple[float, float]]
 
     def text(self, classifier: str, depth: int) -> str:
         """Such as `"44.8 ± 0.7"`."""
@@ -239,17 +220,12 @@ class PublishedProbes:
 def accuracies(study: Study, measurement: str, **columns: Any) -> list[float]:
     """100 - error of the baseline's rows in which the columns have these values, finite ones."""
     rows = study.rows(measurement, variant=study.baseline, **columns)
-    return [100 - error for error in _finite_errors(rows)]
+    return [100 - error for error in finite_errors(rows)]
 
 
-def _finite_errors(rows: Sequence[Row]) -> list[float]:
-    errors = [float(row["error"]) for row in rows]
-    return [error for error in errors if math.isfinite(error)]
-
-
-def accuracy_text(values: Sequence[float]) -> str:
-    """Mean ± standard deviation over seeds, percent."""
-    return spread(mean(values), deviation(values), digits=1)
+def finite_errors(rows: Sequence[Row]) -> list[float]:
+    """The errors of the fits whose features were finite."""
+    return [error for row in rows if math.isfinite(error := float(row["error"]))]
 
 
 _FIGURES = ("Features per image", "Trained, %", "Untrained, %")
@@ -275,7 +251,7 @@ def layer_rows(
         rows = study.rows(measurement, variant=study.baseline, depth=depth, **columns)
         if depth:
             name = f"{HEADINGS[kind]} ({depth})"
-            both = [accuracy_text(found(trained=trained)) for trained in (1.0, 0.0)]
+            both = [spread_of(found(trained=trained), 1) for trained in (1.0, 0.0)]
         else:
             name, both = f"{HEADINGS[kind]}, raw pixels", [number(mean(found()), 1)] * 2
         features = number(rows[-1]["features"], 0) if rows else NOTHING
@@ -301,7 +277,7 @@ def probe_table(
     ]
     own = [100 - run.test_error for run in study.finished_runs_of(study.baseline)]
     nothing = (NOTHING,) * (1 + len(published))
-    rows.append(("The network itself", NOTHING, NOTHING, accuracy_text(own), *nothing))
+    rows.append(("The network itself", NOTHING, NOTHING, spread_of(own, 1), *nothing))
     return Table(
         "Accuracy of linear classifiers on the features of each layer",
         ("Classifier (layer)", "Layer here", *_FIGURES, *headings),
@@ -318,9 +294,9 @@ def probe_table(
 
 def convergence_note(study: Study, measurement: str) -> str:
     """How many fits came to their end."""
-    rows = [row for row in study.rows(measurement) if math.isfinite(float(row["error"]))]
-    ended = sum(row["converged"] == 1 for row in rows)
-    return f"{ended:,} of {len(rows):,} fits converged."
+    rows = study.rows(measurement)
+    ended = len(finite_errors(matching(rows, converged=1)))
+    return f"{ended:,} of {len(finite_errors(rows)):,} fits converged."
 
 
 @kit.settings()
@@ -372,13 +348,8 @@ _LOOKS: dict[str, dict[str, Any]] = {
 }
 
 
-# ------------------------------------------------------------------------------------------
-# Linear probes: what a linear classifier makes of the features of every layer.
-
 PIXELS = "pixels"
 """What stands in the column `layer` for the image itself, at depth 0."""
-
-CLASSIFIERS: Mapping[Classifier, str] = {"svm": "linear SVM", "softmax": "softmax regression"}
 
 _CHUNK = 1024
 
@@ -394,13 +365,8 @@ def layer_probes(
     untrained. Claims may speak of `svm_5`, `untrained_svm_5`, `svm_pixels` and the same with
     `softmax`.
 
-    Args:
-        layers: The number of each layer, at least 1, to its path in the network.
-        published: Accuracies to stand beside ours.
-        images: Training images that a classifier is fitted to, at most.
-
-    Raises:
-        AblaxError: No layer, or a number below 1.
+    Layers are given as their number, at least 1, to their path in the network; a classifier is
+    fitted to so many training `images` at most.
 
     References:
         Zeiler and Fergus 2014, Visualizing and understanding convolutional networks, table 7.
@@ -432,11 +398,8 @@ def layer_probes(
         ),
         moments=("start", "end"),
         quantities={
-            name: quantity
-            for kind, label in CLASSIFIERS.items()
-            for name, quantity in _quantities(
-                kind, layers, f"of the {label}", classifier=kind
-            ).items()
+            **_quantities("svm", layers, "of the linear SVM", classifier="svm"),
+            **_quantities("softmax", layers, "of the softmax regression", classifier="softmax"),
         },
     )
 
@@ -457,7 +420,7 @@ def probed_layers(
     At most so many training images are taken, from the first on, without distortions.
     """
     train = Split(sample.train.images[:images], sample.train.labels[:images])
-    return tuple(_probed(model, sample.step, layers, train, sample.test, tuple(CLASSIFIERS)))
+    return tuple(_probed(model, sample.step, layers, train, sample.test, get_args(Classifier)))
 
 
 def _probed(
@@ -507,18 +470,15 @@ def layer_features(
     return {depth: np.concatenate(parts) for depth, parts in found.items()}
 
 
-def error_where(rows: Sequence[Row], where: Mapping[str, object]) -> float:
-    """The mean error of the rows in which the named columns have these values; nan of none."""
-    return mean(_finite_errors(matching(rows, **where)))
-
-
 def _quantities(
     prefix: str, layers: Mapping[int, str], label: str, **columns: object
 ) -> dict[str, Quantity]:
     """The errors of one classifier on pixels and on each layer, trained and untrained."""
 
     def quantity(of: str, **where: object) -> Quantity:
-        error = partial(error_where, where={**columns, **where})
+        def error(rows: Sequence[Row]) -> float:
+            return mean(finite_errors(matching(rows, **columns, **where)))
+
         return percentage(f"test error {label} on {of}", error)
 
     found = {f"{prefix}_pixels": quantity("raw pixels", depth=0)}
@@ -529,9 +489,6 @@ def _quantities(
         found[f"untrained_{prefix}_{depth}"] = quantity(untrained, depth=depth, trained=0.0)
     return found
 
-
-# ------------------------------------------------------------------------------------------
-# What a report shows of transfer: one row per layer, and a panel for each other data set.
 
 TRANSFER_TEXT = (
     "The network keeps the weights it learned from the recipe's data. Images of another data set "
@@ -615,10 +572,6 @@ def _sizes_note(study: Study, target: str) -> str:
     return f"{name}: {seen} training and {unseen} test images, the same in all runs."
 
 
-# ------------------------------------------------------------------------------------------
-# Transfer: what the features of a network are worth on a data set it has never seen.
-
-
 def transfer(
     layers: Mapping[int, str],
     to: Sequence[str],
@@ -638,9 +591,6 @@ def transfer(
 
     Claims may speak of `transfer_5`, `untrained_transfer_5` and `transfer_pixels`: the test error,
     averaged over the other data sets that are there.
-
-    Raises:
-        AblaxError: No layer, a number below 1, or no data set.
 
     References:
         Yosinski, Clune, Bengio, Lipson 2014, How transferable are features in deep neural
@@ -743,10 +693,8 @@ def fitted(
     """Images as another data set has them: as many channels, as many pixels.
 
     Color becomes gray by its luminance, 0.299 R + 0.587 G + 0.114 B; gray becomes color by
-    repeating. Then the shorter side is scaled bilinearly and the middle is cut out.
-
-    Raises:
-        AblaxError: Another number of channels, or H other than W.
+    repeating. Then the shorter side is scaled bilinearly and the middle is cut out. Another number
+    of channels, or H other than W, is refused.
 
     Example:
         >>> fitted(np.full((2, 28, 28, 1), 7, np.uint8), (32, 32, 3)).shape
@@ -759,8 +707,7 @@ def fitted(
             "3 channels, and as many rows as columns"
         )
     mode = "L" if channels == 1 else "RGB"
-    return np.stack([as_array(center(_picture(each).convert(mode), height)) for each in images])
-
-
-def _picture(image: UInt8[np.ndarray, "H W C"]) -> Image.Image:
-    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    # a gray picture has no axis of channels
+    levels = images[..., 0] if images.shape[-1] == 1 else images
+    pictures = (Image.fromarray(each).convert(mode) for each in levels)
+    return np.stack([as_array(center(picture, height)) for picture in pictures])

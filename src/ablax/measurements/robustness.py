@@ -1,4 +1,4 @@
-"""Errors under distortions that training has not seen."""
+"""The test error on shifted images and on images of other sizes, which are not trained for."""
 
 from __future__ import annotations
 
@@ -20,20 +20,16 @@ from ablax.measurements.invariance import Border, Levels, distortions_of, transl
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
-from ablax.report.statistics import deviation, mean
 from ablax.report.study import Picture, Row, Section, Study, Variant, matching, percentage
-from ablax.report.study_tables import variant_table
-from ablax.report.tables import NOTHING, Table, number, spread
+from ablax.report.study_tables import spread_of, variant_table
+from ablax.report.tables import NOTHING, Table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# How a report shows errors on shifted images and on images of other sizes.
-
 REFUSES = "refuses"
-"""Stands where a network takes no images of a size."""
+"""Stands where a network takes no images of a size: a finding, and not an error of 100 %."""
 _REFUSING = "Refuses: the network takes no images of this size, so it has no error."
 
 Found = dict[str, dict[float, list[float]]]
@@ -106,18 +102,12 @@ def by_variant(study: Study, name: str, column: str) -> Found:
 def _cell(errors: list[float]) -> str:
     if not errors:
         return NOTHING
-    return spread(mean(errors), deviation(errors)) if _finite(errors) else REFUSES
+    return spread_of(errors) if _finite(errors) else REFUSES
 
 
 def _finite(errors: list[float]) -> bool:
     return all(map(math.isfinite, errors))
 
-
-# ------------------------------------------------------------------------------------------
-# Robustness of a trained network: its error on shifted images and on images of other sizes.
-#
-# Neither is trained for here. A network that cannot take a size refuses, which is a finding and not
-# an error of 100 %.
 
 Pixels = Float[np.ndarray, "N H W C"]
 
@@ -206,7 +196,11 @@ def size_error(
             "in the image has another size too. A head with a weight for each place refuses.",
             name,
             "image_size",
-            ("images of another size", _SIZE_AXIS, "{0:g} x {0:g}"),
+            (
+                "images of another size",
+                "height and width of the test images, pixels",
+                "{0:g} x {0:g}",
+            ),
         ),
         quantities={
             f"size_{factor:g}".replace(".", "_"): percentage(
@@ -219,19 +213,14 @@ def size_error(
     )
 
 
-_SIZE_AXIS = "height and width of the test images, pixels"
-
-
 def errors_when_shifted(
     model: Model, sample: Sample, pixels: Sequence[int], border: Border = "black"
 ) -> list[Row]:
     """One row per shift of `shifted_in_turn`: `shift` in pixels, `error` in percent."""
-    rows: list[Row] = []
-    for shift in pixels:
-        moved = shifted_in_turn(sample.test.images, shift, border)
-        error = model.error(moved, sample.test.labels)
-        rows.append({"shift": float(shift), "error": error})
-    return rows
+    images, labels = sample.test.images, sample.test.labels
+    errors = (model.error(shifted_in_turn(images, shift, border), labels) for shift in pixels)
+    pairs = zip(pixels, errors, strict=True)
+    return [{"shift": float(shift), "error": error} for shift, error in pairs]
 
 
 def shifted_in_turn(images: Levels, shift: int, border: Border = "black") -> Pixels:

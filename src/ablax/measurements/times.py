@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# How long XLA works on a network's training step, with and without loops over equal blocks.
-
 COMPILE_TIME = "compile_time"
 BLOCKS = (Residual, Sequential)
 """What is folded: runs of equal neighbors of these classes."""
@@ -44,12 +41,10 @@ BLOCKS = (Residual, Sequential)
 def measure(model: Model, sample: Sample) -> list[Row]:
     """Seconds to trace and to compile the training step of the recipe, unrolled and scanned.
 
-    The compilation cache is off meanwhile. Scanned: each run of equal neighboring blocks is one
-    `ablax.layers.loops.Repeat`; a network without equal neighbors has no such row.
-
-    Returns:
-        A row a form: `form` ("unrolled" or "scanned"), `trace_seconds`, `compile_seconds` and
-        `program`, the characters of the program that XLA was given.
+    The compilation cache is off meanwhile. A row a `form`, "unrolled" or "scanned":
+    `trace_seconds`, `compile_seconds` and `program`, the characters of the program that XLA was
+    given. Scanned: each run of equal neighboring blocks is one `ablax.layers.loops.Repeat`; a
+    network without equal neighbors has no such row.
     """
     forms = {"unrolled": model.network}
     with suppress(EditError):
@@ -67,7 +62,7 @@ def compile_seconds(network: Network, recipe: Recipe, images: tuple[int, ...]) -
 
     `images` is the shape of a batch, (N, H, W, C).
     """
-    task = _task(network, recipe, (0.5,) * images[3], (0.25,) * images[3])
+    task = task_of(network, recipe, (0.5,) * images[3], (0.25,) * images[3], _EPOCH)
     shape = images[1], images[2], images[3]
     state = jax.eval_shape(lambda: initial_state(network, task.optimizer, 0, shape))
     batch = jax.ShapeDtypeStruct(images, jnp.uint8), jax.ShapeDtypeStruct(images[:1], jnp.int32)
@@ -82,11 +77,8 @@ def compile_seconds(network: Network, recipe: Recipe, images: tuple[int, ...]) -
     return {"trace_seconds": trace, "compile_seconds": compilation, "program": program}
 
 
-def _task(
-    network: Network, recipe: Recipe, mean: tuple[float, ...], std: tuple[float, ...]
-) -> Task:
-    """The task of one step, whose place in the schedule makes no difference to its time."""
-    return task_of(network, recipe, mean, std, steps_per_epoch=10_000)
+_EPOCH = 10_000
+"""Steps; the place of a step in the schedule makes no difference to its time."""
 
 
 @contextmanager
@@ -152,9 +144,6 @@ COMPILE_SECONDS = Measurement(
 """Seconds of tracing and compiling, measured once per variant."""
 
 
-# ------------------------------------------------------------------------------------------
-# How long a training step takes, beside how many multiply-accumulates it has.
-
 STEP_TIME = "step_time"
 RUNS = 15
 """Of the compiled step; the first, and the compilation, are not among them."""
@@ -186,14 +175,12 @@ def step_time() -> Measurement:
             tables=(step_time_table,),
         ),
         quantities={
-            "step_milliseconds": Quantity("time of a training step", _milliseconds, "ms", 1)
+            "step_milliseconds": Quantity(
+                "time of a training step", lambda rows: 1000 * float(rows[-1]["seconds"]), "ms", 1
+            )
         },
         every_seed=False,
     )
-
-
-def _milliseconds(rows: tuple[Row, ...]) -> float:
-    return 1000 * float(rows[-1]["seconds"])
 
 
 def measure_step_time(model: Model, sample: Sample) -> list[Row]:
@@ -206,8 +193,8 @@ def measure_step_time(model: Model, sample: Sample) -> list[Row]:
     chosen = np.arange(batch) % len(sample.train.images)
     images = jnp.asarray(sample.train.images[chosen])
     labels = jnp.asarray(sample.train.labels[chosen])
-    preparation = model.preprocessing
-    task = _task(model.network, sample.recipe, preparation.mean, preparation.std)
+    given = model.preprocessing
+    task = task_of(model.network, sample.recipe, given.mean, given.std, _EPOCH)
     times = step_seconds(task, model.variables, images, labels)
     low, middle, high = (float(value) for value in np.quantile(times, (0.25, 0.5, 0.75)))
     return [{"seconds": middle, "low": low, "high": high, "batch": float(batch)}]

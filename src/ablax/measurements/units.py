@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,9 +36,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-# ------------------------------------------------------------------------------------------
-# What a report shows of saturation: by layer before and after training, and as it goes on.
 
 SATURATED = "saturation"
 
@@ -117,9 +113,6 @@ def saturation_table(study: Study) -> Table:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# Saturation: where a nonlinearity is so flat that it passes no gradient, layer by layer.
-
 IMAGES = 256
 """Test images whose responses are counted."""
 
@@ -134,8 +127,7 @@ _GRID = np.linspace(-10, 10, 2001, dtype=np.float32)
 """Inputs among which every nonlinearity has its largest slope; 0 is one of them."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A nonlinearity in a network: its path, that of the layer in front of it, its module."""
 
     path: str
@@ -217,11 +209,8 @@ def measure_saturation(model: Model, sample: Sample, images: int = IMAGES) -> li
 
     A unit of a feature map is a channel, with a response at each place of each image. A response is
     saturated where it is `flat`; a unit is dead if all its responses are: a ReLU that is 0 for
-    every image.
-
-    Returns:
-        One row per layer: `layer`; `place` from 1; `saturated` and `dead`, in percent of the
-        responses and units for the first test images.
+    every image. One row per layer: `layer`; `place` from 1; `saturated` and `dead`, in percent of
+    the responses and units for the first test images.
 
     References:
         Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward neural
@@ -316,9 +305,6 @@ SATURATION = Measurement(
 )
 """Saturated responses and dead units of every layer, before, during and after training."""
 
-
-# ------------------------------------------------------------------------------------------
-# How many units of a layer differ: equal ones learn as one, however wide the layer is.
 
 SYMMETRY = "symmetry"
 TOLERANCE = 1e-6

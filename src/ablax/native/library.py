@@ -41,10 +41,8 @@ _LOG = logging.getLogger("ablax")
 def why_not() -> str:
     """Why XLA does without the library in this process; empty when it is in use.
 
-    The first call compiles it, in some seconds, if no earlier process has.
-
-    XLA divides work among several devices only where it knows how to, so with more than one device
-    its own operations are used.
+    The first call compiles it, if no earlier process has. XLA divides work among several devices
+    only where it knows how to, so with more than one device its own operations are used.
     """
     if os.environ.get(SWITCH) == "0":
         return f"{SWITCH}=0"
@@ -81,11 +79,8 @@ def _loaded() -> str:
 
 def _compiler() -> str | None:
     named = os.environ.get("CXX")
-    for name in [named] if named else ["c++", "g++", "clang++"]:
-        found = shutil.which(name)
-        if found:
-            return found
-    return None
+    found = map(shutil.which, [named] if named else ["c++", "g++", "clang++"])
+    return next(filter(None, found), None)
 
 
 def _compiled(compiler: str) -> Path:

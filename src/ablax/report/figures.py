@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -19,14 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# The look that all pictures share: colors, marks, fonts.
-#
-# Colors are those of Okabe and Ito, which people with any common color vision tell apart; marker
-# and line style say the same once more.
-
 COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-"""Okabe and Ito 2008, "Color universal design"; their yellow, too pale on white, is grey here."""
+"""Okabe and Ito 2008, "Color universal design": people with any common color vision tell them
+apart, and marker and line style say the same once more. Their yellow, too pale on white, is grey.
+"""
 
 MARKERS = "osD^v>ph*"
 """Nine to eight colors, so that the first 72 variants all look different."""
@@ -102,7 +98,6 @@ def wrapped(label: str, width: int = 26) -> str:
     return "\n".join(lines) or " "
 
 
-# ------------------------------------------------------------------------------------------
 # Figures, and panels of one kind in rows.
 
 
@@ -231,7 +226,6 @@ def name_layers(axes: Axes, names: Sequence[str]) -> str:
     return f" One name in {step} is written." if step > 1 else ""
 
 
-# ------------------------------------------------------------------------------------------
 # Axes: limits, and numbers that a reader takes in.
 
 
@@ -304,7 +298,6 @@ def count_axis(axes: Axes, which: Literal["x", "y"], counts: Sequence[int]) -> N
     axis.set_major_locator(MaxNLocator(4))
 
 
-# ------------------------------------------------------------------------------------------
 # Lines over seeds: the mean, and around it the range or the mean's interval.
 
 
@@ -321,7 +314,7 @@ Around = Literal["band", "bars", "interval", "nothing"]
 """From the lowest seed to the highest, as a band or as bars; each seed, and the mean's interval."""
 
 
-def over_seeds(curves: Sequence[Mapping[float, float]]) -> dict[float, list[float]]:
+def over_seeds(curves: Iterable[Mapping[float, float]]) -> dict[float, list[float]]:
     """From each place at which any curve has a finite value, ascending, to these values.
 
     Example:
@@ -375,7 +368,6 @@ def draw_interval(axes: Axes, place: float, values: Sequence[float], color: str)
         axes.plot([place] * 2, [low, interval.high], color=color, lw=1.5, alpha=0.8)
 
 
-# ------------------------------------------------------------------------------------------
 # Names kept apart: beside the panel, where lines end; around marks, where they leave room.
 
 
@@ -505,10 +497,6 @@ def _inside(box: Any, frame: Any) -> bool:
     return bool(across and frame.y0 <= box.y0 and box.y1 <= frame.y1)
 
 
-# ------------------------------------------------------------------------------------------
-# Captions: text that stands beside a picture, never in its pixels.
-
-
 def set_caption(figure: Figure, text: str) -> Figure:
     """The figure with what a reader must know of it; pages print it, files hold it as a fact."""
     figure.set_label(" ".join(text.split()))
@@ -520,25 +508,16 @@ def caption_of(figure: Figure) -> str:
     return str(figure.get_label())
 
 
-def count_of_seeds(study: Study) -> str:
-    """Such as `"n = 5 seeds"`, or from the fewest to the most."""
-    counts = sorted({len(study.finished_runs_of(name)) for name in study.names})
-    if len(counts) > 1:
-        return f"n = {counts[0]} to {counts[-1]} seeds"
-    return f"n = {counts[0]} seed{'s' * (counts[0] != 1)}"
-
-
 def where(study: Study) -> str:
-    """Experiment, recipe, seeds and data: the end of every caption.
+    """Experiment, recipe, seeds (from the fewest to the most) and data: the end of every caption.
 
     Of the data only their size: what follows the first semicolon of the note stands in the report.
     """
+    counts = [len(study.finished_runs_of(name)) for name in study.names]
+    least, most = min(counts), max(counts)
+    seeds = f"{least} to {most} seeds" if least < most else f"{least} seed{'s' * (least != 1)}"
     data = study.plan.data_note.split(";")[0]
-    return f"{study.plan.name}, recipe {study.plan.recipe_name}, {count_of_seeds(study)}. {data}"
-
-
-# ------------------------------------------------------------------------------------------
-# Figures as bytes and as files: equal figures, equal bytes.
+    return f"{study.plan.name}, recipe {study.plan.recipe_name}, n = {seeds}. {data}"
 
 
 class Drawing(NamedTuple):

@@ -6,13 +6,13 @@ import base64
 import html
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import NamedTuple
 
 from ablax.report.figures import Drawing
 from ablax.report.plots import drawn, pictures
-from ablax.report.study import Picture, Published, Section, Study
+from ablax.report.study import Published, Study
 from ablax.report.study_tables import (
     SMALL_LOSS_NOTE,
     TRAINING_NOTE,
@@ -25,57 +25,48 @@ from ablax.report.study_tables import (
     write_result,
 )
 from ablax.report.tables import Table, escape_markdown, render, sentence
-from ablax.report.verdict import Forecast, Verdict, answer, answer_json, forecast, verdict
-
-# ------------------------------------------------------------------------------------------
-# What a report says, in order, before it has a form: `page` turns it into Markdown and HTML.
+from ablax.report.verdict import Verdict, answer, answer_json, forecast, verdict
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """The title of a section."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(NamedTuple):
     """Running text; `lead` sets it larger."""
 
     text: str
     lead: bool = False
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(NamedTuple):
     """A list of sentences."""
 
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """Names and values."""
 
     entries: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """Text to be typed or read letter by letter."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Illustration:
+class Illustration(NamedTuple):
     """A picture, and what is seen for those who cannot see it; its caption is the drawing's."""
 
     name: str
     alt: str
 
 
-Block = Heading | Paragraph | Items | Facts | Code | Table | Illustration | Verdict | Forecast
+Block = Heading | Paragraph | Items | Facts | Code | Table | Illustration | Verdict
 
 
 def title(study: Study) -> str:
@@ -87,7 +78,7 @@ def title(study: Study) -> str:
 def blocks(study: Study) -> tuple[Block, ...]:
     """The whole report, from the answer to the sources."""
     shown = {picture.name: picture for picture in pictures(study)}
-    illustrations = {name: _illustration(picture) for name, picture in shown.items()}
+    illustrations = {name: Illustration(name, each.caption) for name, each in shown.items()}
     found: list[Block] = [
         Paragraph(answer(study).sentence, lead=True),
         Paragraph(f"Question: {study.plan.question}"),
@@ -100,7 +91,9 @@ def blocks(study: Study) -> tuple[Block, ...]:
     found += [illustrations["errors"], *_titled_table(main_table(study))]
     found += [illustrations["costs"]] if "costs" in shown else []
     for section in study.plan.sections:
-        found += _section(study, section)
+        found += [Heading(section.title), *([Paragraph(section.text)] if section.text else [])]
+        found += [illustrations[picture.name] for picture in section.pictures]
+        found += [table(study) for table in section.tables]
     if "drops" in shown:
         found += [Heading(_DROPS[bool(study.plan.published)]), illustrations["drops"]]
         found += [published_table(study)] if study.plan.published else []
@@ -127,18 +120,8 @@ def blocks(study: Study) -> tuple[Block, ...]:
 _DROPS = {True: "Beside the published figures", False: "Differences from the baseline"}
 
 
-def _section(study: Study, section: Section) -> list[Block]:
-    text = [Paragraph(section.text)] if section.text else []
-    tables = [table(study) for table in section.tables]
-    return [Heading(section.title), *text, *map(_illustration, section.pictures), *tables]
-
-
 def _titled_table(table: Table) -> list[Block]:
     return [Heading(table.title), table]
-
-
-def _illustration(picture: Picture) -> Illustration:
-    return Illustration(picture.name, picture.caption)
 
 
 def facts(study: Study) -> tuple[tuple[str, str], ...]:
@@ -206,9 +189,6 @@ def _cited(published: Published) -> str:
     return text[:1].upper() + text[1:]
 
 
-# ------------------------------------------------------------------------------------------
-# The finished report: Markdown with linked pictures, and one HTML file that holds everything.
-
 PLOTS = "plots"
 """Folder of the pictures, beside the report."""
 
@@ -222,10 +202,7 @@ def write_report(study: Study, folder: Path) -> Path:
     """Writes `report.html`, `report.md`, `summary.csv` and the pictures; gives the first's path.
 
     Equal studies give equal files. `report.html` needs nothing beside it: the pictures are inside.
-    The folder is made when it does not exist.
-
-    Raises:
-        ReportError: When something cannot be written.
+    The folder is made when it does not exist; a ReportError says what cannot be written.
     """
     drawings = {picture.name: drawn(study, picture) for picture in pictures(study)}
     write_result(folder / "summary.csv", summary_csv(study))
@@ -236,13 +213,9 @@ def write_report(study: Study, folder: Path) -> Path:
 def write_page(
     folder: Path, stem: str, heading: str, found: Sequence[Block], drawings: Mapping[str, Drawing]
 ) -> Path:
-    """Writes a page as Markdown and as HTML, and its pictures as PNG and SVG.
+    """Writes a page as Markdown and as HTML, and its pictures as PNG and SVG; as `write_report`.
 
-    Both files have the name `stem`; gives the path of the HTML file. The folder is made when it
-    does not exist.
-
-    Raises:
-        ReportError: When something cannot be written.
+    Both files have the name `stem`; gives the path of the HTML file.
     """
     for name, picture in drawings.items():
         write_result(folder / PLOTS / f"{name}.png", picture.png)
@@ -286,7 +259,7 @@ def _markdown(block: Block, drawings: Mapping[str, Drawing], titled: bool) -> st
         case Illustration(name, alt):
             link = f"![{escape_markdown(alt)}]({PLOTS}/{name}.png)"
             return f"{link}\n\n*{escape_markdown(drawings[name].caption)}*"
-        case Verdict() | Forecast():
+        case Verdict():
             said = "\n".join(f"- {escape_markdown(text)}" for text in block.details)
             parts = [f"**{escape_markdown(block.headline)}**", said, block.note]
             return "\n\n".join(part for part in parts if part)
@@ -330,10 +303,9 @@ def _html(block: Block, drawings: Mapping[str, Drawing], titled: bool) -> str:
             image = f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
             caption = html.escape(drawings[name].caption)
             return f"<figure>{image}<figcaption class=note>{caption}</figcaption></figure>"
-        case Verdict() | Forecast():
+        case Verdict():
             # the colors are those of the answer to the question
-            outcome = block.outcome if isinstance(block, Verdict) else None
-            tone = _TONES.get(outcome or "", "verdict")
+            tone = _TONES.get(block.outcome or "", "verdict")
             said = _list(block.details)
             answer = f"<strong>{html.escape(block.headline)}</strong>"
             note = f"<p class=note>{html.escape(block.note)}</p>" if block.note else ""

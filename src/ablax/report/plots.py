@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# ------------------------------------------------------------------------------------------
-# What every report shows, each a `Figure` made without pyplot's global state.
-
 OWN_INTERVALS = (
     "Bars are each variant's own interval, not for comparing variants: see the paired differences."
 )
@@ -64,7 +61,7 @@ def _draw_errors(axes: Axes, study: Study, variant: Variant, place: int) -> None
     if not errors:
         axes.text(0.01, place, "no run finished", transform=at_row, va="center", color="#444444")
         return
-    color, line = kit.COLORS[place % len(kit.COLORS)], summary(study, variant.name)
+    color, line = kit.look(place)["color"], summary(study, variant.name)
     # under the mean, one below the other in the order of the seeds
     step = 0.2 / max(1, len(errors) - 1)
     below = [place + 0.12 + step * seed for seed in range(len(errors))]
@@ -125,7 +122,7 @@ def _draw_differences(axes: Axes, study: Study, names: list[str]) -> None:
         if not math.isfinite(found.difference):
             axes.annotate("no pair of runs", (0, place), (6, 0), textcoords="offset points")
             continue
-        color = kit.COLORS[(study.names.index(name)) % len(kit.COLORS)]
+        color = kit.look(study.names.index(name))["color"]
         if found.interval:
             axes.plot([found.interval.low, found.interval.high], [place] * 2, color=color, lw=3)
         axes.plot(found.difference, place, "D", color=color, ms=10, mec="white", mew=1.5)
@@ -283,9 +280,6 @@ def _draw_costs(axes: Axes, study: Study, what: str) -> bool:
     return any(len(group) > 1 for group in groups.values())
 
 
-# ------------------------------------------------------------------------------------------
-# Learning curves in panels: each panel a family of variants, each line named where it ends.
-
 CURVES: Mapping[str, tuple[str, str]] = {
     "train_loss": ("training loss", "nats"),
     "train_error": ("training error", "%"),
@@ -303,12 +297,8 @@ class CurvePanels:
     black wherever it is drawn. Variants that were not run are left out, and so are panels with no
     variant beside the baseline.
 
-    Args:
-        name: Stem of the picture's files.
-        title: Heading in the report.
-        panels: Heading of a panel to the names of its variants, the baseline among them where it
-            is to be compared with.
-        curves: Against epochs: some of `CURVES`.
+    `panels` lead from their headings to the names of variants, the baseline among them where it is
+    to be compared with; `curves`, against epochs, are some of `CURVES`.
 
     Raises:
         ReportError: There are no panels or no curves, or there is no such curve.
@@ -358,7 +348,8 @@ class CurvePanels:
         ends = []
         for axes, (heading, curve) in zip(drawn, cells, strict=True):
             ends.append(_draw_family(axes, study, shown[heading], curve))
-            axes.set_title(self._panel_title(heading, curve))
+            title = f"{heading}: {CURVES[curve][0]}" if len(self.curves) > 1 else heading
+            axes.set_title(kit.wrapped(title[:1].upper() + title[1:], 48))
         # names are placed when all panels have widened the axes that they share
         for place, (axes, (_, curve)) in enumerate(zip(drawn, cells, strict=True)):
             kit.logarithmic(axes, "y")
@@ -374,10 +365,6 @@ class CurvePanels:
             f"Black: {study.variant(study.baseline).label}, wherever it is drawn. A value of 0 is "
             "not drawn, and a line ends where its runs diverge.",
         )
-
-    def _panel_title(self, heading: str, curve: str) -> str:
-        named = f"{heading}: {CURVES[curve][0]}" if len(self.curves) > 1 else heading
-        return kit.wrapped(named[:1].upper() + named[1:], 48)
 
     def _shown(self, study: Study) -> dict[str, list[str]]:
         """The variants of each panel that were run, of the panels that compare something."""
@@ -407,20 +394,15 @@ def _draw_family(
     return ends
 
 
-# ------------------------------------------------------------------------------------------
-# A quantity against a number: error by depth, seconds by batch; a line for each kind.
-
 LONGEST = 28
 """Letters of a title that fit beside an axis too."""
 
 
 @dataclass(frozen=True)
 class Trend:
-    """One picture: panels side by side, each with a line for every series.
+    """One picture, of a quantity against a number: panels side by side, a line for every series.
 
     Args:
-        name: Stem of the picture's files.
-        title: Heading in the report.
         x_label: What the number is, with its unit.
         series: Label to the variants by their number; those that were not run are left out.
         panels: The quantities of each panel, drawn together where there are several.
@@ -493,9 +475,6 @@ class Trend:
             return ran
         return {float(self.number(study.variant(name))): name for name in ran.values()}
 
-
-# ------------------------------------------------------------------------------------------
-# The pictures of a report.
 
 PICTURES = (
     Picture(

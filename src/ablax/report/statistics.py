@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
 
 from ablax.report.study import Curve, Study
 
-# ------------------------------------------------------------------------------------------
 # Means, spreads and paired intervals over seeds.
 #
 # A seed gives every variant the same starting weights (wherever name and shape agree), the same
@@ -22,8 +21,7 @@ CONFIDENCE = 0.95
 """Probability with which all intervals of one table hold at once."""
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """Where a mean lies, with confidence `level` for this one interval."""
 
     low: float
@@ -31,15 +29,13 @@ class Interval:
     level: float
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """What the runs of one variant have in common: means over the n that finished, nan if none.
 
     Errors (percent) and losses are those of the last epoch; the standard deviation over seeds
     (ddof 1) is nan when n < 2.
     """
 
-    variant: str
     n: int
     diverged: int
     error: float
@@ -49,16 +45,12 @@ class Summary:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """The value of one operand (`ablax.report.study.Claim`) minus another's, seed by seed.
 
-    Args:
-        n: Seeds that both have.
-        difference: Mean of the paired differences, in the quantity's unit; nan when n = 0.
-        sd: Their standard deviation (ddof 1); nan when n < 2.
-        interval: Of their mean; None when n < 2 or all are equal.
-        correlation: Pearson's, of the paired values; nan when it is not defined.
+    `difference` and `sd` are mean and standard deviation (ddof 1) of the paired differences of the
+    n seeds that both have, in the quantity's unit, nan when n is too small; the interval is that of
+    the mean, None when n < 2 or all are equal; the correlation of the pairs is Pearson's.
     """
 
     variant: str
@@ -136,7 +128,6 @@ def summary(study: Study, name: str) -> Summary:
     runs = study.finished_runs_of(name)
     errors = [run.test_error for run in runs]
     return Summary(
-        variant=name,
         n=len(runs),
         diverged=len(study.runs_of(name)) - len(runs),
         error=mean(errors),
@@ -158,9 +149,6 @@ def comparison(study: Study, variant: str, against: str, comparisons: int = 1) -
     """The value of one operand minus that of another, paired by seed.
 
     The interval is one of so many `comparisons` that hold at once (`mean_interval`).
-
-    Raises:
-        ReportError: When the study does not hold one of the two.
     """
     left, right = paired_values(study, variant, against)
     differences = [a - b for a, b in zip(left, right, strict=True)]
@@ -181,7 +169,6 @@ def comparisons_with_baseline(study: Study) -> dict[str, Comparison]:
     return {name: comparison(study, name, study.baseline, len(others)) for name in others}
 
 
-# ------------------------------------------------------------------------------------------
 # Has the training loss flattened? Without that, a comparison measures speed, not ability.
 #
 # A network that still learns when the budget ends is compared at an arbitrary moment: with six
@@ -195,17 +182,13 @@ FEWEST_EPOCHS = 10
 """With fewer epochs the last 20 % is a single step and says nothing."""
 
 
-@dataclass(frozen=True)
-class Flatness:
+class Flatness(NamedTuple):
     """How far the training loss still moved over the last 20 % of epochs; see `flattened`.
 
-    Args:
-        flat: Whether it had flattened.
-        fall: Decrease, percent of the total decrease; negative when it rose.
-        noise: Standard error of `fall`.
-        relative_fall: The same decrease in percent of the loss itself; shown, not judged.
-        start: Epoch at which the last 20 % begin; nan when there are too few epochs.
-        reason: The finding in words.
+    `fall` is the decrease in percent of the total decrease, negative when it rose, and `noise` its
+    standard error; `relative_fall` is the same decrease in percent of the loss itself, which is
+    shown, not judged. The last 20 % begin at the epoch `start`, nan when there are too few epochs;
+    the reason is the finding in words.
     """
 
     flat: bool
@@ -303,15 +286,13 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
     return Curve(tuple(shared), over_curves("train_loss"), over_curves("train_error"), (), ())
 
 
-@dataclass(frozen=True)
-class VariantFlatness:
+class VariantFlatness(NamedTuple):
     """Whether the training loss of a variant has flattened; see `variant_flatness`.
 
     Of n finished runs `flat_runs` have, each by itself; `mean` is the criterion applied to their
     mean curve.
     """
 
-    variant: str
     flat: bool
     flat_runs: int
     n: int
@@ -330,4 +311,4 @@ def variant_flatness(study: Study, name: str, within: float = FLAT_WITHIN) -> Va
     if curves:
         together = flattened(mean_curve(curves), within, study.plan.classes)
     flat = together.flat and 2 * alone > len(curves)
-    return VariantFlatness(name, flat, alone, len(curves), together)
+    return VariantFlatness(flat, alone, len(curves), together)

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from ablax.report.tables import Table
 
 
-# ------------------------------------------------------------------------------------------
-# What can be compared between variants: one number per run, with its name and its unit.
-
 Row = Mapping[str, Any]
 """One measured figure and what it belongs to: column to a number or a string."""
 
@@ -31,11 +28,9 @@ def matching(rows: Iterable[Row], **where: Any) -> tuple[Row, ...]:
 class Quantity:
     """A number that a measurement gives for each run, so that claims can refer to it.
 
-    Args:
-        label: What it is, as a noun: `"test error on images shifted by 4 pixels"`.
-        of: From the rows of one run to the number; nan where there is none.
-        unit: Of differences: `"percentage points"` for percentages, `""` for a bare number.
-        digits: Decimals, in sentences and tables.
+    The label is a noun: `"test error on images shifted by 4 pixels"`; `of` gives the number from
+    the rows of one run, nan where there is none. The unit is that of differences:
+    `"percentage points"` for percentages, `""` for a bare number.
     """
 
     label: str
@@ -64,20 +59,12 @@ QUANTITIES: Mapping[str, Quantity] = {
 """What every run has: of its last epoch, of all its epochs, and the time they took."""
 
 
-# ------------------------------------------------------------------------------------------
-# What an experiment adds to every report: pictures and tables of its own.
-
-
 @dataclass(frozen=True)
 class Picture:
-    """One figure of the report.
+    """One figure of the report; the name is the stem of its files, and that of no other.
 
-    Args:
-        name: Stem of its files; no two pictures of a report share it.
-        title: Heading in the report.
-        caption: What is seen; pages print it below, and give it to those who cannot see.
-        draw: Makes the figure; its own caption (`ablax.report.figures.set_caption`) says how to
-            read it.
+    The caption says what is seen: pages print it below, and give it to those who cannot see. The
+    drawn figure's own caption (`ablax.report.figures.set_caption`) says how to read it.
     """
 
     name: str
@@ -96,7 +83,6 @@ class Section:
     tables: tuple[Callable[[Study], Table], ...] = ()
 
 
-# ------------------------------------------------------------------------------------------
 # What a finished experiment is: the values that statistics, tables, plots and page read.
 #
 # Errors are percentages (0 to 100), losses are mean cross-entropies in nats, times are seconds.
@@ -109,9 +95,6 @@ class Curve:
     """How one run learned: the mean training figures of every epoch, the test error where measured.
 
     `epochs`, from 1, and `test_epochs` ascend; they count those trained when a figure was taken.
-
-    Raises:
-        ReportError: When figures and epochs differ in number.
     """
 
     epochs: tuple[float, ...]
@@ -142,13 +125,9 @@ class Curve:
 class Run:
     """One variant trained once from one seed; runs of one seed are paired across variants.
 
-    Args:
-        test_error: On all test images after the last epoch, percent; nan if it diverged.
-        train_loss: Mean training loss of the last epoch.
-        train_error: Training error of the last epoch, percent.
-        seconds: Training and evaluation, all attempts together; not compiling or saving.
-        attempts: More than 1 when it was interrupted and resumed.
-        measured: What the experiment's own measurements gave: quantity to value.
+    Errors and loss are of the last epoch, the test error (nan if it diverged) of all test images;
+    the seconds of training and evaluation, all attempts together, not of compiling or saving.
+    `measured` is what the experiment's own measurements gave: quantity to value.
     """
 
     variant: str
@@ -181,14 +160,10 @@ class Run:
 class Variant:
     """One network of the experiment, counted at the size that was trained here.
 
-    Args:
-        name: The one in `results.csv`.
-        label: Its name in tables and plots.
-        macs: Multiply-accumulates of one forward pass for one image.
-        removed_layers: Taken out of the baseline.
-        reinitialized: Parameters whose shape differs from the baseline's, and so their initial
-            values.
-        changes: Fields of the recipe that it changes, in words.
+    The name is the one in `results.csv`, the label that in tables and plots; `macs` are those of
+    one forward pass for one image. The removed layers are those of the baseline; reinitialized are
+    parameters whose shape differs from the baseline's, and so their initial values; `changes` are
+    the fields of the recipe that it changes, in words.
     """
 
     name: str
@@ -207,9 +182,8 @@ class Published:
     Args:
         source: Citation: author, year, title, table.
         measure: What was measured, such as `"top-5 error, ImageNet"`.
-        unit: Of `drops`.
-        drops: Variant name to the increase of its error over the baseline's.
-        parameters_removed: Variant name to the number of parameters it did without.
+        drops: Variant to the increase of its error over the baseline's, in that unit.
+        parameters_removed: Variant to the number of parameters it did without.
         note: What a reader must know to compare; printed as sentences.
         short: Name for a column or a legend; the start of `source` when empty.
     """
@@ -238,8 +212,7 @@ class Claim:
     Args:
         text: The statement, as a clause that follows "whether"; where the claim decides an
             experiment, one that "by 1.99 percentage points" can follow.
-        worse: The operand with the larger value.
-        better: The operand with the smaller one.
+        worse: The operand with the larger value; `better` has the smaller one.
         flat: Whether the training losses must have flattened before it is judged. False where
             the statement is about what is learned in so many epochs, or about the initialization.
 
@@ -277,15 +250,11 @@ class PlanRecord:
 
     Args:
         title: Heading of the report; made from `name` when empty.
-        prediction: What the source of the question predicts.
-        source: Its citation.
+        prediction: What the source of the question, whose citation is `source`, predicts.
         recipe: Field by dotted name.
         verdict_wanted: False where the budget is too small to conclude anything (smoke).
-        command: Repeats the experiment.
-        data_note: What the data are, in a sentence.
         classes: Of the data; a training loss above ln(classes) is worse than chance.
-        variants: In the order of the source.
-        baseline: Name of the variant the others are compared with.
+        variants: In the order of the source; the baseline's name is one of theirs.
         full_size_parameters: Variant name to its parameters at the size of the paper.
         claims: Hypotheses of the source, to be tested.
         expectations: Our own predictions, judged apart from `claims`.
@@ -293,8 +262,8 @@ class PlanRecord:
         quantities: What `Run.measured` holds: name to what it is.
 
     Raises:
-        ReportError: When the baseline is not among the variants, two variants have one name, or
-            there are fewer than two classes.
+        ReportError: The baseline is no variant, two variants have one name, or there are fewer
+            than two classes.
     """
 
     name: str
@@ -335,11 +304,7 @@ class PlanRecord:
         return tuple(variant.name for variant in self.variants)
 
     def refuse_unknown(self, name: str, where: str) -> None:
-        """Refuse what is of no variant.
-
-        Raises:
-            ReportError: No variant has that name.
-        """
+        """Refuse what is of no variant."""
         if name not in self.names:
             raise ReportError(
                 f"{where} is of variant {name!r}, which the study does not hold: "
@@ -393,15 +358,11 @@ class Study:
         """What `summary.csv` holds: a record for each variant, such as a DataFrame takes."""
         from ablax.report.study_tables import summary_rows
 
-        return list(summary_rows(self))
+        return summary_rows(self)
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """A record for each epoch of each run.
-
-        The columns: `variant`, `seed`, `epoch`, `train_loss`, `train_error`, `test_error` (nan
-        where it was not measured).
-        """
+        """A record for each epoch of each run: variant, seed, and what `Curve.records` has."""
         return [
             {"variant": run.variant, "seed": run.seed, **record}
             for run in self.runs
@@ -420,11 +381,7 @@ class Study:
         return tuple(sorted({run.seed for run in self.runs}))
 
     def variant(self, name: str) -> Variant:
-        """The variant of that name.
-
-        Raises:
-            ReportError: When there is none; the message has the nearest name.
-        """
+        """The variant of that name; a ReportError, with the nearest name, when there is none."""
         for variant in self.variants:
             if variant.name == name:
                 return variant
@@ -439,22 +396,14 @@ class Study:
         return tuple(run for run in self.runs_of(name) if run.counts)
 
     def quantity(self, name: str) -> Quantity:
-        """What a name of a quantity stands for.
-
-        Raises:
-            ReportError: When there is none; the message has the nearest name.
-        """
+        """What a name of a quantity stands for; a ReportError where nothing measures it."""
         known = {**QUANTITIES, **self.plan.quantities}
         if name not in known:
             raise ReportError(f"nothing measures {name!r}: {nearest(name, list(known))}")
         return known[name]
 
     def values(self, text: str) -> dict[int, float]:
-        """The finite values of an operand (`Claim`), by seed, in the order of the seeds.
-
-        Raises:
-            ReportError: When the study holds no such variant, or nothing measures that quantity.
-        """
+        """The finite values of an operand (`Claim`), by seed, in the order of the seeds."""
         variant, name = operand(text)
         self.variant(variant), self.quantity(name)
         if name in QUANTITIES:

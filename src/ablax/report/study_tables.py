@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any
 
 from ablax.errors import ReportError
 from ablax.files import make_folder, write_atomic
 from ablax.report.statistics import (
     FLAT_WITHIN,
     Comparison,
-    Summary,
     VariantFlatness,
     bonferroni,
     comparisons_with_baseline,
@@ -35,9 +32,6 @@ from ablax.report.tables import (
     signed,
     spread,
 )
-
-# ------------------------------------------------------------------------------------------
-# What tables with a row for each variant have in common.
 
 
 def variant_table(
@@ -65,16 +59,16 @@ def variant_table(
 def seeds_text(
     study: Study, operand: str, digits: int = 2, show: Callable[[float, int], str] = number
 ) -> str:
-    """Mean ± standard deviation over seeds of an operand such as `"full:svm_5"`; a dash for none.
+    """`spread_of` the values of an operand such as `"full:svm_5"`."""
+    return spread_of(list(study.values(operand).values()), digits, show)
 
-    `show` writes the mean.
-    """
-    values = list(study.values(operand).values())
+
+def spread_of(
+    values: Sequence[float], digits: int = 2, show: Callable[[float, int], str] = number
+) -> str:
+    """Mean, which `show` writes, ± standard deviation over seeds; a dash for none."""
     return spread(mean(values), deviation(values), digits, show)
 
-
-# ------------------------------------------------------------------------------------------
-# What the tables of a report say.
 
 TRAINING_NOTE = (
     "Training loss and training error are taken with dropout and augmentation on: they cannot be "
@@ -95,11 +89,6 @@ def difference_text(compared: Comparison | None) -> str:
     ends = compared.interval
     interval = f"{signed(ends.low)}, {signed(ends.high)}" if ends else NOTHING
     return f"{signed(compared.difference)} [{interval}]"
-
-
-def runs_text(line: Summary) -> str:
-    """How many runs count, and how many did not come to their end."""
-    return f"{line.n} ({line.diverged} diverged)" if line.diverged else str(line.n)
 
 
 def interval_note(study: Study) -> str:
@@ -129,7 +118,7 @@ def main_table(study: Study) -> Table:
             scaled(variant.macs),
             *([removed] if cut else []),
             spread(line.error, line.error_sd),
-            runs_text(line),
+            f"{line.n} ({line.diverged} diverged)" if line.diverged else str(line.n),
             *([difference_text(against), correlation] if several else []),
             number(line.train_loss, 3),
             number(line.seconds, 1),
@@ -195,6 +184,10 @@ def published_table(study: Study) -> Table:
 
 def flatness_table(study: Study) -> Table:
     """One row per variant: whether its training loss had flattened when training ended."""
+    chance = ""
+    if study.plan.classes is not None:
+        guess = f"ln({study.plan.classes}) = {number(math.log(study.plan.classes))}"
+        chance = f" (or from {guess}, the loss of a uniform guess, where the first epoch was worse)"
 
     def cells(variant: Variant) -> list[str]:
         flat = variant_flatness(study, variant.name)
@@ -216,19 +209,12 @@ def flatness_table(study: Study) -> Table:
         cells,
         "Criterion: a straight line through the mean training loss of the last 20 % of epochs "
         f"moves by less than {FLAT_WITHIN:g} % of the total decrease since the first epoch"
-        f"{_chance_words(study)}, and so does its standard error (after ±); more than half of "
+        f"{chance}, and so does its standard error (after ±); more than half of "
         "the runs meet it on their own. A loss also flattens because the learning rate goes "
         "to zero.",
         SMALL_LOSS_NOTE,
         words=(3,),
     )
-
-
-def _chance_words(study: Study) -> str:
-    if study.plan.classes is None:
-        return ""
-    guessing = f"ln({study.plan.classes}) = {number(math.log(study.plan.classes))}"
-    return f" (or from {guessing}, the loss of a uniform guess, where the first epoch was worse)"
 
 
 def flatness_words(flat: VariantFlatness) -> str:
@@ -301,16 +287,8 @@ def terminal_table(study: Study, width: int = 80) -> str:
     return render(narrow, "text", width=width)
 
 
-# ------------------------------------------------------------------------------------------
-# Files of a report: either the old one or the whole new one, and an error a person can mend.
-
-
 def write_result(path: Path, content: str | bytes) -> Path:
-    """`write_atomic` for a file that a person waits for; makes its folder when there is none.
-
-    Raises:
-        ReportError: The folder cannot be made or written, or the disk is full.
-    """
+    """`write_atomic`, with an error that a person can mend; makes the folder when there is none."""
     try:
         make_folder(path.parent)
         write_atomic(path, content)
@@ -322,72 +300,51 @@ def write_result(path: Path, content: str | bytes) -> Path:
     return path
 
 
-# ------------------------------------------------------------------------------------------
-# Comma-separated files for programs: one row per run, one row per variant.
-#
-# The same runs give the same bytes, and floats are written so that reading them gives the same
-# bits.
-
-
-class Row(NamedTuple):
-    """One run, as `results.csv` holds it; the field names are the columns.
+def result_rows(variants: Sequence[Variant], runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The rows of `results.csv`: column to value, in the order of the variants, then of the seeds.
 
     Everything but `seconds` is the same whether or not the run was interrupted, so the number of
     attempts is not here.
     """
-
-    variant: str
-    seed: int
-    test_error: float
-    train_loss: float
-    parameters: int
-    macs: int
-    seconds: float
-    train_error: float
-    epochs: float
-    status: str
-
-
-COLUMNS = Row._fields
-
-
-def result_rows(variants: Sequence[Variant], runs: Sequence[Run]) -> tuple[Row, ...]:
-    """The rows in the order of the variants, then of the seeds."""
-    return tuple(
-        Row(
-            variant=variant.name,
-            seed=run.seed,
-            test_error=float(run.test_error),
-            train_loss=float(run.train_loss),
-            parameters=variant.parameters,
-            macs=variant.macs,
-            seconds=float(run.seconds),
-            train_error=float(run.train_error),
-            epochs=float(run.curve.epochs[-1]) if run.curve.epochs else 0.0,
-            status=run.status,
-        )
+    return [
+        {
+            "variant": variant.name,
+            "seed": run.seed,
+            "test_error": float(run.test_error),
+            "train_loss": float(run.train_loss),
+            "parameters": variant.parameters,
+            "macs": variant.macs,
+            "seconds": float(run.seconds),
+            "train_error": float(run.train_error),
+            "epochs": float(run.curve.epochs[-1]) if run.curve.epochs else 0.0,
+            "status": run.status,
+        }
         for variant in variants
         for run in sorted(runs, key=lambda run: run.seed)
         if run.variant == variant.name
-    )
+    ]
+
+
+def results_csv(variants: Sequence[Variant], runs: Sequence[Run]) -> str:
+    """The text of `results.csv`: the runs made so far, in the order of the variants."""
+    return _csv(result_rows(variants, runs))
 
 
 def write_results(path: Path, variants: Sequence[Variant], runs: Sequence[Run]) -> Path:
-    """Writes `results.csv` in one step: the runs made so far, in the order of the variants.
-
-    Raises:
-        ReportError: When the file cannot be written.
-    """
-    return write_result(path, csv_text(COLUMNS, result_rows(variants, runs)))
+    """Writes `results.csv` in one step."""
+    return write_result(path, results_csv(variants, runs))
 
 
 def summary_csv(study: Study) -> str:
     """One row per variant: the report's figures, unrounded; nan where there is none."""
-    rows = summary_rows(study)
+    return _csv(summary_rows(study))
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
     return csv_text(list(rows[0]), [list(row.values()) for row in rows])
 
 
-def summary_rows(study: Study) -> tuple[dict[str, Any], ...]:
+def summary_rows(study: Study) -> list[dict[str, Any]]:
     """The rows of `summary.csv`: column to value, one row per variant."""
     compared = comparisons_with_baseline(study)
     rows = []
@@ -415,38 +372,4 @@ def summary_rows(study: Study) -> tuple[dict[str, Any], ...]:
                 "seconds": line.seconds,
             }
         )
-    return tuple(rows)
-
-
-def read_results(path: Path) -> tuple[Row, ...]:
-    """Reads `results.csv`; columns it does not know are passed over.
-
-    Raises:
-        ReportError: When the file cannot be read, a column is missing, or a number is not one.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ReportError(
-            f"{path} could not be read ({error}): give a results.csv that an experiment wrote"
-        ) from error
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
-    if missing:
-        raise ReportError(
-            f"{path} has no column {', '.join(missing)}: expected the columns {','.join(COLUMNS)}; "
-            "run the experiment again to write it again"
-        )
-    rows, types = [], get_type_hints(Row)
-    for line in reader:
-        values: dict[str, Any] = {}
-        for column, given in ((column, line[column]) for column in COLUMNS):
-            try:
-                values[column] = types[column](given)
-            except (TypeError, ValueError) as error:
-                raise ReportError(
-                    f"{path}, line {reader.line_num}, column {column}: {given!r} is no number; "
-                    "run the experiment again to write it again"
-                ) from error
-        rows.append(Row(**values))
-    return tuple(rows)
+    return rows

@@ -24,14 +24,9 @@ NOTHING = "–"
 class Table:
     """Cells under headings, and what a reader must know of them.
 
-    Args:
-        title: What the table shows.
-        columns: The headings.
-        rows: As long as the headings: numbers, or text as it shall stand.
-        notes: Sentences below.
-        totals: The sums that the notes name, as numbers for a program.
-        left: Places of the columns that stand at the left; None: those that hold text alone.
-        plain: Whole numbers without separators of thousands.
+    Cells are numbers, or text as it shall stand; `plain` whole numbers have no separators of
+    thousands. `totals` are the sums that the notes name, as numbers for a program. `left` are the
+    places of the columns that stand at the left; None: those that hold text alone.
     """
 
     title: str
@@ -196,10 +191,6 @@ def _html(table: Table, titled: bool) -> str:
         f'<div class="scroll"><table>\n{title}<thead><tr>{top}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody>\n</table></div>\n{notes}"
     )
-
-
-# ------------------------------------------------------------------------------------------
-# Numbers and sentences as a reader sees them.
 
 
 def number(value: float | int, digits: int = 2) -> str:

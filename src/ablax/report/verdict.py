@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ablax.files import sealed
@@ -16,9 +16,6 @@ from ablax.report.statistics import (
 from ablax.report.study import QUANTITIES, Claim, Study, operand
 from ablax.report.tables import sentence, signed
 
-# ------------------------------------------------------------------------------------------
-# Why a claim cannot be judged: runs that are missing, diverged, or still learning.
-
 
 def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ...]:
     """Every reason not to judge the claims that `by` makes, in words; none when they may be."""
@@ -30,14 +27,10 @@ def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ..
     for variant in study.variants:
         if variant.name in named:
             flat = any(claim.flat for claim in claims if variant.name in claim.variants)
-            asked = _quantities(claims, variant.name)
+            sides = [operand(side) for claim in claims for side in (claim.worse, claim.better)]
+            asked = list(dict.fromkeys(what for name, what in sides if name == variant.name))
             reasons += [f"{variant.label}: {why}" for why in _of(study, variant.name, asked, flat)]
     return tuple(reasons)
-
-
-def _quantities(claims: tuple[Claim, ...], variant: str) -> list[str]:
-    operands = [operand(side) for claim in claims for side in (claim.worse, claim.better)]
-    return list(dict.fromkeys(quantity for name, quantity in operands if name == variant))
 
 
 def _of(study: Study, name: str, asked: list[str], flat: bool) -> list[str]:
@@ -81,9 +74,6 @@ def _seed_count(n: int) -> str:
     return f"{n} seed{'s' * (n != 1)}"
 
 
-# ------------------------------------------------------------------------------------------
-# Was the stated order reproduced? The answer in words, and when there is none, why.
-
 Outcome = Literal["reproduced", "contradicted", "inconclusive", "not judged"]
 """What the measured values say of one statement; "not judged" where something is missing."""
 
@@ -96,51 +86,34 @@ class Finding:
     """What the measured values say of one claim: does value(worse) - value(better) lie above 0?
 
     Its interval is adjusted for the number of claims judged together; `measured` is None when the
-    claim was not judged.
+    claim was not judged, the claim and the outcome where an answer has no claim.
     """
 
-    claim: Claim
-    outcome: Outcome
+    claim: Claim | None
+    outcome: Outcome | None
     measured: Comparison | None
     sentence: str
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to the study's question: an outcome with a finding per claim, or reasons for none.
+    """What became of several claims: a finding for each, or the reasons for none.
 
-    The note says what the intervals in the findings are.
+    Those of the source have an outcome as a whole, our own predictions have none. Below the
+    headline stand the details; `sentence` says all in one; the note says what the intervals are.
     """
 
     outcome: OutcomeName | None
     sentence: str
-    findings: tuple[Finding, ...]
-    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    reasons: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     note: str = ""
 
     @property
     def headline(self) -> str:
         """The sentence, without the reasons when they make a list of their own."""
         return "No verdict." if len(self.reasons) > 1 else self.sentence
-
-    @property
-    def details(self) -> tuple[str, ...]:
-        """What stands below the headline: the findings, or several reasons for none."""
-        return tuple(f.sentence for f in self.findings) or self.reasons * (len(self.reasons) > 1)
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What became of our own prediction; the source's order does not depend on it.
-
-    The headline counts the findings, or says why nothing was judged; below it stand the findings,
-    or what was predicted.
-    """
-
-    headline: str
-    findings: tuple[Finding, ...]
-    details: tuple[str, ...]
-    note: str = ""
 
 
 def difference_words(study: Study, measured: Comparison) -> tuple[str, str]:
@@ -225,12 +198,14 @@ def verdict(study: Study) -> Verdict:
 
     It is not reproduced when any claim is contradicted (its interval wholly below 0). Otherwise it
     is inconclusive. A claim is judged when all runs of its variants are there, none of them
-    diverged, and their training losses have flattened (`ablax.report.verdict`); when no claim can
-    be judged, or the recipe is too small for it, there is no verdict.
+    diverged, and their training losses have flattened; when no claim can be judged, or the recipe
+    is too small for it, there is no verdict.
     """
     findings, reasons = assess(study, study.plan.claims, "the source")
     if reasons:
-        return Verdict(None, f"No verdict: {'; '.join(reasons)}.", (), reasons)
+        several = reasons if len(reasons) > 1 else ()
+        said = f"No verdict: {'; '.join(reasons)}."
+        return Verdict(None, said, reasons=reasons, details=several)
     outcomes = {found.outcome for found in findings}
     count = _count(findings, "statement", "reproduced")
     answer: OutcomeName
@@ -240,55 +215,40 @@ def verdict(study: Study) -> Verdict:
         answer, said = "reproduced", f"The stated order is reproduced: {count}."
     else:
         answer, said = "inconclusive", f"Inconclusive whether the stated order holds: {count}."
-    return Verdict(answer, said, findings, (), _ranges(findings))
+    details = tuple(found.sentence for found in findings)
+    return Verdict(answer, said, findings, details=details, note=_ranges(findings))
 
 
-def forecast(study: Study) -> Forecast | None:
+def forecast(study: Study) -> Verdict | None:
     """Our own expectations, judged as the claims are, but together only with each other.
 
-    They are judged under the conditions of a verdict, and the verdict does not depend on them.
-    None when the study has no expectations.
+    They are judged under the conditions of a verdict, and the verdict does not depend on them; the
+    details are what was predicted where nothing was judged. None when there are no expectations.
     """
     expected = study.plan.expectations
     if not expected:
         return None
-    predicted = tuple(sentence(claim.text) for claim in expected)
     findings, reasons = assess(study, expected, "our prediction", "confirmed")
+    if findings:
+        said = f"{_count(findings, 'prediction', 'confirmed')}."
+        details = tuple(found.sentence for found in findings)
+        return Verdict(None, said, findings, details=details, note=_ranges(findings))
+    said = f"Not judged: {'; '.join(reasons)}."
     if len(reasons) > 1 and set(reasons) <= set(verdict(study).reasons):
-        return Forecast("Not judged, for the reasons of the verdict.", (), predicted)
-    if reasons:
-        return Forecast(f"Not judged: {'; '.join(reasons)}.", (), predicted)
-    said = tuple(found.sentence for found in findings)
-    headline = f"{_count(findings, 'prediction', 'confirmed')}."
-    return Forecast(headline, findings, said, _ranges(findings))
+        said = "Not judged, for the reasons of the verdict."
+    return Verdict(None, said, details=tuple(sentence(claim.text) for claim in expected))
 
 
-# ------------------------------------------------------------------------------------------
-# The answer to an experiment's question, in one sentence with the figure that decides it.
+def answer(study: Study) -> Finding:
+    """The answer to the question, by the claim that decides it, in a sentence to be read alone.
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What the measured values say of the claim that decides the question, if one is stated.
-
-    The sentence is to be read alone; `measured` is None when the claim was not judged.
-    """
-
-    outcome: Outcome | None
-    sentence: str
-    claim: Claim | None
-    measured: Comparison | None
-
-
-def answer(study: Study) -> Answer:
-    """Yes, no, inconclusive, or why it was not judged: difference, interval and seeds.
-
-    The interval is that of the claim among those it is judged with, the source's or our own, so
-    that the first sentence never says more than the verdict below it.
+    Yes, no, inconclusive, or why it was not judged: difference, interval and seeds. The interval is
+    that of the claim among those it is judged with, the source's or our own, so that the first
+    sentence never says more than the verdict below it.
     """
     claim = study.plan.decides or next(iter((*study.plan.claims, *study.plan.expectations)), None)
     if claim is None:
-        return Answer(None, "No hypothesis declared: see the figures.", None, None)
+        return Finding(None, None, None, "No hypothesis declared: see the figures.")
     own = claim not in study.plan.claims
     group = study.plan.expectations if own else study.plan.claims
     by = "our prediction" if own else "the source"
@@ -296,23 +256,21 @@ def answer(study: Study) -> Answer:
     found = next((one for one in findings if one.claim == claim), None)
     if found is None or found.measured is None:
         why = "; ".join(reasons or obstacles(study, (claim,), by))
-        return Answer("not judged", f"No answer to whether {claim.text}: {why}.", claim, None)
-    said = _said(study, claim, found.outcome, found.measured, len(group))
-    return Answer(found.outcome, said, claim, found.measured)
-
-
-def _said(study: Study, claim: Claim, outcome: Outcome, measured: Comparison, together: int) -> str:
-    """A yes gives the difference behind the claim's verb; the other answers give it apart."""
-    difference, ends = difference_words(study, measured)
-    interval = f"95 % {ends}{bonferroni(together)}" if measured.interval else ends
-    uncertainty = f"({interval}, {_seed_count(measured.n)})"
-    if outcome == "reproduced":
-        unsigned = f"{difference} {uncertainty}".replace("+", "")
-        return f"Yes: {claim.text} by {unsigned}."
-    figure = f"the difference is {difference} {uncertainty}"
-    if outcome == "contradicted":
-        return f"No: the measurements contradict the hypothesis that {claim.text}; {figure}."
-    return f"Inconclusive: the measurements do not show whether {claim.text}; {figure}."
+        said = f"No answer to whether {claim.text}: {why}."
+        return Finding(claim, "not judged", None, said)
+    difference, ends = difference_words(study, found.measured)
+    interval = f"95 % {ends}{bonferroni(len(group))}" if found.measured.interval else ends
+    figure = f"{difference} ({interval}, {_seed_count(found.measured.n)})"
+    if found.outcome == "reproduced":
+        # the difference stands behind the claim's verb, and has no sign
+        said = f"Yes: {claim.text} by {figure.replace('+', '')}."
+    elif found.outcome == "contradicted":
+        said = f"No: the measurements contradict the hypothesis that {claim.text}"
+        said += f"; the difference is {figure}."
+    else:
+        said = f"Inconclusive: the measurements do not show whether {claim.text}"
+        said += f"; the difference is {figure}."
+    return replace(found, sentence=said)
 
 
 def answer_json(study: Study, plots: str) -> str:
@@ -322,8 +280,7 @@ def answer_json(study: Study, plots: str) -> str:
     of the experiment's own, or that of the errors.
     """
     told = answer(study)
-    measured = told.measured
-    interval = measured.interval if measured else None
+    measured, interval = told.measured, told.measured.interval if told.measured else None
     own = [picture.name for section in study.plan.sections for picture in section.pictures]
     name = "" if told.claim is None else operand(told.claim.worse)[1]
     facts = {

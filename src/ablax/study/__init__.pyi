@@ -1,7 +1,6 @@
 from ablax.study import discovery as discovery
 from ablax.study import environment as environment
 from ablax.study import folder as folder
-from ablax.study import keep as keep
 from ablax.study import load as load
 from ablax.study import plan as plan
 from ablax.study import runner as runner

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+from ablax import lazy
 from ablax.config import Recipe
-from ablax.core import plugins
 from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment
 
@@ -39,7 +39,7 @@ def recipe(name: str) -> tuple[str, Recipe]:
 def names(folder: str) -> list[str]:
     """What the folders called `experiments` or `configs`, and other packages, offer."""
     found = {path.stem for place in _places(folder) for path in place.glob("[!_]*.py")}
-    return sorted(found | {*plugins.offered(f"ablax.{folder}")})
+    return sorted(found | {*lazy.offered(f"ablax.{folder}")})
 
 
 def _places(folder: str) -> list[Path]:
@@ -53,14 +53,20 @@ def _named(folder: str, kind: str, name: str, attribute: str, of: type[T]) -> tu
     """The name that finds it again, and the value."""
     path = _find(folder, kind, name)
     group, module = f"ablax.{folder}", name.removesuffix(f":{attribute}")
+    where, value = module, None
     if path is not None:
-        return path.stem, _of_kind(path, attribute, getattr(_run(path), attribute, None), of)
-    if name in plugins.offered(group):
-        return name, _of_kind(f"the entry point {name}", attribute, plugins.offer(group, name), of)
-    if "." in module or module != name:
-        value = getattr(plugins.module(module), attribute, None)
-        return module, _of_kind(module, attribute, value, of)
-    raise AblaxError(f"there is no {kind} named {name!r}: {nearest(name, names(folder))}")
+        name, where, value = path.stem, str(path), getattr(_run(path), attribute, None)
+    elif name in lazy.offered(group):
+        where, value = f"the entry point {name}", lazy.offer(group, name)
+    elif "." in module or module != name:
+        name, value = module, getattr(lazy.module(module), attribute, None)
+    else:
+        raise AblaxError(f"there is no {kind} named {name!r}: {nearest(name, names(folder))}")
+    if not isinstance(value, of):
+        raise AblaxError(
+            f"{where} must define {attribute}, a value of type {of.__name__}, and it is {value!r}"
+        )
+    return name, value
 
 
 def _find(folder: str, kind: str, name: str) -> Path | None:
@@ -75,14 +81,6 @@ def _find(folder: str, kind: str, name: str) -> Path | None:
         if (place / f"{name}.py").is_file():
             return place / f"{name}.py"
     return None
-
-
-def _of_kind(where: Path | str, attribute: str, value: object, kind: type[T]) -> T:
-    if not isinstance(value, kind):
-        raise AblaxError(
-            f"{where} must define {attribute}, a value of type {kind.__name__}, and it is {value!r}"
-        )
-    return value
 
 
 def _run(path: Path) -> ModuleType:

@@ -1,4 +1,4 @@
-"""Where a result was made: versions, hardware, commit and date."""
+"""Where a result was made: versions, hardware, settings, commit and date."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ _PACKAGES = ("ablax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "num
 
 
 def environment() -> dict[str, str]:
-    """What has to stand beside a figure so that somebody else can judge it.
-
-    The commit has a mark where files were changed.
-    """
+    """Where a result was made, so that others can judge it: versions, hardware, commit, date."""
+    without = why_not()
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "device": device(),
         "processor": processor(),
         "cores": str(available_cores()),
-        "convolutions": _convolutions(),
+        # which explains a difference in the last digits and in speed
+        "convolutions": f"by XLA ({without})" if without else "by loops in C++ (ablax.native)",
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
         "commit": _commit(),
@@ -39,12 +38,6 @@ def device() -> str:
     if devices[0].platform == "cpu":
         return f"{available_cores()} CPU cores ({processor()})"
     return f"{len(devices)} x {devices[0].device_kind}"
-
-
-def _convolutions() -> str:
-    """Who computes them, which explains a difference in the last digits and in speed."""
-    reason = why_not()
-    return f"by XLA ({reason})" if reason else "by loops in C++ (ablax.native)"
 
 
 def processor() -> str:

@@ -12,11 +12,11 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,6 +54,8 @@ _OWN = ("format", "experiment", "recipe", "networks", "data", "keys")
 """What `recipe.json` holds beside the fields of the recipe."""
 NETWORKS = "networks.json.gz"
 """Every variant's network as `ablax.core.canonical` writes it, by name."""
+PRETRAINING = "pretraining"
+"""Folder of the figures of the pretrainings."""
 _ELSEWHERE = "give another place with --results FOLDER, or remove that folder to start again"
 
 
@@ -310,8 +312,7 @@ def changes(recipe: Recipe, base: Recipe) -> tuple[str, ...]:
     return tuple(f"{name}: {ours[name]}" for name in ours if ours[name] != others[name])
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """What a variant is, to know it again.
 
     The fingerprint is of its network, with what its recipe changes, in words; the tree is its
@@ -336,8 +337,7 @@ def identity(
     return Identity(told, canonical(network), data)
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """What `recipe.json` says of a folder of results; `networks` has a fingerprint a variant."""
 
     experiment: str
@@ -482,11 +482,6 @@ def learning_curve(records: list[dict[str, Any]]) -> Curve:
     )
 
 
-def pretraining_log(results: Path) -> Path:
-    """Where the figures of the pretrainings are, in a results folder."""
-    return results / "pretraining"
-
-
 FACTS = "study.json"
 """What a report says that is neither in the experiment's file nor in the logs of the runs."""
 _FACTS = ("variants", "command", "data_note", "classes", "full_size_parameters")
@@ -547,7 +542,7 @@ def study_in(
     log = MeasurementLog(folder.path, measurements)
     rows, records = log.rows(), read_metrics(folder.path, by=RUN_COLUMNS)
     seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
-    before = seconds_by_run(pretraining_log(folder.path), by=RUN_COLUMNS)
+    before = seconds_by_run(folder.path / PRETRAINING, by=RUN_COLUMNS)
     runs: list[Run] = []
     environment: dict[str, dict[str, None]] = {}
     for name, seed in product(record.names, range(seeds)):
@@ -579,27 +574,18 @@ def rebuild(path: Path, experiment: Experiment) -> Study:
     for variant, seed in product(record.names, range(held.recipe.seeds)):
         results.verify(variant, seed)
     study = study_in(results, record, experiment.measurements, held.recipe.seeds)
-    _refuse_missing(path, held, study)
-    return study
-
-
-def _refuse_missing(path: Path, held: Stored, study: Study) -> None:
-    known = [variant for variant in held.networks if variant not in study.names]
-    without = [f"{run.variant}, seed {run.seed}" for run in study.finished_runs_of(study.baseline)]
-    bare = [
-        f"{run.variant}, seed {run.seed}"
-        for run in study.runs
-        if run.status == "finished" and not run.curve.epochs
-    ]
-    if known:
-        raise ResultsError(f"{path / FACTS} says nothing of {known[0]}, which recipe.json names")
-    if not without:
+    for variant in held.networks:
+        if variant not in study.names:
+            raise ResultsError(f"{path / FACTS} says nothing of {variant}, which recipe.json names")
+    if not study.finished_runs_of(study.baseline):
         raise ResultsError(
             f"{path} has no finished run of {study.baseline}, the baseline: there is nothing to "
             "compare with"
         )
-    if bare:
-        raise ResultsError(
-            f"{path} has no metrics of {bare[0]}, though that run is finished: keep the run again "
-            "with `ablax keep`, or run it again elsewhere"
-        )
+    for run in study.runs:
+        if run.status == "finished" and not run.curve.epochs:
+            raise ResultsError(
+                f"{path} has no metrics of {run.variant}, seed {run.seed}, though that run is "
+                "finished: keep the run again with `ablax keep`, or run it again elsewhere"
+            )
+    return study

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -90,21 +91,16 @@ def source_of(word: str) -> Source:
 
 def _split(word: str) -> tuple[Path | None, str, str]:
     """An existing folder at the word's beginning, and up to two words behind colons."""
-    if "/" not in word and _is_network(word):
-        return None, "", ""
+    if "/" not in word and ":" not in word:
+        with suppress(AblaxError):  # a network goes before a folder of its name
+            find(word)
+            return None, "", ""
     for parts in range(3):
         place, *more = word.rsplit(":", parts)
         if len(more) == parts and place and Path(place).is_dir():
             variant, seed, *_ = [*more, "", ""]
             return Path(place), variant, seed
     return None, "", ""
-
-
-def _is_network(word: str) -> bool:
-    try:
-        return bool(find(word).name) and ":" not in word
-    except AblaxError:
-        return False
 
 
 def _in_folder(folder: Path, variant: str, seed: str) -> Source:
@@ -140,12 +136,9 @@ def _weights_file(name: str, place: str) -> WeightsFile:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model, and what is known of its training.
+    """A model, and the recipe it was trained with, where `ablax run` trained it.
 
-    Attributes:
-        model: The model.
-        note: What was chosen for the person who left it open; empty where nothing was.
-        recipe: What it was trained with, where `ablax run` trained it.
+    The note says what was chosen for the person who left it open; empty where nothing was.
     """
 
     model: Model
@@ -216,7 +209,9 @@ def _open_run(run: RunName) -> Opened:
     question = question_of(run.folder, held)
     variant = run.variant or question.baseline
     check_variant(held.experiment, question, variant)
-    seed = _first(run.folder, variant) if run.seed is None else run.seed
+    seed = run.seed
+    if seed is None:  # the first that is finished
+        seed = next((seed for name, seed in _there(run.folder) if name == variant), 0)
     summary = _finished(run.folder, variant, seed)
     recipe = question.recipe_of(variant, held.recipe)
     record: Mapping[str, Any] = summary.get(RECORD) or record_of(
@@ -286,11 +281,6 @@ def _there(folder: Path) -> list[tuple[str, int]]:
         if seed.isdecimal():
             found.append((variant, int(seed)))
     return sorted(found)
-
-
-def _first(folder: Path, variant: str) -> int:
-    """The first seed from which a run of the variant is finished; 0 where none is."""
-    return next((seed for name, seed in _there(folder) if name == variant), 0)
 
 
 def _finished(folder: Path, variant: str, seed: int) -> dict[str, Any]:

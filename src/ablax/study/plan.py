@@ -46,15 +46,10 @@ class Training:
     fresh: tuple[str, ...] = ()
 
     @property
-    def network(self) -> Network:
-        """The variant's network."""
-        return self.trainer.task.network
-
-    @property
     def identity(self) -> Identity:
         """What it is, and what its recipe changes, to know it again."""
-        data = self.trainer.dataset
-        return identity(self.network, data.image_shape, self.variant.changes, data.fingerprint)
+        network, data = self.trainer.task.network, self.trainer.dataset
+        return identity(network, data.image_shape, self.variant.changes, data.fingerprint)
 
     @property
     def work(self) -> float:
@@ -82,11 +77,6 @@ class Plan:
     recipe: Recipe
     trainings: Mapping[str, Training]
     measurements: tuple[Measurement, ...]
-
-    @property
-    def baseline(self) -> Training:
-        """The variant the others are compared with."""
-        return self.trainings[self.record.baseline]
 
 
 def resolve(

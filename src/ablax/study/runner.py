@@ -22,7 +22,7 @@ from ablax.report.study_tables import terminal_table, write_result, write_result
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
 from ablax.study.environment import environment
-from ablax.study.folder import ResultsFolder, pretraining_log, study_in, write_facts
+from ablax.study.folder import PRETRAINING, ResultsFolder, study_in, write_facts
 from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, resolve
 from ablax.training.checkpoint import open_checkpoints
@@ -53,7 +53,6 @@ class Runner:
 
     def __init__(self, plan: Plan, folder: ResultsFolder, console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
-        self.trainers = {name: training.trainer for name, training in plan.trainings.items()}
         self.log = MeasurementLog(folder.path, plan.measurements, folder.key)
         self._samples: dict[int, tuple[Split, Split]] = {}
 
@@ -68,13 +67,14 @@ class Runner:
         def observe(moment: Moment, step: int, state: State) -> None:
             for measurement in self.plan.measurements:
                 if measurement.wanted(name, seed, moment):
-                    model = self.trainers[name].model(state, name, f"seed {seed}, step {step}")
+                    trainer = self.plan.trainings[name].trainer
+                    model = trainer.model(state, name, f"seed {seed}, step {step}")
                     self.log.take(measurement, model, self._sample(name, seed, step))
 
         return observe
 
     def _sample(self, name: str, seed: int, step: int) -> Sample:
-        trainer = self.trainers[name]
+        trainer = self.plan.trainings[name].trainer
         dataset = trainer.dataset
         if id(dataset) not in self._samples:
             samples = training_images(dataset, TRAINING_SAMPLE), test_images(dataset, TEST_SAMPLE)
@@ -94,7 +94,7 @@ class Runner:
     @property
     def logs(self) -> list[Path]:
         """The folder of every log that a run writes to."""
-        return [self.folder.path, pretraining_log(self.folder.path), *self.log.places()]
+        return [self.folder.path, self.folder.path / PRETRAINING, *self.log.places()]
 
     def vouched(self, name: str, seed: int) -> dict[str, Any]:
         """What a checkpoint of a run vouches for: its logs are on the disk before it is."""
@@ -131,7 +131,7 @@ def pretrained(
     own = folder.checkpoints(name, seed)
     whose = folder.of(name, seed)
     of = {**whose, "part": "pretraining"}
-    place, key = pretraining_log(folder.path), whose["key"]
+    place = folder.path / PRETRAINING
 
     def resume(step: int, note: Mapping[str, Any]) -> None:
         runner.resumed(name, seed, step, note)
@@ -139,7 +139,7 @@ def pretrained(
 
     with (
         open_checkpoints(own.with_name(f"{own.name}-pretraining"), of=of) as checkpoints,
-        MetricsLog(place, of=key, tensorboard=False, by=RUN_COLUMNS) as log,
+        MetricsLog(place, of=whose["key"], tensorboard=False, by=RUN_COLUMNS) as log,
     ):
         fitted = train(
             training.pretrainer,
@@ -221,12 +221,8 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
     shown.start_run(f"{training.variant.label} · seed {seed}", work)
 
     def tick(chunk: Tick, a_step: float = a_step) -> None:
-        shown.advance(
-            chunk.steps * a_step,
-            images=chunk.images,
-            loss=chunk.loss,
-            error=chunk.test_error,
-        )
+        work, error = chunk.steps * a_step, chunk.test_error
+        shown.advance(work, images=chunk.images, loss=chunk.loss, error=error)
 
     def resume(step: int, note: Mapping[str, Any]) -> None:
         runner.resumed(name, seed, step, note)
@@ -283,8 +279,7 @@ def _write(runner: Runner, study: Study) -> Path:
     write_results(folder / "results.csv", study.variants, study.runs)
     write_csv(folder, by=RUN_COLUMNS)
     runner.log.write_csv()
-    text = json.dumps(dict(study.environment), indent=2) + "\n"
-    write_result(folder / "environment.json", text)
+    write_result(folder / "environment.json", json.dumps(dict(study.environment), indent=2) + "\n")
     write_facts(folder, study.plan)
     return write_report(study, folder)
 
@@ -318,12 +313,8 @@ def run(
         name: What an experiment that is a value is called; made from its title by default.
         recipe_name: What a recipe that is a value is called; `own` by default.
         command: What a person types to repeat it; this call by default.
-        progress: Whether progress and the table are shown.
         **fields: Fields of the recipe (`seeds=1`, `width=0.5`), and fields of its parts
             (`train={"epochs": 3}, optimizer={"rate": 0.1}`).
-
-    Returns:
-        What was measured.
 
     Raises:
         AblaxError: Bad input, before anything is compiled; a folder that is another's; or no run
@@ -343,7 +334,9 @@ def run(
     if isinstance(experiment, str):
         found, question = discovery.experiment(experiment)
     else:
-        found, question = _as_name(experiment.title), experiment
+        # "What dropout buys" is the folder what_dropout_buys
+        found = re.sub(r"\W+", "_", experiment.title.lower()).strip("_")
+        question = experiment
     if isinstance(recipe, str):
         under, base = discovery.recipe(recipe)
         base = question.budgeted(under, base)
@@ -366,11 +359,6 @@ def run(
     )
     place = Path("results") / found / under if folder is None else Path(folder)
     return run_experiment(plan, ResultsFolder(place), console)
-
-
-def _as_name(title: str) -> str:
-    """A title as the name of a folder: `"What dropout buys"` is `what_dropout_buys`."""
-    return re.sub(r"\W+", "_", title.lower()).strip("_")
 
 
 def _dotted(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -29,13 +28,8 @@ from jaxtyping import PyTree
 from ablax.errors import AblaxError, silenced
 from ablax.files import make_folder, sync_folder, sync_tree, write_atomic
 
-# ------------------------------------------------------------------------------------------
-# SHA-256 of every file in a folder, written beside them, so that a flipped bit is noticed.
-#
-# The list has the format of the command `sha256sum`: `sha256sum --check checksums.sha256` inside
-# the folder verifies it without ablax.
-
 LIST_NAME = "checksums.sha256"
+"""`sha256sum --check checksums.sha256` inside the folder verifies it without ablax."""
 
 
 def write_checksums(folder: Path) -> None:
@@ -69,12 +63,12 @@ def find_damage(folder: Path) -> str | None:
         return f"{LIST_NAME} is missing (it was not written to the end)"
     except (OSError, UnicodeDecodeError) as error:
         return f"{LIST_NAME} cannot be read ({error})"
-    listed = [line[66:] for line in text.split("\n")[:-1]]
-    unlisted = [name for name in _names(folder) if name not in listed]
-    for name in unlisted:
-        if not Path(name).name.startswith("."):
+    lines = text.split("\n")[:-1]
+    listed = [line[66:] for line in lines]
+    for name in _names(folder):
+        if name not in listed and not Path(name).name.startswith("."):
             return f"{name} is not in {LIST_NAME}"
-    for name, line in zip(listed, text.split("\n")[:-1], strict=True):
+    for name, line in zip(listed, lines, strict=True):
         try:
             now = _line(folder, name)
         except (OSError, ValueError) as error:
@@ -97,7 +91,6 @@ def _line(folder: Path, name: str) -> str:
         return f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n"
 
 
-# ------------------------------------------------------------------------------------------
 # The folders of checkpoints, one per step: which there are, and how they come and go.
 #
 # At every moment of every function here a kill leaves at least one complete step where there was
@@ -178,11 +171,8 @@ def _remove(step_folder: Path) -> None:
 def describe(tree: PyTree) -> dict[str, str]:
     """The dotted path and the type of every leaf, in the order of the leaves.
 
-    Leaves are arrays, `jax.ShapeDtypeStruct` and Python numbers, in any containers.
-
-    Raises:
-        TypeError: A leaf is a PRNG key, or no array and no number.
-        ValueError: Two leaves have the same dotted path, as in `{"a.b": 1, "a": {"b": 2}}`.
+    Leaves are arrays, `jax.ShapeDtypeStruct` and Python numbers, in any containers. A ValueError
+    where two leaves have the same dotted path, as in `{"a.b": 1, "a": {"b": 2}}`.
 
     Example:
         >>> describe({"bias": np.zeros(64, np.float32), "step": 3})
@@ -229,9 +219,6 @@ def _leaf_type(name: str, leaf: Any) -> str:
     return f"{leaf.dtype}[{','.join(str(size) for size in leaf.shape)}]"
 
 
-# ------------------------------------------------------------------------------------------
-# One run's checkpoints: open, save, restore, close.
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -240,11 +227,11 @@ class CheckpointError(AblaxError):
 
 
 class Restored(NamedTuple):
-    """What a good checkpoint held."""
+    """What a good checkpoint held, with the note that was kept beside it."""
 
     state: PyTree
     step: int
-    note: dict[str, Any]
+    note: Mapping[str, Any]
 
 
 @dataclass
@@ -299,20 +286,17 @@ def open_checkpoints(
 def save(
     checkpoints: Checkpoints, step: int, state: PyTree, *, note: Mapping[str, Any] | None = None
 ) -> None:
-    """Save `state`; on return it is on the disk with its checksums, and older steps are pruned.
+    """Save `state` after so many steps; on return it is on the disk, and older ones are pruned.
+
+    The note is what JSON can hold; `restore` gives it back.
 
     A step that exists is replaced. Later steps are removed: a run that saves step 10 after it was
-    at step 20 went back, and the old 20 is not its future.
-
-    Args:
-        checkpoints: From `open_checkpoints`.
-        step: The number of training steps done, 0 or more.
-        state: A pytree of arrays and Python numbers. PRNG keys as `jax.random.key_data`.
-        note: Anything JSON can hold, returned by `restore`.
+    at step 20 went back, and the old 20 is not its future. Leaves are arrays and Python numbers,
+    PRNG keys as `jax.random.key_data`.
 
     Raises:
         CheckpointError: The disk is full or cannot be written. The steps before are as they were.
-        TypeError: A leaf is no array or number, or `note` is not JSON.
+        TypeError: A leaf is no array or number.
         ValueError: `step` is negative, or two leaves have the same dotted path.
     """
     if step < 0:
@@ -343,16 +327,11 @@ def save(
 
 
 def restore(checkpoints: Checkpoints, like: PyTree) -> Restored | None:
-    """The newest good checkpoint; a damaged one is named in a logged warning and passed over.
+    """The newest good checkpoint, bit for bit as saved; None where there is none.
 
-    Args:
-        checkpoints: From `open_checkpoints`.
-        like: The expected tree, of arrays or `jax.ShapeDtypeStruct`: arrays come back with the
-            sharding given here, on the first device when there is none; numpy arrays and Python
-            numbers as such.
-
-    Returns:
-        The state is bit for bit as saved; `None` when there is no checkpoint.
+    A damaged one is named in a logged warning and passed over. `like` is the expected tree, of
+    arrays or `jax.ShapeDtypeStruct`: arrays come back with the sharding given here, on the first
+    device when there is none; numpy arrays and Python numbers as such.
 
     Raises:
         CheckpointError: There are checkpoints, but none is good; or the newest good one is that of
@@ -435,7 +414,8 @@ def _read(checkpoints: Checkpoints, step: int, like: PyTree) -> Restored:
             )
         target = jax.tree.map(_placed, like)
         items = ocp.args.Composite(state=ocp.args.StandardRestore(target))
-        return Restored(manager.restore(step, args=items).state, step, record["note"])
+        note = record.get("note", {})
+        return Restored(manager.restore(step, args=items).state, step, note)
 
 
 def _refuse_anothers(checkpoints: Checkpoints, step: int, record: Mapping[str, Any]) -> None:
@@ -472,10 +452,10 @@ def _forget_manager(checkpoints: Checkpoints) -> None:
 
 def _is_disk_full(error: BaseException | None) -> bool:
     """Whether `error`, or what caused it, says so. Tensorstore says it in words only."""
+    full = (errno.ENOSPC, errno.EDQUOT)
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if any(os.strerror(code) in str(error) for code in (errno.ENOSPC, errno.EDQUOT)):
+        said = any(os.strerror(code) in str(error) for code in full)
+        if said or (isinstance(error, OSError) and error.errno in full):
             return True
         error = error.__cause__ or error.__context__
     return False

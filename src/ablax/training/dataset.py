@@ -19,12 +19,6 @@ from ablax.data.stream import ImageStream, open_stream
 from ablax.errors import AblaxError
 from ablax.training.step import State, StepFigures, Task, shuffle_key, train_step
 
-# ------------------------------------------------------------------------------------------
-# Where the batches of a training loop come from: arrays on the device, or a stream.
-#
-# A dataset gives the loop a program for a chunk of steps. `InMemory` keeps all images on the device
-# as uint8 and shuffles there; `Streaming` is handed the chunk's batches, decoded by the host.
-
 Program = Callable[..., tuple[State, StepFigures]]
 Batch = tuple[Any, Any, int]
 
@@ -34,7 +28,7 @@ LONGEST_STREAMED_CHUNK = 8
 
 @runtime_checkable
 class Dataset(Protocol):
-    """What the training loop asks of its data.
+    """What the training loop asks of its data: a program for a chunk of steps, and its arguments.
 
     Mean and std are of each channel over the training images, in [0, 1]. `steps_per_epoch` counts
     whole batches; a program takes `longest_chunk` steps at most, where it is not None. `held_out`
@@ -97,14 +91,11 @@ class _Sized:
 
 
 class InMemory(_Sized):
-    """All images live on the device; an epoch is a random permutation made there.
+    """All images live on the device, as uint8; an epoch is a random permutation made there.
 
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
     are others every epoch. Every device of the mesh holds all images, and takes its share of each
     batch.
-
-    Raises:
-        ConfigError: The batch is larger than the data, or no multiple of the devices.
     """
 
     longest_chunk: int | None = None
@@ -149,9 +140,6 @@ class Streaming(_Sized):
     """The host decodes batches on the way and hands over a chunk of them at a time.
 
     Every device of the mesh takes its share of each batch; with 0 workers, threads decode.
-
-    Raises:
-        ConfigError: The batch is larger than the data, or no multiple of the devices.
     """
 
     longest_chunk: int | None = LONGEST_STREAMED_CHUNK

@@ -48,9 +48,6 @@ from ablax.training.progress import console_here
 from ablax.training.progress import progress as shown_progress
 from ablax.training.step import State, StepFigures, evaluation_step, initial_state, task_of
 
-# ------------------------------------------------------------------------------------------
-# A network under a recipe on a data set, compiled once and shared by all seeds.
-
 LONGEST_CPU_CHUNK = 50
 """Steps in one compiled loop on a CPU: seconds, so that progress shows and Ctrl-C is heard."""
 
@@ -79,14 +76,9 @@ class Evaluation(NamedTuple):
 
 
 class Trainer:
-    """Advances and evaluates the states of one network, whatever their seed.
+    """Advances and evaluates the states of one network under a recipe, whatever their seed.
 
-    Args:
-        network: What is trained.
-        recipe: How, and for how long.
-        dataset: Where its batches come from.
-        mesh: The devices.
-        rule: How the weights move instead of the recipe's optimizer and schedule.
+    It is compiled once. A `rule` moves the weights instead of the recipe's optimizer and schedule.
 
     Raises:
         LayerError: The network does not fit the images.
@@ -209,10 +201,7 @@ def _all_finite(state: State) -> Bool[Array, ""]:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
 
 
-# ------------------------------------------------------------------------------------------
-# Stop between two steps, not inside one: Ctrl-C and SIGTERM become a flag.
-
-_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 @dataclass
@@ -245,12 +234,15 @@ def graceful_stop() -> Iterator[StopRequest]:
     def note(number: int, frame: FrameType | None) -> None:
         del frame
         if stop.requested is None:
-            stop.requested = _NAMES[signal.Signals(number)]
-            _say(f"{stop.requested}: saving, then stopping. Ctrl-C again stops at once.")
+            stop.requested = _SIGNALS[signal.Signals(number)]
+            said = f"\n{stop.requested}: saving, then stopping. Ctrl-C again stops at once.\n"
+            # without a buffer: a signal may arrive inside a `print`
+            with contextlib.suppress(OSError):
+                os.write(2, said.encode())
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
 
-    former = {number: signal.getsignal(number) for number in _NAMES}
+    former = {number: signal.getsignal(number) for number in _SIGNALS}
     # None: set by something other than Python; we could not put it back.
     ours = [number for number, old in former.items() if old not in (signal.SIG_IGN, None)]
     try:
@@ -261,15 +253,6 @@ def graceful_stop() -> Iterator[StopRequest]:
         for number in ours:
             signal.signal(number, former[number])
 
-
-def _say(text: str) -> None:
-    """Write to the standard error without its buffer: a signal may arrive inside a `print`."""
-    with contextlib.suppress(OSError):
-        os.write(2, f"\n{text}\n".encode())
-
-
-# ------------------------------------------------------------------------------------------
-# One run: from a seed, or from its last checkpoint, to the last epoch.
 
 Moment = Literal["start", "training", "end"]
 """Before the first step; at every evaluation but the last; after the last step."""
@@ -287,8 +270,7 @@ class StoppedError(AblaxError):
     """A person or the system asked the run to stop; its state is saved."""
 
 
-@dataclass(frozen=True)
-class Tick:
+class Tick(NamedTuple):
     """What the loop tells after every chunk: steps, images, and the mean training loss.
 
     The test error is in percent, where the chunk ended in an evaluation.
@@ -300,8 +282,7 @@ class Tick:
     test_error: float | None
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(NamedTuple):
     """A run at its end: the last state, and its evaluation on the test images."""
 
     state: State
@@ -327,13 +308,11 @@ def train(
     while the next chunk runs.
 
     Args:
-        trainer: The compiled network.
         seed: Of initial weights, order, augmentation and dropout.
         checkpoints: Where states are kept; None keeps none.
         stop: Asked after every chunk.
         log: Told the step and the figures of every chunk.
         on_resume: Told the step from which the run goes on, and the note that was kept with it.
-        on_tick: Told about every chunk.
         observe: Shown the state, at every `Moment`; its time is not counted.
         begin: Given the initial state, gives the one that the run starts from; asked only where
             the run does not go on from a checkpoint.
@@ -422,23 +401,16 @@ def _diverged(what: str, step: int, losses: Sequence[float], trainer: Trainer) -
     )
 
 
-def cache_folder() -> Path:
-    """The folder `xla` in the user's cache."""
-    try:
-        return default_root().expanduser() / "xla"
-    except RuntimeError:  # a user without a home, as in some containers
-        return Path(tempfile.gettempdir()) / "ablax" / "xla"
-
-
 def set_up() -> None:
-    """Keep every compiled program on disk, where the user has not chosen a place already."""
+    """Keep every compiled program in the user's cache, where no other place was chosen already."""
     if jax.config.values["jax_compilation_cache_dir"] is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+        try:
+            root = default_root().expanduser()
+        except RuntimeError:  # a user without a home, as in some containers
+            root = Path(tempfile.gettempdir()) / "ablax"
+        jax.config.update("jax_compilation_cache_dir", str(root / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
-
-# ------------------------------------------------------------------------------------------
-# `ablax.fit`: arrays of images and labels into a model, by the loop above.
 
 _ABOUT = "fit.json"
 """What a folder of `fit` was trained with, so that nothing else goes on there."""
@@ -486,10 +458,10 @@ def fit(
     """Train a network on images and labels that are in memory.
 
     Images are standardized by mean and standard deviation of the training images, which the model
-    keeps. The last epoch's weights are the model's.
+    keeps. The last epoch's weights are the model's; there are as many classes as scores.
 
     Args:
-        network: Any; it has as many classes as scores.
+        network: Any.
         images: (N, H, W, C): uint8, or numbers in [0, 1], which are brought to the nearest of 256
             levels.
         labels: (N,): integers, the class of each image, counted from 0.
@@ -497,7 +469,6 @@ def fit(
         test: Images and labels of the test, after every epoch.
         optimizer: Any transformation of optax, its schedule counted in steps; or fields of a
             recipe; by default SGD with momentum and a cosine schedule.
-        batch_size: Images per step.
         augmentation: How each training image is varied; not at all by default.
         seed: Of initial weights, order, augmentation and dropout.
         name: What tables and captions call the network.

@@ -55,16 +55,10 @@ class MetricsLog:
     What a killed process or a power cut left at the end, and no line stands on, is cut off before
     the first record is written: a half line, or lines that do not fit the ones before them.
 
-    Args:
-        folder: Where the files go; created when missing.
-        of: The key of the run, which tells it from all other runs, recipes and folders.
-        tensorboard: Whether to write TensorBoard's files too.
-        attempt: The number of this attempt; one more than the highest in the file when `None`.
-        by: The columns that tell runs in one file apart, e.g. `("variant", "seed")`: each run gets
-            a TensorBoard folder of its own. Give the same `by` to `read_metrics`.
-
-    Raises:
-        MetricsError: The file cannot be read or written.
+    `of` is the key of the run, which tells it from all other runs, recipes and folders. The attempt
+    is by default one more than the highest of it in the file. `by` are the columns that tell runs
+    in one file apart, e.g. `("variant", "seed")`: each run gets a TensorBoard folder of its own.
+    Give the same `by` to `read_metrics`.
 
     Example:
         >>> import tempfile
@@ -106,10 +100,8 @@ class MetricsLog:
     def write(self, step: int, **values: float | int | str) -> None:
         """Append one record; it is in the system's hands on return.
 
-        Raises:
-            MetricsError: The disk is full, or cannot be written.
-            ValueError: A column `attempt`, `of` or `check`, or one of the strings that stand for
-                what is not finite.
+        A ValueError where a column is `attempt`, `of` or `check`, or a text stands for what is not
+        finite.
         """
         for name, value in values.items():
             if name in _OURS or (isinstance(value, str) and value in _NON_FINITE):

@@ -198,7 +198,7 @@ def _by_path(change: Callable[..., Any], *trees: PyTree) -> PyTree:
     """The leaves changed, each given its path as `ablax.core.leaves_by_path` has it."""
 
     def changed(path: tuple[Any, ...], *leaves: Any) -> Any:
-        return change("/".join(str(getattr(key, "key", key)) for key in path), *leaves)
+        return change(jax.tree_util.keystr(path, simple=True, separator="/"), *leaves)
 
     return jax.tree_util.tree_map_with_path(changed, *trees)
 

@@ -55,7 +55,6 @@ def initial_state(
     )
 
 
-# ------------------------------------------------------------------------------------------
 # The loss, its gradient, the update, and the two steps that are made of them, as pure functions.
 #
 # Whoever trains, differentiates or times a network does it by these: there is no other loss. A mode
@@ -68,15 +67,11 @@ Losses = Callable[[Float[Array, "N classes"], Int[Array, " N"]], Float[Array, " 
 
 @dataclass(frozen=True)
 class Objective:
-    """What training minimizes.
+    """What training minimizes: the `losses` of images, given scores in the precision.
 
-    Attributes:
-        network: What is trained.
-        precision: Of the computation; parameters and statistics stay as they are, and the loss is
-            in float32 at least.
-        losses: The loss of each image, given scores in `precision`.
-        auxiliary_weight: Of the loss of each auxiliary classifier (`ablax.layers.Auxiliary`), where
-            the network has any.
+    The precision is that of the computation; parameters and statistics stay as they are, and the
+    loss is in float32 at least. `auxiliary_weight` is that of the loss of each auxiliary classifier
+    (`ablax.layers.Auxiliary`), where the network has any.
     """
 
     network: Network
@@ -193,18 +188,8 @@ def loss(
 
     L = mean of losses(scores) + auxiliary_weight * (sum over auxiliary classifiers of theirs)
 
-    Batch normalization uses the batch's own statistics.
-
-    Args:
-        objective: Network and losses.
-        params: The network's parameters.
-        batch_stats: Running statistics.
-        images: Normalized.
-        labels: Class of each image; one that is none makes L NaN.
-        dropout_key: Which units are dropped; None drops none.
-
-    Returns:
-        L, and its parts.
+    Of normalized images; gives L and its parts. Batch normalization uses the batch's own
+    statistics; a label that is no class makes L NaN; without a dropout key no unit is dropped.
     """
     scores, updated = objective.network.apply(
         {"params": _in_precision(objective, params), "batch_stats": batch_stats},
@@ -244,10 +229,9 @@ def descend(
 ) -> tuple[State, StepFigures]:
     """One update by a batch that is augmented and normalized already; arguments as in `loss`.
 
-    Returns:
-        The state after it, and the batch's figures before it: the loss that is told is that of the
-        network's own scores, so that it compares with that of a network without auxiliary
-        classifiers.
+    Gives the state after it, and the batch's figures before it: the loss that is told is that of
+    the network's own scores, so that it compares with that of a network without auxiliary
+    classifiers.
     """
     slopes, parts = gradient(task, state.params, state.batch_stats, images, labels, dropout_key)
     after = update(task, state, slopes, parts.batch_stats)
@@ -257,11 +241,7 @@ def descend(
 def train_step(
     task: Task, state: State, images: UInt8[Array, "N H W C"], labels: Int[Array, " N"]
 ) -> tuple[State, StepFigures]:
-    """One step of stochastic gradient descent on raw pixels: augment, normalize, `descend`.
-
-    Returns:
-        The state after the step, and the batch's figures before it.
-    """
+    """One step of stochastic gradient descent on raw pixels: augment, normalize, `descend`."""
     augment_key, dropout_key = jax.random.split(step_key(state.seed, state.step))
     pixels = augment(augment_key, images.astype(jnp.float32) / 255, task.augmentation)
     return descend(task, state, _standardized(task, pixels), labels, dropout_key)

@@ -1,7 +1,6 @@
 from ablax.weights import files as files
 from ablax.weights import load as load
 from ablax.weights import names as names
-from ablax.weights import pictures as pictures
 from ablax.weights import sources as sources
 from ablax.weights.files import read_weights as read_weights
 from ablax.weights.load import Imported as Imported
@@ -9,8 +8,7 @@ from ablax.weights.load import import_file as import_file
 from ablax.weights.load import open_weights as open_weights
 from ablax.weights.load import save_model as save_model
 from ablax.weights.load import write_weights as write_weights
-from ablax.weights.pictures import class_names as class_names
-from ablax.weights.pictures import open_picture as open_picture
 from ablax.weights.sources import WeightSource as WeightSource
+from ablax.weights.sources import class_names as class_names
 from ablax.weights.sources import find_source as find_source
 from ablax.weights.sources import sources_of as sources_of

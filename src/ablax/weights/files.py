@@ -7,7 +7,7 @@ import math
 import pickletools
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BufferedIOBase
 from pathlib import Path
@@ -74,7 +74,6 @@ def _check_hash(path: Path) -> None:
         )
 
 
-# ------------------------------------------------------------------------------------------
 # Caffe's files of weights, `.caffemodel`: protocol buffers, read without Caffe.
 #
 # Layout, which is PyTorch's too: a convolution is (features, channels of a group, height, width), a
@@ -82,31 +81,17 @@ def _check_hash(path: Path) -> None:
 # sums of means and variances and the number they have to be divided by; the learned scale and bias
 # stand in a `Scale` layer behind it, and are put under the name of the `BatchNorm` here.
 
-# The messages of caffe.proto as far as weights need them: name -> (number, type, repeated).
-_MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
-    "BlobShape": {"dim": (1, "int64", True)},
-    "BlobProto": {
-        **{"num": (1, "int32", False), "channels": (2, "int32", False)},
-        **{"height": (3, "int32", False), "width": (4, "int32", False)},
-        **{"data": (5, "float", True), "shape": (7, "BlobShape", False)},
-        "double_data": (8, "double", True),
-    },
-    "LayerParameter": {
-        **{"name": (1, "string", False), "type": (2, "string", False)},
-        **{"bottom": (3, "string", True), "top": (4, "string", True)},
-        "blobs": (7, "BlobProto", True),
-    },
-    "V1LayerParameter": {
-        **{"bottom": (2, "string", True), "top": (3, "string", True)},
-        **{"name": (4, "string", False), "type": (5, "int32", False)},
-        "blobs": (6, "BlobProto", True),
-    },
-    "NetParameter": {
-        "name": (1, "string", False),
-        "layers": (2, "V1LayerParameter", True),
-        "layer": (100, "LayerParameter", True),
-    },
+_MESSAGES = {
+    "BlobShape": "int64 dim* 1",
+    "BlobProto": "int32 num 1, int32 channels 2, int32 height 3, int32 width 4, float data* 5, "
+    "BlobShape shape 7, double double_data* 8",
+    "LayerParameter": "string name 1, string type 2, string bottom* 3, string top* 4, "
+    "BlobProto blobs* 7",
+    "V1LayerParameter": "string bottom* 2, string top* 3, string name 4, int32 type 5, "
+    "BlobProto blobs* 6",
+    "NetParameter": "string name 1, V1LayerParameter layers* 2, LayerParameter layer* 100",
 }
+"""The messages of caffe.proto as far as weights need them; `*` is what may be there repeatedly."""
 
 
 def read_caffe(path: Path) -> dict[str, np.ndarray]:
@@ -172,9 +157,9 @@ def _net_message() -> Any:
     kinds = descriptor_pb2.FieldDescriptorProto
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        for field_name, (number, kind, repeated) in fields.items():
-            field = message.field.add(name=field_name, number=number)
-            field.label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+        for kind, written, number in (each.split() for each in fields.split(", ")):
+            field = message.field.add(name=written.rstrip("*"), number=int(number))
+            field.label = kinds.LABEL_REPEATED if "*" in written else kinds.LABEL_OPTIONAL
             if kind in _MESSAGES:
                 field.type, field.type_name = kinds.TYPE_MESSAGE, f".caffe.{kind}"
             else:
@@ -184,7 +169,6 @@ def _net_message() -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("caffe.NetParameter"))
 
 
-# ------------------------------------------------------------------------------------------
 # Keras' files of weights, `.h5`: HDF5, read without Keras.
 #
 # Layout: a convolution is (height, width, channels, features), a depthwise one (height, width,
@@ -259,7 +243,6 @@ def _text(name: Any) -> str:
     return name.decode() if isinstance(name, bytes) else str(name)
 
 
-# ------------------------------------------------------------------------------------------
 # Read a pickle as data: its instructions are interpreted here, and none of them can run code.
 #
 # A pickle is a program for a small stack machine, two of whose instructions look up any name in any
@@ -280,7 +263,6 @@ _LITERALS = {
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }
-_NOTHING = {"PROTO", "FRAME"}
 
 
 class CodeError(AblaxError):
@@ -297,11 +279,8 @@ class Name:
 def read_pickle(file: BufferedIOBase, calls: Calls, persistent: Callable[[Any], Any]) -> Any:
     """The value that the next pickle of the file describes; the file is left behind its end.
 
-    Args:
-        file: Binary.
-        calls: What the names mean that it may call. A name that is mentioned and not called stays
-            a `Name`.
-        persistent: From a persistent identifier to what it stands for.
+    It may call the names in `calls`; one that is mentioned and not called stays a `Name`.
+    `persistent` gives what a persistent identifier stands for.
 
     Raises:
         CodeError: It calls another name, or makes an object of a class.
@@ -350,97 +329,72 @@ class _Machine:
         return values
 
     def step(self, name: str, argument: Any) -> None:
-        """Carry out one instruction."""
-        if name in _NOTHING:
-            return
+        """Carry out one instruction: it changes what is on top of the stack, or adds to it."""
+        match name:
+            case "PROTO" | "FRAME":
+                pass
+            case "POP":
+                self.pop()
+            case "POP_MARK":
+                self.pop_to_mark()
+            case "APPEND":
+                value = self.pop()
+                self._top(list).append(value)
+            case "APPENDS":
+                values = self.pop_to_mark()
+                self._top(list).extend(values)
+            case "ADDITEMS":
+                values = self.pop_to_mark()
+                self._top(set).update(values)
+            case "SETITEM":
+                value, key = self.pop(), self.pop()
+                self._top(dict)[key] = value
+            case "SETITEMS":
+                values = self.pop_to_mark()
+                self._top(dict).update(_pairs(values))
+            case "BUILD":  # an object's attributes; only those of a dictionary may be dropped
+                self.pop()
+                self._top(dict)
+            case "PUT" | "BINPUT" | "LONG_BINPUT":
+                self.memory[argument] = self.stack[-1]
+            case "MEMOIZE":
+                self.memory[len(self.memory)] = self.stack[-1]
+            case _:
+                self.stack.append(self._added(name, argument))
+
+    def _added(self, name: str, argument: Any) -> Any:
+        if name in _LITERALS:
+            return argument
         if name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name])
-        elif name in _LITERALS:
-            self.stack.append(argument)
-        elif name in _EMPTY:
-            self.stack.append(_EMPTY[name]())
-        elif name in _TUPLES:
-            self.stack.append(tuple([self.pop() for _ in range(_TUPLES[name])][::-1]))
-        elif handler := getattr(self, f"do_{name.lower()}", None):
-            handler(argument)
-        else:
-            raise CodeError(f"it holds the instruction {name}, which no file of weights needs")
-
-    def do_mark(self, _: Any) -> None:
-        self.stack.append(_MARK)
-
-    def do_pop(self, _: Any) -> None:
-        self.stack.pop()
-
-    def do_pop_mark(self, _: Any) -> None:
-        self.pop_to_mark()
-
-    def do_dup(self, _: Any) -> None:
-        self.stack.append(self.stack[-1])
-
-    def do_dict(self, _: Any) -> None:
-        values = self.pop_to_mark()
-        self.stack.append(dict(zip(values[::2], values[1::2], strict=True)))
-
-    def do_list(self, _: Any) -> None:
-        self.stack.append(self.pop_to_mark())
-
-    def do_tuple(self, _: Any) -> None:
-        self.stack.append(tuple(self.pop_to_mark()))
-
-    def do_append(self, _: Any) -> None:
-        value = self.pop()
-        self._top(list).append(value)
-
-    def do_appends(self, _: Any) -> None:
-        values = self.pop_to_mark()
-        self._top(list).extend(values)
-
-    def do_additems(self, _: Any) -> None:
-        values = self.pop_to_mark()
-        self._top(set).update(values)
-
-    def do_setitem(self, _: Any) -> None:
-        value, key = self.pop(), self.pop()
-        self._top(dict)[key] = value
-
-    def do_setitems(self, _: Any) -> None:
-        values = self.pop_to_mark()
-        self._top(dict).update(zip(values[::2], values[1::2], strict=True))
-
-    def do_put(self, argument: int) -> None:
-        self.memory[argument] = self.stack[-1]
-
-    do_binput = do_long_binput = do_put
-
-    def do_memoize(self, _: Any) -> None:
-        self.memory[len(self.memory)] = self.stack[-1]
-
-    def do_get(self, argument: int) -> None:
-        self.stack.append(self.memory[argument])
-
-    do_binget = do_long_binget = do_get
-
-    def do_global(self, argument: str) -> None:
-        self.stack.append(Name(argument.replace(" ", ".")))
-
-    def do_stack_global(self, _: Any) -> None:
-        name = self.pop()
-        self.stack.append(Name(f"{self.pop()}.{name}"))
-
-    def do_binpersid(self, _: Any) -> None:
-        self.stack.append(self.persistent(self.pop()))
-
-    def do_reduce(self, _: Any) -> None:
-        arguments, function = self.pop(), self.pop()
-        self.stack.append(self._call(function, arguments))
-
-    do_newobj = do_reduce
-
-    def do_build(self, _: Any) -> None:
-        """Give an object its attributes; only those of a dictionary may be dropped."""
-        self.pop()
-        self._top(dict)
+            return _CONSTANTS[name]
+        if name in _EMPTY:
+            return _EMPTY[name]()
+        if name in _TUPLES:
+            return tuple([self.pop() for _ in range(_TUPLES[name])][::-1])
+        match name:
+            case "MARK":
+                return _MARK
+            case "DUP":
+                return self.stack[-1]
+            case "DICT":
+                return dict(_pairs(self.pop_to_mark()))
+            case "LIST":
+                return self.pop_to_mark()
+            case "TUPLE":
+                return tuple(self.pop_to_mark())
+            case "GET" | "BINGET" | "LONG_BINGET":
+                return self.memory[argument]
+            case "GLOBAL":
+                return Name(argument.replace(" ", "."))
+            case "STACK_GLOBAL":
+                last = self.pop()
+                return Name(f"{self.pop()}.{last}")
+            case "BINPERSID":
+                return self.persistent(self.pop())
+            case "REDUCE" | "NEWOBJ":
+                arguments, function = self.pop(), self.pop()
+                return self._call(function, arguments)
+        raise CodeError(f"it holds the instruction {name}, which no file of weights needs")
 
     def _top(self, kind: type) -> Any:
         if not isinstance(self.stack[-1], kind):
@@ -458,7 +412,10 @@ class _Machine:
         return self.calls[function.path](*arguments)
 
 
-# ------------------------------------------------------------------------------------------
+def _pairs(values: list[Any]) -> Iterable[tuple[Any, Any]]:
+    return zip(values[::2], values[1::2], strict=True)
+
+
 # PyTorch's files of weights, `.pth` and `.pt`, read as data: nothing in them is run.
 #
 # Since version 1.6 `torch.save` writes an archive (zip) that holds a pickle and one file for each

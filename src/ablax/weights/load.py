@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from ablax.core import (
-    ImageShape,
-    Layers,
-    Network,
-    abstract_variables,
-    fingerprint,
-    inner_layers,
-    layer_shapes,
-    leaves_by_path,
-    parameter_shapes,
-)
+from ablax.core import ImageShape, Network, abstract_variables, fingerprint, walk
+from ablax.core.features import layer_shapes
+from ablax.core.network import leaves_by_path, parameter_shapes
 from ablax.errors import AblaxError, WeightsError
 from ablax.files import write_atomic
 from ablax.layers import Dense, Flatten
@@ -30,11 +24,9 @@ from ablax.model import Model, Preprocessing, from_json
 from ablax.training import checkpoint
 from ablax.weights.files import read_weights
 from ablax.weights.names import ModuleName
-from ablax.weights.pictures import class_names
-from ablax.weights.sources import Tensors, WeightSource, find_source, sources_of
+from ablax.weights.sources import Tensors, WeightSource, class_names, find_source, sources_of
 from ablax.zoo import find
 
-# ------------------------------------------------------------------------------------------
 # PyTorch's tensors as our variables: names, axes, and the order in which a vector is read.
 #
 # PyTorch keeps a convolution as (features, channels, height, width) and a dense layer as (outputs,
@@ -51,7 +43,6 @@ _LEAVES = {
     "var": "running_var",
 }
 _NOT_WEIGHTS = ("num_batches_tracked",)
-_MISFITS = {"missing": "missing", "another": "of another shape", "left": "left over"}
 
 
 def tensor_name(path: str, module_name: ModuleName) -> str:
@@ -74,18 +65,12 @@ def tensor_shapes(
         WeightsError: Two leaves have the same name there.
     """
     shapes: dict[str, tuple[int, ...]] = {}
-    for path, leaf in _leaves(abstract_variables(network, image_shape)).items():
-        name = tensor_name(path.split("/", 1)[1], module_name)
+    for path, leaf in leaves_by_path(_kept(abstract_variables(network, image_shape))).items():
+        name = tensor_name(_within(path), module_name)
         if name in shapes:
             raise WeightsError(f"two parameters are both called {name!r} in PyTorch: one is {path}")
         shapes[name] = tuple(leaf.shape[axis] for axis in _AXES[leaf.ndim])
     return shapes
-
-
-def leaf_paths(network: Network, image_shape: ImageShape) -> tuple[str, ...]:
-    """The paths of all parameters and running statistics, such as `conv1/bn/mean`."""
-    leaves = _leaves(abstract_variables(network, image_shape))
-    return tuple(path.split("/", 1)[1] for path in leaves)
 
 
 def from_torch(
@@ -94,45 +79,42 @@ def from_torch(
     tensors: Mapping[str, Float[np.ndarray, "..."]],
     module_name: ModuleName,
 ) -> dict[str, Any]:
-    """Our variables with PyTorch's values in them, in float32.
+    """Our variables with PyTorch's values in them, a `state_dict` as numpy arrays, in float32.
 
-    Args:
-        network: Of the zoo.
-        image_shape: (H, W, C): the maps in front of a `Flatten` depend on it.
-        tensors: PyTorch's `state_dict` as numpy arrays. A dense layer may be kept as a 1x1
-            convolution there.
-        module_name: The family's names.
+    The maps in front of a `Flatten` depend on the images' (H, W, C). A dense layer may be a 1x1
+    convolution there.
 
     Raises:
         WeightsError: Tensors that are missing, left over, or of another shape, listed by name.
             Nothing is loaded then.
     """
-    abstract = abstract_variables(network, image_shape)
+    abstract = _kept(abstract_variables(network, image_shape))
     maps = _vectorized(network, image_shape)
-    arrays: dict[str, Any] = {}
+    arrays: list[np.ndarray] = []
     wrong: list[str] = []
     left = {name for name in tensors if not name.endswith(_NOT_WEIGHTS)}
-    for path, leaf in _leaves(abstract).items():
-        name = tensor_name(path.split("/", 1)[1], module_name)
+    for path, leaf in leaves_by_path(abstract).items():
+        name = tensor_name(_within(path), module_name)
         left.discard(name)
         if name not in tensors:
             wrong.append(f"missing: {name} (our {path})")
             continue
-        layer = path.split("/", 1)[1].rsplit("/", 1)[0]
+        layer = _within(path).rpartition("/")[0]
         array = _ours(np.asarray(tensors[name]), leaf.shape, maps.get(layer))
         if array is None:
             given = tuple(np.shape(tensors[name]))
             wrong.append(f"another shape: {name} is {given}, our {path} is {tuple(leaf.shape)}")
-        arrays[path] = array
+        else:
+            arrays.append(array)
     wrong += [f"left over: {name}" for name in sorted(left)]
     if wrong:
-        counts = (
-            f"{sum(line.startswith(kind) for line in wrong)} {words}"
-            for kind, words in _MISFITS.items()
+        count = Counter(line.partition(":")[0] for line in wrong)
+        title = (
+            f"the tensors do not fit the network: {count['missing']} missing, "
+            f"{count['another shape']} of another shape, {count['left over']} left over"
         )
-        title = f"the tensors do not fit the network: {', '.join(counts)}"
         raise WeightsError("\n  ".join([title, *wrong]))
-    return _filled(abstract, arrays)
+    return jax.tree.unflatten(jax.tree.structure(abstract), map(jnp.asarray, arrays))
 
 
 _AXES = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,), 0: ()}
@@ -161,40 +143,27 @@ def _vectorized(network: Network, image_shape: ImageShape) -> dict[str, tuple[in
     found: dict[str, tuple[int, ...]] = {}
     maps: tuple[int, ...] = image_shape
     waiting: tuple[int, ...] | None = None
-
-    def walk(layers: Layers, prefix: str) -> None:
-        nonlocal maps, waiting
-        for name, layer in layers.items():
-            path = prefix + name
-            if isinstance(layer, Flatten):
-                waiting = maps
-            elif isinstance(layer, Dense) and waiting is not None:
-                found[path] = waiting
-                waiting = None
-            for inner in inner_layers(layer).values():
-                walk(inner, f"{path}/")
-            maps = shapes.get(path, maps)
-
-    walk(network.layers, "")
+    before = ""
+    for path, layer in walk(network.layers):
+        # What the layer before gave, or the one that ended with it, unless this one is inside.
+        ended = "/".join(before.split("/")[: path.count("/") + 1])
+        if not path.startswith(f"{ended}/"):
+            maps = shapes.get(ended, maps)
+        if isinstance(layer, Flatten):
+            waiting = maps
+        elif isinstance(layer, Dense) and waiting is not None:
+            found[path], waiting = waiting, None
+        before = path
     return found
 
 
-def _leaves(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The leaves of `params` and `batch_stats`, under `collection/path`."""
-    return leaves_by_path(_kept(variables))
+def _within(path: str) -> str:
+    """The path of a leaf without its collection, `params` or `batch_stats`."""
+    return path.partition("/")[2]
 
 
 def _kept(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {kind: variables[kind] for kind in ("params", "batch_stats") if kind in variables}
-
-
-def _filled(variables: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any]:
-    def fill(tree: Any, prefix: str) -> Any:
-        if not isinstance(tree, Mapping):
-            return jnp.asarray(arrays[prefix])
-        return {key: fill(below, f"{prefix}/{key}") for key, below in tree.items()}
-
-    return {kind: fill(tree, kind) for kind, tree in _kept(variables).items()}
 
 
 def fold_biases(
@@ -217,9 +186,9 @@ def fold_biases(
     for path in ours:
         layer, _, leaf = path.rpartition("/")
         block, _, kind = layer.rpartition("/")
-        if leaf != "kernel" or f"{layer}/bias" in ours or f"{block}/bn/mean" not in ours:
+        if leaf != "kernel" or kind not in ("conv", "pointwise"):
             continue
-        if kind not in ("conv", "pointwise"):
+        if f"{layer}/bias" in ours or f"{block}/bn/mean" not in ours:
             continue
         bias, mean = f"{names(layer)}.bias", f"{names(f'{block}/bn')}.running_mean"
         if bias in folded and mean in folded:
@@ -241,11 +210,8 @@ class Imported(NamedTuple):
 def import_file(name: str, path: Path, library: str | None = None) -> Imported:
     """The network with the weights of a file of PyTorch's, safetensors', Caffe's or Keras'.
 
-    Args:
-        name: Of the network in the zoo.
-        path: The file.
-        library: Whose weights they are, where several have such files; by default the one whose
-            names fit best.
+    The library is whose weights they are, where several have such files; by default the one whose
+    names fit best.
 
     Raises:
         WeightsError: The file cannot be read, or does not fit the network: what is missing, left
@@ -254,7 +220,13 @@ def import_file(name: str, path: Path, library: str | None = None) -> Imported:
     """
     find(name)
     form, tensors = read_weights(path)
-    source = choose_source(name, form, tensors, library)
+    sources = [each for each in sources_of(name) if each.form == form]
+    if library is not None:
+        sources = [find_source(name, library)]
+    if not sources:
+        takes = ", ".join(each.title for each in sources_of(name)) or "nobody's"
+        raise WeightsError(f"{name} takes no weights of {form}'s form; it takes {takes}")
+    source = max(sources, key=lambda each: _fit(name, each, tensors))
     found = import_tensors(name, tensors, source)
     model = dataclasses.replace(found.model, weights=f"weights {path.name} of {source.library}")
     for known in source.files:
@@ -278,30 +250,14 @@ def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Importe
     network = _network(name, kept, source)
     shape = source.preprocessing.image_shape
     if source.form in ("caffe", "keras"):
-        kept = fold_biases(kept, leaf_paths(network, shape), source.names)
+        leaves = leaves_by_path(_kept(abstract_variables(network, shape)))
+        kept = fold_biases(kept, map(_within, leaves), source.names)
     variables = from_torch(network, shape, kept, source.names)
     count = _last_shape(network, shape)[1][-1]
     names = class_names(source.classes, count)
     weights = f"weights of {source.title}"
     model = Model(name, network, variables, source.preprocessing, names, weights)
     return Imported(model, source, left_out)
-
-
-def choose_source(
-    name: str, form: str, tensors: Tensors, library: str | None = None
-) -> WeightSource:
-    """Whose tensors these are: of the sources of that form, the one whose names fit best.
-
-    Raises:
-        WeightsError: The network takes no weights of that form, or none of the library.
-    """
-    candidates = [each for each in sources_of(name) if each.form == form]
-    if library is not None:
-        candidates = [find_source(name, library)]
-    if not candidates:
-        takes = ", ".join(each.title for each in sources_of(name)) or "nobody's"
-        raise WeightsError(f"{name} takes no weights of {form}'s form; it takes {takes}")
-    return max(candidates, key=lambda source: _fit(name, source, tensors))
 
 
 def _fit(name: str, source: WeightSource, tensors: Tensors) -> int:
@@ -339,7 +295,6 @@ def _last_shape(network: Network, shape: ImageShape) -> tuple[str, tuple[int, ..
     return last, kernels[last]
 
 
-# ------------------------------------------------------------------------------------------
 # A folder of weights: a checkpoint of orbax, and beside it what is needed to use them.
 #
 # `weights.json` names the network of the zoo, whose weights they are, the preparation of the images
@@ -353,21 +308,10 @@ WEIGHTS = "weights.json"
 
 
 def write_weights(folder: Path, imported: Imported, file: Path) -> None:
-    """Write the weights of a file into a folder; what it held before is replaced.
-
-    Raises:
-        AblaxError: The folder cannot be written, or holds something else.
-    """
-    model, source = imported.model, imported.source
-    about = {
-        "network": model.name,
-        "library": source.library,
-        "model": source.model,
-        "file": file.name,
-        "classes": len(model.classes),
-        "preprocessing": model.preprocessing.as_json(),
-    }
-    _write(folder, model, about)
+    """Write the weights of a file into a folder, as `save_model` does."""
+    source, classes = imported.source, len(imported.model.classes)
+    about = {"library": source.library, "model": source.model, "file": file.name}
+    _write(folder, imported.model, {**about, "classes": classes})
 
 
 def save_model(model: Model, folder: Path | str) -> None:
@@ -381,13 +325,11 @@ def save_model(model: Model, folder: Path | str) -> None:
         AblaxError: The folder cannot be written, or holds something else.
     """
     about = {
-        "network": model.name,
         "library": OURS,
         "fingerprint": fingerprint(model.network, model.image_shape),
         "classes": list(model.classes),
         "weights": model.weights,
         "precision": model.precision,
-        "preprocessing": model.preprocessing.as_json(),
     }
     _write(Path(folder), model, about)
 
@@ -400,7 +342,8 @@ def _write(folder: Path, model: Model, about: Mapping[str, Any]) -> None:
         kept = {kind: tree for kind, tree in model.variables.items() if tree}
         checkpoint.save(checkpoints, 0, kept)
     # Last: a folder with this file is whole.
-    write_atomic(folder / WEIGHTS, json.dumps(about, indent=2) + "\n")
+    whole = {"network": model.name, **about, "preprocessing": model.preprocessing.as_json()}
+    write_atomic(folder / WEIGHTS, json.dumps(whole, indent=2) + "\n")
 
 
 def open_weights(folder: Path, network: Network | None = None) -> Model:
@@ -412,43 +355,33 @@ def open_weights(folder: Path, network: Network | None = None) -> Model:
         AblaxError: There is no such folder, it is damaged, or of another network.
     """
     about = _about(folder)
-    if about["library"] == OURS:
-        return _saved(folder, about, network)
-    if network is not None:
-        raise WeightsError(f"{folder} says itself of which network it is: leave the network out")
-    name, count = about["network"], about["classes"]
-    source = find_source(name, about["library"])
-    network = find(name).build(classes=count)
-    network = source.change(network) if source.change else network
-    preprocessing = from_json(about["preprocessing"])
-    variables = _restored(folder, network, preprocessing)
-    names = class_names(source.classes, count)
-    weights = f"weights {folder.name} of {source.library}"
-    return Model(name, network, variables, preprocessing, names, weights)
-
-
-def _saved(folder: Path, about: Mapping[str, Any], network: Network | None) -> Model:
-    """What `save_model` wrote, for the network it was of."""
-    name, names = about["network"], tuple(about["classes"])
-    preprocessing = from_json(about["preprocessing"])
+    name, library, classes = about["network"], about["library"], about["classes"]
+    fields = from_json(about["preprocessing"])
+    if library != OURS:
+        if network is not None:
+            raise WeightsError(
+                f"{folder} says itself of which network it is: leave the network out"
+            )
+        source = find_source(name, library)
+        network = find(name).build(classes=classes)
+        network = source.change(network) if source.change else network
+        variables, names = _restored(folder, network, fields), class_names(source.classes, classes)
+        return Model(name, network, variables, fields, names, f"weights {folder.name} of {library}")
     if network is None:
         try:
-            network = find(name).build(classes=len(names))
+            network = find(name).build(classes=len(classes))
         except AblaxError as error:
             raise WeightsError(
                 f"{folder} holds the weights of {name!r}, which is no network of the zoo: give the "
                 f"network, ablax.load_model({str(folder)!r}, network=...)"
             ) from error
-    now = fingerprint(network, preprocessing.image_shape)
-    if now != about["fingerprint"]:
+    if (now := fingerprint(network, fields.image_shape)) != about["fingerprint"]:
         raise WeightsError(
             f"{folder} holds the weights of another network than the one given (fingerprints "
             f"{about['fingerprint']} and {now}): give the network that was saved"
         )
-    variables = _restored(folder, network, preprocessing)
-    return Model(
-        name, network, variables, preprocessing, names, about["weights"], about["precision"]
-    )
+    variables, names = _restored(folder, network, fields), tuple(classes)
+    return Model(name, network, variables, fields, names, about["weights"], about["precision"])
 
 
 def _restored(folder: Path, network: Network, preprocessing: Preprocessing) -> dict[str, Any]:

@@ -59,7 +59,6 @@ def _step(kind: str) -> int:
 
 _KIND = {"conv": "conv", "bn": "norm"}
 
-# ------------------------------------------------------------------------------------------
 # torchvision. Numbers count all layers of `features` or `classifier`: ReLU, pools, dropout.
 
 alexnet = table(
@@ -210,7 +209,6 @@ def vgg(stages: Stages) -> ModuleName:
     )
 
 
-# ------------------------------------------------------------------------------------------
 # timm. Its classifiers are often 1x1 convolutions.
 
 _PARTS = {"conv1": "c1x1_a", "conv2": "c3x3_b", "conv3": "c1x1_c"}
@@ -377,7 +375,6 @@ xception = table(
     },
 )
 
-# ------------------------------------------------------------------------------------------
 # Caffe, Keras, and the residual networks for CIFAR-10 of others.
 
 

@@ -1,27 +1,23 @@
-"""Whose weights ablax can read, and for which networks."""
+"""Whose weights ablax can read, for which networks, and what their classes are called."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
-from types import MappingProxyType
+from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from ablax.core import Edit, Layers, Network, compose, edit, replace, replace_kind
 from ablax.errors import WeightsError, nearest
-from ablax.layers import (
-    AveragePool,
-    BatchNormalization,
-    Convolution,
-    LocalResponseNormalization,
-    MaxPool,
-)
+from ablax.layers import AveragePool, Convolution, MaxPool
+from ablax.layers.normalization import BatchNormalization, LocalResponseNormalization
 from ablax.model import Preprocessing
 from ablax.weights import names
 from ablax.weights.names import ModuleName
@@ -41,9 +37,9 @@ class KnownFile:
     """
 
     name: str
-    resize: int | None = None
     top1: float | None = None
     top5: float | None = None
+    resize: int | None = None
 
     def told(self) -> str:
         """The file, and the error of its weights."""
@@ -88,7 +84,6 @@ class WeightSource:
         return f"{self.library} {self.model}"
 
 
-# ------------------------------------------------------------------------------------------
 # What TensorFlow's definitions do otherwise: where padding goes, and what keeps a root from zero.
 #
 # `padding="same"` there adds as few zeros as give ceil(size / stride) pixels, and where their
@@ -123,7 +118,6 @@ def tensorflow_conventions(network: Network) -> Network:
     return edit(network, rewrite)
 
 
-# ------------------------------------------------------------------------------------------
 # Weights that are published as Caffe's files: AlexNet, CaffeNet, VGG, GoogLeNet, ResNet of 2015.
 #
 # Caffe's reference networks see pictures warped to 256 x 256 pixels, blue first, levels up to 255
@@ -172,7 +166,6 @@ _CAFFE: dict[str, WeightSource] = {
 }
 
 
-# ------------------------------------------------------------------------------------------
 # Residual networks for CIFAR-10 that others trained in PyTorch, with option A shortcuts.
 #
 # Their tensors are called `conv1`, `bn1`, `layer1.0.conv1`, ..., `linear`. Where maps halve, the
@@ -250,17 +243,12 @@ def _cifar(library: str, **more: Any) -> dict[str, WeightSource]:
 _CIFAR = (_cifar("idelbayev", prepare=zeros_behind), _cifar("zeros-behind"))
 
 
-# ------------------------------------------------------------------------------------------
 # Weights of `keras.applications`, whose authors published them there: MobileNet V1 and Xception.
 #
 # Levels from -1 to 1; padding and epsilon are TensorFlow's (`tensorflow_conventions`).
 
 _HALF = (0.5, 0.5, 0.5)
 _NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?\.(.*)")
-
-
-mobilenet_v1_of_keras: Edit = compose(clipped, tensorflow_conventions)
-"""The edit that cuts every ReLU off at 6, and pads as TensorFlow does."""
 
 
 def numbered_in_order(tensors: Tensors) -> Tensors:
@@ -299,7 +287,8 @@ def _keras(model: str, path: ModuleName, crop: int, resize: int, **more: Any) ->
 
 _KERAS: dict[str, WeightSource] = {
     "mobilenet_v1": _keras(
-        *("MobileNet", names.keras_mobilenet_v1, 224, 256), change=mobilenet_v1_of_keras
+        *("MobileNet", names.keras_mobilenet_v1, 224, 256),
+        change=compose(clipped, tensorflow_conventions),
     ),
     "xception": _keras(
         *("Xception", names.keras_xception, 299, 341),
@@ -309,7 +298,6 @@ _KERAS: dict[str, WeightSource] = {
 }
 
 
-# ------------------------------------------------------------------------------------------
 # timm's weights, trained on ImageNet; sizes and means are those of timm 1.0.31.
 #
 # timm crops a share of the resized picture, `crop_pct`: 0.875 of it at 224 pixels resizes to 256.
@@ -359,7 +347,6 @@ _TIMM: dict[str, WeightSource] = {
 }
 
 
-# ------------------------------------------------------------------------------------------
 # torchvision's weights, trained on ImageNet.
 #
 # File names, sizes and errors are those of torchvision 0.28, one crop of the middle. The `_V2`
@@ -383,16 +370,15 @@ def numbered_as_today(tensors: Tensors) -> Tensors:
     return {_OLD_DENSE.sub(r"\1\2", name): array for name, array in tensors.items()}
 
 
-_File = tuple[str, float, float] | tuple[str, float, float, int]
-"""A file, its top-1 and top-5 error, and to what it resizes if not to 256 pixels."""
-
-
 def _torchvision(
-    model: str, path: ModuleName, *files: _File, crop: int = 224, **more: Any
+    model: str,
+    path: ModuleName,
+    *files: tuple[Any, ...],
+    prepared: Preprocessing = Preprocessing(224, 256),  # noqa: B008 - frozen
+    **more: Any,
 ) -> WeightSource:
-    """Resized to 256 pixels, the middle 224 cut out, ImageNet's mean and std."""
-    known = tuple(KnownFile(file[0], (*file, 256)[3], *file[1:3]) for file in files)
-    prepared = more.pop("prepared", Preprocessing(crop, 256))
+    """Each file as a `KnownFile`; the middle 224 of 256 pixels, ImageNet's mean and std."""
+    known = tuple(KnownFile(*file) for file in files)
     return WeightSource(
         "torchvision", model, "torch", path, prepared, files=known, home=_HOME, **more
     )
@@ -420,7 +406,7 @@ _TORCHVISION: dict[str, WeightSource] = {
     ),
     "inception_v3": _torchvision(
         *("inception_v3", names.inception_v3),
-        ("inception_v3_google-0cc3c7bd.pth", 22.706, 6.55, 342),
+        ("inception_v3_google-0cc3c7bd.pth", 22.706, 6.55),
         prepared=dataclasses.replace(_TENSORFLOW, crop=299, resize=342),
         left_out=("AuxLogits.",),
     ),
@@ -485,12 +471,10 @@ _TORCHVISION: dict[str, WeightSource] = {
 
 _ALL = (_TORCHVISION, _TIMM, _CAFFE, _KERAS, *_CIFAR)
 
-WEIGHT_SOURCES: Mapping[str, tuple[WeightSource, ...]] = MappingProxyType(
-    {
-        name: tuple(sources[name] for sources in _ALL if name in sources)
-        for name in dict.fromkeys(name for sources in _ALL for name in sources)
-    }
-)
+WEIGHT_SOURCES = {
+    name: tuple(sources[name] for sources in _ALL if name in sources)
+    for name in dict.fromkeys(name for sources in _ALL for name in sources)
+}
 """From a network of the zoo to the implementations whose weights it takes."""
 
 
@@ -511,6 +495,37 @@ def find_source(network: str, library: str) -> WeightSource:
             return source
     libraries = [source.library for source in sources_of(network)]
     raise WeightsError(f"{network} takes no weights of {library!r}: {nearest(library, libraries)}")
+
+
+CIFAR10 = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+
+
+def class_names(data: str, classes: int) -> tuple[str, ...]:
+    """The name of each class, in the order of the labels; `class 0`, ... where they are not known.
+
+    `data` is what the weights were trained on, `imagenet` or `cifar10`; a network with another
+    number of scores was trained on something else.
+
+    Example:
+        >>> class_names("cifar10", 10)[3]
+        'cat'
+        >>> class_names("imagenet", 1000)[0], class_names("imagenet", 3)
+        ('tench, Tinca tinca', ('class 0', 'class 1', 'class 2'))
+    """
+    imagenets = tuple(imagenet().values()) if data == "imagenet" else ()
+    known = CIFAR10 if data == "cifar10" else imagenets
+    return known if len(known) == classes else tuple(f"class {each}" for each in range(classes))
+
+
+@functools.cache
+def imagenet() -> dict[str, str]:
+    """The 1000 classes of ImageNet's challenge: synset of WordNet (`n01440764`) and lemmas."""
+    text = resources.files("ablax.weights").joinpath("imagenet_classes.txt").read_text("utf-8")
+    rows = (line.partition("\t") for line in text.splitlines() if not line.startswith("#"))
+    return {synset: lemmas for synset, _, lemmas in rows}
 
 
 @dataclass(frozen=True)

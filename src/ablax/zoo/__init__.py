@@ -18,19 +18,17 @@ file is (`alexnet`) stand over it. What there is to use stands in `__init__.pyi`
 from importlib import import_module
 
 from ablax.lazy import lazily
+from ablax.zoo.register import family
 
 __getattr__, __dir__ = lazily(__name__)
 
 # In the order of `ablax list`.
 _FAMILIES = (
-    *("lenet", "alexnet", "vgg", "googlenet", "inception_v2_v3", "inception_v4", "squeezenet"),
+    *("lenet", "alexnet", "vgg", "googlenet", "inception", "squeezenet"),
     *("resnet", "resnext", "senet", "densenet", "msdnet", "dpn"),
     *("mobilenet", "xception", "shufflenet", "shiftnet"),
 )
+for _name in _FAMILIES:
+    globals().update(family(import_module(f"{__name__}.{_name}")))
 
-for _family in _FAMILIES:
-    import_module(f"{__name__}.{_family}")
-
-globals().update({entry.name: entry.build for entry in import_module("ablax.zoo.register").CATALOG})
-
-del import_module, lazily
+del family, import_module, lazily

@@ -16,19 +16,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from ablax.core import Edit, Layers, Network, Sequential, edit, remove, sequential
+from ablax.core import Edit, Layers, Network, Sequential, edit, remove, sequential, without
 from ablax.errors import AblaxError
-from ablax.layers import (
-    Convolution,
-    Dense,
-    Dropout,
-    Flatten,
-    LocalResponseNormalization,
-    MaxPool,
-    ReLU,
-)
+from ablax.layers import Convolution, Dense, Dropout, Flatten, MaxPool, ReLU
 from ablax.layers.initializers import GAUSSIAN_0005, GAUSSIAN_001, ONES
-from ablax.layers.normalization import rectified
+from ablax.layers.normalization import LocalResponseNormalization, rectified
 from ablax.layers.windows import Padding
 from ablax.zoo.heads import hidden_layer
 from ablax.zoo.register import BY_HAND, TORCHVISION, network
@@ -84,7 +76,8 @@ def alexnet_one_weird_trick(classes: int = 1000) -> Network:
 
     features = zip((192, 384, 256, 256), (5, 3, 3, 3), strict=True)
     convolutions = [rectified(64, 11, 4, 2), *(rectified(*each) for each in features)]
-    return _layout(convolutions, _head(dense(4096), dense(4096), Dense(classes)), norm=False)
+    whole = _layout(convolutions, _head(dense(4096), dense(4096), Dense(classes)))
+    return without(LocalResponseNormalization)(whole)
 
 
 @network(32, 29_983_114, 323_600_384)
@@ -97,7 +90,6 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
     (2015), with biases of 0: a std of 0.01 was chosen for thousands of inputs per unit; in narrow
     layers activations would vanish.
     """
-    check_width(width)
     features = zip((96, 256, 384, 384, 256), (5, 5, 3, 3, 3), strict=True)
     convolutions = [rectified(scaled(wide, width), window) for wide, window in features]
     hidden = hidden_layer(scaled(4096, width))
@@ -107,10 +99,7 @@ def alexnet_small(classes: int = 10, width: float = 1.0) -> Network:
 def alexnet_for(image_size: int, classes: int, width: float = 1.0) -> Network:
     """The form that fits images of so many pixels: small up to 64, ungrouped at 224, 2012's at 227.
 
-    The last two exist at width 1 only.
-
-    Raises:
-        AblaxError: No form takes images of this size, or not at this width.
+    The last two exist at width 1 only; other sizes are refused.
     """
     if image_size <= 64:
         return alexnet_small(classes, width)
@@ -123,7 +112,8 @@ def alexnet_for(image_size: int, classes: int, width: float = 1.0) -> Network:
 
 
 def scaled(features: int, width: float) -> int:
-    """`features` times `width`, rounded, and at least 1."""
+    """`features` times `width`, rounded, and at least 1; refuses as `check_width`."""
+    check_width(width)
     return max(1, round(features * width))
 
 
@@ -146,24 +136,18 @@ def _imagenet_form(classes: int, groups: int, padding: Padding) -> Network:
     return _layout(convolutions, _head(hidden, hidden, Dense(classes, kernel_init=GAUSSIAN_001)))
 
 
-def _layout(convolutions: list[Sequential], head: Layers, norm: bool = True) -> Network:
+def _layout(convolutions: list[Sequential], head: Layers) -> Network:
     """Response normalization and pool behind the first two of five convolutions, a last pool."""
-    norms = [Layers({f"norm{n}": LocalResponseNormalization()} if norm else {}) for n in (1, 2)]
     conv1, conv2, conv3, conv4, conv5 = convolutions
-    return Network(
-        tail=Layers(conv1=conv1) + norms[0] + Layers(pool1=MaxPool(3, 2)),
-        body=Layers(conv2=conv2)
-        + norms[1]
-        + Layers(pool2=MaxPool(3, 2), conv3=conv3, conv4=conv4, conv5=conv5, pool5=MaxPool(3, 2)),
-        head=head,
-    )
+    norm, pool = LocalResponseNormalization(), MaxPool(3, 2)
+    body = Layers(conv2=conv2, norm2=norm, pool2=pool, conv3=conv3, conv4=conv4, conv5=conv5)
+    return Network(Layers(conv1=conv1, norm1=norm, pool1=pool), body + Layers(pool5=pool), head)
 
 
 def _head(fc6: Sequential, fc7: Sequential, fc8: Dense) -> Layers:
     return Layers(vectorize=Flatten(), fc6=fc6, fc7=fc7, fc8=fc8)
 
 
-# ------------------------------------------------------------------------------------------
 # CaffeNet, the reference network of Caffe: AlexNet with pooling before normalization.
 #
 # Jia et al. (2014): Caffe: convolutional architecture for fast feature embedding. arXiv 1408.5093.
@@ -226,7 +210,6 @@ def without_groups(network: Network) -> Network:
     return edit(network, ungroup)
 
 
-# ------------------------------------------------------------------------------------------
 # The lectures' named ablations: pure functions from Network to Network.
 
 without_7: Edit = remove("fc7")

@@ -43,9 +43,6 @@ from ablax.zoo import heads, tails
 from ablax.zoo.register import BY_HAND, TORCHVISION, row
 from ablax.zoo.resnet import blocks_of, weights
 
-DenseLayer = Callable[[int, float], DenselyConnected]
-"""From growth and dropout rate to a layer of a dense block: `plain` or `bottleneck`."""
-
 
 def densenet(counts: tuple[int, ...], growth: int, classes: int = 1000) -> Network:
     """A DenseNet-BC with the tail and the head of table 1.
@@ -61,37 +58,6 @@ def densenet(counts: tuple[int, ...], growth: int, classes: int = 1000) -> Netwo
     )
 
 
-def blocks(
-    counts: tuple[int, ...],
-    growth: int,
-    channels: int,
-    layer: DenseLayer | None = None,
-    compression: float = 0.5,
-    dropout: float = 0.0,
-) -> Layers:
-    """Dense blocks, `dense1_1`, `dense1_2`, ..., with transitions between, and the last activation.
-
-    `channels` are those in front of the first block. A transition keeps the part `compression` of
-    its channels, rounded down. A dropout stands behind every convolution.
-
-    Raises:
-        AblaxError: A compression that is not in (0, 1].
-    """
-    if not 0 < compression <= 1:
-        raise AblaxError(
-            f"compression={compression!r}: expected a number above 0 and at most 1, the part of "
-            "its channels that a transition keeps"
-        )
-    dense = (layer or bottleneck)(growth, dropout)
-    body: dict[str, Sequential | DenselyConnected] = {}
-    for block, count in enumerate(counts, start=1):
-        body |= {f"dense{block}_{number}": dense for number in range(1, count + 1)}
-        if block < len(counts):
-            channels = int(compression * (channels + count * growth))
-            body[f"transition{block}"] = transition(channels, dropout)
-    return Layers(body, activation=sequential(bn=BatchNormalization(), relu=ReLU()))
-
-
 def plain(growth: int, dropout: float = 0.0) -> DenselyConnected:
     """One 3x3 convolution behind its own input: the layer without a bottleneck."""
     return DenselyConnected(Layers(conv1=_layer(growth, 3, dropout)))
@@ -102,6 +68,35 @@ def bottleneck(growth: int, dropout: float = 0.0) -> DenselyConnected:
     return DenselyConnected(
         Layers(conv1=_layer(4 * growth, 1, dropout), conv2=_layer(growth, 3, dropout))
     )
+
+
+def blocks(
+    counts: tuple[int, ...],
+    growth: int,
+    channels: int,
+    layer: Callable[[int, float], DenselyConnected] = bottleneck,
+    compression: float = 0.5,
+    dropout: float = 0.0,
+) -> Layers:
+    """Dense blocks, `dense1_1`, `dense1_2`, ..., with transitions between, and the last activation.
+
+    `channels` are those in front of the first block; a layer is `plain` or a `bottleneck`. A
+    transition keeps the part `compression` of its channels, in (0, 1], rounded down. A dropout
+    stands behind every convolution.
+    """
+    if not 0 < compression <= 1:
+        raise AblaxError(
+            f"compression={compression!r}: expected a number above 0 and at most 1, the part of "
+            "its channels that a transition keeps"
+        )
+    dense = layer(growth, dropout)
+    body: dict[str, Sequential | DenselyConnected] = {}
+    for block, count in enumerate(counts, start=1):
+        body |= {f"dense{block}_{number}": dense for number in range(1, count + 1)}
+        if block < len(counts):
+            channels = int(compression * (channels + count * growth))
+            body[f"transition{block}"] = transition(channels, dropout)
+    return Layers(body, activation=sequential(bn=BatchNormalization(), relu=ReLU()))
 
 
 def transition(features: int, dropout: float = 0.0) -> Sequential:
@@ -116,21 +111,16 @@ def _layer(features: int, window: int, dropout: float) -> Sequential:
 
 
 _HUANG = "the authors' repository of Huang et al. 2016, one crop"
-
-
 _column = partial(row, densenet, 224, counted=TORCHVISION, source=_HUANG)
 
-densenet121 = _column("densenet121", ((6, 12, 24, 16), 32), 7_978_856, 2_834_161_664, (25.0,))
-densenet169 = _column("densenet169", ((6, 12, 32, 32), 32), 14_149_480, 3_359_843_328, (23.6,))
-densenet201 = _column("densenet201", ((6, 12, 48, 32), 32), 20_013_928, 4_291_365_888, (22.5,))
-densenet161 = _column("densenet161", ((6, 12, 36, 24), 48), 28_681_000, 7_727_907_072, (22.2,))
+densenet121 = _column(((6, 12, 24, 16), 32), 7_978_856, 2_834_161_664, (25.0,))
+densenet169 = _column(((6, 12, 32, 32), 32), 14_149_480, 3_359_843_328, (23.6,))
+densenet201 = _column(((6, 12, 48, 32), 32), 20_013_928, 4_291_365_888, (22.5,))
+densenet161 = _column(((6, 12, 36, 24), 48), 28_681_000, 7_727_907_072, (22.2,))
 # Counted as the others are, its layers with weights are 265.
-densenet264 = _column(
-    "densenet264", ((6, 12, 64, 48), 32), 33_337_704, 5_751_653_376, counted=BY_HAND
-)
+densenet264 = _column(((6, 12, 64, 48), 32), 33_337_704, 5_751_653_376, counted=BY_HAND)
 
 
-# ------------------------------------------------------------------------------------------
 # Densely connected networks for CIFAR-10: three blocks of equally many layers.
 #
 # The paper's sections 3 ("Implementation details") and 4, and table 2. Images of 32 pixels.
@@ -171,12 +161,7 @@ def densenet_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 
 
 
 def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float = 0.0) -> Network:
-    """A network of 6n + 4 layers for small images, with bottlenecks and compression by half.
-
-    Example:
-        >>> list(densenet_bc_cifar(10, growth=4).body["dense1_1"].layers)
-        ['conv1', 'conv2']
-    """
+    """A network of 6n + 4 layers for small images, with bottlenecks and compression by half."""
     counts = (blocks_of(depth, 2, others=4),) * 3
     return Network(
         tail=Layers(conv1=sequential(conv=weights(2 * growth, 3))),
@@ -188,10 +173,7 @@ def densenet_bc_cifar(depth: int, growth: int, classes: int = 10, dropout: float
 _TABLE_2 = "Huang et al. 2016, table 2, flips and crops"
 _bc = partial(row, densenet_bc_cifar, 32, source=_TABLE_2)
 
-densenet40_12 = row(
-    *(densenet_cifar, 32, "densenet40_12", (40, 12), 1_019_722, 264_812_928, (5.24,)),
-    source=_TABLE_2,
-)
-densenet_bc_100_12 = _bc("densenet_bc_100_12", (100, 12), 769_162, 287_929_692, (4.51,))
-densenet_bc_250_24 = _bc("densenet_bc_250_24", (250, 24), 15_324_406, 5_418_785_724, (3.62,))
-densenet_bc_190_40 = _bc("densenet_bc_190_40", (190, 40), 25_624_430, 9_301_945_740, (3.46,))
+densenet40_12 = row(densenet_cifar, 32, (40, 12), 1_019_722, 264_812_928, (5.24,), source=_TABLE_2)
+densenet_bc_100_12 = _bc((100, 12), 769_162, 287_929_692, (4.51,))
+densenet_bc_250_24 = _bc((250, 24), 15_324_406, 5_418_785_724, (3.62,))
+densenet_bc_190_40 = _bc((190, 40), 25_624_430, 9_301_945_740, (3.46,))

@@ -21,30 +21,18 @@ cost nothing and count for nothing once the network is trained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 from ablax.core import Edit, Layers, Network, Sequential, compose, insert_after, sequential
-from ablax.layers import (
-    AveragePool,
-    BatchNormalization,
-    Convolution,
-    Dense,
-    Flatten,
-    LocalResponseNormalization,
-    MaxPool,
-    Parallel,
-    ReLU,
-)
+from ablax.layers import AveragePool, Convolution, Dense, Flatten, MaxPool, Parallel, ReLU
 from ablax.layers.blocks import Auxiliary
-from ablax.layers.normalization import rectified
+from ablax.layers.normalization import BatchNormalization, LocalResponseNormalization, rectified
 from ablax.layers.pooling import AdaptiveAveragePool
 from ablax.layers.windows import Padding, Pair
 from ablax.zoo import heads, tails
-from ablax.zoo.alexnet import check_width, scaled
+from ablax.zoo.alexnet import scaled
 from ablax.zoo.register import BY_HAND, TORCHVISION, network
 
-# ------------------------------------------------------------------------------------------
 # What the Inception networks are made of: their convolutions, and the modules of section 4 and
 # figure 2.
 #
@@ -120,6 +108,7 @@ def reduced(
     reduce5: int,
     five: int,
     projection: int,
+    *,
     convolve: Convolve = rectified,
     largest: int = 5,
 ) -> Parallel:
@@ -146,19 +135,17 @@ def reduced(
 
 
 # Table 1: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
-MODULES: Mapping[str, tuple[int, int, int, int, int, int]] = MappingProxyType(
-    {
-        "3a": (64, 96, 128, 16, 32, 32),
-        "3b": (128, 128, 192, 32, 96, 64),
-        "4a": (192, 96, 208, 16, 48, 64),
-        "4b": (160, 112, 224, 24, 64, 64),
-        "4c": (128, 128, 256, 24, 64, 64),
-        "4d": (112, 144, 288, 32, 64, 64),
-        "4e": (256, 160, 320, 32, 128, 128),
-        "5a": (256, 160, 320, 32, 128, 128),
-        "5b": (384, 192, 384, 48, 128, 128),
-    }
-)
+MODULES = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
 
 
 @network(224, 6_998_552, 1_582_671_872, counted=BY_HAND)
@@ -203,7 +190,6 @@ def googlenet_small(classes: int = 10, width: float = 1.0) -> Network:
     ours has the 5x5, so that its modules are the paper's. The papers have no form for CIFAR; for
     one of the literature see `inception_small`.
     """
-    check_width(width)
     return Network(
         tail=Layers(conv1=normalized(scaled(192, width), 3)),
         body=_modules(normalized, width=width),
@@ -252,23 +238,13 @@ def _modules(
     convolve: Convolve, width: float = 1.0, largest: int = 5, last_pool: int = 3
 ) -> Layers:
     """Table 1 from inception (3a) on, with the pools between the stages."""
-
-    def stage(number: str) -> Layers:
-        return Layers(
-            {
-                f"inception_{name}": _module(row, convolve, width, largest)
-                for name, row in MODULES.items()
-                if name.startswith(number)
-            }
-        )
-
-    pools = Layers(pool3=halving()), Layers(pool4=halving(last_pool))
-    return stage("3") + pools[0] + stage("4") + pools[1] + stage("5")
-
-
-def _module(row: tuple[int, ...], convolve: Convolve, width: float, largest: int) -> Parallel:
-    one, reduce3, three, reduce5, five, projection = (scaled(features, width) for features in row)
-    return reduced(one, reduce3, three, reduce5, five, projection, convolve, largest)
+    pools = {"3b": Layers(pool3=halving()), "4e": Layers(pool4=halving(last_pool))}
+    body = Layers()
+    for name, row in MODULES.items():
+        widths = (scaled(features, width) for features in row)
+        module = reduced(*widths, convolve=convolve, largest=largest)
+        body += Layers({f"inception_{name}": module}) + pools.get(name, Layers())
+    return body
 
 
 def halving(window: int = 3) -> MaxPool:
@@ -286,7 +262,6 @@ def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes:
     )
 
 
-# ------------------------------------------------------------------------------------------
 # A small Inception for CIFAR-10, of the paper that trained networks on random labels.
 #
 # Zhang, Bengio, Hardt, Recht, Vinyals (2017): Understanding deep learning requires rethinking
@@ -305,7 +280,6 @@ def _side(average: AveragePool | AdaptiveAveragePool, conv: Sequential, classes:
 @network(28, 1_649_402, 204_219_680)
 def inception_small(classes: int = 10, width: float = 1.0) -> Network:
     """The small Inception, for images of 28 or 32 pixels."""
-    check_width(width)
 
     def convolution(features: int, window: int, stride: int = 1) -> Sequential:
         return sequential(

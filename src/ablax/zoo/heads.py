@@ -19,18 +19,8 @@ References:
 from __future__ import annotations
 
 from ablax.core import Layers, Sequential, sequential
-from ablax.layers import (
-    Convolution,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Parallel,
-    ReLU,
-    Residual,
-    concatenate,
-)
-from ablax.layers.blocks import Merge
+from ablax.layers import Convolution, Dense, Dropout, Flatten, GlobalAveragePool, ReLU, concatenate
+from ablax.layers.blocks import Merge, Parallel, Residual
 from ablax.layers.heads import PixelAverage, PixelMixture, PixelVote, SpatialWeights
 from ablax.layers.initializers import GAUSSIAN_001, ZEROS, Initializer
 from ablax.layers.pooling import SpatialPyramidPool

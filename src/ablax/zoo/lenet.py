@@ -3,7 +3,8 @@
 LeCun, Bottou, Bengio, Haffner (1998): Gradient-based learning applied to document recognition.
 Proceedings of the IEEE 86, section II.B, figure 2 and table I.
 
-Windows always fit, so no pooling rounds; averages have no padding.
+Windows always fit, so no pooling rounds; averages have no padding. Images of other than 32 or 28
+pixels are refused.
 """
 
 from __future__ import annotations
@@ -27,9 +28,6 @@ def lenet5(classes: int = 10, image_size: int = 32) -> Network:
     are plain averages (the paper learns a gain and a bias for each map), tanh instead of
     1.7159 tanh(2x/3), and a dense output layer instead of distances to 84-bit codes.
     `lenet5_codes` has none of them.
-
-    Raises:
-        AblaxError: Another image size.
     """
     return Network(
         tail=Layers(c1=_convolution(6, _padding(image_size)), s2=AveragePool(2, 2)),
@@ -55,9 +53,6 @@ def lenet5_codes(classes: int = 10, image_size: int = 32) -> Network:
     initialized as in LeCun et al. (1998), Efficient BackProp, instead of uniformly within 2.4 /
     fan-in, and the loss is left to the training: with the usual cross-entropy it is the paper's of
     section II.C without its rubbish class.
-
-    Raises:
-        AblaxError: Another image size, or more classes than there are codes.
     """
     return Network(
         tail=Layers(c1=_squashed(conv=_linear(6, _padding(image_size))), s2=_subsampling()),
@@ -125,22 +120,20 @@ _BITMAPS = """
 ##...## ##...## .##.... ##...## #...##.
 .#####. .#####. .#..... .#####. .####..
 """
+_ROWS = [line.split() for line in _BITMAPS.split("\n") if line]
 
-
-def _digits() -> Codes:
-    """Each digit row by row, +1 where it is inked and -1 elsewhere."""
-    rows = [line.split() for line in _BITMAPS.split("\n") if line]
-    codes = []
-    for digit in range(10):
-        band, place = divmod(digit, 5)
-        pixels = "".join(row[place] for row in rows[12 * band : 12 * (band + 1)])
-        codes.append(tuple(1.0 if pixel == "#" else -1.0 for pixel in pixels))
-    return Codes(tuple(codes))
-
-
-DIGITS: Codes = _digits()
-"""The codes of the digits 0 to 9: stylized bitmaps of 7x12 pixels, drawn for this project after the
-idea of the paper's figure 3, whose own are a whole alphabet and are not copied here."""
+DIGITS = Codes(
+    tuple(
+        tuple(
+            1.0 if pixel == "#" else -1.0 for row in _ROWS[band : band + 12] for pixel in row[digit]
+        )
+        for band in (0, 12)
+        for digit in range(5)
+    )
+)
+"""The codes of the digits 0 to 9, row by row, +1 where there is ink and -1 elsewhere: stylized
+bitmaps of 7x12 pixels, drawn for this project after the idea of the paper's figure 3, whose own are
+a whole alphabet and are not copied here."""
 
 
 def _partly_connected() -> Parallel:

@@ -79,7 +79,6 @@ clipped: Edit = replace_kind(ReLU, lambda _: ReLU6())
 
 def _v1(classes: int, width: float, stride: int) -> Network:
     """Table 1, the first convolution with this stride."""
-    check_width(width)
     first = before = scaled(32, width)
     body = Layers()
     for number, (features, step) in enumerate(SEPARABLE, start=2):
@@ -94,18 +93,13 @@ def _v1(classes: int, width: float, stride: int) -> Network:
     )
 
 
-# ------------------------------------------------------------------------------------------
 # V2: table 2, line by line.
 
 
 class Line(NamedTuple):
-    """A line of table 2: a sequence of blocks.
+    """A line of table 2: n blocks of c features, of which the first has stride s, the others 1.
 
-    Attributes:
-        expansion: Wide channels over narrow ones, t.
-        features: Of the results, c.
-        blocks: How many, n.
-        stride: Of the first, s; the others have 1.
+    The expansion t is wide channels over narrow ones.
     """
 
     expansion: int

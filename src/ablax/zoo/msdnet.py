@@ -54,18 +54,15 @@ from ablax.core import (
     Network,
     Sequential,
     leaves_by_path,
-    paths,
     sequential,
+    walk,
 )
 from ablax.errors import AblaxError, nearest
-from ablax.layers import Auxiliary, Dense, GlobalAveragePool, MaxPool, ReLU
+from ablax.layers import Auxiliary, Dense, GlobalAveragePool, ReLU
 from ablax.layers.blocks import Cell, DenseCell, MultiScale, needed
 from ablax.layers.normalization import normalized
+from ablax.zoo import tails
 from ablax.zoo.register import network, row
-
-# ------------------------------------------------------------------------------------------
-# What an MSDNet is made of: its design, and from it the grid of cells and the classifiers.
-# The place of the transitions is that of the authors' code.
 
 GRID = "scales"
 """The body's one layer."""
@@ -130,13 +127,10 @@ def msdnet(design: Design, tail: Layers, classes: int) -> Network:
             features //= 2
             grid += _transition(design, layer, features)
         if layer in early:
-            number = early.index(layer) + 1
-            grid += Layers(
-                {f"classifier{number}": Auxiliary(_classifier(design, features, classes))}
-            )
-    head = Layers(
-        {f"classifier{len(early) + 1}": Sequential(_classifier(design, features, classes))}
-    )
+            side = Auxiliary(_classifier(design, features, classes))
+            grid += Layers({f"classifier{early.index(layer) + 1}": side})
+    last = Sequential(_classifier(design, features, classes))
+    head = Layers({f"classifier{len(early) + 1}": last})
     return Network(tail, Layers({GRID: MultiScale(needed(grid))}), head)
 
 
@@ -152,47 +146,34 @@ def _first(design: Design) -> Layers:
 
 def _layer(design: Design, layer: int, features: int) -> Layers:
     """One layer at each scale its block has, from coarse to fine."""
-    finest, finest_before = (
-        1 + max(0, number) // design.block for number in (layer - 1, layer - 2)
-    )
+    finest, finest_before = (1 + max(0, layer - n) // design.block for n in (1, 2))
 
     def cell(scale: int) -> DenseCell:
         factor, new = design.factors[scale - 1], design.growth * design.factors[scale - 1]
+
+        def made(factor: int, new: int, stride: int) -> Sequential:
+            """A bottleneck: a 1x1 to at most `factor` times the new features, then the 3x3."""
+            narrow = normalized(min(features, new) * factor, 1, relu=ReLU())
+            return sequential(reduce=narrow, conv=normalized(new, 3, stride, relu=ReLU()))
+
         if scale == finest_before:
-            return DenseCell(
-                scale, same=Layers(same=_bottleneck(features * factor, factor, new, 1))
-            )
-        finer, half = design.factors[scale - 2], new // 2
-        return DenseCell(
-            scale,
-            down=Layers(down=_bottleneck(features * finer, finer, half, 2)),
-            same=Layers(same=_bottleneck(features * factor, factor, half, 1)),
-        )
+            return DenseCell(scale, same=Layers(same=made(factor, new, 1)))
+        down = Layers(down=made(design.factors[scale - 2], new // 2, 2))
+        return DenseCell(scale, down=down, same=Layers(same=made(factor, new // 2, 1)))
 
     scales = range(len(design.factors), finest - 1, -1)
     return Layers({f"layer{layer}_scale{scale}": cell(scale) for scale in scales})
 
 
-def _bottleneck(channels: int, factor: int, features: int, stride: int) -> Sequential:
-    """A 1x1 to at most `factor` times the features, then the 3x3."""
-    return sequential(
-        reduce=normalized(min(channels, factor * features), 1, relu=ReLU()),
-        conv=normalized(features, 3, stride, relu=ReLU()),
-    )
-
-
 def _transition(design: Design, layer: int, features: int) -> Layers:
-    """A 1x1 on every scale that is left behind this layer."""
+    """A 1x1 on every scale that is left behind this layer, where the authors' code has it."""
     finest = 1 + (layer - 1) // design.block
-    return Layers(
-        {
-            f"transition{layer}_scale{scale}": Cell(
-                scale, same=Layers(same=normalized(features * factor, 1, relu=ReLU()))
-            )
-            for scale, factor in enumerate(design.factors, start=1)
-            if scale >= finest
-        }
-    )
+
+    def halved(factor: int) -> Layers:
+        return Layers(same=normalized(features * factor, 1, relu=ReLU()))
+
+    left = enumerate(design.factors[finest - 1 :], start=finest)
+    return Layers({f"transition{layer}_scale{s}": Cell(s, same=halved(k)) for s, k in left})
 
 
 def _classifier(design: Design, features: int, classes: int) -> Layers:
@@ -237,11 +218,8 @@ def msdnet_cifar(
 ) -> Network:
     """An MSDNet for images of 32 or 28 pixels: three scales behind one 3x3 convolution.
 
-    The numbers are those of a `Design`; features and growth are 2 and 4 times as many at the other
-    scales.
-
-    Raises:
-        AblaxError: The classifiers do not ascend from at least 1, or a number is not positive.
+    The numbers are those of a `Design`, refused as there; features and growth are 2 and 4 times as
+    many at the other scales.
 
     Example:
         >>> from ablax.core import layer_shapes
@@ -249,8 +227,8 @@ def msdnet_cifar(
         >>> layer_shapes(network, (32, 32, 3))["scales/layer2_scale3"]
         (8, 8, 32)
     """
-    tail = Layers(conv1=normalized(features, 3, relu=ReLU()))
-    return msdnet(Design(classifiers, features, growth, (1, 2, 4), hidden), tail, classes)
+    design = Design(classifiers, features, growth, (1, 2, 4), hidden)
+    return msdnet(design, tails.cifar(features), classes)
 
 
 def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Network:
@@ -258,12 +236,8 @@ def msdnet_imagenet(classifiers: tuple[int, ...], classes: int = 1000) -> Networ
 
     The paper's three have classifiers behind layers k i + 3, i = 1 ... 5; a layer adds 16, 32, 64
     and 64 features. The models of the port have classifiers behind layers k i instead.
-
-    Raises:
-        AblaxError: The classifiers do not ascend from at least 1.
     """
-    tail = Layers(conv1=normalized(32, 7, 2, relu=ReLU()), pool1=MaxPool(3, 2, padding=1))
-    return msdnet(Design(classifiers, 32, 16, (1, 2, 4, 4), None), tail, classes)
+    return msdnet(Design(classifiers, 32, 16, (1, 2, 4, 4), None), tails.resnet(32), classes)
 
 
 def _k(k: int) -> tuple[tuple[int, ...]]:
@@ -272,9 +246,9 @@ def _k(k: int) -> tuple[tuple[int, ...]]:
 
 # The paper's three, of 23, 33 and 38 layers.
 _imagenet = partial(row, msdnet_imagenet, 224)
-msdnet_imagenet_k4 = _imagenet("msdnet_imagenet_k4", _k(4), 31_096_056, 1_606_191_552)
-msdnet_imagenet_k6 = _imagenet("msdnet_imagenet_k6", _k(6), 75_087_752, 2_914_979_456)
-msdnet_imagenet_k7 = _imagenet("msdnet_imagenet_k7", _k(7), 80_217_784, 3_504_182_976)
+msdnet_imagenet_k4 = _imagenet(_k(4), 31_096_056, 1_606_191_552)
+msdnet_imagenet_k6 = _imagenet(_k(6), 75_087_752, 2_914_979_456)
+msdnet_imagenet_k7 = _imagenet(_k(7), 80_217_784, 3_504_182_976)
 
 
 def anytime_scores(
@@ -300,7 +274,7 @@ def anytime_scores(
         path.rsplit("/", 2)[0]: leaf
         for path, leaf in leaves_by_path(aside.get("auxiliary", {})).items()
     }
-    return [*(scores[path] for path in paths(network) if path in scores), last]
+    return [*(scores[path] for path, _ in walk(network.layers) if path in scores), last]
 
 
 def truncated(classifier: int) -> Edit:

@@ -1,6 +1,7 @@
 """The register of networks: for which images each is, what it costs, and what others report of it.
 
-`@network(...)` over a function says all of it, once; `find`, `names` and `create` look it up.
+`@network(...)` over a function says all of it, once; `find`, `names` and `create` look it up. What
+papers leave open and libraries decide differently, `conventions` reads off a network.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ import inspect
 from collections.abc import Callable, Iterator, ValuesView
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from types import ModuleType
 from typing import Any, TypeVar
 
-from ablax.core import ImageShape, Layers, Network, inner_layers, plugins
+from ablax import lazy
+from ablax.core import ImageShape, Network, walk
 from ablax.errors import AblaxError, nearest
 from ablax.layers import AveragePool, BatchNormalization, LocalResponseNormalization, MaxPool
 from ablax.model import Model
-
-# ------------------------------------------------------------------------------------------
-# What is said of a network.
 
 TORCHVISION, TIMM = "torchvision 0.28", "timm 1.0.31"
 BY_HAND = "by hand from the paper's table"
@@ -32,22 +32,15 @@ Build = Callable[..., Network]
 class Entry:
     """A network of the zoo or of another package: its images, its counts, its published errors.
 
-    The tests count every network of the zoo again, and hold the figures against the count of a
-    library or a derivation from the paper (`tests/zoo/derivations`).
+    Parameters are numbers it learns, without running statistics; multiply-accumulates those of
+    convolutions and dense layers for one image, padded taps counted. Both are 0, and height and
+    width None, where another package does not say them. The tests count every network of the zoo
+    again, and hold the figures against the count of a library, `counted`, or where that is empty a
+    derivation from the paper (`tests/zoo/derivations`).
 
-    Attributes:
-        build: The function that makes it.
-        image_size: Height and width in pixels; None where another package does not say it.
-        parameters: Numbers it learns; running statistics are not among them. 0 where nobody wrote
-            it down.
-        macs: Multiply-accumulates of convolutions and dense layers for one image; padded taps
-            count. 0 where nobody wrote it down.
-        channels: 3 for color, 1 for gray.
-        counted: Whose definition has these counts; empty where they are derived by hand.
-        errors: Top-1 and top-5 error in percent, or top-1 alone, on ImageNet's validation images;
-            for networks of 32 pixels the error on CIFAR-10. Others' figures; none of ours.
-        source: Who reports the errors, and of which views of an image.
-        called: What finds it, where that is not the function's name.
+    Errors are top-1 and top-5 in percent, or top-1 alone, on ImageNet's validation images, of
+    networks of 32 pixels on CIFAR-10: others' figures, none of ours; `source` says whose, and of
+    which views of an image. `called` is what finds it, where that is not the function's name.
     """
 
     build: Build
@@ -100,9 +93,6 @@ class Entry:
         return (size, size, self.channels)
 
 
-# ------------------------------------------------------------------------------------------
-# The decorator that says it.
-
 _SAID = "ablax_entry"
 _ENTRIES: dict[str, Entry] = {}
 
@@ -121,15 +111,13 @@ def network(
     counted: str = "",
     errors: tuple[float, ...] = (),
     source: str = "",
-    name: str = "",
 ) -> Callable[[_Build], _Build]:
     """Says of a function for which images its network is, and what is known of it.
 
     The function's arguments all have defaults, and the first is `classes`, the scores of an image.
     `ablax table my_package:my_network` and the other commands then find it; `ablax.networks` among
     the entry points of your package gives it a name of one word. What is said are the fields of an
-    `Entry`, which stand below the function's docstring, too; `name` is for functions without one of
-    their own.
+    `Entry`, which stand below the function's docstring, too.
 
     Example:
         >>> from ablax.zoo import lenet5
@@ -141,12 +129,8 @@ def network(
     """
 
     def said(build: _Build) -> _Build:
-        if name:
-            build.__name__ = build.__qualname__ = name
         known = (parameters, macs, channels, counted, errors, source if errors else "")
         vars(build)[_SAID] = entry = Entry(build, image, *known)
-        if build.__module__.startswith("ablax.zoo."):
-            _ENTRIES[entry.name] = entry
         about = inspect.cleandoc(build.__doc__ or f"See the table of `{build.__module__}`.")
         build.__doc__ = f"{about}\n\n{_told_of(entry)}"
         return build
@@ -157,7 +141,6 @@ def network(
 def row(
     make: Callable[..., Network],
     image: int,
-    name: str,
     arguments: tuple[Any, ...],
     parameters: int,
     macs: int,
@@ -178,10 +161,20 @@ def row(
     build.__module__ = make.__module__
     left = inspect.signature(functools.partial(make, *arguments))
     vars(build)["__signature__"] = left
-    said = network(
-        image, parameters, macs, counted=counted, errors=errors, source=source, name=name
-    )
-    return said(build)
+    return network(image, parameters, macs, counted=counted, errors=errors, source=source)(build)
+
+
+def family(file: ModuleType) -> dict[str, Build]:
+    """Take up the networks that a file of the zoo defines, each under the name it has there."""
+    found = {
+        name: build
+        for name, build in vars(file).items()
+        if hasattr(build, _SAID) and build.__module__ == file.__name__
+    }
+    for name, build in found.items():
+        build.__name__ = build.__qualname__ = name
+        _ENTRIES[name] = vars(build)[_SAID]
+    return found
 
 
 def _told_of(entry: Entry) -> str:
@@ -235,19 +228,14 @@ def _told(name: str, build: Callable[..., Any]) -> Build:
     return told
 
 
-# ------------------------------------------------------------------------------------------
-# Networks by their names.
-
 PACKAGES = "ablax.networks"
 """The group of entry points by which packages of others name their networks."""
 
 
 def find(name: str) -> Entry:
-    """The entry of a network.
+    """The entry of a network, by its name in the zoo, or in another package.
 
-    Args:
-        name: Of a network of the zoo; of an entry point of an installed package, in the group
-            `ablax.networks`; or `module:function`.
+    There it is that of an entry point of the group `ablax.networks`, or `module:function`.
 
     Raises:
         AblaxError: There is none; the message names the nearest.
@@ -261,10 +249,10 @@ def find(name: str) -> Entry:
     if name in _ENTRIES:
         return _ENTRIES[name]
     if ":" in name:
-        return entry_of(name, plugins.named(name))
-    others = plugins.offered(PACKAGES)
+        return entry_of(name, lazy.named(name))
+    others = lazy.offered(PACKAGES)
     if name in others:
-        return entry_of(name, plugins.offer(PACKAGES, name))
+        return entry_of(name, lazy.offer(PACKAGES, name))
     raise AblaxError(f"there is no network {name!r}: {nearest(name, [*_ENTRIES, *others])}")
 
 
@@ -283,8 +271,7 @@ def names(pattern: str = "*") -> list[str]:
 def create(name: str, /, **arguments: Any) -> Network:
     """The network that `find` finds, with arguments of its function: `classes`, or `width`.
 
-    Raises:
-        AblaxError: There is no such network, or it has no such argument.
+    An argument that it does not have is refused with the nearest.
 
     Example:
         >>> create("resnet20", classes=3).head["classifier"].features
@@ -321,10 +308,6 @@ def untrained(
     return Model.untrained(network, shape, seed, name=entry.name)
 
 
-# ------------------------------------------------------------------------------------------
-# The choices that papers leave open and libraries make differently, read off a network.
-
-
 def conventions(network: Network) -> tuple[str, ...]:
     """What the network rounds, counts and adds, one remark a convention, each once.
 
@@ -337,14 +320,8 @@ def conventions(network: Network) -> tuple[str, ...]:
         >>> conventions(alexnet())
         ('LRN alpha 0.0001 on the sum (0.0005 on the mean), k 2.0', 'max pool rounds down')
     """
-    return tuple(sorted(set(_found(network.layers))))
-
-
-def _found(layers: Layers) -> Iterator[str]:
-    for _, layer in layers.items():
-        yield from _remarks(layer)
-        for inner in inner_layers(layer).values():
-            yield from _found(inner)
+    every = (remark for _, layer in walk(network.layers) for remark in _remarks(layer))
+    return tuple(sorted(set(every)))
 
 
 def _remarks(layer: object) -> Iterator[str]:

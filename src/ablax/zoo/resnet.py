@@ -33,44 +33,25 @@ from channels, features and stride to `Layers`.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 from jax.nn.initializers import constant
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
-from ablax.layers import (
-    BatchNormalization,
-    Convolution,
-    Dropout,
-    Gate,
-    PadChannels,
-    ReLU,
-    Residual,
-    Sigmoid,
-    Subsample,
-)
-from ablax.layers.blocks import Highway, without_shortcuts
-from ablax.layers.dense import Scale
-from ablax.layers.initializers import Initializer
+from ablax.layers import BatchNormalization, Convolution, Dropout, ReLU, Scale, Sigmoid
+from ablax.layers.blocks import Gate, Highway, PadChannels, Residual, Subsample, without_shortcuts
 from ablax.layers.normalization import normalized, preactivated
 from ablax.zoo import heads, tails
 from ablax.zoo.register import BY_HAND, TIMM, TORCHVISION, network, row
 
-# ------------------------------------------------------------------------------------------
-# What residual networks are made of: weight layers, shortcuts, and stages of blocks (section 3.3
-# and figure 5 of the first paper; shortcut options A, B and C in section 4.1).
-#
-# A network chooses three things, each a function of its own:
-#
-# * the *weight layers* of a block: `basic`, `bottleneck` or `bottleneck_v1`;
-# * the *shortcut* round them: `option_a`, `option_b` or `option_c`;
-# * the *order* of weight layers, normalizations and ReLUs, such as `original`, which makes a
-#   block of the first two.
+# A network chooses the *weight layers* of a block (section 3.3 and figure 5 of the first paper),
+# the *shortcut* round them (section 4.1), and the *order* of weight layers, normalizations and
+# ReLUs, such as `original`, which makes a block of the first two.
 
-WeightLayers = Callable[[int, int], tuple[tuple[int, int, int], ...]]
-"""From a block's features and stride to features, window and stride of each convolution."""
+WeightLayers = Callable[[int, int], tuple[tuple[int, ...], ...]]
+"""From a block's features and stride to features, window, stride and groups of convolutions."""
 
 Shortcut = Callable[[int, int, int], Layers]
 """From a block's channels, features and stride to the layers on the way round."""
@@ -79,17 +60,17 @@ Block = Callable[[int, int, int], Residual | Highway]
 """From channels, features and stride to a block."""
 
 
-def basic(features: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+def basic(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
     """3x3, 3x3 (figure 5, left)."""
     return ((features, 3, stride), (features, 3, 1))
 
 
-def bottleneck(features: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+def bottleneck(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
     """1x1 to a quarter of the features, 3x3 with the stride, 1x1 back: "v1.5", torchvision's."""
     return ((features // 4, 1, 1), (features // 4, 3, stride), (features, 1, 1))
 
 
-def bottleneck_v1(features: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+def bottleneck_v1(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
     """1x1 with the stride, 3x3, 1x1 (figure 5, right): the paper's, and its Caffe files'."""
     return ((features // 4, 1, stride), (features // 4, 3, 1), (features, 1, 1))
 
@@ -117,9 +98,9 @@ def option_c(channels: int, features: int, stride: int) -> Layers:
     return Layers(projection=normalized(features, 1, stride))
 
 
-def convolution(features: int, window: int, stride: int = 1) -> Sequential:
+def convolution(features: int, window: int, stride: int = 1, groups: int = 1) -> Sequential:
     """A convolution without bias, batch normalization, ReLU."""
-    return normalized(features, window, stride, relu=ReLU())
+    return normalized(features, window, stride, groups, relu=ReLU())
 
 
 def weights(features: int, window: int, stride: int = 1) -> Convolution:
@@ -153,7 +134,6 @@ def block_names(stage: int, count: int) -> Iterator[str]:
         yield f"res{stage}{name}"
 
 
-# ------------------------------------------------------------------------------------------
 # The five orders of weight layers (W), batch normalizations (BN) and ReLUs in a residual block
 # (section 4, figure 4 and table 2 of the second paper).
 #
@@ -232,8 +212,8 @@ def activate_ends(network: Network) -> Network:
     return network.copy(body=Layers({first: block, **dict(others)}) + activation)
 
 
-_Made = Callable[[int, int, int], Sequential]
-"""From features, window and stride to a weight layer with what belongs to it."""
+_Made = Callable[..., Sequential]
+"""From what `WeightLayers` say of a convolution to it, with what belongs to it."""
 
 
 def _in_order(
@@ -275,7 +255,6 @@ def _numbered(layers: list[Sequential]) -> Layers:
     return Layers({f"conv{number}": layer for number, layer in enumerate(layers, 1)})
 
 
-# ------------------------------------------------------------------------------------------
 # The networks of table 1, for images of 224 pixels.
 
 _LECTURE = "the lecture's table (L0), after He et al. 2015, table 4"
@@ -302,12 +281,11 @@ def _table_1(
 
 
 _SMALL, _MIDDLE, _LARGE = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
-_of_1 = functools.partial(row, _table_1, 224, source=_LECTURE)
-_of_vision = functools.partial(_of_1, counted=TORCHVISION)
-_by_hand = functools.partial(_of_1, counted=BY_HAND)
+_of_vision = partial(row, _table_1, 224, source=_LECTURE, counted=TORCHVISION)
+_by_hand = partial(_of_vision, counted=BY_HAND)
 
-resnet18 = _of_vision("resnet18", ((2, 2, 2, 2), basic), 11_689_512, 1_814_073_344)
-resnet34 = _of_vision("resnet34", (_SMALL, basic), 21_797_672, 3_663_761_408, (21.84, 5.71))
+resnet18 = _of_vision(((2, 2, 2, 2), basic), 11_689_512, 1_814_073_344)
+resnet34 = _of_vision((_SMALL, basic), 21_797_672, 3_663_761_408, (21.84, 5.71))
 
 
 @network(224, 21_623_848, 3_644_493_824)
@@ -337,21 +315,14 @@ def plain34(classes: int = 1000) -> Network:
     return without_shortcuts(resnet34(classes))
 
 
-resnet50 = _of_vision("resnet50", (_SMALL, bottleneck), 25_557_032, 4_089_184_256)
-resnet101 = _of_vision("resnet101", (_MIDDLE, bottleneck), 44_549_160, 7_801_405_440)
-resnet152 = _of_vision("resnet152", (_LARGE, bottleneck), 60_192_808, 11_513_626_624)
-resnet50_v1 = _by_hand(
-    "resnet50_v1", (_SMALL, bottleneck_v1), 25_557_032, 3_857_973_248, (20.74, 5.25)
-)
-resnet101_v1 = _by_hand(
-    "resnet101_v1", (_MIDDLE, bottleneck_v1), 44_549_160, 7_570_194_432, (19.87, 4.60)
-)
-resnet152_v1 = _by_hand(
-    "resnet152_v1", (_LARGE, bottleneck_v1), 60_192_808, 11_282_415_616, (19.38, 4.49)
-)
+resnet50 = _of_vision((_SMALL, bottleneck), 25_557_032, 4_089_184_256)
+resnet101 = _of_vision((_MIDDLE, bottleneck), 44_549_160, 7_801_405_440)
+resnet152 = _of_vision((_LARGE, bottleneck), 60_192_808, 11_513_626_624)
+resnet50_v1 = _by_hand((_SMALL, bottleneck_v1), 25_557_032, 3_857_973_248, (20.74, 5.25))
+resnet101_v1 = _by_hand((_MIDDLE, bottleneck_v1), 44_549_160, 7_570_194_432, (19.87, 4.60))
+resnet152_v1 = _by_hand((_LARGE, bottleneck_v1), 60_192_808, 11_282_415_616, (19.38, 4.49))
 
 
-# ------------------------------------------------------------------------------------------
 # Residual and plain networks for CIFAR-10: 6n + 2 layers, three stages of n blocks (section 4.2 and
 # table 6). Images of 32 pixels.
 #
@@ -440,26 +411,23 @@ def blocks_of(depth: int, weight_layers: int, others: int = 2) -> int:
     return blocks
 
 
-_plain = functools.partial(row, plain_cifar, 32)
-_residual = functools.partial(row, resnet_cifar, 32, source=_TABLE_6)
+_plain = partial(row, plain_cifar, 32)
+_residual = partial(row, resnet_cifar, 32, source=_TABLE_6)
 
-resnet20 = _residual("resnet20", (20,), 269_722, 40_551_040, (8.75,), counted=BY_HAND)
-resnet32 = _residual("resnet32", (32,), 464_154, 68_862_592, (7.51,), counted=BY_HAND)
-resnet44 = _residual("resnet44", (44,), 658_586, 97_174_144, (7.17,), counted=BY_HAND)
-resnet56 = _residual("resnet56", (56,), 853_018, 125_485_696, (6.97,), counted=BY_HAND)
-resnet110 = _residual(
-    *("resnet110", (110,), 1_727_962, 252_887_680, (6.43,)), source=_TABLE_6 + ", best of five"
-)
-resnet1202 = _residual("resnet1202", (1202,), 19_421_274, 2_829_238_912, (7.93,))
-plain20 = _plain("plain20", (20,), 269_722, 40_551_040)
-plain32 = _plain("plain32", (32,), 464_154, 68_862_592)
-plain44 = _plain("plain44", (44,), 658_586, 97_174_144)
-plain56 = _plain("plain56", (56,), 853_018, 125_485_696)
-plain110 = _plain("plain110", (110,), 1_727_962, 252_887_680)
-resnet164 = row(resnet_cifar_bottleneck, 32, "resnet164", (164,), 1_704_154, 244_500_992)
+resnet20 = _residual((20,), 269_722, 40_551_040, (8.75,), counted=BY_HAND)
+resnet32 = _residual((32,), 464_154, 68_862_592, (7.51,), counted=BY_HAND)
+resnet44 = _residual((44,), 658_586, 97_174_144, (7.17,), counted=BY_HAND)
+resnet56 = _residual((56,), 853_018, 125_485_696, (6.97,), counted=BY_HAND)
+resnet110 = _residual((110,), 1_727_962, 252_887_680, (6.43,), source=_TABLE_6 + ", best of five")
+resnet1202 = _residual((1202,), 19_421_274, 2_829_238_912, (7.93,))
+plain20 = _plain((20,), 269_722, 40_551_040)
+plain32 = _plain((32,), 464_154, 68_862_592)
+plain44 = _plain((44,), 658_586, 97_174_144)
+plain56 = _plain((56,), 853_018, 125_485_696)
+plain110 = _plain((110,), 1_727_962, 252_887_680)
+resnet164 = row(resnet_cifar_bottleneck, 32, (164,), 1_704_154, 244_500_992)
 
 
-# ------------------------------------------------------------------------------------------
 # Pre-activated residual networks, whose shortcuts nothing interrupts (section 4, tables 2 to 5 of
 # the second paper). Authors' code: KaimingHe/resnet-1k-layers.
 #
@@ -512,37 +480,22 @@ def _bare_start(network: Network) -> Network:
     return activate_ends(network.copy(tail=tail))
 
 
-_of_5 = functools.partial(
-    row, preactivation, 224, source="He et al. 2016, table 5, one crop of 320 pixels"
-)
-_of_4 = functools.partial(row, preactivation_cifar_bottleneck, 32)
+_of_5 = partial(row, preactivation, 224, source="He et al. 2016, table 5, one crop of 320 pixels")
+_of_4 = partial(row, preactivation_cifar_bottleneck, 32)
 
-resnet50_preactivation = _of_5(
-    "resnet50_preactivation", (_SMALL,), 25_549_352, 4_089_184_256, counted=TIMM
-)
-resnet101_preactivation = _of_5(
-    "resnet101_preactivation", (_MIDDLE,), 44_541_480, 7_801_405_440, counted=TIMM
-)
-resnet152_preactivation = _of_5(
-    "resnet152_preactivation", (_LARGE,), 60_185_128, 11_513_626_624, (21.1, 5.5)
-)
-resnet200_preactivation = _of_5(
-    "resnet200_preactivation", ((3, 24, 36, 3),), 64_666_152, 15_007_481_856, (20.7, 5.3)
-)
+resnet50_preactivation = _of_5((_SMALL,), 25_549_352, 4_089_184_256, counted=TIMM)
+resnet101_preactivation = _of_5((_MIDDLE,), 44_541_480, 7_801_405_440, counted=TIMM)
+resnet152_preactivation = _of_5((_LARGE,), 60_185_128, 11_513_626_624, (21.1, 5.5))
+resnet200_preactivation = _of_5(((3, 24, 36, 3),), 64_666_152, 15_007_481_856, (20.7, 5.3))
 preactivation110 = row(
-    *(preactivation_cifar, 32, "preactivation110", (110,), 1_727_962, 252_887_680, (6.37,)),
-    source=_PAPER_2,
+    preactivation_cifar, 32, (110,), 1_727_962, 252_887_680, (6.37,), source=_PAPER_2
 )
-preactivation164 = _of_4(
-    "preactivation164", (164,), 1_703_258, 244_500_992, (5.46,), source=_PAPER_2
-)
+preactivation164 = _of_4((164,), 1_703_258, 244_500_992, (5.46,), source=_PAPER_2)
 preactivation1001 = _of_4(
-    *("preactivation1001", (1001,), 10_327_706, 1_487_849_984, (4.62,)),
-    source=_PAPER_2 + ", batches of 64",
+    (1001,), 10_327_706, 1_487_849_984, (4.62,), source=_PAPER_2 + ", batches of 64"
 )
 
 
-# ------------------------------------------------------------------------------------------
 # ResNet-110 in three of the other orders, and with something in the way of every shortcut (section
 # 3.1, figure 2 and table 1 of the second paper).
 #
@@ -614,25 +567,18 @@ def dropout_shortcut(rate: float) -> Block:
     return block
 
 
-def _two(
-    channels: int, features: int, stride: int, **in_the_way: Scale | Gate | Dropout
-) -> Residual:
-    """The block of `original(basic, option_a)`, with layers behind its shortcut."""
-    return Residual(
-        residual=Layers(conv1=convolution(features, 3, stride), conv2=normalized(features, 3)),
-        shortcut=option_a(channels, features, stride) + Layers(in_the_way),
-        after=Layers(relu=ReLU()),
-    )
+def _two(channels: int, features: int, stride: int, **behind: Scale | Gate | Dropout) -> Residual:
+    """The first paper's block, with layers behind its shortcut."""
+    plain = original(basic, option_a)(channels, features, stride)
+    return plain.copy(shortcut=plain.shortcut + Layers(behind))
 
 
 def _gate(features: int, bias: float) -> Convolution:
     return Convolution(features, 1, bias_init=_constant(bias))
 
 
-@functools.cache
-def _constant(value: float) -> Initializer:
-    """The same function for the same value, or equal networks would not compare equal."""
-    return constant(value)
+# The same function for the same value, or equal networks would not compare equal.
+_constant = cache(constant)
 
 
 def _of_110(block: Block, classes: int = 10) -> Network:
@@ -643,26 +589,18 @@ def _activated(block: Block, classes: int = 10) -> Network:
     return activate_ends(_of_110(block, classes))
 
 
-_order = functools.partial(row, _of_110, 32, parameters=1_727_962, macs=252_887_680)
-_gated = functools.partial(_order, parameters=1_826_746, macs=267_043_456)
+_order = partial(row, _of_110, 32, parameters=1_727_962, macs=252_887_680)
+_gated = partial(_order, parameters=1_826_746, macs=267_043_456)
 
-resnet110_bn_after_addition = _order(
-    "resnet110_bn_after_addition", (bn_after_addition(basic, option_a),)
-)
-resnet110_relu_before_addition = _order(
-    "resnet110_relu_before_addition", (relu_before_addition(basic, option_a),)
-)
+resnet110_bn_after_addition = _order((bn_after_addition(basic, option_a),))
+resnet110_relu_before_addition = _order((relu_before_addition(basic, option_a),))
 resnet110_relu_preactivation = row(
-    *(_activated, 32, "resnet110_relu_preactivation", (relu_preactivation(basic, option_a),)),
-    *(1_727_962, 252_887_680),
+    _activated, 32, (relu_preactivation(basic, option_a),), 1_727_962, 252_887_680
 )
-resnet110_constant_scaling = _order("resnet110_constant_scaling", (constant_scaling(0.5, 0.5),))
-resnet110_exclusive_gating = _gated("resnet110_exclusive_gating", (exclusive_gating(-6.0),))
-resnet110_shortcut_gating = _gated("resnet110_shortcut_gating", (shortcut_gating(-6.0),))
+resnet110_constant_scaling = _order((constant_scaling(0.5, 0.5),))
+resnet110_exclusive_gating = _gated((exclusive_gating(-6.0),))
+resnet110_shortcut_gating = _gated((shortcut_gating(-6.0),))
 resnet110_convolution_shortcut = _order(
-    "resnet110_convolution_shortcut",
-    (original(basic, option_c),),
-    parameters=1_826_202,
-    macs=266_781_312,
+    (original(basic, option_c),), parameters=1_826_202, macs=266_781_312
 )
-resnet110_dropout_shortcut = _order("resnet110_dropout_shortcut", (dropout_shortcut(0.5),))
+resnet110_dropout_shortcut = _order((dropout_shortcut(0.5),))

@@ -21,12 +21,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from ablax.core import Layers, Network
+from ablax.core import Network
 from ablax.errors import AblaxError
-from ablax.layers import ReLU, Residual
-from ablax.layers.normalization import normalized
 from ablax.zoo.register import TORCHVISION, row
-from ablax.zoo.resnet import Block, convolution, option_b, resnet, resnet_cifar_bottleneck
+from ablax.zoo.resnet import Block, option_b, original, resnet, resnet_cifar_bottleneck
 
 
 def resnext(counts: tuple[int, ...], cardinality: int, width: int, classes: int = 1000) -> Network:
@@ -55,40 +53,29 @@ def aggregate(cardinality: int, width: int) -> Block:
         AblaxError: In use, when a branch of a narrower block has no feature left.
     """
 
-    def block(channels: int, features: int, stride: int) -> Residual:
+    def layers(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
         inner = cardinality * (width * features // 256)
         if inner < 1:
             raise AblaxError(
                 f"branches of width {width} at 256 features have none at {features}: widen them"
             )
-        return Residual(
-            residual=Layers(
-                conv1=convolution(inner, 1),
-                conv2=normalized(inner, 3, stride, cardinality, relu=ReLU()),
-                conv3=normalized(features, 1),
-            ),
-            shortcut=option_b(channels, features, stride),
-            after=Layers(relu=ReLU()),
-        )
+        return ((inner, 1, 1), (inner, 3, stride, cardinality), (features, 1, 1))
 
-    return block
+    return original(layers, option_b)
 
 
 _imagenet = partial(row, resnext, 224)
+_of_vision = partial(_imagenet, counted=TORCHVISION)
 _cifar = partial(row, resnext_cifar, 32, source="Xie et al. 2016, table 7")
 
-resnext50_32x4d = _imagenet(
-    *("resnext50_32x4d", ((3, 4, 6, 3), 32, 4), 25_028_904, 4_230_479_872, (22.2,)),
-    counted=TORCHVISION,
-    source="Xie et al. 2016, table 3",
+resnext50_32x4d = _of_vision(
+    ((3, 4, 6, 3), 32, 4), 25_028_904, 4_230_479_872, (22.2,), source="Xie et al. 2016, table 3"
 )
 # torchvision's; the paper has 32x4d and 64x4d only.
-resnext101_32x8d = _imagenet("resnext101_32x8d", ((3, 4, 23, 3), 32, 8), 88_791_336, 16_414_015_488)
+resnext101_32x8d = _imagenet(((3, 4, 23, 3), 32, 8), 88_791_336, 16_414_015_488)
 # Twice the branches of 32x4d: the paper's best.
-resnext101_64x4d = _imagenet(
-    *("resnext101_64x4d", ((3, 4, 23, 3), 64, 4), 83_455_272, 15_460_270_080, (20.4,)),
-    counted=TORCHVISION,
-    source="Xie et al. 2016, table 4",
+resnext101_64x4d = _of_vision(
+    ((3, 4, 23, 3), 64, 4), 83_455_272, 15_460_270_080, (20.4,), source="Xie et al. 2016, table 4"
 )
-resnext29_8x64d = _cifar("resnext29_8x64d", (29, 8, 64), 34_426_698, 5_387_266_048, (3.65,))
-resnext29_16x64d = _cifar("resnext29_16x64d", (29, 16, 64), 68_155_210, 10_688_866_304, (3.58,))
+resnext29_8x64d = _cifar((29, 8, 64), 34_426_698, 5_387_266_048, (3.65,))
+resnext29_16x64d = _cifar((29, 16, 64), 68_155_210, 10_688_866_304, (3.58,))

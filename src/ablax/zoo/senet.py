@@ -22,12 +22,12 @@ from __future__ import annotations
 from functools import partial
 
 from ablax.core import Layers, Network
-from ablax.layers import ReLU, Residual, squeeze_excite
+from ablax.layers import Residual, squeeze_excite
 from ablax.layers.blocks import Highway
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads, tails
 from ablax.zoo.register import TIMM, network, row
-from ablax.zoo.resnet import BASIC, BOTTLENECK, Block, convolution, option_b, resnet_cifar, stages
+from ablax.zoo.resnet import BASIC, BOTTLENECK, Block, option_b, original, resnet, resnet_cifar
 from ablax.zoo.resnext import aggregate
 
 
@@ -36,11 +36,7 @@ def senet(counts: tuple[int, ...], block: Block, classes: int = 1000) -> Network
 
     `block` is what is gated, such as `BOTTLENECK` or `aggregate(32, 4)`.
     """
-    return Network(
-        tail=tails.caffe(64),
-        body=stages(counts, 256, gated(block), 64),
-        head=heads.global_average_pool(classes),
-    )
+    return resnet(counts, gated(block), 256, classes).copy(tail=tails.caffe(64))
 
 
 def gated(block: Block, reduction: int = 16) -> Block:
@@ -60,44 +56,28 @@ def gated(block: Block, reduction: int = 16) -> Block:
     return with_gate
 
 
-def wide_middle(channels: int, features: int, stride: int) -> Residual:
-    """SENet-154's block before its gate: 1x1 to half the features, 3x3 to all in 64 groups, 1x1.
+def wide_middle(features: int, stride: int) -> tuple[tuple[int, ...], ...]:
+    """1x1 to half the features, 3x3 to all in 64 groups, 1x1: the layers of SENet-154's block."""
+    return ((features // 2, 1, 1), (features, 3, stride, 64), (features, 1, 1))
 
-    Where rows and columns halve, a 3x3 convolution with stride 2 projects; a 1x1 elsewhere.
-    """
-    projected = Layers(projection=normalized(features, 3, stride))
-    return Residual(
-        residual=Layers(
-            conv1=convolution(features // 2, 1),
-            conv2=normalized(features, 3, stride, groups=64, relu=ReLU()),
-            conv3=normalized(features, 1),
-        ),
-        shortcut=projected if stride > 1 else option_b(channels, features, stride),
-        after=Layers(relu=ReLU()),
-    )
+
+def wide_projection(channels: int, features: int, stride: int) -> Layers:
+    """Option B, but a 3x3 convolution with stride 2 where rows and columns halve."""
+    if stride == 1:
+        return option_b(channels, features, stride)
+    return Layers(projection=normalized(features, 3, stride))
 
 
 _HU = "the authors' repository of Hu et al. 2017, centre crop"
-
-
 _gated = partial(row, senet, 224, counted=TIMM, source=_HU)
 _AGGREGATE = aggregate(cardinality=32, width=4)
 
-se_resnet50 = _gated(
-    "se_resnet50", ((3, 4, 6, 3), BOTTLENECK), 28_088_024, 3_860_488_192, (22.37, 6.36)
-)
-se_resnet101 = _gated(
-    "se_resnet101", ((3, 4, 23, 3), BOTTLENECK), 49_326_872, 7_574_937_600, (21.75, 5.72)
-)
-se_resnet152 = _gated(
-    "se_resnet152", ((3, 8, 36, 3), BOTTLENECK), 66_821_848, 11_288_993_792, (21.34, 5.54)
-)
-se_resnext50_32x4d = _gated(
-    "se_resnext50_32x4d", ((3, 4, 6, 3), _AGGREGATE), 27_559_896, 4_232_994_816, (20.97, 5.54)
-)
+se_resnet50 = _gated(((3, 4, 6, 3), BOTTLENECK), 28_088_024, 3_860_488_192, (22.37, 6.36))
+se_resnet101 = _gated(((3, 4, 23, 3), BOTTLENECK), 49_326_872, 7_574_937_600, (21.75, 5.72))
+se_resnet152 = _gated(((3, 8, 36, 3), BOTTLENECK), 66_821_848, 11_288_993_792, (21.34, 5.54))
+se_resnext50_32x4d = _gated(((3, 4, 6, 3), _AGGREGATE), 27_559_896, 4_232_994_816, (20.97, 5.54))
 se_resnext101_32x4d = _gated(
-    *("se_resnext101_32x4d", ((3, 4, 23, 3), _AGGREGATE), 48_955_416, 7_974_739_968, (19.81, 4.96)),
-    counted="",
+    ((3, 4, 23, 3), _AGGREGATE), 48_955_416, 7_974_739_968, (19.81, 4.96), counted=""
 )
 
 
@@ -109,8 +89,10 @@ def senet154(classes: int = 1000) -> Network:
     projections where rows and columns halve, dropout of 0.2 in front of the classifier. "64x4d" is
     then said of the 3x3: 256 features in 64 groups of 4 in the first stage.
     """
-    body = stages((3, 8, 36, 3), 256, gated(wide_middle), 128)
-    return Network(tails.senet(128), body, heads.global_average_pool(classes, dropout=0.2))
+    block = gated(original(wide_middle, wide_projection))
+    whole = resnet((3, 8, 36, 3), block, 256, classes, channels=128)
+    head = heads.global_average_pool(classes, dropout=0.2)
+    return whole.copy(tail=tails.senet(128), head=head)
 
 
 @network(32, 272_095, 40_553_056)

@@ -34,31 +34,18 @@ from typing import NamedTuple
 
 from ablax.core import Layers, Network, Sequential, sequential
 from ablax.errors import AblaxError
-from ablax.layers import (
-    AveragePool,
-    BatchNormalization,
-    Convolution,
-    Dense,
-    GlobalAveragePool,
-    Parallel,
-    ReLU,
-    Residual,
-)
+from ablax.layers import AveragePool, Convolution, Dense, GlobalAveragePool, ReLU
+from ablax.layers.blocks import Parallel, Residual
 from ablax.layers.convolution import Shift
-from ablax.layers.normalization import normalized
-from ablax.zoo import heads, tails
+from ablax.layers.normalization import BatchNormalization, normalized
 from ablax.zoo.register import row
-from ablax.zoo.resnet import blocks_of, option_b, stages
+from ablax.zoo.resnet import option_b, resnet_cifar
 
 
 class Group(NamedTuple):
-    """A group of modules at one size: of its first, which halves it, and of the others.
+    """Modules at one size, of which the first halves it, and the window of their shifts.
 
-    Attributes:
-        features: Of every module.
-        modules: How many.
-        window: Of the shift.
-        expansion: E of the first module, and of the others.
+    The expansion is E of the first module, and of the others.
     """
 
     features: int
@@ -96,7 +83,11 @@ def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Netw
     channels = first
     for number, group in enumerate(groups, start=1):
         for module in range(group.modules):
-            layer = _adding(group) if module else _shrinking(group, channels)
+            if module:
+                inner = group.features * group.expansion[1]
+                layer = Residual(_module(group, inner, group.features))
+            else:
+                layer = _shrinking(group, channels)
             body = body + Layers({f"group{number}_{module + 1}": layer})
             channels = group.features
     return Network(
@@ -112,9 +103,9 @@ def shiftnet(groups: tuple[Group, ...], first: int, classes: int = 1000) -> Netw
 
 _imagenet = partial(row, shiftnet, 224, source="Wu et al. 2017")
 
-shiftnet_a = _imagenet("shiftnet_a", (A, 32), 4_188_680, 1_424_306_176, (29.9, 10.3))
-shiftnet_b = _imagenet("shiftnet_b", (B, 16), 1_183_480, 370_956_288, (38.8, 16.4))
-shiftnet_c = _imagenet("shiftnet_c", (C, 16), 693_720, 97_196_032)
+shiftnet_a = _imagenet((A, 32), 4_188_680, 1_424_306_176, (29.9, 10.3))
+shiftnet_b = _imagenet((B, 16), 1_183_480, 370_956_288, (38.8, 16.4))
+shiftnet_c = _imagenet((C, 16), 693_720, 97_196_032)
 
 
 def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: int = 16) -> Network:
@@ -126,12 +117,9 @@ def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: in
     are about as many parameters as with the 3x3 convolutions. ShiftNet itself has no form for small
     images: this is the paper's.
 
-    Depths are 6n + 2: 20, 56 and 110 in the paper. `expansion` is E.
-
-    Raises:
-        AblaxError: Another depth, or fewer than 9 channels to shift.
+    Depths are 6n + 2: 20, 56 and 110 in the paper. `expansion` is E; it must leave at least 9
+    channels to shift.
     """
-    blocks = blocks_of(depth, 2)
     if expansion < 1 or expansion * features < 9:
         raise AblaxError(
             f"expansion={expansion} with {features} features: at least 9 channels to shift are "
@@ -149,23 +137,14 @@ def shift_resnet(depth: int, classes: int = 10, expansion: int = 6, features: in
             after=Layers(relu=ReLU()),
         )
 
-    return Network(
-        tail=tails.cifar(features),
-        body=stages((blocks,) * 3, features, block, features),
-        head=heads.global_average_pool(classes),
-    )
+    return resnet_cifar(depth, classes, block, features)
 
 
 _cifar = partial(row, shift_resnet, 32, source="the authors' repository of Wu et al. 2017")
 
-shift_resnet20 = _cifar("shift_resnet20", (20,), 186_746, 32_162_432, (8.93,))
-shift_resnet56 = _cifar("shift_resnet56", (56,), 583_226, 88_785_536, (6.51,))
-shift_resnet110 = _cifar("shift_resnet110", (110,), 1_177_946, 173_720_192, (6.97,))
-
-
-def _adding(group: Group) -> Residual:
-    """A module that keeps the shape."""
-    return Residual(_module(group, group.features * group.expansion[1], group.features, stride=1))
+shift_resnet20 = _cifar((20,), 186_746, 32_162_432, (8.93,))
+shift_resnet56 = _cifar((56,), 583_226, 88_785_536, (6.51,))
+shift_resnet110 = _cifar((110,), 1_177_946, 173_720_192, (6.97,))
 
 
 def _shrinking(group: Group, channels: int) -> Parallel:
@@ -181,7 +160,7 @@ def _shrinking(group: Group, channels: int) -> Parallel:
     return Parallel(Layers(shortcut=pool, residual=computed))
 
 
-def _module(group: Group, inner: int, features: int, stride: int) -> Layers:
+def _module(group: Group, inner: int, features: int, stride: int = 1) -> Layers:
     """Figure 3: 1x1, shift, 1x1 with the stride, each 1x1 behind normalization and ReLU."""
     if inner < group.window**2:
         raise AblaxError(

@@ -76,14 +76,8 @@ def stages(unit: Callable[[int, int], Sequential | Residual]) -> Layers:
     )
 
 
-# ------------------------------------------------------------------------------------------
-# V1.
-
 FEATURES = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
 """Table 1: features of stage 2 by the number of groups, which keep the complexity about equal."""
-
-_FIRST = {1.5: 24}
-"""Features of the first convolution where they are not 24 times the width: in the authors' code."""
 
 
 def shufflenet_v1(groups: int = 3, classes: int = 1000, width: float = 1.0) -> Network:
@@ -101,7 +95,8 @@ def shufflenet_v1(groups: int = 3, classes: int = 1000, width: float = 1.0) -> N
             groups do not divide the features (such as 8 groups at 0.5: how the paper's do is not
             said).
     """
-    features, first = _features(groups, width), _FIRST.get(width, round(24 * width))
+    features = _features(groups, width)
+    first = 24 if width == 1.5 else round(24 * width)  # as in the authors' code
     return Network(
         tail(first), _v1_body(first, features, groups), heads.global_average_pool(classes)
     )
@@ -109,11 +104,11 @@ def shufflenet_v1(groups: int = 3, classes: int = 1000, width: float = 1.0) -> N
 
 _v1 = partial(row, shufflenet_v1, 224, source="Zhang et al. 2017, table 2, one crop")
 
-shufflenet_v1_g1 = _v1("shufflenet_v1_g1", (1,), 1_531_936, 143_078_976, (33.6,))
-shufflenet_v1_g2 = _v1("shufflenet_v1_g2", (2,), 1_733_848, 140_836_512, (32.7,))
-shufflenet_v1_g3 = _v1("shufflenet_v1_g3", (3,), 1_865_728, 137_460_672, (32.6,))
-shufflenet_v1_g4 = _v1("shufflenet_v1_g4", (4,), 1_968_344, 134_339_776, (32.8,))
-shufflenet_v1_g8 = _v1("shufflenet_v1_g8", (8,), 2_434_768, 138_365_952, (32.4,))
+shufflenet_v1_g1 = _v1((1,), 1_531_936, 143_078_976, (33.6,))
+shufflenet_v1_g2 = _v1((2,), 1_733_848, 140_836_512, (32.7,))
+shufflenet_v1_g3 = _v1((3,), 1_865_728, 137_460_672, (32.6,))
+shufflenet_v1_g4 = _v1((4,), 1_968_344, 134_339_776, (32.8,))
+shufflenet_v1_g8 = _v1((8,), 2_434_768, 138_365_952, (32.4,))
 
 
 @network(32, 914_338, 42_590_592)
@@ -172,9 +167,6 @@ def _grouped(
     return Layers(conv1=narrow) + shuffle + rest
 
 
-# ------------------------------------------------------------------------------------------
-# V2.
-
 Features = tuple[int, int, int]
 """Of stages 2, 3 and 4."""
 
@@ -182,10 +174,8 @@ Features = tuple[int, int, int]
 def shufflenet_v2(features: Features, last: int = 1024, classes: int = 1000) -> Network:
     """A column of table 5, for images of 224 pixels.
 
-    `last` are the features of the 1x1 convolution behind the stages, `conv5`.
-
-    Raises:
-        AblaxError: A number of features that has no half.
+    `last` are the features of the 1x1 convolution behind the stages, `conv5`; those of a stage are
+    even.
     """
     return Network(tail(24), _v2_body(features, last), heads.global_average_pool(classes))
 
@@ -193,18 +183,10 @@ def shufflenet_v2(features: Features, last: int = 1024, classes: int = 1000) -> 
 _MA = "the authors' repository of Ma et al. 2018"
 _v2 = partial(row, shufflenet_v2, 224, counted=TORCHVISION, source=_MA)
 
-shufflenet_v2_0_5 = _v2(
-    "shufflenet_v2_0_5", ((48, 96, 192), 1024), 1_366_792, 40_476_448, (38.9, 17.4)
-)
-shufflenet_v2_1_0 = _v2(
-    "shufflenet_v2_1_0", ((116, 232, 464), 1024), 2_278_604, 144_907_992, (30.6, 11.1)
-)
-shufflenet_v2_1_5 = _v2(
-    "shufflenet_v2_1_5", ((176, 352, 704), 1024), 3_503_624, 295_759_392, (27.4, 9.4)
-)
-shufflenet_v2_2_0 = _v2(
-    "shufflenet_v2_2_0", ((244, 488, 976), 2048), 7_393_996, 583_253_464, (25.0, 7.6)
-)
+shufflenet_v2_0_5 = _v2(((48, 96, 192), 1024), 1_366_792, 40_476_448, (38.9, 17.4))
+shufflenet_v2_1_0 = _v2(((116, 232, 464), 1024), 2_278_604, 144_907_992, (30.6, 11.1))
+shufflenet_v2_1_5 = _v2(((176, 352, 704), 1024), 3_503_624, 295_759_392, (27.4, 9.4))
+shufflenet_v2_2_0 = _v2(((244, 488, 976), 2048), 7_393_996, 583_253_464, (25.0, 7.6))
 
 
 @network(32, 1_263_854, 45_002_112)

@@ -26,7 +26,7 @@ from ablax.errors import AblaxError
 from ablax.layers import MaxPool, Parallel, Residual
 from ablax.layers.normalization import rectified
 from ablax.zoo import heads
-from ablax.zoo.alexnet import check_width, scaled
+from ablax.zoo.alexnet import scaled
 from ablax.zoo.register import TORCHVISION, network
 
 POOL = MaxPool(3, 2, ceil_mode=True)
@@ -63,7 +63,6 @@ def squeezenet_small(classes: int = 10, width: float = 1.0) -> Network:
     An adaptation of ours: a 3x3 convolution with stride 1 and no first pool, then the eight fire
     modules and two pools of 1.1, at 32, 16 and 8 pixels.
     """
-    check_width(width)
     tail = Layers(conv1=rectified(scaled(64, width), 3))
     return Network(tail, _body((3, 5), width), heads.convolution(classes))
 
@@ -119,15 +118,9 @@ def with_simple_bypass(network: Network) -> Network:
         >>> with_simple_bypass(squeezenet_1_0()).body["fire3"].residual == fire(16, 64, 64).layers
         True
     """
+    body = dict(network.body.items())
     if missing := [name for name in BYPASSED if not isinstance(network.body[name], Sequential)]:
         raise AblaxError(
             f"{', '.join(missing)}: a fire module is expected; is it bypassed already?"
         )
-    return network.copy(
-        body=Layers(
-            {
-                name: Residual(layer.layers) if name in BYPASSED else layer
-                for name, layer in network.body.items()
-            }
-        )
-    )
+    return network.copy(body=Layers(body | {n: Residual(body[n].layers) for n in BYPASSED}))

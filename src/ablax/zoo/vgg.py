@@ -23,18 +23,10 @@ from functools import partial
 
 from ablax.core import Layers, Network, Sequential, insert_after, sequential
 from ablax.errors import AblaxError
-from ablax.layers import (
-    BatchNormalization,
-    Convolution,
-    Dense,
-    Flatten,
-    LocalResponseNormalization,
-    MaxPool,
-    ReLU,
-)
-from ablax.layers.normalization import rectified
+from ablax.layers import BatchNormalization, Convolution, Dense, Flatten, MaxPool, ReLU
+from ablax.layers.normalization import LocalResponseNormalization, rectified
 from ablax.zoo import heads
-from ablax.zoo.alexnet import check_width, scaled
+from ablax.zoo.alexnet import scaled
 from ablax.zoo.register import BY_HAND, TORCHVISION, network, row
 
 Stages = tuple[tuple[int, ...], ...]
@@ -71,7 +63,7 @@ def vgg(stages: Stages, classes: int = 1000) -> Network:
 
 _column = partial(row, vgg, 224, counted=TORCHVISION)
 
-vgg_a = _column("vgg_a", (A,), 132_863_336, 7_609_090_048)
+vgg_a = _column((A,), 132_863_336, 7_609_090_048)
 
 
 @network(224, 132_863_336, 7_609_090_048, counted=TORCHVISION)
@@ -84,10 +76,10 @@ def vgg_a_lrn(classes: int = 1000) -> Network:
     return insert_after("conv1_1", norm1=LocalResponseNormalization())(vgg_a(classes))
 
 
-vgg_b = _column("vgg_b", (B,), 133_047_848, 11_308_466_176)
-vgg_c = _column("vgg_c", (C,), 133_638_952, 11_770_888_192, counted=BY_HAND)
-vgg_d = _column("vgg_d", (D,), 138_357_544, 15_470_264_320)
-vgg_e = _column("vgg_e", (E,), 143_667_240, 19_632_062_464)
+vgg_b = _column((B,), 133_047_848, 11_308_466_176)
+vgg_c = _column((C,), 133_638_952, 11_770_888_192, counted=BY_HAND)
+vgg_d = _column((D,), 138_357_544, 15_470_264_320)
+vgg_e = _column((E,), 143_667_240, 19_632_062_464)
 
 
 @network(32, 14_724_042, 313_201_664)
@@ -103,9 +95,6 @@ def vgg_small(classes: int = 10, stages: Stages = D, width: float = 1.0) -> Netw
     usual since (VGG in kuangliu/pytorch-cifar), which is this one but for the biases it keeps in
     front of each batch normalization, which takes them out again.
 
-    Raises:
-        AblaxError: The width is not positive; not five stages, or an empty one.
-
     References:
         Liu, Deng 2015, Very deep convolutional neural network based image classification using
         small training sample size, ACPR.
@@ -115,7 +104,6 @@ def vgg_small(classes: int = 10, stages: Stages = D, width: float = 1.0) -> Netw
         narrow = Convolution(scaled(features, width), window, use_bias=False)
         return sequential(conv=narrow, bn=BatchNormalization(), relu=ReLU())
 
-    check_width(width)
     tail, body = _tail_and_body(stages, convolution, MaxPool(2, 2, ceil_mode=True))
     return Network(tail, body, Layers(vectorize=Flatten(), fc6=Dense(classes)))
 

@@ -23,7 +23,7 @@ from ablax.errors import AblaxError
 from ablax.layers import BatchNormalization, Convolution, MaxPool, ReLU, Residual
 from ablax.layers.normalization import normalized
 from ablax.zoo import heads
-from ablax.zoo.alexnet import check_width, scaled
+from ablax.zoo.alexnet import scaled
 from ablax.zoo.register import TIMM, network
 
 ENTRY = (128, 256, 728)
@@ -48,12 +48,9 @@ def xception_small(classes: int = 10, width: float = 1.0, middle: int = 8) -> Ne
 
     The first two convolutions are padded and have stride 1, and the third block of the entry flow
     pools with stride 1 and keeps its 8x8 pixels; the last maps have 4x4. The choice is that of
-    weiaicunzai/pytorch-cifar100; the paper has no such form. `middle` are the blocks of that flow.
-
-    Raises:
-        AblaxError: The width is not positive, or the middle flow is negative.
+    weiaicunzai/pytorch-cifar100; the paper has no such form. `middle` are the blocks of that flow,
+    at least 0.
     """
-    check_width(width)
     if middle < 0:
         raise AblaxError(f"middle={middle} blocks: a number of at least 0 is expected, such as 8")
     tail = Layers(

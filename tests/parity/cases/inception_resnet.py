@@ -3,7 +3,7 @@
 from parity_case import Case
 
 from ablax.weights.names import inception_resnet
-from ablax.zoo.inception_v4 import inception_resnet_v2
+from ablax.zoo.inception import inception_resnet_v2
 
 CASES = (
     Case(

@@ -3,7 +3,7 @@
 from parity_case import Case
 
 from ablax.weights.names import inception_v3 as name
-from ablax.zoo.inception_v2_v3 import inception_v3
+from ablax.zoo.inception import inception_v3
 
 
 def without_auxiliary(model):

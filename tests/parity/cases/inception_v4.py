@@ -3,7 +3,7 @@
 from parity_case import Case
 
 from ablax.weights.names import inception_v4 as name
-from ablax.zoo.inception_v4 import inception_v4
+from ablax.zoo.inception import inception_v4
 
 CASES = (
     Case(
