@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int, Int32, UInt8
+from jaxtyping import Float64, Int, Int32, UInt8
 from PIL import Image, ImageOps
 
 from ablax.errors import AblaxError
@@ -18,14 +19,60 @@ class DataError(AblaxError):
 
 
 def open_picture(path: Path) -> Image.Image:
-    """The picture in the file, turned upright as its camera noted; a DataError where none is."""
+    """The picture in a file, as `read_picture` gives it; a DataError where there is none."""
+    if not path.exists():
+        raise DataError(f"there is no file {path}: give the path of a picture")
+    if not path.is_file():
+        raise DataError(f"{path} is no file: give the path of a picture")
     try:
-        with Image.open(path) as picture:
-            return ImageOps.exif_transpose(picture) or picture
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}: give the path of a picture") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return read_picture(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} is no picture that can be read: {error}") from error
+
+
+def read_picture(data: bytes) -> Image.Image:
+    """The first picture in the bytes of a file (PNG, JPEG, ...), in gray or RGB of 8 bits.
+
+    It is turned upright, as its camera noted. 16 bits are divided by 257, floats from 0 to 1
+    multiplied by 255, and rounded. What is transparent shows white. Palettes, CMYK and the other
+    color spaces that pillow knows become RGB.
+
+    Raises:
+        ValueError: The bytes are no picture, a damaged one, one too large to be opened, or of
+            numbers whose black and white nobody knows.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            png = picture.format == "PNG"
+            return _eight_bits(ImageOps.exif_transpose(picture) or picture, png)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _eight_bits(picture: Image.Image, png: bool) -> Image.Image:
+    mode = picture.mode
+    if mode.startswith("I;16") or (mode == "I" and png):
+        return _gray(np.asarray(picture).astype(np.uint16) / np.float64(65535))
+    if mode == "I":
+        raise ValueError("its levels are integers of 32 bits: save it with 8 or 16 bits")
+    if mode == "F":
+        levels = np.asarray(picture, np.float64)
+        low, high = levels.min(), levels.max()
+        if not (low >= 0 and high <= 1):  # of nan both are false
+            raise ValueError(f"its levels are floats from {low:g} to {high:g}: expected 0 to 1")
+        return _gray(levels)
+    if mode in ("1", "L"):
+        return picture.convert("L")
+    if picture.has_transparency_data:
+        colors = picture.convert("RGBA")
+        white = Image.new("RGBA", colors.size, "white")
+        colors = Image.alpha_composite(white, colors)
+        return colors.convert("L" if mode in ("LA", "La") else "RGB")
+    return picture.convert("L" if mode in ("LA", "La") else "RGB")
+
+
+def _gray(levels: Float64[np.ndarray, "H W"]) -> Image.Image:
+    return Image.fromarray(np.rint(255 * levels).astype(np.uint8))
 
 
 @dataclass(frozen=True, eq=False)

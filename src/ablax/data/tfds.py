@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import os
 import re
@@ -16,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from ablax.data.images import DataError
+from ablax.data.images import DataError, read_picture
 from ablax.errors import nearest, silenced
 
 _ADDRESS = re.compile(
@@ -274,14 +273,13 @@ _MODES = {1: "L", 3: "RGB"}
 
 
 def decode(data: bytes, channels: int) -> Image.Image:
-    """The picture in these bytes (PNG, JPEG, ...), as gray (1 channel) or RGB (3).
+    """The picture in these bytes (`read_picture`), as gray (1 channel) or RGB (3).
 
-    ImageNet holds a few files in other color spaces; they are converted. A DataError where they are
-    no picture, a damaged one, or one too large to be opened.
+    A DataError where there is none.
     """
     try:
-        return Image.open(io.BytesIO(data)).convert(_MODES[channels])
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return read_picture(data).convert(_MODES[channels])
+    except ValueError as error:
         raise DataError(
             f"{len(data)} bytes that should be a picture cannot be read ({error}): "
             "the data set is damaged; prepare it again with `make data`"
