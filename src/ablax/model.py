@@ -374,10 +374,19 @@ class Model:
             yield self.normalized(images[first : first + size]), labels[first : first + size]
 
     def predict(self, pictures: Sequence[Image.Image], top: int = 5) -> list[list[Guess]]:
-        """The most probable classes of each picture, of any size, the most probable first."""
+        """The most probable classes of each picture, of any size, the most probable first.
+
+        Raises:
+            AblaxError: A score is not finite.
+        """
         found = []
         for picture in pictures:  # one by one: those that a person has at hand are few
             scores = np.asarray(self.apply(self.preprocessing.array(picture)[None]))[0]
+            if not np.isfinite(scores).all():
+                raise AblaxError(
+                    f"{self.title} gives scores that are no finite numbers, from which no class "
+                    "follows: look for the layer with `ablax doctor`"
+                )
             shares = np.exp(scores - scores.max())
             shares /= shares.sum()
             order = np.argsort(-scores, kind="stable")[:top]

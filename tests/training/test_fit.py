@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from PIL import Image
 from tiny import tiny_network
 
 import ablax
@@ -167,6 +171,21 @@ def test_a_model_is_saved_as_data_and_comes_back_equal(trained, tmp_path):
     (tmp_path / "other" / "file").write_text("")
     with pytest.raises(WeightsError, match="holds something else"):
         ablax.save_model(again, tmp_path / "other")
+
+
+@pytest.mark.parametrize(("value", "flaw"), [(np.nan, "has 84 of 84"), (-np.inf, "not finite")])
+def test_a_model_whose_weights_are_no_numbers_is_neither_saved_nor_asked(value, flaw, tmp_path):
+    model = ablax.load_model("lenet5", seed=3)
+    bias = model.variables["params"]["f6"]["dense"]["bias"]
+    params = jax.tree.map(lambda leaf: leaf, model.variables["params"])
+    params["f6"]["dense"]["bias"] = jnp.full_like(bias, value)
+    broken = replace(model, variables={**model.variables, "params": params})
+    with pytest.raises(WeightsError, match=flaw):
+        ablax.save_model(broken, tmp_path / "lenet")
+    assert not (tmp_path / "lenet").exists()
+    if np.isnan(value):
+        with pytest.raises(AblaxError, match="gives scores that are no finite numbers"):
+            broken.predict([Image.new("L", (32, 32))])
 
 
 @pytest.mark.slow

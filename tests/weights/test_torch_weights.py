@@ -89,6 +89,24 @@ def test_every_tensor_that_does_not_fit_is_named_and_nothing_is_loaded():
     ]
 
 
+def test_numbers_that_no_weights_have_are_named_and_nothing_is_loaded():
+    wrong = tensors()
+    wrong["classifier.bias"][1] = np.nan
+    wrong["features.0.weight"][0, 0] = np.inf
+    wrong["features.1.running_var"][0] = -1
+    wrong["classifier.weight"] = np.full((2, 18), 1e300)  # too large for 32 bits
+    with pytest.raises(WeightsError) as caught:
+        from_torch(network(), SHAPE, wrong, NAMES.__getitem__)
+    title, *lines = str(caught.value).splitlines()
+    assert title.endswith("0 left over, 4 with numbers that no weights have")
+    assert sorted(lines) == [
+        "  no numbers: classifier.bias has 1 of 2 that are not finite in float32",
+        "  no numbers: classifier.weight has 36 of 36 that are not finite in float32",
+        "  no numbers: features.0.weight has 9 of 54 that are not finite in float32",
+        "  no numbers: features.1.running_var has a variance of -1",
+    ]
+
+
 def test_pytorchs_counter_of_batches_is_no_weight():
     counted = tensors() | {"features.1.num_batches_tracked": np.zeros((), np.float32)}
     from_torch(network(), SHAPE, counted, NAMES.__getitem__)

@@ -18,6 +18,7 @@ from ablax.errors import AblaxError
 if TYPE_CHECKING:
     from ablax.config import Recipe
     from ablax.model import Batch, Model
+    from ablax.study.load import Opened
 
 
 def evaluate(
@@ -50,7 +51,7 @@ def evaluate(
     if data is not None:
         test, count, batches = _of_set(asked, data, data_dir, batch, limit)
     elif found.recipe is not None:
-        test, count, batches = _of_run(asked, found.recipe, data_dir, limit)
+        test, count, batches = _of_run(asked, found, found.recipe, data_dir, limit)
     else:
         raise AblaxError(
             f"on which data? {model} says nothing of its own: give --data digits, or tfds:NAME"
@@ -85,7 +86,7 @@ def _of_set(
 
 
 def _of_run(
-    model: Model, recipe: Recipe, folder: Path | None, limit: int | None
+    model: Model, opened: Opened, recipe: Recipe, folder: Path | None, limit: int | None
 ) -> tuple[str, int | None, Iterator[Batch]]:
     """Name and batches of the test images that a run was evaluated on, just as it was."""
     import numpy as np
@@ -97,6 +98,7 @@ def _of_run(
     if folder is not None:
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, dir=folder))
     dataset = open_dataset(recipe, data_mesh(), Console(stderr=True))
+    opened.refuse_other_data(dataset.fingerprint)
 
     def batches() -> Iterator[Batch]:
         left = limit

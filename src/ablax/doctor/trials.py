@@ -392,6 +392,7 @@ def _open_run(run: RunName, seed: int, console: Console) -> Opened:
     trial, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
     folder = ResultsFolder(path)
     refuse_another(path, held, variant, trial.network, trainer.dataset.image_shape)
+    held.refuse_other_data(path, variant, trainer.dataset.fingerprint)
     with folder.claim(stem, recipe_name, chosen, {}):
         found = history(folder, variant, seed, trainer)
     return Opened(trial, found, trainer.dataset.note)

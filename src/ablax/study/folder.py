@@ -338,12 +338,22 @@ def identity(
 
 
 class Stored(NamedTuple):
-    """What `recipe.json` says of a folder of results; `networks` has a fingerprint a variant."""
+    """What `recipe.json` says of a folder: a fingerprint a variant of its network and its data."""
 
     experiment: str
     recipe_name: str
     recipe: Recipe
     networks: Mapping[str, str]
+    data: Mapping[str, str]
+
+    def refuse_other_data(self, folder: Path, variant: str, fingerprint: str) -> None:
+        """Refuse images or labels that the variant was not trained on; a ResultsError."""
+        if (trained := self.data.get(variant, fingerprint)) != fingerprint:
+            raise ResultsError(
+                f"{folder} was trained on other images or labels than {self.recipe.data.source} "
+                f"holds now (fingerprint {trained} there, {fingerprint} now): give the folder of "
+                "those it was trained on"
+            )
 
 
 def stored(folder: Path) -> Stored:
@@ -364,7 +374,7 @@ def stored(folder: Path) -> Stored:
         recipe = unflat({**flat(Recipe()), **fields})
     except ConfigError as error:
         raise ResultsError(f"{path} is damaged ({error}): {_ELSEWHERE}") from error
-    return Stored(held["experiment"], held["recipe"], recipe, held.get("networks", {}))
+    return Stored(held["experiment"], held["recipe"], recipe, held["networks"], held["data"])
 
 
 def check_format(held: Mapping[str, Any], folder: Path) -> None:

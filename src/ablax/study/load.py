@@ -6,7 +6,7 @@ Every command that looks at a network takes the words that `load_model` takes.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -139,11 +139,13 @@ class Opened:
     """A model, and the recipe it was trained with, where `ablax run` trained it.
 
     The note says what was chosen for the person who left it open; empty where nothing was.
+    `refuse_other_data` is given the fingerprint of what are said to be the run's own data.
     """
 
     model: Model
     note: str = ""
     recipe: Recipe | None = None
+    refuse_other_data: Callable[[str], None] = lambda _: None
 
 
 def load_model(
@@ -235,10 +237,11 @@ def _open_run(run: RunName) -> Opened:
         weights=f"trained for {epochs} epoch{'s' * (epochs != 1)}, seed {seed}",
         precision=recipe.train.precision,
     )
+    refuse = partial(held.refuse_other_data, run.folder, variant)
     if run.variant and run.seed is not None:
-        return Opened(model, recipe=recipe)
+        return Opened(model, "", recipe, refuse)
     note = f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
-    return Opened(model, note, recipe)
+    return Opened(model, note, recipe, refuse)
 
 
 RECORD = "data"

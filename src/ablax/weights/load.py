@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from ablax.core import ImageShape, Network, abstract_variables, fingerprint, wal
 from ablax.core.features import layer_shapes
 from ablax.core.network import leaves_by_path, parameter_shapes
 from ablax.errors import AblaxError, WeightsError
-from ablax.files import write_atomic
+from ablax.files import sealed, unsealed, write_atomic
 from ablax.layers import Dense, Flatten
 from ablax.model import Model, Preprocessing, from_json
 from ablax.training import checkpoint
@@ -106,13 +106,14 @@ def from_torch(
             wrong.append(f"another shape: {name} is {given}, our {path} is {tuple(leaf.shape)}")
         else:
             arrays.append(array)
+            wrong += [f"no numbers: {name} {flaw}" for flaw in _flaws(path, array)]
     wrong += [f"left over: {name}" for name in sorted(left)]
     if wrong:
         count = Counter(line.partition(":")[0] for line in wrong)
         title = (
             f"the tensors do not fit the network: {count['missing']} missing, "
             f"{count['another shape']} of another shape, {count['left over']} left over"
-        )
+        ) + f", {count['no numbers']} with numbers that no weights have" * ("no numbers" in count)
         raise WeightsError("\n  ".join([title, *wrong]))
     return jax.tree.unflatten(jax.tree.structure(abstract), map(jnp.asarray, arrays))
 
@@ -134,7 +135,19 @@ def _ours(
         pixels = tensor.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
         tensor = pixels.reshape(tensor.shape)
     array = tensor.transpose(np.argsort(_AXES[tensor.ndim]))
-    return np.asarray(array, np.float32) if array.shape == shape else None
+    with np.errstate(over="ignore"):  # what overflows is found below
+        return np.asarray(array, np.float32) if array.shape == shape else None
+
+
+def _flaws(path: str, array: np.ndarray) -> Iterator[str]:
+    """Why the numbers of a leaf can be no weights or statistics, in words; nothing where they can.
+
+    Numbers of 64 bits that 32 bits cannot hold are infinite by now.
+    """
+    if strange := int(np.sum(~np.isfinite(array))):
+        yield f"has {strange:,} of {array.size:,} that are not finite in float32"
+    if path.endswith("/var") and np.any(array < 0):
+        yield f"has a variance of {array.min():g}"
 
 
 def _vectorized(network: Network, image_shape: ImageShape) -> dict[str, tuple[int, ...]]:
@@ -331,6 +344,7 @@ def save_model(model: Model, folder: Path | str) -> None:
         "weights": model.weights,
         "precision": model.precision,
     }
+    _refuse_flaws(model.variables, f"the weights of {model.name} are no numbers")
     _write(Path(folder), model, about)
 
 
@@ -343,7 +357,14 @@ def _write(folder: Path, model: Model, about: Mapping[str, Any]) -> None:
         checkpoint.save(checkpoints, 0, kept)
     # Last: a folder with this file is whole.
     whole = {"network": model.name, **about, "preprocessing": model.preprocessing.as_json()}
-    write_atomic(folder / WEIGHTS, json.dumps(whole, indent=2) + "\n")
+    whole["checkpoint"] = _digest(folder)
+    write_atomic(folder / WEIGHTS, sealed(whole))
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 of the checkpoint's list of checksums, which is one of all its files."""
+    listed = checkpoint.folder_of(folder, 0) / checkpoint.LIST_NAME
+    return hashlib.sha256(listed.read_bytes()).hexdigest()
 
 
 def open_weights(folder: Path, network: Network | None = None) -> Model:
@@ -391,18 +412,32 @@ def _restored(folder: Path, network: Network, preprocessing: Preprocessing) -> d
     if restored is None:
         raise WeightsError(f"{folder} holds no checkpoint any more: import or save again")
     found: dict[str, Any] = restored.state
+    _refuse_flaws(found, f"{folder} holds weights that are no numbers")
     return found
+
+
+def _refuse_flaws(variables: Mapping[str, Any], title: str) -> None:
+    leaves = leaves_by_path(variables)
+    wrong = [f"{p} {flaw}" for p, leaf in leaves.items() for flaw in _flaws(p, np.asarray(leaf))]
+    if wrong:
+        raise WeightsError("\n  ".join([title, *wrong]))
 
 
 def _about(folder: Path) -> dict[str, Any]:
     try:
-        about = json.loads((folder / WEIGHTS).read_text("utf-8"))
-        keys = ["network", "library", "classes", "preprocessing"]
+        about = unsealed((folder / WEIGHTS).read_bytes())
+        keys = ["network", "library", "classes", "preprocessing", "checkpoint"]
         keys += ["fingerprint", "weights", "precision"] if about["library"] == OURS else []
-        return {key: about[key] for key in keys}
+        found, own = {key: about[key] for key in keys}, _digest(folder)
     except FileNotFoundError as error:
+        gone = Path(str(error.filename)).name
         raise WeightsError(
-            f"{folder} holds no {WEIGHTS}: give a folder that `ablax import` wrote"
+            f"{folder} holds no {gone}: give a folder that `ablax import` wrote"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AblaxError(f"{folder / WEIGHTS} is damaged ({error}): import again") from error
+    if found["checkpoint"] != own:
+        raise AblaxError(
+            f"{folder / WEIGHTS} is of other weights than those beside it: import again"
+        )
+    return found
