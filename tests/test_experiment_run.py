@@ -160,7 +160,7 @@ def test_a_run_killed_at_any_time_resumes_to_the_identical_results(place, straig
 )
 def test_a_signal_saves_says_so_and_the_run_resumes_to_the_identical_results(place, straight, sent):
     results = f"stopped-{sent.name}"
-    assert interrupted(place, results, sent, 8) == 2
+    assert interrupted(place, results, sent, 8) == 128 + sent
     run(place, results)
     assert rows(place / results) == rows(straight[0])
 

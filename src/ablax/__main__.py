@@ -2,7 +2,8 @@
 
 Each command is a file of `ablax.commands` with one public function of the file's name, and that
 file alone is imported. Exit statuses: 0; 1 where the doctor found a problem; 2 for whatever a
-person can mend, with one message; 130 after Ctrl-C; 141 where nobody reads the output any more.
+person can mend, with one message; 130 after Ctrl-C and 143 after SIGTERM, whether or not there was
+something to save; 141 where nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     The words behind `ablax` are those of the process by default.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ± still gets its table
@@ -54,9 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finally:
             sys.stdout.flush()  # here, where a closed pipe is no traceback
     except AblaxError as error:
-        _leave(str(error))
-    except KeyboardInterrupt:
-        _leave("stopped at once; the last checkpoint is as it was", 130)
+        _leave(str(error), error.status)
+    except KeyboardInterrupt as error:
+        status = 143 if isinstance(error, _Terminated) else 130
+        _leave("stopped at once; what was saved before is as it was", status)
     except BrokenPipeError:  # as other tools: `ablax list | head` ends in silence
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -67,6 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "this machine's memory does not suffice for it: give a smaller --batch, --images, "
             "--image-size, --width or --train.batch"
         )
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, where no run saves on it."""
+
+
+def _terminate(*_: object) -> None:
+    raise _Terminated
 
 
 def _leave(message: str, status: int = 2) -> None:

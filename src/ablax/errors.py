@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator
 class AblaxError(Exception):
     """Something a person can mend: what was given, what was expected, what to do.
 
-    The command line prints the message alone and leaves with status 2. A subclass says which part
+    The command line prints the message alone and leaves with `status`. A subclass says which part
     of the laboratory refused; the message must stand without the traceback.
     """
+
+    status: int = 2
 
 
 class ReportError(AblaxError):

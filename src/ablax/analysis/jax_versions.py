@@ -1,4 +1,4 @@
-"""What the supported versions of JAX write down differently, in one form."""
+"""What the supported versions and settings of JAX do differently, in one form."""
 
 from __future__ import annotations
 
@@ -27,6 +27,25 @@ def double_precision() -> AbstractContextManager[None]:
     """
     home: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
     return home.enable_x64(True)
+
+
+def random_key(seed: Any) -> Array:
+    """`jax.random.key` by threefry2x32, whatever generator `JAX_DEFAULT_PRNG_IMPL` asks for.
+
+    Example:
+        >>> jax.random.key_data(random_key(3)).tolist()
+        [0, 3]
+    """
+    return jax.random.key(seed, impl="threefry2x32")
+
+
+def numerics() -> str:
+    """The settings of JAX on which the numbers of a program depend, in words."""
+    read = jax.config.read
+    precision = read("jax_default_matmul_precision") or "default"
+    parted = "partitionable" if read("jax_threefry_partitionable") else "not partitionable"
+    bits = 64 if read("jax_enable_x64") else 32
+    return f"up to {bits} bits, products in {precision} precision, random bits {parted}"
 
 
 def without_mesh() -> AbstractContextManager[object]:

@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ablax.analysis.jax_versions import random_key
+
 Objective = Callable[[Float[Array, "N H W C"]], Float[Array, " N"]]
 """From images to what each is to make large."""
 
@@ -108,9 +110,7 @@ def maximize(
 
     numbers = jnp.arange(ascent.steps)
     # not inside `jit`: there the weights that the objective holds would be constants of the program
-    return jax.lax.scan(
-        step, images, (numbers, jax.random.split(jax.random.key(seed), ascent.steps))
-    )
+    return jax.lax.scan(step, images, (numbers, jax.random.split(random_key(seed), ascent.steps)))
 
 
 def _unit(x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
@@ -121,7 +121,7 @@ def _unit(x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
 
 def noise(seed: int, shape: tuple[int, ...], deviation: float = 0.1) -> Float[Array, "N H W C"]:
     """Images of Gaussian noise about 0, to begin from."""
-    return deviation * jax.random.normal(jax.random.key(seed), shape)
+    return deviation * jax.random.normal(random_key(seed), shape)
 
 
 def roughness_gradient(x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:

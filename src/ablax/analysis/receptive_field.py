@@ -30,7 +30,7 @@ from ablax.analysis.intervals import (
     with_axes,
     with_laws_found,
 )
-from ablax.analysis.jax_versions import results_of
+from ablax.analysis.jax_versions import random_key, results_of
 from ablax.analysis.jaxpr import Equation, Round, Rules, Run, interpret
 
 Sight = tuple[Intervals | None, ...]
@@ -516,7 +516,7 @@ def effective_receptive_field(
         total = each.sum(axis=(1, 2), keepdims=True)
         return (each / jnp.where(total > 0, total, 1)).sum(axis=0)
 
-    keys = jax.random.split(jax.random.key(seed), directions)
+    keys = jax.random.split(random_key(seed), directions)
     heat = np.zeros(images.shape[1:3], np.float32)
     for start in range(0, images.shape[0], batch):
         for key in keys:

@@ -89,10 +89,11 @@ def _objective(model: Model, count: int, seed: int) -> tuple[Objective, tuple[An
     """The training loss, and its arguments: parameters, statistics, noise and random labels."""
     import jax
 
+    from ablax.analysis.jax_versions import random_key
     from ablax.training.step import Objective
 
     network, variables = model.network, model.variables
-    kept, labelled = jax.random.split(jax.random.key(seed))
+    kept, labelled = jax.random.split(random_key(seed))
     images = jax.random.normal(kept, (count, *model.image_shape))
     scores = jax.eval_shape(network.apply, variables, images)
     labels = jax.random.randint(labelled, (count,), 0, scores.shape[-1])

@@ -62,10 +62,11 @@ def receptive_field(
     layers = _layers_with_maps(seen, layer)
     import jax
 
+    from ablax.analysis.jax_versions import random_key
     from ablax.training.loop import set_up
 
     set_up()
-    noise = jax.random.normal(jax.random.key(seed), (images, *asked.image_shape))
+    noise = jax.random.normal(random_key(seed), (images, *asked.image_shape))
     sighted = []
     for name in layers:
         measured = fields.network_effective_field(

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ablax.analysis.jax_versions import random_key
 from ablax.errors import AblaxError, nearest
 
 
@@ -231,7 +232,7 @@ def initialize(network: Network, seed: int, image_shape: ImageShape) -> dict[str
     """
     check(network, image_shape)
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-    variables = network.lazy_init(jax.random.key(seed), images)
+    variables = network.lazy_init(random_key(seed), images)
     return {name: tree for name, tree in variables.items() if name in ("params", "batch_stats")}
 
 

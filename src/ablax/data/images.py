@@ -57,7 +57,7 @@ def _eight_bits(picture: Image.Image, png: bool) -> Image.Image:
         raise ValueError("its levels are integers of 32 bits: save it with 8 or 16 bits")
     if mode == "F":
         levels = np.asarray(picture, np.float64)
-        low, high = levels.min(), levels.max()
+        low, high = float(np.min(levels)), float(np.max(levels))
         if not (low >= 0 and high <= 1):  # of nan both are false
             raise ValueError(f"its levels are floats from {low:g} to {high:g}: expected 0 to 1")
         return _gray(levels)

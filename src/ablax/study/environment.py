@@ -6,11 +6,13 @@ import datetime
 import os
 import platform
 import subprocess
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
 import jax
 
+from ablax.analysis.jax_versions import numerics
 from ablax.native import why_not
 
 _PACKAGES = ("ablax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -26,10 +28,36 @@ def environment() -> dict[str, str]:
         "cores": str(available_cores()),
         # which explains a difference in the last digits and in speed
         "convolutions": f"by XLA ({without})" if without else "by loops in C++ (ablax.native)",
+        "numerics": numerics(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
         "commit": _commit(),
     }
+
+
+SAID = ("date", "commit", "device")
+"""What may differ between runs that agree to the last digit; the device is its processor's name
+and cores."""
+
+
+def values(environments: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """From each name to the different values that it has in environments, in their order."""
+    found: dict[str, dict[str, None]] = {}
+    for each in environments:
+        for name, value in each.items():
+            found.setdefault(name, {})[value] = None
+    return {name: tuple(different) for name, different in found.items()}
+
+
+def differing(environments: Iterable[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Those of `values` that are not one, and on which the numbers of runs may depend.
+
+    Example:
+        >>> differing([{"cores": "1", "date": "2026-01-01"}, {"cores": "2", "date": "2026-02-02"}])
+        {'cores': ('1', '2')}
+    """
+    found = values(environments)
+    return {name: each for name, each in found.items() if len(each) > 1 and name not in SAID}
 
 
 def device() -> str:

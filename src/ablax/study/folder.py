@@ -35,6 +35,7 @@ from ablax.files import (
 from ablax.measurements.measurement import RUN_COLUMNS, Measurement, MeasurementLog
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 from ablax.report.study_tables import write_result
+from ablax.study.environment import differing, values
 from ablax.training.loop import Evaluation
 from ablax.training.metrics import (
     Claim,
@@ -554,7 +555,7 @@ def study_in(
     seconds = seconds_by_run(folder.path, by=RUN_COLUMNS)
     before = seconds_by_run(folder.path / PRETRAINING, by=RUN_COLUMNS)
     runs: list[Run] = []
-    environment: dict[str, dict[str, None]] = {}
+    environments = []
     for name, seed in product(record.names, range(seeds)):
         summary = folder.finished(name, seed)
         if summary is None:
@@ -564,9 +565,10 @@ def study_in(
         spent += before.get((name, seed), (0.0, 1))[0]
         measured = log.quantities(rows, name, seed)
         runs.append(finished_run(name, seed, summary, own, spent, attempts, measured))
-        for key, value in summary["environment"].items():
-            environment.setdefault(key, {})[value] = None
-    told = {key: "; ".join(values) for key, values in environment.items()}
+        environments.append(summary["environment"])
+    told = {name: "; ".join(each) for name, each in values(environments).items()}
+    if unlike := differing(environments):
+        told["runs differ in"] = ", ".join(unlike)
     return Study(record, runs=tuple(runs), measured=rows, environment=told)
 
 

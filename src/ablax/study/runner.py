@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_result, write_results
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
-from ablax.study.environment import environment
+from ablax.study.environment import differing, environment
 from ablax.study.folder import PRETRAINING, ResultsFolder, study_in, write_facts
 from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, resolve
@@ -169,6 +170,8 @@ def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study
     record = plan.record
     with folder.claim(record.name, record.recipe_name, plan.recipe, identities):
         console.print(_headline(runner), highlight=False, soft_wrap=True, markup=False)
+        if other := _otherwise(runner):
+            console.print(other, highlight=False, soft_wrap=True, markup=False)
         seeds = range(plan.recipe.seeds)
         work = sum(each.work + each.pretraining_work for each in trainings.values()) * len(seeds)
         with graceful_stop() as stop, progress(work, console=console) as shown:
@@ -204,6 +207,23 @@ def _headline(runner: Runner) -> str:
     )
 
 
+def _otherwise(runner: Runner) -> str:
+    """In what the runs that are finished were made otherwise than those to come, in words."""
+    runs = product(runner.plan.trainings, range(runner.plan.recipe.seeds))
+    found = [runner.folder.finished(*run) for run in runs]
+    done = [summary["environment"] for summary in found if summary is not None]
+    if not done or len(done) == len(found):
+        return ""
+    unlike = differing([*done, runner.environment]).items()
+    parts = (f"{name}: {', '.join(each[:-1])} there, {each[-1]} now" for name, each in unlike)
+    said = "; ".join(parts)
+    told = (
+        f"The runs that are finished were made otherwise ({said}): the last digits of the others "
+        "may differ for that, and the report names it."
+    )
+    return told if said else ""
+
+
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
 
@@ -217,7 +237,7 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
         shown.skip(work)
         return
     if stop.requested:
-        raise StoppedError(f"stopped by {stop.requested}: the same command goes on from here")
+        raise StoppedError(stop, ": the same command goes on from here")
     shown.start_run(f"{training.variant.label} · seed {seed}", work)
 
     def tick(chunk: Tick, a_step: float = a_step) -> None:

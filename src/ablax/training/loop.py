@@ -240,6 +240,8 @@ def graceful_stop() -> Iterator[StopRequest]:
             with contextlib.suppress(OSError):
                 os.write(2, said.encode())
         elif number == signal.SIGINT:
+            # whoever swallows it, in a callback of C say, does not swallow a third
+            signal.signal(number, signal.SIG_DFL)
             raise KeyboardInterrupt
 
     former = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -267,7 +269,15 @@ class DivergedError(AblaxError):
 
 
 class StoppedError(AblaxError):
-    """A person or the system asked the run to stop; its state is saved."""
+    """A person or the system asked the run to stop; its state is saved.
+
+    The status is that of a process that the signal ended, 128 and its number: no bad input.
+    """
+
+    def __init__(self, stop: StopRequest, message: str) -> None:
+        super().__init__(f"stopped by {stop.requested}{message}")
+        numbers = {name: int(number) for number, name in _NAMES.items()}
+        self.status = 128 + numbers[stop.requested or "Ctrl-C"]
 
 
 class Tick(NamedTuple):
@@ -369,8 +379,9 @@ def train(
             if saver is not None and stop.requested and step < trainer.total_steps:
                 saver.wait()
                 raise StoppedError(
-                    f"stopped by {stop.requested} after step {step} of {trainer.total_steps}; "
-                    "the state is saved: the same command goes on from here"
+                    stop,
+                    f" after step {step} of {trainer.total_steps}; the state is saved: the same "
+                    "command goes on from here",
                 )
         if observe is not None:
             observe("end", step, state)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree, UInt8
 
+from ablax.analysis.jax_versions import random_key
 from ablax.config import Recipe
 from ablax.core import ImageShape, Network, initialize, leaves_by_path, stacks
 from ablax.data.augment import Augmentation, augment
@@ -166,7 +167,7 @@ def shuffle_key(seed: Int[Array, ""], epoch: Int[Array, ""]) -> Key[Array, ""]:
 
 
 def _stream(seed: Int[Array, ""], purpose: int) -> Key[Array, ""]:
-    return jax.random.fold_in(jax.random.key(seed), purpose)
+    return jax.random.fold_in(random_key(seed), purpose)
 
 
 def normalize(
