@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import logging
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 
 class AblaxError(Exception):
@@ -40,6 +42,36 @@ def nearest(given: str, names: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'?"
     return "choose from: " + ", ".join(known) if known else "there is none to choose from"
+
+
+def memory() -> int:
+    """Bytes of memory that this process may use: the machine's, or its container's where less."""
+    if not hasattr(os, "sysconf"):  # Windows: nobody knows, and nothing is refused
+        return 2**63
+    there = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # "max" where there is none
+            there.append(int(Path("/sys/fs/cgroup", limit).read_text()))
+    return min(there)
+
+
+def refuse_beyond_memory(least: float, what: str, remedy: str, there: int | None = None) -> None:
+    """Refuse what needs at least so many bytes, where fewer are `there`, before it is tried.
+
+    Raises:
+        AblaxError: It cannot fit; the estimate, and the field to lower.
+
+    Example:
+        >>> refuse_beyond_memory(8e9, "weights", "--width", there=2**32)
+        Traceback (most recent call last):
+        ablax.errors.AblaxError: weights need 8.0 GB at least, and there are 4.3 GB: lower --width
+    """
+    there = memory() if there is None else there
+    if least > there:
+        raise AblaxError(
+            f"{what} need {least / 1e9:,.1f} GB at least, and there are {there / 1e9:,.1f} GB: "
+            f"lower {remedy}"
+        )
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ a name, `ablax.load_model` of whatever was trained.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,7 +30,7 @@ from ablax.core import (
     paths,
     refuse_unknown,
 )
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, refuse_beyond_memory
 from ablax.losses import predictions, softmax_cross_entropy
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -109,6 +110,8 @@ class Preprocessing:
         picture = picture.convert(_MODES[self.channels])
         if self.resize is not None:
             size = self._size(*picture.size, self.resize)
+            what = f"a picture of {size[1]}x{size[0]} pixels in float32"
+            refuse_beyond_memory(4 * len(self.mean) * math.prod(size), what, "--resize")
             if size != picture.size:
                 picture = picture.resize(size, _FILTERS[self.interpolation])
         return self.normalized(np.asarray(_middle(picture, *self.image_shape[:2])))

@@ -28,7 +28,7 @@ from ablax.data import tfds as tfds_folder
 from ablax.data.digits import DISTORTED, load_digits
 from ablax.data.images import ChannelStatistics, DataError, ImageSet, Split
 from ablax.data.tfds import as_array, center, decode
-from ablax.errors import nearest
+from ablax.errors import nearest, refuse_beyond_memory
 from ablax.files import default_root, sealed, unsealed
 
 try:
@@ -77,6 +77,7 @@ def load(
         return _resized(load_digits(distorted=source == DISTORTED), image_size)
     address = parse(source)
     prepared = tfds_folder.open_set(address, folder)
+    _refuse_too_large(len(prepared.train) + len(prepared.test), image_size, prepared.channels)
     label = f"{image_size}" if image_size else "native"
     name = f"{prepared.name.replace('/', '-')}-{label}-{prepared.fingerprint()}"
     place = (default_root() if cache is None else Path(cache)) / name
@@ -155,9 +156,16 @@ def parse(source: str) -> tfds_folder.Address:
     )
 
 
+def _refuse_too_large(count: int, size: int | None, channels: int) -> None:
+    if size is not None:
+        what = f"{count:,} images of {size}x{size}x{channels}"
+        refuse_beyond_memory(count * size * size * channels, what, "--data.image-size")
+
+
 def _resized(images: ImageSet, size: int | None) -> ImageSet:
     if size is None or images.image_shape[:2] == (size, size):
         return images
+    _refuse_too_large(len(images.train) + len(images.test), size, images.image_shape[2])
 
     def resize(split: Split) -> Split:
         pictures = [center(Image.fromarray(each[..., 0]), size) for each in split.images]

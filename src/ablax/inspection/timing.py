@@ -24,7 +24,7 @@ from ablax.analysis.cost import USUAL, fold
 from ablax.config import OptimizerConfig, Recipe, TrainConfig
 from ablax.core import layer_shapes
 from ablax.data.images import ImageSet, Split
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, refuse_beyond_memory
 from ablax.inspection.cost import network_cost, network_training_cost
 from ablax.model import Model
 from ablax.report import figures as kit
@@ -130,6 +130,7 @@ def roofline(model: Model, machine: Machine, batch: int = 1, repeats: int = 5) -
     Shapes of weights are enough. Layers that only reshape are left out. Errors are those of
     `network_cost`.
     """
+    _refuse_too_large(model, batch)
     costs = {row.path: row for row in fold(network_cost(model, USUAL, batch), 1)}
     shapes = layer_shapes(model.network, model.image_shape)
     shape: tuple[int, ...] = model.image_shape
@@ -413,6 +414,7 @@ def profile(
     Raises:
         AblaxError: The network does not fit the images, or the device gives no trace.
     """
+    _refuse_too_large(model, batch * steps)
     trainer = _trainer(model, batch, steps)
     state = trainer.initial_state(0)
     layers = [row.path for row in fold(network_cost(model, USUAL, batch), depth)]
@@ -436,6 +438,11 @@ def profile(
     seconds = traced_seconds(run, compiled.as_text() or "")
     each = {operation: spent / steps for operation, spent in seconds.items()}
     return Profile(model, batch, training, wall, times_by_layer(each, layers))
+
+
+def _refuse_too_large(model: Model, images: int) -> None:
+    needed = 4 * images * math.prod(model.image_shape)
+    refuse_beyond_memory(needed, f"{images:,} images in float32", "--batch or --image-size")
 
 
 def _trainer(model: Model, batch: int, steps: int) -> Trainer:

@@ -25,10 +25,10 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Bool, Float32, Int32, UInt8
 
 from ablax.config import OptimizerConfig, Recipe, TrainConfig, flat
-from ablax.core import Network, abstract_variables, check, fingerprint, parameter_shapes
+from ablax.core import ImageShape, Network, abstract_variables, check, fingerprint, parameter_shapes
 from ablax.data.augment import Augmentation
 from ablax.data.images import ChannelStatistics, ImageSet, Split
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, refuse_beyond_memory
 from ablax.files import default_root, digest, make_folder, sealed, unsealed, write_atomic
 from ablax.model import Model, preprocessing_of
 from ablax.training import checkpoint
@@ -99,6 +99,7 @@ class Trainer:
         if recipe.optimizer.rate_factors:
             check_rate_factors(recipe.optimizer, parameter_shapes(network, dataset.image_shape))
         train = recipe.train
+        refuse_too_large(network, dataset.image_shape, train.batch, mesh)
         self.recipe = recipe
         self.dataset = dataset
         self._replicated = NamedSharding(mesh, P())
@@ -194,6 +195,22 @@ class Trainer:
             self._programs[name] = jax.jit(function, **options).lower(*arguments).compile()
             self.compile_seconds += time.perf_counter() - started
         return self._programs[name]
+
+
+def refuse_too_large(network: Network, image_shape: ImageShape, batch: int, mesh: Mesh) -> None:
+    """Refuse a training whose weights, gradients and images alone are more than the memory."""
+    leaves = jax.tree.leaves(abstract_variables(network, image_shape).get("params", {}))
+    parameters = sum(leaf.size for leaf in leaves)
+    device, there = mesh.devices.flat[0], None
+    if device.platform != "cpu":
+        there = (device.memory_stats() or {}).get("bytes_limit")
+    refuse_beyond_memory(
+        8 * parameters + 4 * math.prod((batch // mesh.size, *image_shape)),
+        f"{parameters:,} weights with their gradients, and a batch of {batch:,} images of "
+        f"{'x'.join(map(str, image_shape))}",
+        "--width, --data.image-size or --train.batch",
+        there,
+    )
 
 
 def _all_finite(state: State) -> Bool[Array, ""]:
