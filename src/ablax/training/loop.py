@@ -293,7 +293,7 @@ class StoppedError(AblaxError):
 
     def __init__(self, stop: StopRequest, message: str) -> None:
         super().__init__(f"stopped by {stop.requested}{message}")
-        numbers = {name: int(number) for number, name in _NAMES.items()}
+        numbers = {name: int(number) for number, name in _SIGNALS.items()}
         self.status = 128 + numbers[stop.requested or "Ctrl-C"]
 
 
