@@ -1,9 +1,9 @@
 """What a disk may hold after a power cut, from a trace of what a run asked the system for.
 
-Only what was forced to the disk is sure to be there: the bytes of a file since its last `fsync`, and
-the names of a folder since the last `fsync` of that folder, may be there, or not, or in part (POSIX
-promises no more; ext4, xfs and btrfs differ in what they do beyond that). `trace` runs a command
-under strace, `Disk` follows its calls, and `states` gives contents a disk may be left with.
+Only what was forced to the disk is sure to be there: the bytes of a file since its last `fsync`,
+and the names of a folder since the last `fsync` of that folder, may be there, or not, or in part
+(POSIX promises no more; file systems differ in what they do beyond that). `trace` runs a command
+under strace, `Disk` follows its calls, and `left` writes down what a disk may hold after a cut.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class Call:
-    """One call that came to its end: which, of which process, its arguments as written, the result."""
+    """A call that came to its end: its process, name, arguments and result, as strace has them."""
 
     process: int
     name: str
@@ -141,7 +141,7 @@ class Disk:
         path = os.path.normpath(path)
         if not path.startswith(self.root + os.sep):
             return [] if path == self.root else None
-        return path[len(self.root) + 1 :].split(os.sep)
+        return list(Path(path[len(self.root) + 1 :]).parts)
 
     def _folder(self, parts: list[str]) -> Folder | None:
         node: File | Folder | None = self.tree
@@ -156,7 +156,7 @@ class Disk:
             r'(?:(?:AT_FDCWD|\d+)<((?:\\x[0-9a-f]{2})*)>, )?"((?:\\x[0-9a-f]{2})*)"', call.arguments
         ):
             below, path = (_bytes(part or "").decode() for part in match.groups())
-            found.append(self._parts(os.path.join(below, path)))
+            found.append(self._parts(str(Path(below, path))))
         return found
 
     def _openat(self, call: Call) -> None:

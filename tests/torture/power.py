@@ -1,8 +1,8 @@
 """Power cuts: resume a run from every state that a disk may be left in, and see what comes of it.
 
-    python tests/torture/power.py                     # 50 states of a whole run
+    python tests/torture/power.py                   50 states of a whole run
     python tests/torture/power.py --states 200 --seed 1
-    python tests/torture/power.py --without-syncs     # every fsync must be missed by some state
+    python tests/torture/power.py --without-syncs   every fsync must be missed by some state
 
 Every state must end in the same results.csv (but for what was spent). Needs strace and Linux; takes minutes. `make torture` runs it.
 """
@@ -132,7 +132,7 @@ def cuts(calls: list[Call], count: int, seed: int) -> list[State]:
 
 
 def examine(place: Path, sources: Path, options: argparse.Namespace) -> Counter[str]:
-    """Record a run, cut it, and count what the states end in; prints every one that is not equal."""
+    """Record a run, cut it, count what the states end in, and print those that are not equal."""
     calls, expected = record(place, sources)
     root, found = place / "run", Counter()
     for number, state in enumerate(cuts(calls, options.states, options.seed)):
@@ -197,14 +197,16 @@ def unnoticed(place: Path, options: argparse.Namespace) -> list[str]:
         copy = without(SOURCES, path, line, place / str(number))
         again = [sys.executable, __file__, f"--states={options.states}", f"--seed={options.seed}"]
         done = subprocess.run(
-            [*again, "--first-fault"], env=environment(copy), text=True, capture_output=True
+            [*again, "--first-fault"],
+            env=environment(copy),
+            text=True,
+            capture_output=True,
+            check=False,
         )
+        said = "noticed" if done.returncode else "NOT NOTICED"
         name = f"{path.relative_to(SOURCES)}:{line + 1}: {text}"
         found += [name] if not done.returncode else []
-        print(
-            f"{name}: {'noticed' if done.returncode else 'NOT NOTICED'}\n{done.stdout}{done.stderr[-500:]}",
-            flush=True,
-        )
+        print(f"{name}: {said}\n{done.stdout}{done.stderr[-500:]}", flush=True)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Run `tiny.py` in a folder: `python run_tiny.py FOLDER [SEEDS]`; status 3 is a refusal in words."""
+"""Run `tiny.py` in a folder: `python run_tiny.py FOLDER`; status 3 is a refusal in words."""
 
 import sys
 from pathlib import Path
