@@ -3,7 +3,7 @@
 import jax
 
 from ablax.native import SWITCH
-from ablax.study.environment import available_cores, environment
+from ablax.study.environment import available_cores, differing, environment
 
 
 def test_the_environment_names_versions_hardware_commit_and_date():
@@ -18,6 +18,16 @@ def test_the_environment_names_versions_hardware_commit_and_date():
 def test_the_environment_says_who_computes_the_convolutions(monkeypatch):
     monkeypatch.setenv(SWITCH, "0")
     assert environment()["convolutions"] == f"by XLA ({SWITCH}=0)"
+
+
+def test_settings_that_numbers_depend_on_are_in_the_environment():
+    before = environment()["numerics"]
+    assert before == "up to 32 bits, products in default precision, random bits partitionable"
+    with jax.default_matmul_precision("float32"):
+        other = {**environment(), "commit": "other", "date": "2000-01-01"}
+    assert differing([environment(), other]) == {
+        "numerics": (before, before.replace("default", "float32"))
+    }
 
 
 def test_without_a_checkout_the_commit_is_unknown(monkeypatch):

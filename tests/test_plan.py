@@ -46,6 +46,7 @@ class Described:
         self.mean, self.std = (0.5,) * channels, (0.25,) * channels
         self.steps_per_epoch = 100
         self.note = f"{data.source}, described"
+        self.fingerprint = data.source
 
     def arguments(self, seed, step, length):
         raise AssertionError("a plan asks for no image")

@@ -77,6 +77,42 @@ def test_a_run_from_before_a_field_was_added_goes_on_where_the_field_has_its_def
         claim(tmp_path, with_fields(RECIPE, {"data.share": 0.5}))
 
 
+def claim_data(folder, **data):
+    told = {name: Identity("1", data=each) for name, each in data.items()}
+    with ResultsFolder(folder).claim("mine", "digits", RECIPE, told):
+        return {name: ResultsFolder(folder).key(name, 0) for name in data}
+
+
+def test_other_images_under_the_same_name_are_refused_by_both_fingerprints(tmp_path):
+    claim_data(tmp_path, full="aa", cut="bb")
+    claim_data(tmp_path, full="aa")
+    with pytest.raises(ResultsError, match=r"variant cut: other images .* bb there, cc now"):
+        claim_data(tmp_path, cut="cc")
+    with pytest.raises(ResultsError, match="trained on other images"):
+        stored(tmp_path).refuse_other_data(tmp_path, "full", "dd")
+    stored(tmp_path).refuse_other_data(tmp_path, "full", "aa")
+
+
+def test_the_key_of_a_run_is_of_its_recipe_network_data_variant_and_seed(tmp_path):
+    keys = claim_data(tmp_path / "a", full="aa", cut="aa")
+    assert keys == claim_data(tmp_path / "b", full="aa", cut="aa")
+    assert len({*keys.values(), ResultsFolder(tmp_path / "a").key("full", 1)}) == 3
+    assert claim_data(tmp_path / "c", full="bb")["full"] != keys["full"]
+    with ResultsFolder(tmp_path / "d").claim(
+        "mine", "digits", replace(RECIPE, width=0.5), {"full": Identity("1", data="aa")}
+    ):
+        assert ResultsFolder(tmp_path / "d").key("full", 0) != keys["full"]
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path):
+    claim(tmp_path)
+    (tmp_path / "plots").mkdir()
+    for name in (".recipe.json.123.partial", "plots/.errors.png.9.partial"):
+        (tmp_path / name).write_text("half")
+    claim(tmp_path)
+    assert not list(tmp_path.rglob(".*.partial"))
+
+
 def test_a_variant_may_be_added(tmp_path):
     claim(tmp_path)
     claim(tmp_path, networks={"full": "1", "cut": "2"})

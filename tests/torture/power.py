@@ -4,13 +4,13 @@
     python tests/torture/power.py --states 200 --seed 1
     python tests/torture/power.py --without-syncs   every fsync must be missed by some state
 
-Every state must end in the same results.csv (but for what was spent). Needs strace and Linux; takes minutes. `make torture` runs it.
+Every state must end in the same results.csv (but for what was spent). Needs strace and Linux, and
+takes minutes: `make torture`. `cuts.py` has a few states of the same run without strace.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import random
 import re
@@ -18,22 +18,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import run_tiny
+from cuts import figures, outcome
 from disk import HOWS, Call, Disk, left, trace
 
 import ablax
-from ablax.errors import AblaxError
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "src"
-SPENT = {"train_seconds", "seconds", "attempts"}
-"""Columns of results.csv that say what was spent."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +39,6 @@ class State:
     calls: int
     how: str
     seed: int
-
-
-def figures(folder: Path) -> list[dict[str, str]] | None:
-    """The rows of results.csv, without what was spent."""
-    path = folder / "results.csv"
-    if not path.exists():
-        return None
-    rows = csv.DictReader(path.read_text().splitlines())
-    return [{name: v for name, v in row.items() if name not in SPENT} for row in rows]
 
 
 def environment(sources: Path) -> dict[str, str]:
@@ -83,42 +70,6 @@ def touching(calls: list[Call]) -> list[int]:
     changing = ("write", "pwrite64", "rename", "fsync", "fdatasync", "mkdir", "unlink", "ftruncate")
     numbered = enumerate(calls, start=1)
     return [number for number, call in numbered if call.name.startswith(changing)]
-
-
-def outcome(folder: Path, expected: list[dict[str, str]]) -> tuple[str, str]:
-    """What the same run makes of a folder: equal, refused, silently wrong or stuck; the words."""
-    said = folder.parent / "said"
-    child = os.fork()  # what is imported already need not be imported again
-    if child == 0:
-        status = 1
-        try:
-            with said.open("w") as out:
-                os.dup2(out.fileno(), 1)
-                os.dup2(out.fileno(), 2)
-            status = resumed(folder)
-        finally:
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    words = said.read_text()
-    if status == 3:
-        return "refused", words.strip().splitlines()[-1]
-    if status:
-        return "stuck", words[-2000:]
-    found = figures(folder)
-    return ("equal", "") if found == expected else ("silently wrong", f"{found}")
-
-
-def resumed(folder: Path) -> int:
-    """Go on in a folder; the exit status."""
-    try:
-        run_tiny.run(folder)
-    except AblaxError as error:
-        print(f"refused: {error}", flush=True)
-        return 3
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
 
 
 def cuts(calls: list[Call], count: int, seed: int) -> list[State]:

@@ -88,8 +88,9 @@ def test_state_comes_back_with_its_containers_dtypes_and_step(tmp_path):
         "epoch": 2**40,
     }
     checkpoints = open_checkpoints(tmp_path)
-    save(checkpoints, 12, state)
-    found, step = restore(checkpoints, state)
+    save(checkpoints, 12, state, note={"logs": {"metrics": [3, "ab"]}})
+    found, step, note = restore(checkpoints, state)
+    assert note == {"logs": {"metrics": [3, "ab"]}}
     assert bits(found) == bits(state)
     assert isinstance(found["numpy"], np.ndarray)
     assert step == 12
@@ -398,6 +399,53 @@ def test_checkpoint_of_another_network_is_refused_with_the_differences(tmp_path)
     assert "params.conv1.bias: found float32[3], expected float32[4]" in message
     assert "params.fc: found nothing, expected float32[2]" in message
     assert "Give another --results folder, or delete this one" in message
+
+
+OF = {"variant": "full", "seed": 0, "key": "ab"}
+
+
+def test_checkpoint_of_another_run_is_refused_with_what_differs(tmp_path):
+    with open_checkpoints(tmp_path, of=OF) as checkpoints:
+        save(checkpoints, 3, small())
+        assert restore(checkpoints, small()).step == 3
+    others = {**OF, "seed": 1, "key": "cd"}
+    with (
+        open_checkpoints(tmp_path, of=others) as checkpoints,
+        pytest.raises(
+            CheckpointError, match=r"seed: 0 there, 1 expected; key: 'ab' there, 'cd' expected"
+        ),
+    ):
+        restore(checkpoints, small())
+
+
+def test_checkpoint_in_the_place_of_another_step_is_refused(tmp_path):
+    with open_checkpoints(tmp_path, of=OF) as checkpoints:
+        save(checkpoints, 3, small())
+    (tmp_path / "3").rename(tmp_path / "4")
+    with (
+        open_checkpoints(tmp_path, of=OF) as checkpoints,
+        pytest.raises(CheckpointError, match="step: 3 there, 4 expected"),
+    ):
+        restore(checkpoints, small())
+
+
+def test_all_of_a_step_is_on_the_disk_before_its_checksums(tmp_path, monkeypatch):
+    synced, real = set(), os.fsync
+
+    def fsync(descriptor):
+        synced.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    def listed(folder):
+        there = {str(path) for path in (folder, *folder.rglob("*"))}
+        assert there <= synced
+        write_checksums(folder)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr("ablax.training.checkpoint.write_checksums", listed)
+    with open_checkpoints(tmp_path) as checkpoints:
+        save(checkpoints, 3, small())
+    assert steps_in(tmp_path) == [3]
 
 
 def test_checkpoint_of_another_dtype_is_refused_not_cast(tmp_path):

@@ -297,3 +297,19 @@ def test_evaluation_gives_prediction_and_loss_of_each_image(batch):
     ]
     assert evaluation.predictions.tolist() == [int(one.predictions[0]) for one in alone]
     assert np.allclose(evaluation.losses, [one.losses[0] for one in alone], rtol=1e-5)
+
+
+def test_random_numbers_are_those_of_one_generator_whatever_jax_is_set_to():
+    before = jax.random.key_data(shuffle_key(jnp.asarray(3), jnp.asarray(1)))
+    state = initial_state(tiny_network(), optax.sgd(0.1), 3, (4, 4, 1))
+    usual = jax.config.read("jax_default_prng_impl")
+    jax.config.update("jax_default_prng_impl", "rbg")
+    try:
+        assert jax.random.key_data(jax.random.key(0)).shape == (4,)
+        again = initial_state(tiny_network(), optax.sgd(0.1), 3, (4, 4, 1))
+        after = jax.random.key_data(shuffle_key(jnp.asarray(3), jnp.asarray(1)))
+    finally:
+        jax.config.update("jax_default_prng_impl", usual)
+    np.testing.assert_array_equal(before, after)
+    for one, other in zip(*map(jax.tree.leaves, (state, again)), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -504,6 +504,7 @@ def write_facts(folder: Path, record: PlanRecord) -> None:
     held = _held(folder / "recipe.json")
     of = {"experiment": held["experiment"], "recipe": held["recipe"]}
     of["keys"] = {name: held["keys"].get(name) for name in record.names}
+    of["seeds"] = held["seeds"]
     plain = json.loads(json.dumps({"of": of, **facts}, default=asdict))
     write_result(folder / FACTS, sealed(plain))
 
@@ -582,9 +583,13 @@ def rebuild(path: Path, experiment: Experiment) -> Study:
             another file.
     """
     held, record = stored(path), recorded(path, experiment)
-    results = ResultsFolder(path)
+    results, told = ResultsFolder(path), unsealed((path / FACTS).read_bytes())["of"]["seeds"]
     for variant, seed in product(record.names, range(held.recipe.seeds)):
-        results.verify(variant, seed)
+        if results.verify(variant, seed) is None and seed < told:
+            raise ResultsError(
+                f"{path}/runs/{variant}-seed-{seed}.json is gone, and {FACTS} was written when it "
+                "was there: put it back, or give the experiment's command again"
+            )
     study = study_in(results, record, experiment.measurements, held.recipe.seeds)
     for variant in held.networks:
         if variant not in study.names:
