@@ -433,7 +433,7 @@ def test_all_of_a_step_is_on_the_disk_before_its_checksums(tmp_path, monkeypatch
     synced, real = set(), os.fsync
 
     def fsync(descriptor):
-        synced.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.add(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         real(descriptor)
 
     def listed(folder):
