@@ -121,13 +121,13 @@ def test_the_doctor_opens_a_run_by_the_same_words(name, results, capsys):
     from ablax.doctor.trials import open_trial
 
     opened = open_trial(f"{results / name}:{RUNS[name]}:0", "digits", None, Console(quiet=True))
-    assert opened.trial.name == f"{name}, {RUNS[name]}, recipe smoke"
+    assert opened.trial.model.name == f"{name}, {RUNS[name]}, recipe smoke"
     mine = ablax.load_model(f"{results / name}:{RUNS[name]}:0")
     jax.tree.map(
         np.testing.assert_array_equal, dict(mine.variables), dict(opened.history.trained.variables)
     )
     digits = open_trial("resnet20", "smoke", 3, Console(quiet=True))
-    assert digits.trial.name == "resnet20, recipe smoke"
+    assert digits.trial.model.name == "resnet20, recipe smoke"
     assert digits.history is None
     assert digits.trial.network == ablax.zoo.resnet20(10)
 
