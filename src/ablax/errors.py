@@ -55,14 +55,14 @@ def memory() -> int:
     return min(there)
 
 
-def refuse_beyond_memory(least: float, what: str, remedy: str, there: int | None = None) -> None:
+def refuse_beyond_memory(least: int, what: str, remedy: str, there: int | None = None) -> None:
     """Refuse what needs at least so many bytes, where fewer are `there`, before it is tried.
 
     Raises:
         AblaxError: It cannot fit; the estimate, and the field to lower.
 
     Example:
-        >>> refuse_beyond_memory(8e9, "weights", "--width", there=2**32)
+        >>> refuse_beyond_memory(8 * 10**9, "weights", "--width", there=2**32)
         Traceback (most recent call last):
         ablax.errors.AblaxError: weights need 8.0 GB at least, and there are 4.3 GB: lower --width
     """

@@ -16,7 +16,7 @@ import pytest
 
 from ablax.data.images import DataError
 from ablax.data.sources import MANIFEST, build_once
-from ablax.files import default_root
+from ablax.files import default_root, sealed
 
 
 class Builder:
@@ -54,7 +54,13 @@ def damage_manifest_foreign(place):
 
 def damage_manifest_of_another_format(place):
     manifest = json.loads((place / MANIFEST).read_text())
-    (place / MANIFEST).write_text(json.dumps(manifest | {"format": 0}))
+    (place / MANIFEST).write_text(sealed(manifest | {"format": 0}))
+
+
+def damage_manifest_flipped(place):
+    flipped = bytearray((place / MANIFEST).read_bytes())
+    flipped[len(flipped) // 3] ^= 4
+    (place / MANIFEST).write_bytes(flipped)
 
 
 def damage_file_cut(place):
@@ -77,7 +83,8 @@ def damage_one_bit(place):
         (damage_manifest_missing, "manifest.json is missing"),
         (damage_manifest_cut, "manifest.json cannot be read"),
         (damage_manifest_foreign, "manifest.json cannot be read"),
-        (damage_manifest_of_another_format, "written in format 0, this is 1"),
+        (damage_manifest_of_another_format, "written in format 0, this is 2"),
+        (damage_manifest_flipped, "cannot be read"),
         (damage_file_cut, "pixels.npy has 100 bytes instead of 200"),
         (damage_file_missing, "pixels.npy is missing"),
         (damage_one_bit, "pixels.npy has another checksum"),

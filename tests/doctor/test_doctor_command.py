@@ -1,6 +1,5 @@
 """The doctor as a person calls it: an experiment, a folder of results, the page, the status."""
 
-import json
 import math
 
 import pytest
@@ -13,8 +12,9 @@ from ablax.config import OptimizerConfig, Recipe, flat
 from ablax.doctor.checks import Finding, divergence, generalization, summary, write_page
 from ablax.doctor.trials import open_trial
 from ablax.errors import AblaxError
+from ablax.files import sealed
 from ablax.study.discovery import recipe
-from ablax.study.folder import FORMAT, Stored, stored
+from ablax.study.folder import FORMAT, ResultsFolder, Stored, stored
 
 QUESTION = '''"""A question of somebody else's.
 
@@ -141,9 +141,9 @@ def test_doctor_says_of_a_run_without_a_checkpoint_that_it_diverged(place):
         **flat(hasty),
         "networks": {},
     }
-    (results / "recipe.json").write_text(json.dumps(held))
+    (results / "recipe.json").write_text(sealed({**held, "data": {}, "keys": {"full": "ab"}}))
     summary_of_run = {"status": "diverged", "test_error": None, "environment": {}}
-    (results / "runs" / "full-seed-0.json").write_text(json.dumps(summary_of_run))
+    ResultsFolder(results).finish("full", 0, summary_of_run)
     opened = open_trial("results:full:0", "digits", None, Console())
     assert opened.trial.recipe == hasty
     assert opened.history.trained is None
@@ -166,8 +166,8 @@ def test_doctor_reads_back_the_recipe_that_a_run_stored(tmp_path):
         **flat(given),
         "networks": {},
     }
-    (tmp_path / "recipe.json").write_text(json.dumps(held))
-    assert stored(tmp_path) == Stored("mine", "small", given, {})
+    (tmp_path / "recipe.json").write_text(sealed(held))
+    assert stored(tmp_path) == Stored("mine", "small", given, {}, {})
 
 
 @pytest.mark.slow

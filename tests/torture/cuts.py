@@ -2,9 +2,9 @@
 
     python tests/torture/cuts.py FOLDER 0.3 0.7 0.97
 
-runs `tiny.py` whole, then once for each share, cut after so much of its syncs: every name is there,
-every file as it was at its last sync, empty where it never was. What C++ synced does not count.
-Prints a line for each cut: what the same command made of the rest, `equal` or what else.
+runs `question.py` whole, then once for each share, cut after so much of its syncs: every name is
+there, every file as it was at its last sync, empty where it never was. What C++ synced does not
+count. Prints a line for each cut: what the same command made of the rest, `equal` or what else.
 """
 
 from __future__ import annotations

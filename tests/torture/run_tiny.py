@@ -1,4 +1,4 @@
-"""Run `tiny.py` in a folder: `python run_tiny.py FOLDER`; status 3 is a refusal in words."""
+"""Run `question.py` in a folder: `python run_tiny.py FOLDER`; status 3 is a refusal in words."""
 
 import sys
 import traceback
@@ -9,10 +9,10 @@ from ablax.config import DataConfig, Recipe, TrainConfig
 from ablax.errors import AblaxError
 from ablax.study import runner
 
-TINY = Path(__file__).with_name("tiny.py")
+TINY = Path(__file__).with_name("question.py")
 RECIPE = Recipe(
     data=DataConfig(share=0.2),
-    train=TrainConfig(epochs=2, batch=64, checkpoint_seconds=0, chunk=2),
+    train=TrainConfig(epochs=2, batch=64, checkpoint_seconds=0.0, chunk=2),
     seeds=2,
 )
 """A checkpoint every two steps, of four an epoch."""

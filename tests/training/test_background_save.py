@@ -26,7 +26,7 @@ def checkpoints(tmp_path):
 def test_training_goes_on_while_a_state_is_saved(checkpoints, monkeypatch):
     allowed, saved = threading.Event(), []
 
-    def slow(_, step, state):
+    def slow(_, step, state, note):
         assert allowed.wait(timeout=60)
         saved.append((step, state["w"].tolist()))
 
@@ -52,7 +52,7 @@ def test_the_end_of_the_block_waits_and_what_was_saved_comes_back(checkpoints):
     np.testing.assert_array_equal(found.state["w"], state["w"])
 
 
-def fail(*_):
+def fail(*_, **__):
     raise CheckpointError("the disk is full")
 
 

@@ -33,6 +33,7 @@ from ablax.training.checkpoint import (
     open_checkpoints,
     restore,
     save,
+    steps_in,
     write_checksums,
 )
 

@@ -302,7 +302,7 @@ def test_evaluation_gives_prediction_and_loss_of_each_image(batch):
 def test_random_numbers_are_those_of_one_generator_whatever_jax_is_set_to():
     before = jax.random.key_data(shuffle_key(jnp.asarray(3), jnp.asarray(1)))
     state = initial_state(tiny_network(), optax.sgd(0.1), 3, (4, 4, 1))
-    usual = jax.config.read("jax_default_prng_impl")
+    usual = jax.config.jax_default_prng_impl
     jax.config.update("jax_default_prng_impl", "rbg")
     try:
         assert jax.random.key_data(jax.random.key(0)).shape == (4,)

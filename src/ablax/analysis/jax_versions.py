@@ -41,10 +41,10 @@ def random_key(seed: Any) -> Array:
 
 def numerics() -> str:
     """The settings of JAX on which the numbers of a program depend, in words."""
-    read = jax.config.read
-    precision = read("jax_default_matmul_precision") or "default"
-    parted = "partitionable" if read("jax_threefry_partitionable") else "not partitionable"
-    bits = 64 if read("jax_enable_x64") else 32
+    settings: Any = jax.config
+    precision = settings.jax_default_matmul_precision or "default"
+    parted = "partitionable" if settings.jax_threefry_partitionable else "not partitionable"
+    bits = 64 if settings.jax_enable_x64 else 32
     return f"up to {bits} bits, products in {precision} precision, random bits {parted}"
 
 
