@@ -96,7 +96,7 @@ def test_two_hundred_damages_are_named_every_one(folders, tmp_path):
             word = "equal" if found == expected else "another result"
             silent.append(f"{kind} of {paths[0].name}: {word}")
         shutil.rmtree(copy)
-    assert not silent
+    assert not silent, "\n".join(silent)
 
 
 def test_what_was_not_damaged_is_believed(folders, tmp_path):

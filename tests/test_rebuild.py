@@ -11,6 +11,7 @@ import pytest
 from ablax.__main__ import main
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.errors import AblaxError
+from ablax.files import sealed
 from ablax.study.discovery import experiment
 from ablax.study.folder import rebuild
 from ablax.study.runner import run
@@ -132,9 +133,22 @@ def test_results_csv_of_a_rebuilt_study_has_every_run(folders):
 
 
 def change(name, **values):
+    """Change a record as somebody would who computes its checksum again."""
+
     def damage(folder):
         held = json.loads((folder / name).read_text())
-        (folder / name).write_text(json.dumps({**held, **values}))
+        (folder / name).write_text(sealed({**held, **values}))
+
+    return damage
+
+
+def edit(name, old, new):
+    """Change a record as an editor would."""
+
+    def damage(folder):
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new))
 
     return damage
 
@@ -145,14 +159,19 @@ def change(name, **values):
         (lambda f: (f / "study.json").unlink(), r"has no study\.json"),
         (lambda f: (f / "study.json").write_text("{"), r"study\.json is damaged"),
         (change("study.json", variants=[]), "which the study does not hold"),
-        (lambda f: (f / "metrics.jsonl.gz").unlink(), "has no metrics of full, seed 0"),
+        (edit("study.json", '"n', '"m'), r"study\.json is damaged .*its checksum"),
+        (
+            lambda f: (f / "metrics.jsonl.gz").unlink(),
+            r"full-seed-0\.json vouches .* metrics\.jsonl has 0 good lines of it, and it wrote",
+        ),
         (lambda f: (f / "metrics.jsonl.gz").write_bytes(b"no"), r"metrics\.jsonl\.gz is damaged"),
         (lambda f: (f / "predictions/cut-seed-1.npz").unlink(), r"cut-seed-1\.npz cannot be read"),
         (
             change("runs/cut-seed-1.json", test_error=1.0),
             r"says 1\.00 %: one of them is of another",
         ),
-        (lambda f: shutil.rmtree(f / "runs"), "no finished run of full"),
+        (edit("runs/cut-seed-1.json", '"test_error": ', '"test_error": 1'), "cannot be trusted"),
+        (lambda f: shutil.rmtree(f / "runs"), r"full-seed-0\.json is gone, and study\.json"),
         (change("recipe.json", format=1), "holds results of format 1"),
     ],
 )

@@ -8,7 +8,6 @@ import io
 import json
 import math
 import os
-import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -259,12 +258,12 @@ class ResultsFolder:
         again = f"put it back, or remove {path}, and `ablax run` judges the run again"
         try:
             content = name.read_bytes()
-            with np.load(io.BytesIO(content), allow_pickle=False) as held:
-                found = 100 * float(np.mean(held["predictions"] != held["labels"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+        except OSError as problem:
             raise ResultsError(f"{name} cannot be read ({problem}): {again}") from problem
         if hashlib.sha256(content).hexdigest() != summary.get("predictions"):
             raise ResultsError(f"{name} is not the file that {path} was written with: {again}")
+        with np.load(io.BytesIO(content), allow_pickle=False) as held:
+            found = 100 * float(np.mean(held["predictions"] != held["labels"]))
         if found != summary["test_error"]:
             raise ResultsError(
                 f"{name} gives a test error of {found:.2f} %, and {path} says "
@@ -395,7 +394,8 @@ def check_format(held: Mapping[str, Any], folder: Path) -> None:
     )
     raise ResultsError(
         f"{folder} holds results of format {given}, and this ablax reads and writes format "
-        f"{FORMAT}: run the experiment again in another folder (--results FOLDER){instead}"
+        f"{FORMAT} (recipe.json): run the experiment again in another folder (--results FOLDER)"
+        f"{instead}"
     )
 
 
@@ -535,8 +535,9 @@ def _refuse_of_another(path: Path, of: Mapping[str, Any], held: Mapping[str, Any
     theirs["keys"] = {name: held["keys"].get(name) for name in of["keys"]}
     if differing := [name for name in theirs if of[name] != theirs[name]]:
         raise ResultsError(
-            f"{path} is of another folder ({', '.join(differing)}): give the experiment's command "
-            "again, which trains nothing that is finished and writes it again"
+            f"{path} is of another folder than the recipe.json beside it ({', '.join(differing)} "
+            "differ): put back the one that is not of this run, or give the experiment's command "
+            f"again, which writes {path.name} again"
         )
 
 

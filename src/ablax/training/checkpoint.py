@@ -330,7 +330,8 @@ def save(
 def restore(checkpoints: Checkpoints, like: PyTree) -> Restored | None:
     """The newest good checkpoint, bit for bit as saved; None where there is none.
 
-    A damaged one is named in a logged warning and passed over. `like` is the expected tree, of
+    A damaged one is named in a logged warning and passed over, and so is one that was never written
+    to its end, for which nobody vouches. `like` is the expected tree, of
     arrays or `jax.ShapeDtypeStruct`: arrays come back with the sharding given here, on the first
     device when there is none; numpy arrays and Python numbers as such.
 
@@ -338,9 +339,12 @@ def restore(checkpoints: Checkpoints, like: PyTree) -> Restored | None:
         CheckpointError: There are checkpoints, but none is good; or the newest good one is that of
             another network: its paths, shapes or dtypes are not those of `like`.
     """
-    steps = steps_in(checkpoints.folder)
     faults = []
-    for step in reversed(steps):
+    for step in reversed(steps_in(checkpoints.folder)):
+        if not _is_listed(folder_of(checkpoints.folder, step)):
+            fault = f"{LIST_NAME} is missing (it was not written to the end)"
+            _LOG.warning("checkpoint %s, step %d is not good: %s", checkpoints.folder, step, fault)
+            continue
         fault = find_damage(folder_of(checkpoints.folder, step))
         if fault is None:
             try:
