@@ -15,6 +15,7 @@ from PIL import Image
 import ablax
 from ablax.__main__ import main
 from ablax.errors import AblaxError
+from ablax.files import sealed
 from ablax.study.discovery import experiment
 from ablax.study.folder import ResultsFolder
 from ablax.study.load import RunName, WeightsFile, ZooNetwork, open_model, source_of
@@ -160,18 +161,6 @@ def test_a_model_knows_its_data_without_opening_them(results, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_run_of_before_the_record_is_opened_with_its_data(copy):
-    expected = ablax.load_model(copy)
-    path = copy / "runs" / "full-seed-0.json"
-    path.write_text(
-        json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "data"})
-    )
-    found = ablax.load_model(copy)
-    assert (found.preprocessing, found.classes) == (expected.preprocessing, expected.classes)
-    jax.tree.map(np.testing.assert_array_equal, found.variables, expected.variables)
-
-
-@pytest.mark.slow
 def test_the_page_opens_what_was_trained_as_it_says(copy, monkeypatch, capsys):
     page = Path(__file__).parents[1] / "docs" / "weights.md"
     (code,) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
@@ -199,7 +188,7 @@ def test_what_cannot_be_opened_says_why_and_what_is_there(copy):
     assert "expected a seed, such as full:0" in refused(f"{copy}:full:first")
     run = copy / "runs" / "without_7-seed-0.json"
     held = json.loads(run.read_text())
-    run.write_text(json.dumps({**held, "status": "diverged", "test_error": None}))
+    run.write_text(sealed({**held, "status": "diverged", "test_error": None}))
     assert "from seed 0 in" in refused(f"{copy}:without_7:0")
     assert "diverged: there are no weights of its end" in refused(f"{copy}:without_7:0")
     run.unlink()
@@ -208,9 +197,9 @@ def test_what_cannot_be_opened_says_why_and_what_is_there(copy):
     )
     recipe = copy / "recipe.json"
     known = json.loads(recipe.read_text())
-    recipe.write_text(json.dumps({**known, "networks": {"full": "another"}}))
+    recipe.write_text(sealed({**known, "networks": {"full": "another"}}))
     assert "gives another network for full today" in refused(f"{copy}:full:0")
-    recipe.write_text(json.dumps({**known, "experiment": "gone"}))
+    recipe.write_text(sealed({**known, "experiment": "gone"}))
     assert re.search("is of the experiment gone, which cannot be had.*gone.py", refused(copy))
 
 

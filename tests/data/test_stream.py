@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import made_up_set
 import numpy as np
@@ -187,6 +189,51 @@ def test_workers_give_the_same_batches(folder):
     assert (with_workers.stderr, with_workers.returncode) == ("", 0)
     assert with_workers.stdout == without.stdout
     assert len(set(without.stdout.split())) == 3
+
+
+def of_group(group):
+    """The processes of a group that are still there, by their numbers."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, number = place.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(number) == group and state != "Z":
+            found.append(int(place.parent.name))
+    return found
+
+
+def shared():
+    return set(Path("/dev/shm").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/shm").exists(), reason="needs Linux")
+def test_a_killed_run_leaves_no_worker_and_no_shared_memory(folder):
+    script = folder / "endless.py"
+    script.write_text(
+        "import sys; from pathlib import Path\n"
+        "from ablax.data.stream import open_stream\n"
+        "def main():\n"
+        "    images = open_stream('tfds:imagenet2012', folder=Path(sys.argv[1]), image_size=16)\n"
+        "    for pixels, labels in images.train(batch=5, seed=7, workers=2):\n"
+        "        print('batch', flush=True)\n"
+        "if __name__ == '__main__':\n"
+        "    main()\n"
+    )
+    before = shared()
+    command = [sys.executable, str(script), str(folder)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    assert run.stdout.readline() == b"batch\n"
+    assert len(of_group(run.pid)) >= 3
+    run.kill()
+    run.communicate()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and (of_group(run.pid) or shared() - before):
+        time.sleep(0.1)
+    assert of_group(run.pid) == []
+    assert shared() - before == set()
 
 
 def test_a_batch_larger_than_the_set_and_numbers_out_of_range_are_refused(images):

@@ -87,6 +87,15 @@ def _strings(arguments: str) -> list[bytes]:
     return [_bytes(found) for found in _HEX.findall(arguments)]
 
 
+_ARGUMENT = re.compile(r'(?:(?:AT_FDCWD|\d+)<((?:\\x[0-9a-f]{2})*)>, )?"((?:\\x[0-9a-f]{2})*)"')
+
+
+def paths_of(call: Call) -> list[Path]:
+    """The paths among the arguments; relative ones below the descriptor in front of them."""
+    pairs = (match.groups() for match in _ARGUMENT.finditer(call.arguments))
+    return [Path(*(_bytes(part or "").decode() for part in pair)) for pair in pairs]
+
+
 @dataclass(eq=False)
 class File:
     """The bytes there are, those that are sure, and whether they were synced."""
@@ -150,14 +159,8 @@ class Disk:
         return node if isinstance(node, Folder) else None
 
     def _paths(self, call: Call) -> list[list[str] | None]:
-        """The paths among the arguments; relative ones below the descriptor in front of them."""
-        found: list[list[str] | None] = []
-        for match in re.finditer(
-            r'(?:(?:AT_FDCWD|\d+)<((?:\\x[0-9a-f]{2})*)>, )?"((?:\\x[0-9a-f]{2})*)"', call.arguments
-        ):
-            below, path = (_bytes(part or "").decode() for part in match.groups())
-            found.append(self._parts(str(Path(below, path))))
-        return found
+        """The paths among the arguments."""
+        return [self._parts(str(path)) for path in paths_of(call)]
 
     def _openat(self, call: Call) -> None:
         result = re.match(r"(\d+)<((?:\\x[0-9a-f]{2})*)>", call.result)

@@ -4,8 +4,9 @@
     python tests/torture/power.py --states 200 --seed 1
     python tests/torture/power.py --without-syncs   every fsync must be missed by some state
 
-Every state must end in the same results.csv (but for what was spent). Needs strace and Linux, and
-takes minutes: `make torture`. `cuts.py` has a few states of the same run without strace.
+Every state must end in the same results.csv (but for what was spent), and no run may lose all of
+its checkpoints once it had some. Needs strace and Linux, and takes minutes: `make torture`.
+`cuts.py` has a few states of the same run without strace.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from cuts import figures, outcome
-from disk import HOWS, Call, Disk, left, trace
+from disk import HOWS, Call, Disk, left, paths_of, trace
 
 import ablax
+from ablax.training.checkpoint import LIST_NAME, find_damage, steps_in
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "src"
@@ -72,6 +74,23 @@ def touching(calls: list[Call]) -> list[int]:
     return [number for number, call in numbered if call.name.startswith(changing)]
 
 
+def lost(calls: list[Call], folder: Path, root: Path) -> list[str]:
+    """The runs of which an older checkpoint was given up, and no good one is left."""
+    given_up = {
+        path.parent.parent
+        for call in calls
+        if call.name.startswith("unlink")
+        for path in paths_of(call)
+        if path.name == LIST_NAME
+    }
+    places = [folder / path.relative_to(os.path.realpath(root)) for path in given_up]
+    return [
+        str(place)
+        for place in places
+        if not place.is_dir() or all(find_damage(place / str(n)) for n in steps_in(place))
+    ]
+
+
 def cuts(calls: list[Call], count: int, seed: int) -> list[State]:
     """States at random moments, every way of losing things in turn."""
     chance = random.Random(seed)
@@ -89,7 +108,9 @@ def examine(place: Path, sources: Path, options: argparse.Namespace) -> Counter[
     for number, state in enumerate(cuts(calls, options.states, options.seed)):
         folder = place / f"state-{number}"
         make(calls, state, root, folder)
+        gone = lost(calls[: state.calls], folder, root)
         told, words = outcome(folder / "results", expected)
+        told, words = ("lost", gone[0]) if gone and told == "equal" else (told, words)
         found[told] += 1
         if told != "equal":
             print(f"  {told}: {state}: {words}", flush=True)

@@ -7,9 +7,13 @@ directly, so a run that stopped goes on at its step as if it had never stopped.
 from __future__ import annotations
 
 import atexit
+import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +167,23 @@ def _check(*, batch: int, workers: int) -> None:
         )
 
 
+def _end_with_parent(*_: int) -> None:
+    """End this worker when the process that started it does, however that ends.
+
+    By itself it would wait for work for ever, with the memory that it shares.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _read(grain: Any, batches: Any, workers: int) -> Iterator[Batch]:
     """Read ahead by a few batches, in threads of this process or in processes of their own."""
     ready = batches.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=4))
@@ -172,7 +193,8 @@ def _read(grain: Any, batches: Any, workers: int) -> Iterator[Batch]:
         # Grain asks absl for flags, which only absl's own command lines read.
         if not flags.FLAGS.is_parsed():
             flags.FLAGS.mark_as_parsed()
-        ready = ready.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers))
+        options = grain.MultiprocessingOptions(num_workers=workers)
+        ready = ready.mp_prefetch(options, worker_init_fn=_end_with_parent)
     iterator = iter(ready)
     # Threads and processes must end before Python takes its modules apart.
     atexit.register(iterator.close)

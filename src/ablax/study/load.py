@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-from rich.console import Console
 
 from ablax.config import Recipe
 from ablax.core import ImageShape, Network, fingerprint, stacks
@@ -24,8 +23,7 @@ from ablax.model import Model, preprocessing_of
 from ablax.study.discovery import experiment
 from ablax.study.folder import ResultsError, ResultsFolder, Stored, stored
 from ablax.training import checkpoint
-from ablax.training.dataset import Dataset, open_dataset
-from ablax.training.loop import data_mesh
+from ablax.training.dataset import Dataset
 from ablax.training.optimizer import optimizer
 from ablax.training.step import initial_state
 from ablax.weights.load import WEIGHTS, import_file, open_weights
@@ -216,9 +214,7 @@ def _open_run(run: RunName) -> Opened:
         seed = next((seed for name, seed in _there(run.folder) if name == variant), 0)
     summary = _finished(run.folder, variant, seed)
     recipe = question.recipe_of(variant, held.recipe)
-    record: Mapping[str, Any] = summary.get(RECORD) or record_of(
-        open_dataset(recipe, data_mesh(), Console(stderr=True))
-    )
+    record: Mapping[str, Any] = summary[RECORD]
     height, width, channels = record["image_shape"]
     shape, per_epoch = (height, width, channels), record["steps_per_epoch"]
     inputs = Inputs(height, channels, len(record["classes"]), recipe.width)
