@@ -228,7 +228,7 @@ def test_a_killed_run_leaves_no_worker_and_no_shared_memory(folder):
     assert run.stdout.readline() == b"batch\n"
     assert len(of_group(run.pid)) >= 3
     run.kill()
-    run.communicate()
+    run.communicate(timeout=30)  # whoever is left has its output open
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline and (of_group(run.pid) or shared() - before):
         time.sleep(0.1)

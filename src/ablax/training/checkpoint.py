@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import logging
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -126,7 +128,6 @@ def set_aside(folder: Path, step: int) -> None:
     old = folder_of(folder, step)
     if old.exists():
         old.rename(folder / f"{_ASIDE}{step}")
-        sync_folder(folder)
 
 
 def prune(folder: Path, newest: int, keep: int) -> None:
@@ -342,8 +343,8 @@ def restore(checkpoints: Checkpoints, like: PyTree) -> Restored | None:
     faults = []
     for step in reversed(steps_in(checkpoints.folder)):
         if not _is_listed(folder_of(checkpoints.folder, step)):
-            fault = f"{LIST_NAME} is missing (it was not written to the end)"
-            _LOG.warning("checkpoint %s, step %d is not good: %s", checkpoints.folder, step, fault)
+            cut = f"{LIST_NAME} is missing (it was not written to the end)"
+            _LOG.warning("checkpoint %s, step %d is not good: %s", checkpoints.folder, step, cut)
             continue
         fault = find_damage(folder_of(checkpoints.folder, step))
         if fault is None:
@@ -390,6 +391,7 @@ def _manager(checkpoints: Checkpoints) -> Any:
 
 
 def _commit(checkpoints: Checkpoints, step: int, state: PyTree, record: dict[str, Any]) -> None:
+    _hush_left_overs()
     with _quiet():
         import orbax.checkpoint as ocp
 
@@ -455,6 +457,29 @@ def _forget_manager(checkpoints: Checkpoints) -> None:
         close(checkpoints)
 
 
+@functools.cache
+def _hush_left_overs() -> None:
+    """Keep quiet what orbax and tensorstore have still under way when a save fails.
+
+    Each of their writes fails for itself, in threads and at the end of the process: a hundred lines
+    around the sentence that says it all.
+    """
+    former = sys.unraisablehook
+
+    def hook(told: Any) -> None:
+        where = told.exc_traceback.tb_frame.f_code.co_name if told.exc_traceback else ""
+        if (told.exc_type, where) != (RuntimeError, "call_soon_threadsafe"):  # of a closed loop
+            former(told)
+
+    sys.unraisablehook = hook
+    for logger, sign in (("asyncio", "orbax"), ("absl", "_SignalingThread")):
+        logging.getLogger(logger).addFilter(functools.partial(_lacks, sign))
+
+
+def _lacks(sign: str, told: logging.LogRecord) -> bool:
+    return sign not in told.getMessage()
+
+
 def _is_disk_full(error: BaseException | None) -> bool:
     """Whether `error`, or what caused it, says so. Tensorstore says it in words only."""
     full = (errno.ENOSPC, errno.EDQUOT)
@@ -472,14 +497,26 @@ def _write_error(
     kept = ", ".join(str(step) for step in steps_in(checkpoints.folder)) or "none"
     if _is_disk_full(error):
         needed = sum(getattr(leaf, "nbytes", 8) for leaf in jax.tree.leaves(state))
-        free = shutil.disk_usage(checkpoints.folder).free
+        free, files = shutil.disk_usage(checkpoints.folder).free, _free_files(checkpoints.folder)
         why = f"no space left: {free:,} bytes are free, about {needed:,} are needed. Free some"
+        if files is not None and files < _FILES:
+            why = f"no space left for its files: the disk takes {files} more. Remove some"
     else:
         why = f"{error}. Make the folder one that can be written"
     return CheckpointError(
         f"step {step} cannot be saved to {checkpoints.folder}: {why}, then run the same command "
         f"again. Steps still there: {kept}."
     )
+
+
+_FILES = 100
+"""More than one step of a checkpoint has."""
+
+
+def _free_files(folder: Path) -> int | None:
+    """How many more files the disk takes; None where nobody counts them."""
+    about = os.statvfs(folder) if hasattr(os, "statvfs") else None
+    return about.f_favail if about is not None and about.f_files else None
 
 
 def _is_primary() -> bool:
