@@ -40,7 +40,7 @@ from ablax.training.loop import (
     train,
 )
 from ablax.training.metrics import MetricsLog, write_csv
-from ablax.training.progress import Progress, console_here, progress
+from ablax.training.progress import Progress, busy, console_here, progress
 from ablax.training.step import State, warm_start
 
 TRAINING_SAMPLE = 5000
@@ -179,7 +179,8 @@ def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study
                 for name in trainings:
                     _run(runner, name, seed, stop, shown)
         study = runner.study()
-        page = _write(runner, study)
+        with busy(console, "writing the report"):
+            page = _write(runner, study)
     say(study, console)
     console.print(f"report: {page}", soft_wrap=True, markup=False)
     if not study.finished_runs_of(study.baseline):
@@ -367,16 +368,17 @@ def run(
         if given in ("", ".", "..") or Path(given).name != given:
             raise AblaxError(f"{word} is {given!r}, and a name that a folder can bear is expected")
     console, mesh = console_here(progress), data_mesh()
-    plan = resolve(
-        found,
-        question,
-        under,
-        with_fields(base, _dotted(fields)),
-        data=lambda asked: open_dataset(asked, mesh, console),
-        mesh=mesh,
-        only=tuple(part.strip() for part in variants if part.strip()),
-        command=command or _call(experiment, found, recipe, under, only, fields),
-    )
+    with busy(console, f"checking {found} under {under}"):
+        plan = resolve(
+            found,
+            question,
+            under,
+            with_fields(base, _dotted(fields)),
+            data=lambda asked: open_dataset(asked, mesh, console),
+            mesh=mesh,
+            only=tuple(part.strip() for part in variants if part.strip()),
+            command=command or _call(experiment, found, recipe, under, only, fields),
+        )
     place = Path("results") / found / under if folder is None else Path(folder)
     return run_experiment(plan, ResultsFolder(place), console)
 

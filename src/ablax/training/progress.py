@@ -280,3 +280,14 @@ def _write_plain(console: Console, line: str) -> None:
     encoding = getattr(console.file, "encoding", None) or "utf-8"
     console.file.write(line.encode(encoding, "replace").decode(encoding) + "\n")
     console.file.flush()
+
+
+@contextmanager
+def busy(console: Console, what: str) -> Iterator[None]:
+    """Say what takes a while: with a sign of life on a terminal, in a line without one."""
+    if not console.is_terminal:
+        console.print(f"{what} ...", soft_wrap=True, markup=False, highlight=False)
+        yield
+        return
+    with console.status(what):
+        yield
