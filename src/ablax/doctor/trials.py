@@ -306,7 +306,7 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
     Raises:
         AblaxError: The run is not finished, or ended well and has no good checkpoint.
     """
-    summary = folder.finished(variant, seed)
+    summary = folder.verify(variant, seed)
     place = folder.checkpoints(variant, seed)
     if summary is None:
         raise AblaxError(
