@@ -59,7 +59,10 @@ def plan(folder, fresh=("output/*",)):
 def first_state(runner, stop=None, on_tick=lambda _: None, resumed=None):
     state = runner.plan.trainings["transferred"].trainer.initial_state(0)
     on_resume = (resumed if resumed is not None else []).append
-    return pretrained(runner, "transferred", 0, state, stop or StopRequest(), on_resume, on_tick)
+    stop, known = stop or StopRequest(), runner.plan.trainings
+    identities = {name: training.identity for name, training in known.items()}
+    with runner.folder.claim("mine", "small", RECIPE, identities):
+        return pretrained(runner, "transferred", 0, state, stop, on_resume, on_tick)
 
 
 def test_a_pretraining_of_nothing_else_is_refused():

@@ -63,7 +63,7 @@ class Attempt:
                 checkpoints,
                 self.stop,
                 log=lambda step, values: self.log.append((step, values)),
-                on_resume=self.resumed.append,
+                on_resume=lambda step, _: self.resumed.append(step),
                 on_tick=self.tick,
                 observe=lambda moment, step, _: self.seen.append((moment, step)),
             )

@@ -58,7 +58,7 @@ def trained(trainer, folder, stop_at=None):
             checkpoints,
             stop,
             log=log,
-            on_resume=resumed.append,
+            on_resume=lambda step, _: resumed.append(step),
             on_tick=lambda tick: None,
         )
         return found, resumed
