@@ -16,7 +16,9 @@ import ablax.commands
 from ablax.__main__ import COMMANDS, main
 from ablax.config import ConfigError, DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.experiment import Inputs
+from ablax.files import sealed
 from ablax.study.discovery import experiment
+from ablax.study.folder import FORMAT
 
 
 def fails(capsys, *words):
@@ -191,13 +193,13 @@ def test_results_that_cannot_be_written_are_refused(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_results_of_another_recipe_are_refused_and_kept(capsys, tmp_path):
-    (tmp_path / "recipe.json").write_text(
-        '{"format": 2, "experiment": "alexnet_ablation", "recipe": "digits"}'
-    )
+    head = {"format": FORMAT, "experiment": "alexnet_ablation", "recipe": "digits"}
+    (tmp_path / "recipe.json").write_text(sealed(head))
+    before = (tmp_path / "recipe.json").read_text()
     said = fails(capsys, "run", "alexnet_ablation", "--results", str(tmp_path))
     assert "holds results of another recipe" in said
     assert "train.epochs" in said
-    assert len((tmp_path / "recipe.json").read_text()) < 100
+    assert (tmp_path / "recipe.json").read_text() == before
 
 
 def test_list_names_experiments_recipes_and_networks(capsys):

@@ -22,7 +22,7 @@ LAYERS = CORE | {"ablax.layers", "ablax.native", "ablax.analysis.jax_versions"}
 ZOO = CORE | {"ablax.layers", "ablax.lazy", "ablax.model", "ablax.zoo"}
 TRAINING = CORE | {
     *("ablax.config", "ablax.data", "ablax.files", "ablax.lazy", "ablax.losses", "ablax.model"),
-    "ablax.training",
+    *("ablax.training", "ablax.analysis.jax_versions"),
 }
 MEASUREMENTS = ZOO | TRAINING | {"ablax.analysis", "ablax.report", "ablax.measurements"}
 STUDY = MEASUREMENTS | {"ablax.experiment", "ablax.native", "ablax.study", "ablax.weights"}
@@ -36,7 +36,7 @@ OURS: dict[str, set[str]] = {
     "ablax.errors": set(),
     "ablax.files": {"ablax.errors"},
     "ablax.analysis": set(),
-    "ablax.core": CORE,
+    "ablax.core": CORE | {"ablax.analysis.jax_versions"},
     "ablax.losses": {"ablax.errors"},
     "ablax.data": {"ablax.errors", "ablax.files", "ablax.lazy"},
     "ablax.report": {"ablax.errors", "ablax.files", "ablax.lazy"},

@@ -151,7 +151,7 @@ def test_a_model_knows_its_data_without_opening_them(results, monkeypatch):
     def none(*_):
         raise AssertionError
 
-    monkeypatch.setattr("ablax.study.load.open_dataset", none)
+    monkeypatch.setattr("ablax.training.dataset.open_dataset", none)
     model = ablax.load_model(results / "alexnet_ablation")
     digits = ablax.data.load_digits()
     assert model.classes == digits.classes

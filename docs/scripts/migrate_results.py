@@ -82,7 +82,8 @@ def migrated(held: dict[str, Any], recompute: bool) -> tuple[dict[str, Any], dic
     first = held.get("format", 1) == 1
     if not first and not recompute:
         said = "sealed" if held["format"] < FORMAT else f"of format {FORMAT} already"
-        return {"data": {}, "keys": {}, **held, "format": FORMAT}, {}, said
+        known = {name: held.get(name, {}) for name in ("data", "keys")}
+        return {**held, "format": FORMAT, **known}, {}, said
     fields = {name: value for name, value in held.items() if name not in HEAD}
     added = [name for name in flat(Recipe()) if name not in fields]
     recipe = unflat({**flat(Recipe()), **fields})

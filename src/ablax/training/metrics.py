@@ -7,7 +7,7 @@ replaces, for the reader, what the former attempt had done from there on.
 JSON knows no NaN and no infinity: they are written as the strings `"NaN"`, `"Infinity"` and
 `"-Infinity"`, and read back as floats.
 
-Every line has the key of its run (`of`) and ends in `check`, the checksum of the line and of the
+Every line has the key of its run (`run_key`) and ends in `line_check`, the checksum of the line and of the
 one before it of the same run. So no line can be changed, lost, added or moved to another run,
 recipe or folder without a reader's notice, but for the last ones; and those are vouched for by the
 checkpoint or the summary that was written after them (`Claim`).
@@ -100,7 +100,7 @@ class MetricsLog:
     def write(self, step: int, **values: float | int | str) -> None:
         """Append one record; it is in the system's hands on return.
 
-        A ValueError where a column is `attempt`, `of` or `check`, or a text stands for what is not
+        A ValueError where a column is one of ours (`attempt`, say), or a text stands for what is not
         finite.
         """
         for name, value in values.items():
@@ -108,7 +108,7 @@ class MetricsLog:
                 raise ValueError(f"{name}={value!r} has a meaning of its own in metrics.jsonl")
         record: dict[str, Any] = {"step": step, "attempt": self.attempt, **values}
         encoded = {name: _encoded(value) for name, value in record.items()}
-        encoded |= {"of": self._of} if self._of else {}
+        encoded |= {"run_key": self._of} if self._of else {}
         told = json.dumps(encoded, allow_nan=False, ensure_ascii=False).encode()
         check = _check(self._check, told)
         self._append(told[:-1] + _ending(check) + b"\n")
@@ -269,8 +269,8 @@ def _content(path: Path) -> bytes:
 # ------------------------------------------------------------------------------------------
 # Lines that stand on one another.
 
-_OURS = ("attempt", "of", "check")
-_ENDING = len(b', "check": "0123456789ab"}')
+_OURS = ("attempt", "run_key", "line_check")
+_ENDING = len(b', "line_check": "0123456789ab"}')
 
 
 class _Line(NamedTuple):
@@ -289,7 +289,7 @@ def _check(before: str, told: bytes) -> str:
 
 
 def _ending(check: str) -> bytes:
-    return f', "check": "{check}"}}'.encode()
+    return f', "line_check": "{check}"}}'.encode()
 
 
 def _lines(path: Path) -> list[_Line]:
@@ -308,7 +308,7 @@ def _read_line(text: bytes, last: dict[str, str]) -> _Line:
     told = text[:-_ENDING] + b"}"
     try:
         record = json.loads(told)
-        of = record.pop("of", "")
+        of = record.pop("run_key", "")
         whole = isinstance(record["step"], int) and isinstance(record["attempt"], int)
         check = _check(last.get(of, ""), told)
     except (ValueError, TypeError, KeyError, AttributeError):
