@@ -7,10 +7,10 @@ replaces, for the reader, what the former attempt had done from there on.
 JSON knows no NaN and no infinity: they are written as the strings `"NaN"`, `"Infinity"` and
 `"-Infinity"`, and read back as floats.
 
-Every line has the key of its run (`run_key`) and ends in `line_check`, the checksum of the line and of the
-one before it of the same run. So no line can be changed, lost, added or moved to another run,
-recipe or folder without a reader's notice, but for the last ones; and those are vouched for by the
-checkpoint or the summary that was written after them (`Claim`).
+Every line has the key of its run (`run_key`) and ends in `line_check`, the checksum of the line and
+of the one before it of the same run. So no line can be changed, lost, added or moved to another
+run, recipe or folder without a reader's notice, but for the last ones; and those are vouched for by
+the checkpoint or the summary that was written after them (`Claim`).
 
 What is kept of a run is `metrics.jsonl.gz`, which is read like the file itself and never grows.
 """
@@ -100,8 +100,8 @@ class MetricsLog:
     def write(self, step: int, **values: float | int | str) -> None:
         """Append one record; it is in the system's hands on return.
 
-        A ValueError where a column is one of ours (`attempt`, say), or a text stands for what is not
-        finite.
+        A ValueError where a column is one of ours (`attempt`, say), or a text stands for what is
+        not finite.
         """
         for name, value in values.items():
             if name in _OURS or (isinstance(value, str) and value in _NON_FINITE):
