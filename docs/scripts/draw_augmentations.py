@@ -15,12 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
 from ablax.data.augment import Augmentation, PRNGKey, augment, displacement_field, resample
 from ablax.data.digits import load_digits
+from ablax.report.figures import few_colors, save
 
 DRAWN = {
     "crop": ("crop_padding = 4", Augmentation(crop_padding=4)),
@@ -54,7 +53,8 @@ def draw_all(folder: Path) -> list[Path]:
     written = []
     for name, figure in figures.items():
         path = folder / f"{name}.png"
-        _save(figure, path, colors=256 if name == "color" else 64)
+        save(figure, path, dpi=100)
+        path.write_bytes(few_colors(path.read_bytes(), 256 if name == "color" else 64))
         written.append(path)
     return written
 
@@ -140,14 +140,6 @@ def _sheet(
     for ax in grid.flat:
         ax.set(xticks=[], yticks=[])
     return figure, grid.tolist()
-
-
-def _save(figure: Figure, path: Path, colors: int) -> None:
-    """With few colors, of the picture's own choice: the file is three times smaller."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    picture.quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _show(ax: Axes, picture: Float[Array, "h w c"]) -> None:

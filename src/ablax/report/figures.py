@@ -543,8 +543,8 @@ def _bytes(figure: Figure, form: str, dpi: int) -> bytes:
     return found.getvalue()
 
 
-def few_colors(png: bytes) -> bytes:
-    """A PNG with 256 colors, about a third of its size.
+def few_colors(png: bytes, colors: int = 256) -> bytes:
+    """A PNG with so many colors; with 256, about a third of its size.
 
     They are chosen to cover all that there are, so that the ends of a color bar, which have few
     pixels, keep their colors: a choice by the number of pixels turns them gray.
@@ -557,7 +557,7 @@ def few_colors(png: bytes) -> bytes:
         if isinstance(text, str):
             facts.add_itxt(str(name), text)
     cover = Image.Quantize.MAXCOVERAGE
-    picture = given.convert("RGB").quantize(256, cover, kmeans=1, dither=Image.Dither.NONE)
+    picture = given.convert("RGB").quantize(colors, cover, kmeans=1, dither=Image.Dither.NONE)
     picture.save(found, "png", optimize=True, pnginfo=facts)
     return found.getvalue()
 
