@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import json
@@ -41,6 +42,15 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             partial.unlink()
         raise
     sync_folder(path.parent)
+
+
+def what_helps(error: OSError) -> str:
+    """The beginning of a sentence: what a person can do about a disk that refuses a write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space"
+    if error.errno == errno.EROFS:
+        return "Look why the disk is read-only (a fault of it makes it so), mend that"
+    return "Make it one that can be written"
 
 
 def sync_folder(folder: Path) -> None:

@@ -533,6 +533,19 @@ def test_full_disk_keeps_the_last_good_step_and_says_what_is_needed(tmp_path, mo
     assert step_names(tmp_path) == ["2", "3"]
 
 
+def test_disk_that_turned_read_only_is_named_in_whatever_words_it_is_told(tmp_path, monkeypatch):
+    checkpoints = saved(tmp_path, 1)
+
+    def told_in_words(*_):
+        raise ValueError(f"UNKNOWN: Failed to open file [{os.strerror(errno.EROFS)}]")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_commit", told_in_words)
+        with pytest.raises(CheckpointError, match=r"Read-only file system\. Look why the disk"):
+            save(checkpoints, 2, small(2))
+    assert step_names(tmp_path) == ["1"]
+
+
 def test_interrupt_while_saving_leaves_no_trace(tmp_path, monkeypatch):
     checkpoints = saved(tmp_path, 1)
 

@@ -319,6 +319,24 @@ def test_full_disk_is_an_error_and_leaves_no_half_line(tmp_path):
     assert [record["loss"] for record in read_metrics(tmp_path)] == [0.5, 0.25]
 
 
+def test_disk_that_turned_read_only_is_not_called_full(tmp_path):
+    class ReadOnly:
+        def write(self, _):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        def seek(self, *_):
+            return 0
+
+        def close(self):
+            pass
+
+    with MetricsLog(tmp_path, tensorboard=False) as log:
+        log._opened().close()
+        log._file = ReadOnly()
+        with pytest.raises(MetricsError, match=r"Read-only.*\. Look why the disk is read-only"):
+            log.write(1, loss=0.5)
+
+
 def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "results").write_text("")
     with pytest.raises(MetricsError, match="give another --results folder"):
@@ -366,21 +384,59 @@ def test_atomic_write_keeps_newlines_and_replaces(tmp_path):
 # --- TensorBoard --------------------------------------------------------------------------------
 
 
-def events(folder):
-    """(tag, step, value) of every scalar in the event files directly in `folder`."""
+def raw_events(path):
+    """The events in one file of TensorBoard's."""
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.record_writer import masked_crc32c
 
-    found = []
-    for path in sorted(folder.glob("events.*")):
-        content = path.read_bytes()
-        while content:
-            size = int.from_bytes(content[:8], "little")
-            assert int.from_bytes(content[8:12], "little") == masked_crc32c(content[:8])
-            event = Event.FromString(content[12 : 12 + size])
-            found += [(v.tag, event.step, v.simple_value) for v in event.summary.value]
-            content = content[12 + size + 4 :]
-    return found
+    content = path.read_bytes()
+    while content:
+        size = int.from_bytes(content[:8], "little")
+        assert int.from_bytes(content[8:12], "little") == masked_crc32c(content[:8])
+        yield Event.FromString(content[12 : 12 + size])
+        content = content[12 + size + 4 :]
+
+
+def events(folder):
+    """(tag, step, value) of every scalar in the event files directly in `folder`."""
+    found = [event for path in sorted(folder.glob("events.*")) for event in raw_events(path)]
+    return [(v.tag, each.step, v.simple_value) for each in found for v in each.summary.value]
+
+
+@pytest.mark.parametrize("when", ["write_event", "flush"])
+def test_tensorboard_that_cannot_be_written_is_one_sentence(tmp_path, when):
+    program = """
+import errno, os, sys
+from pathlib import Path
+from ablax.training.metrics import MetricsError, MetricsLog
+
+def read_only(*_):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+try:
+    with MetricsLog(Path(sys.argv[1])) as log:
+        log.write(1, loss=0.5)
+        setattr(log._writers[""], sys.argv[2], read_only)
+        log.write(2, loss=0.5)
+except MetricsError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path), when]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout.count("Read-only file system"), done.stdout.count("\n")) == (1, 1)
+    assert done.stderr == ""
+
+
+def test_tensorboard_purges_what_an_earlier_attempt_said_of_later_steps(tmp_path):
+    with MetricsLog(tmp_path) as log:
+        log.write(10, loss=0.5)
+        log.write(20, loss=0.25)
+    with MetricsLog(tmp_path) as log:
+        log.write(20, loss=0.125)
+    files = sorted((tmp_path / "tensorboard").iterdir())
+    assert [file.suffix for file in files] == [".1", ".2"]
+    starts = [event.step for event in raw_events(files[1]) if event.session_log.status == 1]
+    assert starts == [20]
 
 
 def test_tensorboard_gets_the_numbers_by_name_and_step(tmp_path):

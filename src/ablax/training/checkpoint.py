@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ablax.errors import AblaxError, silenced
-from ablax.files import make_folder, sync_folder, sync_tree, write_atomic
+from ablax.files import make_folder, sync_folder, sync_tree, what_helps, write_atomic
 
 LIST_NAME = "checksums.sha256"
 """`sha256sum --check checksums.sha256` inside the folder verifies it without ablax."""
@@ -323,7 +323,7 @@ def save(
         if _is_primary():
             with contextlib.suppress(OSError):
                 withdraw(checkpoints.folder, step)
-        if not isinstance(error, OSError) and not _is_disk_full(error):
+        if not isinstance(error, OSError) and _disk_says(error) is None:
             raise
         raise _write_error(checkpoints, step, state, error) from error
 
@@ -480,29 +480,34 @@ def _lacks(sign: str, told: logging.LogRecord) -> bool:
     return sign not in told.getMessage()
 
 
-def _is_disk_full(error: BaseException | None) -> bool:
-    """Whether `error`, or what caused it, says so. Tensorstore says it in words only."""
-    full = (errno.ENOSPC, errno.EDQUOT)
+def _disk_says(error: BaseException | None) -> int | None:
+    """The number of the disk's refusal in `error` or what caused it; None where it is another.
+
+    Tensorstore says it in words only.
+    """
     while error is not None:
-        said = any(os.strerror(code) in str(error) for code in full)
-        if said or (isinstance(error, OSError) and error.errno in full):
-            return True
+        number = error.errno if isinstance(error, OSError) else None
+        for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            if code == number or os.strerror(code) in str(error):
+                return code
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def _write_error(
     checkpoints: Checkpoints, step: int, state: PyTree, error: BaseException
 ) -> CheckpointError:
     kept = ", ".join(str(step) for step in steps_in(checkpoints.folder)) or "none"
-    if _is_disk_full(error):
+    refusal = _disk_says(error)
+    if refusal in (errno.ENOSPC, errno.EDQUOT):
         needed = sum(getattr(leaf, "nbytes", 8) for leaf in jax.tree.leaves(state))
         free, files = shutil.disk_usage(checkpoints.folder).free, _free_files(checkpoints.folder)
         why = f"no space left: {free:,} bytes are free, about {needed:,} are needed. Free some"
         if files is not None and files < _FILES:
             why = f"no space left for its files: the disk takes {files} more. Remove some"
     else:
-        why = f"{error}. Make the folder one that can be written"
+        said = os.strerror(refusal) if refusal else str(error)
+        why = f"{said}. {what_helps(OSError(refusal, said))}"
     return CheckpointError(
         f"step {step} cannot be saved to {checkpoints.folder}: {why}, then run the same command "
         f"again. Steps still there: {kept}."

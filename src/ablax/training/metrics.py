@@ -25,16 +25,19 @@ import json
 import math
 import os
 import shutil
+import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ablax.errors import AblaxError
-from ablax.files import make_folder, sync_folder, write_atomic
+from ablax.files import make_folder, sync_folder, what_helps, write_atomic
 
 LOG = "metrics.jsonl"
 KEPT_LOG = f"{LOG}.gz"
+_FLUSH_SECONDS = 10
+"""How often TensorBoard sees what is new."""
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -81,6 +84,7 @@ class MetricsLog:
         self._path, self._of, self._by = folder / LOG, of, tuple(by)
         self._tensorboard = folder / "tensorboard" if tensorboard else None
         self._writers: dict[str, Any] = {}
+        self._flushed = 0.0
         self._file: Any = None
         if (folder / KEPT_LOG).exists():
             raise MetricsError(
@@ -114,17 +118,23 @@ class MetricsLog:
         self._append(told[:-1] + _ending(check) + b"\n")
         self._check = check
         if self._tensorboard is not None:
-            writer = self._writer(self._tensorboard, record, step)
-            for name, value in values.items():
-                if not isinstance(value, str) and name not in self._by:
-                    writer.add_scalar(name, value, step)
+            shown = {
+                n: v for n, v in values.items() if not isinstance(v, str) and n not in self._by
+            }
+            try:
+                self._show(self._tensorboard, record, shown)
+            except OSError as error:
+                raise self._write_error(error) from error
 
     def close(self) -> None:
         """Close the files; closing twice does nothing."""
         if self._file is not None:
             self._file.close()
         while self._writers:
-            self._writers.popitem()[1].close()
+            try:
+                self._writers.popitem()[1].close()
+            except OSError as error:
+                raise self._write_error(error) from error
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -161,15 +171,29 @@ class MetricsLog:
             self._file = self._path.open("ab", buffering=0)
         return self._file
 
-    def _writer(self, folder: Path, record: dict[str, Any], step: int) -> Any:
-        """TensorBoard's writer for the run of `record`; events of an earlier attempt are purged."""
-        run = " ".join(str(record[name]) for name in self._by if name in record)
-        run = run.replace("/", "_")
-        if run not in self._writers:
-            from tensorboardX import SummaryWriter
+    def _show(self, folder: Path, record: Mapping[str, Any], values: Mapping[str, float]) -> None:
+        """Append to the events of the record's run; those of an earlier attempt are purged.
 
-            self._writers[run] = SummaryWriter(str(folder / run), purge_step=step, flush_secs=10)
-        return self._writers[run]
+        By the writer below tensorboardX's SummaryWriter: that one's thread fails out of our sight.
+        """
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.summary import scalar
+
+        run = " ".join(str(record[name]) for name in self._by if name in record).replace("/", "_")
+        step, now = record["step"], time.time()
+        if run not in self._writers:
+            (folder / run).mkdir(parents=True, exist_ok=True)
+            writer = EventsWriter(str(folder / run / "events"), f".{self.attempt}")
+            start = SessionLog(status=SessionLog.START)
+            writer.write_event(Event(wall_time=now, step=step, session_log=start))
+            self._writers[run] = writer
+        for name, value in values.items():
+            event = Event(wall_time=now, step=step, summary=scalar(name, value))
+            self._writers[run].write_event(event)
+        if now - self._flushed > _FLUSH_SECONDS:
+            self._writers[run].flush()
+            self._flushed = now
 
     def _write_error(self, error: OSError) -> MetricsError:
         place = self._path.parent
@@ -178,8 +202,8 @@ class MetricsLog:
         free = shutil.disk_usage(place).free
         return MetricsError(
             f"the metrics cannot be written to {self._path} ({error.strerror or error}; {free:,} "
-            "bytes are free). Free some space or give another --results folder, then run the same "
-            "command again."
+            f"bytes are free). {what_helps(error)} or give another --results folder, then run the "
+            "same command again."
         )
 
 
@@ -240,7 +264,7 @@ def write_csv(folder: Path, *, by: Sequence[str] = ()) -> None:
         write_atomic(path, text.getvalue())
     except OSError as error:
         raise MetricsError(
-            f"{path} cannot be written ({error.strerror or error}). Free some space or give "
+            f"{path} cannot be written ({error.strerror or error}). {what_helps(error)} or give "
             "another --results folder."
         ) from error
 
