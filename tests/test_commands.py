@@ -1,17 +1,20 @@
 """The command line: what it says to a person who mistyped, and its exit status."""
 
 import importlib
+import io
 import itertools
 import json
 import os
 import shlex
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+import ablax.__main__ as cli
 import ablax.commands
 from ablax.__main__ import COMMANDS, main
 from ablax.config import ConfigError, DataConfig, OptimizerConfig, Recipe, TrainConfig
@@ -447,3 +450,28 @@ def test_the_help_of_a_command_loads_no_jax():
         "assert not {'jax', 'flax', 'matplotlib'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_command_that_says_nothing_yet_counts_seconds_on_a_terminal(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    with cli._sign_of_life("show"):
+        time.sleep(1.2)
+        print("conv1")
+        time.sleep(1.2)  # nothing moves once it has spoken
+    assert screen.getvalue() == "\r\033[2mablax show: 1 s\033[0m\r\033[Kconv1\n"
+    assert sys.stdout is screen
+
+
+def test_nothing_moves_where_nobody_looks(monkeypatch, capsys):
+    monkeypatch.setenv("TERM", "xterm")
+    with cli._sign_of_life("show"):
+        time.sleep(1.2)
+    assert capsys.readouterr() == ("", "")

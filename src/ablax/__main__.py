@@ -8,12 +8,16 @@ something to save; 141 where nobody reads the output any more.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ablax.errors import AblaxError, nearest
 
@@ -102,11 +106,58 @@ def _main(words: Sequence[str]) -> None:
     if name not in COMMANDS:
         raise AblaxError(f"there is no command {name!r}: {nearest(name, COMMANDS)}")
     module_name = _module(name)
-    module = importlib.import_module(f"ablax.commands.{module_name}")
-    from ablax.commands.options import parse
+    with _sign_of_life(name):
+        module = importlib.import_module(f"ablax.commands.{module_name}")
+        from ablax.commands.options import parse
 
-    defaults = module.defaults(rest) if name == "run" else {}
-    parse(getattr(module, module_name), rest, name, defaults)()
+        defaults = module.defaults(rest) if name == "run" else {}
+        parse(getattr(module, module_name), rest, name, defaults)()
+
+
+@contextlib.contextmanager
+def _sign_of_life(name: str) -> Iterator[None]:
+    """Count seconds in a line of the terminal until the command says something itself."""
+    screen, former = sys.stderr, (sys.stdout, sys.stderr)
+    if not screen.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        yield
+        return
+    over, lock, began = threading.Event(), threading.Lock(), time.monotonic()
+
+    def count() -> None:
+        while not over.wait(1.0):
+            with lock:
+                if not over.is_set():
+                    screen.write(f"\r\033[2mablax {name}: {time.monotonic() - began:.0f} s\033[0m")
+                    screen.flush()
+
+    def leave() -> None:
+        with lock:
+            if not over.is_set():
+                over.set()
+                screen.write("\r\033[K")
+                screen.flush()
+
+    sys.stdout, sys.stderr = (_Watched(each, leave) if each.isatty() else each for each in former)
+    threading.Thread(target=count, daemon=True).start()
+    try:
+        yield
+    finally:
+        leave()
+        sys.stdout, sys.stderr = former
+
+
+class _Watched:
+    """A stream that calls somebody before it is written to."""
+
+    def __init__(self, stream: Any, before: Callable[[], None]) -> None:
+        self._stream, self._before = stream, before
+
+    def write(self, text: str) -> int:
+        self._before()
+        return int(self._stream.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _module(name: str) -> str:
