@@ -48,18 +48,24 @@ def doctor(
     opened = open_trial(name, config, seed, console)
     examined = opened.trial.model.name
     console.print(f"{examined}\n{opened.note}", markup=False, highlight=False)
-    started = time.monotonic()
+    status, now, since = console.status(""), "", 0.0
 
     def begins(check: str) -> None:
-        nonlocal started
-        started = time.monotonic()
-        console.print(f"{check} ...", end=" ", markup=False, highlight=False)
+        nonlocal now, since
+        now, since = check, time.monotonic()
+        if console.is_terminal:
+            status.update(check)
+            status.start()
 
     def ends(found: Finding) -> None:
-        took = time.monotonic() - started
-        console.print(f"{found.verdict} ({took:.0f} s)", markup=False, highlight=False)
+        status.stop()
+        said = f"{now} ... {found.verdict} ({time.monotonic() - since:.0f} s)"
+        console.print(said, markup=False, highlight=False)
 
-    findings = examine(opened.trial, opened.history, begins, ends)
+    try:
+        findings = examine(opened.trial, opened.history, begins, ends)
+    finally:
+        status.stop()
     table = findings_table(examined, findings)
     shown = render(table, "text", width=console.width)
     console.print(shown, markup=False, highlight=False, soft_wrap=True)
