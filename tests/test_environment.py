@@ -10,7 +10,7 @@ def test_the_environment_names_versions_hardware_commit_and_date():
     found = environment()
     assert found["jax"] == jax.__version__
     assert found["cores"] == str(available_cores())
-    assert f"{available_cores()} CPU cores (" in found["device"]
+    assert f"{available_cores()} CPU core" in found["device"]
     assert len(found["date"].split("-")) == 3
     assert found["commit"]
 

@@ -11,7 +11,7 @@ import pytest
 from ablax.__main__ import main
 from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
 from ablax.errors import AblaxError
-from ablax.files import sealed
+from ablax.files import sealed, unsealed
 from ablax.study.discovery import experiment
 from ablax.study.folder import rebuild
 from ablax.study.runner import run
@@ -179,3 +179,17 @@ def test_what_lacks_or_contradicts_something_is_refused_by_its_name(damage, mess
     damage(kept)
     with pytest.raises(AblaxError, match=message):
         rebuild(kept, folders[2])
+
+
+def test_runs_made_under_other_conditions_are_named_in_the_report(folders, tmp_path):
+    source, _, question = folders
+    folder = tmp_path / "two machines"
+    shutil.copytree(source, folder)
+    assert "runs differ in" not in rebuild(folder, question).environment
+    path = folder / "runs" / "full-seed-1.json"
+    summary = unsealed(path.read_text())
+    summary["environment"] |= {"cores": "64", "date": "2000-01-01"}
+    path.write_text(sealed(summary))
+    told = rebuild(folder, question).environment
+    assert told["runs differ in"].startswith("cores (")
+    assert "64" in told["cores"]

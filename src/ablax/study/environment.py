@@ -62,9 +62,9 @@ def differing(environments: Iterable[Mapping[str, str]]) -> dict[str, tuple[str,
 
 def device() -> str:
     """What computes: the accelerators, or the cores of the processor."""
-    devices = jax.devices()
+    devices, cores = jax.devices(), available_cores()
     if devices[0].platform == "cpu":
-        return f"{available_cores()} CPU cores ({processor()})"
+        return f"{cores} CPU core{'s' * (cores != 1)} ({processor()})"
     return f"{len(devices)} x {devices[0].device_kind}"
 
 

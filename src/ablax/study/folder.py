@@ -570,7 +570,8 @@ def study_in(
         environments.append(summary["environment"])
     told = {name: "; ".join(each) for name, each in values(environments).items()}
     if unlike := differing(environments):
-        told["runs differ in"] = ", ".join(unlike)
+        names = ", ".join(unlike)
+        told["runs differ in"] = f"{names} (the last digits of their figures may, for that)"
     return Study(record, runs=tuple(runs), measured=rows, environment=told)
 
 
