@@ -91,10 +91,10 @@ def test_a_streamed_run_resumes_bit_for_bit_in_the_middle_of_an_epoch(folder, tm
 def test_the_imagenet_recipe_runs_through_the_command_on_small_crops(folder, tmp_path, capsys):
     words = ["run", "alexnet_ablation", "--config", "imagenet", "--results", str(tmp_path / "r")]
     words += ["--data.dir", str(folder), "--data.image-size", "32", "--width", "0.03125"]
-    main([*words, "--train.batch", "8", "--train.epochs", "2"])
+    main([*words, "--train.batch", "8", "--train.epochs", "2", "--only", "without_3_4_6_7"])
     assert "streamed" in (tmp_path / "r" / "report.md").read_text()
     with (tmp_path / "r" / "results.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 5
+        assert len(list(csv.DictReader(file))) == 2
 
 
 def test_the_imagenet_recipe_asks_for_its_folder(tmp_path, capsys, monkeypatch):
