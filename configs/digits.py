@@ -14,7 +14,7 @@ RECIPE = Recipe(
     optimizer=OptimizerConfig(
         name="adamw", rate=0.002, weight_decay=0.05, schedule="cosine", warmup=1.0
     ),
-    train=TrainConfig(epochs=30, batch=64, evaluate_every=3),
+    train=TrainConfig(epochs=30, batch=64, evaluate_every=3, cores=1),
     width=1 / 16,
     seeds=5,
 )

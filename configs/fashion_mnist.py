@@ -11,7 +11,7 @@ RECIPE = Recipe(
     data=DataConfig(source="tfds:fashion_mnist"),
     augment=Augmentation(crop_padding=2, flip=True),
     optimizer=OptimizerConfig(rate=0.03, weight_decay=5e-4, schedule="cosine", warmup=1.0),
-    train=TrainConfig(epochs=30, batch=128, evaluate_every=3),
+    train=TrainConfig(epochs=30, batch=128, evaluate_every=3, cores=1),
     width=0.25,
     seeds=3,
 )

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError, is_out_of_memory, nearest
 
 #: Each command and what it does, in the order of the help.
 COMMANDS = {
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         _leave(
             "this machine's memory does not suffice for it: give a smaller --batch, --images, "
@@ -169,14 +169,6 @@ def _overview() -> str:
     lines = [f"  {name:<18}{about}" for name, about in COMMANDS.items()]
     about = "A laboratory for convolutional networks on JAX."
     return "\n".join([_USAGE, "       ablax --version", "", about, "", "commands:", *lines])
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """JAX's error is known by its name: nothing here imports JAX."""
-    return isinstance(error, MemoryError) or (
-        type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError")
-        and ("RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error))
-    )
 
 
 if __name__ == "__main__":

@@ -173,6 +173,9 @@ class TrainConfig:
     """Minimum seconds between checkpoints; the end of a run always writes one."""
     chunk: int = 0
     """Steps per compiled loop; 0 chooses: an epoch, or about 50 steps on a CPU."""
+    cores: int | None = None
+    """Cores of a CPU that a run computes with; runs stand side by side on the others. Its last
+    digits depend on them. None: on all that the machine has."""
 
     def __post_init__(self) -> None:
         check_types(self, "train.")
@@ -187,6 +190,8 @@ class TrainConfig:
         require(0 <= weight < math.inf, "train.auxiliary-weight", weight, "a number of 0 or more")
         require(seconds >= 0, "train.checkpoint-seconds", seconds, "0 or more seconds")
         require(0 <= self.chunk <= 1_000_000, "train.chunk", self.chunk, "0 to 1000000 steps")
+        cores = self.cores
+        require(cores is None or 1 <= cores <= 1024, "train.cores", cores, "1 to 1024 or None")
 
 
 @dataclass(frozen=True)

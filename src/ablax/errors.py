@@ -44,6 +44,14 @@ def nearest(given: str, names: Iterable[str]) -> str:
     return "choose from: " + ", ".join(known) if known else "there is none to choose from"
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a memory did not suffice. JAX's error is known by its name: nothing imports JAX."""
+    return isinstance(error, MemoryError) or (
+        type(error).__name__ in ("JaxRuntimeError", "XlaRuntimeError")
+        and ("RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error))
+    )
+
+
 def memory() -> int:
     """Bytes of memory that this process may use: the machine's, or its container's where less."""
     if not hasattr(os, "sysconf"):  # Windows: nobody knows, and nothing is refused

@@ -14,7 +14,7 @@ from ablax.commands import options
 from ablax.config import Recipe
 from ablax.errors import AblaxError, nearest
 
-_OWN = ("--config", "--results", "--only")
+_OWN = ("--config", "--results", "--only", "--workers")
 
 
 def run(
@@ -22,6 +22,7 @@ def run(
     config: Annotated[options.Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
     results: options.OutFolder | None = None,
     only: Annotated[str, tyro.conf.arg(metavar="A,B")] = "",
+    workers: int | None = None,
     recipe: Annotated[Recipe, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = Recipe(),  # noqa: B008 - frozen
     asked: Any = None,
 ) -> None:
@@ -32,11 +33,13 @@ def run(
         config: A recipe (ablax list), the path of one, or a module; the fields below are its own.
         results: Where the results go; results/NAME/RECIPE by default.
         only: Variants to run beside the baseline, with commas between; more may be added later.
+        workers: Runs side by side, each in a process of its own; 0: in this one, one after the other;
+            as many as the machine has use for by default.
         recipe: The fields of the recipe.
         asked: What `defaults` has found already.
     """
     call = asked or _asked(name, config, f"ablax run {name}")[1]
-    call(recipe, only=only, folder=results)
+    call(recipe, only=only, folder=results, workers=workers)
 
 
 def _asked(name: str, config: str, command: str) -> tuple[Recipe, Callable[..., Any]]:
@@ -46,9 +49,16 @@ def _asked(name: str, config: str, command: str) -> tuple[Recipe, Callable[..., 
     """
     from ablax.study import discovery, runner
 
-    name, experiment = discovery.experiment(name)
+    found, experiment = discovery.experiment(name)
     recipe_name, base = discovery.recipe(config)
-    call = partial(runner.run, experiment, name=name, recipe_name=recipe_name, command=command)
+    call = partial(
+        runner.run,
+        experiment,
+        name=found,
+        recipe_name=recipe_name,
+        command=command,
+        source=name,
+    )
     return experiment.budgeted(recipe_name, base), call
 
 

@@ -133,7 +133,9 @@ class MeasurementLog:
         rows = [_checked(measurement.name, row) for row in measurement.measure(model, sample)]
         place, attempt = self._place(measurement), self._attempt(measurement, sample)
         of = self._key(sample.variant, sample.seed)
-        with MetricsLog(place, of=of, tensorboard=False, attempt=attempt, by=RUN_COLUMNS) as log:
+        with MetricsLog(
+            place, of=of, tensorboard=False, attempt=attempt, by=RUN_COLUMNS, alone=False
+        ) as log:
             run: dict[str, float | int | str] = {"variant": sample.variant, "seed": sample.seed}
             for row in rows:
                 log.write(sample.step, **run, epoch=sample.epoch, **row)

@@ -4,6 +4,7 @@ from ablax.study import folder as folder
 from ablax.study import load as load
 from ablax.study import plan as plan
 from ablax.study import runner as runner
+from ablax.study import workers as workers
 from ablax.study.discovery import experiment as experiment
 from ablax.study.discovery import recipe as recipe
 from ablax.study.folder import ResultsFolder as ResultsFolder
@@ -15,4 +16,4 @@ from ablax.study.plan import Training as Training
 from ablax.study.plan import resolve as resolve
 from ablax.study.runner import Runner as Runner
 from ablax.study.runner import run as run
-from ablax.study.runner import run_experiment as run_experiment
+from ablax.study.runner import run_experiments as run_experiments

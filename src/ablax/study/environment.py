@@ -25,7 +25,7 @@ def environment() -> dict[str, str]:
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "device": device(),
         "processor": processor(),
-        "cores": str(available_cores()),
+        "cores": str(threads()),
         # which explains a difference in the last digits and in speed
         "convolutions": f"by XLA ({without})" if without else "by loops in C++ (ablax.native)",
         "numerics": numerics(),
@@ -62,7 +62,7 @@ def differing(environments: Iterable[Mapping[str, str]]) -> dict[str, tuple[str,
 
 def device() -> str:
     """What computes: the accelerators, or the cores of the processor."""
-    devices, cores = jax.devices(), available_cores()
+    devices, cores = jax.devices(), threads()
     if devices[0].platform == "cpu":
         return f"{cores} CPU core{'s' * (cores != 1)} ({processor()})"
     return f"{len(devices)} x {devices[0].device_kind}"
@@ -81,6 +81,16 @@ def processor() -> str:
 def available_cores() -> int:
     """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads() -> int:
+    """Threads that XLA divides a computation among on a CPU, on which last digits depend."""
+    jax.devices("cpu")  # which starts them
+    tasks = Path("/proc/self/task")
+    if not tasks.exists():  # no Linux
+        return available_cores()
+    names = [(task / "comm").read_text().strip() for task in tasks.iterdir()]
+    return names.count("tf_XLAEigen") or available_cores()
 
 
 def _commit() -> str:

@@ -37,10 +37,12 @@ from ablax.report.study_tables import write_result
 from ablax.study.environment import differing, values
 from ablax.training.loop import Evaluation
 from ablax.training.metrics import (
+    LOG,
     Claim,
     by_epoch,
     contradiction,
     mean_of,
+    mend,
     read_metrics,
     seconds_by_run,
     vouched,
@@ -165,6 +167,11 @@ class ResultsFolder:
                         "place with --results FOLDER"
                     ) from error
             yield
+
+    def mend_logs(self) -> None:
+        """Cut off what a power cut left of the logs, before anybody writes to them."""
+        for log in self.path.rglob(LOG):
+            mend(log.parent)
 
     def checkpoints(self, variant: str, seed: int) -> Path:
         """Where the states of one run are kept."""

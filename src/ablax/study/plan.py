@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,6 +118,16 @@ def resolve(
     )
     pictures(Study(record))
     return Plan(record, recipe, trainings, experiment.measurements)
+
+
+def training_by_name(
+    experiment: Experiment, recipe: Recipe, data: Callable[[Recipe], Dataset], mesh: Mesh
+) -> Callable[[str], Training]:
+    """The variants of an experiment, each made when it is asked for first; arguments of `resolve`.
+
+    Errors as of `resolve`.
+    """
+    return functools.cache(_Resolver(experiment, recipe, data, mesh).training)
 
 
 @dataclass(frozen=True)

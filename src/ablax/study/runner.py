@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
+import jax
 from rich.console import Console
 
 from ablax.config import Recipe, with_fields
 from ablax.data.images import Split
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, is_out_of_memory
 from ablax.experiment import Experiment
-from ablax.measurements.measurement import RUN_COLUMNS, MeasurementLog, Sample
+from ablax.measurements.measurement import RUN_COLUMNS, Measurement, MeasurementLog, Sample
 from ablax.report.page import write_report
 from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_result, write_results
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
-from ablax.study.environment import differing, environment
-from ablax.study.folder import PRETRAINING, ResultsFolder, study_in, write_facts
+from ablax.study.environment import device, differing, environment, threads
+from ablax.study.folder import PRETRAINING, ResultsFolder, stored, study_in, write_facts
 from ablax.study.load import RECORD, record_of
-from ablax.study.plan import Plan, resolve
+from ablax.study.plan import Plan, Training, resolve, training_by_name
+from ablax.study.workers import (
+    OUT_OF_MEMORY,
+    Job,
+    Pool,
+    Remote,
+    RunKey,
+    Schedule,
+    Shown,
+    closing,
+    worth,
+)
 from ablax.training.checkpoint import open_checkpoints
 from ablax.training.dataset import open_dataset, test_images, training_images
 from ablax.training.loop import (
@@ -40,7 +59,7 @@ from ablax.training.loop import (
     train,
 )
 from ablax.training.metrics import MetricsLog, write_csv
-from ablax.training.progress import Progress, busy, console_here, progress
+from ablax.training.progress import Progress, RunProgress, busy, console_here, progress
 from ablax.training.step import State, warm_start
 
 TRAINING_SAMPLE = 5000
@@ -50,11 +69,16 @@ TEST_SAMPLE = 10_000
 
 
 class Runner:
-    """What the runs of a plan share: where their results go, and where progress is shown."""
+    """What the runs of a plan share: what is trained and measured, and where the results go."""
 
-    def __init__(self, plan: Plan, folder: ResultsFolder, console: Console) -> None:
-        self.plan, self.folder, self.console = plan, folder, console
-        self.log = MeasurementLog(folder.path, plan.measurements, folder.key)
+    def __init__(
+        self,
+        trainings: Callable[[str], Training],
+        measurements: tuple[Measurement, ...],
+        folder: ResultsFolder,
+    ) -> None:
+        self.training, self.measurements, self.folder = trainings, measurements, folder
+        self.log = MeasurementLog(folder.path, measurements, folder.key)
         self._samples: dict[int, tuple[Split, Split]] = {}
 
     @cached_property
@@ -66,16 +90,16 @@ class Runner:
         """Takes the experiment's measurements of one run."""
 
         def observe(moment: Moment, step: int, state: State) -> None:
-            for measurement in self.plan.measurements:
+            for measurement in self.measurements:
                 if measurement.wanted(name, seed, moment):
-                    trainer = self.plan.trainings[name].trainer
+                    trainer = self.training(name).trainer
                     model = trainer.model(state, name, f"seed {seed}, step {step}")
                     self.log.take(measurement, model, self._sample(name, seed, step))
 
         return observe
 
     def _sample(self, name: str, seed: int, step: int) -> Sample:
-        trainer = self.plan.trainings[name].trainer
+        trainer = self.training(name).trainer
         dataset = trainer.dataset
         if id(dataset) not in self._samples:
             samples = training_images(dataset, TRAINING_SAMPLE), test_images(dataset, TEST_SAMPLE)
@@ -106,11 +130,6 @@ class Runner:
         place = f"the checkpoint of step {step} in {self.folder.checkpoints(name, seed)}"
         self.folder.check_logs(name, seed, note.get("logs", {}), place)
 
-    def study(self) -> Study:
-        """What is measured so far, beside what was published."""
-        plan = self.plan
-        return study_in(self.folder, plan.record, plan.measurements, plan.recipe.seeds)
-
 
 def pretrained(
     runner: Runner,
@@ -126,7 +145,7 @@ def pretrained(
     The pretraining keeps its own checkpoints beside the run's, and resumes from them; its figures
     go to `pretraining/metrics.jsonl`. Arguments and errors as of `ablax.training.loop.train`.
     """
-    training, folder = runner.plan.trainings[name], runner.folder
+    training, folder = runner.training(name), runner.folder
     if training.pretrainer is None:
         return state
     own = folder.checkpoints(name, seed)
@@ -140,7 +159,7 @@ def pretrained(
 
     with (
         open_checkpoints(own.with_name(f"{own.name}-pretraining"), of=of) as checkpoints,
-        MetricsLog(place, of=whose["key"], tensorboard=False, by=RUN_COLUMNS) as log,
+        MetricsLog(place, of=whose["key"], tensorboard=False, by=RUN_COLUMNS, alone=False) as log,
     ):
         fitted = train(
             training.pretrainer,
@@ -155,39 +174,295 @@ def pretrained(
     return warm_start(state, fitted.state, training.fresh)
 
 
-def run_experiment(plan: Plan, folder: ResultsFolder, console: Console) -> Study:
-    """Train every variant from every seed and write the report.
+@dataclass
+class Prepared:
+    """A plan, where its results go, and the words by which a worker finds its experiment.
 
-    Seeds are the outer loop, so that an interrupted experiment has whole pairs to compare.
+    Without such words, as of an experiment that is a value, its runs are trained in this process.
+    """
+
+    plan: Plan
+    folder: ResultsFolder
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        self.seeds = self.plan.recipe.seeds
+        self.runner = Runner(self.plan.trainings.__getitem__, self.plan.measurements, self.folder)
+
+    @property
+    def runs(self) -> list[tuple[str, int]]:
+        """Every variant with every seed; seeds outside, so that whole pairs come first."""
+        return [(name, seed) for seed in range(self.seeds) for name in self.plan.trainings]
+
+    def work(self, name: str) -> float:
+        """That of one run, with its pretraining."""
+        training = self.plan.trainings[name]
+        return training.work + training.pretraining_work
+
+    def label(self, name: str, seed: int) -> str:
+        """How a person calls one run."""
+        return f"{self.plan.trainings[name].variant.label} · seed {seed}"
+
+    def study(self) -> Study:
+        """What is measured so far, beside what was published."""
+        return study_in(self.folder, self.plan.record, self.plan.measurements, self.seeds)
+
+
+Steer = Callable[[Study], int]
+"""Told what is measured after every run: how many seeds there are to be, from now on; 0 ends it."""
+
+
+def run_experiments(
+    prepared: Sequence[Prepared],
+    console: Console,
+    workers: int | None = None,
+    steer: Steer | None = None,
+) -> list[Study]:
+    """Train every variant of every experiment from every seed, and write the reports.
+
+    Runs stand side by side: in as many processes as `workers` says, in this one where it is 0, or
+    as many as the machine has use for. The numbers do not depend on it.
 
     Raises:
-        ResultsError: The folder is another's, before anything is trained.
-        StoppedError: Ctrl-C or SIGTERM; the state is saved.
-        AblaxError: No run of the baseline came to its end.
+        ResultsError: A folder is another's, before anything is trained.
+        StoppedError: Ctrl-C or SIGTERM; the states are saved.
+        AblaxError: No run of a baseline came to its end, or workers did not survive a run.
     """
-    runner, trainings = Runner(plan, folder, console), plan.trainings
-    identities = {name: training.identity for name, training in trainings.items()}
-    record = plan.record
-    with folder.claim(record.name, record.recipe_name, plan.recipe, identities):
-        console.print(_headline(runner), highlight=False, soft_wrap=True, markup=False)
-        if other := _otherwise(runner):
-            console.print(other, highlight=False, soft_wrap=True, markup=False)
-        seeds = range(plan.recipe.seeds)
-        work = sum(each.work + each.pretraining_work for each in trainings.values()) * len(seeds)
-        with graceful_stop() as stop, progress(work, console=console) as shown:
-            for seed in seeds:
-                for name in trainings:
-                    _run(runner, name, seed, stop, shown)
-        study = runner.study()
-        with busy(console, "writing the report"):
-            page = _write(runner, study)
-    say(study, console)
-    console.print(f"report: {page}", soft_wrap=True, markup=False)
-    if not study.finished_runs_of(study.baseline):
+    with ExitStack() as claims:
+        for each in prepared:
+            plan, record = each.plan, each.plan.record
+            identities = {name: one.identity for name, one in plan.trainings.items()}
+            claim = each.folder.claim(record.name, record.recipe_name, plan.recipe, identities)
+            claims.enter_context(claim)
+        session = _Session(prepared, console, steer)
+        count = session.workers(workers)
+        for each in prepared:
+            console.print(_headline(each, count), highlight=False, soft_wrap=True, markup=False)
+            if other := _otherwise(each):
+                console.print(other, highlight=False, soft_wrap=True, markup=False)
+        with graceful_stop() as stop, progress(session.work, console=console) as shown:
+            gone = session.train(count, stop, shown)
+        studies = session.reports()
+    for study in studies:
+        if not study.finished_runs_of(study.baseline):
+            raise AblaxError(
+                "no run of the baseline came to its end, so there is nothing to compare with"
+            )
+    if gone:
         raise AblaxError(
-            "no run of the baseline came to its end, so there is nothing to compare with"
+            "; ".join(f"{told}: its worker {why}, twice" for told, why in gone)
+            + ". All others are done; the same command tries these again"
         )
-    return study
+    return studies
+
+
+class _Session:
+    """Several experiments on their way: which runs are left, and which reports are written."""
+
+    def __init__(self, prepared: Sequence[Prepared], console: Console, steer: Steer | None) -> None:
+        self._prepared, self._console, self._steer = prepared, console, steer
+        self._done = {
+            RunKey(job, *run)
+            for job, each in enumerate(prepared)
+            for run in each.runs
+            if each.folder.verify(*run) is not None
+        }
+        every = [RunKey(job, *run) for job, each in enumerate(prepared) for run in each.runs]
+        self._schedule = Schedule([run for run in every if run not in self._done])
+        self.work = sum(self._work(run) for run in every)
+        self._shown: Progress
+        self._under_way: dict[RunKey, RunProgress] = {}
+        self._studies: dict[int, Study] = {}
+
+    def _work(self, run: RunKey) -> float:
+        return self._prepared[run.job].work(run.variant)
+
+    def _told(self, run: RunKey) -> str:
+        label = self._prepared[run.job].label(run.variant, run.seed)
+        if len(self._prepared) == 1:
+            return label
+        return f"{self._prepared[run.job].plan.record.name} · {label}"
+
+    def workers(self, asked: int | None) -> int:
+        """How many processes train; 0 is this one."""
+        runs = len(self._schedule.waiting)
+        if not all(each.source for each in self._prepared) or not runs:
+            return 0
+        if asked is not None:
+            return min(asked, runs)
+        if jax.default_backend() != "cpu":
+            return 0
+        cores = [each.plan.recipe.train.cores for each in self._prepared]
+        count = min(worth(each, runs) for each in cores)
+        alike = set(cores) <= {None, threads()}
+        return 0 if count == 1 and alike else count
+
+    def train(self, workers: int, stop: StopRequest, shown: Progress) -> list[tuple[str, str]]:
+        """Train what is left; the runs that no worker survived, and why."""
+        self._shown = shown
+        shown.skip(sum(map(self._work, self._done)))
+        for each in self._prepared:
+            each.folder.mend_logs()
+        if not workers:
+            return self._alone(stop)
+        jobs = [
+            Job(each.source, each.plan.recipe, str(each.folder.path)) for each in self._prepared
+        ]
+        pool = Pool(
+            jobs, workers, self._schedule,
+            began=self._begin, moved=self._move, ended=self._end, lost=self._lose,
+        )  # fmt: skip
+        with closing(pool):
+            if not pool.drive(lambda: stop.requested):
+                raise StoppedError(
+                    stop, "; the states are saved: the same command goes on from here"
+                )
+        return [(self._told(run), why) for run, why in pool.gone]
+
+    def _alone(self, stop: StopRequest) -> list[tuple[str, str]]:
+        while run := self._schedule.begin():
+            if stop.requested:
+                raise StoppedError(stop, ": the same command goes on from here")
+            self._begin(run)
+            runner = self._prepared[run.job].runner
+            error = train_one(runner, run.variant, run.seed, stop, self._under_way[run], self._say)
+            self._schedule.end(run)
+            self._end(run, error)
+        return []
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def _begin(self, run: RunKey) -> None:
+        self._under_way[run] = self._shown.start_run(self._told(run), self._work(run))
+
+    def _move(self, run: RunKey, kind: str, rest: tuple[Any, ...]) -> None:
+        if kind == "skip":
+            self._under_way[run].skip(*rest)
+        elif kind == "advance":
+            self._under_way[run].advance(rest[0], **rest[1])
+        else:
+            self._say(*rest)
+
+    def _end(self, run: RunKey, error: float | None) -> None:
+        self._under_way.pop(run).end(error)
+        each = self._prepared[run.job]
+        study = each.study()
+        write_results(each.folder.path / "results.csv", study.variants, study.runs)
+        if self._steer is not None:
+            self._ask(self._steer, run.job, study)
+        if not self._schedule.left(run.job):
+            self._report(run.job)
+
+    def _ask(self, steer: Steer, job: int, study: Study) -> None:
+        """More seeds of an experiment, or no more of its runs."""
+        each, seeds = self._prepared[job], steer(study)
+        if seeds > each.seeds:
+            former, each.seeds = set(each.runs), seeds
+            more = [RunKey(job, *run) for run in each.runs if run not in former]
+            more = [run for run in more if each.folder.verify(run.variant, run.seed) is None]
+            self._schedule.add(more)
+            self._shown.add(sum(map(self._work, more)))
+        elif not seeds:
+            self._shown.add(-sum(map(self._work, self._schedule.drop(job))))
+
+    def _lose(self, run: RunKey, why: str) -> None:
+        self._under_way.pop(run).lose(why)
+
+    def _report(self, job: int) -> None:
+        each = self._prepared[job]
+        study = self._studies[job] = each.study()
+        with (
+            busy(self._console, "writing the report") if len(self._prepared) == 1 else nullcontext()
+        ):
+            page = _write(each, study)
+        say(study, self._console)
+        self._console.print(f"report: {page}", soft_wrap=True, markup=False)
+
+    def reports(self) -> list[Study]:
+        """The studies of all experiments; reports that are not written yet are."""
+        for job in range(len(self._prepared)):
+            if job not in self._studies:
+                self._report(job)
+        return [self._studies[job] for job in range(len(self._prepared))]
+
+
+def serve(descriptor: int, *cores: int) -> None:
+    """Be a worker: train the runs that the parent names, and end when it does.
+
+    `cores` are the ones to compute on; all where none are given.
+    """
+    if cores:
+        os.sched_setaffinity(0, cores)
+    connection = Connection(descriptor)
+    stop, asked = StopRequest(), SimpleQueue[RunKey | None]()
+    jobs: list[Job] = connection.recv()
+
+    def listen() -> None:
+        while True:
+            try:
+                message = connection.recv()
+            except (EOFError, OSError):
+                os._exit(1)  # the parent is gone, however it ended
+            if isinstance(message, RunKey):
+                asked.put(message)
+                continue
+            stop.requested = message[1] if message else stop.requested
+            if message is None:
+                asked.put(None)
+
+    threading.Thread(target=listen, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_up()
+    runners: dict[int, Runner] = {}
+    while (run := asked.get()) is not None:
+        _serve_one(connection, jobs, run, runners, stop)
+
+
+def _serve_one(
+    connection: Connection,
+    jobs: Sequence[Job],
+    run: RunKey,
+    runners: dict[int, Runner],
+    stop: StopRequest,
+) -> None:
+    try:
+        runner = runners[run.job] if run.job in runners else _opened(jobs[run.job])
+        runners[run.job] = runner
+        _refuse_changed(runner, run.variant)
+        shown = Remote(connection)
+        error = train_one(
+            runner, run.variant, run.seed, stop, shown, lambda text: connection.send(("say", text))
+        )
+        connection.send(("ended", error))
+    except StoppedError:
+        connection.send(("stopped",))
+    except AblaxError as error:
+        connection.send(("refused", str(error), error.status))
+    except Exception as error:
+        if is_out_of_memory(error):
+            os._exit(OUT_OF_MEMORY)
+        connection.send(("broken", traceback.format_exc()))
+
+
+def _opened(job: Job) -> Runner:
+    """What a worker trains, found again by its words."""
+    question, mesh = discovery.experiment(job.source)[1], data_mesh()
+    console = console_here(shown=False)
+    trainings = training_by_name(
+        question, job.recipe, lambda asked: open_dataset(asked, mesh, console), mesh
+    )
+    return Runner(trainings, question.measurements, ResultsFolder(Path(job.folder)))
+
+
+def _refuse_changed(runner: Runner, name: str) -> None:
+    """Refuse a network or data that are not those of the plan: a file changed in the meantime."""
+    now, held = runner.training(name).identity, stored(runner.folder.path)
+    if (held.networks[name], held.data[name]) != (now.fingerprint, now.data):
+        raise AblaxError(
+            f"{name} is another network now, or has other data, than when the command was given: "
+            "a file was changed in the meantime. Give the command again"
+        )
 
 
 def say(study: Study, console: Console) -> None:
@@ -198,24 +473,30 @@ def say(study: Study, console: Console) -> None:
     console.print(verdict(study).sentence, markup=False, soft_wrap=True)
 
 
-def _headline(runner: Runner) -> str:
-    plan, epochs = runner.plan, runner.plan.recipe.train.epochs
+def _headline(each: Prepared, workers: int) -> str:
+    plan, epochs, cores = each.plan, each.plan.recipe.train.epochs, each.plan.recipe.train.cores
+    beside = ""
+    if workers:
+        share = f" with {_count(cores, 'core')} each" if cores else ""
+        beside = f", {_count(workers, 'run')} side by side{share}"
     return (
         f"{plan.record.title}, recipe {plan.record.recipe_name}: "
         f"{_count(len(plan.trainings), 'variant')} x {_count(plan.recipe.seeds, 'seed')} x "
-        f"{_count(epochs, 'epoch')} on {runner.environment['device']}\n"
-        f"{plan.record.data_note}\nresults: {runner.folder.path}"
+        f"{_count(epochs, 'epoch')} on {device()}{beside}\n"
+        f"{plan.record.data_note}\nresults: {each.folder.path}"
     )
 
 
-def _otherwise(runner: Runner) -> str:
+def _otherwise(each: Prepared) -> str:
     """In what the runs that are finished were made otherwise than those to come, in words."""
-    runs = product(runner.plan.trainings, range(runner.plan.recipe.seeds))
-    found = [runner.folder.finished(*run) for run in runs]
+    found = [each.folder.finished(*run) for run in each.runs]
     done = [summary["environment"] for summary in found if summary is not None]
     if not done or len(done) == len(found):
         return ""
-    unlike = differing([*done, runner.environment]).items()
+    now = environment()
+    if cores := each.plan.recipe.train.cores:
+        now["cores"] = str(cores)
+    unlike = differing([*done, now]).items()
     parts = (f"{name}: {', '.join(each[:-1])} there, {each[-1]} now" for name, each in unlike)
     said = "; ".join(parts)
     told = (
@@ -229,17 +510,21 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' * (number != 1)}"
 
 
-def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progress) -> None:
-    """One variant from one seed, unless it is done already."""
-    folder, training = runner.folder, runner.plan.trainings[name]
+def train_one(
+    runner: Runner,
+    name: str,
+    seed: int,
+    stop: StopRequest,
+    shown: Shown,
+    say: Callable[[str], None],
+) -> float | None:
+    """One variant from one seed, to its end, with all that is written of it.
+
+    Gives the test error, in percent; None where it diverged.
+    """
+    folder, training = runner.folder, runner.training(name)
     trainer, pretrainer, before = training.trainer, training.pretrainer, training.pretraining_work
-    work, a_step = training.work + before, training.work / trainer.total_steps
-    if folder.verify(name, seed) is not None:
-        shown.skip(work)
-        return
-    if stop.requested:
-        raise StoppedError(stop, ": the same command goes on from here")
-    shown.start_run(f"{training.variant.label} · seed {seed}", work)
+    a_step = training.work / trainer.total_steps
 
     def tick(chunk: Tick, a_step: float = a_step) -> None:
         work, error = chunk.steps * a_step, chunk.test_error
@@ -268,7 +553,7 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
     try:
         with (
             open_checkpoints(folder.checkpoints(name, seed), of=of) as checkpoints,
-            MetricsLog(folder.path, of=of["key"], by=RUN_COLUMNS) as log,
+            MetricsLog(folder.path, of=of["key"], by=RUN_COLUMNS, alone=False) as log,
         ):
             fitted = train(
                 trainer,
@@ -285,21 +570,20 @@ def _run(runner: Runner, name: str, seed: int, stop: StopRequest, shown: Progres
         folder.write_predictions(name, seed, fitted.evaluation)
         summary = {"status": "finished", "test_error": fitted.evaluation.error}
     except DivergedError as error:
-        runner.console.print(f"{name}, seed {seed}: {error}", soft_wrap=True, markup=False)
+        say(f"{name}, seed {seed}: {error}")
         summary = {"status": "diverged", "test_error": None}
     summary |= {"environment": runner.environment, RECORD: record_of(trainer.dataset)}
     folder.finish(name, seed, summary, runner.logs)
-    study = runner.study()
-    write_results(folder.path / "results.csv", study.variants, study.runs)
-    shown.end_run(summary["test_error"])
+    test_error: float | None = summary["test_error"]
+    return test_error
 
 
-def _write(runner: Runner, study: Study) -> Path:
+def _write(each: Prepared, study: Study) -> Path:
     """Write what the folder is for, from what is finished; gives the path of the page."""
-    folder = runner.folder.path
+    folder = each.folder.path
     write_results(folder / "results.csv", study.variants, study.runs)
     write_csv(folder, by=RUN_COLUMNS)
-    runner.log.write_csv()
+    each.runner.log.write_csv()
     write_result(folder / "environment.json", json.dumps(dict(study.environment), indent=2) + "\n")
     write_facts(folder, study.plan)
     return write_report(study, folder)
@@ -315,6 +599,9 @@ def run(
     recipe_name: str = "",
     command: str = "",
     progress: bool = True,
+    workers: int | None = None,
+    steer: Steer | None = None,
+    source: str = "",
     **fields: Any,
 ) -> Study:
     """Run an experiment under a recipe, or resume it where it stopped, as the command line does.
@@ -334,6 +621,12 @@ def run(
         name: What an experiment that is a value is called; made from its title by default.
         recipe_name: What a recipe that is a value is called; `own` by default.
         command: What a person types to repeat it; this call by default.
+        workers: How many runs are trained side by side, each in a process of its own; 0 trains in
+            this one, None as many as the machine has use for. An experiment that is a value is
+            trained in this process.
+        steer: Told what is measured after every run, it says how many seeds there are to be from
+            now on; 0 ends the experiment with the runs under way.
+        source: Where a worker finds an experiment that is a value: its name, path or module.
         **fields: Fields of the recipe (`seeds=1`, `width=0.5`), and fields of its parts
             (`train={"epochs": 3}, optimizer={"rate": 0.1}`).
 
@@ -350,10 +643,42 @@ def run(
         >>> study.summary[1]["difference"]  # doctest: +SKIP
         -0.07
     """
-    set_up()
+    prepared = prepare(
+        experiment,
+        recipe,
+        only=only,
+        folder=folder,
+        name=name,
+        recipe_name=recipe_name,
+        command=command,
+        progress=progress,
+        source=source,
+        **fields,
+    )
+    return run_experiments([prepared], console_here(progress), workers, steer)[0]
+
+
+def prepare(
+    experiment: str | Experiment,
+    recipe: str | Recipe = "digits",
+    *,
+    only: str | Sequence[str] = (),
+    folder: Path | str | None = None,
+    name: str = "",
+    recipe_name: str = "",
+    command: str = "",
+    progress: bool = True,
+    source: str = "",
+    **fields: Any,
+) -> Prepared:
+    """The plan of what `run` runs, checked whole; nothing is trained or written.
+
+    Arguments and errors as of `run`.
+    """
     variants = tuple(only.split(",")) if isinstance(only, str) else tuple(only)
     if isinstance(experiment, str):
         found, question = discovery.experiment(experiment)
+        source = experiment
     else:
         # "What dropout buys" is the folder what_dropout_buys
         found = re.sub(r"\W+", "_", experiment.title.lower()).strip("_")
@@ -367,20 +692,22 @@ def run(
     for word, given in (("name", found), ("recipe_name", under)):
         if given in ("", ".", "..") or Path(given).name != given:
             raise AblaxError(f"{word} is {given!r}, and a name that a folder can bear is expected")
+    asked = with_fields(base, _dotted(fields))
+    set_up(asked.train.cores)
     console, mesh = console_here(progress), data_mesh()
     with busy(console, f"checking {found} under {under}"):
         plan = resolve(
             found,
             question,
             under,
-            with_fields(base, _dotted(fields)),
-            data=lambda asked: open_dataset(asked, mesh, console),
+            asked,
+            data=lambda recipe: open_dataset(recipe, mesh, console),
             mesh=mesh,
             only=tuple(part.strip() for part in variants if part.strip()),
             command=command or _call(experiment, found, recipe, under, only, fields),
         )
     place = Path("results") / found / under if folder is None else Path(folder)
-    return run_experiment(plan, ResultsFolder(place), console)
+    return Prepared(plan, ResultsFolder(place), source)
 
 
 def _dotted(fields: Mapping[str, Any]) -> dict[str, Any]:

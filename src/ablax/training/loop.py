@@ -429,8 +429,19 @@ def _diverged(what: str, step: int, losses: Sequence[float], trainer: Trainer) -
     )
 
 
-def set_up() -> None:
-    """Keep every compiled program in the user's cache, where no other place was chosen already."""
+def set_up(cores: int | None = None) -> None:
+    """Keep every compiled program in the user's cache, where no other place was chosen already.
+
+    On a CPU, XLA computes with as many threads as there are `cores`, if it has not begun yet; with
+    one a core of the machine where None.
+    """
+    if cores is not None:
+        # XLA reads it when its first device is made, and nobody else should
+        former = os.environ.get("NPROC")
+        os.environ["NPROC"] = str(cores)
+        jax.devices()
+        del os.environ["NPROC"]
+        os.environ |= {} if former is None else {"NPROC": former}
     if jax.config.values["jax_compilation_cache_dir"] is None:
         try:
             root = default_root().expanduser()
@@ -568,21 +579,21 @@ def _fitted(
                 log.write(step, **values)
 
         def tick(chunk: Tick) -> None:
-            shown.advance(
+            shown_run.advance(
                 float(chunk.steps), images=chunk.images, loss=chunk.loss, error=chunk.test_error
             )
 
         def resume(step: int, note: Mapping[str, Any]) -> None:
             if folder is not None and (claim := note.get("log")):
                 _refuse_contradiction(folder, of["key"], step, Claim(*claim))
-            shown.skip(float(step))
+            shown_run.skip(float(step))
 
         def note() -> dict[str, Any]:
             return {} if folder is None else {"log": vouched(folder, of["key"])}
 
-        shown.start_run(f"{name} · seed {seed}", float(trainer.total_steps))
+        shown_run = shown.start_run(f"{name} · seed {seed}", float(trainer.total_steps))
         fitted = train(trainer, seed, checkpoints, stop, record, resume, tick, note=note)
-        shown.end_run(fitted.evaluation.error)
+        shown_run.end(fitted.evaluation.error)
     return fitted.state, records if folder is None else read_metrics(folder)
 
 

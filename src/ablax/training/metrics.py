@@ -17,6 +17,7 @@ What is kept of a run is `metrics.jsonl.gz`, which is read like the file itself 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -27,7 +28,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,8 +56,10 @@ class Claim(NamedTuple):
 class MetricsLog:
     """Appends records to `folder/metrics.jsonl` and scalars to `folder/tensorboard/`.
 
-    What a killed process or a power cut left at the end, and no line stands on, is cut off before
-    the first record is written: a half line, or lines that do not fit the ones before them.
+    Several processes may write to one file, each the lines of its own runs. A half line at the end,
+    which a killed process left, is cut off before the next record; so are, before the first one,
+    lines that no line stands on and that do not fit the ones before them, which a power cut leaves,
+    unless others write at the same time (`mend` does it then, before they begin).
 
     `of` is the key of the run, which tells it from all other runs, recipes and folders. The attempt
     is by default one more than the highest of it in the file. `by` are the columns that tell runs
@@ -80,8 +83,10 @@ class MetricsLog:
         tensorboard: bool = True,
         attempt: int | None = None,
         by: Sequence[str] = (),
+        alone: bool = True,
     ) -> None:
         self._path, self._of, self._by = folder / LOG, of, tuple(by)
+        self._alone = alone
         self._tensorboard = folder / "tensorboard" if tensorboard else None
         self._writers: dict[str, Any] = {}
         self._flushed = 0.0
@@ -93,12 +98,11 @@ class MetricsLog:
             )
         try:
             make_folder(folder)
-            self._sound = [line for line in _lines(self._path) if not line.flaw]
+            own = [line for line in _lines(self._path) if line.of == of and not line.flaw]
         except OSError as error:
             raise self._write_error(error) from error
-        own = [line.record["attempt"] for line in self._sound if line.of == of]
-        former = max(own, default=0)
-        self._check = next((each.check for each in reversed(self._sound) if each.of == of), "")
+        former = max((line.record["attempt"] for line in own), default=0)
+        self._check = own[-1].check if own else ""
         self.attempt = former + 1 if attempt is None else attempt
 
     def write(self, step: int, **values: float | int | str) -> None:
@@ -150,26 +154,28 @@ class MetricsLog:
     def _append(self, line: bytes) -> None:
         """All of `line` or nothing of it."""
         try:
-            file = self._opened()
-            end = file.seek(0, os.SEEK_END)
+            with self._opened() as file:
+                end = _sound_end(file)
+                try:
+                    file.seek(end)
+                    rest = line
+                    while rest:  # a nearly full disk takes a part without an error
+                        rest = rest[file.write(rest) :]
+                except OSError:
+                    file.truncate(end)
+                    raise
         except OSError as error:
-            raise self._write_error(error) from error
-        try:
-            rest = line
-            while rest:  # a nearly full disk takes a part without an error
-                rest = rest[file.write(rest) :]
-        except OSError as error:
-            os.truncate(self._path, end)
             raise self._write_error(error) from error
 
-    def _opened(self) -> Any:
-        """The file, without what is damaged at its end."""
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """The file, for this process alone as long as the block lasts."""
         if self._file is None:
-            kept = b"".join(line.text + b"\n" for line in self._sound)
-            if self._path.exists() and self._path.read_bytes() != kept:
-                write_atomic(self._path, kept)
-            self._file = self._path.open("ab", buffering=0)
-        return self._file
+            if self._alone:
+                mend(self._path.parent)
+            self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", 0)
+        with _locked(self._file):
+            yield self._file
 
     def _show(self, folder: Path, record: Mapping[str, Any], values: Mapping[str, float]) -> None:
         """Append to the events of the record's run; those of an earlier attempt are purged.
@@ -205,6 +211,51 @@ class MetricsLog:
             f"bytes are free). {what_helps(error)} or give another --results folder, then run the "
             "same command again."
         )
+
+
+def mend(folder: Path) -> None:
+    """Cut off what does not count of a log, as a power cut leaves it; nobody may be writing there."""
+    path = folder / LOG
+    if not path.exists():
+        return
+    kept = b"".join(line.text + b"\n" for line in _lines(path) if not line.flaw)
+    if path.read_bytes() != kept:
+        write_atomic(path, kept)
+
+
+def _sound_end(file: Any) -> int:
+    """Where the last whole line ends; what follows is half a line of a process that was killed."""
+    end = int(file.seek(0, os.SEEK_END))
+    behind = end
+    while behind > 0:
+        start = max(behind - _BLOCK, 0)
+        file.seek(start)
+        newline = file.read(behind - start).rfind(b"\n")
+        if newline >= 0:
+            behind = start + newline + 1
+            break
+        behind = start
+    if behind < end:
+        file.truncate(behind)
+    return behind
+
+
+_BLOCK = 1 << 16
+
+
+@contextlib.contextmanager
+def _locked(file: Any) -> Iterator[None]:
+    """Keep others from writing; the lock goes with the process, however that ends."""
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def read_metrics(folder: Path, *, by: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -1,15 +1,14 @@
-"""Where an experiment stands: two bars on a terminal, plain lines without one."""
+"""Where experiments stand: bars on a terminal, plain lines without one."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, Task, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TaskProgressColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
@@ -47,34 +46,30 @@ def clock_text(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-class Progress:
-    """The state of the experiment and of its current run; made by `progress`.
+class RunProgress:
+    """Where one run stands; made by `Progress.start_run`."""
 
-    Work is in a unit of the caller's choice, e.g. images times MACs per image.
-    """
+    def __init__(self, whole: Progress, label: str, work: float, now: float) -> None:
+        self._whole, self.label, self.work = whole, label, work
+        self.began = self.advanced = now
+        self.skipped, self.done = 0.0, 0.0
+        self.facts: list[str] = []
 
-    def __init__(
-        self, total_work: float, console: Console, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._console, self._clock = console, clock
-        self._total, self._skipped, self._done = total_work, 0.0, 0.0
-        self._began = self._measured = self._last_advance = self._last_line = clock()
-        self._run_began = self._began
-        self._label, self._run_work, self._run_done = "", 0.0, 0.0
-        self._facts: list[str] = []
-        self._bars = _moving(console, self._times)
+    @property
+    def share(self) -> float:
+        """What is behind it, 0 to 1."""
+        return min((self.skipped + self.done) / self.work, 1.0) if self.work > 0 else 0.0
 
-    def start_run(self, label: str, work: float) -> None:
-        """A run begins; `work` is all of it, with that of a former attempt (then call `skip`)."""
-        self._label, self._run_work, self._run_done, self._facts = label, work, 0.0, []
-        self._run_began = self._last_advance = self._clock()
-        self._show()
+    @property
+    def left(self) -> float:
+        """Seconds to its end, at its own speed up to its last chunk; 0 while nobody can say."""
+        elapsed = self.advanced - self.began
+        return seconds_left(self.work, self.skipped, self.done, elapsed) or 0.0
 
     def skip(self, work: float) -> None:
-        """Work that a former attempt did, of the current run or, between runs, of whole runs."""
-        self._skipped += work
-        self._run_done += work
-        self._show()
+        """Work of it that a former attempt did."""
+        self.skipped += work
+        self._whole.skip(work)
 
     def advance(
         self,
@@ -88,73 +83,126 @@ class Progress:
 
         Loss and error, in percent, are shown.
         """
-        now = self._clock()
-        took, self._last_advance, self._measured = now - self._last_advance, now, now
-        self._done += work
-        self._run_done += work
-        self._facts = []
+        now = self._whole.now()
+        took, self.advanced = now - self.advanced, now
+        self.done += work
+        self.facts = []
         if images is not None and took > 0:
-            self._facts.append(f"{images / took:,.0f} images/s")
+            self.facts.append(f"{images / took:,.0f} images/s")
         if loss is not None:
-            self._facts.append(f"loss {loss:.3g}")
+            self.facts.append(f"loss {loss:.3g}")
         if error is not None:
-            self._facts.append(f"error {error:.1f}%")
+            self.facts.append(f"error {error:.1f}%")
+        self._whole.advanced(self, work)
+
+    def end(self, test_error: float | None = None) -> None:
+        """It is over; work that it did not report counts as skipped."""
+        self._whole.skip(max(self.work - self.skipped - self.done, 0.0))
+        self.facts = [f"done in {clock_text(self._whole.now() - self.began)}"]
+        if test_error is not None:
+            self.facts.append(f"test error {test_error:.1f}%")
+        self._whole.ended(self)
+
+    def lose(self, why: str) -> None:
+        """It came to nothing, or to no more than what it saved; what it did counts no more."""
+        self.facts = [why]
+        self._whole.lost(self)
+
+
+class Progress:
+    """The state of one or more experiments and of the runs under way; made by `progress`.
+
+    Work is in a unit of the caller's choice, e.g. images times MACs per image.
+    """
+
+    def __init__(
+        self, total_work: float, console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console, self.now = console, clock
+        self._total, self._skipped, self._done = total_work, 0.0, 0.0
+        self._began = self._measured = self._last_line = clock()
+        self._runs: list[RunProgress] = []
+        self._moving = _moving(console, self._times)
+
+    def add(self, work: float) -> None:
+        """There is more to do than was known."""
+        self._total += work
+
+    def start_run(self, label: str, work: float) -> RunProgress:
+        """A run begins; `work` is all of it, with that of a former attempt (then call `skip`)."""
+        run = RunProgress(self, label, work, self.now())
+        self._runs.append(run)
+        self._show()
+        return run
+
+    def skip(self, work: float) -> None:
+        """Work that a former attempt did, such as that of a whole run."""
+        self._skipped += work
         self._show()
 
-    def end_run(self, test_error: float | None = None) -> None:
-        """The current run is over; work it did not report counts as skipped."""
-        self._skipped += max(self._run_work - self._run_done, 0.0)
-        took = clock_text(self._clock() - self._run_began)
-        self._facts = [f"done in {took}"]
-        if test_error is not None:
-            self._facts.append(f"test error {test_error:.1f}%")
-        line = self._line()
-        self._label, self._run_work, self._run_done, self._facts = "", 0.0, 0.0, []
-        if self._bars is not None:
-            self._bars.say(line)
+    def advanced(self, run: RunProgress, work: float) -> None:
+        """A run did so much work."""
+        self._measured = run.advanced
+        self._done += work
+        now = self.now()
+        due = now - self._last_line >= _SECONDS_BETWEEN_LINES
+        self._show(self._line(run) if run.facts and due else None)
+
+    def ended(self, run: RunProgress) -> None:
+        """A run is over, which is said in a line that stays."""
+        line = self._line(run)
+        self._runs.remove(run)
+        if self._moving is not None:
+            self._moving.say(line)
         self._show(line)
+
+    def lost(self, run: RunProgress) -> None:
+        """A run came to nothing: its work is to be done again."""
+        self._skipped -= run.skipped
+        self._total += run.done  # it cost its time, and gave nothing
+        self.ended(run)
 
     @property
     def seconds_left(self) -> float | None:
-        """The estimate for the whole experiment: made at the last chunk, counting down since."""
-        elapsed, since = self._measured - self._began, self._clock() - self._measured
+        """The estimate for the whole experiment: made at the last chunk, counting down since.
+
+        At the mean speed of all runs so far; but no less than what the slowest run under way needs:
+        at the end fewer run side by side.
+        """
+        elapsed, since = self._measured - self._began, self.now() - self._measured
         left = seconds_left(self._total, self._skipped, self._done, elapsed)
-        return None if left is None else max(left - since, 0.0)
+        if left is None:
+            return None
+        return max(left - since, *(run.left - since for run in self._runs), 0.0)
 
     def close(self) -> None:
         """Take the bars off the screen."""
-        if self._bars is not None:
-            self._bars.close()
+        if self._moving is not None:
+            self._moving.close()
 
-    def _line(self) -> str:
+    def _line(self, run: RunProgress) -> str:
         """All facts: `[ 40%] full · seed 0: loss 0.31, 1:02 elapsed, about 1:33 left`."""
-        return f"[{self._share():4.0%}] {self._label}: {', '.join([*self._facts, self._times()])}"
+        return f"[{self._share():4.0%}] {run.label}: {', '.join([*run.facts, self._times()])}"
 
     def _share(self) -> float:
         whole = self._skipped + self._done
         return min(whole / self._total, 1.0) if self._total > 0 else 1.0
 
     def _times(self) -> str:
-        elapsed = clock_text(self._clock() - self._began)
+        elapsed = clock_text(self.now() - self._began)
         return f"{elapsed} elapsed, about {clock_text(self.seconds_left)} left"
 
-    def _show(self, last_line: str | None = None) -> None:
-        """Bring the screen up to date; `last_line` is what must be said about a run that ended."""
-        if self._bars is not None:
-            share = min(self._run_done / self._run_work, 1.0) if self._run_work > 0 else 0.0
-            self._bars.show(self._share(), share, self._label, self._facts)
-            return
-        now = self._clock()
-        if last_line is None:
-            if not self._facts or now - self._last_line < _SECONDS_BETWEEN_LINES:
-                return
-            last_line = self._line()
-        self._last_line = now
-        _write_plain(self._console, last_line)
+    def _show(self, line: str | None = None) -> None:
+        """Bring the screen up to date; `line` is what is said where nothing moves."""
+        if self._moving is not None:
+            self._moving.show(self._share(), self._runs)
+        elif line is not None:
+            self._last_line = self.now()
+            _write_plain(self._console, line)
 
 
 class _Bars:
-    """The two bars of rich: the whole experiment, and the current run."""
+    """The bars of rich: all that there is to do, and a bar for every run under way."""
 
     def __init__(self, console: Console, times: Callable[[], str]) -> None:
         self._rich = RichProgress(
@@ -167,13 +215,18 @@ class _Bars:
             transient=True,
         )
         self._whole = self._rich.add_task("experiment", total=1.0)
-        self._run = self._rich.add_task("", total=1.0, visible=False, facts="")
+        self._tasks: dict[RunProgress, TaskID] = {}
         self._rich.start()
 
-    def show(self, whole: float, run: float, label: str, facts: list[str]) -> None:
+    def show(self, whole: float, runs: Sequence[RunProgress]) -> None:
         self._rich.update(self._whole, completed=whole)
-        fields: dict[str, Any] = {"facts": ", ".join(facts), "visible": bool(label)}
-        self._rich.update(self._run, completed=run, description=label, **fields)
+        for gone in [run for run in self._tasks if run not in runs]:
+            self._rich.remove_task(self._tasks.pop(gone))
+        for run in runs:
+            if run not in self._tasks:
+                self._tasks[run] = self._rich.add_task(run.label, total=1.0, facts="")
+            facts = ", ".join(run.facts)
+            self._rich.update(self._tasks[run], completed=run.share, facts=facts)
 
     def say(self, line: str) -> None:
         self._rich.console.print(line, markup=False, highlight=False)
@@ -191,12 +244,13 @@ class _Cell:
         self._console, self._times, self._shown = console, times, 0.0
         self._line = display({"text/plain": times()}, raw=True, display_id=True)
 
-    def show(self, whole: float, run: float, label: str, facts: list[str]) -> None:
+    def show(self, whole: float, runs: Sequence[RunProgress]) -> None:
         now = time.monotonic()
         if now - self._shown > _SECONDS_BETWEEN_UPDATES:
             self._shown = now
-            parts = [f"[{whole:4.0%}] {label} {run:.0%}", *facts, self._times()]
-            self._line.update({"text/plain": ", ".join(parts)}, raw=True)
+            parts = [", ".join([f"{run.label} {run.share:.0%}", *run.facts]) for run in runs]
+            told = f"[{whole:4.0%}] {', '.join(['; '.join(parts), self._times()])}"
+            self._line.update({"text/plain": told}, raw=True)
 
     def say(self, line: str) -> None:
         _write_plain(self._console, line)
@@ -230,17 +284,17 @@ def progress(
 ) -> Iterator[Progress]:
     """Show the progress of an experiment, by the object to report to.
 
-    On a terminal two bars, in a notebook a line that changes, and a line for each run that ended.
-    Anywhere else (a pipe, CI) plain lines without control characters: at most one in ten seconds,
-    and one at the end of each run. `total_work` is that of all runs, finished ones included (then
-    call `skip`).
+    On a terminal a bar for all and one a run under way, in a notebook a line that changes, and a
+    line for each run that ended. Anywhere else (a pipe, CI) plain lines without control characters:
+    at most one in ten seconds, and one at the end of each run. `total_work` is that of all runs,
+    finished ones included (then call `skip`).
 
     Example:
         >>> import sys
         >>> with progress(10.0, console=Console(file=sys.stdout), clock=lambda: 0.0) as p:
-        ...     p.start_run("full · seed 0", 10.0)
-        ...     p.advance(10.0, loss=0.5)
-        ...     p.end_run(3.1)
+        ...     run = p.start_run("full · seed 0", 10.0)
+        ...     run.advance(10.0, loss=0.5)
+        ...     run.end(3.1)
         [100%] full · seed 0: done in 0:00, test error 3.1%, 0:00 elapsed, about 0:00 left
     """
     reporter = Progress(total_work, console or Console(), clock)
