@@ -15,7 +15,7 @@ from ablax.experiment import Experiment, Pretraining, Treatment
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
 from ablax.study.folder import ResultsFolder
 from ablax.study.plan import resolve
-from ablax.study.runner import Runner, pretrained, run_experiment
+from ablax.study.runner import Prepared, pretrained, run_experiments
 from ablax.training.dataset import open_dataset
 from ablax.training.loop import StoppedError, StopRequest, data_mesh
 
@@ -50,16 +50,17 @@ def network(inputs):
 def plan(folder, fresh=("output/*",)):
     treatment = Treatment(pretraining=Pretraining(OTHERS, fresh))
     question = Experiment(ABOUT, network, variants={"transferred": treatment})
-    mesh, console = data_mesh(), Console(quiet=True)
-    data = partial(open_dataset, mesh=mesh, console=console)
+    mesh = data_mesh()
+    data = partial(open_dataset, mesh=mesh, console=Console(quiet=True))
     planned = resolve("mine", question, "small", RECIPE, data=data, mesh=mesh)
-    return planned, ResultsFolder(folder), console
+    return Prepared(planned, ResultsFolder(folder))
 
 
-def first_state(runner, stop=None, on_tick=lambda _: None, resumed=None):
-    state = runner.plan.trainings["transferred"].trainer.initial_state(0)
+def first_state(prepared, stop=None, on_tick=lambda _: None, resumed=None):
+    runner, known = prepared.runner, prepared.plan.trainings
+    state = known["transferred"].trainer.initial_state(0)
     on_resume = (resumed if resumed is not None else []).append
-    stop, known = stop or StopRequest(), runner.plan.trainings
+    stop = stop or StopRequest()
     identities = {name: training.identity for name, training in known.items()}
     with runner.folder.claim("mine", "small", RECIPE, identities):
         return pretrained(runner, "transferred", 0, state, stop, on_resume, on_tick)
@@ -81,21 +82,17 @@ def test_a_stopped_pretraining_goes_on_and_hands_over_the_same_weights(tmp_path)
     def stop_now(_):
         stop.requested = "Ctrl-C"
 
-    straight = first_state(Runner(*plan(tmp_path / "straight")))
-    runner, stop, resumed = (
-        Runner(*plan(tmp_path / "stopped")),
-        StopRequest(),
-        [],
-    )
+    straight = first_state(plan(tmp_path / "straight"))
+    prepared, stop, resumed = plan(tmp_path / "stopped"), StopRequest(), []
     with pytest.raises(StoppedError):
-        first_state(runner, stop, stop_now)
-    again = first_state(runner, resumed=resumed)
+        first_state(prepared, stop, stop_now)
+    again = first_state(prepared, resumed=resumed)
     assert resumed[0] > 0
     for ours, theirs in zip(
         jax.tree.leaves(again.params), jax.tree.leaves(straight.params), strict=True
     ):
         np.testing.assert_array_equal(ours, theirs)
-    drawn = runner.plan.trainings["transferred"].trainer.initial_state(0)
+    drawn = prepared.plan.trainings["transferred"].trainer.initial_state(0)
     assert not np.array_equal(
         again.params["conv1"]["conv"]["kernel"], drawn.params["conv1"]["conv"]["kernel"]
     )
@@ -107,7 +104,7 @@ def test_a_stopped_pretraining_goes_on_and_hands_over_the_same_weights(tmp_path)
 
 @pytest.mark.slow
 def test_a_whole_run_tells_of_its_pretraining(tmp_path):
-    study = run_experiment(*plan(tmp_path))
+    (study,) = run_experiments([plan(tmp_path)], Console(quiet=True))
     told = "first weights from a training with data.classes: [5, 6, 7]"
     assert study.variant("transferred").changes == (told,)
     assert (tmp_path / "pretraining" / "metrics.jsonl").exists()

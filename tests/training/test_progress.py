@@ -64,17 +64,17 @@ def test_clock_text_is_minutes_or_hours(seconds, text):
 def test_pipe_gets_a_line_every_ten_seconds_and_one_for_each_run():
     clock, console = Clock(), piped()
     with progress(200.0, console=console, clock=clock) as p:
-        p.start_run("full · seed 0", 100.0)
+        run = p.start_run("full · seed 0", 100.0)
         for _ in range(10):  # 2.5 s a chunk: lines at 10 and 20 s, and the last at 25 s
             clock.now += 2.5
-            p.advance(10.0, images=5000, loss=0.51234, error=12.34)
-        p.end_run(3.14)
-        p.start_run("without 3,4 · seed 0", 100.0)
+            run.advance(10.0, images=5000, loss=0.51234, error=12.34)
+        run.end(3.14)
+        run = p.start_run("without 3,4 · seed 0", 100.0)
         clock.now += 5
-        p.advance(50.0, loss=1.0)
+        run.advance(50.0, loss=1.0)
         clock.now += 5
-        p.advance(50.0)
-        p.end_run()
+        run.advance(50.0)
+        run.end()
     assert console.file.getvalue().splitlines() == [
         "[ 20%] full · seed 0: 2,000 images/s, loss 0.512, error 12.3%, "
         "0:10 elapsed, about 0:40 left",
@@ -89,22 +89,22 @@ def test_skipped_runs_and_parts_count_as_done_but_not_for_speed():
     clock, console = Clock(), piped()
     with progress(400.0, console=console, clock=clock) as p:
         p.skip(100.0)  # a whole run
-        p.start_run("b", 100.0)
-        p.skip(50.0)  # half a run
+        run = p.start_run("b", 100.0)
+        run.skip(50.0)  # half a run
         clock.now += 10
-        p.advance(50.0)
+        run.advance(50.0)
         assert p.seconds_left == 40.0
-        p.end_run()
+        run.end()
     assert console.file.getvalue() == ("[ 50%] b: done in 0:10, 0:10 elapsed, about 0:40 left\n")
 
 
 def test_time_left_counts_down_between_two_chunks():
     clock = Clock()
     with progress(100.0, console=piped(), clock=clock) as p:
-        p.start_run("a", 100.0)
+        run = p.start_run("a", 100.0)
         clock.now += 10
         assert p.seconds_left is None
-        p.advance(50.0)
+        run.advance(50.0)
         assert p.seconds_left == 10.0
         clock.now += 4
         assert p.seconds_left == 6.0
@@ -115,11 +115,32 @@ def test_time_left_counts_down_between_two_chunks():
 def test_run_that_ends_early_does_not_leave_work_behind():
     clock = Clock()
     with progress(200.0, console=piped(), clock=clock) as p:
-        p.start_run("a", 100.0)
+        run = p.start_run("a", 100.0)
         clock.now += 10
-        p.advance(50.0)
-        p.end_run()
+        run.advance(50.0)
+        run.end()
         assert p.seconds_left == 20.0
+
+
+def test_runs_side_by_side_share_the_work_and_the_slowest_decides_at_the_end():
+    clock, console = Clock(), piped()
+    with progress(300.0, console=console, clock=clock) as p:
+        fast, slow = p.start_run("a", 100.0), p.start_run("b", 100.0)
+        clock.now += 10
+        fast.advance(100.0)
+        slow.advance(20.0)
+        assert p.seconds_left == 40.0  # b at its own speed; all together it would be 15
+        fast.end()
+        p.add(500.0)
+        assert p.seconds_left == pytest.approx(680 / 12)
+        slow.lose("its worker was killed: once more")
+        again = p.start_run("b", 100.0)
+        again.skip(20.0)
+        clock.now += 10
+        again.advance(80.0)
+        again.end()
+    last = console.file.getvalue().splitlines()[-1]
+    assert last.startswith("[ 27%] b: done in 0:10")  # 220 of 820: what was lost counts for nothing
 
 
 def test_pipe_gets_no_escape_codes_even_with_forced_color(monkeypatch):
@@ -128,10 +149,10 @@ def test_pipe_gets_no_escape_codes_even_with_forced_color(monkeypatch):
     for console in (piped(), piped(force_terminal=True)):
         clock = Clock()
         with progress(1.0, console=console, clock=clock) as p:
-            p.start_run("[bold]x[/bold] " + "long " * 40, 1.0)
+            run = p.start_run("[bold]x[/bold] " + "long " * 40, 1.0)
             clock.now += 60
-            p.advance(1.0, loss=0.5)
-            p.end_run(1.0)
+            run.advance(1.0, loss=0.5)
+            run.end(1.0)
         text = console.file.getvalue()
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", text)
         assert len(text.splitlines()) == 2
@@ -142,8 +163,8 @@ def test_pipe_that_cannot_print_a_character_does_not_stop_the_run():
     raw = io.BytesIO()
     console = Console(file=io.TextIOWrapper(raw, encoding="ascii"))
     with progress(1.0, console=console, clock=Clock()) as p:
-        p.start_run("full · seed 0", 1.0)
-        p.end_run()
+        run = p.start_run("full · seed 0", 1.0)
+        run.end()
     assert raw.getvalue().startswith(b"[100%] full ? seed 0: done")
 
 
@@ -151,13 +172,13 @@ def test_terminal_gets_two_bars_and_a_line_for_each_run_that_stays(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     console, clock = Console(file=Terminal(), force_terminal=True, width=140), Clock()
     with progress(200.0, console=console, clock=clock) as p:
-        p.start_run("without [b]3,4[/b] · seed 2", 100.0)
+        run = p.start_run("without [b]3,4[/b] · seed 2", 100.0)
         clock.now += 10
-        p.advance(50.0, images=1000, loss=0.5, error=12.0)
+        run.advance(50.0, images=1000, loss=0.5, error=12.0)
         clock.now += 7  # nothing is reported, yet the clock goes on
-        p._bars._rich.refresh()
+        p._moving._rich.refresh()
         drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
-        p.end_run(3.0)
+        run.end(3.0)
     assert re.search(r"experiment +━+.* 25% 0:17 elapsed, about 0:23 left", drawn)
     bar = r"without \[b\]3,4\[/b\] · seed 2 +━+.* 50% 100 images/s, loss 0\.5, error 12\.0%"
     assert re.search(bar, drawn)
@@ -203,9 +224,9 @@ def test_in_a_notebook_one_line_is_written_again(monkeypatch):
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("ablax.training.progress._SECONDS_BETWEEN_UPDATES", -1.0)
     with progress(10.0, console=Console(file=said), clock=lambda: 0.0) as reporter:
-        reporter.start_run("full · seed 0", 10.0)
-        reporter.advance(5.0, loss=0.5)
-        reporter.end_run(3.1)
+        run = reporter.start_run("full · seed 0", 10.0)
+        run.advance(5.0, loss=0.5)
+        run.end(3.1)
     assert any(line.startswith("[ 50%] full · seed 0 50%, loss 0.5, ") for line in cell.shown)
     assert said.getvalue().count("\n") == 1
     assert "test error 3.1%" in said.getvalue()
@@ -214,6 +235,6 @@ def test_in_a_notebook_one_line_is_written_again(monkeypatch):
 
 def test_a_quiet_console_shows_no_progress(capsys):
     with progress(10.0, console=console_here(shown=False)) as reporter:
-        reporter.start_run("full", 10.0)
-        reporter.end_run(3.1)
+        run = reporter.start_run("full", 10.0)
+        run.end(3.1)
     assert capsys.readouterr().out == ""

@@ -33,8 +33,8 @@ def run(
         config: A recipe (ablax list), the path of one, or a module; the fields below are its own.
         results: Where the results go; results/NAME/RECIPE by default.
         only: Variants to run beside the baseline, with commas between; more may be added later.
-        workers: Runs side by side, each in a process of its own; 0: in this one, one after the other;
-            as many as the machine has use for by default.
+        workers: Runs side by side, each in a process of its own; 0: one after the other in this
+            process; as many as the machine has use for by default.
         recipe: The fields of the recipe.
         asked: What `defaults` has found already.
     """

@@ -60,9 +60,9 @@ def differing(environments: Iterable[Mapping[str, str]]) -> dict[str, tuple[str,
     return {name: each for name, each in found.items() if len(each) > 1 and name not in SAID}
 
 
-def device() -> str:
-    """What computes: the accelerators, or the cores of the processor."""
-    devices, cores = jax.devices(), threads()
+def device(cores: int | None = None) -> str:
+    """What computes: the accelerators, or the processor with its cores, by default those used."""
+    devices, cores = jax.devices(), cores or threads()
     if devices[0].platform == "cpu":
         return f"{cores} CPU core{'s' * (cores != 1)} ({processor()})"
     return f"{len(devices)} x {devices[0].device_kind}"

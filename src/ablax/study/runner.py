@@ -30,7 +30,7 @@ from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_result, write_results
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
-from ablax.study.environment import device, differing, environment, threads
+from ablax.study.environment import available_cores, device, differing, environment, threads
 from ablax.study.folder import PRETRAINING, ResultsFolder, stored, study_in, write_facts
 from ablax.study.load import RECORD, record_of
 from ablax.study.plan import Plan, Training, resolve, training_by_name
@@ -482,7 +482,7 @@ def _headline(each: Prepared, workers: int) -> str:
     return (
         f"{plan.record.title}, recipe {plan.record.recipe_name}: "
         f"{_count(len(plan.trainings), 'variant')} x {_count(plan.recipe.seeds, 'seed')} x "
-        f"{_count(epochs, 'epoch')} on {device()}{beside}\n"
+        f"{_count(epochs, 'epoch')} on {device(available_cores())}{beside}\n"
         f"{plan.record.data_note}\nresults: {each.folder.path}"
     )
 

@@ -1,0 +1,247 @@
+"""Runs side by side: the schedule, the same bits, and what becomes of a worker that is killed."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablax.study.workers import RunKey, Schedule, environment_of, worth
+
+FULL, CUT = (RunKey(0, name, 0) for name in ("full", "cut"))
+
+QUESTION = '''"""Small.
+
+Question: does a second layer lower the test error?
+
+Source: none.
+
+Prediction: no.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+from ablax import Experiment, Layers, Network
+from ablax.core import remove, sequential
+from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
+from ablax.measurements.measurement import Measurement
+from ablax.report.study import Section
+
+
+def network(inputs):
+    return Network(
+        Layers(conv1=sequential(conv=Convolution(4, 3, 2), relu=ReLU())),
+        Layers(conv2=sequential(conv=Convolution(4, 3, 2), relu=ReLU())),
+        Layers(pool=GlobalAveragePool(), output=Dense(inputs.classes)),
+    )
+
+
+def largest(model, sample):
+    deaths = Path(os.environ.get("DEATHS", "none"))
+    if deaths.exists() and (sample.variant, sample.seed) == ("cut", 0):
+        left = int(deaths.read_text())
+        deaths.write_text(str(left - 1))
+        if left > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    kernel = model.variables["params"]["conv1"]["conv"]["kernel"]
+    return [{"largest": float(abs(kernel).max())}]
+
+
+EXPERIMENT = Experiment(
+    __doc__,
+    network,
+    {"cut": remove("conv2")},
+    measurements=(
+        Measurement("largest", largest, Section("Weights"), moments=("training", "end")),
+    ),
+)
+'''
+
+
+def test_two_runs_of_one_variant_begin_side_by_side_only_when_it_is_compiled():
+    second = FULL._replace(seed=1)
+    schedule = Schedule([FULL, second])
+    assert schedule.begin() == FULL
+    assert schedule.begin() is None
+    schedule.compiled(FULL)
+    assert schedule.begin() == second
+    assert schedule.left(0) == 2
+    schedule.end(FULL)
+    schedule.end(second)
+    assert (schedule.left(0), schedule.begin()) == (0, None)
+
+
+def test_a_run_that_came_to_nothing_is_the_next_and_waits_for_no_compiled_program():
+    schedule = Schedule([FULL, CUT])
+    schedule.begin()
+    schedule.again(FULL)
+    assert schedule.begin() == FULL
+
+
+def test_seeds_are_added_behind_and_a_decided_job_begins_no_more():
+    other = RunKey(1, "full", 0)
+    schedule = Schedule([FULL, CUT, other])
+    schedule.begin()
+    schedule.add([FULL, FULL._replace(seed=1)])
+    assert schedule.waiting == [CUT, other, FULL._replace(seed=1)]
+    assert schedule.drop(0) == [CUT, FULL._replace(seed=1)]
+    assert (schedule.left(0), schedule.left(1)) == (1, 1)
+
+
+@given(
+    variants=st.integers(1, 4),
+    seeds=st.integers(1, 4),
+    workers=st.integers(1, 5),
+    chance=st.randoms(use_true_random=False),
+)
+def test_every_run_is_begun_once_whatever_the_order_of_their_ends(variants, seeds, workers, chance):
+    runs = [RunKey(0, str(v), s) for s in range(seeds) for v in range(variants)]
+    schedule, begun, busy = Schedule(list(runs)), [], []
+    while schedule.left(0):
+        while len(busy) < workers and (run := schedule.begin()):
+            begun.append(run)
+            busy.append(run)
+        schedule.end(busy.pop(chance.randrange(len(busy))))
+    assert sorted(begun) == sorted(runs)
+
+
+def test_there_are_as_many_workers_as_cores_runs_and_memory_allow(monkeypatch):
+    monkeypatch.setattr("ablax.study.workers.available_cores", lambda: 16)
+    big = 1 << 40
+    assert worth(1, runs=100, room=big) == 16
+    assert worth(4, runs=100, room=big) == 4
+    assert worth(32, runs=100, room=big) == 1
+    assert worth(1, runs=3, room=big) == 3
+    assert worth(1, runs=100, room=3 << 30) == 3
+    assert worth(None, runs=100, room=big) == 1
+
+
+def test_a_worker_has_its_own_accelerator_or_its_number_of_threads():
+    assert environment_of(5, 2, accelerators=4) == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert environment_of(5, 2)["NPROC"] == "2"
+    assert environment_of(5, None) == {}
+
+
+# --- whole runs ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("side by side")
+    (folder / "small.py").write_text(QUESTION)
+    return folder
+
+
+def command(results, *more):
+    words = ["run", "small.py", "--config", "smoke", "--seeds", "2", "--data.share", "0.2"]
+    words += ["--train.checkpoint-seconds", "0", "--train.chunk", "2", "--results", results]
+    return [sys.executable, "-m", "ablax", *words, *more]
+
+
+def run(place, results, *more, status=0, prefix=(), **environment):
+    done = subprocess.run(
+        [*prefix, *command(results, *more)],
+        cwd=place,
+        env={**os.environ, "ABLAX_CACHE": str(place / "cache"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def figures(folder):
+    with (folder / "results.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def alone(place):
+    run(place, "alone", "--workers", "0")
+    return figures(place / "alone")
+
+
+@pytest.mark.slow
+def test_the_numbers_do_not_depend_on_workers_or_cores(place, alone):
+    said = run(place, "two", "--workers", "2")
+    assert "2 runs side by side with 1 core each" in said
+    assert figures(place / "two") == alone
+    if hasattr(os, "sched_getaffinity"):
+        core = str(min(os.sched_getaffinity(0)))
+        run(place, "one core", "--workers", "4", prefix=("taskset", "-c", core))
+        assert figures(place / "one core") == alone
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_its_run_alone_which_is_tried_again(place, alone):
+    deaths = place / "deaths"
+    deaths.write_text("1")
+    said = run(place, "killed once", "--workers", "2", DEATHS=str(deaths))
+    assert "its worker was killed" in said
+    assert figures(place / "killed once") == alone
+
+
+@pytest.mark.slow
+def test_a_run_that_no_worker_survives_is_named_and_the_others_are_done(place, alone):
+    deaths = place / "deaths"
+    deaths.write_text("2")
+    said = run(place, "killed twice", "--workers", "2", DEATHS=str(deaths), status=2)
+    assert "ablax: without conv2 · seed 0: its worker was killed" in said or (
+        "cut · seed 0: its worker was killed" in said
+    )
+    done = {(row["variant"], row["seed"]) for row in figures(place / "killed twice")}
+    assert done == {("full", "0"), ("full", "1"), ("cut", "1")}
+    run(place, "killed twice", "--workers", "2", DEATHS=str(deaths))
+    assert figures(place / "killed twice") == alone
+
+
+def workers_of(parent):
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, its_parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
+        except OSError:
+            continue
+        if int(its_parent) == parent and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_is_left_behind_whatever_ends_the_parent(place, alone, sent):
+    results = f"ended by {sent.name}"
+    process = subprocess.Popen(
+        command(results, "--workers", "2"),
+        cwd=place,
+        env={**os.environ, "ABLAX_CACHE": str(place / "cache")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = place / results / "metrics.jsonl"
+    while process.poll() is None and not log.exists():
+        time.sleep(0.02)
+    workers = workers_of(process.pid)
+    assert len(workers) == 2
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (-9 if sent is signal.SIGKILL else 130)
+    assert ("the same command goes on" in said) == (sent is signal.SIGINT)
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline, "a worker outlives the parent"
+        time.sleep(0.05)
+    run(place, results, "--workers", "2")
+    assert figures(place / results) == alone
