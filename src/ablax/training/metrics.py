@@ -214,7 +214,7 @@ class MetricsLog:
 
 
 def mend(folder: Path) -> None:
-    """Cut off what does not count of a log, as a power cut leaves it; nobody else may write to it."""
+    """Cut off what does not count of a log, as a power cut leaves it; nobody may write to it."""
     path = folder / LOG
     if not path.exists():
         return
