@@ -320,19 +320,13 @@ def test_full_disk_is_an_error_and_leaves_no_half_line(tmp_path):
 
 
 def test_disk_that_turned_read_only_is_not_called_full(tmp_path):
-    class ReadOnly:
+    class ReadOnly(Disk):
         def write(self, _):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-        def seek(self, *_):
-            return 0
-
-        def close(self):
-            pass
-
     with MetricsLog(tmp_path, tensorboard=False) as log:
-        log._opened().close()
-        log._file = ReadOnly()
+        log.write(1, loss=0.5)
+        log._file = ReadOnly(log._file, room=0)
         with pytest.raises(MetricsError, match=r"Read-only.*\. Look why the disk is read-only"):
             log.write(1, loss=0.5)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ablax.config import Recipe
 from ablax.errors import AblaxError, memory
@@ -121,6 +121,7 @@ def worth(cores: int | None, runs: int, room: int | None = None) -> int:
     return max(1, min(available_cores() // cores, runs, room // MEMORY_OF_A_WORKER))
 
 
+@runtime_checkable
 class Shown(Protocol):
     """Where the progress of a run is shown."""
 
