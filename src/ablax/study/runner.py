@@ -311,6 +311,7 @@ class _Session:
         pool = Pool(
             jobs, workers, self._schedule,
             began=self._begin, moved=self._move, ended=self._end, lost=self._lose,
+            accelerators=jax.local_device_count() if jax.default_backend() != "cpu" else 0,
         )  # fmt: skip
         with closing(pool):
             if not pool.drive(lambda: stop.requested):

@@ -171,14 +171,16 @@ class Worker:
     run: RunKey | None = None
     """What it is at."""
 
-    def __init__(self, jobs: Sequence[Job], slot: int, cores: int | None) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], slot: int, cores: int | None, accelerators: int = 0
+    ) -> None:
         self.cores = cores
         own = _cores(slot, cores)
         self.connection, theirs = Pipe()
         command = [sys.executable, "-c", _SERVE, str(theirs.fileno()), *map(str, own)]
         self.process = subprocess.Popen(
             command,
-            env=os.environ | environment_of(slot, cores),
+            env=os.environ | environment_of(slot, cores, accelerators),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is the parent's alone
@@ -259,7 +261,8 @@ class Pool:
     """Workers, and what they are at.
 
     `began`, `moved`, `ended` and `lost` are told of every run: that it begins, how far it is (the
-    words of `Remote`), its test error at the end, and how its worker ended.
+    words of `Remote`), its test error at the end, and how its worker ended. With accelerators each
+    worker has one, in turn.
     """
 
     def __init__(
@@ -272,8 +275,9 @@ class Pool:
         moved: Callable[[RunKey, str, tuple[Any, ...]], None],
         ended: Callable[[RunKey, float | None], None],
         lost: Callable[[RunKey, str], None],
+        accelerators: int = 0,
     ) -> None:
-        self._jobs, self._schedule = jobs, schedule
+        self._jobs, self._schedule, self._accelerators = jobs, schedule, accelerators
         self._slots: list[Worker | None] = [None] * workers
         self._began, self._moved, self._ended, self._lost = began, moved, ended, lost
         self._tries: dict[RunKey, int] = {}
@@ -339,7 +343,8 @@ class Pool:
             if worker is None or worker.cores != cores:
                 if worker is not None:
                     worker.close()
-                worker = self._slots[slot] = Worker(self._jobs, slot, cores)  # noqa: PLW2901
+                worker = Worker(self._jobs, slot, cores, self._accelerators)  # noqa: PLW2901
+                self._slots[slot] = worker
             worker.begin(run)
             self._began(run)
 
