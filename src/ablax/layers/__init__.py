@@ -128,6 +128,7 @@ from ablax.layers.textbook import filter_matrix as filter_matrix
 from ablax.layers.textbook import input_matrix as input_matrix
 from ablax.layers.textbook import jarrett_stage as jarrett_stage
 from ablax.layers.textbook import moving_average as moving_average
+from ablax.layers.windows import DtypeError as DtypeError
 from ablax.layers.windows import FieldError as FieldError
 from ablax.layers.windows import ShapeError as ShapeError
 from ablax.layers.windows import output_size as output_size
