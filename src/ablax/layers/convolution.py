@@ -461,7 +461,8 @@ def video_convolution(
                 "the other"
             )
     axes = ("NDHWC", "DHWIO", "NDHWC")
-    return lax.conv_general_dilated(*promoted(x, kernel), strides, sides, dimension_numbers=axes)
+    x, kernel = promoted(x, kernel)
+    return lax.conv_general_dilated(x, kernel, strides, sides, dimension_numbers=axes)
 
 
 def _triple(name: str, value: object, smallest: int = 1) -> Triple:

@@ -295,10 +295,8 @@ def takes(
         parameters = list(inspect.signature(function).parameters.values())
         method = parameters[0].name == "self"
         place = argument + method
-        name, several = (
-            parameters[place].name,
-            parameters[place].kind is inspect.Parameter.VAR_POSITIONAL,
-        )
+        name = parameters[place].name
+        several = parameters[place].kind is inspect.Parameter.VAR_POSITIONAL
 
         @functools.wraps(function)
         def taking(*args: P.args, **kwargs: P.kwargs) -> R:
