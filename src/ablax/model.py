@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int32, UInt8
+from jaxtyping import Array, Float, Float32, Int32, Real
 from PIL import Image
 
 from ablax.core import (
@@ -176,7 +176,7 @@ def _middle(picture: Image.Image, high: int, wide: int) -> Image.Image:
 PORTION = 128
 """Images in one compiled forward pass."""
 
-Images = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
+Images = Real[np.ndarray, "N H W C"]
 """Raw: levels 0 to 255."""
 Batch = tuple[Float[np.ndarray, "_ H W C"], np.ndarray]
 """Prepared images and their labels."""
@@ -298,7 +298,7 @@ class Model:
         pairs = list(zip(self.preprocessing.mean, self.preprocessing.std, strict=True))
         return tuple(-m / s for m, s in pairs), tuple((1 - m) / s for m, s in pairs)
 
-    def apply(self, prepared: Float[Any, "N H W C"]) -> Float[Array, "N *classes"]:
+    def apply(self, prepared: Real[Any, "N H W C"]) -> Float[Array, "N *classes"]:
         """Scores of prepared images, before the softmax."""
         return _scores(self.network, self.precision, self.variables, jnp.asarray(prepared))
 
