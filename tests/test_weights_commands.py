@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from drawn_weights import drawn
 from made_up_set import encode, pictures, write
+from odd_weights import GOOD, call, saved, under
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -27,9 +27,6 @@ from ablax.weights.load import import_tensors, tensor_shapes
 from ablax.weights.names import cifar_resnet
 from ablax.weights.sources import find_source
 from ablax.zoo import resnet20, squeezenet_1_1
-
-sys.path.insert(0, str(Path(__file__).parent / "weights"))
-from odd_weights import GOOD, call, saved, under  # noqa: E402
 
 
 @pytest.fixture(scope="module")

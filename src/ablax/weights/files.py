@@ -119,7 +119,7 @@ def _opened(path: Path, head: bytes, size: int, stack: contextlib.ExitStack) -> 
     if head[:8] == b"\x89HDF\r\n\x1a\n":
         return WeightsFile(path, "keras", {"": _keras(path, stack)})
     if _LEGACY in head:
-        return _torch(path, stack)
+        return _torch(path, _read_row, stack)
     if braced and header <= size - 8:
         return WeightsFile(path, "torch", {"": _safetensors(path, header, stack)})
     if head[:4] == b"PK\x03\x04":
@@ -133,14 +133,14 @@ def _opened(path: Path, head: bytes, size: int, stack: contextlib.ExitStack) -> 
             raise WeightsError(
                 f"{path} lists its records in {listed:,} bytes: no weights need that"
             )
-        return _torch(path, stack)
+        return _torch(path, _read_archive, stack)
     if braced:
         raise WeightsError(
             f"{path} cannot be read as safetensors: its header claims {header:,} bytes, and the "
             f"file has {size:,}; it is cut off or damaged: download it again"
         )
     if head[:1] == b"\x80":
-        return _torch(path, stack)
+        return _torch(path, _read_row, stack)
     if path.suffix == ".caffemodel":
         return WeightsFile(path, "caffe", {"": _caffe(path)})
     for start, what in _STRAYS.items():
@@ -248,7 +248,7 @@ def _check_hash(path: Path, published: Collection[str]) -> None:
 # A message is a row of fields, each a number, a kind and a value; the numbers are those of
 # caffe.proto. Blobs stay where they are in the file until they are asked for.
 
-_MOST_FIELDS = 1_000_000
+_MOST_FIELDS = 200_000
 _LAYER = {"name": 1, "type": 2, "bottom": 3, "top": 4, "blobs": 7}
 _LAYER_OF_2013 = {"name": 4, "type": 5, "bottom": 2, "top": 3, "blobs": 6}
 _LAYERS = {100: _LAYER, 2: _LAYER_OF_2013}
@@ -376,7 +376,8 @@ def _blob(blob: Fields) -> Stored:
         raise ValueError(f"a blob of shape {tuple(dims)} holds {count:,} numbers")
 
     def read() -> np.ndarray:
-        return np.frombuffer(b"".join(parts), dtype).astype(np.float32).reshape(dims)
+        numbers = np.concatenate([np.frombuffer(part, dtype) for part in parts or [b""]])
+        return numbers.astype(np.float32, copy=False).reshape(dims)
 
     return Stored(tuple(dims), np.dtype(np.float32), read)
 
@@ -815,15 +816,14 @@ class _Storage:
     span: Callable[[int, int], bytes]
 
 
-def _torch(path: Path, stack: contextlib.ExitStack) -> WeightsFile:
+def _torch(path: Path, read: Callable[..., Any], stack: contextlib.ExitStack) -> WeightsFile:
     """The tensors of a file that `torch.save` of PyTorch 0.4 or later wrote, by their names.
 
     The file holds a `state_dict`, or a checkpoint of a training with one or more in it.
     """
     skipped: list[str] = []
     try:
-        archived = zipfile.is_zipfile(path)
-        value = (_read_archive if archived else _read_row)(path, stack, skipped)
+        value = read(path, stack, skipped)
     except CodeError as error:
         raise _needs_code(path, error) from error
     except (ValueError, EOFError, zipfile.BadZipFile, NotImplementedError, OSError) as error:
@@ -927,12 +927,17 @@ def _read_row(path: Path, stack: contextlib.ExitStack, skipped: list[str]) -> An
 
     def storage(identifier: Any) -> _Storage:
         kind, dtype, key, count = _identified(identifier, "<")
-        known[key] = _Storage(kind, dtype, count, lambda start, end: part(key, start, end))
+        if not dtype.itemsize:
+            raise ValueError(f"it holds elements of an unknown type, {kind!r}")
+        new = _Storage(kind, dtype, count, lambda start, end: part(key, start, end))
+        if (known.setdefault(key, new).kind, known[key].count) != (kind, count):
+            raise ValueError(f"storage {key} is told in two ways")
         return known[key]
 
     value = read_pickle(file, _calls(), storage, skipped)
     keys = read_pickle(file, {}, plain)
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(known):
+    named = isinstance(keys, list) and all(isinstance(key, (str, int)) for key in keys)
+    if not named or sorted(map(str, keys)) != sorted(known):
         raise ValueError("its list of storages is not that of its tensors")
     size = path.stat().st_size
     for key in map(str, keys):
@@ -974,6 +979,8 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Store
 
     def read() -> np.ndarray:
         data = storage.span(offset * dtype.itemsize, ends * dtype.itemsize) if count else b""
+        if count and len(data) != (ends - offset) * dtype.itemsize:
+            raise ValueError("the file ends too early")
         strides = [step * dtype.itemsize for step in stride]
         view = np.lib.stride_tricks.as_strided(np.frombuffer(data, dtype), size, strides)
         return np.array(view, dtype.newbyteorder("="))
