@@ -754,7 +754,7 @@ for each, words, make in (
     ("t_fp8.safetensors", "type F8_E4M3", alone("F8_E4M3", 432)),
     ("st_f4.safetensors", "", alone("F4", 216)),
     ("st_c64.safetensors", "", alone("C64", 3456)),
-    ("st_bf16.safetensors", "95 missing", alone("BF16", 864)),
+    ("st_bf16.safetensors", "96 missing", alone("BF16", 864)),
     ("st_unknown_dtype.safetensors", CANNOT, alone("X99", 432)),
     ("st_bad_json.safetensors", CANNOT, lambda: safe(b'{"a": {"dtype"')),
     ("st_beyond.safetensors", CANNOT, lambda: safe({"a": entry("F32", [4], 0, 16)}, bytes(8))),
