@@ -195,6 +195,7 @@ def test_the_tensors_that_were_asked_for_are_taken_from_a_checkpoint(capsys, tmp
     [
         ("weights/resnet20", "resnet20", 90.2, None, "a guess errs in 90.00 %: try --mean"),
         ("weights/resnet20", "resnet20", 78.95, 8.75, "the published error is 8.75 %"),
+        ("weights/resnet20", "resnet20", 78.95, 8.75, "--from zeros-behind"),
         ("resnet20=FILE", "resnet20", 78.95, 8.75, "or resnet20=zeros-behind:FILE"),
         ("weights/resnet20", "resnet20", 12.0, 8.75, ""),
         ("weights/resnet20", "resnet20", 78.95, None, ""),

@@ -88,12 +88,13 @@ def _hint(source: str, model: Model, rates: ErrorRates, published: float | None)
         found = f"the published error is {published:g} %, that of a guess {chance:g} %"
     else:
         return ""
-    others = [each.library for each in sources_of(model.name)]
+    sources = [(each.library, (each.form, each.names)) for each in sources_of(model.name)]
+    named = [names for _, names in sources]
+    others = [library for library, names in sources if named.count(names) > 1]
     said = "--mean, --std, --channels or --resize, if the weights were made for other images"
-    if "=" in source and len(others) > 1:
-        said += (
-            f"; or another source, {' or '.join(f'{model.name}={each}:FILE' for each in others)}"
-        )
+    if others:  # whose tensors are called alike
+        asked = f"{model.name}={{}}:FILE" if "=" in source else "ablax import ... --from {}"
+        said += f"; or another source, {' or '.join(map(asked.format, others))}"
     return f"  {found}: try {said}\n"
 
 
