@@ -170,7 +170,7 @@ def test_a_mistake_is_named_with_what_to_do(
 @pytest.mark.slow
 def test_the_tensors_that_were_asked_for_are_taken_from_a_checkpoint(capsys, tmp_path):
     """By default the model, not its average; said, with how to have the other."""
-    average = {name: array * 2 for name, array in GOOD.items()}
+    average = {name: np.asarray(array * 2) for name, array in GOOD.items()}
     nests = {"model": under("module."), "ema": average, "args": call("argparse.Namespace")}
     (tmp_path / "last.pth").write_bytes(saved(nests))
     kernels = []

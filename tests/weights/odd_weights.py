@@ -716,19 +716,13 @@ def entry(dtype: str, shape: list[int], start: int, end: int) -> dict[str, Any]:
     return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
 
 
-def in_safetensors(tensors: dict[str, np.ndarray], first: int | None = None) -> bytes:
-    """As the library writes it; the header filled up until its length's low byte is `first`."""
+def in_safetensors(tensors: dict[str, np.ndarray], start: bytes = b"") -> bytes:
+    """As the library writes it, the header filled up until the file begins with `start`."""
     data = save({n: np.ascontiguousarray(a) for n, a in tensors.items()})
     length = int.from_bytes(data[:8], "little")
-    if first is None:
-        return data
-    spaces = (first - length) % 256
-    return (
-        struct.pack("<Q", length + spaces)
-        + data[8 : 8 + length]
-        + b" " * spaces
-        + data[8 + length :]
-    )
+    spaces = (int.from_bytes(start, "little") - length) % 256 ** len(start)
+    head = struct.pack("<Q", length + spaces) + data[8 : 8 + length]
+    return head + b" " * spaces + data[8 + length :]
 
 
 for each, make in {
@@ -738,8 +732,8 @@ for each, make in {
     "t_bf16.safetensors": lambda: in_safetensors(cast(ml_dtypes.bfloat16)),
     "t_half.safetensors": lambda: in_safetensors(cast(np.float16)),
     "module.safetensors": lambda: in_safetensors(under("module.")),
-    "begins_as_a_pickle.safetensors": lambda: in_safetensors(GOOD, 0x80),
-    "begins_as_an_archive.safetensors": lambda: in_safetensors(GOOD, 0x50),
+    "begins_as_a_pickle.safetensors": lambda: in_safetensors(GOOD, b"\x80"),
+    "begins_as_an_archive.safetensors": lambda: in_safetensors(GOOD, b"PK"),
 }.items():
     add(each, READ, make)
 

@@ -182,11 +182,11 @@ def test_digits_that_may_be_a_date_are_no_checksum(name, tmp_path):
         pass
 
 
-@pytest.mark.parametrize("first", [0x80, 0x50])
-def test_a_header_whose_length_looks_like_another_form_is_safetensors(first, tmp_path):
-    """0x80 begins a pickle and "PK" an archive; the low byte of a length may be either."""
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_a_header_whose_length_looks_like_another_form_is_safetensors(start, tmp_path):
+    """0x80 begins a pickle and "PK" an archive; the low bytes of a length may be either."""
     path = tmp_path / "w.safetensors"
-    path.write_bytes(in_safetensors({"a.weight": np.arange(3, dtype=np.float32)}, first))
+    path.write_bytes(in_safetensors({"a.weight": np.arange(3, dtype=np.float32)}, start))
     form, found = read_weights(path)
     assert (form, found["a.weight"].tolist()) == ("torch", [0, 1, 2])
 
