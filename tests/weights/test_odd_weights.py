@@ -27,7 +27,7 @@ QUICK = [
     and name.startswith(("harm_", "row_", "st_", "caffe_", "h5_", "billion_laughs", "persistent_"))
 ]
 BOMBS = [
-    *("billion_laughs.pth", "billion_classes.pth", "dict_copied.pth"),
+    *("billion_laughs.pth", "billion_classes.pth", "row_keys_bomb.pth"),
     *("shared_storage_x2000.pth", "shared_by_all.pth", "row_count_2_34.pth"),
     *("h5_unwritten_4TB.h5", "h5_gzip_2GB.h5", "h5_wide_chunks.h5", "h5_long_names.h5"),
 ]
@@ -57,7 +57,7 @@ def test_odd_files_are_refused_in_words_before_anything_is_built(tmp_path):
 def test_what_people_have_is_read_and_bombs_stay_in_bounds_of_time_and_memory(tmp_path):
     names = [*PEOPLES, *BOMBS]
     write(tmp_path, ["ok_plain.pth", *names])
-    good, found = measured(tmp_path, names, limit=120)
+    good, found = measured(tmp_path, names, limit=900)
     assert sorted(each.name for each in found) == sorted(names)
     assert complaints(found, good) == []
 
