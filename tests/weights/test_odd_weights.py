@@ -24,7 +24,9 @@ QUICK = [
     and odd.words
     and not any(part in odd.words for part in COMPARED)
     and not any(part in name for part in LARGE)
-    and name.startswith(("harm_", "row_", "st_", "caffe_", "h5_", "billion_laughs", "persistent_"))
+    and name.startswith(
+        ("harm_", "row_", "st_", "caffe_", "h5_", "billion_laughs", "persistent_", "huge_int")
+    )
 ]
 BOMBS = [
     *("billion_laughs.pth", "billion_classes.pth", "row_keys_bomb.pth"),
