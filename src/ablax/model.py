@@ -132,15 +132,41 @@ class Preprocessing:
         longer = int(shorter * max(width, height) / min(width, height))
         return (shorter, longer) if width <= height else (longer, shorter)
 
+    def __str__(self) -> str:
+        """What is done with a picture, as the commands print it.
+
+        Example:
+            >>> print(Preprocessing(crop=224, resize=256, mean=(0.5,), std=(0.25,), channels="L"))
+            shorter side to 256 pixels (bilinear), middle 224x224, L, mean 0.5, std 0.25
+        """
+        size = "shorter side" if self.keep_aspect else "both sides"
+        resized = f"{size} to {self.resize} pixels ({self.interpolation}), " if self.resize else ""
+        mean, std = (" ".join(f"{x:.4g}" for x in each) for each in (self.mean, self.std))
+        middle = "x".join(map(str, self.image_shape[:2]))
+        return f"{resized}middle {middle}, {self.channels or 'raw'}, mean {mean}, std {std}"
+
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
         return dataclasses.asdict(self)
 
 
 def from_json(fields: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing of these fields, as `Preprocessing.as_json` gives them."""
+    """The preprocessing of these fields, as `Preprocessing.as_json` gives them.
+
+    Raises:
+        AblaxError: A field is unknown, missing or no such value.
+    """
+    known = {each.name for each in dataclasses.fields(Preprocessing)}
+    if unknown := sorted(set(map(str, fields)) - known):
+        raise AblaxError(
+            f"the preparation of images has the field {unknown[0]!r}, which this version of ablax "
+            "does not know: use the version that wrote it"
+        )
     lists = {name: tuple(each) for name, each in fields.items() if isinstance(each, list)}
-    return Preprocessing(**{**fields, **lists})
+    try:
+        return Preprocessing(**{**fields, **lists})
+    except (TypeError, ValueError) as error:
+        raise AblaxError(f"the preparation of images is damaged: {error}") from error
 
 
 def preprocessing_of(
