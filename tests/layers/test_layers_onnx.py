@@ -22,8 +22,6 @@ import pytest
 from ablax import layers
 from ablax.losses import softmax_cross_entropy
 
-onnx = pytest.importorskip("onnx", reason="the dev extra has it: make setup")
-
 MODULES = (
     *("abs", "add", "averagepool", "batch_normalization", "celu", "clip", "col2im", "concat"),
     *("conv", "convinteger", "convtranspose", "deformconv", "depthtospace", "dropout", "elu"),
@@ -464,7 +462,8 @@ def cases() -> list[Any]:
 def outcome(case: Any) -> str:
     """ "passes", or why there is no counterpart; a wrong value fails."""
     (node,) = case.model.graph.node
-    attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+    value = importlib.import_module("onnx.helper").get_attribute_value
+    attributes = {each.name: value(each) for each in node.attribute}
     attributes |= {"op": node.op_type, "outputs": len(node.output), "names": list(node.output)}
     for inputs, outputs in case.data_sets:
         try:
@@ -483,6 +482,7 @@ def outcome(case: Any) -> str:
 @pytest.mark.slow
 def test_layers_give_what_onnx_expects_of_its_operators():
     """`pytest -s` shows how many, and why the others have no counterpart."""
+    onnx = pytest.importorskip("onnx")  # slow to import, and of the dev extra
     jax.config.update("jax_disable_most_optimizations", True)
     try:
         found = Counter(outcome(case) for case in cases())
