@@ -3,6 +3,7 @@
 // Built with a sanitizer by `sanitize.py`. Each array lies between two pages that nobody may touch, once
 // at the beginning and once at the end of what is between them; what it leaves of that is watched for
 // writes, and arguments may not be written. Each call has threads, and so working memory, of its own.
+#include <sanitizer/common_interface_defs.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -36,6 +37,8 @@ struct XLA_FFI_Error {
 namespace {
 
 std::string about;  // the call that is running
+
+void say_about() { std::fprintf(stderr, "%s\n", about.c_str()); }
 
 [[noreturn]] void fail(const std::string& what) {
   std::fprintf(stderr, "%s: %s\n", about.c_str(), what.c_str());
@@ -438,7 +441,7 @@ bool spoil(const Operation& operation, const Geometry& g, Shapes& shapes, std::v
           if (shape.second == g.kernel) shape.second[2] = g.x[3] + 1;
         return g.kernel != g.x && g.kernel != g.y;
       }
-      number = one_of(huge, 1 << 20, 100);
+      number = one_of(huge, 4096, 100);
       return false;
   }
 }
@@ -464,6 +467,7 @@ void wrong(const Operation& operation, const Geometry& g, Edge edge) {
 
 // sanitize COUNT [SEED]: so many geometries of convolutions and of pools, and a wrong call of each operation.
 int main(int count, char** given) {
+  __sanitizer_set_death_callback(say_about);
   const int64_t geometries = count > 1 ? std::atoll(given[1]) : 1000;
   const int64_t seed = count > 2 ? std::atoll(given[2]) : 0;
   for (int64_t number = 0; number < geometries; ++number) {
