@@ -169,11 +169,13 @@ def _vouched(library: Path) -> ctypes.CDLL | None:
         os.close(file)
         return None
     by_number = Path(f"/proc/self/fd/{file}")
+    name = str(by_number if by_number.exists() else library)
     try:
-        return ctypes.CDLL(str(by_number if by_number.exists() else library))
+        return ctypes.CDLL(name)
     except OSError as error:
+        why = str(error).removeprefix(f"{name}: ")
         raise _Refused(
-            f"{library} cannot be loaded ({error}): remove it or, if its disk is mounted noexec, "
+            f"{library} cannot be loaded ({why}): remove it or, if its disk is mounted noexec, "
             "name another folder in ABLAX_CACHE"
         ) from error
 
