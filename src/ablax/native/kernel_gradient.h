@@ -232,15 +232,17 @@ inline void kernel_gradient(xla::ffi::ThreadPool& pool, const float* x, const Ma
   const Sums sums{groups / merged, taps, merged * (from.channels / groups), merged * own, merged};
   Maps read = to;
   read.channels = std::max<int64_t>(to.channels, LANES);
-  const int64_t pixels = to.images * to.height * to.width;
-  // A vector would read beyond a pixel's features: they are padded with zeros.
-  const WorkingMemory<Use::room> room(to.channels < LANES ? pixels * LANES : 0);
-  if (to.channels < LANES)
+  const int64_t pixels = to.images * to.height * to.width, wide = to.channels < LANES ? LANES : 0;
+  const WorkingMemory<Use::room> memory(pixels * wide);
+  if (wide) {  // A vector would read beyond a pixel's features: they are padded with zeros.
+    float* const room = memory.data();
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-      std::memcpy(room.data() + pixel * LANES, gradient + pixel * to.channels, to.channels * sizeof(float));
-      std::memset(room.data() + pixel * LANES + to.channels, 0, (LANES - to.channels) * sizeof(float));
+      std::memcpy(room + pixel * LANES, gradient + pixel * to.channels, to.channels * sizeof(float));
+      std::memset(room + pixel * LANES + to.channels, 0, (LANES - to.channels) * sizeof(float));
     }
-  const KernelGradient work(x, from, to.channels < LANES ? room.data() : gradient, read, rows, columns, sums);
+    gradient = room;
+  }
+  const KernelGradient work(x, from, gradient, read, rows, columns, sums);
   sums.size() >= LARGE_KERNEL ? work.by_taps(pool, kernel) : work.by_parts(pool, kernel);
 }
 
