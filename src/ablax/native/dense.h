@@ -23,6 +23,7 @@ constexpr int PACK = 4;
 constexpr int WIDE = 2;                                 // vectors of features in a tile
 constexpr int PIXELS = (REGISTERS - 8) / WIDE;          // 12, or 4 where registers are few
 constexpr int64_t BAND = 192 * 1024 / sizeof(float);    // numbers of a band, to stay in the cache
+constexpr int64_t SHARED = 64 * 1024 / sizeof(float);   // numbers of the results that groups take turns at
 
 // How many neighboring groups of so few features are computed as one, to fill a vector together.
 inline int64_t merged_groups(int64_t groups, int64_t features) {
@@ -244,11 +245,13 @@ struct Cut {
   int64_t wide, high;     // tiles beside each other; rows (or images) of a tile
   bool across_images;
 
-  Cut(const Maps& from, const Axis& down, const Axis& across, const Band& band, int64_t threads) {
+  Cut(const Maps& from, const Maps& to, const Weights& weights, const Axis& down, const Axis& across,
+      const Band& band, int64_t threads) {
     wide = (across.count + PIXELS - 1) / PIXELS;
     high = rows_of_tile(PIXELS * wide / across.count);
     across_images = high > down.count;
-    const int64_t most = (BAND / band.row_step() - band.reach() - 1) / down.in_step + 1;
+    int64_t most = (BAND / band.row_step() - band.reach() - 1) / down.in_step + 1;
+    if (weights.groups > weights.merged) most = std::min(most, SHARED / (to.width * to.channels));
     rows = std::clamp<int64_t>(most, 1, down.count);
     images = 1;
     if (!across_images) return;
@@ -265,7 +268,7 @@ inline void slide(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, 
                   const Maps& to, const Weights& weights, const Axis& rows, const Axis& columns) {
   const Packed packed(pool, weights, rows, columns);
   const Band band(rows, columns, weights.from());
-  const Cut cut(from, rows, columns, band, std::max<int64_t>(1, pool.num_threads()));
+  const Cut cut(from, to, weights, rows, columns, band, std::max<int64_t>(1, pool.num_threads()));
   const std::vector<Run> features = runs(weights.to());
   const int64_t parts = (rows.count + cut.rows - 1) / cut.rows;
   const int64_t y_row = to.width * to.channels, y_image = to.height * y_row;
