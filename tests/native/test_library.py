@@ -42,7 +42,7 @@ def native_compiler():
 
 @pytest.fixture
 def named(anew, monkeypatch):
-    """Makes a shell script the compiler: `$last` is the file to write, and `--version` is answered."""
+    """Makes a shell script the compiler, for which `$last` is the file to write."""
 
     def name(script, folder="bin"):
         compiler = anew / folder / "compiler"

@@ -50,11 +50,11 @@ _FOLDER = Path(__file__).parent
 _LOG = logging.getLogger("ablax")
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """Why there is no library, in words."""
 
 
-class _Failed(_Refused):
+class _CompilerError(_RefusedError):
     """The compiler did not like what it was given."""
 
 
@@ -84,7 +84,7 @@ def _loaded() -> str:
         for name in TARGETS:
             capsule = jax.ffi.pycapsule(getattr(library, name))
             jax.ffi.register_ffi_target(name, capsule, platform="cpu")
-    except _Refused as refused:
+    except _RefusedError as refused:
         return _said(str(refused))
     except AttributeError as error:
         return _said(f"the compiler made something else of the loops in C++ ({error})")
@@ -104,20 +104,20 @@ def _said(reason: str) -> str:
 
 
 def _compiler() -> tuple[str, ...]:
-    """The compiler's command: `CXX`, which may have a launcher or options, or the first there is."""
+    """The compiler's command: `CXX`, with its launcher and options, or the first that is found."""
     named = os.environ.get("CXX", "").strip()
     if not named:
         for name in ("c++", "g++", "clang++"):
             if found := shutil.which(name):
                 return (found,)
-        raise _Refused("no C++ compiler was found (c++, g++, clang++ or CXX)")
+        raise _RefusedError("no C++ compiler was found (c++, g++, clang++ or CXX)")
     try:
         program, *options = [named] if shutil.which(named) else shlex.split(named)
     except ValueError as error:
-        raise _Refused(f"CXX={named} is no command ({error}): expected CXX=g++") from error
+        raise _RefusedError(f"CXX={named} is no command ({error}): expected CXX=g++") from error
     if found := shutil.which(program):
         return (found, *options)
-    raise _Refused(f"CXX={named} names no program that is there: expected a compiler, CXX=g++")
+    raise _RefusedError(f"CXX={named} names no program that is there: expected a compiler, CXX=g++")
 
 
 def _opened(compiler: Sequence[str]) -> ctypes.CDLL:
@@ -130,7 +130,7 @@ def _opened(compiler: Sequence[str]) -> ctypes.CDLL:
     command = *compiler, *FLAGS
     try:
         return _library(folder, (*command, "-march=native"), version)
-    except _Failed as failed:
+    except _CompilerError as failed:
         library = _library(folder, command, version)
         _LOG.warning("%s: compiled without -march=native, which is slower", failed)
         return library
@@ -150,7 +150,9 @@ def _library(folder: Path, command: Sequence[str], version: str) -> ctypes.CDLL:
     library.chmod(0o600)
     if loaded := _vouched(library):
         return loaded
-    raise _Refused(f"{library} cannot be read as it was written: name another folder in ABLAX_CACHE")
+    raise _RefusedError(
+        f"{library} cannot be read as it was written: name another folder in ABLAX_CACHE"
+    )
 
 
 def _vouched(library: Path) -> ctypes.CDLL | None:
@@ -174,7 +176,7 @@ def _vouched(library: Path) -> ctypes.CDLL | None:
         return ctypes.CDLL(name)
     except OSError as error:
         why = str(error).removeprefix(f"{name}: ")
-        raise _Refused(
+        raise _RefusedError(
             f"{library} cannot be loaded ({why}): remove it or, if its disk is mounted noexec, "
             "name another folder in ABLAX_CACHE"
         ) from error
@@ -187,7 +189,7 @@ def _compiled(command: Sequence[str]) -> bytes:
         places = ["-isystem", jax.ffi.include_dir(), f"-I{_FOLDER}", str(_FOLDER / "handlers.cpp")]
         _run([*command, *places, "-o", str(written)])
         if not written.is_file():
-            raise _Refused(f"{command[0]} ended without an error and wrote nothing")
+            raise _RefusedError(f"{command[0]} ended without an error and wrote nothing")
         return written.read_bytes()
 
 
@@ -204,7 +206,7 @@ def _run(command: Sequence[str]) -> str:
             start_new_session=True,
         )
     except OSError as error:
-        raise _Refused(f"{command[0]} cannot be run ({error.strerror})") from error
+        raise _RefusedError(f"{command[0]} cannot be run ({error.strerror})") from error
     said, end = PATIENCE
     with process:
         try:
@@ -220,10 +222,10 @@ def _run(command: Sequence[str]) -> str:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise _Refused(f"{command[0]} did not end within {end:.0f} s") from error
+                raise _RefusedError(f"{command[0]} did not end within {end:.0f} s") from error
             raise
     if process.returncode:
-        raise _Failed(f"{command[0]} failed: {_first_error(errors, process.returncode)}")
+        raise _CompilerError(f"{command[0]} failed: {_first_error(errors, process.returncode)}")
     return out
 
 
@@ -274,7 +276,7 @@ def _folder() -> Path:
     found = folder.lstat()
     if stat.S_ISDIR(found.st_mode) and _is_private(found):
         return folder
-    raise _Refused(
+    raise _RefusedError(
         f"code is loaded only from a folder of your own with mode 700, and {folder} has owner "
         f"{found.st_uid} and mode {stat.S_IMODE(found.st_mode):o}: remove it, or name another "
         "folder in ABLAX_CACHE"
