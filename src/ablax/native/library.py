@@ -23,6 +23,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,7 @@ PATIENCE = 30.0, 300.0
 _ON, _OFF = ("", "1", "on", "true", "yes"), ("0", "off", "false", "no")
 _FOLDER = Path(__file__).parent
 _LOG = logging.getLogger("ablax")
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class _RefusedError(Exception):
@@ -73,7 +75,8 @@ def why_not() -> str:
         return f"the device is a {jax.default_backend()}"
     if jax.device_count() > 1:
         return f"the CPU is {jax.device_count()} devices"
-    return _loaded()
+    with _ONE_AT_A_TIME:
+        return _loaded()
 
 
 @functools.cache
