@@ -32,7 +32,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean odd-weights
+.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean odd-weights sanitize
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -129,6 +129,9 @@ torture: $(DEV) ## cut the power of a run in many ways, with every sync and with
 
 odd-weights: $(DEV) ## import odd and hostile files of weights of every kind, watching time and memory
 	@$(BIN)/python tests/weights/odd_weights.py $(ARGS)
+
+sanitize: $(DEV) ## the loops in C++ under sanitizers, on 1,000 random geometries in each width of vectors
+	@$(BIN)/python tests/native/sanitize.py $(ARGS)
 
 format: $(DEV) ## put the code in order
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .

@@ -63,7 +63,13 @@ SMALL_KERNEL = 2**17
 
 
 def convolve(x: Array, kernel: Array, windows: Windows) -> Array:
-    """The convolution as a primitive, whose derivatives of any order are primitives as well."""
+    """The convolution as a primitive, whose derivatives of any order are primitives as well.
+
+    A channel that several features see alone is repeated for each of them: then every channel has
+    one feature, for which there are loops.
+    """
+    if kernel.shape[2] == 1 < x.shape[3] < kernel.shape[3]:
+        x = jnp.repeat(x, kernel.shape[3] // x.shape[3], axis=3)
     (out,) = jax.make_jaxpr(plain, static_argnums=2)(x, kernel, windows).out_avals
     return _convolution.bind(*varying_alike(x, kernel), windows=windows, out=out)
 
