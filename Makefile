@@ -32,7 +32,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-oldest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean
+.PHONY: help setup experiment experiments list data test test-oldest test-slow test-deep mutation-test torture odd-input check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -118,6 +118,9 @@ mutation-test: $(DEV) ## break the step, the optimizers and the statistics on pu
 torture: $(DEV) ## cut the power of a run in many ways, with every sync and without each (strace, Linux)
 	@$(BIN)/python tests/torture/power.py $(ARGS)
 	@$(BIN)/python tests/torture/power.py --without-syncs $(ARGS)
+
+odd-input: $(DEV) ## give every command wrong lines, thousands, and files of every odd kind
+	@$(BIN)/python tests/odd/odd_input.py $(ARGS)
 
 format: $(DEV) ## put the code in order
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .

@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError, brief, nearest
 
 #: Each command and what it does, in the order of the help.
 COMMANDS = {
@@ -66,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
+        if fault := _without_devices():
+            _leave(fault)
         if not _is_out_of_memory(error):
             raise
         _leave(
@@ -88,25 +90,33 @@ def _leave(message: str, status: int = 2) -> None:
 
 
 def _main(words: Sequence[str]) -> None:
-    if not words or words[0] in ("-h", "--help"):
+    if not words:
         print(_overview())
-        if words:
-            return
         raise AblaxError("which command? ablax list, for instance")
-    if words[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"ablax {version('ablax')}")
-        return
     name, *rest = words
+    if name in _OPTIONS:
+        if rest:
+            raise AblaxError(f"{name} takes no further word, and {rest[0]!r} is one: leave it out")
+        print(_overview() if name != "--version" else _version())
+        return
     if name not in COMMANDS:
-        raise AblaxError(f"there is no command {name!r}: {nearest(name, COMMANDS)}")
+        said = name.split()[0] if name.strip() else name  # "run mine", in quotes
+        raise AblaxError(f"there is no command {name!r}: {nearest(said, (*COMMANDS, *_OPTIONS))}")
     module_name = _module(name)
     module = importlib.import_module(f"ablax.commands.{module_name}")
     from ablax.commands.options import parse
 
     defaults = module.defaults(rest) if name == "run" else {}
     parse(getattr(module, module_name), rest, name, defaults)()
+
+
+_OPTIONS = ("--help", "--version", "-h")
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"ablax {version('ablax')}"
 
 
 def _module(name: str) -> str:
@@ -118,6 +128,22 @@ def _overview() -> str:
     lines = [f"  {name:<18}{about}" for name, about in COMMANDS.items()]
     about = "A laboratory for convolutional networks on JAX."
     return "\n".join([_USAGE, "       ablax --version", "", about, "", "commands:", *lines])
+
+
+def _without_devices() -> str:
+    """What to say where JAX was asked for devices that are not there; empty where they are."""
+    asked, jax = os.environ.get("JAX_PLATFORMS", ""), sys.modules.get("jax")
+    if not asked or jax is None:
+        return ""
+    try:
+        jax.devices()
+    except Exception as error:  # of several kinds, a bare AssertionError among them
+        why = f" ({brief(error)})" if str(error) else ""
+        return (
+            f"JAX finds no device of JAX_PLATFORMS={asked}{why}: unset it to take what is there, "
+            "or set it to cpu"
+        )
+    return ""
 
 
 def _is_out_of_memory(error: Exception) -> bool:

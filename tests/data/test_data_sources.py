@@ -283,7 +283,7 @@ def test_a_wrong_name_is_refused_with_what_to_do(folder, source, message):
 
 
 def test_a_missing_or_empty_data_folder_is_refused_with_the_command(tmp_path):
-    with pytest.raises(DataError, match=r"does not exist: `make data DATA=mnist`.*needs a network"):
+    with pytest.raises(DataError, match=r"which does not exist: `make data DATA=mnist`.*needs a network"):
         load("tfds:mnist", folder=tmp_path / "nowhere")
     with pytest.raises(DataError, match="holds no prepared set"):
         load("tfds:mnist", folder=tmp_path)

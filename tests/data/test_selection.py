@@ -80,7 +80,7 @@ def test_a_class_that_the_set_lacks_is_refused():
 
 
 def test_a_share_of_no_image_is_refused():
-    with pytest.raises(DataError, match=r"raise --data\.share or --data\.held-out"):
+    with pytest.raises(DataError, match=r"none: raise --data\.share"):
         select(load_digits(), share=1e-5)
 
 

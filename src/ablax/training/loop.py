@@ -7,11 +7,14 @@ import json
 import math
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, NamedTuple
@@ -436,8 +439,28 @@ def set_up() -> None:
             root = default_root().expanduser()
         except RuntimeError:  # a user without a home, as in some containers
             root = Path(tempfile.gettempdir()) / "ablax"
-        jax.config.update("jax_compilation_cache_dir", str(root / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        if _can_be_filled(root / "xla"):
+            jax.config.update("jax_compilation_cache_dir", str(root / "xla"))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        # One for every program, where the disk fills up later: nothing is lost but time.
+        warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
+
+
+@cache
+def _can_be_filled(folder: Path) -> bool:
+    """Whether the cache takes a program; says it once where it does not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 20))
+    except OSError as error:
+        print(
+            f"compiled programs are not kept for the next start: {folder} cannot be written "
+            f"({error.strerror or error}); make room, or name another folder in ABLAX_CACHE",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 _ABOUT = "fit.json"
