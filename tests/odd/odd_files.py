@@ -125,7 +125,7 @@ EXPERIMENTS: dict[str, tuple[str | bytes, str]] = {
     "longname": (variants('{"a" * 300: cut}'), "aaa"),
     # networks
     "netnone": (given('None, {"cut": cut}'), "network"),
-    "netvalue": (given('network(Inputs(16, 1, 10)), {"cut": cut}'), "full"),
+    "netvalue": (given('network(Inputs(16, 1, 10)), {"cut": cut}'), "network"),
     "netstr": (given('"resnet20", {"cut": cut}'), "network"),
     "netargs": (given('lambda: None, {"cut": cut}'), "'full'"),
     "netraises": (given('lambda inputs: 1 / 0, {"cut": cut}'), "'full'"),

@@ -11,7 +11,7 @@ import tyro
 from tyro.conf import Positional
 
 from ablax.commands import options
-from ablax.config import ConfigError, Recipe
+from ablax.config import Recipe
 from ablax.errors import AblaxError, nearest
 
 _OWN = ("--config", "--results", "--only")
@@ -38,7 +38,7 @@ def run(
     call = asked or _asked(name, config, f"ablax run {name}")[1]
     try:
         call(recipe, only=only, folder=results)
-    except ConfigError as error:  # of fields that do not fit the data, the network or one another
+    except AblaxError as error:  # of fields that do not fit the data, the network or one another
         raise options.as_typed(error) from error.__cause__
 
 
