@@ -283,6 +283,16 @@ def test_a_reader_that_leaves_ends_the_command_in_silence():
     assert process.returncode == 141
 
 
+@pytest.mark.parametrize("setting", ["RANK_PROMOTION=raise", "DTYPE_PROMOTION=strict"])
+def test_checks_of_jax_for_ones_own_code_are_left_out_in_words(setting, capsys, monkeypatch):
+    name, _, value = f"JAX_NUMPY_{setting}".partition("=")
+    monkeypatch.setenv(name, value)
+    monkeypatch.delitem(sys.modules, "jax")
+    main(["--version"])
+    assert capsys.readouterr().err == f"ablax computes without {name}={value}\n"
+    assert name not in os.environ
+
+
 def test_devices_that_are_not_there_are_said_with_the_variable(capsys, monkeypatch):
     def fail(*_):
         raise AssertionError

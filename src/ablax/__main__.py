@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ± still gets its table
+    _without_checks_of_jax()
     try:
         try:
             _main(words)
@@ -74,6 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "this machine's memory does not suffice for it: give a smaller --batch, --images, "
             "--image-size, --width or --train.batch"
         )
+
+
+def _without_checks_of_jax() -> None:
+    """Checks for one's own code, which ours outside the layers would not pass; said in a line."""
+    for name, usual in (("RANK_PROMOTION", "allow"), ("DTYPE_PROMOTION", "standard")):
+        given = os.environ.get(f"JAX_NUMPY_{name}", usual)
+        if given != usual and "jax" not in sys.modules:
+            del os.environ[f"JAX_NUMPY_{name}"]
+            print(f"ablax computes without JAX_NUMPY_{name}={given}", file=sys.stderr)
 
 
 class _Terminated(KeyboardInterrupt):

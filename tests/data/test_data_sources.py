@@ -259,7 +259,9 @@ def test_a_split_without_pictures_is_refused(split, folder, cache):
     some = made_up_set.examples(made_up_set.pictures(7, [(8, 8)]))
     splits = {"train": some, "test": some, split: []}
     made_up_set.write(folder, splits, made_up_set.standard_features())
-    with pytest.raises(DataError, match=r"tfds:made_up has no label|of tfds:made_up has no labeled"):
+    with pytest.raises(
+        DataError, match=r"tfds:made_up has no label|of tfds:made_up has no labeled"
+    ):
         load("tfds:made_up", folder=folder, cache=cache)
 
 
