@@ -36,7 +36,7 @@ _OF_ALL = ("seeds", "conclusions")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network is built for."""
+    """What a network is built for; a ConfigError where a size is below 1."""
 
     image_size: int
     """Height and width in pixels."""
@@ -153,7 +153,8 @@ class Experiment:
 
     Raises:
         AblaxError: A field is of another type than it says, a paragraph is missing, a name is no
-            identifier or taken, or a label, a claim, a budget, a published figure or a measurement
+            identifier in ASCII, long or taken, two variants share a label, a claim compares what
+            cannot be compared, or a label, a claim, a budget, a published figure or a measurement
             speaks of a variant or a quantity that nothing gives.
     """
 

@@ -224,7 +224,8 @@ def _refuse_unwritable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"the folder {folder} may not be written to; give another") from error
+        why = f" ({error.strerror})" if error.strerror else ""
+        raise ValueError(f"the folder {folder} may not be written to{why}; give another") from error
 
 
 def _refuse_long(path: Path) -> None:

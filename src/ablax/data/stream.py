@@ -61,8 +61,8 @@ class ImageStream:
     @property
     def _part(self) -> Callable[..., tuple[np.ndarray, int]]:
         size, _, channels = self.image_shape
-        sizes = {"size": size, "channels": channels, "classes": len(self.classes)}
-        return partial(_part, name=self.name, **sizes)
+        classes = len(self.classes)
+        return partial(_part, size=size, channels=channels, classes=classes, name=self.name)
 
     def train(
         self, *, batch: int, seed: int, start_step: int = 0, workers: int = 0

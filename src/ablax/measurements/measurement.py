@@ -54,7 +54,7 @@ class Measurement:
         only: The variants that are measured; all where it is empty.
 
     Raises:
-        AblaxError: The name is no identifier, or no moment is given.
+        AblaxError: The name is no identifier, `measure` no function, or a moment is none.
     """
 
     name: str
