@@ -304,7 +304,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--only", default="", help="lines that begin so")
-    parser.add_argument("--containing", default="", help="lines with this in them")
+    parser.add_argument("--containing", default="", help="lines with this pattern in them")
     parser.add_argument("--show", action="store_true", help="print every answer")
     parser.add_argument(
         "--folder", type=Path, help="the folder of odd files, if it is made already"
@@ -320,7 +320,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         folder = options.folder or odd_files.make(Path(place).resolve() / "odd")
         chosen = [line for line in lines() if str(line).startswith(options.only)]
-        chosen = [line for line in chosen if options.containing in str(line)]
+        chosen = [line for line in chosen if re.search(options.containing, str(line))]
         count: Counter[str] = Counter()
         wrong = 0
         for line, answer, found in examined(chosen, folder):

@@ -30,7 +30,7 @@ from jaxtyping import Array, Bool, Float32, Int32, UInt8
 from ablax.config import OptimizerConfig, Recipe, TrainConfig, flat
 from ablax.core import ImageShape, Network, abstract_variables, check, fingerprint, parameter_shapes
 from ablax.data.augment import Augmentation
-from ablax.data.images import ChannelStatistics, ImageSet, Split
+from ablax.data.images import ChannelStatistics, ImageSet, Split, refuse_unlearnable
 from ablax.errors import AblaxError, refuse_beyond_memory
 from ablax.files import default_root, digest, make_folder, sealed, unsealed, write_atomic
 from ablax.model import Model, preprocessing_of
@@ -648,8 +648,6 @@ def _as_data(
         Split(levels[which], _labels(which, given[which][1], len(levels[which]), count))
         for which in given
     )
-    if len(np.unique(learned.labels)) < 2:
-        raise AblaxError("all training images are of one class: expected at least two")
     if not 1 <= batch_size <= len(learned):
         raise AblaxError(
             f"batch_size is {batch_size}, and there are {len(learned)} training images: give at "
@@ -659,7 +657,9 @@ def _as_data(
         raise AblaxError(f"{len(classes)} classes are named, and the network has {count} scores")
     statistics = ChannelStatistics.of(learned.images)
     names = tuple(classes) or tuple(f"class {k}" for k in range(count))
-    return ImageSet("the images", learned, tested, names, statistics.mean, statistics.std)
+    found = ImageSet("the data", learned, tested, names, statistics.mean, statistics.std)
+    refuse_unlearnable(found)
+    return found
 
 
 def _levels(which: str, images: np.ndarray) -> UInt8[np.ndarray, "N H W C"]:
