@@ -32,6 +32,9 @@ from ablax.commands.options import (
 from ablax.errors import AblaxError
 
 
+CLOSED = "the folder /proc may not be written to (No such file or directory); give another"
+
+
 def read(kind, *words):
     """What a command with one option of this type gets of the words."""
 
@@ -167,11 +170,15 @@ def test_a_type_takes_what_it_is_for(kind, word, value, place):
             "dangling/x",
             "dangling/x: dangling is not a folder; give the path of a folder",
         ),
-        (OutFolder, "/proc/x", "/proc/x: the folder /proc may not be written to (No such file or directory); give another"),
+        (
+            OutFolder,
+            "/proc/x",
+            f"/proc/x: {CLOSED}",
+        ),
         (
             PictureOut,
             "/proc/x.png",
-            "/proc/x.png: the folder /proc may not be written to (No such file or directory); give another",
+            f"/proc/x.png: {CLOSED}",
         ),
         (OutFolder, "x" * 201, "x" * 201 + ": a name of more than 200 bytes; give a shorter one"),
         (PictureOut, "x.gif", "x.gif: the name must end in .png or .svg or .pdf"),
