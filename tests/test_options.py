@@ -31,7 +31,6 @@ from ablax.commands.options import (
 )
 from ablax.errors import AblaxError
 
-
 CLOSED = "the folder /proc may not be written to (No such file or directory); give another"
 
 
