@@ -36,7 +36,7 @@ sys.path.insert(0, str(HERE))
 
 SECONDS = 20.0
 """Of processors, that a line may take."""
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Of the clock, after which it hangs."""
 MEMORY = 12 * 2**30
 """Bytes of address space that a child may take; a traceback or worse where it wants more."""

@@ -15,7 +15,7 @@ from odd_lines import BASE, Line, lines, options_of, recipe_fields
 
 from ablax.__main__ import COMMANDS
 
-COUNT = 25
+COUNT = 20
 """Of a sample, beside those that failed once."""
 
 ONCE = (
