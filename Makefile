@@ -32,7 +32,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean odd-weights sanitize
+.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean odd-weights sanitize odd-input
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -132,6 +132,9 @@ odd-weights: $(DEV) ## import odd and hostile files of weights of every kind, wa
 
 sanitize: $(DEV) ## the loops in C++ under sanitizers, on 1,000 random geometries in each width of vectors
 	@$(BIN)/python tests/native/sanitize.py $(ARGS)
+
+odd-input: $(DEV) ## give every command wrong lines, thousands, and files of every odd kind
+	@$(BIN)/python tests/odd/odd_input.py $(ARGS)
 
 format: $(DEV) ## put the code in order
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .

@@ -21,7 +21,7 @@ def run(
     name: Positional[options.Word],
     config: Annotated[options.Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
     results: options.OutFolder | None = None,
-    only: Annotated[str, tyro.conf.arg(metavar="A,B")] = "",
+    only: options.VariantNames = "",
     recipe: Annotated[Recipe, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = Recipe(),  # noqa: B008 - frozen
     asked: Any = None,
 ) -> None:
@@ -36,7 +36,10 @@ def run(
         asked: What `defaults` has found already.
     """
     call = asked or _asked(name, config, f"ablax run {name}")[1]
-    call(recipe, only=only, folder=results)
+    try:
+        call(recipe, only=only, folder=results)
+    except AblaxError as error:  # of fields that do not fit the data, the network or one another
+        raise options.as_typed(error) from error.__cause__
 
 
 def _asked(name: str, config: str, command: str) -> tuple[Recipe, Callable[..., Any]]:
@@ -47,6 +50,11 @@ def _asked(name: str, config: str, command: str) -> tuple[Recipe, Callable[..., 
     from ablax.study import discovery, runner
 
     name, experiment = discovery.experiment(name)
+    if not experiment.variants:
+        raise AblaxError(
+            f"{name} has no variants, so nothing is compared with its baseline: give one, such as "
+            'variants={"cut": ablax.remove("conv3")}'
+        )
     recipe_name, base = discovery.recipe(config)
     call = partial(runner.run, experiment, name=name, recipe_name=recipe_name, command=command)
     return experiment.budgeted(recipe_name, base), call

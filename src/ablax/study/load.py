@@ -112,7 +112,7 @@ def _in_folder(folder: Path, variant: str, seed: str) -> Source:
             f"{WEIGHTS}): expected one that `ablax run` or `ablax import` wrote, such as "
             "results/alexnet_ablation/digits"
         )
-    if seed and not seed.isdecimal():
+    if seed and not (seed.isascii() and seed.isdecimal()):
         raise AblaxError(f"{folder}:{variant}:{seed}: expected a seed, such as {variant}:0")
     return RunName(folder, variant, int(seed) if seed else None)
 
@@ -280,7 +280,7 @@ def _there(folder: Path) -> list[tuple[str, int]]:
     found = []
     for path in (folder / "runs").glob("*-seed-*.json"):
         variant, _, seed = path.stem.rpartition("-seed-")
-        if seed.isdecimal():
+        if seed.isascii() and seed.isdecimal():
             found.append((variant, int(seed)))
     return sorted(found)
 
