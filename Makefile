@@ -32,7 +32,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-oldest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean
+.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean odd-weights sanitize odd-input
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -105,6 +105,14 @@ test-oldest: ## make test with the oldest Python and the oldest versions, in .ve
 		$(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt; \
 	fi
 
+# Without constraints: what pip finds today, whatever the tests were written with. What fails here
+# fails for whoever installs ablax beside what is new.
+test-newest: ## the fast tests with the newest versions that pip finds, in .venv-newest
+	@rm -rf .venv-newest
+	@$(MAKE) --no-print-directory .venv-newest/.ready-to-develop VENV=.venv-newest CONSTRAINTS=/dev/null
+	@.venv-newest/bin/python -m pip list --disable-pip-version-check | grep -iE "^(jax|jaxlib|flax|optax|orbax-checkpoint|numpy) "
+	@JAX_DISABLE_MOST_OPTIMIZATIONS=1 .venv-newest/bin/python -m pytest -q -n 2 -m "not slow and not deep" $(ARGS)
+
 # Without the check of every shape and type at run time, which the fast tests make: a fifth faster.
 test-slow: $(DEV) ## the slow tests
 	@$(BIN)/python -m pytest -q -n 2 -m "slow and not deep" -o addopts="--strict-markers --strict-config"
@@ -118,6 +126,15 @@ mutation-test: $(DEV) ## break the step, the optimizers and the statistics on pu
 torture: $(DEV) ## cut the power of a run in many ways, with every sync and without each (strace, Linux)
 	@$(BIN)/python tests/torture/power.py $(ARGS)
 	@$(BIN)/python tests/torture/power.py --without-syncs $(ARGS)
+
+odd-weights: $(DEV) ## import odd and hostile files of weights of every kind, watching time and memory
+	@$(BIN)/python tests/weights/odd_weights.py $(ARGS)
+
+sanitize: $(DEV) ## the loops in C++ under sanitizers, on 1,000 random geometries in each width of vectors
+	@$(BIN)/python tests/native/sanitize.py $(ARGS)
+
+odd-input: $(DEV) ## give every command wrong lines, thousands, and files of every odd kind
+	@$(BIN)/python tests/odd/odd_input.py $(ARGS)
 
 format: $(DEV) ## put the code in order
 	@$(BIN)/ruff check --quiet --fix-only . ; $(BIN)/ruff format --quiet .
@@ -156,5 +173,5 @@ clean: ## remove caches of tools; results, data and .venv stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
 	@find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv and .venv-oldest too
-	@rm -rf $(VENV) .venv-oldest
+distclean: clean ## remove .venv, .venv-oldest and .venv-newest too
+	@rm -rf $(VENV) .venv-oldest .venv-newest

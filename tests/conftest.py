@@ -16,6 +16,7 @@ import types
 import typing
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jaxtyping
 from beartype import BeartypeConf
@@ -85,10 +86,18 @@ def taking(signature):
     return made["__init__"]
 
 
-def checked_initializer(fn, typechecker):
+def held_by_layers(value):
+    """What a layer makes of NumPy's numbers and of lists before it holds them."""
+    from ablax.layers.windows import as_python
+
+    return as_python(value)
+
+
+def checked_initializer(fn, typechecker, held):
     """The `__init__` of a dataclass, its arguments checked by the signature that it declares.
 
-    Flax's takes *args and **kwargs, so that only the signature says what they are.
+    Flax's takes *args and **kwargs, so that only the signature says what they are. `held` says what
+    is made of an argument.
     """
     signature = inspect.signature(fn)
     stub = taking(signature)
@@ -103,7 +112,7 @@ def checked_initializer(fn, typechecker):
     @functools.wraps(fn)
     def initialize(*args, **kwargs):
         with SIZES:
-            check(*args, **kwargs)
+            check(*map(held, args), **{name: held(value) for name, value in kwargs.items()})
             return fn(*args, **kwargs)
 
     initialize.checked_by_tests = True
@@ -133,7 +142,8 @@ def jaxtyped(fn=None, *, typechecker=None):
         return functools.partial(jaxtyped, typechecker=typechecker)
     if inspect.isclass(fn) and dataclasses.is_dataclass(fn) and typechecker is not None:
         if not hasattr(fn.__init__, "checked_by_tests"):
-            fn.__init__ = checked_initializer(fn.__init__, typechecker)
+            held = held_by_layers if issubclass(fn, nn.Module) else lambda value: value
+            fn.__init__ = checked_initializer(fn.__init__, typechecker, held)
         return fn
     plain = inspect.isfunction(fn) and not inspect.isgeneratorfunction(fn)
     if not plain or typechecker is None:

@@ -41,6 +41,10 @@ MISTAKES = {
     "Show lenet5": "there is no command 'Show': did you mean 'show'?",
     "''": "there is no command '': choose from: list, run, keep",
     "-v": "there is no command '-v'",
+    "--help run": "--help takes no further word, and 'run' is one",
+    "--versio": "there is no command '--versio': did you mean '--version'?",
+    "'run alexnet_ablation'": "did you mean 'run'?",
+    "list --format 'text\n'": r"--format 'text\n': did you mean 'text'?",
     "list extra": "list takes no further word, and extra is one: ablax list --help explains",
     "list --format": "--format has no value: expected --format {text,json,markdown}",
     "list --format yaml": "--format yaml: choose from: text, json, markdown",
@@ -49,6 +53,7 @@ MISTAKES = {
     "list --quiet": "list has no option --quiet: ablax list --help lists those there are",
     # networks
     "show": "show needs MODEL: ablax show --help explains what it takes",
+    "show --help-me": "show has no option --help-me: ablax show --help lists",
     "show resnet21": "there is no network 'resnet21': did you mean 'resnet",
     "show lenet5 --image-size 8": "layer 'c3/conv' (Convolution) does not fit",
     "show lenet5 --depth -1": "--depth -1: expected at least 0",
@@ -107,6 +112,7 @@ MISTAKES = {
     "evaluate lenet5 --data digits --limit 0": "--limit 0: expected at least 1",
     "evaluate lenet5 --data digits --data-dir no": "there is no such folder",
     "evaluate lenet5 --data digits --data.dir no": "there is no such folder",
+    "import lenet5 text.txt --from timn": "--from timn: no library whose weights are read: did y",
     "import lenet5 no.pth": "FILE no.pth: there is no such file",
     "import lenet5 text.txt --out text.txt": "--out text.txt: text.txt is not a folder",
     "keep": "keep needs FOLDER",
@@ -125,6 +131,9 @@ MISTAKES = {
     "run alexnet_ablation --config ''": "--config '': expected a name",
     "run alexnet_ablation --config": "--config has no value: expected --config RECIPE",
     "run alexnet_ablation --cofnig smoke": "run has no option --cofnig: did you mean '--config'?",
+    "run ALEXNET_ABLATION": "did you mean 'alexnet_ablation'",
+    "run ../experiments/alexnet_ablation": "give a name alone, or the path of a file",
+    "run alexnet_ablation --only ,": "--only ,: expected names of variants with commas between",
     "run nowhere.py": "no file 'nowhere.py'",
     "run --seeds 1 alexnet_ablation": "put the experiment's name first: ablax run NAME --seeds",
     "run alexnet_ablation --results ''": "--results '': expected a folder, such as results/mine",
@@ -277,6 +286,27 @@ def test_a_reader_that_leaves_ends_the_command_in_silence():
     assert process.returncode == 141
 
 
+@pytest.mark.parametrize("setting", ["RANK_PROMOTION=raise", "DTYPE_PROMOTION=strict"])
+def test_checks_of_jax_for_ones_own_code_are_left_out_in_words(setting, capsys, monkeypatch):
+    name, _, value = f"JAX_NUMPY_{setting}".partition("=")
+    monkeypatch.setenv(name, value)
+    monkeypatch.delitem(sys.modules, "jax")
+    main(["--version"])
+    assert capsys.readouterr().err == f"ablax computes without {name}={value}\n"
+    assert name not in os.environ
+
+
+def test_devices_that_are_not_there_are_said_with_the_variable(capsys, monkeypatch):
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("ablax.__main__._main", fail)
+    monkeypatch.setattr("jax.devices", fail)
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    said = fails(capsys, "show", "lenet5")
+    assert "JAX finds no device of JAX_PLATFORMS=cuda: unset it" in said
+
+
 @pytest.mark.parametrize("error", [MemoryError(), type("JaxRuntimeError", (Exception,), {})])
 def test_too_little_memory_is_said_without_a_traceback(error, capsys, monkeypatch):
     raised = error if isinstance(error, Exception) else error("RESOURCE_EXHAUSTED: 8 TB")
@@ -296,6 +326,8 @@ def test_too_little_memory_is_said_without_a_traceback(error, capsys, monkeypatc
         "import nothing_of_this_name",
         "1 +",
         "raise SystemExit",
+        "raise GeneratorExit",
+        "raise BaseException('a line,\\nand another')",
     ],
 )
 def test_a_broken_experiment_file_is_named_without_a_traceback(text, capsys, tmp_path):
@@ -303,6 +335,7 @@ def test_a_broken_experiment_file_is_named_without_a_traceback(text, capsys, tmp
     path.write_text(text)
     said = fails(capsys, "run", str(path))
     assert "mine.py" in said
+    assert said.count("\n") == 1
 
 
 HEAD = '''"""Mine.
@@ -347,7 +380,13 @@ def test_a_file_may_hold_a_block_of_its_own(tmp_path):
     [
         ("Experiment(__doc__, network, {'same': lambda n: n})", "'same' is the baseline itself"),
         ("Experiment(__doc__, network, {'none': lambda n: None})", "'none' is None"),
-        ("Experiment(__doc__, lambda i: 1 / 0, {})", "building 'full' fails with ZeroDivision"),
+        ("Experiment(__doc__, network, {'out': lambda n: exit(0)})", "with SystemExit: 0 (line "),
+        ("Experiment(__doc__, network, {'none': remove()})", "building 'none': the edit changes"),
+        ("Experiment(__doc__, network, {})", "has no variants"),
+        (
+            "Experiment(__doc__, lambda i: 1 / 0, {'cut': remove('fc7')})",
+            "building 'full' fails with ZeroDivision",
+        ),
         ("Experiment(__doc__, network, {'full': remove('fc7')})", "named 'full', and that"),
         (
             "Experiment(__doc__, network, {'cut': remove('fc7')}, "
@@ -355,7 +394,7 @@ def test_a_file_may_hold_a_block_of_its_own(tmp_path):
             "did you mean 'cut'",
         ),
         (
-            "Experiment(__doc__, network, {}, full_size=Inputs(100, 3, 10))",
+            "Experiment(__doc__, network, {'cut': remove('fc7')}, full_size=Inputs(100, 3, 10))",
             "no AlexNet takes images of 100 pixels",
         ),
     ],

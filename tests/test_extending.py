@@ -153,7 +153,7 @@ def test_one_file_here_is_enough_for_a_network(capsys):
     ("name", "message"),
     [
         ("stranger:tiny_nett", "'stranger' has no 'tiny_nett': did you mean 'tiny_net'?"),
-        ("strangers:tiny_net", "cannot import 'strangers' (ModuleNotFoundError"),
+        ("strangers:tiny_net", "cannot import 'strangers': ModuleNotFoundError"),
         ("stranger:", "expected module:name, such as my_networks:tiny"),
         ("stranger:BlurPool", "expected a function that returns a Network"),
         ("stranger.networks:convolution", "fails with TypeError"),

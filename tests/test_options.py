@@ -25,10 +25,13 @@ from ablax.commands.options import (
     Seed,
     Share,
     TableFormat,
+    VariantNames,
     Word,
     parse,
 )
 from ablax.errors import AblaxError
+
+CLOSED = "the folder /proc may not be written to (No such file or directory); give another"
 
 
 def read(kind, *words):
@@ -118,6 +121,14 @@ def test_a_type_takes_what_it_is_for(kind, word, value, place):
         (Positive, "0", "0: expected a number above 0, such as 0.001"),
         (Positive, "inf", "inf: expected a number above 0, such as 0.001"),
         (Positive, "few", "few: expected a number above 0, such as 0.001"),
+        (Positive, "٣", "٣: expected a number above 0, such as 0.001"),
+        (Positive, "0.5\n", r"'0.5\n': expected a number above 0, such as 0.001"),
+        (float, " 1", "' 1': expected a number, such as 0.5"),
+        (
+            VariantNames,
+            "a,,b",
+            "a,,b: expected names of variants with commas between, such as without_7,full",
+        ),
         (Word, " ", "' ': expected a name"),
         (DataSource, "", "'': expected a name"),
         (TableFormat, "cvs", "cvs: did you mean 'csv'?"),
@@ -158,6 +169,17 @@ def test_a_type_takes_what_it_is_for(kind, word, value, place):
             "dangling/x",
             "dangling/x: dangling is not a folder; give the path of a folder",
         ),
+        (
+            OutFolder,
+            "/proc/x",
+            f"/proc/x: {CLOSED}",
+        ),
+        (
+            PictureOut,
+            "/proc/x.png",
+            f"/proc/x.png: {CLOSED}",
+        ),
+        (OutFolder, "x" * 201, "x" * 201 + ": a name of more than 200 bytes; give a shorter one"),
         (PictureOut, "x.gif", "x.gif: the name must end in .png or .svg or .pdf"),
         (PictureOut, "", "'': the name must end in .png or .svg or .pdf"),
         (PictureOut, "pipe.png", "pipe.png: it is there, and no file; give the name of a file"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import jax
@@ -10,13 +11,17 @@ import numpy as np
 import pytest
 from drawn_weights import drawn
 from made_up_set import encode, pictures, write
+from odd_weights import GOOD, call, saved, under
 from PIL import Image
 from safetensors.numpy import save_file
 
 from ablax.__main__ import main
+from ablax.commands.evaluate import _hint
+from ablax.core import leaves_by_path
 from ablax.data.sources import open_test_images
 from ablax.errors import AblaxError
-from ablax.model import wilson
+from ablax.files import sealed
+from ablax.model import ErrorRates, Model, Preprocessing, preprocessing_of, wilson
 from ablax.study.load import load_model
 from ablax.weights.load import import_tensors, tensor_shapes
 from ablax.weights.names import cifar_resnet
@@ -144,6 +149,9 @@ def test_evaluate_prints_the_errors_that_counting_by_hand_gives(folder, data, ca
         ),
         (("import", "resnet20", "FILE", "--from", "timm"), "takes no weights of 'timm'"),
         (("import", "resnet20", "FILE", "--out", "DATA"), "holds something else"),
+        (("import", "resnet20", "FILE", "--key", "ema"), "--key ema: "),
+        (("import", "resnet20", "FILE", "--prefix", "net."), "--prefix net.: no name in "),
+        (("import", "resnet32", "FILE"), "its names are rather those of resnet20"),
         (("evaluate", "FOLDER", "--data", "cifar10"), "'tfds:cifar10'"),
         (("evaluate", "FOLDER"), "on which data?"),
         (("show", "FOLDER", "--image-size", "8"), "--image-size is for random weights"),
@@ -157,6 +165,73 @@ def test_a_mistake_is_named_with_what_to_do(
     places = {"FOLDER": folder, "FILE": resnet_file, "PICTURE": "picture.png", "DATA": data}
     assert message in fails(capsys, *(places.get(word, word) for word in words))
     assert not Path("weights").exists()
+
+
+@pytest.mark.slow
+def test_the_tensors_that_were_asked_for_are_taken_from_a_checkpoint(capsys, tmp_path):
+    """By default the model, not its average; said, with how to have the other."""
+    average = {name: np.asarray(array * 2) for name, array in GOOD.items()}
+    nests = {"model": under("module."), "ema": average, "args": call("argparse.Namespace")}
+    (tmp_path / "last.pth").write_bytes(saved(nests))
+    kernels = []
+    for words in ([], ["--key", "ema"], ["--key", "model", "--prefix", "module."]):
+        main(
+            ["import", "resnet20", str(tmp_path / "last.pth"), "--out", str(tmp_path / "w"), *words]
+        )
+        kernels.append(
+            leaves_by_path(load_model(tmp_path / "w").variables)["params/conv1/conv/kernel"]
+        )
+    said = capsys.readouterr().out
+    assert "last.pth: taken: --key model --prefix module.; --key ema would fit too" in said
+    assert "not run: argparse.Namespace" in said
+    assert "images: middle 32x32, RGB, mean 0.485 0.456 0.406, std 0.229 0.224 0.225" in said
+    np.testing.assert_array_equal(kernels[0], GOOD["conv1.weight"].transpose(2, 3, 1, 0))
+    np.testing.assert_array_equal(kernels[1], 2 * kernels[0])
+    np.testing.assert_array_equal(kernels[2], kernels[0])
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "error", "published", "said"),
+    [
+        ("weights/resnet20", "resnet20", 90.2, None, "a guess errs in 90.00 %: try --mean"),
+        ("weights/resnet20", "resnet20", 78.95, 8.75, "the published error is 8.75 %"),
+        ("weights/resnet20", "resnet20", 78.95, 8.75, "--from zeros-behind"),
+        ("resnet20=FILE", "resnet20", 78.95, 8.75, "or resnet20=zeros-behind:FILE"),
+        ("weights/resnet20", "resnet20", 12.0, 8.75, ""),
+        ("weights/resnet20", "resnet20", 78.95, None, ""),
+    ],
+)
+def test_an_error_near_that_of_guessing_hints_at_the_preparation(
+    source, name, error, published, said
+):
+    preparation = preprocessing_of((32, 32, 3))
+    classes = tuple(f"class {k}" for k in range(10))
+    model = Model(name, resnet20(), {}, preparation, classes, "weights of others")
+    interval = (error - 1, error + 1)
+    rates = ErrorRates(10_000, error, error, interval, interval)
+    found = _hint(source, model, rates, published)
+    assert said in found
+    assert bool(found) == bool(said)
+    assert not _hint(source, model, rates._replace(pictures=10, top1=90.0), None)
+
+
+def test_fields_of_weights_json_that_nobody_knows_are_refused(tmp_path):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "checksums.sha256").write_text("")
+    record = {
+        **{"network": "resnet20", "library": "idelbayev", "model": "resnet20", "file": "r.pth"},
+        **{"classes": 10, "preprocessing": Preprocessing(32, None).as_json()},
+        "checkpoint": sha256(b"").hexdigest(),
+    }
+    for changes, message in (
+        ({"colors": 3}, "the field 'colors', which this version of ablax does not know"),
+        ({"classes": "ten"}, "classes is 'ten'"),
+        ({"preprocessing": {"crop": 32, "warp": 1}}, "has the field 'warp'"),
+        ({"preprocessing": {"crop": "a"}}, "is damaged"),
+    ):
+        (tmp_path / "weights.json").write_text(sealed({**record, **changes}))
+        with pytest.raises(AblaxError, match=message):
+            load_model(tmp_path)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ablax.errors import AblaxError, is_out_of_memory, nearest
+from ablax.errors import AblaxError, brief, is_out_of_memory, nearest
 
 #: Each command and what it does, in the order of the help.
 COMMANDS = {
@@ -56,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no ± still gets its table
+    _without_checks_of_jax()
     try:
         try:
             _main(words)
@@ -70,12 +71,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:
+        if fault := _without_devices():
+            _leave(fault)
         if not is_out_of_memory(error):
             raise
         _leave(
             "this machine's memory does not suffice for it: give a smaller --batch, --images, "
             "--image-size, --width or --train.batch"
         )
+
+
+def _without_checks_of_jax() -> None:
+    """Checks for one's own code, which ours outside the layers would not pass; said in a line."""
+    for name, usual in (("RANK_PROMOTION", "allow"), ("DTYPE_PROMOTION", "standard")):
+        given = os.environ.get(f"JAX_NUMPY_{name}", usual)
+        if given != usual and "jax" not in sys.modules:
+            del os.environ[f"JAX_NUMPY_{name}"]
+            print(f"ablax computes without JAX_NUMPY_{name}={given}", file=sys.stderr)
 
 
 class _Terminated(KeyboardInterrupt):
@@ -92,19 +104,18 @@ def _leave(message: str, status: int = 2) -> None:
 
 
 def _main(words: Sequence[str]) -> None:
-    if not words or words[0] in ("-h", "--help"):
+    if not words:
         print(_overview())
-        if words:
-            return
         raise AblaxError("which command? ablax list, for instance")
-    if words[0] == "--version":
-        from importlib.metadata import version
-
-        print(f"ablax {version('ablax')}")
-        return
     name, *rest = words
+    if name in _OPTIONS:
+        if rest:
+            raise AblaxError(f"{name} takes no further word, and {rest[0]!r} is one: leave it out")
+        print(_overview() if name != "--version" else _version())
+        return
     if name not in COMMANDS:
-        raise AblaxError(f"there is no command {name!r}: {nearest(name, COMMANDS)}")
+        said = name.split()[0] if name.strip() else name  # "run mine", in quotes
+        raise AblaxError(f"there is no command {name!r}: {nearest(said, (*COMMANDS, *_OPTIONS))}")
     module_name = _module(name)
     with _sign_of_life(name):
         module = importlib.import_module(f"ablax.commands.{module_name}")
@@ -160,6 +171,15 @@ class _Watched:
         return getattr(self._stream, name)
 
 
+_OPTIONS = ("--help", "--version", "-h")
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return f"ablax {version('ablax')}"
+
+
 def _module(name: str) -> str:
     """`import` is a word of Python's and cannot name a module that one imports."""
     return "import_weights" if name == "import" else name.replace("-", "_")
@@ -169,6 +189,22 @@ def _overview() -> str:
     lines = [f"  {name:<18}{about}" for name, about in COMMANDS.items()]
     about = "A laboratory for convolutional networks on JAX."
     return "\n".join([_USAGE, "       ablax --version", "", about, "", "commands:", *lines])
+
+
+def _without_devices() -> str:
+    """What to say where JAX was asked for devices that are not there; empty where they are."""
+    asked, jax = os.environ.get("JAX_PLATFORMS", ""), sys.modules.get("jax")
+    if not asked or jax is None:
+        return ""
+    try:
+        jax.devices()
+    except Exception as error:  # of several kinds, a bare AssertionError among them
+        why = f" ({brief(error)})" if str(error) else ""
+        return (
+            f"JAX finds no device of JAX_PLATFORMS={asked}{why}: unset it to take what is there, "
+            "or set it to cpu"
+        )
+    return ""
 
 
 if __name__ == "__main__":

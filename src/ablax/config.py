@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 from typeguard import TypeCheckError, check_type
 
 from ablax.data.augment import Augmentation
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError, brief, nearest
 
 
 class ConfigError(AblaxError):
@@ -35,20 +35,21 @@ def check_types(part: Any, prefix: str) -> None:
 def _check_type(value: Any, hint: Any, name: str) -> None:
     dotted = name.replace("_", "-")
     try:
-        check_type(value, hint)
+        # True is a 1 for Python, and a slip where a number is meant
+        check_type(str(value) if isinstance(value, bool) and hint is not bool else value, hint)
     except TypeCheckError:
         if get_origin(hint) is Literal:
             raise ConfigError(
                 f"{dotted} is {value!r}: {nearest(str(value), get_args(hint))}"
             ) from None
         expected = hint.__name__ if isinstance(hint, type) else str(hint)
-        raise ConfigError(f"{dotted} is {value!r}, and {expected} is expected") from None
+        raise ConfigError(f"{dotted} is {brief(repr(value))}, and {expected} is expected") from None
 
 
 def require(holds: bool, name: str, given: object, expected: str) -> None:
     """Refuse a field's value in one sentence, by a ConfigError."""
     if not holds:
-        raise ConfigError(f"{name} is {given!r}, and {expected} is expected")
+        raise ConfigError(f"{name} is {brief(repr(given))}, and {expected} is expected")
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ class TrainConfig:
         require(0 <= smoothing < 1, "train.label-smoothing", smoothing, "0 or more, below 1,")
         weight = self.auxiliary_weight
         require(0 <= weight < math.inf, "train.auxiliary-weight", weight, "a number of 0 or more")
-        require(seconds >= 0, "train.checkpoint-seconds", seconds, "0 or more seconds")
+        require(0 <= seconds < math.inf, "train.checkpoint-seconds", seconds, "0 or more seconds")
         require(0 <= self.chunk <= 1_000_000, "train.chunk", self.chunk, "0 to 1000000 steps")
         cores = self.cores
         require(cores is None or 1 <= cores <= 1024, "train.cores", cores, "1 to 1024 or None")
@@ -233,6 +234,7 @@ def with_fields(recipe: Recipe, fields: Mapping[str, Any]) -> Recipe:
         (3, 0.0)
     """
     for name, value in fields.items():
+        require(isinstance(name, str), "the name of a field", name, "a string")
         recipe = _with_field(recipe, name.replace("-", "_").split("."), value, name)
     return recipe
 

@@ -38,10 +38,69 @@ def nearest(given: str, names: Iterable[str]) -> str:
         'choose from: fc6, fc7'
     """
     known = list(names)
-    close = difflib.get_close_matches(given, known, n=1)
+    same = [name for name in known if name.lower() == given.lower()]
+    close = same or difflib.get_close_matches(given, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return "choose from: " + ", ".join(known) if known else "there is none to choose from"
+    return f"choose from: {listed(known)}" if known else "there is none to choose from"
+
+
+def listed(names: Iterable[str], most: int = 24) -> str:
+    """The names with commas between, and of a long list the first ones.
+
+    Example:
+        >>> listed("abcde", 3)
+        'a, b, c and 2 more'
+    """
+    known = list(names)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more
+
+
+def brief(text: object, most: int = 200) -> str:
+    """What `str` makes of it, on one line, and of a long one its beginning.
+
+    Example:
+        >>> brief("a line, and   another", 12)
+        'a line, and ...'
+    """
+    line = " ".join(str(text).split())
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
+@contextlib.contextmanager
+def others_code(what: str, remedy: str = "") -> Iterator[None]:
+    """Run what a person wrote: whatever it raises, and be it to leave, is an AblaxError.
+
+    Our own refusals and Ctrl-C pass through.
+
+    Raises:
+        AblaxError: `what`, followed by what was raised, and in which line of whose file.
+
+    Example:
+        >>> with others_code("mine.py fails with"):
+        ...     raise SystemExit(0)
+        Traceback (most recent call last):
+        ablax.errors.AblaxError: mine.py fails with SystemExit: 0
+    """
+    try:
+        yield
+    except (AblaxError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        from traceback import extract_tb
+
+        ours, pythons = str(Path(__file__).parent), str(Path(os.__file__).parent)
+        where = [
+            f" (line {frame.lineno} of {Path(frame.filename).name})"
+            for frame in extract_tb(error.__traceback__)
+            if Path(frame.filename).is_file()
+            and not frame.filename.startswith((ours, pythons))
+            and "site-packages" not in frame.filename
+        ]
+        said = f"{type(error).__name__}: {brief(error)}"
+        place = where[-1] if where else ""
+        raise AblaxError(f"{what} {said}{place}{remedy}") from error
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from ablax.config import Recipe, flat, require, with_fields
 from ablax.core import Edit, ImageShape, Network
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError, brief, nearest, others_code
 from ablax.measurements.measurement import Measurement
 from ablax.report.study import (
     QUANTITIES,
@@ -29,13 +29,14 @@ _SECTIONS = ("Question", "Source", "Prediction")
 _EDIT = "a function from network to network"
 _NETWORK = "a function from Inputs to a Network"
 _FIELDS = 'a mapping such as {"train.epochs": 3}'
+_LONGEST_NAME = 100
 _OF_ALL = ("seeds", "conclusions")
 """Fields of a recipe that are of the whole study, and that no variant can have for itself."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a network is built for."""
+    """What a network is built for; a ConfigError where a size is below 1."""
 
     image_size: int
     """Height and width in pixels."""
@@ -43,6 +44,12 @@ class Inputs:
     classes: int
     width: float = 1.0
     """Factor on the features of the layers."""
+
+    def __post_init__(self) -> None:
+        for name in ("image_size", "channels", "classes"):
+            value = getattr(self, name)
+            require(value >= 1, f"{name} of Inputs", value, "at least 1")
+        require(self.width > 0, "width of Inputs", self.width, "a number above 0")
 
     @property
     def image_shape(self) -> ImageShape:
@@ -146,7 +153,8 @@ class Experiment:
 
     Raises:
         AblaxError: A field is of another type than it says, a paragraph is missing, a name is no
-            identifier or taken, or a label, a claim, a budget, a published figure or a measurement
+            identifier in ASCII, long or taken, two variants share a label, a claim compares what
+            cannot be compared, or a label, a claim, a budget, a published figure or a measurement
             speaks of a variant or a quantity that nothing gives.
     """
 
@@ -169,17 +177,24 @@ class Experiment:
         for section in _SECTIONS:
             self._paragraph(section)
         for name in (self.baseline, *self.variants):  # of any type yet
-            if not isinstance(name, str) or not name.isidentifier():
+            if not isinstance(name, str) or not (name.isidentifier() and name.isascii()):
                 raise AblaxError(
-                    f"a variant is named {name!r}: use letters, digits and '_' (a folder will bear "
-                    "the name)"
+                    f"a variant is named {name!r}: use letters, digits and '_', all of "
+                    "ASCII (a folder will bear the name)"
+                )
+            if len(name) > _LONGEST_NAME:
+                raise AblaxError(
+                    f"a variant is named {brief(name, 40)!r}, in {len(name)} letters: use at most "
+                    f"{_LONGEST_NAME} (a folder will bear the name)"
                 )
         if self.baseline in self.variants:
             raise AblaxError(
                 f"a variant is named {self.baseline!r}, and that is the baseline's name: give one "
                 "of them another"
             )
+        self._refuse_alike("a folder on some systems", {n: n.lower() for n in self.names})
         self._refuse_unknown_variants()
+        self._refuse_alike("a label", {name: self.label(name) for name in self.names})
         known = {**QUANTITIES, **self.quantities}
         for claim in (*self.claims, *self.expectations):
             self._refuse_unmeasured(claim, known)
@@ -188,6 +203,17 @@ class Experiment:
                 "what decides is neither among the claims nor the expectations: add "
                 f"{self.decides.text!r} to one of them"
             )
+
+    def _refuse_alike(self, what: str, called: Mapping[str, str]) -> None:
+        """Variants that would be taken for one another."""
+        seen: dict[str, str] = {}
+        for name, word in called.items():
+            if word in seen:
+                raise AblaxError(
+                    f"the variants {seen[word]!r} and {name!r} share {what}, {word!r}: call one of "
+                    "them otherwise"
+                )
+            seen[word] = name
 
     def _refuse_types(self) -> None:
         """Fields of another type than they say: no type checker reads a beginner's file."""
@@ -201,7 +227,9 @@ class Experiment:
             what = f"a mapping of names to {_a(kind)}"
             require(isinstance(values, Mapping), name, values, what)
             for key, value in values.items():
+                require(isinstance(key, str), name, key, "a string as the name")
                 require(isinstance(value, kind), f"{name}, {key!r},", value, _a(kind))
+                require(value != "", f"{name}, {key!r},", value, "a label")
         items: dict[str, type] = {"published": Published, "claims": Claim, "expectations": Claim}
         items |= {"measurements": Measurement, "sections": Section}
         for name, of in items.items():
@@ -221,7 +249,11 @@ class Experiment:
         named += [(f"the budget of {name}", one.only) for name, one in self.budgets.items()]
         for one in self.published:
             for figures in (one.drops, one.parameters_removed):
-                require(isinstance(figures, Mapping), "published", figures, "a mapping of variants")
+                holds = isinstance(figures, Mapping) and all(
+                    isinstance(figure, int | float) for figure in figures.values()
+                )
+                what = "a mapping of variants to numbers"
+                require(holds, f"published, {one.name},", figures, what)
             named.append((f"published, {one.name},", (*one.drops, *one.parameters_removed)))
         named += [(f"the measurement {one.name}", one.only) for one in self.measurements]
         for who, names in named:
@@ -233,8 +265,13 @@ class Experiment:
                 raise AblaxError(f"two measurements are named {name!r}: give each its own name")
 
     def _refuse_unmeasured(self, claim: Claim, known: Mapping[str, Quantity]) -> None:
-        """A claim of a variant or a quantity that nothing gives."""
-        for variant, quantity in map(operand, (claim.worse, claim.better)):
+        """A claim of a variant or a quantity that nothing gives, or of what cannot be compared."""
+        for given in (claim.worse, claim.better):
+            require(
+                isinstance(given, str), "a claim's operand", given, "a string: a variant's name"
+            )
+        operands = [operand(claim.worse), operand(claim.better)]
+        for variant, quantity in operands:
             _refuse_unknown("a claim", variant, self.names)
             _refuse_unknown("a claim", quantity, known)
             for one in self.measurements:
@@ -243,6 +280,16 @@ class Experiment:
                         f"a claim names {variant}:{quantity}, and the measurement {one.name} is "
                         f"taken of {', '.join(one.only)} alone: add {variant!r} to its `only`"
                     )
+        (worse, of), (better, with_) = operands
+        if operands[0] == operands[1]:
+            raise AblaxError(f"a claim compares {worse!r} with itself: name another variant")
+        if known[of].unit != known[with_].unit:
+            raise AblaxError(
+                f"a claim compares {worse}:{of} with {better}:{with_}, which have other units: "
+                "compare the same quantity of two variants"
+            )
+        said = isinstance(claim.text, str) and bool(claim.text.strip())
+        require(said, "a claim's text", claim.text, "a clause that says what is claimed")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -384,11 +431,12 @@ class Experiment:
                 "the experiment has no docstring: begin its file with one, with a paragraph for "
                 f"each of {', '.join(_SECTIONS)}, and give about=__doc__"
             )
-        pattern = rf"(?ms)^{section}:\s*(.+?)(?:\n\s*\n|\Z)"
+        pattern = rf"(?ms)^{section}:(.*?)(?:\n\s*\n|\Z)"
         found = re.search(pattern, inspect.cleandoc(self.about))
-        if found is None:
+        if found is None or not found.group(1).strip():
             raise AblaxError(
-                f"the experiment's docstring has no paragraph that starts with '{section}:': "
+                f"the experiment's docstring has no paragraph that starts with '{section}:', or "
+                "nothing behind it: "
                 f"write one for each of {', '.join(_SECTIONS)}"
             )
         return " ".join(found.group(1).split())
@@ -399,7 +447,8 @@ def _a(kind: type) -> str:
 
 
 def _require_function(name: str, given: object, expected: str, *kinds: type) -> None:
-    require(isinstance(given, kinds) or callable(given), name, given, expected)
+    made = isinstance(given, (type, Network))  # can be called too, and is no such function
+    require(isinstance(given, kinds) or (callable(given) and not made), name, given, expected)
 
 
 def _require_all(name: str, given: object, kind: type, expected: str) -> None:
@@ -427,11 +476,12 @@ def _refuse_unknown(who: str, name: str, known: Iterable[str]) -> None:
 def _network(name: str, build: Callable[[], Network]) -> Network:
     """What the user's function builds, or an error that names the variant."""
     try:
-        built = build()
-    except AblaxError:
-        raise
-    except Exception as error:
-        raise AblaxError(f"building {name!r} fails with {type(error).__name__}: {error}") from error
+        with others_code(f"building {name!r} fails with"):
+            built = build()
+    except AblaxError as error:
+        if repr(name) in str(error):
+            raise
+        raise type(error)(f"building {name!r}: {error}") from error
     if not isinstance(built, Network):
-        raise AblaxError(f"{name!r} is {built!r}, and a Network is expected")
+        raise AblaxError(f"{name!r} is {brief(repr(built))}, and a Network is expected")
     return built

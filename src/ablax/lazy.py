@@ -81,20 +81,16 @@ def module(name: str) -> ModuleType:
     """
     from pathlib import Path
 
-    from ablax.errors import AblaxError
+    from ablax.errors import AblaxError, others_code
 
     here = str(Path.cwd())
     if not {"", here} & set(sys.path):
         sys.path.append(here)  # at the end: it hides nothing that is installed
-    try:
+    if "/" in name or "" in name.split("."):
+        raise AblaxError(f"{name!r} is no module: expected a name such as my_package.my_module")
+    remedy = ": install the package that has it, or run ablax in the folder that has it"
+    with others_code(f"cannot import {name!r}:", remedy):
         return importlib.import_module(name)
-    except AblaxError:
-        raise
-    except (Exception, SystemExit) as error:  # whatever the module does
-        raise AblaxError(
-            f"cannot import {name!r} ({type(error).__name__}: {error}): install the package that "
-            "has it, or run ablax in the folder that has it"
-        ) from error
 
 
 def named(written: str) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from ablax.errors import AblaxError
 
@@ -20,7 +20,7 @@ Function = Callable[[Array], Array]
 
 
 def lp_loss(
-    outputs: Float[Array, "N *rest"], targets: Float[Array, "N *rest"], p: float = 2.0
+    outputs: Real[Array, "N *rest"], targets: Real[Array, "N *rest"], p: float = 2.0
 ) -> Float[Array, " N"]:
     """The L_p distance of each example to the power of p: sum over outputs o of |t - o|^p.
 
@@ -36,13 +36,14 @@ def lp_loss(
     """
     if not 1 <= p < math.inf:
         raise AblaxError(f"p={p!r}: expected a finite exponent of at least 1")
-    errors = (outputs - targets).reshape(outputs.shape[0], -1)
+    kind = jnp.result_type(outputs, targets, 1.0)  # no integers, whose differences wrap
+    errors = (outputs.astype(kind) - targets.astype(kind)).reshape(outputs.shape[0], -1)
     sizes = errors * jnp.sign(errors)  # |t - o|, whose derivative at 0 is 1 in JAX, and here 0
     return jnp.sum(sizes**p, axis=1)
 
 
 def softmax_cross_entropy(
-    scores: Float[Array, "N classes"], labels: Int[Array, " N"], smoothing: float = 0.0
+    scores: Real[Array, "N classes"], labels: Int[Array, " N"], smoothing: float = 0.0
 ) -> Float[Array, " N"]:
     """How surprised the softmax of the scores is by the label.
 
@@ -92,7 +93,7 @@ def predictions(
 
 
 def squared_error(
-    outputs: Float[Array, "N *rest"], targets: Float[Array, "N *rest"]
+    outputs: Real[Array, "N *rest"], targets: Real[Array, "N *rest"]
 ) -> Float[Array, " N"]:
     """Half the sum of the squared errors of each example: 1/2 sum over k of (t_k - o_k)^2.
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int32, UInt8
+from jaxtyping import Array, Float, Float32, Int32, Real
 from PIL import Image
 
 from ablax.core import (
@@ -132,15 +132,41 @@ class Preprocessing:
         longer = int(shorter * max(width, height) / min(width, height))
         return (shorter, longer) if width <= height else (longer, shorter)
 
+    def __str__(self) -> str:
+        """What is done with a picture, as the commands print it.
+
+        Example:
+            >>> print(Preprocessing(crop=224, resize=256, mean=(0.5,), std=(0.25,), channels="L"))
+            shorter side to 256 pixels (bilinear), middle 224x224, L, mean 0.5, std 0.25
+        """
+        size = "shorter side" if self.keep_aspect else "both sides"
+        resized = f"{size} to {self.resize} pixels ({self.interpolation}), " if self.resize else ""
+        mean, std = (" ".join(f"{x:.4g}" for x in each) for each in (self.mean, self.std))
+        middle = "x".join(map(str, self.image_shape[:2]))
+        return f"{resized}middle {middle}, {self.channels or 'raw'}, mean {mean}, std {std}"
+
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
         return dataclasses.asdict(self)
 
 
 def from_json(fields: Mapping[str, Any]) -> Preprocessing:
-    """The preprocessing of these fields, as `Preprocessing.as_json` gives them."""
+    """The preprocessing of these fields, as `Preprocessing.as_json` gives them.
+
+    Raises:
+        AblaxError: A field is unknown, missing or no such value.
+    """
+    known = {each.name for each in dataclasses.fields(Preprocessing)}
+    if unknown := sorted(set(map(str, fields)) - known):
+        raise AblaxError(
+            f"the preparation of images has the field {unknown[0]!r}, which this version of ablax "
+            "does not know: use the version that wrote it"
+        )
     lists = {name: tuple(each) for name, each in fields.items() if isinstance(each, list)}
-    return Preprocessing(**{**fields, **lists})
+    try:
+        return Preprocessing(**{**fields, **lists})
+    except (TypeError, ValueError) as error:
+        raise AblaxError(f"the preparation of images is damaged: {error}") from error
 
 
 def preprocessing_of(
@@ -176,7 +202,7 @@ def _middle(picture: Image.Image, high: int, wide: int) -> Image.Image:
 PORTION = 128
 """Images in one compiled forward pass."""
 
-Images = UInt8[np.ndarray, "N H W C"] | Float[np.ndarray, "N H W C"]
+Images = Real[np.ndarray, "N H W C"]
 """Raw: levels 0 to 255."""
 Batch = tuple[Float[np.ndarray, "_ H W C"], np.ndarray]
 """Prepared images and their labels."""
@@ -298,7 +324,7 @@ class Model:
         pairs = list(zip(self.preprocessing.mean, self.preprocessing.std, strict=True))
         return tuple(-m / s for m, s in pairs), tuple((1 - m) / s for m, s in pairs)
 
-    def apply(self, prepared: Float[Any, "N H W C"]) -> Float[Array, "N *classes"]:
+    def apply(self, prepared: Real[Any, "N H W C"]) -> Float[Array, "N *classes"]:
         """Scores of prepared images, before the softmax."""
         return _scores(self.network, self.precision, self.variables, jnp.asarray(prepared))
 

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from real_sets import REAL, real
 
 from ablax.data.images import ChannelStatistics
-from ablax.data.sources import DataError, load
+from ablax.data.sources import DataError, load, open_test_images
 
 
 @pytest.fixture
@@ -245,6 +245,34 @@ def test_a_missing_and_a_damaged_record_file_are_refused(folder, cache):
         load("tfds:made_up", folder=folder, cache=cache)
 
 
+def test_a_damaged_picture_is_named_by_number_split_and_set(folder, cache):
+    train = made_up_set.examples(made_up_set.pictures(7, [(8, 8)]))
+    splits = {"train": train, "test": train[:3]}
+    train[5] = {"image": b"no picture", "label": 0}
+    made_up_set.write(folder, splits, made_up_set.standard_features())
+    with pytest.raises(DataError, match=r"picture 5 of the train split of made_up/1\.0\.0, of 10 "):
+        load("tfds:made_up", folder=folder, cache=cache)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_split_without_pictures_is_refused(split, folder, cache):
+    some = made_up_set.examples(made_up_set.pictures(7, [(8, 8)]))
+    splits = {"train": some, "test": some, split: []}
+    made_up_set.write(folder, splits, made_up_set.standard_features())
+    with pytest.raises(
+        DataError, match=r"tfds:made_up has no label|of tfds:made_up has no labeled"
+    ):
+        load("tfds:made_up", folder=folder, cache=cache)
+
+
+def test_fewer_records_than_the_metadata_say_are_missed_when_the_set_is_opened(folder):
+    _, _, place = write_small(folder)
+    path = place / "dataset_info.json"
+    path.write_text(path.read_text().replace('["7"]', '["99"]'))
+    with pytest.raises(DataError, match=r"records 0 to 98 of the train split of made_up/1\.0\.0"):
+        open_test_images("tfds:made_up", folder)
+
+
 def test_a_set_that_may_not_be_read_is_refused_with_the_file(folder, cache, monkeypatch):
     write_small(folder)
 
@@ -283,7 +311,7 @@ def test_a_wrong_name_is_refused_with_what_to_do(folder, source, message):
 
 
 def test_a_missing_or_empty_data_folder_is_refused_with_the_command(tmp_path):
-    with pytest.raises(DataError, match=r"does not exist: `make data DATA=mnist`.*needs a network"):
+    with pytest.raises(DataError, match=r"which does not exist: `make data DATA=mnist`.*needs a "):
         load("tfds:mnist", folder=tmp_path / "nowhere")
     with pytest.raises(DataError, match="holds no prepared set"):
         load("tfds:mnist", folder=tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from ablax.config import ConfigError, DataConfig
 from ablax.data.digits import load_digits
-from ablax.data.images import DataError, balanced_order, select
+from ablax.data.images import DataError, balanced_order, refuse_unlearnable, select
 
 
 def test_nothing_asked_for_is_the_set_itself():
@@ -80,7 +80,7 @@ def test_a_class_that_the_set_lacks_is_refused():
 
 
 def test_a_share_of_no_image_is_refused():
-    with pytest.raises(DataError, match=r"raise --data\.share or --data\.held-out"):
+    with pytest.raises(DataError, match=r"none: raise --data\.share"):
         select(load_digits(), share=1e-5)
 
 
@@ -108,3 +108,20 @@ def test_a_label_of_no_class_is_refused_with_the_data(part, label):
     name = {"train": "training", "test": "test", "held_out": "held-out"}[part]
     with pytest.raises(DataError, match=f"the {name} images of .* have the label {label}: .*10 cl"):
         replace(whole, **{part: replace(getattr(whole, part), labels=labels)})
+
+
+def test_too_much_held_out_is_to_be_lowered():
+    with pytest.raises(DataError, match=r"none: lower --data\.held-out"):
+        select(load_digits(), held_out=0.9999)
+    with pytest.raises(DataError, match=r"none: raise --data\.held-out"):
+        select(load_digits(), held_out=1e-9)
+
+
+def test_training_images_of_one_class_or_without_a_difference_are_refused():
+    whole = load_digits()
+    refuse_unlearnable(whole)
+    ones = replace(whole, train=replace(whole.train, labels=np.ones_like(whole.train.labels)))
+    with pytest.raises(DataError, match="every training image of digits is of the class '1': give"):
+        refuse_unlearnable(ones)
+    with pytest.raises(DataError, match="every training image of digits is the same"):
+        refuse_unlearnable(replace(whole, std=(1 / 255,)))

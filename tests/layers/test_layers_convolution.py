@@ -302,11 +302,13 @@ def test_convolution_module_adds_its_bias_and_counts_its_parameters():
     assert set(without.init(jax.random.key(0), x)["params"]) == {"kernel"}
 
 
-def test_convolution_module_computes_in_the_type_of_its_input():
+def test_convolution_module_computes_in_the_type_of_its_input_and_its_parameters():
     layer = Convolution(6, 3)
     x = jnp.ones((1, 5, 5, 4), jnp.bfloat16)
     variables = layer.init(jax.random.key(0), x)
     assert variables["params"]["kernel"].dtype == jnp.float32
+    assert jax.eval_shape(layer.apply, variables, x).dtype == jnp.float32
+    variables = jax.tree.map(lambda leaf: leaf.astype(x.dtype), variables)
     text = jax.jit(layer.apply).lower(variables, x).as_text()
     line = next(line for line in text.splitlines() if "stablehlo.convolution" in line)
     assert "bf16" in line

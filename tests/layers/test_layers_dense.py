@@ -30,12 +30,14 @@ def test_dense_has_inputs_times_features_plus_features_parameters():
     assert count(use_bias=False) == 9216 * 4096
 
 
-def test_dense_computes_in_the_type_of_its_input():
+def test_dense_computes_in_the_type_that_its_input_and_its_parameters_promote_to():
     layer = Dense(3)
     x = jnp.ones((2, 4), jnp.bfloat16)
     variables = layer.init(jax.random.key(0), x)
     assert variables["params"]["kernel"].dtype == jnp.float32
-    assert layer.apply(variables, x).dtype == jnp.bfloat16
+    assert layer.apply(variables, x).dtype == jnp.float32
+    narrow = jax.tree.map(lambda leaf: leaf.astype(x.dtype), variables)
+    assert layer.apply(narrow, x).dtype == jnp.bfloat16
 
 
 def test_vectorize_lays_out_rows_then_columns_then_channels():

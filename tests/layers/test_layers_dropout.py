@@ -56,9 +56,17 @@ def test_dropout_keeps_the_type_it_is_given():
     assert dropout(KEY, jnp.ones(4, jnp.bfloat16), 0.3).dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+@pytest.mark.parametrize("rate", [1.0, np.float32(1)])
+def test_dropout_of_everything_leaves_zeros_and_no_gradient(rate):
+    y, back = jax.vjp(lambda x: dropout(KEY, x, rate), jnp.ones(4))
+    assert not y.any()
+    assert not back(jnp.ones(4))[0].any()
+    assert Dropout(rate).apply({}, jnp.ones(2)).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.01, float("nan")])
 def test_dropout_refuses_a_rate_outside_its_range(rate):
-    with pytest.raises(FieldError, match="expected a number of at least 0 and below 1"):
+    with pytest.raises(FieldError, match="expected a number from 0 to 1"):
         Dropout(rate)
     with pytest.raises(FieldError, match="rate="):
         dropout(KEY, jnp.ones(3), rate)

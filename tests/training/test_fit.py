@@ -135,7 +135,7 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch, capsys):
         ({"labels": LABELS / 1.0}, "type float64, and there are 64 images"),
         ({"labels": LABELS + 1}, "labels go from 1 to 2, and the network has 2 scores: expected 0"),
         ({"labels": LABELS - 1}, "labels go from -1 to 0"),
-        ({"labels": 0 * LABELS}, "all training images are of one class"),
+        ({"labels": 0 * LABELS}, "every training image of the data is of the class 'class 0'"),
         ({"test": (TEST[0][:, :3], TEST[1])}, r"test images of \(3, 4, 1\): expected one shape"),
         ({"test": (TEST[0], TEST[1] + 5)}, "the test labels go from 5 to 6"),
         ({"batch_size": 65}, "batch_size is 65, and there are 64 training images"),

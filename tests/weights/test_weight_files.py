@@ -7,10 +7,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from odd_weights import call, in_safetensors, saved
 from safetensors.numpy import save_file
 
 from ablax.errors import WeightsError
-from ablax.weights.files import read_caffe, read_keras, read_weights
+from ablax.weights.files import open_file, read_weights
 
 FILES = Path(__file__).parent / "files"
 
@@ -63,7 +64,7 @@ def test_caffes_batch_normalization_is_divided_by_its_factor_and_gets_the_scale_
         layer("bn1", "BatchNorm", sums, 2 * sums, np.array([5.0], np.float32), top="conv1")
         + layer("scale1", "Scale", sums, sums + 1, bottom="conv1", top="conv1")
     )
-    found = read_caffe(path)
+    found = read_weights(path)[1]
     assert {name: array.tolist() for name, array in found.items()} == {
         "bn1.running_mean": [2.0, 4.0],
         "bn1.running_var": [4.0, 8.0],
@@ -82,7 +83,7 @@ def test_the_first_format_of_caffe_has_four_axes_for_everything(tmp_path):
     bias = field(6, old((1, 1, 1, 2), range(2)))
     path = tmp_path / "old.caffemodel"
     path.write_bytes(field(2, field(4, b"fc8") + weight + bias))
-    found = read_caffe(path)
+    found = read_weights(path)[1]
     assert found["fc8.weight"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert found["fc8.bias"].tolist() == [0, 1]
 
@@ -127,7 +128,7 @@ def test_kerass_kernels_come_in_pytorchs_order_of_axes(tmp_path, group):
 def test_a_weight_of_keras_that_nobody_knows_is_refused(tmp_path):
     path = keras_file(tmp_path / "w.h5", {"rnn": {"recurrent_kernel": np.zeros((2, 2))}})
     with pytest.raises(WeightsError, match="'rnn' has a weight 'recurrent_kernel'"):
-        read_keras(path)
+        read_weights(path)
 
 
 def test_safetensors_are_read(tmp_path):
@@ -141,7 +142,10 @@ def test_safetensors_are_read(tmp_path):
     [
         ("w.bin", b"something else", "is no file of weights that ablax knows"),
         ("w.caffemodel", b"\xff" * 20, "cannot be read as a file of Caffe's"),
-        ("w.caffemodel", b"", "holds no weights"),
+        ("w.caffemodel", b"\x0a\x01a", "holds no weights"),
+        ("w.pth", b"", "is empty: download it again"),
+        ("w.pth", b"PK\x03\x04" + b"\0" * 200, "is cut off"),
+        ("w.pth", b"<!DOCTYPE html><title>Sign in</title>", "is a web page"),
         ("w.safetensors", struct.pack("<Q", 10**6) + b"{}", "cannot be read as safetensors"),
         ("w.h5", b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "cannot be read as a file of Keras'"),
     ],
@@ -162,7 +166,51 @@ def test_a_file_named_after_its_checksum_is_held_to_it(tmp_path):
     good = tmp_path / f"net-{hashlib.sha256(data).hexdigest()[:8]}.pth"
     good.write_bytes(data)
     assert "whole" in read_weights(good)[1]
-    bad = tmp_path / "net-01234567.pth"
+    bad = tmp_path / "net-0123456f.pth"
     bad.write_bytes(data)
     with pytest.raises(WeightsError, match="SHA-256 begins with"):
         read_weights(bad)
+
+
+@pytest.mark.parametrize("name", ["net-20251130.pth", "net-12345678.pth", "net-2025113012.pth"])
+def test_digits_that_may_be_a_date_are_no_checksum(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes((FILES / "archive.pth").read_bytes())
+    assert "whole" in read_weights(path)[1]
+    # but where somebody publishes a file of that name, they are
+    with pytest.raises(WeightsError, match="SHA-256 begins with"), open_file(path, {name}):
+        pass
+
+
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_a_header_whose_length_looks_like_another_form_is_safetensors(start, tmp_path):
+    """0x80 begins a pickle and "PK" an archive; the low bytes of a length may be either."""
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(in_safetensors({"a.weight": np.arange(3, dtype=np.float32)}, start))
+    form, found = read_weights(path)
+    assert (form, found["a.weight"].tolist()) == ("torch", [0, 1, 2])
+
+
+def test_tensors_in_nests_are_found_under_their_keys_and_nothing_is_read_before(tmp_path):
+    tensors = {"a.weight": np.ones(2, np.float32)}
+    value = {"epoch": 1, "model": tensors, "ema": {"inner": {"a.bias": tensors["a.weight"]}}}
+    path = tmp_path / "checkpoint.pth"
+    path.write_bytes(saved(value))
+    with open_file(path) as file:
+        assert {key: list(nest) for key, nest in file.nests.items()} == {
+            "model": ["a.weight"],
+            "ema.inner": ["a.bias"],
+        }
+    assert read_weights(path, "ema.inner")[1]["a.bias"].tolist() == [1, 1]
+    with pytest.raises(
+        WeightsError, match=r"--key emma: .*did you mean 'ema.inner'|choose from: model, ema.inner"
+    ):
+        read_weights(path, "emma")
+
+
+def test_what_is_called_beside_the_tensors_is_not_run_and_is_told(tmp_path):
+    path = tmp_path / "checkpoint.pth"
+    args = call("argparse.Namespace")
+    path.write_bytes(saved({"model": {"a.weight": np.ones(2, np.float32)}, "args": args}))
+    with open_file(path) as file:
+        assert (list(file.nests), file.skipped) == (["model"], ("argparse.Namespace",))

@@ -51,7 +51,7 @@ def check_gradient(
     if directions + entries < 1:
         raise AblaxError("--directions 0 --entries 0: expected at least one of either")
     set_up()
-    asked = options.opened(model, seed, image_size, classes).model
+    asked = options.opened(model, seed, image_size, classes, images).model
     objective, arguments = _objective(asked, images, seed)
     exact = dataclasses.replace(objective, precision="float64")
     found = check_gradient(

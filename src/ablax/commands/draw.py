@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tyro.conf import Positional
 
 from ablax.commands import options
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError, nearest, others_code
 
 if TYPE_CHECKING:
     from ablax.core import Edit, Network
@@ -64,19 +64,11 @@ def _applied(name: str, edit: Edit, network: Network) -> Network:
     """The network after the ablation."""
     from ablax.core import Network
 
-    try:
+    some = "; without_7 and without_shortcuts are some"
+    with others_code(f"{name} is no ablation: it fails with", some):
         found = edit(network)
-    except AblaxError:
-        raise
-    except Exception as error:
-        raise AblaxError(
-            f"{name} is no ablation: it fails with {type(error).__name__}: {error}; "
-            "without_7 and without_shortcuts are some"
-        ) from error
     if not isinstance(found, Network):
-        raise AblaxError(
-            f"{name} is no ablation: it gave no network; without_7 and without_shortcuts are some"
-        )
+        raise AblaxError(f"{name} is no ablation: it gave no network{some}")
     return found
 
 

@@ -17,7 +17,7 @@ from ablax.errors import AblaxError
 
 if TYPE_CHECKING:
     from ablax.config import Recipe
-    from ablax.model import Batch, Model
+    from ablax.model import Batch, ErrorRates, Model
     from ablax.study.load import Opened
 
 
@@ -61,15 +61,41 @@ def evaluate(
         rates = error_rates(asked.apply, batches, progress)
     seconds = time.monotonic() - start
     if format == "json":
-        print(json.dumps({"data": test, "seconds": seconds, **rates._asdict()}, indent=2))
+        prepared = asked.preprocessing.as_json()
+        told = {"data": test, "seconds": seconds, **rates._asdict(), "preprocessing": prepared}
+        print(json.dumps(told, indent=2))
         return
     print(f"{asked.title} on {test}, {rates.pictures:,} test images")
+    print(f"  images: {asked.preprocessing}")
     for name, error, (low, high) in (
         ("top-1", rates.top1, rates.top1_interval),
         ("top-5", rates.top5, rates.top5_interval),
     ):
         print(f"  {name} error {error:6.2f} %   95 % interval {low:.2f} to {high:.2f} (Wilson's)")
+    if found.recipe is None and not asked.weights.startswith("untrained"):
+        print(end=_hint(model, asked, rates, found.published))
     print(f"  {seconds:.1f} s, {rates.pictures / seconds:,.0f} images per second, {device()}")
+
+
+def _hint(source: str, model: Model, rates: ErrorRates, published: float | None) -> str:
+    """What to look at where an error is near that of guessing; nothing where it is not."""
+    from ablax.weights.sources import sources_of
+
+    chance = 100 - 100 / len(model.classes)
+    if rates.pictures >= 50 and rates.top1_interval[1] >= chance:
+        found = f"a guess errs in {chance:.2f} %"
+    elif published is not None and rates.top1_interval[0] > (published + chance) / 2:
+        found = f"the published error is {published:g} %, that of a guess {chance:g} %"
+    else:
+        return ""
+    sources = [(each.library, (each.form, each.names)) for each in sources_of(model.name)]
+    named = [names for _, names in sources]
+    others = [library for library, names in sources if named.count(names) > 1]
+    said = "--mean, --std, --channels or --resize, if the weights were made for other images"
+    if others:  # whose tensors are called alike
+        asked = f"{model.name}={{}}:FILE" if "=" in source else "ablax import ... --from {}"
+        said += f"; or another source, {' or '.join(map(asked.format, others))}"
+    return f"  {found}: try {said}\n"
 
 
 def _of_set(

@@ -80,6 +80,12 @@ def inspect(
         raise AblaxError("there is nothing to show the network: give pictures, or --data")
     set_up()
     asked = preprocessing.applied(options.opened(model, seed, image_size).model)
+    least = min(asked.image_shape[:2])
+    if window is not None and window > least:
+        raise AblaxError(
+            f"--window {window}: expected at most {least}, the pixels along a side that "
+            f"{asked.name} sees"
+        )
     layers = figures.chosen_layers(asked, list(at))
     chosen = _classes(classes, asked)
     shown, found = _samples(asked, pictures, data, data_dir, samples, show)
@@ -155,10 +161,12 @@ def _classes(names: Sequence[str], model: Model) -> list[int]:
         return list(range(min(10, len(model.classes))))
     found = []
     for name in names:
-        if name.isdecimal() and int(name) < len(model.classes):
+        if name.isascii() and name.isdecimal() and int(name) < len(model.classes):
             found.append(int(name))
         elif name in model.classes:
             found.append(model.classes.index(name))
         else:
-            raise AblaxError(f"there is no class {name!r}: {nearest(name, model.classes)}")
+            raise AblaxError(
+                f"--classes {name}: there is no class {name!r}: {nearest(name, model.classes)}"
+            )
     return found

@@ -21,6 +21,7 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError, nearest, refuse_beyond_memory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,8 +75,10 @@ def spec(
 
 
 def shown(word: str) -> str:
-    """The word as one types it: with quotes where it is empty or has a space."""
-    return shlex.quote(word) if not word or word.split() != [word] else word
+    """The word as one types it: with quotes where it is empty or has a space, on one line."""
+    if not word.isprintable():
+        return repr(word)
+    return shlex.quote(word) if word.split() != [word] else word
 
 
 def whole(word: str, least: int | None = None, most: int | None = None) -> int:
@@ -102,13 +105,18 @@ def real(word: str, holds: Callable[[float], bool], expected: str) -> float:
         >>> real("0.5", lambda x: x > 0, "a number above 0")
         0.5
     """
-    try:
-        number = float(word)
-    except ValueError:
-        raise ValueError(f"expected {expected}") from None
+    number = any_real(word, expected)
     if not (math.isfinite(number) and holds(number)):
         raise ValueError(f"expected {expected}")
     return number
+
+
+def any_real(word: str, expected: str = "a number, such as 0.5") -> float:
+    """A number in the digits of a program, or `nan` or `inf`, which a recipe refuses by name."""
+    with contextlib.suppress(ValueError):
+        if word.isascii() and word.split() == [word]:
+            return float(word)
+    raise ValueError(f"expected {expected}")
 
 
 def _int(least: int, most: int, metavar: str = "INT") -> PrimitiveConstructorSpec[int]:
@@ -124,6 +132,7 @@ AtLeastOne = Annotated[int, _int(1, MOST)]
 AtLeastTwo = Annotated[int, _int(2, MOST)]
 """2 to a million: classes to tell apart."""
 NonNegativeInt = Annotated[int, _int(0, MOST)]
+Workers = Annotated[int, _int(0, 1024)]
 Images = Annotated[int, _int(1, MOST_IMAGES)]
 Pixels = Annotated[int, _int(1, MOST_PIXELS, "PIXELS")]
 """Along one side of an image."""
@@ -164,6 +173,16 @@ def convention_name(given: str) -> str:
     return convention_named(given).name
 
 
+def library_name(given: str) -> str:
+    """A library that publishes weights which some network here takes."""
+    from ablax.weights.sources import WEIGHT_SOURCES
+
+    known = sorted({each.library for sources in WEIGHT_SOURCES.values() for each in sources})
+    if given not in known:
+        raise ValueError(f"no library whose weights are read: {nearest(given, known)}")
+    return given
+
+
 def existing_file(given: str) -> Path:
     """A regular file that is there and may be read: no folder, pipe or device."""
     path = Path(given)
@@ -190,12 +209,30 @@ def out_folder(given: str) -> Path:
     if not given.strip():
         raise ValueError("expected a folder, such as results/mine")
     path = Path(given)
+    _refuse_long(path)
     there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
     if not there.is_dir():
         raise ValueError(f"{there} is not a folder; give the path of a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ValueError(f"the folder {there} may not be written to; give another")
+    _refuse_unwritable(there)
     return path
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Nothing is left there: not every system says rightly what it will allow."""
+    try:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        why = f" ({error.strerror})" if error.strerror else ""
+        raise ValueError(f"the folder {folder} may not be written to{why}; give another") from error
+
+
+def _refuse_long(path: Path) -> None:
+    """Names that no disk takes, with what is put before and behind them while a file is written."""
+    if any(len(os.fsencode(part)) > 200 for part in path.parts):
+        raise ValueError("a name of more than 200 bytes; give a shorter one")
 
 
 def out_file(given: str, endings: tuple[str, ...]) -> Path:
@@ -203,19 +240,27 @@ def out_file(given: str, endings: tuple[str, ...]) -> Path:
     path = Path(given)
     if path.suffix not in endings:
         raise ValueError(f"the name must end in {' or '.join(endings)}")
+    _refuse_long(path)
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}; make it first (mkdir -p)")
     if os.path.lexists(path) and not path.is_file():
         raise ValueError("it is there, and no file; give the name of a file")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise ValueError(f"the folder {path.parent} may not be written to; give another")
+    _refuse_unwritable(path.parent)
     return path
+
+
+def variant_names(given: str) -> str:
+    """Names with commas between; who they are of knows the experiment."""
+    if not all(each.strip() for each in given.split(",")):
+        raise ValueError("expected names of variants with commas between, such as without_7,full")
+    return given
 
 
 PICTURES = (".png", ".svg", ".pdf")
 
 Word = Annotated[str, spec(word, "NAME", str)]
 """A name that is looked up later, such as a layer's."""
+VariantNames = Annotated[str, spec(variant_names, "A,B", str)]
 NetworkName = Annotated[str, spec(network_name, "NETWORK", str)]
 """A network of the zoo, or of a package."""
 _MODEL = tyro.conf.arg(
@@ -238,7 +283,9 @@ TableFormat = Annotated[
     Literal["text", "csv", "markdown", "json", "html"],
     tyro.conf.arg(help="How the table is printed."),
 ]
-Library = Annotated[Word | None, tyro.conf.arg(name="from", metavar="LIBRARY")]
+Library = Annotated[
+    Annotated[str, spec(library_name, "LIBRARY", str)] | None, tyro.conf.arg(name="from")
+]
 """Whose file of weights: an option named by a word of Python's."""
 DataFolder = Annotated[
     ExistingFolder | None,
@@ -267,6 +314,17 @@ class PreprocessingFields:
     def applied(self, model: Model) -> Model:
         """The model with this preparation; fields that are not given stay those of the model."""
         fields: dict[str, Any] = {name: value for name, value in vars(self).items() if value}
+        for name, given in (("mean", self.mean), ("std", self.std)):
+            if given and len(given) != model.image_shape[2]:
+                raise AblaxError(
+                    f"--{name} {' '.join(f'{each:g}' for each in given)}: expected a number for "
+                    f"each channel of {model.name}, {model.image_shape[2]}"
+                )
+        if self.resize is not None and self.resize < min(model.image_shape[:2]):
+            raise AblaxError(
+                f"--resize {self.resize}: expected at least {min(model.image_shape[:2])}, the "
+                f"pixels along a side that {model.name} sees"
+            )
         if self.channels and len(self.channels) != model.image_shape[2]:
             raise AblaxError(
                 f"--channels {self.channels}: the weights of {model.name} are for "
@@ -281,15 +339,20 @@ def opened(
     seed: int | None = None,
     image_size: int | None = None,
     classes: int | None = None,
+    images: int = 1,
 ) -> Opened:
     """The model of a source; what was chosen for the person is printed on the standard error.
 
     Without a seed random weights stay shapes; `image_size` and `classes` are of a network without
-    weights.
+    weights. So many `images` of it must fit into the memory at once.
     """
     from ablax.study.load import open_model
 
-    found = open_model(source, seed=seed, image_size=image_size, classes=classes)
+    for seeded in (None, seed) if image_size else (seed,):  # large ones before they are tried
+        found = open_model(source, seed=seeded, image_size=image_size, classes=classes)
+        needed = 4 * images * math.prod(found.model.image_shape)
+        what = f"{images:,} images in float32"
+        refuse_beyond_memory(needed, what, "--images, --batch or --image-size")
     if found.note:
         print(found.note, file=sys.stderr)
     return found
@@ -338,12 +401,24 @@ def parse(
     except SystemExit as left:
         if not left.code:
             raise
-    except AblaxError as error:  # a recipe names its field as in a file, without the dashes
-        if f"--{str(error).split(' ')[0].strip(',')}" not in _options(bound, name):
-            raise
-        raise UsageError(f"--{error}") from error
+    except AblaxError as error:
+        raise as_typed(error) from None
+    if refusals and not refusals[0].startswith(("-", f"{name} ")):  # a word in its place lacks
+        known = _options(bound, name)
+        unknown = [each for each in words if each.startswith("--") and each not in known]
+        refusals = [_unknown(unknown, name, bound)] if unknown else refusals
     help_ = f"; ablax {name} --help explains the options"
     raise UsageError(refusals[0] if refusals else _plain(said.getvalue()) + help_)
+
+
+def as_typed(error: AblaxError) -> AblaxError:
+    """A refusal of a recipe's field as it is typed: in a file there are no dashes before it."""
+    from ablax.config import Recipe, flat
+
+    first = str(error).split(" ")[0].strip(",:")
+    if first not in {field.replace("_", "-") for field in flat(Recipe())}:
+        return error
+    return UsageError(f"--{error}")
 
 
 def _tyro(function: Callable[..., Any], words: Sequence[str], name: str) -> Any:
@@ -457,16 +532,9 @@ _REGISTRY = ConstructorRegistry()
 """How plain types are read, in the recipe's fields above all, with refusals like `options`'."""
 
 
-def _real(given: str) -> float:
-    try:
-        return float(given)
-    except ValueError:
-        raise ValueError("expected a number, such as 0.5") from None
-
-
 _SCALARS: dict[Any, PrimitiveConstructorSpec[Any]] = {
     int: spec(whole, "INT", int),
-    float: spec(_real, "FLOAT", (int, float)),
+    float: spec(any_real, "FLOAT", (int, float)),
     str: spec(word, "TEXT", str),
     Path: spec(lambda given: Path(word(given)), "PATH", Path),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Literal
 
 from tyro.conf import Positional
@@ -34,7 +35,9 @@ def predict(
         raise AblaxError(f"there is no picture to classify: ablax predict {model} cat.jpg")
     shown = [open_picture(path) for path in pictures]
     set_up()
-    found = preprocessing.applied(options.opened(model, seed=0).model).predict(shown, top)
+    asked = preprocessing.applied(options.opened(model, seed=0).model)
+    print(f"images: {asked.preprocessing}", file=sys.stderr)
+    found = asked.predict(shown, top)
     if format == "json":
         named = zip(map(str, pictures), found, strict=True)
         rows = [{"picture": p, "classes": [each._asdict() for each in top]} for p, top in named]

@@ -48,7 +48,8 @@ def receptive_field(
         return
     if model is None:
         raise AblaxError("which network? ablax list names them: ablax receptive-field alexnet")
-    asked = options.opened(model, None if effective is None else seed, image_size).model
+    drawn, count = (None, 1) if effective is None else (seed, images)
+    asked = options.opened(model, drawn, image_size, images=count).model
     seen = fields.network_receptive_fields(asked.network, asked.image_shape)
     if effective is None:
         if layer:

@@ -10,17 +10,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from ablax.core.edits import paths, refuse_unknown
-from ablax.core.network import ImageShape, Network, abstract_variables
+from ablax.core.network import Given, ImageShape, Network, abstract_variables
 from ablax.errors import AblaxError
 
 
 def features(
     network: Network,
     variables: Mapping[str, Any],
-    images: Float[Array, "N H W C"],
+    images: Real[Given, "N H W C"],
     at: Sequence[str],
 ) -> dict[str, Array]:
     """The outputs of the named layers, as in a test: no dropout, kept batch statistics.
@@ -68,7 +68,7 @@ def _compiled(
 def output_gradients(
     network: Network,
     variables: Mapping[str, Any],
-    images: Float[Array, "N H W C"],
+    images: Real[Given, "N H W C"],
     loss: Callable[[Float[Array, "N classes"]], Float[Array, ""]],
     at: Sequence[str],
 ) -> dict[str, Array]:
@@ -97,7 +97,7 @@ def output_gradients(
 
 
 def output_shapes(
-    network: Network, images: Float[Array, "N H W C"], at: Sequence[str]
+    network: Network, images: Real[Given, "N H W C"], at: Sequence[str]
 ) -> dict[str, jax.ShapeDtypeStruct]:
     """Shape and type of what the named layers give for these images; nothing is computed.
 
@@ -106,8 +106,9 @@ def output_shapes(
     """
     shapes = layer_shapes(network, (images.shape[1], images.shape[2], images.shape[3]))
     refuse_unknown(at, shapes)
-    count = len(images)
-    return {name: jax.ShapeDtypeStruct((count, *shapes[name]), images.dtype) for name in at}
+    count, floats = len(images), jnp.issubdtype(images.dtype, jnp.floating)
+    kind = images.dtype if floats else jnp.float32  # nothing small can be added to integers
+    return {name: jax.ShapeDtypeStruct((count, *shapes[name]), kind) for name in at}
 
 
 def gradients(

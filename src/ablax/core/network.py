@@ -12,7 +12,8 @@ import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Real
 
 from ablax.analysis.jax_versions import random_key
 from ablax.errors import AblaxError, nearest
@@ -106,7 +107,11 @@ def _check_entry(name: str, layer: object, seen: set[str]) -> None:
         )
 
 
-def run(layers: Layers, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+Given = Array | np.ndarray
+"""What a network takes; every layer says which types of numbers, and computes in JAX's arrays."""
+
+
+def run(layers: Layers, x: Real[Given, "N *rest"]) -> Real[Array, "N *out"]:
     """Apply the layers in order, each bound to its own name: y = f_n(... f_1(x)).
 
     To be called inside the `nn.compact` method of the module that holds the layers; where there are
@@ -116,12 +121,13 @@ def run(layers: Layers, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
         LayerError: A layer that does not fit its input, with its path and the input's shape.
             Shapes are static, so this happens while tracing, before anything compiles.
     """
+    y = jnp.asarray(x)
     for name, layer in layers.items():
-        x = run_one(name, layer, x)
-    return x
+        y = run_one(name, layer, y)
+    return y
 
 
-def run_one(name: str, layer: nn.Module, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+def run_one(name: str, layer: nn.Module, x: Real[Array, "N *rest"]) -> Real[Array, "N *out"]:
     """Apply one layer, bound to its name, inside the `nn.compact` method of its holder.
 
     Raises:
@@ -158,7 +164,7 @@ class Sequential(nn.Module):
     layers: Layers
 
     @nn.compact
-    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+    def __call__(self, x: Real[Given, "N *rest"]) -> Real[Array, "N *out"]:
         """Apply the layers in order."""
         return run(self.layers, x)
 
@@ -197,7 +203,7 @@ class Network(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, images: Float[Array, "N H W C"]) -> Float[Array, "N *scores"]:
+    def __call__(self, images: Real[Given, "N H W C"]) -> Real[Array, "N *scores"]:
         """Class scores of the images."""
         return run(self.head, run(self.body, run(self.tail, images)))
 

@@ -149,10 +149,11 @@ class Augmentation:
         most |= {"elastic": 10_000.0, "elastic_smoothness": 1_000.0}
         for field in self.__dataclass_fields__:
             given, limit = getattr(self, field), most.get(field, math.inf)
-            if not (math.isfinite(given) and 0 <= given <= limit):
+            number = isinstance(given, (int, float)) and math.isfinite(given)
+            if not (number and 0 <= given <= limit):
                 range_ = f"from 0 to {limit:g}" if math.isfinite(limit) else "of 0 or more"
                 name = "augment." + field.replace("_", "-")
-                raise AugmentationError(f"{name} is {given}, and a number {range_} is expected")
+                raise AugmentationError(f"{name} is {given!r}, and a number {range_} is expected")
         if self.elastic_smoothness == 0:
             raise AugmentationError(
                 "augment.elastic-smoothness is 0, and a positive number of pixels is expected "

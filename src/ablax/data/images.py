@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int, Int32, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ablax.errors import AblaxError
+from ablax.errors import AblaxError, brief
 
 
 class DataError(AblaxError):
@@ -45,8 +45,10 @@ def read_picture(data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data)) as picture:
             png = picture.format == "PNG"
             return _eight_bits(ImageOps.exif_transpose(picture) or picture, png)
+    except UnidentifiedImageError as error:  # whose message is an address in memory
+        raise ValueError("it is in no format of pictures that pillow knows") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(brief(error)) from error
 
 
 def _eight_bits(picture: Image.Image, png: bool) -> Image.Image:
@@ -147,6 +149,25 @@ class ImageSet:
 _CHUNK = 1000
 
 
+def refuse_unlearnable(images: ImageSet) -> None:
+    """Refuse training images of one class, or that are all the same: nothing is to be learned.
+
+    Raises:
+        DataError: Which of both, and of which set.
+    """
+    labels = np.unique(images.train.labels)
+    if len(labels) < 2:
+        raise DataError(
+            f"every training image of {images.name} is of the class "
+            f"{images.classes[labels[0]]!r}: give data of two classes or more"
+        )
+    if all(std <= 1 / 255 for std in images.std):
+        raise DataError(
+            f"every training image of {images.name} is the same, within a gray level: give data "
+            "with something to see"
+        )
+
+
 class ChannelStatistics:
     """Mean and standard deviation per channel, exact because they are sums of integers.
 
@@ -224,10 +245,11 @@ def select(
     kept_apart = round(held_out * count)
     used = round(share * (count - kept_apart))
     if used < 1 or (held_out and not kept_apart):
+        few = "raise --data.share" if kept_apart < count else "lower --data.held-out"
+        few = "raise --data.held-out" if held_out and not kept_apart else few
         raise DataError(
             f"{share:g} of {count - kept_apart:,} training images to train on and {held_out:g} of "
-            f"{count:,} held out are asked for, and one of them is none: raise --data.share or "
-            "--data.held-out"
+            f"{count:,} held out are asked for, and one of them is none: {few}"
         )
     order = balanced_order(whole.train.labels)
     train = _part(whole.train, order[:used])

@@ -139,7 +139,9 @@ def open_test_images(source: str, folder: Path | None) -> EvaluationImages:
     prepared = tfds_folder.open_set(parse(source), folder)
 
     def decoded(places: range) -> list[tuple[Image.Image, int]]:
-        return [(decode(data, prepared.channels), k) for data, k in prepared.test.read(places)]
+        whose = (f"picture {place} of {prepared.test.name}" for place in places)
+        read = zip(prepared.test.read(places), whose, strict=True)
+        return [(decode(data, prepared.channels, of), label) for (data, label), of in read]
 
     return EvaluationImages(prepared.name, prepared.classes, len(prepared.test), decoded)
 
@@ -152,7 +154,7 @@ def parse(source: str) -> tfds_folder.Address:
     if not hint.startswith("did you mean"):
         hint = f"did you mean 'tfds:{source}'?" if source.replace("_", "").isalnum() else ""
     raise DataError(
-        f"'{source}' is no data set: expected 'digits' or 'tfds:NAME'; {hint}".rstrip("; ")
+        f"{source!r} is no data set: expected 'digits' or 'tfds:NAME'; {hint}".rstrip("; ")
     )
 
 
@@ -224,8 +226,9 @@ def _decode_into(
 def _decoded(
     records: tfds_folder.RecordSplit, prepared: tfds_folder.PreparedSet, image_size: int | None
 ) -> Iterator[tuple[UInt8[np.ndarray, "N H W C"], list[int]]]:
-    def picture(record: tuple[bytes, int]) -> UInt8[np.ndarray, "H W C"]:
-        image = decode(record[0], prepared.channels)
+    def picture(record: tuple[bytes, int], number: int) -> UInt8[np.ndarray, "H W C"]:
+        what = f"picture {number} of {records.name}"
+        image = decode(record[0], prepared.channels, what)
         return as_array(image if image_size is None else center(image, image_size))
 
     with ThreadPoolExecutor() as threads:
@@ -233,7 +236,8 @@ def _decoded(
             chunk = records.read(range(start, min(start + _CHUNK, len(records))))
             # Threads pay for photographs; for icons the handing over costs more than it saves.
             large = sum(len(data) for data, _ in chunk) > len(chunk) * 16_384
-            pictures = list((threads.map if large else map)(picture, chunk))
+            numbers = range(start, start + len(chunk))
+            pictures = list((threads.map if large else map)(picture, chunk, numbers))
             for each in pictures:
                 if each.shape != pictures[0].shape:
                     raise _several_sizes(prepared.name, pictures[0].shape, each.shape)

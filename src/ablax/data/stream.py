@@ -61,7 +61,8 @@ class ImageStream:
     @property
     def _part(self) -> Callable[..., tuple[np.ndarray, int]]:
         size, _, channels = self.image_shape
-        return partial(_part, size=size, channels=channels, classes=len(self.classes))
+        classes = len(self.classes)
+        return partial(_part, size=size, channels=channels, classes=classes, name=self.name)
 
     def train(
         self, *, batch: int, seed: int, start_step: int = 0, workers: int = 0
@@ -140,6 +141,7 @@ def _part(
     size: int,
     channels: int,
     classes: int,
+    name: str,
 ) -> tuple[np.ndarray, int]:
     """From a record to a picture and its label.
 
@@ -148,8 +150,8 @@ def _part(
     """
     data, label = record
     if not 0 <= label < classes:
-        raise DataError(f"a picture has the label {label}; expected 0 to {classes - 1}")
-    picture = decode(data, channels)
+        raise DataError(f"a picture of {name} has the label {label}; expected 0 to {classes - 1}")
+    picture = decode(data, channels, f"a picture of {name}")
     if random is None:
         return as_array(center(picture, size, round(size * TEST_MARGIN))), label
     return as_array(random_crop(picture, size, random)), label

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ablax.data.images import DataError, read_picture
-from ablax.errors import nearest, silenced
+from ablax.errors import brief, listed, nearest, silenced
 
 _ADDRESS = re.compile(
     r"tfds:(?P<name>\w+)(?:/(?P<config>[\w.\-]+))?(?::(?P<version>\d+\.\d+\.\d+))?"
@@ -58,7 +58,7 @@ def parse(source: str) -> Address:
     match = _ADDRESS.fullmatch(source)
     if match is None:
         raise DataError(
-            f"'{source}' is no data set of tensorflow-datasets: "
+            f"{source!r} is no data set of tensorflow-datasets: "
             "expected tfds:NAME, tfds:NAME/config or tfds:NAME/config:1.0.0"
         )
     return Address(**match.groupdict())
@@ -81,10 +81,11 @@ def locate(address: Address, folder: Path | None) -> Path:
     """The folder of one version of one set: the version asked for, else the newest."""
     root = data_folder(address, folder)
     if not root.is_dir():
-        raise DataError(f"the data folder {root} does not exist: {address.advice}")
+        fault = "is no folder" if os.path.lexists(root) else "does not exist"
+        raise DataError(f"{address} is looked for in {root}, which {fault}: {address.advice}")
     if not (root / address.name).is_dir():
         others = sorted(path.name for path in root.iterdir() if _versions_below(path))
-        holds = f"it holds {', '.join(others)}" if others else "it holds no prepared set"
+        holds = f"it holds {listed(others, 10)}" if others else "it holds no prepared set"
         hint = nearest(address.name, others)
         hint = f" ({hint})" if hint.startswith("did you mean") else ""
         raise DataError(f"{address} is not in {root}; {holds}{hint}: {address.advice}")
@@ -101,7 +102,7 @@ def locate(address: Address, folder: Path | None) -> Path:
     configs = sorted({_config(path, root / address.name) or "" for path in wanted})
     if len(configs) == 1:
         return max(wanted, key=lambda path: tuple(map(int, path.name.split("."))))
-    there = ", ".join(str(path.relative_to(root)) for path in found)
+    there = listed((str(path.relative_to(root)) for path in found), 10)
     if not wanted:
         raise DataError(f"{address} is not prepared; {root} holds {there}: {address.advice}")
     raise DataError(
@@ -122,11 +123,13 @@ def _config(version: Path, root: Path) -> str | None:
 class RecordSplit:
     """One split: the bytes of the picture and the label of any record, by its number.
 
-    It can be pickled, so worker processes may hold it.
+    The name is for messages: `the train split of cifar10/3.0.2`. It can be pickled, so worker
+    processes may hold it.
     """
 
-    def __init__(self, records: Any, image_key: str, label_key: str) -> None:
+    def __init__(self, records: Any, image_key: str, label_key: str, name: str) -> None:
         self._records, self._image_key, self._label_key = records, image_key, label_key
+        self.name = name
 
     def __len__(self) -> int:
         return len(self._records)
@@ -141,8 +144,8 @@ class RecordSplit:
             return [(each[self._image_key], int(each[self._label_key])) for each in found]
         except Exception as error:  # the reader raises whatever its format library raises
             raise DataError(
-                f"records {indices[0]} to {indices[-1]} cannot be read ({error}): "
-                "a file of the data set is damaged; delete its folder and prepare it again"
+                f"records {indices[0]} to {indices[-1]} of {self.name} cannot be read "
+                f"({brief(error)}): a file of it is damaged; delete its folder and prepare it again"
             ) from error
 
 
@@ -196,7 +199,7 @@ def open_set(address: Address, folder: Path | None) -> PreparedSet:
             features = dict(info.features)
         except Exception as error:  # whatever TFDS meets in a file it cannot read
             raise DataError(
-                f"the metadata in {path} cannot be read ({error}): {address.advice}"
+                f"the metadata in {path} cannot be read ({brief(error)}): {address.advice}"
             ) from error
         if info.file_format is not tfds.core.FileFormat.ARRAY_RECORD:
             raise DataError(
@@ -215,16 +218,28 @@ def open_set(address: Address, folder: Path | None) -> PreparedSet:
             for shard in map(Path, info.splits[name].filepaths):
                 if not shard.is_file():
                     raise DataError(f"{shard} is missing: the set is incomplete; {address.advice}")
+            called = f"the {name} split of {info.full_name}"
+            if info.splits[name].num_examples < 1:
+                return RecordSplit([], image_key, label_key, called)
             decoders = {image_key: tfds.decode.SkipDecoding()}
             records = builder.as_data_source(split=name, decoders=decoders)
-            return RecordSplit(records, image_key, label_key)
+            found = RecordSplit(records, image_key, label_key, called)
+            found.read([0, len(found) - 1])  # fewer than the metadata say are missed here
+            return found
+
+        classes = features[label_key].names
+        if len(classes) < 2:
+            raise DataError(
+                f"{address} has {len(classes)} class{'es' * (len(classes) != 1)}, and at least 2 "
+                "are expected: give another set"
+            )
 
         train, test = _train_and_test(address, list(info.splits), split)
         return PreparedSet(
             name=info.full_name,
             path=path,
             channels=image.shape[-1],
-            classes=tuple(features[label_key].names),
+            classes=tuple(classes),
             train=train,
             test=test,
         )
@@ -272,17 +287,17 @@ def _keys(info: Any, tfds: Any, address: Address) -> tuple[str, str]:
 _MODES = {1: "L", 3: "RGB"}
 
 
-def decode(data: bytes, channels: int) -> Image.Image:
+def decode(data: bytes, channels: int, what: str = "a picture") -> Image.Image:
     """The picture in these bytes (`read_picture`), as gray (1 channel) or RGB (3).
 
-    A DataError where there is none.
+    A DataError where there is none, which says of `what`.
     """
     try:
         return read_picture(data).convert(_MODES[channels])
     except ValueError as error:
         raise DataError(
-            f"{len(data)} bytes that should be a picture cannot be read ({error}): "
-            "the data set is damaged; prepare it again with `make data`"
+            f"{what}, of {len(data)} bytes, cannot be read ({error}): the data set is damaged; "
+            "prepare it again with `make data`"
         ) from error
 
 

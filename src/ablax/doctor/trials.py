@@ -306,13 +306,8 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
     Raises:
         AblaxError: The run is not finished, or ended well and has no good checkpoint.
     """
-    summary = folder.verify(variant, seed)
+    summary = _refuse_unfinished(folder, variant, seed)
     place = folder.checkpoints(variant, seed)
-    if summary is None:
-        raise AblaxError(
-            f"{folder.path} has no finished run of {variant} from seed {seed}: run it first, or "
-            "name another with --variant and --seed"
-        )
     own = matching(read_metrics(folder.path, by=RUN_COLUMNS), variant=variant, seed=seed)
     curve = finished_run(variant, seed, summary, list(map(dict, own)), 0.0, 1).curve
     status = str(summary["status"])
@@ -334,6 +329,17 @@ def history(folder: ResultsFolder, variant: str, seed: int, trainer: Trainer) ->
     words = f"after {restored.step / trainer.dataset.steps_per_epoch:g} epochs"
     trained = Trained(variables, losses[0], losses[-1], words)
     return History(status, curve, trained, trainer.evaluate(state))
+
+
+def _refuse_unfinished(folder: ResultsFolder, variant: str, seed: int) -> dict[str, Any]:
+    """The summary of a run that is at its end."""
+    summary = folder.verify(variant, seed)
+    if summary is None:
+        raise AblaxError(
+            f"{folder.path} has no finished run of {variant} from seed {seed}: run it first, or "
+            f"give another as {folder.path}:VARIANT:SEED"
+        )
+    return summary
 
 
 @dataclass(frozen=True, eq=False)
@@ -389,6 +395,8 @@ def _open_run(run: RunName, seed: int, console: Console) -> Opened:
     stem, recipe_name, chosen = held.experiment, held.recipe_name, held.recipe
     question = question_of(path, held)
     variant = run.variant or question.baseline
+    check_variant(stem, question, variant)
+    _refuse_unfinished(ResultsFolder(path), variant, seed)
     trial, trainer = _patient(stem, question, recipe_name, chosen, variant, seed, console)
     folder = ResultsFolder(path)
     refuse_another(path, held, variant, trial.network, trainer.dataset.image_shape)

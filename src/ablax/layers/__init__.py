@@ -1,4 +1,9 @@
-"""Layers: a pure function where there is one, and a thin Linen module with the same name."""
+"""Layers: a pure function where there is one, and a thin Linen module with the same name.
+
+All take real numbers of any type, from NumPy or JAX. The result has the type that the input and the
+parameters promote to, as Flax's has, and float32 where these are all integers; a layer that only
+selects, moves or compares numbers leaves integers as they are.
+"""
 
 from ablax.layers.activation import Absolute as Absolute
 from ablax.layers.activation import Dropout as Dropout
@@ -128,6 +133,7 @@ from ablax.layers.textbook import filter_matrix as filter_matrix
 from ablax.layers.textbook import input_matrix as input_matrix
 from ablax.layers.textbook import jarrett_stage as jarrett_stage
 from ablax.layers.textbook import moving_average as moving_average
+from ablax.layers.windows import DtypeError as DtypeError
 from ablax.layers.windows import FieldError as FieldError
 from ablax.layers.windows import ShapeError as ShapeError
 from ablax.layers.windows import output_size as output_size

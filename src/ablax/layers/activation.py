@@ -9,14 +9,23 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jaxtyping import Float, PRNGKeyArray, UInt32
+from jaxtyping import Float, PRNGKeyArray, Real, UInt32
 
 from ablax.layers.dense import learned, per_channel
 from ablax.layers.initializers import QUARTERS, Initializer
-from ablax.layers.windows import FieldError, checked, finite, not_negative, takes
+from ablax.layers.windows import (
+    FieldError,
+    checked,
+    finite,
+    not_negative,
+    promoted,
+    takes,
+    widened,
+)
 
 
-def relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
+@takes("...", integers=True)
+def relu(x: Real[Array, "..."]) -> Real[Array, "..."]:
     """max(x, 0), with derivative 0 at 0.
 
     Nair, Hinton 2010, Rectified linear units; Krizhevsky et al. 2012, section 3.1.
@@ -28,6 +37,7 @@ def relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jax.nn.relu(x)
 
 
+@takes("...")
 def relu6(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """min(max(x, 0), 6), with derivative 0 at 0 and at 6; used by MobileNet V2.
 
@@ -40,6 +50,7 @@ def relu6(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jax.nn.relu6(x)
 
 
+@takes("...")
 def leaky_relu(x: Float[Array, "..."], slope: float = 0.01) -> Float[Array, "..."]:
     """X where it is positive or zero, slope x elsewhere.
 
@@ -52,7 +63,8 @@ def leaky_relu(x: Float[Array, "..."], slope: float = 0.01) -> Float[Array, "...
     return jnp.where(x >= 0, x, jnp.asarray(slope, x.dtype) * x)
 
 
-def prelu(x: Float[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, "... C"]:
+@takes("... C", integers=True)
+def prelu(x: Real[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, "... C"]:
     """X where it is positive or zero, slope_c x elsewhere: a leaky ReLU with learned slopes.
 
     He, Zhang, Ren, Sun 2015, Delving deep into rectifiers, section 2.1.
@@ -61,9 +73,11 @@ def prelu(x: Float[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, ".
         >>> prelu(jnp.array([[-2.0, -2.0]]), jnp.array([0.25, 1.0]))
         Array([[-0.5, -2. ]], dtype=float32)
     """
+    x, slope = promoted(x, slope)
     return jnp.where(x >= 0, x, per_channel(slope, x) * x)
 
 
+@takes("...")
 def sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """1 / (1 + exp(-x)), between 0 and 1.
 
@@ -74,6 +88,7 @@ def sigmoid(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jax.nn.sigmoid(x)
 
 
+@takes("...")
 def shifted_sigmoid(
     x: Float[Array, "..."], gain: float = 0.02, shift: float = 4.0
 ) -> Float[Array, "..."]:
@@ -88,6 +103,7 @@ def shifted_sigmoid(
     return jax.nn.sigmoid(jnp.asarray(gain, x.dtype) * x - jnp.asarray(shift, x.dtype))
 
 
+@takes("...")
 def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """The hyperbolic tangent, between -1 and 1.
 
@@ -98,6 +114,7 @@ def tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.tanh(x)
 
 
+@takes("...")
 def scaled_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """1.7159 tanh(2 x / 3): a hyperbolic tangent with f(1) = 1 and f(-1) = -1.
 
@@ -112,6 +129,7 @@ def scaled_tanh(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.asarray(1.7159, x.dtype) * jnp.tanh(jnp.asarray(2 / 3, x.dtype) * x)
 
 
+@takes("...")
 def absolute(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """|x|, with derivative 1 at 0: the rectification that keeps both signs of a filter's response.
 
@@ -125,7 +143,8 @@ def absolute(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where(x >= 0, x, -x)
 
 
-def threshold(x: Float[Array, "..."], level: float = 0.0) -> Float[Array, "..."]:
+@takes("...", integers=True)
+def threshold(x: Real[Array, "..."], level: float = 0.0) -> Real[Array, "..."]:
     """1 where x > level, 0 elsewhere: the switching unit of a perceptron, with derivative 0.
 
     The level is the lecture's theta; at the level itself the unit is off (Rosenblatt 1958, The
@@ -141,13 +160,15 @@ def threshold(x: Float[Array, "..."], level: float = 0.0) -> Float[Array, "..."]
 class ReLU(nn.Module):
     """The module of `relu`."""
 
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    @takes("...", integers=True)
+    def __call__(self, x: Real[Array, "..."]) -> Real[Array, "..."]:
         return relu(x)
 
 
 class ReLU6(nn.Module):
     """The module of `relu6`."""
 
+    @takes("...")
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return relu6(x)
 
@@ -158,6 +179,7 @@ class LeakyReLU(nn.Module):
 
     slope: float = 0.01
 
+    @takes("...")
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return leaky_relu(x, self.slope)
 
@@ -167,25 +189,28 @@ class PReLU(nn.Module):
 
     slope_init: Initializer = QUARTERS
 
-    @takes("... C")
+    @takes("... C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
+    def __call__(self, x: Real[Array, "... C"]) -> Float[Array, "... C"]:
         return prelu(x, learned(self, "slope", self.slope_init, (x.shape[-1],), x))
 
 
 class Sigmoid(nn.Module):
     """The module of `sigmoid`."""
 
+    @takes("...")
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return sigmoid(x)
 
 
+@checked()
 class ShiftedSigmoid(nn.Module):
     """The module of `shifted_sigmoid`."""
 
     gain: float = 0.02
     shift: float = 4.0
 
+    @takes("...")
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return shifted_sigmoid(x, self.gain, self.shift)
 
@@ -193,6 +218,7 @@ class ShiftedSigmoid(nn.Module):
 class Tanh(nn.Module):
     """The module of `tanh`."""
 
+    @takes("...")
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return tanh(x)
 
@@ -200,6 +226,7 @@ class Tanh(nn.Module):
 class ScaledTanh(nn.Module):
     """The module of `scaled_tanh`."""
 
+    @takes("...")
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return scaled_tanh(x)
 
@@ -207,46 +234,50 @@ class ScaledTanh(nn.Module):
 class Absolute(nn.Module):
     """The module of `absolute`."""
 
+    @takes("...")
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return absolute(x)
 
 
+@checked()
 class Threshold(nn.Module):
     """The module of `threshold`."""
 
     level: float = 0.0
 
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    @takes("...", integers=True)
+    def __call__(self, x: Real[Array, "..."]) -> Real[Array, "..."]:
         return threshold(x, self.level)
 
 
 def check_rate(name: str, rate: object) -> None:
     """Refuse what is no probability of being left out."""
-    if not finite(rate) or not 0 <= rate < 1:
-        raise FieldError(f"{name}={rate!r}: expected a number of at least 0 and below 1")
+    if not finite(rate) or not 0 <= rate <= 1:
+        raise FieldError(f"{name}={rate!r}: expected a number from 0 to 1")
 
 
+@takes("...", argument=1)
 def dropout(
     key: PRNGKeyArray | UInt32[Array, "2"], x: Float[Array, "..."], rate: float
 ) -> Float[Array, "..."]:
     """Leave out each number with probability `rate` and scale the others up, so that the mean is x.
 
-    y = m x / (1 - rate), m ~ Bernoulli(1 - rate)
+    y = m x / (1 - rate), m ~ Bernoulli(1 - rate); with a rate of 1 nothing is left but zeros
 
     Krizhevsky et al. scale at test time instead, by 1 - rate: the same function up to the scale of
     the weights (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, Dropout, section 4;
     Krizhevsky, Sutskever, Hinton 2012, ImageNet classification, section 4.2).
 
     Raises:
-        FieldError: A rate outside [0, 1).
+        FieldError: A rate outside [0, 1].
 
     Example:
         >>> dropout(jax.random.key(0), jnp.ones(4), rate=0.0)
         Array([1., 1., 1., 1.], dtype=float32)
     """
     check_rate("rate", rate)
-    if rate == 0:
-        return x
+    if rate in (0, 1):
+        return jnp.zeros_like(x) if rate else x
     kept = jax.random.bernoulli(key, 1 - rate, x.shape)
     return jnp.where(kept, x / jnp.asarray(1 - rate, x.dtype), jnp.zeros((), x.dtype))
 
@@ -266,6 +297,7 @@ class Dropout(nn.Module):
 
     rate: float
 
+    @takes("...")
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         if self.rate == 0 or not self.has_rng("dropout"):
             return x
@@ -287,8 +319,7 @@ def softmax(x: Float[Array, "... C"]) -> Float[Array, "... C"]:
         >>> softmax(jnp.log(jnp.array([1.0, 3.0]))).round(4)
         Array([0.25, 0.75], dtype=float32)
     """
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    return jax.nn.softmax(wide, axis=-1).astype(x.dtype)
+    return jax.nn.softmax(widened(x), axis=-1).astype(x.dtype)
 
 
 class Softmax(nn.Module):

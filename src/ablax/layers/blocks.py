@@ -10,16 +10,26 @@ from typing import ClassVar
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Real
 
 from ablax.core.edits import EditError, edit
 from ablax.core.network import Layers, Network, Sequential, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.activation import ReLU, Sigmoid
-from ablax.layers.dense import Dense
+from ablax.layers.dense import Dense, add
 from ablax.layers.pooling import GlobalAveragePool
 from ablax.layers.shape import concatenate
-from ablax.layers.windows import FieldError, Pair, ShapeError, checked, pair, positive, takes, whole
+from ablax.layers.windows import (
+    FieldError,
+    Pair,
+    ShapeError,
+    checked,
+    pair,
+    positive,
+    promoted,
+    takes,
+    whole,
+)
 
 
 class Residual(nn.Module):
@@ -56,8 +66,9 @@ class Residual(nn.Module):
         _ = self.before + self.residual + self.shortcut + self.after  # no name stands twice
         super().__post_init__()
 
+    @takes("...", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+    def __call__(self, x: Real[Array, "N *rest"]) -> Real[Array, "N *out"]:
         x = run(self.before, x)
         residual = run(self.residual, x)
         shortcut = run(self.shortcut, x)
@@ -67,7 +78,7 @@ class Residual(nn.Module):
                 f"shortcut {shortcut.shape}; expected equal shapes: put a 1x1 convolution with the "
                 "stride and the features of the residual on the shortcut"
             )
-        return run(self.after, shortcut + residual)
+        return run(self.after, add(shortcut, residual))
 
 
 @checked(stride=pair)
@@ -84,8 +95,8 @@ class Subsample(nn.Module):
 
     stride: int | Pair
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H2 W2 C"]:
         down, right = pair("stride", self.stride)
         return x[:, ::down, ::right, :]
 
@@ -104,8 +115,8 @@ class PadChannels(nn.Module):
 
     features: int
 
-    @takes("... C")
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
+    @takes("... C", integers=True)
+    def __call__(self, x: Real[Array, "... C"]) -> Real[Array, "... F"]:
         missing = self.features - x.shape[-1]
         if missing < 0:
             raise ShapeError(
@@ -174,12 +185,14 @@ class DenselyConnected(nn.Module):
 
     layers: Layers
 
+    @takes("...", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+    def __call__(self, x: Real[Array, "N *rest"]) -> Real[Array, "N *out"]:
         y = concatenate(x, run(self.layers, x))
         return lax.platform_dependent(y, cpu=lax.optimization_barrier, default=lambda y: y)
 
 
+@checked()
 class DualPath(nn.Module):
     """y = concatenate(s[:F] + h[:F], s[F:], h[F:]), s = shortcut(x), h = layers(x), over channels.
 
@@ -215,8 +228,9 @@ class DualPath(nn.Module):
         _ = self.layers + self.shortcut  # no name stands twice
         super().__post_init__()
 
+    @takes("...", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+    def __call__(self, x: Real[Array, "N *rest"]) -> Real[Array, "N *out"]:
         new = run(self.layers, x)
         kept = run(self.shortcut, x)
         f = self.features
@@ -226,7 +240,7 @@ class DualPath(nn.Module):
                 f"{kept.shape}; expected at least {f} channels from both, and all other axes "
                 "equal: put a 1x1 convolution with the stride of the layers on the shortcut"
             )
-        return concatenate(kept[..., :f] + new[..., :f], kept[..., f:], new[..., f:])
+        return concatenate(add(kept[..., :f], new[..., :f]), kept[..., f:], new[..., f:])
 
 
 class Gate(nn.Module):
@@ -247,10 +261,10 @@ class Gate(nn.Module):
 
     gate: Layers
 
-    @takes("N H W C")
+    @takes("N H W C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
-        factors = run(self.gate, x)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H W C"]:
+        x, factors = promoted(x, run(self.gate, x))
         if factors.shape == (x.shape[0], x.shape[3]):
             return x * factors[:, None, None, :]
         if factors.shape in (x.shape, (*x.shape[:3], 1)):
@@ -319,8 +333,9 @@ class Highway(nn.Module):
         _ = self.residual + self.gate + self.shortcut + self.after  # no name stands twice
         super().__post_init__()
 
+    @takes("...", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+    def __call__(self, x: Real[Array, "N *rest"]) -> Real[Array, "N *out"]:
         residual = run(self.residual, x)
         shortcut = run(self.shortcut, x)
         gate = run(self.gate, shortcut)
@@ -329,6 +344,7 @@ class Highway(nn.Module):
                 f"Highway was given {x.shape}: its residual has shape {residual.shape}, its "
                 f"shortcut {shortcut.shape} and its gate {gate.shape}; expected equal shapes"
             )
+        gate, shortcut, residual = promoted(gate, shortcut, residual)
         return run(self.after, (1 - gate) * shortcut + gate * residual)
 
 
@@ -390,10 +406,11 @@ class Cell(nn.Module):
         finer = {self.scale - 1} if len(self.down) else set()
         return frozenset(finer | ({self.scale} if self.keeps or len(self.same) else set()))
 
+    @takes("N H W C", integers=True)
     @nn.compact
     def __call__(
-        self, own: Float[Array, "N H W C"] | None, finer: Float[Array, "N H1 W1 C1"] | None
-    ) -> Float[Array, "N H W F"]:
+        self, own: Real[Array, "N H W C"] | None, finer: Real[Array, "N H1 W1 C1"] | None
+    ) -> Real[Array, "N H W F"]:
         sides = ((self.down, finer), (self.same, own))
         new = [run(layers, x) for layers, x in sides if len(layers) and x is not None]
         return concatenate(own, *new) if self.keeps and own is not None else concatenate(*new)
@@ -445,8 +462,9 @@ class MultiScale(nn.Module):
 
     layers: Layers
 
+    @takes("N H W C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N *out"]:
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N *out"]:
         maps: dict[int, Array] = {1: x}
         for name, layer in self.layers.items():
             if isinstance(layer, Cell):
@@ -520,8 +538,9 @@ class Parallel(nn.Module):
             raise AblaxError("a Parallel has no branch: give it at least one, `chain()` for x")
         super().__post_init__()
 
+    @takes("...", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *out"]:
+    def __call__(self, x: Real[Array, "N *rest"]) -> Real[Array, "N *out"]:
         return self.merge(*(run_one(name, branch, x) for name, branch in self.branches.items()))
 
 
@@ -561,8 +580,9 @@ class Auxiliary(nn.Module):
             raise AblaxError("an Auxiliary has no head: give it layers that end in class scores")
         super().__post_init__()
 
+    @takes("...", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
+    def __call__(self, x: Real[Array, "N *rest"]) -> Real[Array, "N *rest"]:
         if self.is_initializing():
             run(self.head, x)
         elif self.is_mutable_collection("auxiliary"):

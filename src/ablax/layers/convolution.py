@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 from jax.interpreters import ad
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from ablax.analysis.jax_versions import varying_alike
 from ablax.layers.dense import biased, learned
@@ -29,6 +29,7 @@ from ablax.layers.windows import (
     pair,
     place,
     positive,
+    promoted,
     takes,
     whole,
 )
@@ -62,7 +63,13 @@ SMALL_KERNEL = 2**17
 
 
 def convolve(x: Array, kernel: Array, windows: Windows) -> Array:
-    """The convolution as a primitive, whose derivatives of any order are primitives as well."""
+    """The convolution as a primitive, whose derivatives of any order are primitives as well.
+
+    A channel that several features see alone is repeated for each of them: then every channel has
+    one feature, for which there are loops.
+    """
+    if kernel.shape[2] == 1 < x.shape[3] < kernel.shape[3]:
+        x = jnp.repeat(x, kernel.shape[3] // x.shape[3], axis=3)
     (out,) = jax.make_jaxpr(plain, static_argnums=2)(x, kernel, windows).out_avals
     return _convolution.bind(*varying_alike(x, kernel), windows=windows, out=out)
 
@@ -119,9 +126,9 @@ ad.defbilinear(
 )
 
 
-@takes("N H W C")
+@takes("N H W C", integers=True)
 def convolution(
-    x: Float[Array, "N H W C"],
+    x: Real[Array, "N H W C"],
     kernel: Float[Array, "h w i F"],
     *,
     stride: int | Pair = 1,
@@ -138,7 +145,7 @@ def convolution(
     it a cross-correlation. With G groups the channels and the features are cut into G runs of equal
     length, and run g of the features sees run g of the channels alone.
 
-    W2 = (W - (w - 1) D - 1 + 2 P) / S + 1, rounded down. The sum is computed in the type of `x`.
+    W2 = (W - (w - 1) D - 1 + 2 P) / S + 1, rounded down.
 
     Args:
         padding: "SAME", "VALID", an integer for all sides, (vertical, horizontal), or
@@ -159,7 +166,7 @@ def convolution(
     check_kernel("convolution", x.shape, kernel, groups)
     window = kernel.shape[0], kernel.shape[1]
     windows = place("convolution", x.shape, window, stride, padding, dilation, strict=strict)
-    return _convolve(x, kernel.astype(x.dtype), windows)
+    return _convolve(*promoted(x, kernel), windows)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))
@@ -231,16 +238,16 @@ class Convolution(nn.Module):
             )
         super().__post_init__()
 
-    @takes("N H W C")
+    @takes("N H W C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
+    def __call__(self, x: Real[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
         _check_groups("Convolution", x.shape, self.features, self.groups)
         window = pair("window", self.window)
         slide = window, self.stride, self.padding, self.dilation
         windows = place("Convolution", x.shape, *slide, strict=self.strict)
         shape = (*window, x.shape[3] // self.groups, self.features)
         kernel = learned(self, "kernel", self.kernel_init, shape, x)
-        y = _convolve(x, kernel.astype(x.dtype), windows)
+        y = _convolve(*promoted(x, kernel), windows)
         return biased(self, y, (self.features,))
 
 
@@ -266,9 +273,9 @@ def _check_groups(layer: str, shape: tuple[int, ...], features: int, groups: int
         )
 
 
-@takes("N H W C")
+@takes("N H W C", integers=True)
 def locally_connected(
-    x: Float[Array, "N H W C"],
+    x: Real[Array, "N H W C"],
     kernels: Float[Array, "H2 W2 h w i F"],
     *,
     stride: int | Pair = 1,
@@ -279,7 +286,7 @@ def locally_connected(
     y[n, r, c, f] = sum over a, b, i of kernels[r, c, a, b, i, f] x[n, S r + a - P, S c + b - P, i]
 
     with stride S and padding P as in `convolution`: one whose kernel may differ from position to
-    position, and that one where all kernels are the same. The sum is computed in the type of `x`.
+    position, and that one where all kernels are the same.
 
     L0, "Local Connectivity"; LeCun 1989, Generalization and network design strategies.
 
@@ -308,9 +315,9 @@ def locally_connected(
         )
     # One product of patches with the weights of each position: its gradient is faster on a CPU than
     # that of `lax.conv_general_dilated_local`.
+    x, kernels = promoted(x, kernels)
     seen = patches(x, windows)
-    own = kernels.reshape(down, right, -1, features).astype(x.dtype)
-    return (seen @ own).transpose(2, 0, 1, 3)
+    return (seen @ kernels.reshape(down, right, -1, features)).transpose(2, 0, 1, 3)
 
 
 @checked(features=positive, window=pair, stride=pair, padding=check_padding)
@@ -337,9 +344,9 @@ class LocallyConnected(nn.Module):
     kernel_init: Initializer = HE_NORMAL
     bias_init: Initializer = ZEROS
 
-    @takes("N H W C")
+    @takes("N H W C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
+    def __call__(self, x: Real[Array, "N H W C"]) -> Float[Array, "N H2 W2 F"]:
         window = pair("window", self.window)
         windows = place("LocallyConnected", x.shape, window, self.stride, self.padding)
         shape = (*windows.output, *window, x.shape[3], self.features)
@@ -354,10 +361,8 @@ class LocallyConnected(nn.Module):
         return jax.vmap(jax.vmap(lambda key: self.kernel_init(key, shape[2:], dtype)))(keys)
 
 
-@takes("N H W C")
-def shift(
-    x: Float[Array, "N H W C"], window: int = 3, dilation: int = 1
-) -> Float[Array, "N H W C"]:
+@takes("N H W C", integers=True)
+def shift(x: Real[Array, "N H W C"], window: int = 3, dilation: int = 1) -> Real[Array, "N H W C"]:
     """Move each group of channels by a displacement of its own; zeros come in behind.
 
     y[n, r, c, m] = x[n, r + D (a - R), c + D (b - R), m] for the channels m of group a k + b, with
@@ -413,17 +418,17 @@ class Shift(nn.Module):
     window: int = 3
     dilation: int = 1
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H W C"]:
         return shift(x, self.window, self.dilation)
 
 
 Triple = tuple[int, int, int]
 
 
-@takes("N D H W C")
+@takes("N D H W C", integers=True)
 def video_convolution(
-    x: Float[Array, "N D H W C"],
+    x: Real[Array, "N D H W C"],
     kernel: Float[Array, "d h w i F"],
     *,
     stride: int | Triple = 1,
@@ -436,8 +441,7 @@ def video_convolution(
 
     with stride S and padding P, a number each or three: time, vertical, horizontal; the padding may
     be "SAME" or "VALID". The kernel is not flipped. Along each axis D2 = (D - d + 2 P) / S + 1,
-    rounded down. The sum is computed in the type of `x` (L0, "Desiderata for networks for vision":
-    3D for video data).
+    rounded down (L0, "Desiderata for networks for vision": 3D for video data).
 
     Raises:
         FieldError: A stride or padding that no convolution can have.
@@ -463,9 +467,8 @@ def video_convolution(
                 "the other"
             )
     axes = ("NDHWC", "DHWIO", "NDHWC")
-    return lax.conv_general_dilated(
-        x, kernel.astype(x.dtype), strides, sides, dimension_numbers=axes
-    )
+    x, kernel = promoted(x, kernel)
+    return lax.conv_general_dilated(x, kernel, strides, sides, dimension_numbers=axes)
 
 
 def _triple(name: str, value: object, smallest: int = 1) -> Triple:
@@ -499,9 +502,9 @@ class VideoConvolution(nn.Module):
     kernel_init: Initializer = HE_NORMAL
     bias_init: Initializer = ZEROS
 
-    @takes("N D H W C")
+    @takes("N D H W C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N D H W C"]) -> Float[Array, "N D2 H2 W2 F"]:
+    def __call__(self, x: Real[Array, "N D H W C"]) -> Float[Array, "N D2 H2 W2 F"]:
         shape = (*_triple("window", self.window), x.shape[4], self.features)
         kernel = learned(self, "kernel", self.kernel_init, shape, x)
         y = video_convolution(x, kernel, stride=self.stride, padding=self.padding)

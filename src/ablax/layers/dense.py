@@ -10,17 +10,25 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from ablax.layers.initializers import HE_NORMAL, ONES, ZEROS, Initializer
-from ablax.layers.windows import FieldError, ShapeError, checked, finite, positive, takes
+from ablax.layers.windows import (
+    FieldError,
+    ShapeError,
+    checked,
+    finite,
+    positive,
+    promoted,
+    takes,
+)
 
 
 @checked(features=positive)
 class Dense(nn.Module):
     """y = x K + b: every output sees every input.
 
-    C inputs and F features have C F + F parameters. Computed in the type of `x`.
+    C inputs and F features have C F + F parameters.
 
     Example:
         >>> import jax
@@ -35,16 +43,16 @@ class Dense(nn.Module):
     kernel_init: Initializer = HE_NORMAL
     bias_init: Initializer = ZEROS
 
-    @takes("... C")
+    @takes("... C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... F"]:
+    def __call__(self, x: Real[Array, "... C"]) -> Float[Array, "... F"]:
         shape = (x.shape[-1], self.features)
         remedy = (
             "what it was initialized with (behind a Flatten: images of that size, or take a "
             "pooling head)"
         )
-        kernel = learned(self, "kernel", self.kernel_init, shape, x, remedy)
-        return biased(self, x @ kernel.astype(x.dtype), (self.features,))
+        x, kernel = promoted(x, learned(self, "kernel", self.kernel_init, shape, x, remedy))
+        return biased(self, x @ kernel, (self.features,))
 
 
 def learned(
@@ -85,7 +93,8 @@ def biased(layer: Any, y: Array, shape: tuple[int, ...]) -> Array:
     """A layer's result with its `bias` of a shape added, where the layer uses one."""
     if not layer.use_bias:
         return y
-    return y + per_channel(layer.param("bias", layer.bias_init, shape, jnp.float32), y)
+    y, bias = promoted(y, layer.param("bias", layer.bias_init, shape, jnp.float32))
+    return y + per_channel(bias, y)
 
 
 def per_channel(values: Array, x: Array) -> Array:
@@ -104,8 +113,8 @@ class Flatten(nn.Module):
         (2, 9216)
     """
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N HWC"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N HWC"]:
         # Not -1, which cannot be worked out for a batch of none.
         return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
@@ -113,11 +122,12 @@ class Flatten(nn.Module):
 ALIKE = "at least one map, all of one shape"
 
 
-def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
+@takes("...", integers=True)
+def add(*maps: Real[Array, "..."]) -> Float[Array, "..."]:
     """x_1 + x_2 + ..., element by element.
 
     As `multiply`, `maximum` and `average`, whose refusals are the same, it takes any number of maps
-    of one shape, so it can be the `merge` of a `Parallel`.
+    of one shape, so it can be the `merge` of a `Parallel`. The maps are promoted to one type.
 
     Raises:
         ShapeError: There is no map, or the shapes differ.
@@ -127,10 +137,11 @@ def add(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         Array([4., 6.], dtype=float32)
     """
     check_alike("add", maps, ALIKE)
-    return functools.reduce(jnp.add, maps)
+    return functools.reduce(jnp.add, promoted(*maps))
 
 
-def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
+@takes("...", integers=True)
+def multiply(*maps: Real[Array, "..."]) -> Float[Array, "..."]:
     """x_1 x_2 ..., element by element.
 
     Example:
@@ -138,10 +149,11 @@ def multiply(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         Array([3., 8.], dtype=float32)
     """
     check_alike("multiply", maps, ALIKE)
-    return functools.reduce(jnp.multiply, maps)
+    return functools.reduce(jnp.multiply, promoted(*maps))
 
 
-def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
+@takes("...", integers=True)
+def maximum(*maps: Real[Array, "..."]) -> Real[Array, "..."]:
     """max(x_1, x_2, ...), element by element.
 
     The gradient of a number goes to the first map that holds the maximum, as in `max_pool`. Over
@@ -153,7 +165,7 @@ def maximum(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         Array([3., 4.], dtype=float32)
     """
     check_alike("maximum", maps, ALIKE)
-    return functools.reduce(_first_maximum, maps)
+    return functools.reduce(_first_maximum, promoted(*maps, integers=True))
 
 
 def _first_maximum(x: Array, y: Array) -> Array:
@@ -161,7 +173,8 @@ def _first_maximum(x: Array, y: Array) -> Array:
     return jnp.where((y > x) | (jnp.isnan(y) & ~jnp.isnan(x)), y, x)
 
 
-def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
+@takes("...", integers=True)
+def average(*maps: Real[Array, "..."]) -> Float[Array, "..."]:
     """(x_1 + ... + x_n) / n, element by element.
 
     Example:
@@ -169,7 +182,7 @@ def average(*maps: Float[Array, "..."]) -> Float[Array, "..."]:
         Array([2., 3.], dtype=float32)
     """
     check_alike("average", maps, ALIKE)
-    return functools.reduce(jnp.add, maps) / len(maps)
+    return functools.reduce(jnp.add, promoted(*maps)) / len(maps)
 
 
 Constant = float | tuple[float, ...]
@@ -197,10 +210,11 @@ class Scale(nn.Module):
     factor: Constant | None = None
     scale_init: Initializer = ONES
 
-    @takes("... C")
+    @takes("... C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        return x * _constant_or_learned(self, "scale", self.factor, self.scale_init, x)
+    def __call__(self, x: Real[Array, "... C"]) -> Float[Array, "... C"]:
+        x, scale = _constant_or_learned(self, "scale", self.factor, self.scale_init, x)
+        return x * scale
 
 
 @checked(amount=_check_constant)
@@ -215,15 +229,17 @@ class Bias(nn.Module):
     amount: Constant | None = None
     bias_init: Initializer = ZEROS
 
-    @takes("... C")
+    @takes("... C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
-        return x + _constant_or_learned(self, "bias", self.amount, self.bias_init, x)
+    def __call__(self, x: Real[Array, "... C"]) -> Float[Array, "... C"]:
+        x, bias = _constant_or_learned(self, "bias", self.amount, self.bias_init, x)
+        return x + bias
 
 
 def _constant_or_learned(
     layer: nn.Module, name: str, constant: Constant | None, init: Initializer, x: Array
-) -> Array:
+) -> tuple[Array, Array]:
+    """What a layer takes, and what it does to each channel, in one type."""
     channels = x.shape[-1]
     if constant is not None:
         if isinstance(constant, tuple) and len(constant) != channels:
@@ -231,8 +247,10 @@ def _constant_or_learned(
                 f"{type(layer).__name__} was given {x.shape}: it has constants for "
                 f"{len(constant)} channels"
             )
-        return per_channel(jnp.asarray(constant, x.dtype), x)
-    return per_channel(learned(layer, name, init, (channels,), x), x)
+        (x,) = promoted(x)
+        return x, per_channel(jnp.asarray(constant, x.dtype), x)
+    x, values = promoted(x, learned(layer, name, init, (channels,), x))
+    return x, per_channel(values, x)
 
 
 def check_alike(who: str, maps: tuple[Array, ...], expected: str) -> None:

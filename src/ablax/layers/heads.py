@@ -9,11 +9,19 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from ablax.layers.dense import check_alike
 from ablax.layers.initializers import ZEROS, Initializer
-from ablax.layers.windows import FieldError, Pair, ShapeError, takes
+from ablax.layers.windows import (
+    FieldError,
+    Pair,
+    ShapeError,
+    as_python,
+    promoted,
+    takes,
+    widened,
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,6 +39,7 @@ class Codes:
     rows: tuple[tuple[float, ...], ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", as_python(self.rows))
         lengths = sorted({len(code) for code in self.rows})
         if len(lengths) != 1 or not lengths[0]:
             raise FieldError(
@@ -72,7 +81,7 @@ def code_scores(x: Float[Array, "N C"], codes: Float[Array, "K L"]) -> Float[Arr
             f"code_scores was given {x.shape} and codes of shape {codes.shape}: expected vectors "
             f"of {codes.shape[1]} numbers"
         )
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widened(x)
     distances = jnp.square(wide[:, None, :] - codes.astype(wide.dtype)[None]).sum(axis=-1)
     return -distances.astype(x.dtype)
 
@@ -87,9 +96,9 @@ class CodeScores(nn.Module):
         return code_scores(x, jnp.asarray(self.codes.rows, jnp.float32))
 
 
-@takes("N H W C")
+@takes("N H W C", integers=True)
 def spatial_weights(
-    x: Float[Array, "N H W C"], weights: Float[Array, "h w"]
+    x: Real[Array, "N H W C"], weights: Float[Array, "h w"]
 ) -> Float[Array, "N H W C"]:
     """y[n, r, c, f] = weights[r, c] x[n, r, c, f].
 
@@ -103,7 +112,8 @@ def spatial_weights(
                [3., 8.]], dtype=float32)
     """
     check_size("spatial_weights", x, weights)
-    return x * weights.astype(x.dtype)[None, :, :, None]
+    x, weights = promoted(x, weights)
+    return x * weights[None, :, :, None]
 
 
 def resized(weights: Float[Array, "h w"], size: Pair) -> Float[Array, "H W"]:
@@ -141,9 +151,9 @@ class SpatialWeights(nn.Module):
 
     deviation_init: Initializer = ZEROS
 
-    @takes("N H W C")
+    @takes("N H W C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H W C"]:
+    def __call__(self, x: Real[Array, "N H W C"]) -> Float[Array, "N H W C"]:
         size = x.shape[1], x.shape[2]
         deviation = kept_or_new(self, "deviation", self.deviation_init, size)
         return spatial_weights(x, 1 + resized(deviation, size))
@@ -189,9 +199,9 @@ def pixel_average(scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     return pixel_mixture(scores, jnp.zeros(scores.shape[1:3], scores.dtype))
 
 
-@takes("N H W C")
+@takes("N H W C", integers=True)
 def pixel_mixture(
-    scores: Float[Array, "N H W C"], location: Float[Array, "h w"]
+    scores: Real[Array, "N H W C"], location: Float[Array, "h w"]
 ) -> Float[Array, "N C"]:
     """As `pixel_average`, with pixels that count by where they are.
 
@@ -206,7 +216,8 @@ def pixel_mixture(
         Array([[80., 20.]], dtype=float32)
     """
     check_size("pixel_mixture", scores, location)
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    scores, location = promoted(scores, location)
+    wide = widened(scores)
     chances = jax.nn.log_softmax(wide, axis=-1)
     weights = jax.nn.log_softmax(location.astype(wide.dtype), axis=None)
     mixed = jax.nn.logsumexp(chances + weights[None, :, :, None], axis=(1, 2))
@@ -241,7 +252,7 @@ def pixel_vote(scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
 
 @jax.custom_jvp
 def _vote(scores: Array) -> Array:
-    wide = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    wide = widened(scores)
     pixels, classes = math.prod(scores.shape[1:3]), scores.shape[3]
     best = jax.nn.one_hot(wide.argmax(axis=-1), classes, dtype=wide.dtype)
     votes = jnp.log(best.sum(axis=(1, 2)))
@@ -284,9 +295,9 @@ class PixelMixture(nn.Module):
 
     location_init: Initializer = ZEROS
 
-    @takes("N H W C")
+    @takes("N H W C", integers=True)
     @nn.compact
-    def __call__(self, scores: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
+    def __call__(self, scores: Real[Array, "N H W C"]) -> Float[Array, "N C"]:
         size = scores.shape[1], scores.shape[2]
         location = kept_or_new(self, "location", self.location_init, size)
         return pixel_mixture(scores, resized(location, size))
@@ -295,6 +306,7 @@ class PixelMixture(nn.Module):
 EQUAL = "heads of equally many classes; others can be concatenated"
 
 
+@takes("...")
 def stack(*scores: Float[Array, "N _"]) -> Float[Array, "N heads C"]:
     """The scores of heads of equally many classes, one row per head: those of head h at [:, h].
 
@@ -308,9 +320,10 @@ def stack(*scores: Float[Array, "N _"]) -> Float[Array, "N heads C"]:
         (2, 2, 10)
     """
     check_alike("stack", scores, EQUAL)
-    return jnp.stack(scores, axis=1)
+    return jnp.stack(promoted(*scores), axis=1)
 
 
+@takes("...")
 def ensemble(*scores: Float[Array, "N _"]) -> Float[Array, "N C"]:
     """The logarithm of the mean of the heads' class probabilities, as of an ensemble of networks.
 
@@ -323,4 +336,4 @@ def ensemble(*scores: Float[Array, "N _"]) -> Float[Array, "N C"]:
         Array([[70., 30.]], dtype=float32)
     """
     check_alike("ensemble", scores, EQUAL)
-    return pixel_average(jnp.stack(scores, axis=1)[:, :, None, :])
+    return pixel_average(jnp.stack(promoted(*scores), axis=1)[:, :, None, :])

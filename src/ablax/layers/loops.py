@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from ablax.core.edits import Edit, EditError, inner_layers, walk
 from ablax.core.network import Layers, Network, Sequential, run, run_one
@@ -21,7 +21,15 @@ from ablax.layers.dense import learned, per_channel
 from ablax.layers.heads import ensemble
 from ablax.layers.initializers import FORGET_ONES, GLOROT_NORMAL, ORTHOGONAL, ZEROS, Initializer
 from ablax.layers.normalization import BatchNormalization
-from ablax.layers.windows import FieldError, ShapeError, checked, positive, takes
+from ablax.layers.windows import (
+    FieldError,
+    ShapeError,
+    checked,
+    common,
+    positive,
+    promoted,
+    takes,
+)
 
 
 @checked(times=positive)
@@ -52,6 +60,7 @@ class Repeat(nn.Module):
     stacked: ClassVar[bool] = True
     """Read by `ablax.core.stacks`."""
 
+    @takes("...")
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
         # inside a scan nothing can be merged with the first computation, so nothing must forbid it
@@ -61,7 +70,14 @@ class Repeat(nn.Module):
             split_rngs={"params": True, "dropout": True},
             length=self.times,
         )
-        return scan(self, x, None)[0]
+        return scan(self, _carried(self, x), None)[0]
+
+
+def _carried(layer: Repeat | Tied, x: Array) -> Array:
+    """The input in the type that a pass gives: a loop cannot change it on the way."""
+    kept = [jnp.float32] * layer.is_initializing()
+    kept += [leaf.dtype for leaf in jax.tree.leaves(layer.variables.get("params", {}))]
+    return x.astype(common(x.dtype, *kept))
 
 
 def _once(layer: Repeat | Tied, carry: Array, _: None) -> tuple[Array, None]:
@@ -159,9 +175,9 @@ def identity(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return x
 
 
-@takes("N T C")
+@takes("N T C", integers=True)
 def recurrent(
-    x: Float[Array, "N T C"],
+    x: Real[Array, "N T C"],
     kernel: Float[Array, "C F"],
     recurrent_kernel: Float[Array, "F F"],
     bias: Float[Array, "F"],
@@ -187,7 +203,7 @@ def recurrent(
         >>> recurrent(pulse, one, 0.5 * one, jnp.zeros(1), identity)[0, :, 0]
         Array([1.  , 0.5 , 0.25], dtype=float32)
     """
-    own = recurrent_kernel.astype(x.dtype)
+    x, kernel, own, bias = promoted(x, kernel, recurrent_kernel, bias)
 
     def step(y: Array, now: Array) -> tuple[Array, Array]:
         y = nonlinearity(y @ own + now)
@@ -195,12 +211,12 @@ def recurrent(
 
     drive = _drive(x, kernel, bias)
     start = jnp.zeros_like(drive, shape=drive.shape[1:]) if initial is None else initial
-    return lax.scan(step, start, drive)[1].swapaxes(0, 1)
+    return lax.scan(step, start.astype(drive.dtype), drive)[1].swapaxes(0, 1)
 
 
 def _drive(x: Array, kernel: Array, bias: Array) -> Array:
     """What the inputs alone bring to each moment, the moments first: (T, N, columns)."""
-    drive = x @ kernel.astype(x.dtype)
+    drive = x @ kernel
     return (drive + per_channel(bias, drive)).swapaxes(0, 1)
 
 
@@ -211,9 +227,9 @@ class Memory(NamedTuple):
     cell: Float[Array, "N F"]
 
 
-@takes("N T C")
+@takes("N T C", integers=True)
 def lstm(
-    x: Float[Array, "N T C"],
+    x: Real[Array, "N T C"],
     kernel: Float[Array, "C F4"],
     recurrent_kernel: Float[Array, "F F4"],
     bias: Float[Array, "F4"],
@@ -242,7 +258,7 @@ def lstm(
         >>> after.cell
         Array([[1.]], dtype=float32)
     """
-    own = recurrent_kernel.astype(x.dtype)
+    x, kernel, own, bias = promoted(x, kernel, recurrent_kernel, bias)
 
     def step(memory: Memory, now: Array) -> tuple[Memory, Array]:
         write, keep, candidate, read = jnp.split(memory.output @ own + now, 4, axis=-1)
@@ -253,12 +269,13 @@ def lstm(
     drive = _drive(x, kernel, bias)
     zeros = jnp.zeros_like(drive, shape=(x.shape[0], recurrent_kernel.shape[0]))
     start = Memory(zeros, zeros) if initial is None else initial
+    start = Memory(*(each.astype(drive.dtype) for each in start))
     memory, outputs = lax.scan(step, start, drive)
     return outputs.swapaxes(0, 1), memory
 
 
-@takes("N T C")
-def time_windows(x: Float[Array, "N T C"], window: int) -> Float[Array, "N T windowC"]:
+@takes("N T C", integers=True)
+def time_windows(x: Real[Array, "N T C"], window: int) -> Real[Array, "N T windowC"]:
     """Lay the inputs of the last few moments beside each other, the newest first.
 
     y(t) = (x(t), x(t-1), ..., x(t - window + 1)), with zeros before the first. A `Dense` layer
@@ -291,9 +308,9 @@ class Recurrent(nn.Module):
     recurrent_init: Initializer = ORTHOGONAL
     bias_init: Initializer = ZEROS
 
-    @takes("N T C")
+    @takes("N T C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T F"]:
+    def __call__(self, x: Real[Array, "N T C"]) -> Float[Array, "N T F"]:
         return recurrent(x, *_weights(self, x, self.features), self.nonlinearity)
 
 
@@ -309,9 +326,9 @@ class LSTM(nn.Module):
     recurrent_init: Initializer = ORTHOGONAL
     bias_init: Initializer = FORGET_ONES
 
-    @takes("N T C")
+    @takes("N T C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T F"]:
+    def __call__(self, x: Real[Array, "N T C"]) -> Float[Array, "N T F"]:
         return lstm(x, *_weights(self, x, 4 * self.features))[0]
 
 
@@ -331,8 +348,8 @@ class TimeWindows(nn.Module):
 
     window: int
 
-    @takes("N T C")
-    def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N T windowC"]:
+    @takes("N T C", integers=True)
+    def __call__(self, x: Real[Array, "N T C"]) -> Real[Array, "N T windowC"]:
         return time_windows(x, self.window)
 
 
@@ -344,8 +361,8 @@ class LastMoment(nn.Module):
         Array([[4., 5.]], dtype=float32)
     """
 
-    @takes("N T C")
-    def __call__(self, x: Float[Array, "N T C"]) -> Float[Array, "N C"]:
+    @takes("N T C", integers=True)
+    def __call__(self, x: Real[Array, "N T C"]) -> Real[Array, "N C"]:
         return x[:, -1]
 
 
@@ -393,8 +410,9 @@ class Ensemble(nn.Module):
             )
         super().__post_init__()
 
+    @takes("...", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N C"]:
+    def __call__(self, x: Real[Array, "N *rest"]) -> Float[Array, "N C"]:
         scores = [run_one(name, member, x) for name, member in self.members.items()]
         for name, each in zip(self.members, scores, strict=True):
             if each.ndim != 2:
@@ -484,6 +502,7 @@ class Tied(nn.Module):
     layers: Layers
     times: int
 
+    @takes("...")
     @nn.compact
     def __call__(self, x: Float[Array, "N *rest"]) -> Float[Array, "N *rest"]:
         scan = nn.scan(
@@ -492,4 +511,4 @@ class Tied(nn.Module):
             split_rngs={"params": False, "dropout": True},
             length=self.times,
         )
-        return scan(self, x, None)[0]
+        return scan(self, _carried(self, x), None)[0]

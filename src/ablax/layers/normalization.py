@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Real
 
 from ablax.core.network import Layers, Sequential, sequential
 from ablax.layers.activation import ReLU
@@ -26,7 +26,9 @@ from ablax.layers.windows import (
     not_negative,
     odd,
     positive,
+    promoted,
     takes,
+    widened,
 )
 
 
@@ -56,7 +58,7 @@ def local_response_normalization(
     positive("size", size)
     not_negative("alpha", alpha)
     above_zero("k", k)
-    wide = _wide(x)
+    wide = widened(x)
     before = size // 2
     # One window over the channels, not `size` slices: XLA evaluates the gradient of the slices
     # element by element, slowly on a CPU.
@@ -139,16 +141,17 @@ class BatchNormalization(nn.Module):
             raise FieldError(f"momentum={self.momentum!r}: expected a number from 0 to 1")
         super().__post_init__()
 
-    @takes("... C")
+    @takes("... C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
+    def __call__(self, x: Real[Array, "... C"]) -> Float[Array, "... C"]:
         shape = (x.shape[-1],)
         check_kept(self, "batch_stats", "mean", shape, x)
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
         var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         scale = self.param("scale", ONES, shape, jnp.float32) if self.use_scale else jnp.ones(shape)
         bias = self.param("bias", ZEROS, shape, jnp.float32) if self.use_bias else jnp.zeros(shape)
-        wide = _wide(x)
+        kind = promoted(x, *[scale] * self.use_scale, *[bias] * self.use_bias)[0].dtype
+        wide = widened(x)
         center, spread = mean.value, var.value
         if self.is_mutable_collection("batch_stats") and not self.is_initializing():
             if math.prod(x.shape[:-1]) == 0:
@@ -165,12 +168,12 @@ class BatchNormalization(nn.Module):
                 statistic.value = moved.astype(old.dtype)
         factor = scale.astype(wide.dtype) * lax.rsqrt(spread.astype(wide.dtype) + self.epsilon)
         center, factor, bias = (per_channel(each, wide) for each in (center, factor, bias))
-        return ((wide - center) * factor + bias).astype(x.dtype)
+        return ((wide - center) * factor + bias).astype(kind)
 
 
-@takes("... C")
+@takes("... C", integers=True)
 def group_normalization(
-    x: Float[Array, "... C"],
+    x: Real[Array, "... C"],
     groups: int,
     scale: Float[Array, "C"] | None = None,
     bias: Float[Array, "C"] | None = None,
@@ -205,7 +208,7 @@ def group_normalization(
             f"group_normalization was given {x.shape} and groups={groups}: expected examples first "
             "and channels last, and a number of channels that the groups divide"
         )
-    wide = _wide(x)
+    wide = widened(x)
     center = _group_mean(wide, groups)
     spread = _group_mean(jnp.square(wide - center), groups)
     factor = lax.rsqrt(spread + epsilon)
@@ -214,7 +217,7 @@ def group_normalization(
     y = (wide - center) * factor
     if bias is not None:
         y = y + per_channel(bias, wide)
-    return y.astype(x.dtype)
+    return y.astype(promoted(x, *(each for each in (scale, bias) if each is not None))[0].dtype)
 
 
 def _group_mean(x: Array, groups: int) -> Array:
@@ -243,9 +246,9 @@ class GroupNormalization(nn.Module):
     use_scale: bool = True
     use_bias: bool = True
 
-    @takes("... C")
+    @takes("... C", integers=True)
     @nn.compact
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
+    def __call__(self, x: Real[Array, "... C"]) -> Float[Array, "... C"]:
         shape = (x.shape[-1],)
         scale = learned(self, "scale", ONES, shape, x) if self.use_scale else None
         bias = learned(self, "bias", ZEROS, shape, x) if self.use_bias else None
@@ -329,7 +332,7 @@ def subtract_local_mean(
     """
     odd("window", window)
     above_zero("deviation", deviation)
-    wide = _wide(x)
+    wide = widened(x)
     return (wide - _local_mean(wide, window, deviation)).astype(x.dtype)
 
 
@@ -361,13 +364,14 @@ def divide_by_local_deviation(
     odd("window", window)
     above_zero("deviation", deviation)
     above_zero("floor", floor)
-    wide = _wide(v)
+    wide = widened(v)
     variance = _local_mean(wide * wide, window, deviation)
     # The floor is under the root: the slope of a root at 0 is infinite.
     spread = jnp.sqrt(jnp.maximum(variance, floor**2))
     return (wide / jnp.maximum(spread.mean(axis=(1, 2), keepdims=True), spread)).astype(v.dtype)
 
 
+@takes("N H W C")
 def local_contrast_normalization(
     x: Float[Array, "N H W C"], window: int = 9, deviation: float = 2.25, floor: float = 1e-4
 ) -> Float[Array, "N H W C"]:
@@ -443,7 +447,3 @@ def _band(size: int, window: int, deviation: float) -> Float64[np.ndarray, "size
     apart = np.arange(size) - np.arange(size)[:, None]
     weights = np.exp(-((apart / deviation) ** 2) / 2) * (abs(apart) <= window // 2)
     return weights / weights.sum(axis=1, keepdims=True)
-
-
-def _wide(x: Array) -> Array:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jax.core import ShapedArray
 from jax.interpreters import ad
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Real
 
 from ablax.layers.windows import (
     FieldError,
@@ -30,6 +30,7 @@ from ablax.layers.windows import (
     place,
     positive,
     takes,
+    widened,
 )
 from ablax.layers.xla_convolution import pad, slices, transposed
 from ablax.native import by_platform, operation
@@ -51,10 +52,12 @@ MOST_TAPS = 256
 
 def plain_maximum(x: Array, windows: Windows) -> Array:
     """The maximum over windows (N H2 W2 C) of maps (N H W C), as one XLA primitive."""
-    return _reduced(x, -jnp.inf, lax.max, windows)
+    floats = jnp.issubdtype(x.dtype, jnp.floating)
+    least = -jnp.inf if floats else np.asarray(jnp.iinfo(x.dtype).min, x.dtype)
+    return _reduced(x, least, lax.max, windows)
 
 
-def _reduced(x: Array, start: float, operation: Any, windows: Windows) -> Array:
+def _reduced(x: Array, start: Any, operation: Any, windows: Windows) -> Array:
     sides = ((0, 0), *windows.padding, (0, 0))
     return lax.reduce_window(
         x, start, operation, (1, *windows.window, 1), (1, *windows.stride, 1), sides
@@ -64,7 +67,7 @@ def _reduced(x: Array, start: float, operation: Any, windows: Windows) -> Array:
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def first_maximum(x: Array, windows: Windows) -> Array:
     """The maximum over windows; its derivative is that of the first maximum, row by row."""
-    if math.prod(windows.window) > MOST_TAPS:
+    if math.prod(windows.window) > MOST_TAPS or not jnp.issubdtype(x.dtype, jnp.floating):
         return plain_maximum(x, windows)
     return by_platform(maximum, plain_maximum, windows, x)
 
@@ -186,20 +189,20 @@ def taps(x: Array, axis: int, window: int, stride: int, sides: Pair, fill: float
     ]
 
 
-@takes("N H W C")
+@takes("N H W C", integers=True)
 def max_pool(
-    x: Float[Array, "N H W C"],
+    x: Real[Array, "N H W C"],
     window: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = "VALID",
     ceil_mode: bool = False,
     strict: bool = False,
-) -> Float[Array, "N H2 W2 C"]:
+) -> Real[Array, "N H2 W2 C"]:
     """The largest number of each window.
 
     W2 = (W - F + 2 P) / S + 1, with S = F where no stride is given; `ceil_mode` and `strict` say
     what becomes of a rest, as in `output_size`. The padding, given as to `convolution` and smaller
-    than the window, counts as minus infinity.
+    than the window, counts as minus infinity. Integers stay integers.
 
     The gradient of a window goes to its first maximum, row by row, on every platform: ties are
     common behind a ReLU, and nine equal inputs give all to the first.
@@ -218,15 +221,15 @@ def max_pool(
     return first_maximum(x, windows)
 
 
-@takes("N H W C")
+@takes("N H W C", integers=True)
 def min_pool(
-    x: Float[Array, "N H W C"],
+    x: Real[Array, "N H W C"],
     window: int | Pair,
     stride: int | Pair | None = None,
     padding: Padding = "VALID",
     ceil_mode: bool = False,
     strict: bool = False,
-) -> Float[Array, "N H2 W2 C"]:
+) -> Real[Array, "N H2 W2 C"]:
     """The smallest number of each window: -max_pool(-x), so the padding counts as infinity.
 
     The arguments and refusals are those of `max_pool`; the gradient of a window goes to its first
@@ -238,7 +241,9 @@ def min_pool(
                [ 8., 10.]], dtype=float32)
     """
     windows = _place("min_pool", x.shape, window, stride, padding, ceil_mode, strict)
-    return -first_maximum(-x, windows)
+    # Not -x for integers: that of the smallest does not exist.
+    turn = lax.neg if jnp.issubdtype(x.dtype, jnp.floating) else lax.bitwise_not
+    return turn(first_maximum(turn(x), windows))
 
 
 def _sums(x: Array, windows: Windows) -> Array:
@@ -295,7 +300,7 @@ def average_pool(
         for inside, reach, step, (low, _), _, places in zip(ends, *windows, strict=True)
     )
     weights = 1.0 / (rows[:, None] * columns)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widened(x)
     means = _sums(wide, windows) * jnp.asarray(weights[None, :, :, None], wide.dtype)
     return means.astype(x.dtype)
 
@@ -319,6 +324,7 @@ def global_average_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
     return x.mean(axis=(1, 2))
 
 
+@checked()
 class _Pool(nn.Module):
     """The fields of a pool, which are the arguments of its function."""
 
@@ -340,16 +346,16 @@ class _Pool(nn.Module):
 class MaxPool(_Pool):
     """The module of `max_pool`."""
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H2 W2 C"]:
         return max_pool(x, *self._arguments)
 
 
 class MinPool(_Pool):
     """The module of `min_pool`."""
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H2 W2 C"]:
         return min_pool(x, *self._arguments)
 
 
@@ -401,10 +407,10 @@ def _place(
     return place(layer, shape, window, step, padding, ceil_mode=ceil_mode, strict=strict)
 
 
-@takes("N H W C")
+@takes("N H W C", integers=True)
 def spatial_pyramid_pool(
-    x: Float[Array, "N H W C"], levels: tuple[int, ...] = (6, 3, 2, 1)
-) -> Float[Array, "N L"]:
+    x: Real[Array, "N H W C"], levels: tuple[int, ...] = (6, 3, 2, 1)
+) -> Real[Array, "N L"]:
     """The largest number of each bin, for several grids of bins over the whole image.
 
     A level of n cuts the image into n x n bins. Bin i of 0 .. n - 1 along an axis of W pixels holds
@@ -437,7 +443,8 @@ def spatial_pyramid_pool(
     return jnp.concatenate([grid.reshape(x.shape[0], -1) for grid in grids], axis=1)
 
 
-def global_max_pool(x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
+@takes("N H W C", integers=True)
+def global_max_pool(x: Real[Array, "N H W C"]) -> Real[Array, "N C"]:
     """The largest number of each map, one value per channel: the pyramid's level of one bin.
 
     Raises:
@@ -479,16 +486,16 @@ class SpatialPyramidPool(nn.Module):
 
     levels: tuple[int, ...] = (6, 3, 2, 1)
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N L"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N L"]:
         return spatial_pyramid_pool(x, self.levels)
 
 
 class GlobalMaxPool(nn.Module):
     """The module of `global_max_pool`."""
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N C"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N C"]:
         return global_max_pool(x)
 
 

@@ -7,16 +7,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Real
 
-from ablax.layers.windows import FieldError, Pair, ShapeError, checked, pair, positive, takes, whole
+from ablax.layers.windows import (
+    FieldError,
+    Pair,
+    ShapeError,
+    checked,
+    pair,
+    positive,
+    promoted,
+    takes,
+    whole,
+    widened,
+)
 
 
-def concatenate(*maps: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
+@takes("...", integers=True)
+def concatenate(*maps: Real[Array, "..."], axis: int = -1) -> Real[Array, "..."]:
     """Lay maps behind one another, channel by channel unless another axis is named.
 
     (N, H, W, C1), (N, H, W, C2), ... -> (N, H, W, C1 + C2 + ...); the axis 1 lays rows below one
-    another, the axis 2 columns side by side.
+    another, the axis 2 columns side by side. The maps are promoted to one type.
 
     Raises:
         ShapeError: There is no map, or the maps differ in another axis.
@@ -31,18 +43,20 @@ def concatenate(*maps: Float[Array, "..."], axis: int = -1) -> Float[Array, "...
         raise ShapeError(
             f"concatenate was given ({given}): expected arrays that agree in all axes but {where}"
         )
-    return jnp.concatenate(maps, axis=axis)
+    return jnp.concatenate(promoted(*maps, integers=True), axis=axis)
 
 
+@takes("...", integers=True)
 def split(
-    x: Float[Array, "..."], parts: int | tuple[int, ...], axis: int = -1
-) -> tuple[Float[Array, "..."], ...]:
+    x: Real[Array, "..."], parts: int | tuple[int, ...], axis: int = -1
+) -> tuple[Real[Array, "..."], ...]:
     """Cut maps into parts, along the channels unless another axis is named.
 
-    `concatenate(*split(x, parts))` is x again. `parts` are how many equal ones, or their lengths.
+    `concatenate(*split(x, parts))` is x again. `parts` are how many equal ones, or their lengths,
+    of which some may be 0.
 
     Raises:
-        FieldError: Parts that are no positive integers.
+        FieldError: A number of parts below 1, or a length that is negative or no integer.
         ShapeError: The axis does not divide into these parts.
 
     Example:
@@ -50,8 +64,10 @@ def split(
         >>> left, right
         (Array([[1., 2.]], dtype=float32), Array([[3., 4.]], dtype=float32))
     """
-    for part in parts if isinstance(parts, tuple) else (parts,):
-        positive("parts", part)
+    if not isinstance(parts, tuple):
+        positive("parts", parts)
+    elif not all(whole(part) and part >= 0 for part in parts):
+        raise FieldError(f"parts={parts!r}: expected lengths, integers of at least 0")
     length = x.shape[axis]
     sizes = parts if isinstance(parts, tuple) else (length // parts,) * parts
     if sum(sizes) != length:
@@ -62,8 +78,8 @@ def split(
     return tuple(lax.split(x, sizes, axis=axis % x.ndim))
 
 
-@takes("... C")
-def channel_shuffle(x: Float[Array, "... C"], groups: int) -> Float[Array, "... C"]:
+@takes("... C", integers=True)
+def channel_shuffle(x: Real[Array, "... C"], groups: int) -> Real[Array, "... C"]:
     """Deal the channels of each group out to all groups, as one deals cards.
 
     y[..., i G + g] = x[..., g C / G + i] for G groups: channels (G, C / G), transposed. A grouped
@@ -89,8 +105,8 @@ def channel_shuffle(x: Float[Array, "... C"], groups: int) -> Float[Array, "... 
     return dealt.swapaxes(-1, -2).reshape(x.shape)
 
 
-@takes("N H W C")
-def space_to_depth(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2 W2 C2"]:
+@takes("N H W C", integers=True)
+def space_to_depth(x: Real[Array, "N H W C"], block: int) -> Real[Array, "N H2 W2 C2"]:
     """Put the pixels of each block on top of one another: (N, H, W, C) -> (N, H/B, W/B, B^2 C).
 
     y[n, r, c, (a B + b) C + i] = x[n, B r + a, B c + b, i]: pixels row by row, the channels of a
@@ -117,8 +133,8 @@ def space_to_depth(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2
     return stacked.reshape(n, height // block, width // block, block**2 * channels)
 
 
-@takes("N H W C")
-def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N H2 W2 C2"]:
+@takes("N H W C", integers=True)
+def channel_to_space(x: Real[Array, "N H W C"], block: int) -> Real[Array, "N H2 W2 C2"]:
     """Lay the channels of each pixel out as a block of pixels: the inverse of `space_to_depth`.
 
     y[n, B r + a, B c + b, i] = x[n, r, c, (a B + b) C / B^2 + i]
@@ -146,6 +162,7 @@ def channel_to_space(x: Float[Array, "N H W C"], block: int) -> Float[Array, "N 
     return flat.reshape(n, height * block, width * block, channels // block**2)
 
 
+@checked()
 class ChannelSplit(nn.Module):
     """One of several equal parts of the channels: `split(x, parts)[index]`.
 
@@ -168,8 +185,8 @@ class ChannelSplit(nn.Module):
             )
         super().__post_init__()
 
-    @takes("... C")
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... part"]:
+    @takes("... C", integers=True)
+    def __call__(self, x: Real[Array, "... C"]) -> Real[Array, "... part"]:
         return split(x, self.parts)[self.index]
 
 
@@ -179,8 +196,8 @@ class ChannelShuffle(nn.Module):
 
     groups: int
 
-    @takes("... C")
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... C"]:
+    @takes("... C", integers=True)
+    def __call__(self, x: Real[Array, "... C"]) -> Real[Array, "... C"]:
         return channel_shuffle(x, self.groups)
 
 
@@ -190,8 +207,8 @@ class SpaceToDepth(nn.Module):
 
     block: int
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H2 W2 C2"]:
         return space_to_depth(x, self.block)
 
 
@@ -201,8 +218,8 @@ class ChannelToSpace(nn.Module):
 
     block: int
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C2"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H2 W2 C2"]:
         return channel_to_space(x, self.block)
 
 
@@ -217,10 +234,10 @@ class ChannelToSpace(nn.Module):
 # Nothing is smoothed before an image is made smaller (`antialias=False`).
 
 
-@takes("N H W C")
+@takes("N H W C", integers=True)
 def resize_nearest(
-    x: Float[Array, "N H W C"], factor: int | Pair | None = None, size: int | Pair | None = None
-) -> Float[Array, "N H2 W2 C"]:
+    x: Real[Array, "N H W C"], factor: int | Pair | None = None, size: int | Pair | None = None
+) -> Real[Array, "N H2 W2 C"]:
     """Each pixel takes the number of the pixel that lies nearest.
 
     y[o] = x[floor((o + 1/2) H / H2)] along each axis: PyTorch's "nearest-exact". By a whole factor
@@ -239,10 +256,23 @@ def resize_nearest(
     n, height, width, channels = x.shape
     rows, columns = _target(height, width, factor, size)
     if rows % height or columns % width:
-        return jax.image.resize(x, (n, rows, columns, channels), "nearest")
+        down = jnp.take(x, nearest_pixels(height, rows), axis=1)
+        return jnp.take(down, nearest_pixels(width, columns), axis=2)
     # A broadcast rather than a gather, whose transpose adds element by element, slowly on a CPU.
     blocks = (n, height, rows // height, width, columns // width, channels)
     return jnp.broadcast_to(x[:, :, None, :, None, :], blocks).reshape(n, rows, columns, channels)
+
+
+def nearest_pixels(before: int, after: int) -> Int[np.ndarray, " after"]:
+    """floor((o + 1/2) H / H2) for each pixel o of a result, in integers.
+
+    In floats the result is missed where the middle of o lies just between two pixels.
+
+    Example:
+        >>> nearest_pixels(2, 3)
+        array([0, 1, 1])
+    """
+    return (2 * np.arange(after) + 1) * before // (2 * after)
 
 
 @takes("N H W C")
@@ -262,11 +292,11 @@ def resize_bilinear(
     """
     n, height, width, channels = x.shape
     rows, columns = _target(height, width, factor, size)
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    y = jax.image.resize(wide, (n, rows, columns, channels), "linear", antialias=False)
+    y = jax.image.resize(widened(x), (n, rows, columns, channels), "linear", antialias=False)
     return y.astype(x.dtype)
 
 
+@checked()
 class _Resize(nn.Module):
     """The fields of both, which are the arguments of their functions."""
 
@@ -281,8 +311,8 @@ class _Resize(nn.Module):
 class Nearest(_Resize):
     """The module of `resize_nearest`."""
 
-    @takes("N H W C")
-    def __call__(self, x: Float[Array, "N H W C"]) -> Float[Array, "N H2 W2 C"]:
+    @takes("N H W C", integers=True)
+    def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H2 W2 C"]:
         return resize_nearest(x, self.factor, self.size)
 
 
@@ -316,10 +346,10 @@ def check_channels(name: str, channels: object) -> None:
         )
 
 
-@takes("... C")
+@takes("... C", integers=True)
 def select_channels(
-    x: Float[Array, "... C"], channels: tuple[int, ...]
-) -> Float[Array, "... selected"]:
+    x: Real[Array, "... C"], channels: tuple[int, ...]
+) -> Real[Array, "... selected"]:
     """y[..., i] = x[..., channels[i]].
 
     In front of a convolution in groups it says which channels each feature sees: selecting
@@ -349,6 +379,6 @@ class SelectChannels(nn.Module):
 
     channels: tuple[int, ...]
 
-    @takes("... C")
-    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... selected"]:
+    @takes("... C", integers=True)
+    def __call__(self, x: Real[Array, "... C"]) -> Real[Array, "... selected"]:
         return select_channels(x, self.channels)

@@ -26,6 +26,7 @@ from ablax.layers.windows import (
     Windows,
     place,
     positive,
+    promoted,
     takes,
 )
 from ablax.layers.xla_convolution import block_diagonal, patches
@@ -35,6 +36,7 @@ from ablax.layers.xla_convolution import block_diagonal, patches
 # Both are ways to see a convolution, for small sizes; `ablax.layers.convolution` computes it.
 
 
+@takes("...")
 def convolution_matrix(
     kernel: Float[Array, "h w i F"],
     image_shape: tuple[int, int, int],
@@ -77,6 +79,7 @@ def convolution_matrix(
     return matrix.reshape(-1, math.prod(image_shape))
 
 
+@takes("...")
 def filter_matrix(kernel: Float[Array, "h w C F"]) -> Float[Array, "F hwC"]:
     """The kernels as the rows of a matrix: a feature a row, its taps row by row, channels last.
 
@@ -136,8 +139,9 @@ def convolution_by_product(
     check_kernel("convolution_by_product", x.shape, kernel, groups)
     window = kernel.shape[0], kernel.shape[1]
     windows = place("convolution_by_product", x.shape, window, stride, padding, dilation)
+    x, kernel = promoted(x, kernel)
     outputs = [
-        filter_matrix(own.astype(x.dtype)) @ _input_matrix(seen, windows)
+        filter_matrix(own) @ _input_matrix(seen, windows)
         for seen, own in zip(
             jnp.split(x, groups, axis=3), jnp.split(kernel, groups, axis=3), strict=True
         )
@@ -167,6 +171,7 @@ def _meets(
 Mode = Literal["valid", "same", "full"]
 
 
+@takes("...")
 def discrete_convolution(
     x: Float[Array, "*d"], kernel: Float[Array, "*k"], mode: Mode = "valid"
 ) -> Float[Array, "*d2"]:
@@ -196,6 +201,7 @@ def discrete_convolution(
     return _slide(x, jnp.flip(kernel), mode)
 
 
+@takes("...")
 def cross_correlation(
     x: Float[Array, "*d"], kernel: Float[Array, "*k"], mode: Mode = "valid"
 ) -> Float[Array, "*d2"]:
@@ -214,6 +220,7 @@ def cross_correlation(
     return _slide(x, kernel, mode)
 
 
+@takes("...")
 def moving_average(x: Float[Array, "T"], window: int, mode: Mode = "valid") -> Float[Array, "T2"]:
     """The mean of the elements in a window: a convolution with `window` weights of 1 / window.
 
@@ -234,7 +241,8 @@ def moving_average(x: Float[Array, "T"], window: int, mode: Mode = "valid") -> F
 def _slide(x: Array, kernel: Array, mode: Mode) -> Array:
     sides = [_sides(taps, mode) for taps in kernel.shape]
     ones = (1,) * x.ndim
-    y = lax.conv_general_dilated(x[None, None], kernel[None, None].astype(x.dtype), ones, sides)
+    x, kernel = promoted(x, kernel)
+    y = lax.conv_general_dilated(x[None, None], kernel[None, None], ones, sides)
     return y[0, 0]
 
 

@@ -1,4 +1,4 @@
-"""Where a sliding window fits: the size arithmetic that convolution and pooling share."""
+"""What layers share: where a sliding window fits, and which fields and numbers they take."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import functools
 import inspect
 import math
 from collections.abc import Callable
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
 
 from ablax.errors import AblaxError
 
@@ -25,6 +30,10 @@ class ShapeError(AblaxError):
 
 class FieldError(AblaxError):
     """A layer was asked for with a field that no layer can have, such as a negative stride."""
+
+
+class DtypeError(AblaxError):
+    """A layer was given numbers of a type that it cannot take, such as complex ones."""
 
 
 class Windows(NamedTuple):
@@ -51,7 +60,8 @@ def pair(name: str, value: object, smallest: int = 1) -> Pair:
         >>> pair("stride", 2)
         (2, 2)
     """
-    two = value if isinstance(value, tuple) else (value, value)
+    given = as_python(value)
+    two = given if isinstance(given, tuple) else (given, given)
     if len(two) != 2 or not all(whole(number) and number >= smallest for number in two):
         raise FieldError(
             f"{name}={value!r}: expected an integer of at least {smallest}, or a pair of them"
@@ -61,7 +71,19 @@ def pair(name: str, value: object, smallest: int = 1) -> Pair:
 
 def whole(value: object) -> bool:
     """Whether a value is an integer, and not the `True` that Python counts among them."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def as_python(value: Any) -> Any:
+    """A field or an argument in Python's own numbers, so that equal layers compare and hash alike.
+
+    Example:
+        >>> as_python([np.int64(3), np.float32(0.5)])
+        (3, 0.5)
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    return tuple(map(as_python, value)) if type(value) in (list, tuple) else value
 
 
 def positive(name: str, value: object) -> None:
@@ -96,6 +118,7 @@ def not_negative(name: str, value: object) -> None:
 
 def check_padding(name: str, padding: object) -> None:
     """Refuse what is not a padding."""
+    given, padding = padding, as_python(padding)
     if isinstance(padding, str):
         if padding in ("SAME", "VALID"):
             return
@@ -108,7 +131,7 @@ def check_padding(name: str, padding: object) -> None:
         pair(name, padding, smallest=0)
         return
     raise FieldError(
-        f'{name}={padding!r}: expected "SAME", "VALID", an integer, (vertical, horizontal) '
+        f'{name}={given!r}: expected "SAME", "VALID", an integer, (vertical, horizontal) '
         "or ((above, below), (left, right))"
     )
 
@@ -130,6 +153,7 @@ def explicit_padding(padding: Padding, size: Pair, reach: Pair, stride: Pair) ->
         ((1, 1), (0, 1))
     """
     check_padding("padding", padding)
+    padding = as_python(padding)
     if padding == "VALID":
         return (0, 0), (0, 0)
     if isinstance(padding, str):
@@ -243,45 +267,127 @@ def _times(numbers: tuple[int, ...]) -> str:
     return "x".join(str(number) for number in numbers)
 
 
-def takes(axes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Refuse an array of another rank, with words, before anything else looks at it.
+# Types of numbers: one rule for all layers.
+#
+# The result of a layer has the type that its input and its parameters promote to, as Flax's has,
+# or float32 where these are all integers. Constants, such as the factor of a `Scale`, and running
+# statistics have no say. Layers that only select, move or compare numbers leave integers as they
+# are. Numbers that are not real are refused.
+
+
+def takes(
+    axes: str, *, integers: bool = False, argument: int = 0
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make an argument an array of real numbers, or refuse it before anything else looks at it.
 
     `axes` are those of the first argument, that after `self` in a method, such as "N H W C"; "..."
-    in front allows any number of axes more.
+    in front allows any number of axes more. NumPy's arrays become JAX's, and integers float32,
+    unless the function takes `integers` as they are: it selects, moves or compares them, or leaves
+    it to `promoted`. Among the other arguments NumPy's numbers become Python's, and lists tuples.
+
+    Args:
+        argument: Another one than the first is the array; of `*maps` all are.
     """
     names = axes.split()
     least = len([name for name in names if name != "..."])
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        parameters = list(inspect.signature(function).parameters)
-        place = 1 if parameters[0] == "self" else 0
+        parameters = list(inspect.signature(function).parameters.values())
+        method = parameters[0].name == "self"
+        place = argument + method
+        name = parameters[place].name
+        several = parameters[place].kind is inspect.Parameter.VAR_POSITIONAL
 
         @functools.wraps(function)
         def taking(*args: P.args, **kwargs: P.kwargs) -> R:
-            value = args[place] if len(args) > place else kwargs.get(parameters[place])
-            shape = getattr(value, "shape", None)
-            if isinstance(shape, tuple) and (
-                len(shape) < least or (len(shape) > least and names[0] != "...")
-            ):
-                who = type(args[0]).__name__ if place else function.__name__
-                raise ShapeError(f"{who} was given an array of shape {shape}: expected ({axes})")
-            return function(*args, **kwargs)
+            who = type(args[0]).__name__ if method else function.__name__
+
+            def taken(value: Any) -> Any:
+                shape = getattr(value, "shape", None)
+                if not isinstance(shape, tuple):
+                    return value
+                if len(shape) < least or (len(shape) > least and names[0] != "..."):
+                    raise ShapeError(
+                        f"{who} was given an array of shape {shape}: expected ({axes})"
+                    )
+                return _real(who, value, integers)
+
+            given: Any = [
+                taken(value) if at == place or (several and at > place) else _ours(value)
+                for at, value in enumerate(args)
+            ]
+            named: Any = {
+                key: taken(value) if key == name else _ours(value) for key, value in kwargs.items()
+            }
+            return function(*given, **named)
 
         return taking
 
     return decorate
 
 
+def _ours(value: Any) -> Any:
+    return jnp.asarray(value) if isinstance(value, np.ndarray) else as_python(value)
+
+
+def _real(who: str, value: Any, integers: bool) -> Array:
+    """An array of JAX's, whose integers may become float32, or a refusal of what is not real."""
+    kind = value.dtype
+    letter = getattr(kind, "kind", "")  # a random key has none; what NumPy lacks has V
+    if letter not in tuple("biuf") and kind != jnp.bfloat16:
+        remedy = (
+            "take their real part or their modulus"
+            if jnp.issubdtype(kind, jnp.complexfloating)
+            else "convert them with `astype(jnp.float32)`"
+        )
+        raise DtypeError(
+            f"{who} was given numbers of type {kind}: expected integers or floats of at least 16 "
+            f"bits; {remedy} first"
+        )
+    array = value if isinstance(value, Array) else jnp.asarray(value)
+    if letter in tuple("biu") and not integers:
+        return array.astype(jnp.float32)
+    return array.astype(jnp.uint8) if letter == "b" else array
+
+
+def promoted(*arrays: Array, integers: bool = False) -> tuple[Array, ...]:
+    """Arrays in the type they promote to, float32 where all are integers, unless these may stay.
+
+    Example:
+        >>> half, single = promoted(jnp.ones(2, jnp.float16), jnp.ones(2))
+        >>> half.dtype, promoted(jnp.ones(2, jnp.uint8))[0].dtype
+        (dtype('float32'), dtype('float32'))
+    """
+    real = [_real("a layer", array, integers=True) for array in arrays]
+    kind = common(*(array.dtype for array in real))
+    if kind.kind in "iu" and not integers:
+        kind = np.dtype(np.float32)
+    return tuple(array.astype(kind) for array in real)
+
+
+def widened(x: Array) -> Array:
+    """An array in float32 at least, in which sums are taken."""
+    return x.astype(common(x.dtype, jnp.float32))
+
+
+def common(*kinds: Any) -> np.dtype:
+    """What types promote to, also where JAX is told to promote nothing by itself."""
+    with jax.numpy_dtype_promotion("standard"):
+        return jax.dtypes.canonicalize_dtype(functools.reduce(jnp.promote_types, kinds))
+
+
 def checked(**checks: Callable[[str, Any], object]) -> Callable[[Layer], Layer]:
     """A decorator of layers: refuse a field that no layer can have, when the layer is made.
 
-    A check, such as `positive`, is given the field's name and its value.
+    A check, such as `positive`, is given the field's name and its value. Before that NumPy's
+    numbers become Python's, and lists tuples (`as_python`).
     """
 
     def decorate(layer: Layer) -> Layer:
         finish = layer.__post_init__  # type: ignore[attr-defined]
 
         def refuse(self: Any) -> None:
+            vars(self).update({name: as_python(value) for name, value in vars(self).items()})
             for name, check in checks.items():
                 check(name, getattr(self, name))
             finish(self)

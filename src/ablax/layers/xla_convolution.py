@@ -76,8 +76,7 @@ def value(x: Array, kernel: Array, windows: Windows) -> Array:
         if is_product(windows):
             return product(x, kernel, windows)
         return _slide(x, kernel, windows.padding, windows.stride, windows.dilation)
-    if _alone(inputs, windows):
-        x = jnp.repeat(x, kernel.shape[3] // channels, axis=3)  # the channel of each feature
+    if _alone(kernel, channels, windows):
         return _channels_alone(x, kernel, windows, windows.padding, windows.stride)
     blocks = number_of_blocks(channels, kernel.shape[3], channels // inputs)
     merged = block_diagonal(kernel, channels // inputs, blocks)
@@ -91,11 +90,10 @@ def image_gradient(y: Array, kernel: Array, windows: Windows, out: ShapedArray) 
         if is_product(windows):
             return transposed(lambda x: product(x, kernel, windows), y, out)
         return _dense_image_gradient(y, kernel, windows, size)
-    if _alone(inputs, windows):
+    if _alone(kernel, channels, windows):
         turned, around = lax.rev(kernel, (0, 1)), _around(windows, size)
         dense = windows._replace(stride=(1, 1), output=size)
-        each = _channels_alone(y, turned, dense, around, windows.stride, holes=True)
-        return each.reshape(*each.shape[:3], channels, -1).sum(axis=4)
+        return _channels_alone(y, turned, dense, around, windows.stride, holes=True)
     groups = channels // inputs
     blocks = number_of_blocks(channels, kernel.shape[3], groups)
     block = ShapedArray((*out.shape[:3], channels // blocks), out.dtype)
@@ -110,7 +108,7 @@ def kernel_gradient(x: Array, y: Array, windows: Windows, out: ShapedArray) -> A
         if is_product(windows):
             return transposed(lambda kernel: product(x, kernel, windows), y, out)
         return _dense_kernel_gradient(x, y, windows)
-    if _alone(inputs, windows):
+    if _alone(out, channels, windows):
         return _kernel_gradient_of_channels_alone(x, y, windows, out)
     groups = channels // inputs
     blocks = number_of_blocks(channels, features, groups)
@@ -124,8 +122,9 @@ def is_product(windows: Windows) -> bool:
     return windows.window == (1, 1) or math.prod(windows.output) < FEW_PLACES
 
 
-def _alone(inputs: int, windows: Windows) -> bool:
-    return inputs == 1 and math.prod(windows.window) <= MOST_TAPS
+def _alone(kernel: Array | ShapedArray, channels: int, windows: Windows) -> bool:
+    alone = kernel.shape[2:] == (1, channels)
+    return alone and math.prod(windows.window) <= MOST_TAPS
 
 
 def slices(x: Array, windows: Windows, axis: int = 1, fill: float = 0.0) -> list[Array]:
@@ -257,7 +256,6 @@ def _kernel_gradient_of_channels_alone(
 ) -> Array:
     """The products of each tap, added up image by image, and over rows and columns at the end."""
     wide = jnp.promote_types(y.dtype, jnp.float32)
-    x = jnp.repeat(x, out.shape[3] // x.shape[3], axis=3)
 
     def step(sums: list[Array], pair: tuple[Array, Array]) -> tuple[list[Array], None]:
         image, gradient = (each.astype(wide) for each in pair)

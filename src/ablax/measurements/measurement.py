@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from ablax.config import Recipe
 from ablax.data.images import Split
@@ -54,7 +54,7 @@ class Measurement:
         only: The variants that are measured; all where it is empty.
 
     Raises:
-        AblaxError: The name is no identifier, or no moment is given.
+        AblaxError: The name is no identifier, `measure` no function, or a moment is none.
     """
 
     name: str
@@ -68,10 +68,16 @@ class Measurement:
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise AblaxError(f"a measurement is named {self.name!r}: use letters, digits and '_'")
-        if not self.moments:
+        if not callable(self.measure):
             raise AblaxError(
-                f"the measurement {self.name!r} has no moment: give one of "
-                "'start', 'training', 'end'"
+                f"the measurement {self.name!r} measures by {self.measure!r}: give a function of a "
+                "model and a sample"
+            )
+        known = get_args(Moment)
+        if not self.moments or isinstance(self.moments, str) or set(self.moments) - set(known):
+            raise AblaxError(
+                f"the measurement {self.name!r} has the moments {self.moments!r}: give a tuple of "
+                "some of 'start', 'training', 'end'"
             )
 
     def wanted(self, variant: str, seed: int, moment: Moment) -> bool:

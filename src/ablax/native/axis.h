@@ -23,9 +23,9 @@ struct Window {
   int64_t taps, stride, padding, dilation;
 };
 
-// The convolution itself: y[t] = sum over a of x[S t + D a - P] k[a].
+// The convolution itself: y[t] = sum over a of x[S t + D a - P] k[a]. One result has no stride.
 inline Axis along(const Window& window, int64_t outputs) {
-  Axis axis{outputs, 0, 1, window.stride, {}, {}};
+  Axis axis{outputs, 0, 1, outputs == 1 ? 1 : window.stride, {}, {}};
   for (int64_t tap = 0; tap < window.taps; ++tap) {
     axis.taps.push_back(tap);
     axis.offsets.push_back(window.dilation * tap - window.padding);
@@ -38,7 +38,8 @@ inline Axis along(const Window& window, int64_t outputs) {
 inline std::vector<Axis> back_along(const Window& window, int64_t inputs) {
   std::vector<Axis> phases;
   for (int64_t phase = 0; phase < std::min(window.stride, inputs); ++phase) {
-    Axis axis{(inputs - phase + window.stride - 1) / window.stride, phase, window.stride, 1, {}, {}};
+    const int64_t count = (inputs - phase + window.stride - 1) / window.stride;
+    Axis axis{count, phase, count == 1 ? 1 : window.stride, 1, {}, {}};
     for (int64_t tap = 0; tap < window.taps; ++tap) {
       const int64_t place = phase + window.padding - window.dilation * tap;
       if (place % window.stride) continue;

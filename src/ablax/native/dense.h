@@ -23,16 +23,28 @@ constexpr int PACK = 4;
 constexpr int WIDE = 2;                                 // vectors of features in a tile
 constexpr int PIXELS = (REGISTERS - 8) / WIDE;          // 12, or 4 where registers are few
 constexpr int64_t BAND = 192 * 1024 / sizeof(float);    // numbers of a band, to stay in the cache
+constexpr int64_t SHARED = 64 * 1024 / sizeof(float);   // numbers of the results that groups take turns at
 
-// Where a convolution's weights are: k[a, b, i, f] of group g, or with i and f exchanged.
+// How many neighboring groups of so few features are computed as one, to fill a vector together.
+inline int64_t merged_groups(int64_t groups, int64_t features) {
+  int64_t merged = std::max<int64_t>(1, std::min(groups, LANES / features));
+  while (groups % merged) --merged;
+  return merged;
+}
+
+// Where a convolution's weights are: k[a, b, i, f] of group g, or with i and f exchanged. Groups that are
+// merged are one with zeros between the channels and the features of different groups.
 struct Weights {
   const float* data;
   int64_t width, inputs, features, groups;  // of (h w inputs features); inputs are those of a group
   bool exchanged;
+  int64_t merged = merged_groups(groups, to_of_one());
 
   int64_t own() const { return features / groups; }
-  int64_t from() const { return exchanged ? own() : inputs; }
-  int64_t to() const { return exchanged ? inputs : own(); }
+  int64_t from_of_one() const { return exchanged ? own() : inputs; }
+  int64_t to_of_one() const { return exchanged ? inputs : own(); }
+  int64_t from() const { return merged * from_of_one(); }
+  int64_t to() const { return merged * to_of_one(); }
   const float* of(int64_t row, int64_t column, int64_t group) const {
     return data + (row * width + column) * inputs * features + group * own();
   }
@@ -64,16 +76,22 @@ class Packed {
       : channels_(padded(weights.from(), PACK)),
         taps_(rows.taps.size() * columns.taps.size()),
         features_(padded(weights.to(), LANES)),
-        data_(working_memory<Use::weights>(weights.groups * taps_ * channels_ * features_)) {
+        memory_(weights.groups / weights.merged * taps_ * channels_ * features_),
+        data_(memory_.data()) {
     const std::vector<Run> all = runs(weights.to());
     const int64_t across = columns.taps.size(), down = rows.taps.size();
-    parallel(pool, weights.groups * all.size() * down, [&](int64_t number) {
+    parallel(pool, weights.groups / weights.merged * all.size() * down, [&](int64_t number) {
       const int64_t group = number / (all.size() * down);
       const Run& run = all[number / down % all.size()];
       const int64_t row = number % down, size = channels_ * run.vectors * LANES;
       float* to = data_ + taps_ * channels_ * (group * features_ + run.first) + row * across * size;
-      for (int64_t column = 0; column < across; ++column)
-        fill(to + column * size, weights.of(rows.taps[row], columns.taps[column], group), weights, run);
+      for (int64_t column = 0; column < across; ++column, to += size) {
+        if (run.first + run.vectors * LANES > weights.to() || weights.from() < channels_ || weights.merged > 1)
+          std::memset(to, 0, size * sizeof(float));
+        for (int64_t one = 0; one < weights.merged; ++one)
+          fill(to + one * (weights.from_of_one() * run.vectors * LANES + weights.to_of_one()),
+               weights.of(rows.taps[row], columns.taps[column], group * weights.merged + one), weights, run);
+      }
     });
   }
 
@@ -82,23 +100,23 @@ class Packed {
   }
 
  private:
-  // One tap: channel by channel, the features of a run, and zeros beyond what there is.
+  // One tap of one group: channel by channel, the features of a run.
   void fill(float* to, const float* tap, const Weights& weights, const Run& run) const {
-    const int64_t wide = run.vectors * LANES;
-    const int64_t real = std::min(weights.to() - run.first, wide);
+    const int64_t wide = run.vectors * LANES, channels = weights.from_of_one();
+    const int64_t real = std::min(weights.to_of_one() - run.first, wide);
     const int64_t from_step = weights.from_step(), to_step = weights.to_step();
     tap += run.first * to_step;
-    if (real < wide || weights.from() < channels_) std::memset(to, 0, channels_ * wide * sizeof(float));
     if (to_step == 1)
-      for (int64_t channel = 0; channel < weights.from(); ++channel)
+      for (int64_t channel = 0; channel < channels; ++channel)
         std::memcpy(to + channel * wide, tap + channel * from_step, real * sizeof(float));
     else
       for (int64_t lane = 0; lane < real; ++lane)
-        for (int64_t channel = 0; channel < weights.from(); ++channel)
+        for (int64_t channel = 0; channel < channels; ++channel)
           to[channel * wide + lane] = tap[lane * to_step + channel];
   }
 
   int64_t channels_, taps_, features_;
+  WorkingMemory<Use::weights> memory_;
   float* data_;
 };
 
@@ -227,11 +245,13 @@ struct Cut {
   int64_t wide, high;     // tiles beside each other; rows (or images) of a tile
   bool across_images;
 
-  Cut(const Maps& from, const Axis& down, const Axis& across, const Band& band, int64_t threads) {
+  Cut(const Maps& from, const Maps& to, const Weights& weights, const Axis& down, const Axis& across,
+      const Band& band, int64_t threads) {
     wide = (across.count + PIXELS - 1) / PIXELS;
     high = rows_of_tile(PIXELS * wide / across.count);
     across_images = high > down.count;
-    const int64_t most = (BAND / band.row_step() - band.reach() - 1) / down.in_step + 1;
+    int64_t most = (BAND / band.row_step() - band.reach() - 1) / down.in_step + 1;
+    if (weights.groups > weights.merged) most = std::min(most, SHARED / (to.width * to.channels));
     rows = std::clamp<int64_t>(most, 1, down.count);
     images = 1;
     if (!across_images) return;
@@ -248,7 +268,7 @@ inline void slide(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, 
                   const Maps& to, const Weights& weights, const Axis& rows, const Axis& columns) {
   const Packed packed(pool, weights, rows, columns);
   const Band band(rows, columns, weights.from());
-  const Cut cut(from, rows, columns, band, std::max<int64_t>(1, pool.num_threads()));
+  const Cut cut(from, to, weights, rows, columns, band, std::max<int64_t>(1, pool.num_threads()));
   const std::vector<Run> features = runs(weights.to());
   const int64_t parts = (rows.count + cut.rows - 1) / cut.rows;
   const int64_t y_row = to.width * to.channels, y_image = to.height * y_row;
@@ -260,7 +280,8 @@ inline void slide(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, 
     const int64_t count = std::min(cut.rows, rows.count - first);
     const int64_t seen = (count - 1) * rows.in_step + band.reach() + 1;
     const int64_t copy_image = seen * band.row_step(), copy_row = rows.in_step * band.row_step();
-    float* const copy = working_memory<Use::band>(images * copy_image);
+    const WorkingMemory<Use::band> memory(images * copy_image);
+    float* const copy = memory.data();
 
     // Some columns of `high` rows from `row` on, or of that row of `high` images from `number` on.
     auto compute = [&](int64_t group, const Run& run, int64_t number, int64_t row, int64_t high) {
@@ -280,7 +301,7 @@ inline void slide(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, 
       }
     };
 
-    for (int64_t group = 0; group < weights.groups; ++group) {
+    for (int64_t group = 0; group < weights.groups / weights.merged; ++group) {
       for (int64_t number = 0; number < images; ++number)
         band.fill(copy + number * copy_image, x + (image + number) * x_image, from, group,
                   first * rows.in_step, seen);

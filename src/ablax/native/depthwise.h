@@ -120,7 +120,8 @@ inline void channels_kernel_gradient(xla::ffi::ThreadPool& pool, const float* x,
   const int64_t across = columns.taps.size(), size = rows.taps.size() * across * channels;
   const int64_t lines = to.images * to.height;
   const int64_t parts = std::min<int64_t>(lines, 4 * std::max<int64_t>(1, pool.num_threads()));
-  float* const sums = working_memory<Use::sums>(parts * size);
+  const WorkingMemory<Use::sums> memory(parts * size);
+  float* const sums = memory.data();
 
   // One row of the gradient with one row of taps: where all of some taps lie inside, side by side.
   auto add_row = [&](float* own, const float* x_row, const float* line) {

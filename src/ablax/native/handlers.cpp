@@ -10,7 +10,9 @@
 //
 // The maximum of each window with the tap it took, and what goes forward and back through that choice.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <new>
 
 #include "dense.h"
 #include "depthwise.h"
@@ -42,6 +44,14 @@ bool some(const Maps& maps) {
   return maps.images > 0 && maps.height > 0 && maps.width > 0 && maps.channels > 0;
 }
 
+// How many pixels the windows span along an axis.
+double span(int64_t results, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
+  return 1.0 * stride * (results - 1) + 1.0 * dilation * (taps - 1) + std::abs(1.0 * padding) + 1;
+}
+
+// Beyond that, 64 bits would not count the numbers of a padded image.
+constexpr double MOST_NUMBERS = 1e15;
+
 // A division by zero or a read beyond an array would end the process: who calls is told instead.
 ffi::Error misfit() { return ffi::Error::InvalidArgument("ablax: these shapes do not fit together"); }
 
@@ -50,13 +60,20 @@ bool fit(const Maps& images, const Shape& kernel, const Maps& results, Pair stri
   if (!some(images) || !some(results) || !some(maps(kernel)) || padding.size() != 2) return false;
   if (!positive(stride) || !positive(dilation) || images.images != results.images) return false;
   if (images.channels % kernel[2] || results.channels != kernel[3]) return false;
-  return results.channels % (images.channels / kernel[2]) == 0;
+  if (results.channels % (images.channels / kernel[2])) return false;
+  return span(results.height, kernel[0], stride[0], padding[0], dilation[0]) *
+             span(results.width, kernel[1], stride[1], padding[1], dilation[1]) * images.images *
+             images.channels <= MOST_NUMBERS;
 }
 
 // `taken` and the results lie side by side, and a byte tells the taps apart.
 bool fit(const Maps& images, const Maps& taken, const Maps& results, Pair size, Pair stride, Pair padding) {
   if (!some(images) || !some(results) || padding.size() != 2) return false;
-  if (!positive(size) || !positive(stride) || size[0] > 256 || size[0] * size[1] > 256) return false;
+  if (!positive(size) || !positive(stride) || size[0] > 256 || size[1] > 256 || size[0] * size[1] > 256)
+    return false;
+  if (span(results.height, size[0], stride[0], padding[0], 1) > MOST_NUMBERS ||
+      span(results.width, size[1], stride[1], padding[1], 1) > MOST_NUMBERS)
+    return false;
   return images.images == results.images && images.channels == results.channels &&
          taken.images == results.images && taken.height == results.height &&
          taken.width == results.width && taken.channels == results.channels;
@@ -156,6 +173,20 @@ ffi::Error taken_gradient(ffi::ThreadPool pool, In gradient, Bytes4 taken, Out x
   return ffi::Error::Success();
 }
 
+// The handler; where memory is short, who calls is told too.
+template <auto HANDLER>
+struct Told;
+template <typename... Arguments, ffi::Error (*HANDLER)(Arguments...)>
+struct Told<HANDLER> {
+  static ffi::Error call(Arguments... arguments) {
+    try {
+      return HANDLER(arguments...);
+    } catch (const std::bad_alloc&) {
+      return ffi::Error(ffi::ErrorCode::kResourceExhausted, "ablax: there is not enough memory for this");
+    }
+  }
+};
+
 auto maximum_signature() {
   return ffi::Ffi::Bind()
       .Ctx<ffi::ThreadPool>()
@@ -192,9 +223,9 @@ auto signature() {
 }  // namespace
 }  // namespace ablax
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_convolution, ablax::value, ablax::signature());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_image_gradient, ablax::image_gradient, ablax::signature());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_kernel_gradient, ablax::kernel_gradient_of, ablax::signature());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_maximum, ablax::maximum, ablax::maximum_signature());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_taken_tangent, ablax::taken_tangent, ablax::taken_signature());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_taken_gradient, ablax::taken_gradient, ablax::taken_signature());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_convolution, ablax::Told<ablax::value>::call, ablax::signature());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_image_gradient, ablax::Told<ablax::image_gradient>::call, ablax::signature());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_kernel_gradient, ablax::Told<ablax::kernel_gradient_of>::call, ablax::signature());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_maximum, ablax::Told<ablax::maximum>::call, ablax::maximum_signature());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_taken_tangent, ablax::Told<ablax::taken_tangent>::call, ablax::taken_signature());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(ablax_taken_gradient, ablax::Told<ablax::taken_gradient>::call, ablax::taken_signature());

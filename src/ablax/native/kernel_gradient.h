@@ -75,18 +75,21 @@ struct Block {
 };
 
 // A gradient's kernel as it is summed up: (group, tap, channel, feature), features padded to whole
-// vectors. The last vector of a group begins where it ends with the last feature, so that it reads
-// no number beyond; a feature may be there twice.
+// vectors. Groups are merged as those of `Weights` are; what a channel gives for the features of
+// another group is summed up and left out at the end. A vector that would reach beyond the pixel's last
+// feature ends with it, so that no number is read beyond; its first features may be there twice.
 struct Sums {
-  int64_t groups, taps, channels, features;
+  int64_t groups, taps, channels, features, merged;
 
   int64_t padded_features() const { return padded(features, LANES); }
   int64_t size() const { return groups * taps * channels * padded_features(); }
   int64_t at(int64_t group, int64_t tap, int64_t channel) const {
     return ((group * taps + tap) * channels + channel) * padded_features();
   }
-  // Where in the gradient's features the vector is read that is summed up from feature `first` on.
-  int64_t read_at(int64_t first) const { return std::min(first, features - LANES); }
+  // Where in a pixel the vector is read that is summed up from feature `first` of a group on.
+  int64_t read_at(int64_t group, int64_t first, int64_t pixel) const {
+    return std::min(group * features + first, pixel - LANES);
+  }
 };
 
 class KernelGradient {
@@ -121,14 +124,15 @@ class KernelGradient {
     const float* x = x_ + block.first * tile.x_image + down * x_row + across * from_.channels +
                      group * sums_.channels;
     const float* gradient = gradient_ + block.first * tile.gradient_image + top * y_row +
-                            left * to_.channels + group * sums_.features;
+                            left * to_.channels;
     const int64_t tap = row * columns_.taps.size() + column;
     for (int64_t channel = first, some; channel < last; channel += some) {
       some = channels_of_tile(last - channel);
       tile.x = x + channel;
       for (const Run& run : runs_) {
-        tile.gradient = gradient + sums_.read_at(run.first);
-        tile.next_vector = sums_.read_at(run.first + LANES) - sums_.read_at(run.first);
+        const int64_t at = sums_.read_at(group, run.first, to_.channels);
+        tile.gradient = gradient + at;
+        tile.next_vector = sums_.read_at(group, run.first + LANES, to_.channels) - at;
         tile.sums = sums + sums_.at(group, tap, channel) + run.first;
         run.vectors == 1 ? outer_of<1>(some, tile) : outer_of<WIDE>(some, tile);
       }
@@ -150,11 +154,12 @@ class KernelGradient {
   }
 
   // Each part of the batch summed for itself, then the parts in order: the same sum at every run.
-  void by_parts(xla::ffi::ThreadPool& pool, float* kernel, int64_t features) const {
+  void by_parts(xla::ffi::ThreadPool& pool, float* kernel) const {
     const std::vector<Block> all = blocks(BLOCK);
     const int64_t count = all.size(), size = sums_.size();
     const int64_t parts = std::clamp<int64_t>(count, 1, 2 * std::max<int64_t>(1, pool.num_threads()));
-    float* const sums = working_memory<Use::sums>(parts * size);
+    const WorkingMemory<Use::sums> memory(parts * size);
+    float* const sums = memory.data();
     parallel(pool, parts, [&](int64_t part) {
       float* const own = sums + part * size;
       std::memset(own, 0, size * sizeof(float));
@@ -166,13 +171,14 @@ class KernelGradient {
     });
     for (int64_t part = 1; part < parts; ++part)
       for (int64_t number = 0; number < size; ++number) sums[number] += sums[part * size + number];
-    write(kernel, sums, features);
+    write(kernel, sums);
   }
 
   // Each core takes taps and channels of one sum.
-  void by_taps(xla::ffi::ThreadPool& pool, float* kernel, int64_t features) const {
-    const bool as_it_is = sums_.groups == 1 && features % LANES == 0;
-    float* const sums = as_it_is ? kernel : working_memory<Use::sums>(sums_.size());
+  void by_taps(xla::ffi::ThreadPool& pool, float* kernel) const {
+    const bool as_it_is = sums_.groups == 1 && sums_.merged == 1 && sums_.features % LANES == 0;
+    const WorkingMemory<Use::sums> memory(as_it_is ? 0 : sums_.size());
+    float* const sums = as_it_is ? kernel : memory.data();
     const int64_t down = rows_.taps.size(), across = columns_.taps.size();
     const int64_t slices = (sums_.channels + SLICE - 1) / SLICE;
     const std::vector<Block> all = blocks(SHARED_BLOCK);
@@ -186,19 +192,24 @@ class KernelGradient {
         if (number < all.size())
           add(sums, all[number], group, tap / across, tap % across, first, last);
       });
-    if (!as_it_is) write(kernel, sums, features);
+    if (!as_it_is) write(kernel, sums);
   }
 
  private:
   // Sums as (group, tap, channel, feature), features padded, to a kernel (tap, channel, feature).
-  void write(float* kernel, const float* sums, int64_t features) const {
+  void write(float* kernel, const float* sums) const {
+    const int64_t own = sums_.features / sums_.merged, inputs = sums_.channels / sums_.merged;
     for (int64_t group = 0; group < sums_.groups; ++group)
       for (int64_t line = 0; line < sums_.taps * sums_.channels; ++line) {
+        const int64_t one = line % sums_.channels / inputs;  // of the groups that are merged
+        const int64_t row = line / sums_.channels * inputs + line % inputs;
         const float* from = sums + sums_.at(group, 0, line);
-        float* to = kernel + (line * sums_.groups + group) * features;
-        for (int64_t first = 0; first < features; first += LANES) {
-          const int64_t count = std::min<int64_t>(LANES, features - first);
-          std::memcpy(to + first, from + first + first - sums_.read_at(first), count * sizeof(float));
+        float* to = kernel + ((row * sums_.groups + group) * sums_.merged + one) * own;
+        for (int64_t feature = one * own, next; feature < (one + 1) * own; feature = next) {
+          const int64_t first = feature - feature % LANES;
+          next = std::min(first + LANES, (one + 1) * own);
+          const int64_t later = group * sums_.features + first - sums_.read_at(group, first, to_.channels);
+          std::memcpy(to + feature - one * own, from + feature + later, (next - feature) * sizeof(float));
         }
       }
   }
@@ -212,28 +223,27 @@ class KernelGradient {
   std::vector<Run> runs_;
 };
 
-// The maps with the channels of each group padded with zeros to so many.
-inline const float* with_room(const float* maps, const Maps& size, int64_t groups, int64_t room) {
-  const int64_t runs = size.images * size.height * size.width * groups, own = size.channels / groups;
-  float* const wide = working_memory<Use::room>(runs * room);
-  for (int64_t run = 0; run < runs; ++run) {
-    std::memcpy(wide + run * room, maps + run * own, own * sizeof(float));
-    std::memset(wide + run * room + own, 0, (room - own) * sizeof(float));
-  }
-  return wide;
-}
-
 // kernel[a, b, i, f] = sum over n, r, c of x[n, ...] gradient[n, r, c, f]
 inline void kernel_gradient(xla::ffi::ThreadPool& pool, const float* x, const Maps& from,
                             const float* gradient, const Maps& to, float* kernel, int64_t groups,
                             const Axis& rows, const Axis& columns) {
-  const int64_t own = to.channels / groups, taps = rows.taps.size() * columns.taps.size();
-  const Sums sums{groups, taps, from.channels / groups, std::max<int64_t>(own, LANES)};
-  // A vector would read beyond a group's features.
-  if (own < LANES) gradient = with_room(gradient, to, groups, LANES);
-  const Maps read{to.images, to.height, to.width, groups * sums.features};
+  const int64_t own = to.channels / groups, merged = merged_groups(groups, own);
+  const int64_t taps = rows.taps.size() * columns.taps.size();
+  const Sums sums{groups / merged, taps, merged * (from.channels / groups), merged * own, merged};
+  Maps read = to;
+  read.channels = std::max<int64_t>(to.channels, LANES);
+  const int64_t pixels = to.images * to.height * to.width, wide = to.channels < LANES ? LANES : 0;
+  const WorkingMemory<Use::room> memory(pixels * wide);
+  if (wide) {  // A vector would read beyond a pixel's features: they are padded with zeros.
+    float* const room = memory.data();
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      std::memcpy(room + pixel * LANES, gradient + pixel * to.channels, to.channels * sizeof(float));
+      std::memset(room + pixel * LANES + to.channels, 0, (LANES - to.channels) * sizeof(float));
+    }
+    gradient = room;
+  }
   const KernelGradient work(x, from, gradient, read, rows, columns, sums);
-  sums.size() >= LARGE_KERNEL ? work.by_taps(pool, kernel, own) : work.by_parts(pool, kernel, own);
+  sums.size() >= LARGE_KERNEL ? work.by_taps(pool, kernel) : work.by_parts(pool, kernel);
 }
 
 }  // namespace ablax

@@ -3,25 +3,34 @@
 XLA calls it like one of its operations (a "custom call" of its foreign function interface), in its
 own threads. Without a compiler, on an accelerator, or when the CPU is cut into several devices, all
 that it does is done by XLA alone, more slowly: nothing depends on it but time.
+
+What was compiled is kept in a folder that only its user can write to, under a name that holds its
+SHA-256: nothing is loaded that another user, a crash or a full disk may have put there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
+import signal
+import stat
 import subprocess
 import tempfile
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import jax.ffi
 
-from ablax.files import default_root
+from ablax.files import default_root, write_atomic
 
 SWITCH = "ABLAX_NATIVE"
 """Set to 0 in the environment, nothing is compiled and XLA does everything."""
@@ -34,8 +43,21 @@ TARGETS = (
 
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 
+PATIENCE = 30.0, 300.0
+"""Seconds until it is said that the compiler still runs, and until it is ended."""
+
+_ON, _OFF = ("", "1", "on", "true", "yes"), ("0", "off", "false", "no")
 _FOLDER = Path(__file__).parent
 _LOG = logging.getLogger("ablax")
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class _RefusedError(Exception):
+    """Why there is no library, in words."""
+
+
+class _CompilerError(_RefusedError):
+    """The compiler did not like what it was given."""
 
 
 def why_not() -> str:
@@ -44,88 +66,189 @@ def why_not() -> str:
     The first call compiles it, if no earlier process has. XLA divides work among several devices
     only where it knows how to, so with more than one device its own operations are used.
     """
-    if os.environ.get(SWITCH) == "0":
-        return f"{SWITCH}=0"
+    switch = os.environ.get(SWITCH, "").strip()
+    if switch.lower() in _OFF:
+        return f"{SWITCH}={switch}"
+    if switch.lower() not in _ON:
+        return _said(f"{SWITCH}={switch}: expected 1, or 0 for XLA alone")
     if jax.default_backend() != "cpu":
         return f"the device is a {jax.default_backend()}"
     if jax.device_count() > 1:
         return f"the CPU is {jax.device_count()} devices"
-    return _loaded()
+    with _ONE_AT_A_TIME:
+        return _loaded()
 
 
 @functools.cache
 def _loaded() -> str:
     """Compile, load and register; why that failed, or nothing."""
-    compiler = _compiler()
-    if compiler is None:
-        reason = "no C++ compiler was found (c++, g++, clang++ or CXX)"
-    else:
-        try:
-            library = _opened(compiler)
-            for name in TARGETS:
-                capsule = jax.ffi.pycapsule(getattr(library, name))
-                jax.ffi.register_ffi_target(name, capsule, platform="cpu")
-        except subprocess.SubprocessError as error:
-            reason = f"{compiler} failed: {_first_error(error)}"
-        except OSError as error:  # no room, no right to write, or a library that does not load
-            reason = (
-                f"the loops in C++ cannot be kept or loaded ({error}); ABLAX_CACHE names a folder"
-            )
-        else:
-            return ""
+    try:
+        library = _opened(_compiler())
+        for name in TARGETS:
+            capsule = jax.ffi.pycapsule(getattr(library, name))
+            jax.ffi.register_ffi_target(name, capsule, platform="cpu")
+    except _RefusedError as refused:
+        return _said(str(refused))
+    except AttributeError as error:
+        return _said(f"the compiler made something else of the loops in C++ ({error})")
+    except OSError as error:  # no room, or no right to write
+        return _said(
+            f"the loops in C++ cannot be kept ({error}): make room, or name another folder in "
+            "ABLAX_CACHE"
+        )
+    return ""
+
+
+@functools.cache
+def _said(reason: str) -> str:
+    """The reason, which is told once."""
     _LOG.warning("%s: convolutions are left to XLA, which is about half as fast", reason)
     return reason
 
 
-def _compiler() -> str | None:
-    named = os.environ.get("CXX")
-    found = map(shutil.which, [named] if named else ["c++", "g++", "clang++"])
-    return next(filter(None, found), None)
-
-
-def _compiled(compiler: str) -> Path:
-    """The library for this source, compiler and processor; compiled if it is not there.
-
-    It is written under another name first, so that processes that start together do not read half
-    a library.
-    """
-    library = _cache() / f"{_fingerprint(compiler)}.so"
-    if library.exists():
-        return library
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        written = Path(folder) / library.name
-        command = [compiler, *FLAGS, "-isystem", jax.ffi.include_dir(), f"-I{_FOLDER}"]
-        command += [str(_FOLDER / "handlers.cpp"), "-o", str(written)]
-        try:
-            _run([*command, "-march=native"])
-        except subprocess.CalledProcessError:  # a compiler that does not know its processor
-            _run(command)
-        written.replace(library)
-    return library
-
-
-def _run(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
-
-
-def _opened(compiler: str) -> ctypes.CDLL:
-    """The library; one that a crash or a full disk left broken is compiled again."""
-    library = _compiled(compiler)
+def _compiler() -> tuple[str, ...]:
+    """The compiler's command: `CXX`, with its launcher and options, or the first that is found."""
+    named = os.environ.get("CXX", "").strip()
+    if not named:
+        for name in ("c++", "g++", "clang++"):
+            if found := shutil.which(name):
+                return (found,)
+        raise _RefusedError("no C++ compiler was found (c++, g++, clang++ or CXX)")
     try:
-        return ctypes.CDLL(str(library))
-    except OSError:
-        library.unlink()
-        return ctypes.CDLL(str(_compiled(compiler)))
+        program, *options = [named] if shutil.which(named) else shlex.split(named)
+    except ValueError as error:
+        raise _RefusedError(f"CXX={named} is no command ({error}): expected CXX=g++") from error
+    if found := shutil.which(program):
+        return (found, *options)
+    raise _RefusedError(f"CXX={named} names no program that is there: expected a compiler, CXX=g++")
 
 
-def _fingerprint(compiler: str) -> str:
+def _opened(compiler: Sequence[str]) -> ctypes.CDLL:
+    """The library for this processor or, where the compiler fails at that, for any of its kind.
+
+    The second is looked for only after the first has failed: what failed once (the compiler was
+    killed, say) is tried again by the next process.
+    """
+    folder, version = _folder(), _run([*compiler, "--version"])
+    command = *compiler, *FLAGS
+    try:
+        return _library(folder, (*command, "-march=native"), version)
+    except _CompilerError as failed:
+        library = _library(folder, command, version)
+        _LOG.warning("%s: compiled without -march=native, which is slower", failed)
+        return library
+
+
+def _library(folder: Path, command: Sequence[str], version: str) -> ctypes.CDLL:
+    """The library that a command compiles from this source; compiled if it is not there."""
+    name = _fingerprint(command, version)
+    for library in folder.glob(f"{name}-*.so"):
+        if loaded := _vouched(library):
+            return loaded
+        _LOG.warning("%s is not as it was compiled, or not yours alone: compiled again", library)
+        library.unlink(missing_ok=True)
+    content = _compiled(command)
+    library = folder / f"{name}-{hashlib.sha256(content).hexdigest()}.so"
+    write_atomic(library, content)
+    library.chmod(0o600)
+    if loaded := _vouched(library):
+        return loaded
+    raise _RefusedError(
+        f"{library} cannot be read as it was written: name another folder in ABLAX_CACHE"
+    )
+
+
+def _vouched(library: Path) -> ctypes.CDLL | None:
+    """The library, loaded, if it is its user's alone and has the SHA-256 of its name.
+
+    It is loaded from the very file that was read, whatever its name means by then. The file stays
+    open: its number is the library's name for as long as the process lives.
+    """
+    try:
+        file = os.open(library, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:  # a link, or gone
+        return None
+    with open(file, "rb", closefd=False) as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if not library.stem.endswith(f"-{found}") or not _is_private(os.fstat(file)):
+        os.close(file)
+        return None
+    by_number = Path(f"/proc/self/fd/{file}")
+    name = str(by_number if by_number.exists() else library)
+    try:
+        return ctypes.CDLL(name)
+    except OSError as error:
+        why = str(error).removeprefix(f"{name}: ")
+        raise _RefusedError(
+            f"{library} cannot be loaded ({why}): remove it or, if its disk is mounted noexec, "
+            "name another folder in ABLAX_CACHE"
+        ) from error
+
+
+def _compiled(command: Sequence[str]) -> bytes:
+    """What a command compiles from this source."""
+    with tempfile.TemporaryDirectory(prefix="ablax-") as folder:
+        written = Path(folder) / "native.so"
+        places = ["-isystem", jax.ffi.include_dir(), f"-I{_FOLDER}", str(_FOLDER / "handlers.cpp")]
+        _run([*command, *places, "-o", str(written)])
+        if not written.is_file():
+            raise _RefusedError(f"{command[0]} ended without an error and wrote nothing")
+        return written.read_bytes()
+
+
+def _run(command: Sequence[str]) -> str:
+    """What a command prints. One that takes too long is ended, with all that it started."""
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _RefusedError(f"{command[0]} cannot be run ({error.strerror})") from error
+    said, end = PATIENCE
+    with process:
+        try:
+            try:
+                out, errors = process.communicate(timeout=said)
+            except subprocess.TimeoutExpired:
+                _LOG.warning(
+                    "%s has not ended after %.0f s and is stopped after %.0f s; %s=0 does without",
+                    *(command[0], said, end, SWITCH),
+                )
+                out, errors = process.communicate(timeout=end - said)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise _RefusedError(f"{command[0]} did not end within {end:.0f} s") from error
+            raise
+    if process.returncode:
+        raise _CompilerError(f"{command[0]} failed: {_first_error(errors, process.returncode)}")
+    return out
+
+
+def _first_error(errors: str, status: int) -> str:
+    """One line that says what went wrong."""
+    lines = [line for line in errors.splitlines() if "ld returned" not in line]
+    for sign in ("No space left", "error", "cannot", "failed"):
+        for line in lines:
+            if sign in line:
+                room = ": make room, or name another folder in TMPDIR"
+                return line.strip() + (room if sign == "No space left" else "")
+    return f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def _fingerprint(command: Sequence[str], version: str) -> str:
     """Of all that the library depends on: source, interface, compiler and processor."""
     digest = hashlib.sha256()
     for source in sorted((*_FOLDER.glob("*.cpp"), *_FOLDER.glob("*.h"))):
         digest.update(source.read_bytes())
-    version = _run([compiler, "--version"])
-    words = (*FLAGS, jax.__version__, version, platform.machine(), _features())
+    words = (*command, jax.__version__, version, platform.machine(), _features())
     digest.update("\n".join(words).encode())
     return digest.hexdigest()[:20]
 
@@ -139,23 +262,40 @@ def _features() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("flags", "Features"))}))
 
 
-def _cache() -> Path:
-    """The folder `native` in the user's cache."""
+def _folder() -> Path:
+    """The folder of this user's own in the cache, which others may share.
+
+    It is one of the system's for temporary files where a user has no home, as in some containers,
+    or may only read the cache.
+    """
+    name = f"native-{_user()}"
     try:
-        return default_root().expanduser() / "native"
-    except RuntimeError:  # a user without a home, as in some containers
-        return _private_folder()
+        folder = default_root().expanduser() / name
+        _make_private(folder)
+    except (OSError, RuntimeError) as error:
+        folder = Path(tempfile.gettempdir()) / f"ablax-{name}"
+        _LOG.warning("%s: the loops in C++ are kept in %s", error, folder)
+        _make_private(folder)
+    found = folder.lstat()
+    if stat.S_ISDIR(found.st_mode) and _is_private(found):
+        return folder
+    raise _RefusedError(
+        f"code is loaded only from a folder of your own with mode 700, and {folder} has owner "
+        f"{found.st_uid} and mode {stat.S_IMODE(found.st_mode):o}: remove it, or name another "
+        "folder in ABLAX_CACHE"
+    )
 
 
-@functools.cache
-def _private_folder() -> Path:
-    """A new folder that nobody else can write to: what lies there is loaded into this process."""
-    return Path(tempfile.mkdtemp(prefix="ablax-"))
+def _make_private(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
 
 
-def _first_error(error: Exception) -> str:
-    """One line that says what went wrong."""
-    if isinstance(error, subprocess.CalledProcessError):
-        lines = [line for line in error.stderr.splitlines() if "error" in line]
-        return lines[0] if lines else f"exit status {error.returncode}"
-    return str(error)
+def _is_private(status: os.stat_result) -> bool:
+    """Whether it belongs to this user, and no other may read or write it."""
+    return status.st_uid == _user() and not status.st_mode & 0o077
+
+
+def _user() -> int:
+    return os.geteuid() if hasattr(os, "geteuid") else 0

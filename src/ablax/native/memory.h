@@ -9,23 +9,37 @@ namespace ablax {
 // What the memory is for; each thread has one of a kind.
 enum class Use { weights, band, sums, room };
 
-// At least so many floats, of any content, until the thread asks for the same use again.
+constexpr int64_t MOST_KEPT = 4 * 1024 * 1024;  // numbers; more are given back when they are done with
+
+// At least so many floats, of any content, for as long as it lives.
 //
 // Fresh memory comes from the system page by page, filled with zeros, which took up to a fifth of a
 // convolution with many weights.
 template <Use USE>
-float* working_memory(int64_t numbers) {
+class WorkingMemory {
+ public:
+  explicit WorkingMemory(int64_t numbers) {
+    if (kept().size >= numbers) return;
+    kept() = {};
+    kept().data.reset(new float[numbers]);
+    kept().size = numbers;
+  }
+  WorkingMemory(const WorkingMemory&) = delete;
+  ~WorkingMemory() {
+    if (kept().size > MOST_KEPT) kept() = {};
+  }
+
+  float* data() const { return kept().data.get(); }
+
+ private:
   struct Kept {
     std::unique_ptr<float[]> data;
     int64_t size = 0;
   };
-  static thread_local Kept kept;
-  if (kept.size < numbers) {
-    kept.data.reset();
-    kept.data.reset(new float[numbers]);
-    kept.size = numbers;
+  static Kept& kept() {
+    static thread_local Kept kept;
+    return kept;
   }
-  return kept.data.get();
-}
+};
 
 }  // namespace ablax

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -520,6 +521,8 @@ def pictures(study: Study) -> tuple[Picture, ...]:
     found = [picture for picture in PICTURES if filled.get(picture.name, True)] + own
     names = [picture.name for picture in found]
     for name in names:
+        if not re.fullmatch(r"\w[\w-]*", name):
+            raise ReportError(f"a picture is named {name!r}: use letters, digits, '_' and '-'")
         if names.count(name) > 1:
             raise ReportError(f"two pictures are named {name!r}: give each its own name")
     return tuple(found)

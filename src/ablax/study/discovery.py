@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ablax import lazy
 from ablax.config import Recipe
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError, brief, nearest, others_code
 from ablax.experiment import Experiment
 
 T = TypeVar("T")
@@ -64,7 +64,8 @@ def _named(folder: str, kind: str, name: str, attribute: str, of: type[T]) -> tu
         raise AblaxError(f"there is no {kind} named {name!r}: {nearest(name, names(folder))}")
     if not isinstance(value, of):
         raise AblaxError(
-            f"{where} must define {attribute}, a value of type {of.__name__}, and it is {value!r}"
+            f"{where} must define {attribute}, a value of type {of.__name__}, and it is "
+            f"{brief(repr(value))}"
         )
     return name, value
 
@@ -74,8 +75,14 @@ def _find(folder: str, kind: str, name: str) -> Path | None:
         path = Path(name)
         if path.is_file():
             return path.resolve()
+        a = "an" if kind[0] in "aeiou" else "a"
         raise AblaxError(
-            f"there is no file {name!r}: give the path of a file that defines an {kind}"
+            f"there is no file {name!r}: give the path of a file that defines {a} {kind}"
+        )
+    if Path(name).name != name:
+        raise AblaxError(
+            f"there is no {kind} named {name!r}: give a name alone, or the path of a file, which "
+            f"ends in .py; {nearest(Path(name).name, names(folder))}"
         )
     for place in _places(folder):
         if (place / f"{name}.py").is_file():
@@ -86,13 +93,9 @@ def _find(folder: str, kind: str, name: str) -> Path | None:
 def _run(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"ablax_user_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise AblaxError(f"{path} is not a Python file that can be run")
+        raise AblaxError(f"{path} is not a Python file that can be run: give the path of one")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses, and so Linen modules, look their module up
-    try:
+    with others_code(f"{path} fails with"):
         spec.loader.exec_module(module)
-    except AblaxError:
-        raise
-    except (Exception, SystemExit) as error:  # a file that leaves would end us, with its status
-        raise AblaxError(f"{path} fails with {type(error).__name__}: {error}") from error
     return module

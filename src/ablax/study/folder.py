@@ -83,22 +83,14 @@ class ResultsFolder:
             ResultsError: The folder cannot be written, is in use, is not ours, or belongs to
                 another experiment, recipe or network.
         """
+        ours = {"format": FORMAT, "experiment": experiment, "recipe": recipe_name, **flat(recipe)}
+        if self.path.is_dir():  # before a lock is left in a folder of somebody else's
+            self._theirs(ours, networks)
         with self._alone():
             for place in (self.path, *(path for path in self.path.rglob("*") if path.is_dir())):
                 remove_partials(place)
             path = self.path / "recipe.json"
-            ours = {"format": FORMAT, "experiment": experiment, "recipe": recipe_name}
-            ours |= flat(recipe)
-            theirs: dict[str, Any] = {}
-            trees = _trees(self.path / NETWORKS)
-            if path.exists():
-                theirs = _held(path)
-                self._refuse_another(ours, theirs, networks, trees)
-            elif any((self.path / name).exists() for name in ("runs", "checkpoints")):
-                raise ResultsError(
-                    f"{self.path} holds runs but no recipe.json, so nobody can say of which "
-                    f"recipe: {_ELSEWHERE}"
-                )
+            theirs, trees = self._theirs(ours, networks)
             known = theirs.get("networks", {}) | {n: one.fingerprint for n, one in networks.items()}
             data = theirs.get("data", {}) | {n: one.data for n, one in networks.items()}
             fields = {name: v for name, v in ours.items() if name not in FREE_FIELDS}
@@ -110,6 +102,22 @@ class ResultsFolder:
                 write_result(self.path / NETWORKS, compressed(text.encode()))
             write_result(path, sealed({**ours, "networks": known, "data": data, "keys": keys}))
             yield
+
+    def _theirs(
+        self, ours: dict[str, Any], networks: Mapping[str, Identity]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What `recipe.json` and the networks' file say, where they are of the same study."""
+        path, trees = self.path / "recipe.json", _trees(self.path / NETWORKS)
+        if path.exists():
+            theirs = _held(path)
+            self._refuse_another(ours, theirs, networks, trees)
+            return theirs, trees
+        if any((self.path / name).exists() for name in ("runs", "checkpoints")):
+            raise ResultsError(
+                f"{self.path} holds runs but no recipe.json, so nobody can say of which "
+                f"recipe: {_ELSEWHERE}"
+            )
+        return {}, trees
 
     def _refuse_another(
         self,
@@ -139,8 +147,9 @@ class ResultsFolder:
             if data.get(name, now.data) != now.data
         ]
         if differing:
+            more = f"; {len(differing) - 8} more" if len(differing) > 8 else ""
             raise ResultsError(
-                f"{self.path} holds results of another recipe ({'; '.join(differing)}): "
+                f"{self.path} holds results of another recipe ({'; '.join(differing[:8])}{more}): "
                 f"{_ELSEWHERE}"
             )
 

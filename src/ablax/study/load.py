@@ -26,7 +26,7 @@ from ablax.training import checkpoint
 from ablax.training.dataset import Dataset
 from ablax.training.optimizer import optimizer
 from ablax.training.step import initial_state
-from ablax.weights.load import WEIGHTS, import_file, open_weights
+from ablax.weights.load import WEIGHTS, import_file, open_weights, published_error
 from ablax.weights.sources import sources_of
 from ablax.zoo import find, untrained
 
@@ -112,7 +112,7 @@ def _in_folder(folder: Path, variant: str, seed: str) -> Source:
             f"{WEIGHTS}): expected one that `ablax run` or `ablax import` wrote, such as "
             "results/alexnet_ablation/digits"
         )
-    if seed and not seed.isdecimal():
+    if seed and not (seed.isascii() and seed.isdecimal()):
         raise AblaxError(f"{folder}:{variant}:{seed}: expected a seed, such as {variant}:0")
     return RunName(folder, variant, int(seed) if seed else None)
 
@@ -137,13 +137,15 @@ class Opened:
     """A model, and the recipe it was trained with, where `ablax run` trained it.
 
     The note says what was chosen for the person who left it open; empty where nothing was.
-    `refuse_other_data` is given the fingerprint of what are said to be the run's own data.
+    `refuse_other_data` is given the fingerprint of what are said to be the run's own data. Of
+    weights of others `published` is the top-1 error in percent that is known of them.
     """
 
     model: Model
     note: str = ""
     recipe: Recipe | None = None
     refuse_other_data: Callable[[str], None] = lambda _: None
+    published: float | None = None
 
 
 def load_model(
@@ -197,9 +199,10 @@ def open_model(
                 f"--{option} is for random weights: those of {source} have their own; leave it out"
             )
     if isinstance(named, WeightsFile):
-        return Opened(import_file(*named).model)
+        found = import_file(*named)
+        return Opened(found.model, found.taken, published=published_error(found))
     if isinstance(named, WeightsFolder):
-        return Opened(open_weights(named.path))
+        return Opened(open_weights(named.path), published=published_error(named.path))
     return _open_run(named)
 
 
@@ -277,7 +280,7 @@ def _there(folder: Path) -> list[tuple[str, int]]:
     found = []
     for path in (folder / "runs").glob("*-seed-*.json"):
         variant, _, seed = path.stem.rpartition("-seed-")
-        if seed.isdecimal():
+        if seed.isascii() and seed.isdecimal():
             found.append((variant, int(seed)))
     return sorted(found)
 

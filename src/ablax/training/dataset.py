@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ablax.config import ConfigError, Recipe
 from ablax.core import ImageShape
-from ablax.data.images import ImageSet, Split, select
+from ablax.data.images import ImageSet, Split, refuse_unlearnable, select
 from ablax.data.sources import load
 from ablax.data.stream import ImageStream, open_stream
 from ablax.errors import AblaxError
@@ -216,7 +216,8 @@ def open_dataset(recipe: Recipe, mesh: Mesh, console: Console) -> Dataset:
 
     Raises:
         DataError: The data are missing, unprepared or damaged, or fewer than are asked for.
-        ConfigError: The batch does not fit the data or the devices.
+        ConfigError: The batch does not fit the data or the devices, or gray images would be
+            saturated.
     """
     data, batch = recipe.data, recipe.train.batch
     if data.stream and data.image_size is not None:
@@ -225,6 +226,10 @@ def open_dataset(recipe: Recipe, mesh: Mesh, console: Console) -> Dataset:
     shown = _decoding(console, data.source)
     images = load(data.source, folder=data.dir, image_size=data.image_size, progress=shown)
     chosen = select(images, held_out=data.held_out, share=data.share, classes=data.classes)
+    refuse_unlearnable(chosen)
+    saturation, gray = recipe.augment.saturation, chosen.image_shape[2] == 1
+    if saturation and gray:
+        raise ConfigError(f"augment.saturation is {saturation}, and gray images have none: give 0")
     return InMemory(chosen, batch, mesh)
 
 

@@ -7,11 +7,14 @@ import json
 import math
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, NamedTuple
@@ -27,7 +30,7 @@ from jaxtyping import Array, Bool, Float32, Int32, UInt8
 from ablax.config import OptimizerConfig, Recipe, TrainConfig, flat
 from ablax.core import ImageShape, Network, abstract_variables, check, fingerprint, parameter_shapes
 from ablax.data.augment import Augmentation
-from ablax.data.images import ChannelStatistics, ImageSet, Split
+from ablax.data.images import ChannelStatistics, ImageSet, Split, refuse_unlearnable
 from ablax.errors import AblaxError, refuse_beyond_memory
 from ablax.files import default_root, digest, make_folder, sealed, unsealed, write_atomic
 from ablax.model import Model, preprocessing_of
@@ -447,8 +450,28 @@ def set_up(cores: int | None = None) -> None:
             root = default_root().expanduser()
         except RuntimeError:  # a user without a home, as in some containers
             root = Path(tempfile.gettempdir()) / "ablax"
-        jax.config.update("jax_compilation_cache_dir", str(root / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        if _can_be_filled(root / "xla"):
+            jax.config.update("jax_compilation_cache_dir", str(root / "xla"))
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        # One for every program, where the disk fills up later: nothing is lost but time.
+        warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
+
+
+@cache
+def _can_be_filled(folder: Path) -> bool:
+    """Whether the cache takes a program; says it once where it does not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 20))
+    except OSError as error:
+        print(
+            f"compiled programs are not kept for the next start: {folder} cannot be written "
+            f"({error.strerror or error}); make room, or name another folder in ABLAX_CACHE",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 _ABOUT = "fit.json"
@@ -636,8 +659,6 @@ def _as_data(
         Split(levels[which], _labels(which, given[which][1], len(levels[which]), count))
         for which in given
     )
-    if len(np.unique(learned.labels)) < 2:
-        raise AblaxError("all training images are of one class: expected at least two")
     if not 1 <= batch_size <= len(learned):
         raise AblaxError(
             f"batch_size is {batch_size}, and there are {len(learned)} training images: give at "
@@ -647,7 +668,9 @@ def _as_data(
         raise AblaxError(f"{len(classes)} classes are named, and the network has {count} scores")
     statistics = ChannelStatistics.of(learned.images)
     names = tuple(classes) or tuple(f"class {k}" for k in range(count))
-    return ImageSet("the images", learned, tested, names, statistics.mean, statistics.std)
+    found = ImageSet("the data", learned, tested, names, statistics.mean, statistics.std)
+    refuse_unlearnable(found)
+    return found
 
 
 def _levels(which: str, images: np.ndarray) -> UInt8[np.ndarray, "N H W C"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,19 +13,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
 from ablax.core import ImageShape, Network, abstract_variables, fingerprint, walk
 from ablax.core.features import layer_shapes
 from ablax.core.network import leaves_by_path, parameter_shapes
-from ablax.errors import AblaxError, WeightsError
+from ablax.errors import AblaxError, WeightsError, nearest
 from ablax.files import sealed, unsealed, write_atomic
-from ablax.layers import Dense, Flatten
+from ablax.layers import BatchNormalization, Convolution, Dense, Flatten, Scale
 from ablax.model import Model, Preprocessing, from_json
 from ablax.training import checkpoint
-from ablax.weights.files import read_weights
+from ablax.weights.files import Stored, WeightsFile, nest_of, open_file, read_all, short
 from ablax.weights.names import ModuleName
-from ablax.weights.sources import Tensors, WeightSource, class_names, find_source, sources_of
+from ablax.weights.sources import (
+    WEIGHT_SOURCES,
+    Tensors,
+    WeightSource,
+    class_names,
+    find_source,
+    sources_of,
+)
 from ablax.zoo import find
 
 # PyTorch's tensors as our variables: names, axes, and the order in which a vector is read.
@@ -42,7 +49,10 @@ _LEAVES = {
     "mean": "running_mean",
     "var": "running_var",
 }
-_NOT_WEIGHTS = ("num_batches_tracked",)
+# counted by PyTorch, and by thop where someone measured a model before it was saved
+_NOT_WEIGHTS = ("num_batches_tracked", "total_ops", "total_params")
+_MOST_LINES = 8
+"""Of tensors that do not fit; how many more there are is said."""
 
 
 def tensor_name(path: str, module_name: ModuleName) -> str:
@@ -76,7 +86,7 @@ def tensor_shapes(
 def from_torch(
     network: Network,
     image_shape: ImageShape,
-    tensors: Mapping[str, Float[np.ndarray, "..."]],
+    tensors: Tensors,
     module_name: ModuleName,
 ) -> dict[str, Any]:
     """Our variables with PyTorch's values in them, a `state_dict` as numpy arrays, in float32.
@@ -85,58 +95,88 @@ def from_torch(
     convolution there.
 
     Raises:
-        WeightsError: Tensors that are missing, left over, or of another shape, listed by name.
-            Nothing is loaded then.
+        WeightsError: Tensors that are missing, left over, or of another shape, some of each listed
+            by name. Nothing is loaded then.
     """
     abstract = _kept(abstract_variables(network, image_shape))
     maps = _vectorized(network, image_shape)
+    if wrong := _misfits(abstract, {n: _held(array) for n, array in tensors.items()}, module_name):
+        raise _refusal(wrong)
     arrays: list[np.ndarray] = []
+    for path, leaf in leaves_by_path(abstract).items():
+        name = tensor_name(_within(path), module_name)
+        maps_read = maps.get(_within(path).rpartition("/")[0])
+        arrays.append(_ours(np.asarray(tensors[name]), leaf.shape, maps_read))
+        wrong += [f"no numbers: {name} {flaw}" for flaw in _flaws(path, arrays[-1])]
+    if wrong:
+        raise _refusal(wrong)
+    return jax.tree.unflatten(jax.tree.structure(abstract), map(jnp.asarray, arrays))
+
+
+def _held(array: np.ndarray) -> Stored:
+    array = np.asarray(array)
+    return Stored(array.shape, array.dtype, lambda: array)
+
+
+def _misfits(
+    abstract: Mapping[str, Any], tensors: Mapping[str, Stored], module_name: ModuleName
+) -> list[str]:
+    """What keeps the tensors from being these variables, of which nothing is read yet."""
     wrong: list[str] = []
     left = {name for name in tensors if not name.endswith(_NOT_WEIGHTS)}
     for path, leaf in leaves_by_path(abstract).items():
         name = tensor_name(_within(path), module_name)
         left.discard(name)
-        if name not in tensors:
+        found = tensors.get(name)
+        if found is None:
             wrong.append(f"missing: {name} (our {path})")
-            continue
-        layer = _within(path).rpartition("/")[0]
-        array = _ours(np.asarray(tensors[name]), leaf.shape, maps.get(layer))
-        if array is None:
-            given = tuple(np.shape(tensors[name]))
-            wrong.append(f"another shape: {name} is {given}, our {path} is {tuple(leaf.shape)}")
-        else:
-            arrays.append(array)
-            wrong += [f"no numbers: {name} {flaw}" for flaw in _flaws(path, array)]
-    wrong += [f"left over: {name}" for name in sorted(left)]
-    if wrong:
-        count = Counter(line.partition(":")[0] for line in wrong)
-        title = (
-            f"the tensors do not fit the network: {count['missing']} missing, "
-            f"{count['another shape']} of another shape, {count['left over']} left over"
-        ) + f", {count['no numbers']} with numbers that no weights have" * ("no numbers" in count)
-        raise WeightsError("\n  ".join([title, *wrong]))
-    return jax.tree.unflatten(jax.tree.structure(abstract), map(jnp.asarray, arrays))
+        elif found.flaw:
+            wrong.append(f"not readable: {name} {found.flaw}")
+        elif not _fits(found.shape, tuple(leaf.shape[axis] for axis in _AXES[leaf.ndim])):
+            theirs, ours = short(str(found.shape[:8])), tuple(leaf.shape)
+            wrong.append(f"another shape: {name} is {theirs}, our {path} is {ours}")
+    return wrong + [f"left over: {short(name)}" for name in sorted(left)]
+
+
+def _fits(theirs: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether a tensor has the shape; a dense layer may be a convolution of one pixel."""
+    return theirs == wanted or (len(wanted) == 2 and theirs == (*wanted, 1, 1))
+
+
+def _refusal(wrong: list[str], hint: str = "") -> WeightsError:
+    """How many tensors do not fit, a few of every kind, and what may be meant."""
+    kinds: dict[str, list[str]] = {}
+    for line in wrong:
+        kinds.setdefault(line.partition(":")[0], []).append(line)
+    count = Counter({kind: len(lines) for kind, lines in kinds.items()})
+    title = (
+        f"the tensors do not fit the network: {count['missing']} missing, "
+        f"{count['another shape']} of another shape, {count['left over']} left over"
+    )
+    title += f", {count['not readable']} that cannot be read" * ("not readable" in count)
+    title += f", {count['no numbers']} with numbers that no weights have" * ("no numbers" in count)
+    shown = [title]
+    for lines in kinds.values():
+        most = _MOST_LINES // len(kinds)
+        more = f"; and {len(lines) - most:,} more" if len(lines) > most else ""
+        shown += [*lines[: most - 1], "; ".join(lines[most - 1 : most]) + more]
+    return WeightsError("\n  ".join([*filter(None, shown), *filter(None, [hint])]))
 
 
 _AXES = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,), 0: ()}
 """Where PyTorch's axes are among ours, by rank: (F, C, h, w) from (h, w, C, F)."""
 
 
-def _ours(
-    tensor: np.ndarray, shape: tuple[int, ...], maps: tuple[int, ...] | None
-) -> np.ndarray | None:
-    """The tensor in our axes, or None where it does not fit."""
-    if tensor.ndim == 4 and len(shape) == 2 and tensor.shape[2:] == (1, 1):
+def _ours(tensor: np.ndarray, shape: tuple[int, ...], maps: tuple[int, ...] | None) -> np.ndarray:
+    """The tensor, which fits, in our axes."""
+    if tensor.ndim == 4 and len(shape) == 2:
         tensor = tensor[:, :, 0, 0]
-    if tensor.ndim != len(shape) or tensor.ndim not in _AXES:
-        return None
     if tensor.ndim == 2 and maps is not None and tensor.shape[1] == np.prod(maps):
         height, width, channels = maps
         pixels = tensor.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
         tensor = pixels.reshape(tensor.shape)
     array = tensor.transpose(np.argsort(_AXES[tensor.ndim]))
-    with np.errstate(over="ignore"):  # what overflows is found below
-        return np.asarray(array, np.float32) if array.shape == shape else None
+    return _single(array)
 
 
 def _flaws(path: str, array: np.ndarray) -> Iterator[str]:
@@ -194,8 +234,17 @@ def fold_biases(
         >>> fold_biases(theirs, ["conv1/conv/kernel", "conv1/bn/mean"], names)
         {'n.running_mean': array([2.])}
     """
-    ours = set(paths)
     folded = dict(tensors)
+    for bias, mean in _foldable(tensors, paths, names):
+        folded[mean] = folded[mean] - folded.pop(bias)
+    return folded
+
+
+def _foldable(
+    tensors: Iterable[str], paths: Iterable[str], names: ModuleName
+) -> Iterator[tuple[str, str]]:
+    """The names of each bias that can be folded, and of the mean that takes it."""
+    ours, there = set(paths), set(tensors)
     for path in ours:
         layer, _, leaf = path.rpartition("/")
         block, _, kind = layer.rpartition("/")
@@ -204,49 +253,145 @@ def fold_biases(
         if f"{layer}/bias" in ours or f"{block}/bn/mean" not in ours:
             continue
         bias, mean = f"{names(layer)}.bias", f"{names(f'{block}/bn')}.running_mean"
-        if bias in folded and mean in folded:
-            folded[mean] = folded[mean] - folded.pop(bias)
-    return folded
+        if bias in there and mean in there:
+            yield bias, mean
 
 
 class Imported(NamedTuple):
-    """What a file of weights became: a model, its source, and the tensors that are not needed.
+    """What a file of weights became.
 
-    The model's network is changed where the source computes something else.
+    Attributes:
+        model: Its network is changed where the source computes something else.
+        source: Whose weights they are.
+        left_out: The tensors that are not needed.
+        taken: Which of the file's tensors were taken, where there was a choice, and how others are
+            asked for; empty where there was none.
+        skipped: What the file calls, which was not run.
+        file: Its name.
     """
 
     model: Model
     source: WeightSource
     left_out: tuple[str, ...] = ()
+    taken: str = ""
+    skipped: tuple[str, ...] = ()
+    file: str = ""
 
 
-def import_file(name: str, path: Path, library: str | None = None) -> Imported:
+class _Choice(NamedTuple):
+    """Some of a file's tensors as a source's: their key, the beginning of their names, the rest."""
+
+    source: WeightSource
+    key: str
+    prefix: str
+    tensors: Mapping[str, Stored]
+    outside: tuple[str, ...]
+    fit: tuple[int, int]
+
+    def __str__(self) -> str:
+        said = {"--key": self.key, "--prefix": self.prefix}
+        asked = [f"{option} {short(given)}" for option, given in said.items() if given]
+        return " ".join(asked) or "the outermost tensors as they are called"
+
+    @property
+    def averaged(self) -> bool:
+        """Whether it is called as a moving average of a model, or as another's teacher."""
+        return bool(_AVERAGED.search(f"{self.key}.{self.prefix}"))
+
+
+_AVERAGED = re.compile(r"ema|avg|average|swa|teacher|momentum", re.IGNORECASE)
+
+
+def import_file(
+    name: str,
+    path: Path,
+    library: str | None = None,
+    key: str | None = None,
+    prefix: str | None = None,
+) -> Imported:
     """The network with the weights of a file of PyTorch's, safetensors', Caffe's or Keras'.
 
-    The library is whose weights they are, where several have such files; by default the one whose
-    names fit best.
+    The library is whose weights they are, where several have such files; the key leads to the
+    tensors within a checkpoint of a training, such as `state_dict`; the prefix is what their names
+    begin with, such as `module.`. By default each is what makes most names and shapes agree.
 
     Raises:
-        WeightsError: The file cannot be read, or does not fit the network: what is missing, left
-            over or of another shape is listed by name, and nothing is loaded.
+        WeightsError: The file cannot be read, or does not fit the network: some of what is missing,
+            left over or of another shape is listed by name, and nothing is loaded.
         AblaxError: There is no such network.
     """
     find(name)
-    form, tensors = read_weights(path)
-    sources = [each for each in sources_of(name) if each.form == form]
-    if library is not None:
-        sources = [find_source(name, library)]
-    if not sources:
-        takes = ", ".join(each.title for each in sources_of(name)) or "nobody's"
-        raise WeightsError(f"{name} takes no weights of {form}'s form; it takes {takes}")
-    source = max(sources, key=lambda each: _fit(name, each, tensors))
-    found = import_tensors(name, tensors, source)
-    model = dataclasses.replace(found.model, weights=f"weights {path.name} of {source.library}")
-    for known in source.files:
+    published = {known.name for each in sources_of(name) for known in each.files}
+    with open_file(path, published) as file:
+        sources = [each for each in sources_of(name) if each.form == file.form]
+        if library is not None:
+            sources = [find_source(name, library)]
+        if not sources:
+            takes = ", ".join(each.title for each in sources_of(name)) or "nobody's"
+            raise WeightsError(f"{name} takes no weights of {file.form}'s form; it takes {takes}")
+        choices = _choices(name, file, sources, key, prefix)
+        best = max(choices, key=lambda each: (each.fit, not each.averaged))
+        found = _imported(name, best.tensors, best.source, path)
+    others = [each for each in choices if each.source is best.source and each is not best]
+    also = [str(each) for each in others if each.fit == best.fit]
+    taken = f"{path.name}: taken: {best}" if best.key or best.prefix or also else ""
+    taken += f"; {' and '.join(also[:3])} would fit too" * bool(also)
+    model = dataclasses.replace(
+        found.model, weights=f"weights {path.name} of {best.source.library}"
+    )
+    for known in best.source.files:
         if known.name == path.name and known.resize is not None:
             resized = dataclasses.replace(model.preprocessing, resize=known.resize)
             model = dataclasses.replace(model, preprocessing=resized)
-    return found._replace(model=model)
+    left_out = (*found.left_out, *best.outside)
+    return Imported(model, best.source, left_out, taken, file.skipped, path.name)
+
+
+def _choices(
+    name: str, file: WeightsFile, sources: list[WeightSource], key: str | None, prefix: str | None
+) -> list[_Choice]:
+    """What may be taken of a file, with how many shapes and names agree with the network's."""
+    nests = file.nests if key is None else {key: nest_of(file, key)}
+    shapes: dict[Any, dict[str, tuple[int, ...]]] = {}
+    found = []
+    for source in sources:
+        shape = source.preprocessing.image_shape
+        if (source.names, shape) not in shapes:
+            shapes[source.names, shape] = tensor_shapes(find(name).build(), shape, source.names)
+        wanted = shapes[source.names, shape]
+        for at, nest in nests.items():
+            tensors = source.renamed(nest) if source.renamed else nest
+            for start in _prefixes(wanted, tensors) if prefix is None else [prefix]:
+                inside = {n[len(start) :]: t for n, t in tensors.items() if n.startswith(start)}
+                outside = [n for n in tensors if not n.startswith(start)]
+                # a number that counts something, such as epochs or averaged models
+                outside += [n for n, t in inside.items() if t.shape == () and n not in wanted]
+                kept = {n: t for n, t in inside.items() if t.shape or n in wanted}
+                there = [n for n in wanted if n in kept]
+                fit = sum(_fits(kept[n].shape, wanted[n]) for n in there), len(there)
+                found.append(_Choice(source, at, start, kept, tuple(outside), fit))
+    if prefix is not None and not any(each.tensors for each in found):
+        starts = {n.partition(".")[0] + "." for nest in nests.values() for n in nest if "." in n}
+        known = nearest(prefix, sorted(map(short, starts))[:20])
+        raise WeightsError(f"--prefix {prefix}: no name in {file.path} begins so: {known}")
+    return found
+
+
+def _prefixes(wanted: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """The beginnings in front of names that are wanted, the most frequent first, and none at all.
+
+    Example:
+        >>> _prefixes({"conv1.weight": 0, "fc.bias": 0}, ["net.conv1.weight", "net.fc.bias", "n"])
+        ['net.', '']
+    """
+    counts: Counter[str] = Counter()
+    for name in names:
+        parts = name.split(".", 8)
+        for start in range(len(parts)):
+            if ".".join(parts[start:]) in wanted:
+                counts["".join(f"{part}." for part in parts[:start])] += 1
+    frequent = [start for start, _ in counts.most_common(4)]
+    return frequent if "" in frequent else [*frequent, ""]
 
 
 def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Imported:
@@ -255,17 +400,35 @@ def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Importe
     Raises:
         WeightsError: They do not fit the network.
     """
-    tensors = source.prepare(tensors) if source.prepare else tensors
+    stored = {each: _held(array) for each, array in tensors.items()}
+    return _imported(name, source.renamed(stored) if source.renamed else stored, source, Path())
+
+
+def _imported(
+    name: str, tensors: Mapping[str, Stored], source: WeightSource, path: Path
+) -> Imported:
+    """The network with those of these tensors that it wants; nothing is read unless all fit."""
     left_out = tuple(
         each for each in tensors if source.left_out and each.startswith(source.left_out)
     )
-    kept = {each: array for each, array in tensors.items() if each not in left_out}
+    kept = {each: tensor for each, tensor in tensors.items() if each not in left_out}
     network = _network(name, kept, source)
     shape = source.preprocessing.image_shape
+    abstract = _kept(abstract_variables(network, shape))
+    paths = [_within(each) for each in leaves_by_path(abstract)]
+    biases = {}
     if source.form in ("caffe", "keras"):
-        leaves = leaves_by_path(_kept(abstract_variables(network, shape)))
-        kept = fold_biases(kept, map(_within, leaves), source.names)
-    variables = from_torch(network, shape, kept, source.names)
+        biases = dict(_foldable(kept, paths, source.names))
+    foldable = {b for b, mean in biases.items() if kept[b].shape == kept[mean].shape}
+    kept = {each: _usable(tensor) for each, tensor in kept.items()}
+    asked = {each: tensor for each, tensor in kept.items() if each not in foldable}
+    if wrong := _misfits(abstract, asked, source.names):
+        raise _refusal(wrong, _better(name, source.form, asked))
+    read = read_all({each: t for each, t in kept.items() if not each.endswith(_NOT_WEIGHTS)}, path)
+    arrays: Tensors = source.prepare(read) if source.prepare else read
+    if foldable:
+        arrays = fold_biases(arrays, paths, source.names)
+    variables = from_torch(network, shape, arrays, source.names)
     count = _last_shape(network, shape)[1][-1]
     names = class_names(source.classes, count)
     weights = f"weights of {source.title}"
@@ -273,26 +436,51 @@ def import_tensors(name: str, tensors: Tensors, source: WeightSource) -> Importe
     return Imported(model, source, left_out)
 
 
-def _fit(name: str, source: WeightSource, tensors: Tensors) -> int:
-    """How many of the names the network asks for are there."""
-    shape = source.preprocessing.image_shape
-    wanted = tensor_shapes(find(name).build(), shape, source.names)
-    # Some names are put right only in `prepare`, which refuses tensors of another network.
-    try:
-        there = source.prepare(tensors) if source.prepare else tensors
-    except WeightsError:
-        return 0
-    return len(set(wanted) & set(there))
+def _usable(tensor: Stored) -> Stored:
+    """The tensor in float32, with a flaw where its numbers are whole: weights without a scale."""
+    if tensor.flaw:
+        return tensor
+    if tensor.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
+        flaw = f"holds {tensor.dtype.name}: expected floating-point numbers, not quantized ones"
+        return dataclasses.replace(tensor, flaw=flaw)
+    return dataclasses.replace(tensor, read=lambda: _single(tensor.read()))
 
 
-def _network(name: str, tensors: Tensors, source: WeightSource) -> Network:
+def _single(array: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what overflows is found later, by name
+        return np.asarray(array, np.float32)
+
+
+def _better(name: str, form: str, tensors: Iterable[str]) -> str:
+    """The network whose layers the names are of, if it is another, in words; else nothing."""
+    given = {each.rpartition(".")[0] for each in tensors}
+    views = [{each.split(".", cut)[-1] for each in given} for cut in range(3)]
+    scores: dict[str, float] = {}
+    for other, sources in WEIGHT_SOURCES.items():
+        for source in (each for each in sources if each.form == form):
+            layers = walk(find(other).build().layers)
+            kinds = (BatchNormalization, Convolution, Dense, Scale)
+            theirs = {source.names(path) for path, layer in layers if isinstance(layer, kinds)}
+            for view in views:
+                score = len(view & theirs) / len(view | theirs)
+                scores[other] = max(score, scores.get(other, 0.0))
+    most = max(scores.values(), default=0.0)
+    fitting = [other for other, score in scores.items() if score == most]
+    if most < 0.5 or name in fitting:
+        return ""
+    return f"its names are rather those of {' or '.join(fitting[:4])}: name that network instead"
+
+
+def _network(name: str, tensors: Mapping[str, Stored], source: WeightSource) -> Network:
     """The network with as many classes as the tensors have scores."""
     build, shape = find(name).build, source.preprocessing.image_shape
     network = build()
     path, ours = _last_shape(network, shape)
     theirs = tensors.get(f"{source.names(path.rpartition('/')[0])}.weight")
-    if theirs is not None and theirs.ndim in (2, 4) and theirs.shape[0] != ours[-1]:
-        network = build(classes=int(theirs.shape[0]))
+    if theirs is not None and theirs.shape and not theirs.flaw:
+        count = theirs.shape[0]
+        if count not in (0, ours[-1]) and _fits(theirs.shape, (count, ours[-2])):
+            network = build(classes=count)
     return source.change(network) if source.change else network
 
 
@@ -423,12 +611,22 @@ def _refuse_flaws(variables: Mapping[str, Any], title: str) -> None:
         raise WeightsError("\n  ".join([title, *wrong]))
 
 
+_FIELDS: dict[str, type] = {
+    **{"network": str, "library": str, "preprocessing": dict, "checkpoint": str},
+    "classes": int,
+}
+_FIELDS_OF_OTHERS = {**_FIELDS, "model": str, "file": str}
+_FIELDS_OF_OURS = {
+    **_FIELDS,
+    **{"classes": list, "fingerprint": str, "weights": str, "precision": str},
+}
+
+
 def _about(folder: Path) -> dict[str, Any]:
     try:
-        about = unsealed((folder / WEIGHTS).read_bytes())
-        keys = ["network", "library", "classes", "preprocessing", "checkpoint"]
-        keys += ["fingerprint", "weights", "precision"] if about["library"] == OURS else []
-        found, own = {key: about[key] for key in keys}, _digest(folder)
+        about, own = unsealed((folder / WEIGHTS).read_bytes()), _digest(folder)
+        fields = _FIELDS_OF_OURS if about["library"] == OURS else _FIELDS_OF_OTHERS
+        wrong = [key for key, kind in fields.items() if type(about[key]) is not kind]
     except FileNotFoundError as error:
         gone = Path(str(error.filename)).name
         raise WeightsError(
@@ -436,8 +634,40 @@ def _about(folder: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AblaxError(f"{folder / WEIGHTS} is damaged ({error}): import again") from error
-    if found["checkpoint"] != own:
+    if wrong:
+        given = short(str(about[wrong[0]]))
+        raise AblaxError(f"{folder / WEIGHTS} is damaged ({wrong[0]} is {given!r}): import again")
+    if unknown := sorted(set(about) - set(fields)):
+        raise WeightsError(
+            f"{folder / WEIGHTS} has the field {short(unknown[0])!r}, which this version of ablax "
+            "does not know: use the version that wrote it, or import again"
+        )
+    if about["checkpoint"] != own:
         raise AblaxError(
             f"{folder / WEIGHTS} is of other weights than those beside it: import again"
         )
-    return found
+    return about
+
+
+def published_error(imported: Imported | Path) -> float | None:
+    """The top-1 error in percent that is known of weights, of a folder's or just imported ones.
+
+    That of the very file where its publisher says one, else that of the network's paper; None where
+    nothing is known, or the weights tell other classes apart than the source's.
+    """
+    if isinstance(imported, Path):
+        about = _about(imported)
+        if about["library"] == OURS:
+            return None
+        source, classes = find_source(about["network"], about["library"]), about["classes"]
+        name, file = about["network"], about["file"]
+    else:
+        source, classes = imported.source, len(imported.model.classes)
+        name, file = imported.model.name, imported.file
+    if classes != _CLASSES.get(source.classes):
+        return None
+    known = [each.top1 for each in source.files if each.name == file and each.top1 is not None]
+    return [*known, *find(name).errors, None][0]
+
+
+_CLASSES = {"imagenet": 1000, "cifar10": 10}

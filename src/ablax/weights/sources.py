@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from ablax.weights.names import ModuleName
 from ablax.zoo.mobilenet import clipped
 from ablax.zoo.register import Entry, conventions, find
 from ablax.zoo.vgg import A, B, D, E
+
+T = TypeVar("T")
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -61,8 +63,8 @@ class WeightSource:
         files: Files it publishes.
         home: Where they are, without the name.
         change: What makes our network compute what theirs does; None where it does already.
-        prepare: From the tensors of a file to those of today's definition, where an older one
-            called them otherwise, or kept the channels in another order.
+        renamed: From the tensors of a file to the same under the names of today's definition.
+        prepare: From its tensors to ours, where the channels are in another order.
         left_out: Beginnings of the names of tensors that are not needed: auxiliary classifiers.
     """
 
@@ -75,6 +77,7 @@ class WeightSource:
     files: tuple[KnownFile, ...] = ()
     home: str = ""
     change: Edit | None = None
+    renamed: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     prepare: Callable[[Tensors], Tensors] | None = None
     left_out: tuple[str, ...] = ()
 
@@ -251,7 +254,7 @@ _HALF = (0.5, 0.5, 0.5)
 _NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?\.(.*)")
 
 
-def numbered_in_order(tensors: Tensors) -> Tensors:
+def numbered_in_order(tensors: Mapping[str, T]) -> dict[str, T]:
     """Keras numbers its unnamed layers, the four projections, again in every process.
 
     `conv2d_7.weight` and the like become `projection1.weight` to `projection4`, and
@@ -293,7 +296,7 @@ _KERAS: dict[str, WeightSource] = {
     "xception": _keras(
         *("Xception", names.keras_xception, 299, 341),
         change=tensorflow_conventions,
-        prepare=numbered_in_order,
+        renamed=numbered_in_order,
     ),
 }
 
@@ -358,7 +361,7 @@ _HOME = "https://download.pytorch.org/models/"
 _OLD_DENSE = re.compile(r"(.*denselayer\d+\.(?:norm|conv))\.([12]\..*)")
 
 
-def numbered_as_today(tensors: Tensors) -> Tensors:
+def numbered_as_today(tensors: Mapping[str, T]) -> dict[str, T]:
     """DenseNet's files say `norm.1` where torchvision's definition says `norm1`.
 
     Example:
@@ -385,7 +388,7 @@ def _torchvision(
 
 
 def _densenet(depth: int, *file: Any) -> WeightSource:
-    return _torchvision(f"densenet{depth}", names.densenet, file, prepare=numbered_as_today)
+    return _torchvision(f"densenet{depth}", names.densenet, file, renamed=numbered_as_today)
 
 
 # Weights imported from TensorFlow: levels from -1 to 1 (`transform_input` there).

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from ablax import lazy
 from ablax.core import ImageShape, Network, walk
-from ablax.errors import AblaxError, nearest
+from ablax.errors import AblaxError, brief, nearest, others_code
 from ablax.layers import AveragePool, BatchNormalization, LocalResponseNormalization, MaxPool
 from ablax.model import Model
 
@@ -201,7 +201,7 @@ def entry_of(name: str, value: object) -> Entry:
         entry = getattr(value, _SAID, Entry(value, None))
     else:
         raise AblaxError(
-            f"{name} is {value!r}: expected a function that returns a Network, such as "
+            f"{name} is {brief(repr(value))}: expected a function that returns a Network, such as "
             "ablax.zoo:lenet5"
         )
     return dataclasses.replace(entry, build=_told(name, entry.build), called=name)
@@ -212,12 +212,8 @@ def _told(name: str, build: Callable[..., Any]) -> Build:
 
     @functools.wraps(build)
     def told(*arguments: Any, **named: Any) -> Network:
-        try:
+        with others_code(f"{name} fails with"):
             built = build(*arguments, **named)
-        except AblaxError:
-            raise
-        except Exception as error:
-            raise AblaxError(f"{name} fails with {type(error).__name__}: {error}") from error
         if not isinstance(built, Network):
             raise AblaxError(
                 f"{name} gives {type(built).__name__}: expected a Network, as ablax.zoo:lenet5 "
