@@ -32,7 +32,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-gpu parity clean distclean odd-weights sanitize odd-input
+.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-workers bench-gpu parity clean distclean odd-weights sanitize odd-input
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -74,12 +74,8 @@ $(PARITY): $(DEV)
 experiment: $(RUN) ## run NAME under CONFIG, or go on with it; ends with a table, plots and a report
 	@$(BIN)/ablax run $(NAME) --config $(CONFIG) $(ARGS)
 
-experiments: $(RUN) ## run every experiment under CONFIG, one after another
-	@failed=""; for file in experiments/[!_]*.py; do \
-		name=$$(basename $$file .py); echo "== $$name, $(CONFIG)"; \
-		$(BIN)/ablax run $$name --config $(CONFIG) $(ARGS) || failed="$$failed $$name"; \
-	done; \
-	if [ -n "$$failed" ]; then echo "not finished:$$failed" >&2; exit 2; fi
+experiments: $(RUN) ## run every experiment under CONFIG, their runs side by side
+	@$(BIN)/ablax run $$(basename -a -s .py experiments/[!_]*.py) --config $(CONFIG) $(ARGS)
 
 list: $(RUN) ## name the experiments, recipes and networks
 	@$(BIN)/ablax list
@@ -123,9 +119,10 @@ test-deep: $(DEV) ## what CI leaves out: deeper networks compared and counted, r
 mutation-test: $(DEV) ## break the step, the optimizers and the statistics on purpose: each break is to be noticed
 	@$(BIN)/python tests/mutations.py $(ARGS)
 
-torture: $(DEV) ## cut the power of a run in many ways, with every sync and without each (strace, Linux)
+torture: $(DEV) ## cut the power of a run in many ways, with every sync and without each; kill it (strace, Linux)
 	@$(BIN)/python tests/torture/power.py $(ARGS)
 	@$(BIN)/python tests/torture/power.py --without-syncs $(ARGS)
+	@$(BIN)/python tests/torture/kills.py
 
 odd-weights: $(DEV) ## import odd and hostile files of weights of every kind, watching time and memory
 	@$(BIN)/python tests/weights/odd_weights.py $(ARGS)
@@ -159,6 +156,9 @@ bench-scaling: $(DEV) ## the same training on 1, 2, 4, 8 forced devices and in t
 
 bench-stalls: $(DEV) ## a trace of the training loop: does the device wait for checkpoints and evaluation?
 	@$(BIN)/python benchmarks/stalls.py $(ARGS)
+
+bench-workers: $(DEV) ## whole experiments with one worker and with two, and with many by simulation
+	@$(BIN)/python benchmarks/workers.py $(ARGS)
 
 bench-gpu: $(DEV) ## on a GPU (EXTRA=gpu): networks in bfloat16, seeds at once, time to 94 % on CIFAR-10
 	@$(BIN)/python benchmarks/networks.py --gpu
