@@ -93,7 +93,7 @@ def seconds_of_runs(folder: Path) -> dict[tuple[str, int], float]:
 def simulated(runs: dict[tuple[str, int], float], workers: int) -> float:
     """Seconds until the last run ends, in the order of the real schedule.
 
-    A variant is compiled when its first run is over: later than in truth, so no run begins too soon.
+    A variant is compiled when its first run is over: later than in truth, and no run begins early.
     """
     took = {RunKey(0, *key): seconds for key, seconds in runs.items()}
     schedule = Schedule(sorted(took, key=lambda run: run.seed))

@@ -245,3 +245,27 @@ def test_nothing_is_left_behind_whatever_ends_the_parent(place, alone, sent):
         time.sleep(0.05)
     run(place, results, "--workers", "2")
     assert figures(place / results) == alone
+
+
+@pytest.mark.slow
+def test_what_one_experiment_is_refused_for_does_not_stop_the_others(place):
+    (place / "bad.py").write_text(
+        QUESTION.replace(
+            '    kernel = model.variables["params"]["conv1"]["conv"]["kernel"]\n',
+            '    from ablax.errors import AblaxError\n\n    raise AblaxError("no such thing")\n',
+        )
+    )
+    words = command("both", "--workers", "2")
+    words.insert(words.index("small.py"), "bad.py")
+    done = subprocess.run(
+        words,
+        cwd=place,
+        env={**os.environ, "ABLAX_CACHE": str(place / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "ablax: no such thing"
+    assert (place / "both" / "small" / "report.html").exists()
+    assert {row["status"] for row in figures(place / "both" / "small")} == {"finished"}

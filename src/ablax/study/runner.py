@@ -405,12 +405,11 @@ def serve(descriptor: int, *cores: int) -> None:
                 message = connection.recv()
             except (EOFError, OSError):
                 os._exit(1)  # the parent is gone, however it ended
-            if isinstance(message, RunKey):
-                asked.put(message)
+            if isinstance(message, tuple) and message[0] == "stop":
+                stop.requested = message[1]
                 continue
-            stop.requested = message[1] if message else stop.requested
-            if message is None:
-                asked.put(None)
+            stop.requested = None
+            asked.put(message)
 
     threading.Thread(target=listen, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 from ablax.config import Recipe
 from ablax.errors import AblaxError, memory
@@ -162,7 +162,16 @@ class Remote:
         self._connection.send(("advance", work, facts))
 
 
-_SERVE = "import sys; from ablax.study.runner import serve; serve(*map(int, sys.argv[1:]))"
+_SERVE = """
+import os, sys
+parent, descriptor, *cores = map(int, sys.argv[1:])
+if sys.platform == "linux":  # from here on the system ends it with its parent: importing takes long
+    import ctypes
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+if os.getppid() == parent:
+    from ablax.study.runner import serve
+    serve(descriptor, *cores)
+"""
 
 
 class Worker:
@@ -177,7 +186,8 @@ class Worker:
         self.cores = cores
         own = _cores(slot, cores)
         self.connection, theirs = Pipe()
-        command = [sys.executable, "-c", _SERVE, str(theirs.fileno()), *map(str, own)]
+        numbers = [os.getpid(), theirs.fileno(), *own]
+        command = [sys.executable, "-c", _SERVE, *map(str, numbers)]
         self.process = subprocess.Popen(
             command,
             env=os.environ | environment_of(slot, cores, accelerators),
@@ -281,6 +291,7 @@ class Pool:
         self._slots: list[Worker | None] = [None] * workers
         self._began, self._moved, self._ended, self._lost = began, moved, ended, lost
         self._tries: dict[RunKey, int] = {}
+        self._refused: dict[int, RefusedError] = {}
         self.gone: list[Lost] = []
 
     def drive(self, stopped: Callable[[], str | None]) -> bool:
@@ -289,30 +300,29 @@ class Pool:
         Gives whether all came to their end.
 
         Raises:
-            RefusedError: A worker met something that a person has to mend; the others are saved.
+            RefusedError: A worker met something that a person has to mend. The other runs of its
+                job are saved and begin no more; other jobs went to their end.
         """
-        refused: RefusedError | None = None
         told = False
         while True:
-            signal_name = stopped()
-            if signal_name or refused:
-                if not told:
-                    for worker in self._working():
-                        worker.tell(("stop", signal_name or "Ctrl-C"))
-                    told = True
-            else:
+            name = stopped()
+            if not name:
                 self._give()
-            busy = {worker.connection: worker for worker in self._working()}
+            elif not told:
+                told = True
+                self._stop(self._working(), name)
+            busy = {worker.connection.fileno(): worker for worker in self._working()}
             if not busy:
                 break
-            for connection in wait(list(busy), timeout=0.2):
-                try:
-                    self._hear(busy[connection])  # type: ignore[index]
-                except RefusedError as error:
-                    refused = refused or error
-        if refused is not None:
-            raise refused
+            for ready in wait([worker.connection for worker in busy.values()], timeout=0.2):
+                self._hear(busy[cast("Connection", ready).fileno()])
+        if self._refused:
+            raise next(iter(self._refused.values()))
         return not self._schedule.waiting
+
+    def _stop(self, workers: Sequence[Worker], name: str) -> None:
+        for worker in workers:
+            worker.tell(("stop", name))
 
     def close(self) -> None:
         """End all workers."""
@@ -362,11 +372,17 @@ class Pool:
             self._ended(run, *rest)
         elif kind == "stopped":
             worker.run = None
-            self._schedule.again(run)
+            if run.job in self._refused:
+                self._schedule.end(run)
+            else:
+                self._schedule.again(run)
         elif kind == "refused":
             worker.run = None
             self._schedule.end(run)
-            raise RefusedError(*rest)
+            self._schedule.drop(run.job)
+            self._refused.setdefault(run.job, RefusedError(*rest))
+            others = [each for each in self._working() if each.run and each.run.job == run.job]
+            self._stop(others, "Ctrl-C")
         elif kind == "broken":
             sys.stderr.write(rest[0])
             raise RuntimeError(f"a worker failed at {run.variant}, seed {run.seed} (see above)")
