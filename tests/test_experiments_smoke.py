@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("name", names("experiments"))
 def test_an_experiment_runs_under_smoke_and_its_report_begins_with_the_answer(name, tmp_path):
     words = ["run", name, "--config", "smoke", "--results", str(tmp_path)]
+    words += ["--workers", "0"]  # pytest has the cores already
     done = subprocess.run(
         [sys.executable, "-m", "ablax", *words],
         cwd=ROOT,
