@@ -50,10 +50,10 @@ def _asked(name: str, config: str, command: str) -> tuple[Recipe, Callable[..., 
     from ablax.study import discovery, runner
 
     name, experiment = discovery.experiment(name)
-    if not experiment.variants:
+    if not experiment.variants and not experiment.measurements:
         raise AblaxError(
-            f"{name} has no variants, so nothing is compared with its baseline: give one, such as "
-            'variants={"cut": ablax.remove("conv3")}'
+            f"{name} has no variants and no measurements, so nothing is learned from it: give one, "
+            'such as variants={"cut": ablax.remove("conv3")}'
         )
     recipe_name, base = discovery.recipe(config)
     call = partial(runner.run, experiment, name=name, recipe_name=recipe_name, command=command)
