@@ -52,7 +52,7 @@ EXPERIMENT = Experiment(
     about=__doc__,
     network=network,
     variants={"cut": remove("conv2")},
-    claims=(Claim("cutting costs", "cut", "full"), Claim("shares grow", "cut:share", "full")),
+    claims=(Claim("cutting costs", "cut", "full"), Claim("shares grow", "cut:share", "full:share")),
     measurements=(SIZE,),
 )
 '''

@@ -314,6 +314,12 @@ class PreprocessingFields:
     def applied(self, model: Model) -> Model:
         """The model with this preparation; fields that are not given stay those of the model."""
         fields: dict[str, Any] = {name: value for name, value in vars(self).items() if value}
+        if self.channels and len(self.channels) != model.image_shape[2]:
+            raise AblaxError(
+                f"--channels {self.channels}: the weights of {model.name} are for "
+                f"{model.image_shape[2]} channels, {model.preprocessing.channels};"
+                " leave --channels out, or give that many"
+            )
         for name, given in (("mean", self.mean), ("std", self.std)):
             if given and len(given) != model.image_shape[2]:
                 raise AblaxError(
@@ -324,12 +330,6 @@ class PreprocessingFields:
             raise AblaxError(
                 f"--resize {self.resize}: expected at least {min(model.image_shape[:2])}, the "
                 f"pixels along a side that {model.name} sees"
-            )
-        if self.channels and len(self.channels) != model.image_shape[2]:
-            raise AblaxError(
-                f"--channels {self.channels}: the weights of {model.name} are for "
-                f"{model.image_shape[2]} channels, {model.preprocessing.channels};"
-                " leave --channels out, or give that many"
             )
         return replace(model, preprocessing=replace(model.preprocessing, **fields))
 

@@ -85,10 +85,10 @@ def _asked(name: str, config: str, command: str) -> Asked:
     from ablax.study import discovery, runner
 
     found, experiment = discovery.experiment(name)
-    if not experiment.variants:
+    if not experiment.variants and not experiment.measurements:
         raise AblaxError(
-            f"{found} has no variants, so nothing is compared with its baseline: give one, such as "
-            'variants={"cut": ablax.remove("conv3")}'
+            f"{found} has no variants and no measurements, so nothing is learned from it: give "
+            'one, such as variants={"cut": ablax.remove("conv3")}'
         )
     under, base = discovery.recipe(config)
     prepare = partial(
