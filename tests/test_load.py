@@ -71,7 +71,10 @@ def test_evaluate_gives_the_very_error_of_the_results(name, results, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    "name",
+    ["alexnet_ablation", pytest.param("separable", marks=pytest.mark.deep), "generalization"],
+)
 def test_every_command_opens_what_was_trained(name, results, capsys, tmp_path):
     run = f"{results / name}:{RUNS[name]}:0"
     model = ablax.load_model(run)

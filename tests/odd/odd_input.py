@@ -241,7 +241,8 @@ def faults(line: Any, answer: Answer) -> list[str]:
         return found
     if answer.left:
         found.append("wrote")
-    if not said.startswith("ablax: ") or len(said.splitlines()) != 1:
+    others = said.splitlines()[1:]  # indented where they list what the first one counts
+    if not said.startswith("ablax: ") or not all(each.startswith("  ") for each in others):
         found.append("not one message")
     if len(said) > LONGEST or len(re.findall(r"[.?!] [A-Z]", said)) > 2:
         found.append("long")

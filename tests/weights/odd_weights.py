@@ -757,7 +757,7 @@ for each, words, make in (
     ("st_hole.safetensors", CANNOT, lambda: safe({"a": entry("F32", [1], 4, 8)}, bytes(8))),
     (
         "st_index.json",
-        "96 missing",
+        "97 missing",
         lambda: safe({"weight_map": entry("F32", [1], 0, 4)}, bytes(4)),
     ),
     ("st_negative.safetensors", CANNOT, lambda: safe({"a": entry("F32", [1], -8, -4)})),

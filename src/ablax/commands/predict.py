@@ -36,8 +36,8 @@ def predict(
     shown = [open_picture(path) for path in pictures]
     set_up()
     asked = preprocessing.applied(options.opened(model, seed=0).model)
-    print(f"images: {asked.preprocessing}", file=sys.stderr)
     found = asked.predict(shown, top)
+    print(f"images: {asked.preprocessing}", file=sys.stderr)
     if format == "json":
         named = zip(map(str, pictures), found, strict=True)
         rows = [{"picture": p, "classes": [each._asdict() for each in top]} for p, top in named]

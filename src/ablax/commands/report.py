@@ -5,6 +5,7 @@ from __future__ import annotations
 from tyro.conf import Positional
 
 from ablax.commands import options
+from ablax.errors import AblaxError
 
 
 def report(
@@ -27,7 +28,15 @@ def report(
     from ablax.study.folder import rebuild, stored
     from ablax.study.runner import say
 
-    _, question = discovery.experiment(experiment or stored(folder).experiment)
+    try:
+        _, question = discovery.experiment(experiment or stored(folder).experiment)
+    except AblaxError as error:
+        if experiment:
+            raise
+        raise AblaxError(
+            f"{folder} is of an experiment that is not found here ({error}): give its file with "
+            "--experiment FILE"
+        ) from error
     study, console = rebuild(folder, question), Console()
     say(study, console)
     if out is not None:

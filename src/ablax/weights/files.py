@@ -555,6 +555,8 @@ _LITERALS = {
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }
+_MOST_LINE = 2**16
+"""Bytes of a number or a name that is written as text."""
 _MOST_PICKLED = 2**26
 """Bytes that a pickle may have, and its values take: one tensor is about two thousand."""
 
@@ -629,7 +631,7 @@ class _Bounded:
         return part
 
     def readline(self) -> bytes:
-        part = self.file.readline(self.left)
+        part = self.file.readline(min(self.left, _MOST_LINE))
         self.left -= len(part)
         return part
 

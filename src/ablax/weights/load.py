@@ -143,14 +143,17 @@ def _fits(theirs: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return theirs == wanted or (len(wanted) == 2 and theirs == (*wanted, 1, 1))
 
 
-def _refusal(wrong: list[str], hint: str = "") -> WeightsError:
+def _refusal(
+    wrong: list[str], hint: str = "", file: str = "", network: str = "the network"
+) -> WeightsError:
     """How many tensors do not fit, a few of every kind, and what may be meant."""
     kinds: dict[str, list[str]] = {}
     for line in wrong:
         kinds.setdefault(line.partition(":")[0], []).append(line)
     count = Counter({kind: len(lines) for kind, lines in kinds.items()})
+    whose = f"the tensors of {file}" if file else "the tensors"
     title = (
-        f"the tensors do not fit the network: {count['missing']} missing, "
+        f"{whose} do not fit {network}: {count['missing']} missing, "
         f"{count['another shape']} of another shape, {count['left over']} left over"
     )
     title += f", {count['not readable']} that cannot be read" * ("not readable" in count)
@@ -423,7 +426,8 @@ def _imported(
     kept = {each: _usable(tensor) for each, tensor in kept.items()}
     asked = {each: tensor for each, tensor in kept.items() if each not in foldable}
     if wrong := _misfits(abstract, asked, source.names):
-        raise _refusal(wrong, _better(name, source.form, asked))
+        file = str(path) if path.name else ""
+        raise _refusal(wrong, _better(name, source.form, asked), file, name)
     read = read_all({each: t for each, t in kept.items() if not each.endswith(_NOT_WEIGHTS)}, path)
     arrays: Tensors = source.prepare(read) if source.prepare else read
     if foldable:
