@@ -126,7 +126,7 @@ MISTAKES = {
     "run": "which experiment? choose from: alexnet_ablation",
     "run alexnet_ablatoin": "did you mean 'alexnet_ablation'",
     "run ''": "there is no experiment named ''",
-    "run alexnet_ablation depth_sweep": "run takes no further word, and depth_sweep is one",
+    "run alexnet_ablation depth_swepe": "did you mean 'depth_sweep'",
     "run alexnet_ablation --config digit": "did you mean 'digits'",
     "run alexnet_ablation --config ''": "--config '': expected a name",
     "run alexnet_ablation --config": "--config has no value: expected --config RECIPE",

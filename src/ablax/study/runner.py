@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import signal
@@ -269,7 +270,7 @@ class _Session:
         }
         every = [RunKey(job, *run) for job, each in enumerate(prepared) for run in each.runs]
         self._schedule = Schedule([run for run in every if run not in self._done])
-        self.work = sum(self._work(run) for run in every)
+        self.work = math.fsum(map(self._work, every))
         self._shown: Progress
         self._under_way: dict[RunKey, RunProgress] = {}
         self._studies: dict[int, Study] = {}
@@ -300,7 +301,7 @@ class _Session:
     def train(self, workers: int, stop: StopRequest, shown: Progress) -> list[tuple[str, str]]:
         """Train what is left; the runs that no worker survived, and why."""
         self._shown = shown
-        shown.skip(sum(map(self._work, self._done)))
+        shown.skip(math.fsum(map(self._work, self._done)))
         for each in self._prepared:
             each.folder.mend_logs()
         if not workers:
@@ -363,9 +364,9 @@ class _Session:
             more = [RunKey(job, *run) for run in each.runs if run not in former]
             more = [run for run in more if each.folder.verify(run.variant, run.seed) is None]
             self._schedule.add(more)
-            self._shown.add(sum(map(self._work, more)))
+            self._shown.add(math.fsum(map(self._work, more)))
         elif not seeds:
-            self._shown.add(-sum(map(self._work, self._schedule.drop(job))))
+            self._shown.add(-math.fsum(map(self._work, self._schedule.drop(job))))
 
     def _lose(self, run: RunKey, why: str) -> None:
         self._under_way.pop(run).lose(why)
