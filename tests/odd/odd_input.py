@@ -41,7 +41,7 @@ PATIENCE = 240.0
 MEMORY = 12 * 2**30
 """Bytes of address space that a child may take; a traceback or worse where it wants more."""
 LONGEST = 700
-"""Characters of a message."""
+"""Characters of a message, without the list under it."""
 PROGRESS = ("checking ", "decoding ")
 """How lines begin that say what is being done."""
 
@@ -244,7 +244,8 @@ def faults(line: Any, answer: Answer) -> list[str]:
     others = said.splitlines()[1:]  # indented where they list what the first one counts
     if not said.startswith("ablax: ") or not all(each.startswith("  ") for each in others):
         found.append("not one message")
-    if len(said) > LONGEST or len(re.findall(r"[.?!] [A-Z]", said)) > 2:
+    first = said.partition("\n")[0]
+    if len(first) > LONGEST or len(others) > 10 or len(re.findall(r"[.?!] [A-Z]", first)) > 2:
         found.append("long")
     if line.says and not any(each in said for each in line.says):
         found.append("names nothing")
