@@ -202,7 +202,7 @@ class MetricsLog:
         free = shutil.disk_usage(place).free
         return MetricsError(
             f"the metrics cannot be written to {self._path} ({error.strerror or error}; {free:,} "
-            f"bytes are free). {what_helps(error)} or give another --results folder, then run the "
+            f"bytes are free). {what_helps(error.errno)} or give another --results folder, then run the "
             "same command again."
         )
 
@@ -264,7 +264,7 @@ def write_csv(folder: Path, *, by: Sequence[str] = ()) -> None:
         write_atomic(path, text.getvalue())
     except OSError as error:
         raise MetricsError(
-            f"{path} cannot be written ({error.strerror or error}). {what_helps(error)} or give "
+            f"{path} cannot be written ({error.strerror or error}). {what_helps(error.errno)} or give "
             "another --results folder."
         ) from error
 
