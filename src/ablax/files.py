@@ -44,11 +44,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     sync_folder(path.parent)
 
 
-def what_helps(error: OSError) -> str:
-    """The beginning of a sentence: what a person can do about a disk that refuses a write."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+def what_helps(number: int | None) -> str:
+    """The beginning of a sentence: what a person can do about a disk that refuses a write.
+
+    The number is that of the refusal, as `OSError.errno` has it.
+    """
+    if number in (errno.ENOSPC, errno.EDQUOT):
         return "Free some space"
-    if error.errno == errno.EROFS:
+    if number == errno.EROFS:
         return "Look why the disk is read-only (a fault of it makes it so), mend that"
     return "Make it one that can be written"
 

@@ -37,6 +37,7 @@ from ablax.study.load import (
     question_of,
     refuse_another,
     source_of,
+    unfinished,
 )
 from ablax.training.checkpoint import open_checkpoints, restore
 from ablax.training.dataset import Dataset, open_dataset, training_images
@@ -335,10 +336,7 @@ def _refuse_unfinished(folder: ResultsFolder, variant: str, seed: int) -> dict[s
     """The summary of a run that is at its end."""
     summary = folder.verify(variant, seed)
     if summary is None:
-        raise AblaxError(
-            f"{folder.path} has no finished run of {variant} from seed {seed}: run it first, or "
-            f"give another as {folder.path}:VARIANT:SEED"
-        )
+        raise unfinished(folder, variant, seed)
     return summary
 
 

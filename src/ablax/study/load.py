@@ -285,6 +285,18 @@ def _there(folder: Path) -> list[tuple[str, int]]:
     return sorted(found)
 
 
+def unfinished(results: ResultsFolder, variant: str, seed: int) -> ResultsError:
+    """What to say of a run that is not at its end: how far it came, and which runs are."""
+    place = results.checkpoints(variant, seed)
+    steps = checkpoint.steps_in(place) if place.is_dir() else []
+    begun = f"; that run stopped after step {steps[-1]}: give `ablax run` again" if steps else ""
+    there = ", ".join(f"{name}:{number}" for name, number in _there(results.path)) or "none at all"
+    return ResultsError(
+        f"{results.path} has no finished run of {variant} from seed {seed}{begun}; finished are "
+        f"{there}"
+    )
+
+
 def _finished(folder: Path, variant: str, seed: int) -> dict[str, Any]:
     """The summary of a run that is at its end and has weights."""
     results = ResultsFolder(folder)
@@ -295,15 +307,7 @@ def _finished(folder: Path, variant: str, seed: int) -> dict[str, Any]:
             "folder that the run wrote, or run the experiment again"
         )
     if summary is None:
-        steps = checkpoint.steps_in(place) if place.is_dir() else []
-        begun = (
-            f"; that run stopped after step {steps[-1]}: give `ablax run` again" if steps else ""
-        )
-        there = ", ".join(f"{name}:{number}" for name, number in _there(folder)) or "none at all"
-        raise ResultsError(
-            f"{folder} has no finished run of {variant} from seed {seed}{begun}; finished are "
-            f"{there}"
-        )
+        raise unfinished(results, variant, seed)
     if summary["status"] != "finished":
         raise ResultsError(
             f"the run of {variant} from seed {seed} in {folder} {summary['status']}: there are no "

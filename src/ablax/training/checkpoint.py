@@ -507,7 +507,7 @@ def _write_error(
             why = f"no space left for its files: the disk takes {files} more. Remove some"
     else:
         said = os.strerror(refusal) if refusal else str(error)
-        why = f"{said}. {what_helps(OSError(refusal, said))}"
+        why = f"{said}. {what_helps(refusal)}"
     return CheckpointError(
         f"step {step} cannot be saved to {checkpoints.folder}: {why}, then run the same command "
         f"again. Steps still there: {kept}."

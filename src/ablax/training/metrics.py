@@ -208,8 +208,8 @@ class MetricsLog:
         free = shutil.disk_usage(place).free
         return MetricsError(
             f"the metrics cannot be written to {self._path} ({error.strerror or error}; {free:,} "
-            f"bytes are free). {what_helps(error)} or give another --results folder, then run the "
-            "same command again."
+            f"bytes are free). {what_helps(error.errno)} or give another --results folder, then "
+            "run the same command again."
         )
 
 
@@ -315,8 +315,8 @@ def write_csv(folder: Path, *, by: Sequence[str] = ()) -> None:
         write_atomic(path, text.getvalue())
     except OSError as error:
         raise MetricsError(
-            f"{path} cannot be written ({error.strerror or error}). {what_helps(error)} or give "
-            "another --results folder."
+            f"{path} cannot be written ({error.strerror or error}). {what_helps(error.errno)} or "
+            "give another --results folder."
         ) from error
 
 
