@@ -1,13 +1,15 @@
 """What runs side by side save: whole experiments with 1, 2, ... workers; then many, by simulation.
 
-Each experiment runs whole, by `ablax run`, with every number of workers in turns; the caches are
-warm. `wall` is the seconds of the command, `busy` those that workers spend on runs (training,
-evaluation, compiling, measuring, saving), `memory` the largest resident set of a worker in MB.
+Each experiment runs whole, by `ablax run`, in turns: run after run in one process that has all
+cores (0 workers), and with every number of workers that have one core each; the caches are warm.
+`wall` is the seconds of the command, `memory` the largest resident set of a worker in MB, `speedup`
+how many times faster than 0 workers (measured) or than one worker (simulated).
 
 Then the order of `ablax.study.workers.Schedule` is simulated for machines of 1 to 1,024 cores: each
 run takes as long as it took with one worker, plans and reports as long as they took. The simulation
 knows nothing of memory bandwidth, which cores share: it is a bound. Its limit is the longest chain:
-start, plan, the longest run, report; `ceiling` is what it says of infinitely many cores.
+start, plan, the longest run, report; `ceiling` is what it says of infinitely many cores. At last,
+how long a worker takes to start.
 
 By hand, alone on the machine: `make bench-workers`, or `python benchmarks/workers.py --epochs 30`.
 """
@@ -27,7 +29,8 @@ from pathlib import Path
 
 from result_table import write
 
-from ablax.study.workers import RunKey, Schedule
+from ablax.study.environment import available_cores
+from ablax.study.workers import RunKey, Schedule, Worker
 
 EXPERIMENTS = ("alexnet_ablation", "depth_sweep")
 SIMULATED = (1, 2, 4, 16, 64, 256, 1024)
@@ -56,10 +59,13 @@ def peak(process: int) -> float:
     return 0.0
 
 
-def run(name: str, workers: int, words: list[str], folder: Path) -> tuple[float, float]:
-    """Seconds of the command, and MB of its largest worker."""
+def run(name: str, workers: int, length: tuple[int, int], folder: Path) -> tuple[float, float]:
+    """Seconds of the command, and MB of its largest worker; `length` is epochs and seeds."""
     command = [sys.executable, "-m", "ablax", "run", name, "--config", "digits"]
-    command += ["--workers", str(workers), "--results", str(folder), *words]
+    cores = 1 if workers else available_cores()
+    command += ["--workers", str(workers), "--train.cores", str(cores)]
+    command += ["--train.epochs", str(length[0]), "--seeds", str(length[1])]
+    command += ["--results", str(folder)]
     began, largest = time.monotonic(), 0.0
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     over = threading.Event()
@@ -77,6 +83,15 @@ def run(name: str, workers: int, words: list[str], folder: Path) -> tuple[float,
     if process.returncode:
         raise SystemExit(said)
     return time.monotonic() - began, largest
+
+
+def start_of_a_worker() -> float:
+    """Seconds until a new one could train, and has ended."""
+    began = time.monotonic()
+    worker = Worker([], 0, 1)
+    worker.tell(None)
+    worker.process.wait()
+    return time.monotonic() - began
 
 
 def seconds_of_runs(folder: Path) -> dict[tuple[str, int], float]:
@@ -110,21 +125,22 @@ def simulated(runs: dict[tuple[str, int], float], workers: int) -> float:
 def line(
     name: str, workers: int, how: str, wall: float, one: float, memory: str = ""
 ) -> dict[str, str]:
-    """A row of the table; `one` is the wall time with the fewest workers."""
+    """A row of the table; `one` is the wall time that its speedup refers to."""
     found = {"experiment": name, "workers": str(workers), "how": how, "wall": f"{wall:.1f}"}
     return {**found, "speedup": f"{one / wall:.2f}", "memory": memory}
 
 
 def measured(
-    name: str, words: list[str], numbers: list[int], rounds: int, place: Path
+    name: str, length: tuple[int, int], numbers: list[int], rounds: int, place: Path
 ) -> list[dict[str, str]]:
     """One experiment: measured with every number of workers in turns, and simulated with more."""
-    run(name, max(numbers), words, place / f"{name}-warm")
-    found: dict[int, list[tuple[float, float]]] = {workers: [] for workers in numbers}
+    for workers in (0, max(numbers)):  # compiles: with all cores, and with one
+        run(name, workers, (length[0], 1), place / f"{name}-warm-{workers}")
+    found: dict[int, list[tuple[float, float]]] = {workers: [] for workers in (0, *numbers)}
     for number in range(rounds):
-        for workers in numbers:
+        for workers in found:
             folder = place / f"{name}-{number}-{workers}"
-            found[workers].append(run(name, workers, words, folder))
+            found[workers].append(run(name, workers, length, folder))
     walls = {each: statistics.median(wall for wall, _ in took) for each, took in found.items()}
     one = walls[min(numbers)]
     runs = seconds_of_runs(place / f"{name}-0-{min(numbers)}")
@@ -134,7 +150,7 @@ def measured(
     rows = []
     for workers, took in found.items():
         memory = f"{max(memory for _, memory in took):.0f}"
-        rows.append(line(name, workers, "measured", walls[workers], one, memory))
+        rows.append(line(name, workers, "measured", walls[workers], walls[0], memory))
     for workers in SIMULATED:
         rows.append(line(name, workers, "simulated", serial + simulated(runs, workers), one))
     return rows
@@ -148,12 +164,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=2)
     given = parser.parse_args()
-    words = ["--train.epochs", str(given.epochs), "--seeds", str(given.seeds)]
+    length = given.epochs, given.seeds
     rows: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as place:
         for name in EXPERIMENTS:
-            rows += measured(name, words, given.workers, given.rounds, Path(place))
-    write("workers", rows, epochs=str(given.epochs), seeds=str(given.seeds))
+            rows += measured(name, length, given.workers, given.rounds, Path(place))
+    start = statistics.median(start_of_a_worker() for _ in range(5))
+    about = {"epochs": str(given.epochs), "seeds": str(given.seeds)}
+    write("workers", rows, **about, start_of_a_worker=f"{start:.1f} s")
 
 
 if __name__ == "__main__":

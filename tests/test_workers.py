@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablax.study.workers import RunKey, Schedule, environment_of, worth
+import ablax
+from ablax.study.workers import RunKey, Schedule, environment_of, leave_room, worth
 
 FULL, CUT = (RunKey(0, name, 0) for name in ("full", "cut"))
 
@@ -124,10 +125,25 @@ def test_there_are_as_many_workers_as_cores_runs_and_memory_allow(monkeypatch):
     assert worth(None, runs=100, room=big) == 1
 
 
-def test_a_worker_has_its_own_accelerator_or_its_number_of_threads():
+def test_a_worker_has_its_own_accelerator_or_its_number_of_threads(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert environment_of(5, 2, accelerators=4) == {"CUDA_VISIBLE_DEVICES": "1"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-7")
+    assert environment_of(5, 2, accelerators=2) == {"CUDA_VISIBLE_DEVICES": "GPU-7"}
     assert environment_of(5, 2)["NPROC"] == "2"
     assert environment_of(5, None) == {}
+
+
+@pytest.mark.parametrize(
+    ("visible", "workers", "left"),
+    [("0,1", None, True), ("0", None, False), ("0", 2, True), ("0,1", 0, False), ("", None, False)],
+)
+def test_a_parent_leaves_the_memory_of_gpus_to_its_workers(monkeypatch, visible, workers, left):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "")  # so that it is put back
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE")
+    leave_room(workers)
+    assert (os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE") == "false") is left
 
 
 # --- whole runs ---------------------------------------------------------------------------------
@@ -245,6 +261,27 @@ def test_nothing_is_left_behind_whatever_ends_the_parent(place, alone, sent):
         time.sleep(0.05)
     run(place, results, "--workers", "2")
     assert figures(place / results) == alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_seeds_are_added_while_it_runs_until_a_question_is_decided(place, alone, workers):
+    asked = []
+
+    def steer(study):
+        asked.append(len(study.runs))
+        return 0 if len(asked) == 4 else 9
+
+    study = ablax.run(
+        str(place / "small.py"), "smoke", seeds=1, data={"share": 0.2}, workers=workers,
+        train={"checkpoint_seconds": 0, "chunk": 2}, steer=steer, progress=False,
+        folder=place / f"steered-{workers}",
+    )  # fmt: skip
+    begun = 4 if workers == 0 else (4, 5)
+    done = {(run.variant, run.seed): run.test_error for run in study.runs}
+    assert len(done) == begun if workers == 0 else len(done) in begun
+    for row in alone:
+        assert done[row["variant"], int(row["seed"])] == pytest.approx(float(row["test_error"]))
 
 
 @pytest.mark.slow

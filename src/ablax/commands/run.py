@@ -49,11 +49,13 @@ def run(
         asked: What `defaults` has found already.
     """
     from ablax.study.runner import run_experiments
+    from ablax.study.workers import leave_room
     from ablax.training.progress import console_here
 
     found: list[Asked] = asked or [_asked(name, config, f"ablax run {name}") for name in names]
     if only and len(found) > 1:
         raise AblaxError(f"--only names variants of one experiment, and {len(found)} are given")
+    leave_room(workers)
     try:
         prepared = [
             each.prepare(

@@ -83,6 +83,14 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def gpus() -> int:
+    """NVIDIA's GPUs that this process may use, without starting one."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return len([each for each in visible.split(",") if each.strip() not in ("", "-1")])
+    place = Path("/proc/driver/nvidia/gpus")
+    return len(list(place.iterdir())) if place.exists() else 0
+
+
 def threads() -> int:
     """Threads that XLA divides a computation among on a CPU, on which last digits depend."""
     jax.devices("cpu")  # which starts them

@@ -44,6 +44,7 @@ from ablax.study.workers import (
     Schedule,
     Shown,
     closing,
+    leave_room,
     worth,
 )
 from ablax.training.checkpoint import open_checkpoints
@@ -286,13 +287,19 @@ class _Session:
 
     def workers(self, asked: int | None) -> int:
         """How many processes train; 0 is this one."""
-        runs = len(self._schedule.waiting)
+        runs, kind = len(self._schedule.waiting), jax.default_backend()
         if not all(each.source for each in self._prepared) or not runs:
             return 0
+        if asked and kind not in ("cpu", "gpu"):
+            raise AblaxError(
+                f"--workers is {asked}, and a {kind} belongs to one process: without it, each "
+                "batch is divided among the devices"
+            )
         if asked is not None:
             return min(asked, runs)
-        if jax.default_backend() != "cpu":
-            return 0
+        if kind != "cpu":
+            devices = jax.local_device_count()
+            return devices if kind == "gpu" and 1 < devices <= runs else 0
         cores = [each.plan.recipe.train.cores for each in self._prepared]
         count = min(worth(each, runs) for each in cores)
         alike = set(cores) <= {None, threads()}
@@ -644,6 +651,7 @@ def run(
         >>> study.summary[1]["difference"]  # doctest: +SKIP
         -0.07
     """
+    leave_room(workers)
     prepared = prepare(
         experiment,
         recipe,

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 from ablax.config import Recipe
 from ablax.errors import AblaxError, memory
-from ablax.study.environment import available_cores
+from ablax.study.environment import available_cores, gpus
 
 
 class Job(NamedTuple):
@@ -241,10 +241,20 @@ def _cores(slot: int, cores: int | None) -> list[int]:
     return there[slot * cores : (slot + 1) * cores]
 
 
+def leave_room(workers: int | None) -> None:
+    """Take no more memory of a GPU than is needed, where workers are to have it.
+
+    By default JAX takes three quarters of every GPU as soon as its first array is there.
+    """
+    if workers or (workers is None and gpus() > 1):
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
 def environment_of(slot: int, cores: int | None, accelerators: int = 0) -> dict[str, str]:
     """What a worker's environment has of its own: its accelerator, or its number of threads."""
     if accelerators:
-        return {"CUDA_VISIBLE_DEVICES": str(slot % accelerators)}
+        own = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(accelerators)))
+        return {"CUDA_VISIBLE_DEVICES": own.split(",")[slot % accelerators]}
     if cores is None:
         return {}
     threads = str(cores)
