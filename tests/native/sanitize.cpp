@@ -53,13 +53,24 @@ int64_t numbers(const Dims& dims) {
   return std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<int64_t>());
 }
 
+int64_t width(XLA_FFI_DataType type) {
+  return type == XLA_FFI_DataType_F32 ? 4 : type == XLA_FFI_DataType_BF16 ? 2 : 1;
+}
+
+float number_at(XLA_FFI_DataType type, const unsigned char* from, int64_t at) {
+  if (type == XLA_FFI_DataType_BF16) return ablax::number(reinterpret_cast<const ablax::bfloat16*>(from)[at]);
+  float number;
+  std::memcpy(&number, from + 4 * at, sizeof number);
+  return number;
+}
+
 enum class Edge { begin, end };
 constexpr unsigned char CANARY = 0xA5;
 
 class Array {
  public:
   Array(XLA_FFI_DataType type, Dims dims, Edge edge)
-      : type(type), dims(dims), size_(numbers(dims) * (type == XLA_FFI_DataType_F32 ? 4 : 1)) {
+      : type(type), dims(dims), size_(numbers(dims) * width(type)) {
     const int64_t page = sysconf(_SC_PAGESIZE);
     room_ = ablax::padded(std::max<int64_t>(size_, 1), page);
     whole_ = room_ + 2 * page;
@@ -81,7 +92,17 @@ class Array {
   }
 
   unsigned char* bytes() const { return static_cast<unsigned char*>(data); }
-  float* floats() const { return static_cast<float*>(data); }
+  std::vector<float> floats() const {
+    std::vector<float> all;
+    for (int64_t at = 0; at < size(); ++at) all.push_back(number_at(type, bytes(), at));
+    return all;
+  }
+  void put(int64_t at, float number) {
+    if (type == XLA_FFI_DataType_BF16)
+      ablax::set(static_cast<ablax::bfloat16*>(data)[at], number);
+    else
+      static_cast<float*>(data)[at] = number;
+  }
   int64_t size() const { return numbers(dims); }
   void keep() { mprotect(between_, room_, PROT_READ); }
 
@@ -173,7 +194,7 @@ std::string call(XLA_FFI_Handler* handler, const std::vector<Array*>& arguments,
     refusal = error ? error->message : "";
     delete error;
     // Read before the helpers have ended: only what the handler itself waited for may be relied on.
-    for (Array* each : results) found->emplace_back(each->bytes(), each->bytes() + each->size() * (each->type == XLA_FFI_DataType_F32 ? 4 : 1));
+    for (Array* each : results) found->emplace_back(each->bytes(), each->bytes() + each->size() * width(each->type));
   });
   caller.join();
   for (std::thread& helper : helpers) helper.join();
@@ -225,7 +246,7 @@ struct Sums {
   }
 };
 
-Sums convolved(const Geometry& g, int wanted, const float* first, const float* second) {
+Sums convolved(const Geometry& g, int wanted, const std::vector<float>& first, const std::vector<float>& second) {
   const int64_t groups = g.x[3] / g.kernel[2], own = g.kernel[3] / groups;
   Sums sums(numbers(wanted == 0 ? g.y : wanted == 1 ? g.x : g.kernel));
   g.each_tap([&](int64_t x, int64_t tap, int64_t y) {
@@ -241,11 +262,12 @@ Sums convolved(const Geometry& g, int wanted, const float* first, const float* s
   return sums;
 }
 
-void compare(const Sums& expected, const unsigned char* found) {
+void compare(const Sums& expected, XLA_FFI_DataType type, const unsigned char* found) {
+  const double rounding = type == XLA_FFI_DataType_BF16 ? 1.0 / 256 : 0;
   for (size_t at = 0; at < expected.of.size(); ++at) {
-    float number;
-    std::memcpy(&number, found + 4 * at, sizeof number);
-    if (!(std::abs(number - expected.of[at]) <= 1e-5 * expected.size[at] + 1e-30))
+    const float number = number_at(type, found, at);
+    const double most = rounding * std::abs(expected.of[at]) + 1e-5 * expected.size[at] + 1e-30;
+    if (!(std::abs(number - expected.of[at]) <= most))
       fail("number " + std::to_string(at) + " is " + std::to_string(number) + ", expected " +
            std::to_string(expected.of[at]));
   }
@@ -267,10 +289,10 @@ bool rarely() { return between(0, 7) == 0; }
 
 void fill(Array& array, bool ties = false) {
   for (int64_t at = 0; at < array.size(); ++at)
-    if (array.type == XLA_FFI_DataType_F32)
-      array.floats()[at] = ties ? between(-2, 2) : std::normal_distribution<float>()(source);
-    else
+    if (array.type == XLA_FFI_DataType_U8)
       array.bytes()[at] = between(0, 9);
+    else
+      array.put(at, ties ? between(-2, 2) : std::normal_distribution<float>()(source));
 }
 
 // Where windows lie; sometimes more results than there is room for, or fewer.
@@ -323,36 +345,54 @@ Geometry random_pool() {
 // --- the calls
 
 constexpr auto F32 = XLA_FFI_DataType_F32;
+constexpr auto BF16 = XLA_FFI_DataType_BF16;
 constexpr auto U8 = XLA_FFI_DataType_U8;
 using Shapes = std::vector<std::pair<XLA_FFI_DataType, Dims>>;
 
 struct Operation {
   const char* name;
-  XLA_FFI_Handler* handler;
+  XLA_FFI_Handler *floats, *halves;
   bool pool;
-  Shapes (*shapes)(const Geometry&);  // of the arguments, then of the results
+  Shapes (*shapes)(const Geometry&);  // of the arguments, then of the results, with float32
   size_t arguments;
 };
 
 const Operation OPERATIONS[] = {
-    {"convolution", ablax_convolution, false,
+    {"convolution", ablax_convolution_float32, ablax_convolution_bfloat16, false,
      [](const Geometry& g) { return Shapes{{F32, g.x}, {F32, g.kernel}, {F32, g.y}}; }, 2},
-    {"image gradient", ablax_image_gradient, false,
+    {"image gradient", ablax_image_gradient_float32, ablax_image_gradient_bfloat16, false,
      [](const Geometry& g) { return Shapes{{F32, g.y}, {F32, g.kernel}, {F32, g.x}}; }, 2},
-    {"kernel gradient", ablax_kernel_gradient, false,
+    {"kernel gradient", ablax_kernel_gradient_float32, ablax_kernel_gradient_bfloat16, false,
      [](const Geometry& g) { return Shapes{{F32, g.x}, {F32, g.y}, {F32, g.kernel}}; }, 2},
-    {"maximum", ablax_maximum, true,
+    {"maximum", ablax_maximum_float32, ablax_maximum_bfloat16, true,
      [](const Geometry& g) { return Shapes{{F32, g.x}, {F32, g.y}, {U8, g.y}}; }, 1},
-    {"tangent of the maximum", ablax_taken_tangent, true,
+    {"tangent of the maximum", ablax_taken_tangent_float32, ablax_taken_tangent_bfloat16, true,
      [](const Geometry& g) { return Shapes{{F32, g.x}, {U8, g.y}, {F32, g.y}}; }, 2},
-    {"gradient of the maximum", ablax_taken_gradient, true,
+    {"gradient of the maximum", ablax_taken_gradient_float32, ablax_taken_gradient_bfloat16, true,
      [](const Geometry& g) { return Shapes{{F32, g.y}, {U8, g.y}, {F32, g.x}}; }, 2},
+};
+enum { CONVOLUTION, IMAGE_GRADIENT, KERNEL_GRADIENT, MAXIMUM, TAKEN_TANGENT, TAKEN_GRADIENT };
+
+// An operation on numbers of one type; those of bfloat16 by what there is to multiply with.
+struct Kind {
+  const Operation& operation;
+  XLA_FFI_DataType type;
+
+  int64_t which() const { return &operation - OPERATIONS; }
+  XLA_FFI_Handler* handler() const { return type == F32 ? operation.floats : operation.halves; }
+  Shapes shapes(const Geometry& g) const {
+    Shapes all = operation.shapes(g);
+    for (auto& each : all)
+      if (each.first == F32) each.first = type;
+    return all;
+  }
 };
 
 using Bytes = std::vector<unsigned char>;
 
 // The largest number of each window and its first tap; a NaN is larger than any number.
-void compare_maximum(const Geometry& g, const float* x, const std::vector<Bytes>& found) {
+void compare_maximum(const Geometry& g, XLA_FFI_DataType type, const std::vector<float>& x,
+                     const std::vector<Bytes>& found) {
   std::vector<float> best(numbers(g.y), -INFINITY);
   std::vector<unsigned char> taken(best.size());
   g.each_tap([&](int64_t from, int64_t tap, int64_t to) {
@@ -365,13 +405,12 @@ void compare_maximum(const Geometry& g, const float* x, const std::vector<Bytes>
   });
   if (taken != found[1]) fail("another tap was taken");
   for (size_t at = 0; at < best.size(); ++at) {
-    float number;
-    std::memcpy(&number, found[0].data() + 4 * at, sizeof number);
+    const float number = number_at(type, found[0].data(), at);
     if (number != best[at] && !(std::isnan(number) && std::isnan(best[at]))) fail("another maximum");
   }
 }
 
-Sums sum_of_taken(const Geometry& g, bool back, const float* from, const unsigned char* taken) {
+Sums sum_of_taken(const Geometry& g, bool back, const std::vector<float>& from, const unsigned char* taken) {
   Sums sums(numbers(back ? g.x : g.y));
   g.each_tap([&](int64_t x, int64_t tap, int64_t y) {
     for (int64_t channel = 0; channel < g.x[3]; ++channel)
@@ -381,23 +420,23 @@ Sums sum_of_taken(const Geometry& g, bool back, const float* from, const unsigne
 }
 
 struct Call {
-  Call(const Operation& operation, const Shapes& shapes, Edge edge, bool ties) : operation(operation) {
+  Call(const Kind& kind, const Shapes& shapes, Edge edge, bool ties) : kind(kind) {
     for (const auto& [type, dims] : shapes) arrays.push_back(std::make_unique<Array>(type, dims, edge));
     for (size_t at = 0; at < arrays.size(); ++at) {
-      auto& side = at < operation.arguments ? arguments : results;
-      side.push_back(arrays[at].get());
-      if (at >= operation.arguments) continue;
+      const bool argument = at < kind.operation.arguments;
+      (argument ? arguments : results).push_back(arrays[at].get());
+      if (!argument) continue;
       fill(*arrays[at], ties);
-      if (ties && rarely() && arrays[at]->type == F32)
-        arrays[at]->floats()[between(0, arrays[at]->size() - 1)] = one_of(0, 1) ? NAN : -INFINITY;
+      if (ties && rarely() && arrays[at]->type != U8)
+        arrays[at]->put(between(0, arrays[at]->size() - 1), one_of(0, 1) ? NAN : -INFINITY);
       arrays[at]->keep();
     }
   }
   std::string make(const std::vector<Attribute>& attributes) {
-    return call(operation.handler, arguments, results, attributes, &found);
+    return call(kind.handler(), arguments, results, attributes, &found);
   }
 
-  const Operation& operation;
+  const Kind& kind;
   std::vector<std::unique_ptr<Array>> arrays;
   std::vector<Array*> arguments, results;
   std::vector<Bytes> found;
@@ -408,35 +447,33 @@ std::vector<Attribute> told(const Geometry& g, bool pool) {
   return {{"dilation", g.dilation}, {"padding", g.padding}, {"stride", g.stride}};
 }
 
-void right(const Operation& operation, const Geometry& g, Edge edge) {
-  const bool maximum = operation.handler == ablax_maximum;
-  Call call(operation, operation.shapes(g), edge, maximum);
-  const std::string refusal = call.make(told(g, operation.pool));
+void right(const Kind& kind, const Geometry& g, Edge edge) {
+  Call call(kind, kind.shapes(g), edge, kind.which() == MAXIMUM);
+  const std::string refusal = call.make(told(g, kind.operation.pool));
   if (!refusal.empty()) fail("was refused: " + refusal);
-  const float* first = call.arguments[0]->floats();
-  if (maximum) return compare_maximum(g, first, call.found);
-  const Sums expected =
-      operation.pool
-          ? sum_of_taken(g, operation.handler == ablax_taken_gradient, first, call.arguments[1]->bytes())
-          : convolved(g, &operation - OPERATIONS, first, call.arguments[1]->floats());
-  compare(expected, call.found[0].data());
+  const std::vector<float> first = call.arguments[0]->floats();
+  if (kind.which() == MAXIMUM) return compare_maximum(g, kind.type, first, call.found);
+  const Sums expected = kind.operation.pool ? sum_of_taken(g, kind.which() == TAKEN_GRADIENT, first,
+                                                           call.arguments[1]->bytes())
+                                            : convolved(g, kind.which(), first, call.arguments[1]->floats());
+  compare(expected, kind.type, call.found[0].data());
 }
 
 // One thing that is wrong. Returns whether it has to be refused; otherwise it has to do no harm.
-bool spoil(const Operation& operation, const Geometry& g, Shapes& shapes, std::vector<Attribute>& attributes) {
+bool spoil(const Kind& kind, const Geometry& g, Shapes& shapes, std::vector<Attribute>& attributes) {
   const int64_t huge = int64_t{1} << 62;
   auto& [type, dims] = shapes[between(0, shapes.size() - 1)];
   auto& [name, told] = attributes[between(0, attributes.size() - 1)];
   int64_t& number = told[between(0, 1)];
   switch (between(0, 6)) {
     case 0: dims[between(0, 3)] = 0; return true;
-    case 1: ++shapes.back().second[operation.handler == ablax_kernel_gradient ? 3 : 0]; return true;
+    case 1: ++shapes.back().second[kind.which() == KERNEL_GRADIENT ? 3 : 0]; return true;
     case 2: dims.pop_back(); return true;
-    case 3: type = type == F32 ? U8 : F32; return true;
+    case 3: type = type == U8 ? F32 : one_of(0, 1) ? U8 : type == F32 ? BF16 : F32; return true;
     case 4: told.resize(one_of(0, 1, 3), 1); return true;
     case 5: number = name == "padding" ? one_of(huge, -huge) : one_of(0, -1, -huge); return true;
     default:
-      if (!operation.pool && between(0, 1)) {  // a kernel for more channels than there are
+      if (!kind.operation.pool && between(0, 1)) {  // a kernel for more channels than there are
         for (auto& shape : shapes)
           if (shape.second == g.kernel) shape.second[2] = g.x[3] + 1;
         return g.kernel != g.x && g.kernel != g.y;
@@ -446,10 +483,10 @@ bool spoil(const Operation& operation, const Geometry& g, Shapes& shapes, std::v
   }
 }
 
-void wrong(const Operation& operation, const Geometry& g, Edge edge) {
-  Shapes shapes = operation.shapes(g);
-  std::vector<Attribute> attributes = told(g, operation.pool);
-  const bool refused = spoil(operation, g, shapes, attributes);
+void wrong(const Kind& kind, const Geometry& g, Edge edge) {
+  Shapes shapes = kind.shapes(g);
+  std::vector<Attribute> attributes = told(g, kind.operation.pool);
+  const bool refused = spoil(kind, g, shapes, attributes);
   about += "; spoiled:";
   for (const auto& shape : shapes) {
     about += " (";
@@ -460,7 +497,25 @@ void wrong(const Operation& operation, const Geometry& g, Edge edge) {
     about += " " + each.name;
     for (int64_t number : each.numbers) about += " " + std::to_string(number);
   }
-  if (Call(operation, shapes, edge, false).make(attributes).empty() && refused) fail("was not refused");
+  if (Call(kind, shapes, edge, false).make(attributes).empty() && refused) fail("was not refused");
+}
+
+// How numbers are multiplied.
+struct Ways {
+  const char* name;
+  XLA_FFI_DataType type;
+  ablax::Pairs most;
+};
+
+// All that this processor has.
+std::vector<Ways> ways_here() {
+  std::vector<Ways> all = {{"", F32, ablax::Pairs::none}, {", bfloat16", BF16, ablax::Pairs::none}};
+  for (const Ways& way : {Ways{", bfloat16 by vectors", BF16, ablax::Pairs::vectors},
+                          Ways{", bfloat16 by tiles", BF16, ablax::Pairs::tiles}}) {
+    ablax::most_pairs = way.most;
+    if (ablax::pairs() == way.most) all.push_back(way);
+  }
+  return all;
 }
 
 }  // namespace
@@ -470,17 +525,20 @@ int main(int count, char** given) {
   __sanitizer_set_death_callback(say_about);
   const int64_t geometries = count > 1 ? std::atoll(given[1]) : 1000;
   const int64_t seed = count > 2 ? std::atoll(given[2]) : 0;
+  const std::vector<Ways> ways = ways_here();
   for (int64_t number = 0; number < geometries; ++number) {
     source.seed(seed + number);
     const Geometry both[] = {random_convolution(), random_pool()};
     for (const Operation& operation : OPERATIONS)
-      for (Edge edge : {Edge::begin, Edge::end})
-        for (auto& run : {right, wrong}) {
-          const Geometry& g = both[operation.pool];
-          about = "seed " + std::to_string(seed + number) + ", " + operation.name + " of " + g.text();
-          run(operation, g, edge);
-        }
+      for (const Ways& way : ways)
+        for (Edge edge : {Edge::begin, Edge::end})
+          for (auto& run : {right, wrong}) {
+            const Geometry& g = both[operation.pool];
+            about = "seed " + std::to_string(seed + number) + ", " + operation.name + way.name + " of " + g.text();
+            ablax::most_pairs = way.most;
+            run({operation, way.type}, g, edge);
+          }
   }
-  std::printf("%lld geometries of each of %zu operations with %d lanes\n", static_cast<long long>(geometries),
-              std::size(OPERATIONS), ablax::LANES);
+  std::printf("%lld geometries of each of %zu operations with %d lanes%s\n", static_cast<long long>(geometries),
+              std::size(OPERATIONS), ablax::LANES, ways.back().name);
 }

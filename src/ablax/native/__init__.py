@@ -21,7 +21,7 @@ from jax.interpreters import batching, mlir
 from jax.typing import ArrayLike
 
 from ablax.analysis.jax_versions import map_slices, without_mesh
-from ablax.native.library import SWITCH, TARGETS, why_not
+from ablax.native.library import NUMBERS, SWITCH, TARGETS, why_not
 
 __all__ = ["SWITCH", "TARGETS", "by_platform", "operation", "why_not"]
 
@@ -38,7 +38,7 @@ def operation(
     """A JAX primitive that is a call of the library, or a function of XLA's operations.
 
     Which of them is decided when a program is lowered, never while it is traced: until then nothing
-    is compiled or even looked for. A call of the library needs floats of 32 bits, `served`, and the
+    is compiled or even looked for. A call of the library needs numbers of one of its types, `served`, and the
     library (`why_not`); without one of these a CPU runs `otherwise`. Programs for other platforms,
     for export (they run on other machines) and of no elements hold `plain`.
 
@@ -48,7 +48,7 @@ def operation(
     over devices.
 
     Args:
-        target: One of `TARGETS`.
+        target: One of `TARGETS`, without the type of its numbers.
         plain: The function in XLA's operations, from the arguments and the fields.
         otherwise: The same, in operations that are fast on a CPU.
         attributes: What the library is told beside the arrays, from the fields but `out`.
@@ -65,12 +65,12 @@ def operation(
         some = all(isinstance(aval.size, int) and aval.size > 0 for aval in ctx.avals_in)
         if elsewhere or exported or not some:  # sizes may be symbols
             return _in_words(plain, ctx, operands, out=out, **fields)
-        kinds = {str(aval.dtype) for aval in ctx.avals_in}  # bytes are the taps taken
-        floats = {"float32"} <= kinds <= {"float32", "uint8"}
+        kinds = {str(aval.dtype) for aval in ctx.avals_in} - {"uint8"}  # bytes are the taps taken
+        floats = len(kinds) == 1 and kinds <= set(NUMBERS)
         if not floats or not served(*ctx.avals_in, out=out, **fields) or why_not():
             return _in_words(otherwise, ctx, operands, out=out, **fields)
         numbers = {name: np.asarray(pair, np.int64) for name, pair in attributes(**fields).items()}
-        return jax.ffi.ffi_lowering(target)(ctx, *operands, **numbers)
+        return jax.ffi.ffi_lowering(f"{target}_{kinds.pop()}")(ctx, *operands, **numbers)
 
     mlir.register_lowering(primitive, lower)
     batching.primitive_batchers[primitive] = functools.partial(_one_after_the_other, primitive)

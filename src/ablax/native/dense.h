@@ -34,8 +34,9 @@ inline int64_t merged_groups(int64_t groups, int64_t features) {
 
 // Where a convolution's weights are: k[a, b, i, f] of group g, or with i and f exchanged. Groups that are
 // merged are one with zeros between the channels and the features of different groups.
+template <typename Number>
 struct Weights {
-  const float* data;
+  const Number* data;
   int64_t width, inputs, features, groups;  // of (h w inputs features); inputs are those of a group
   bool exchanged;
   int64_t merged = merged_groups(groups, to_of_one());
@@ -45,7 +46,7 @@ struct Weights {
   int64_t to_of_one() const { return exchanged ? inputs : own(); }
   int64_t from() const { return merged * from_of_one(); }
   int64_t to() const { return merged * to_of_one(); }
-  const float* of(int64_t row, int64_t column, int64_t group) const {
+  const Number* of(int64_t row, int64_t column, int64_t group) const {
     return data + (row * width + column) * inputs * features + group * own();
   }
   int64_t from_step() const { return exchanged ? 1 : features; }
@@ -72,7 +73,7 @@ inline int64_t padded(int64_t number, int64_t to) { return (number + to - 1) / t
 // The weights in the order in which tiles read them: group, run of features, tap, channel, feature.
 class Packed {
  public:
-  Packed(xla::ffi::ThreadPool& pool, const Weights& weights, const Axis& rows, const Axis& columns)
+  Packed(xla::ffi::ThreadPool& pool, const Weights<float>& weights, const Axis& rows, const Axis& columns)
       : channels_(padded(weights.from(), PACK)),
         taps_(rows.taps.size() * columns.taps.size()),
         features_(padded(weights.to(), LANES)),
@@ -101,7 +102,7 @@ class Packed {
 
  private:
   // One tap of one group: channel by channel, the features of a run.
-  void fill(float* to, const float* tap, const Weights& weights, const Run& run) const {
+  void fill(float* to, const float* tap, const Weights<float>& weights, const Run& run) const {
     const int64_t wide = run.vectors * LANES, channels = weights.from_of_one();
     const int64_t real = std::min(weights.to_of_one() - run.first, wide);
     const int64_t from_step = weights.from_step(), to_step = weights.to_step();
@@ -245,7 +246,7 @@ struct Cut {
   int64_t wide, high;     // tiles beside each other; rows (or images) of a tile
   bool across_images;
 
-  Cut(const Maps& from, const Maps& to, const Weights& weights, const Axis& down, const Axis& across,
+  Cut(const Maps& from, const Maps& to, const Weights<float>& weights, const Axis& down, const Axis& across,
       const Band& band, int64_t threads) {
     wide = (across.count + PIXELS - 1) / PIXELS;
     high = rows_of_tile(PIXELS * wide / across.count);
@@ -265,7 +266,7 @@ struct Cut {
 
 // y[n, rows, columns, f] = the sliding sum of x[n, ...], for the rows and columns of two axes.
 inline void slide(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, float* y,
-                  const Maps& to, const Weights& weights, const Axis& rows, const Axis& columns) {
+                  const Maps& to, const Weights<float>& weights, const Axis& rows, const Axis& columns) {
   const Packed packed(pool, weights, rows, columns);
   const Band band(rows, columns, weights.from());
   const Cut cut(from, to, weights, rows, columns, band, std::max<int64_t>(1, pool.num_threads()));

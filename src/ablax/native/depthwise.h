@@ -22,16 +22,16 @@ namespace ablax {
 constexpr int RESULTS = 4;  // of a row in one tile
 constexpr int CHAINS = 4;   // columns of taps whose sums run side by side
 
-template <int COUNT>
-void weighted_sum(const float* x, int64_t step, const Sight& sight, const float* kernel,
-                  int64_t channels, float* y, int64_t out_step) {
+template <int COUNT, typename Number>
+void weighted_sum(const Number* x, int64_t step, const Sight& sight, const Number* kernel,
+                  int64_t channels, Number* y, int64_t out_step) {
   over_channels(
       channels,
       [&](int64_t channel) {
         Vector sums[COUNT] = {};
         for (const Seen& seen : sight) {
           const Vector weight = load(kernel + seen.weights + channel);
-          const float* from = x + seen.at + channel;
+          const Number* from = x + seen.at + channel;
 #pragma GCC unroll 8
           for (int number = 0; number < COUNT; ++number) sums[number] += load(from + number * step) * weight;
         }
@@ -41,16 +41,17 @@ void weighted_sum(const float* x, int64_t step, const Sight& sight, const float*
         for (int number = 0; number < COUNT; ++number) {
           float sum = 0;
           for (const Seen& seen : sight)
-            sum += x[seen.at + number * step + channel] * kernel[seen.weights + channel];
-          y[number * out_step + channel] = sum;
+            sum += ablax::number(x[seen.at + number * step + channel]) *
+                   ablax::number(kernel[seen.weights + channel]);
+          set(y[number * out_step + channel], sum);
         }
       });
 }
 
 // y[n, rows, columns, f] for the rows and columns of two axes.
-inline void slide_channels(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, float* y,
-                           const Maps& to, const float* kernel, int64_t kernel_width,
-                           const Axis& rows, const Axis& columns) {
+template <typename Number>
+void slide_channels(xla::ffi::ThreadPool& pool, const Number* x, const Maps& from, Number* y, const Maps& to,
+                    const Number* kernel, int64_t kernel_width, const Axis& rows, const Axis& columns) {
   const int64_t channels = from.channels, step = columns.in_step * channels;
   const int64_t out_step = columns.out_step * channels;
   int64_t left = 0, right = columns.count;  // results whose taps all lie inside
@@ -62,7 +63,7 @@ inline void slide_channels(xla::ffi::ThreadPool& pool, const float* x, const Map
 
   parallel(pool, from.images * rows.count, [&](int64_t number) {
     const int64_t image = number / rows.count, row = number % rows.count;
-    float* line = y + (image * to.height + rows.first + row * rows.out_step) * to.width * channels +
+    Number* line = y + (image * to.height + rows.first + row * rows.out_step) * to.width * channels +
                   columns.first * channels;
     Sight sight(from, kernel_width, rows, columns);
     auto results = [&](auto count, int64_t column) {
@@ -80,8 +81,8 @@ inline void slide_channels(xla::ffi::ThreadPool& pool, const float* x, const Map
 }
 
 // Adds sum over c of x[c step + b gap + f] g[c F + f] to sums[b F + f], for COUNT taps b of a row.
-template <int COUNT>
-void add_products(const float* x, int64_t step, const int64_t* offsets, const float* gradient,
+template <int COUNT, typename Number>
+void add_products(const Number* x, int64_t step, const int64_t* offsets, const Number* gradient,
                   int64_t columns, int64_t channels, float* sums) {
   over_channels(
       channels,
@@ -101,21 +102,25 @@ void add_products(const float* x, int64_t step, const int64_t* offsets, const fl
         for (int tap = 0; tap < COUNT; ++tap)
           for (int64_t column = 0; column < columns; ++column)
             sums[tap * channels + channel] +=
-                x[column * step + offsets[tap] + channel] * gradient[column * channels + channel];
+                number(x[column * step + offsets[tap] + channel]) * number(gradient[column * channels + channel]);
       });
 }
 
-inline void add_products_of(int64_t count, const float* x, int64_t step, const int64_t* offsets,
-                            const float* gradient, int64_t columns, int64_t channels, float* sums) {
-  auto add = count == 4 ? add_products<4> : count == 3 ? add_products<3> : count == 2 ? add_products<2>
-                                                                                      : add_products<1>;
+template <typename Number>
+void add_products_of(int64_t count, const Number* x, int64_t step, const int64_t* offsets,
+                     const Number* gradient, int64_t columns, int64_t channels, float* sums) {
+  auto add = count == 4   ? add_products<4, Number>
+             : count == 3 ? add_products<3, Number>
+             : count == 2 ? add_products<2, Number>
+                          : add_products<1, Number>;
   add(x, step, offsets, gradient, columns, channels, sums);
 }
 
 // kernel[a, b, f] = sum over n, r, c of x[n, ..., f] gradient[n, r, c, f]
-inline void channels_kernel_gradient(xla::ffi::ThreadPool& pool, const float* x, const Maps& from,
-                                     const float* gradient, const Maps& to, float* kernel,
-                                     const Axis& rows, const Axis& columns) {
+template <typename Number>
+void channels_kernel_gradient(xla::ffi::ThreadPool& pool, const Number* x, const Maps& from,
+                              const Number* gradient, const Maps& to, Number* kernel, const Axis& rows,
+                              const Axis& columns) {
   const int64_t channels = from.channels, step = columns.in_step * channels;
   const int64_t across = columns.taps.size(), size = rows.taps.size() * across * channels;
   const int64_t lines = to.images * to.height;
@@ -124,7 +129,7 @@ inline void channels_kernel_gradient(xla::ffi::ThreadPool& pool, const float* x,
   float* const sums = memory.data();
 
   // One row of the gradient with one row of taps: where all of some taps lie inside, side by side.
-  auto add_row = [&](float* own, const float* x_row, const float* line) {
+  auto add_row = [&](float* own, const Number* x_row, const Number* line) {
     for (int64_t tap = 0, count; tap < across; tap += count) {
       count = std::min<int64_t>(CHAINS, across - tap);
       int64_t offsets[CHAINS], left = 0, right = columns.count;
@@ -162,7 +167,7 @@ inline void channels_kernel_gradient(xla::ffi::ThreadPool& pool, const float* x,
   for (int64_t number = 0; number < size; ++number) {
     float sum = 0;
     for (int64_t part = 0; part < parts; ++part) sum += sums[part * size + number];
-    kernel[number] = sum;
+    set(kernel[number], sum);
   }
 }
 

@@ -35,9 +35,16 @@ from ablax.files import default_root, write_atomic
 SWITCH = "ABLAX_NATIVE"
 """Set to 0 in the environment, nothing is compiled and XLA does everything."""
 
-TARGETS = (
-    *("ablax_convolution", "ablax_image_gradient", "ablax_kernel_gradient"),
-    *("ablax_maximum", "ablax_taken_tangent", "ablax_taken_gradient"),
+NUMBERS = ("float32", "bfloat16")
+"""The types that the loops are there for; sums are of float32."""
+
+TARGETS = tuple(
+    f"ablax_{name}_{numbers}"
+    for name in (
+        *("convolution", "image_gradient", "kernel_gradient"),
+        *("maximum", "taken_tangent", "taken_gradient"),
+    )
+    for numbers in NUMBERS
 )
 """What XLA calls: the functions that the library exports."""
 

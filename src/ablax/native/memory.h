@@ -7,7 +7,7 @@
 namespace ablax {
 
 // What the memory is for; each thread has one of a kind.
-enum class Use { weights, band, sums, room };
+enum class Use { weights, band, sums, room, widened };
 
 constexpr int64_t MOST_KEPT = 4 * 1024 * 1024;  // numbers; more are given back when they are done with
 

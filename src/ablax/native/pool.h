@@ -39,8 +39,9 @@ inline Integers load_bytes(const uint8_t* from) {
 
 // y = the maximum of each window, taken = the number of its first tap, row by row. A NaN counts as
 // larger than any number.
-inline void first_maximum(xla::ffi::ThreadPool& pool, const float* x, const Maps& from, float* y,
-                          uint8_t* taken, const Maps& to, const Axis& rows, const Axis& columns) {
+template <typename Number>
+void first_maximum(xla::ffi::ThreadPool& pool, const Number* x, const Maps& from, Number* y, uint8_t* taken,
+                   const Maps& to, const Axis& rows, const Axis& columns) {
   const float lowest = -std::numeric_limits<float>::infinity();
   parallel(pool, to.images * to.height, [&](int64_t line) {
     Sight sight(from, columns.taps.size(), rows, columns);
@@ -66,12 +67,12 @@ inline void first_maximum(xla::ffi::ThreadPool& pool, const float* x, const Maps
             float best = lowest;
             uint8_t tap = 0;
             for (const Seen& seen : sight) {
-              const float next = x[seen.at + channel];
+              const float next = number(x[seen.at + channel]);
               if (!(next > best || (next != next && best == best))) continue;
               best = next;
               tap = seen.number;
             }
-            y[at + channel] = best;
+            set(y[at + channel], best);
             taken[at + channel] = tap;
           });
     }
@@ -80,9 +81,9 @@ inline void first_maximum(xla::ffi::ThreadPool& pool, const float* x, const Maps
 
 // y = sum over the taps of those x that were taken. BACK: `taken` lies with x, which is a gradient;
 // otherwise with y, which is a tangent.
-template <bool BACK>
-void sum_of_taken(xla::ffi::ThreadPool& pool, const float* x, const uint8_t* taken, const Maps& from,
-                  float* y, const Maps& to, int64_t window_width, const Axis& rows, const Axis& columns) {
+template <bool BACK, typename Number>
+void sum_of_taken(xla::ffi::ThreadPool& pool, const Number* x, const uint8_t* taken, const Maps& from,
+                  Number* y, const Maps& to, int64_t window_width, const Axis& rows, const Axis& columns) {
   parallel(pool, to.images * rows.count, [&](int64_t line) {
     Sight sight(from, window_width, rows, columns);
     const int64_t image = line / rows.count, row = line % rows.count;
@@ -104,8 +105,8 @@ void sum_of_taken(xla::ffi::ThreadPool& pool, const float* x, const uint8_t* tak
           [&](int64_t channel) {
             float sum = 0;
             for (const Seen& seen : sight)
-              if (taken[(BACK ? seen.at : at) + channel] == seen.number) sum += x[seen.at + channel];
-            y[at + channel] = sum;
+              if (taken[(BACK ? seen.at : at) + channel] == seen.number) sum += number(x[seen.at + channel]);
+            set(y[at + channel], sum);
           });
     }
   });

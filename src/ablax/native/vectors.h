@@ -1,4 +1,5 @@
-// Runs of floats that the processor multiplies and adds at once.
+// Runs of floats that the processor multiplies and adds at once, read from and written to arrays of
+// float32 or bfloat16, whose numbers are the upper halves of float32's.
 #pragma once
 
 #include <algorithm>
@@ -31,10 +32,54 @@ inline Vector load(const float* from) {
 
 inline void store(float* to, Vector v) { std::memcpy(to, &v, sizeof v); }
 
+struct bfloat16 {
+  uint16_t bits;
+};
+
+inline float number(float from) { return from; }
+
+inline float number(bfloat16 from) {
+  const uint32_t bits = uint32_t{from.bits} << 16;
+  float as;
+  std::memcpy(&as, &bits, sizeof as);
+  return as;
+}
+
+inline void set(float& to, float from) { to = from; }
+
+// The nearest, of two equally near ones the even; a NaN stays one.
+inline void set(bfloat16& to, float from) {
+  uint32_t bits;
+  std::memcpy(&bits, &from, sizeof bits);
+  to.bits = (from != from ? bits | 0x400000 : bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+typedef uint16_t Halves __attribute__((vector_size(LANES * sizeof(uint16_t))));
+typedef uint32_t Words __attribute__((vector_size(LANES * sizeof(uint32_t))));
+
+inline Vector load(const bfloat16* from) {
+  Halves halves;
+  std::memcpy(&halves, from, sizeof halves);
+  const Words words = __builtin_convertvector(halves, Words) << 16;
+  Vector v;
+  std::memcpy(&v, &words, sizeof v);
+  return v;
+}
+
+inline void store(bfloat16* to, Vector v) {
+  Words bits;
+  std::memcpy(&bits, &v, sizeof bits);
+  const Words nan = reinterpret_cast<Words>(v != v);
+  bits = (nan & (bits | 0x400000)) | (~nan & (bits + 0x7fff + (bits >> 16 & 1)));
+  const Halves halves = __builtin_convertvector(bits >> 16, Halves);
+  std::memcpy(to, &halves, sizeof halves);
+}
+
 // Stores the first `count` numbers only.
-inline void store_some(float* to, Vector v, int64_t count) {
+template <typename Number>
+void store_some(Number* to, Vector v, int64_t count) {
   if (count >= LANES) return store(to, v);
-  for (int64_t lane = 0; lane < count; ++lane) to[lane] = v[lane];
+  for (int64_t lane = 0; lane < count; ++lane) set(to[lane], v[lane]);
 }
 
 // Calls vector(first) for runs of LANES channels that cover all: the last may overlap the one before.
