@@ -98,7 +98,7 @@ def main() -> None:
     fed = {}
     for row in ROWS:
         if row.name in FED:
-            fed[row.name] = seconds(ablax_training(row), options.rounds) / row.batch
+            fed[row.name] = seconds(ablax_training(row, "float32"), options.rounds) / row.batch
     lines = [{"path": f"training: {n}", "images_per_s": f"{1 / s:.0f}"} for n, s in fed.items()]
     paths = {f"augment: {n}": augmenting(a) for n, a in AUGMENTATIONS.items()}
     for size in (32, 224):

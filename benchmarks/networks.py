@@ -2,10 +2,13 @@
 
 ablax runs its steps in one compiled loop with its own training step; PyTorch runs the same network
 (`torch_twin`) in channels_last, eager and, with --full, compiled; plain Flax (`plain_flax`) has one
-dispatch a step. Same shapes, batch and optimizer (SGD with momentum and weight decay); images lie
-on the device. Rounds are alternated, ratios are the medians of the rounds' ratios, compile time is
-apart. By hand: `make bench`, or `python benchmarks/networks.py NAME ... --full`; on a GPU
-`make bench-gpu`, in bfloat16, against PyTorch with AMP.
+dispatch a step. Both compute in float32 and in bfloat16 (PyTorch by autocast), with parameters of
+float32. Same shapes, batch and optimizer (SGD with momentum and weight decay); images lie on the
+device. Rounds are alternated, ratios are the medians of the rounds' ratios, compile time is apart.
+`ratio_to_torch` is the best mode of ablax against the best of PyTorch, `ratio_to_torch_float32` the
+same in float32 alone. Peak memory is that of a process that trains two rounds, in float32. By hand:
+`make bench`, or `python benchmarks/networks.py NAME ... --full`; on a GPU `make bench-gpu`, in
+bfloat16, against PyTorch with AMP.
 
 PyTorch may live in another Python than the newest JAX: `TORCH_PYTHON=/path/to/python`, which has
 torch and ablax, then times its side in a process of its own, round by round as well.
@@ -18,8 +21,11 @@ import csv
 import datetime
 import functools
 import math
+import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +53,7 @@ from ablax.training.step import evaluation_step
 from ablax.zoo import find
 
 CLASSES = 10
+Precision = Literal["float32", "bfloat16"]
 RESULT = Path(__file__).parent / "results"
 
 
@@ -62,7 +69,7 @@ class Row:
         steps: In one round, and in one dispatch of the compiled loop: several, because a dispatch
             takes its memory afresh, which an epoch does once.
         quick: Whether it is one of the four that `make bench` times.
-        precision: Of the computation; parameters are float32.
+        precisions: Of the computation; parameters are float32.
     """
 
     name: str
@@ -71,7 +78,7 @@ class Row:
     batch: int
     steps: int
     quick: bool = False
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
 def _zoo(name: str, **options: float) -> Callable[[], Network]:
@@ -95,7 +102,7 @@ ROWS = (
 
 
 GPU_ROWS = tuple(
-    Row(name, build, size, batch, steps, precision="bfloat16")
+    Row(name, build, size, batch, steps, precisions=("bfloat16",))
     for name, build, size, batch, steps in (
         ("ResNet-50", _zoo("resnet50"), 224, 256, 8),
         ("small AlexNet", _zoo("alexnet_small"), 32, 512, 50),
@@ -109,8 +116,8 @@ GPU_ROWS = tuple(
 """What `make bench-gpu` times: bfloat16, against PyTorch with AMP, channels_last and compiled."""
 
 
-def trainer_of(row: Row, network: Network) -> Trainer:
-    """A trainer of the network on random images, `row.steps` of its batches an epoch."""
+def trainer_of(row: Row, precision: Precision) -> Trainer:
+    """A trainer of a row's network on random images, `row.steps` of its batches an epoch."""
     random = np.random.default_rng(0)
     shape = (row.batch * row.steps, row.size, row.size, 3)
     images = random.integers(0, 256, shape, dtype=np.uint8)
@@ -120,17 +127,15 @@ def trainer_of(row: Row, network: Network) -> Trainer:
     data = ImageSet("random", split, split, tuple("0123456789"), grays, grays)
     recipe = Recipe(
         optimizer=OptimizerConfig(rate=0.001, schedule="constant"),
-        train=TrainConfig(
-            epochs=100_000, batch=row.batch, chunk=row.steps, precision=row.precision
-        ),
+        train=TrainConfig(epochs=100_000, batch=row.batch, chunk=row.steps, precision=precision),
     )
     mesh = data_mesh()
-    return Trainer(network, recipe, InMemory(data, row.batch, mesh), mesh)
+    return Trainer(row.build(), recipe, InMemory(data, row.batch, mesh), mesh)
 
 
-def ablax_training(row: Row) -> Timed:
+def ablax_training(row: Row, precision: Precision) -> Timed:
     """Seconds a step, in one compiled loop."""
-    trainer = trainer_of(row, row.build())
+    trainer = trainer_of(row, precision)
     state, step = trainer.initial_state(0), 0
 
     def timed() -> float:
@@ -143,9 +148,9 @@ def ablax_training(row: Row) -> Timed:
     return timed
 
 
-def ablax_inference(row: Row) -> Timed:
+def ablax_inference(row: Row, precision: Precision) -> Timed:
     """Seconds a batch of the evaluation step."""
-    trainer = trainer_of(row, row.build())
+    trainer = trainer_of(row, precision)
     state = trainer.initial_state(0)
     images, labels, _ = next(trainer.dataset.test_batches())
     evaluate = jax.jit(lambda state, x, y: evaluation_step(trainer.task, state, x, y))
@@ -198,17 +203,19 @@ def flax_training(row: Row) -> Timed:
     return timed
 
 
-def _torch_side(row: Row, *, compiled: bool) -> tuple[Any, Any, Any, Callable[[], Any]]:
+def _torch_side(
+    row: Row, precision: Precision, *, compiled: bool
+) -> tuple[Any, Any, Any, Callable[[], Any]]:
     """The network, a callable of it, a batch (N C H W as channels_last), and autocast.
 
-    Rows in bfloat16 run on CUDA where there is a device.
+    Rows in bfloat16 alone run on CUDA where there is a device.
     """
     import torch
     from torch_twin import torch_twin
 
     torch.manual_seed(0)
-    half = row.precision == "bfloat16"
-    device = "cuda" if half and torch.cuda.is_available() else "cpu"
+    half = precision == "bfloat16"
+    device = "cuda" if row.precisions == ("bfloat16",) and torch.cuda.is_available() else "cpu"
     network = torch_twin(row.build(), (row.size, row.size, 3)).to(device)
     network = network.to(memory_format=torch.channels_last)
     images = torch.from_numpy(_images(row)).to(device).permute(0, 3, 1, 2)
@@ -223,12 +230,12 @@ def _torch_wait(images: Any) -> None:
         torch.cuda.synchronize()
 
 
-def torch_training(row: Row, *, compiled: bool) -> Timed:
+def torch_training(row: Row, precision: Precision, *, compiled: bool) -> Timed:
     """Seconds a step of PyTorch."""
     import torch
     from torch.nn import functional
 
-    network, run, images, autocast = _torch_side(row, compiled=compiled)
+    network, run, images, autocast = _torch_side(row, precision, compiled=compiled)
     network.train()
     rule = torch.optim.SGD(network.parameters(), 0.001, momentum=0.9, weight_decay=5e-4)
     labels = (torch.arange(row.batch) % CLASSES).to(images.device)
@@ -247,11 +254,11 @@ def torch_training(row: Row, *, compiled: bool) -> Timed:
     return timed
 
 
-def torch_inference(row: Row, *, compiled: bool) -> Timed:
+def torch_inference(row: Row, precision: Precision, *, compiled: bool) -> Timed:
     """Seconds a batch of PyTorch."""
     import torch
 
-    network, run, images, autocast = _torch_side(row, compiled=compiled)
+    network, run, images, autocast = _torch_side(row, precision, compiled=compiled)
     network.eval()
 
     def timed() -> float:
@@ -265,15 +272,15 @@ def torch_inference(row: Row, *, compiled: bool) -> Timed:
     return timed
 
 
-def matrix_share(row: Row, part: str, images_per_second: float) -> float:
-    """The share of the measured rate of matrix products, in the row's precision.
+def matrix_share(row: Row, part: str, precision: Precision, images_per_second: float) -> float:
+    """The share of the measured rate of matrix products in a precision.
 
     Multiply-accumulates are those of the cost table; a training step counts as three inferences.
     """
     model = Model.untrained(row.build(), (row.size, row.size, 3), None, name=row.name)
     products = sum(line.macs for line in network_cost(model, USUAL))
     products *= 3 if part == "training" else 1
-    return products * images_per_second / _matrix_rate(row.precision)
+    return products * images_per_second / _matrix_rate(precision)
 
 
 @functools.cache
@@ -311,49 +318,101 @@ def _ratio(theirs: list[float], ours: list[float]) -> float:
     return statistics.median(other / own for other, own in pairs)
 
 
-def _sides(row: Row, part: str, *, full: bool, compile_torch: bool) -> dict[str, Timed]:
-    training = part == "training"
-    sides: dict[str, Timed] = {"ablax": (ablax_training if training else ablax_inference)(row)}
-    for compiled in (False, True) if full and compile_torch else (False,):
-        name = "torch compiled" if compiled else "torch"
-        if TORCH_PYTHON:
-            half = row.precision == "bfloat16"
-            words = (row.name, "--serve", part, *["--compiled"] * compiled, *["--gpu"] * half)
-            sides[name] = in_another_python(__file__, *words)
-    if full and training and row.precision == "float32":
-        sides["flax"] = flax_training(row)
-    return sides
+@dataclass(frozen=True)
+class Side:
+    """A library in one of its modes."""
+
+    library: Literal["ablax", "torch", "torch compiled", "flax"]
+    precision: Precision
+
+    def words(self, row: Row, part: str) -> list[str]:
+        """What makes this script serve it."""
+        gpu = ["--gpu"] * (row in GPU_ROWS)
+        return [row.name, "--serve", part, "--side", self.library, self.precision, *gpu]
+
+    def timed(self, row: Row, part: str) -> Timed:
+        """The side in this process."""
+        if self.library == "flax":
+            return flax_training(row)
+        if self.library == "ablax":
+            return (ablax_training if part == "training" else ablax_inference)(row, self.precision)
+        make = torch_training if part == "training" else torch_inference
+        return make(row, self.precision, compiled=self.library == "torch compiled")
+
+    def beside(self, row: Row, part: str) -> Timed:
+        """The side to be timed beside the others: PyTorch has a process of its own."""
+        if self.library in ("ablax", "flax"):
+            return self.timed(row, part)
+        return in_another_python(__file__, *self.words(row, part))
 
 
+def peak_memory(side: Side, row: Row, part: str) -> float:
+    """MB that a process of its own takes at most for two rounds."""
+    python = sys.executable if side.library == "ablax" else TORCH_PYTHON
+    child = subprocess.Popen(
+        [python, __file__, *side.words(row, part)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert child.stdin is not None
+    child.stdin.write(b"round\n" * 2)
+    child.stdin.close()
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise SystemExit(f"{side.library} ended with status {child.returncode}")
+    return used.ru_maxrss / 1024
+
+
+def _sides(row: Row, part: str, *, full: bool, compile_torch: bool) -> list[Side]:
+    libraries: list[Any] = ["ablax"]
+    libraries += ["torch"] if TORCH_PYTHON else []
+    libraries += ["torch compiled"] if TORCH_PYTHON and full and compile_torch else []
+    sides = [Side(library, precision) for precision in row.precisions for library in libraries]
+    flax = full and part == "training" and "float32" in row.precisions
+    return [*sides, Side("flax", "float32")] if flax else sides
+
+
+RATES = tuple(
+    f"{library}_{precision}"
+    for library in ("ablax", "torch", "torch_compiled", "flax")
+    for precision in ("float32", "bfloat16")
+)[:-1]
 COLUMNS = (
-    *("network", "part", "pixels", "batch", "ablax_images_per_s", "torch_images_per_s"),
-    *("torch_compiled_images_per_s", "flax_images_per_s", "ratio_to_torch", "ratio_to_flax"),
-    *("matrix_share", "precision"),
+    *("network", "part", "pixels", "batch", *RATES),
+    *("ratio_to_torch", "ratio_to_torch_float32", "ratio_to_flax", "best", "best_of_torch"),
+    *("matrix_share", "memory_mb", "torch_memory_mb"),
     *("machine", "device", "python", "jax", "torch", "date"),
 )
+"""Rates are images a second."""
 
 
 def measure(row: Row, part: str, rounds: int, *, full: bool, compile_torch: bool) -> dict[str, str]:
     """One line of the table."""
-    seconds = compare(_sides(row, part, full=full, compile_torch=compile_torch), rounds)
-    rate = {name: f"{row.batch / statistics.median(s):.1f}" for name, s in seconds.items()}
-    torch_sides = [name for name in seconds if name.startswith("torch")]
-    best = min(torch_sides, key=lambda name: statistics.median(seconds[name]), default=None)
-    ratio = {"torch": f"{_ratio(seconds[best], seconds['ablax']):.2f}" if best else ""}
-    ratio["flax"] = f"{_ratio(seconds['flax'], seconds['ablax']):.2f}" if "flax" in seconds else ""
-    return {
+    sides = _sides(row, part, full=full, compile_torch=compile_torch)
+    names = {side: f"{side.library} {side.precision}".replace(" ", "_") for side in sides}
+    took = compare({names[side]: side.beside(row, part) for side in sides}, rounds)
+    rate = {name: row.batch / statistics.median(seconds) for name, seconds in took.items()}
+
+    def best(library: str, *precisions: str) -> str:
+        found = [name for side, name in names.items() if side.library.startswith(library)]
+        return max((name for name in found if name.endswith(precisions)), key=rate.get, default="")
+
+    def ratio(other: str, own: str) -> str:
+        return f"{_ratio(took[other], took[own]):.2f}" if other and own else ""
+
+    ours = best("ablax", *row.precisions)
+    precision = next(side.precision for side in sides if names[side] == ours)
+    line = {
         "network": row.name,
         "part": part,
         "pixels": str(row.size),
         "batch": str(row.batch),
-        "ablax_images_per_s": rate["ablax"],
-        "torch_images_per_s": rate.get("torch", ""),
-        "torch_compiled_images_per_s": rate.get("torch compiled", ""),
-        "flax_images_per_s": rate.get("flax", ""),
-        "ratio_to_torch": ratio["torch"],
-        "ratio_to_flax": ratio["flax"],
-        "matrix_share": f"{matrix_share(row, part, float(rate['ablax'])):.3f}",
-        "precision": row.precision,
+        **{name: f"{rate[name]:.1f}" if name in rate else "" for name in RATES},
+        "ratio_to_torch": ratio(best("torch", *row.precisions), ours),
+        "ratio_to_torch_float32": ratio(best("torch", "float32"), best("ablax", "float32")),
+        "ratio_to_flax": ratio(best("flax", "float32"), best("ablax", "float32")),
+        "best": ours,
+        "best_of_torch": best("torch", *row.precisions),
+        "matrix_share": f"{matrix_share(row, part, precision, rate[ours]):.3f}",
         "machine": f"{processor()}, {available_cores()} cores",
         "device": jax.devices()[0].device_kind,
         "python": platform.python_version(),
@@ -361,6 +420,10 @@ def measure(row: Row, part: str, rounds: int, *, full: bool, compile_torch: bool
         "torch": torch_version(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
+    if full and part == "training" and "float32" in row.precisions and TORCH_PYTHON:
+        line["memory_mb"] = f"{peak_memory(Side('ablax', 'float32'), row, part):.0f}"
+        line["torch_memory_mb"] = f"{peak_memory(Side('torch', 'float32'), row, part):.0f}"
+    return line
 
 
 def geometric_mean(lines: list[dict[str, str]], column: str) -> str:
@@ -380,14 +443,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="the CSV; none when networks are named")
     parser.add_argument("--gpu", action="store_true", help="the rows for a GPU, in bfloat16")
     parser.add_argument("--serve", choices=("training", "inference"), help=argparse.SUPPRESS)
-    parser.add_argument("--compiled", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        (row,) = (
-            row for row in (GPU_ROWS if options.gpu else ROWS) if row.name == options.names[0]
-        )
-        make = torch_training if options.serve == "training" else torch_inference
-        serve(make(row, compiled=options.compiled))
+        every = GPU_ROWS if options.gpu else ROWS
+        (row,) = (row for row in every if row.name == options.names[0])
+        serve(Side(*options.side).timed(row, options.serve))
         return
     rows = [row for row in ROWS if row.quick or options.full or options.names]
     if options.gpu:
@@ -395,8 +456,9 @@ def main() -> None:
     if options.names:
         rows = [row for row in rows if any(name in row.name for name in options.names)]
     lines: list[dict[str, str]] = []
-    head = f"{'network':<26}{'part':<10}{'ablax':>9}{'torch':>9}{'compiled':>9}{'flax':>9}"
-    print(f"{head}   images a second;  ratio to torch  to flax")
+    shown = ("float32", "bfloat16", "torch f32", "torch bf16", "best:best", "f32:f32", "to Flax")
+    print(f"{'network':<26}{'part':<10}" + "".join(f"{name:>11}" for name in shown))
+    ratios = ("ratio_to_torch", "ratio_to_torch_float32", "ratio_to_flax")
     for part in options.parts:
         for row in rows:
             full = options.full or options.gpu
@@ -404,12 +466,11 @@ def main() -> None:
                 row, part, options.rounds, full=full, compile_torch=not options.no_compiled
             )
             lines.append(line)
-            rates = "".join(f"{line[column]:>9}" for column in COLUMNS[4:8])
-            ratios = f"{line['ratio_to_torch']:>34}{line['ratio_to_flax']:>9}"
-            print(f"{row.name:<26}{part:<10}{rates}{ratios}", flush=True)
+            cells = [line[column] for column in (*RATES[:4], *ratios)]
+            print(f"{row.name:<26}{part:<10}" + "".join(f"{c:>11}" for c in cells), flush=True)
         own = [line for line in lines if line["part"] == part]
-        means = [geometric_mean(own, column) for column in ("ratio_to_torch", "ratio_to_flax")]
-        print(f"{'geometric mean':<26}{part:<10}{'':36}{means[0]:>34}{means[1]:>9}", flush=True)
+        means = "".join(f"{geometric_mean(own, column):>11}" for column in ratios)
+        print(f"{'geometric mean':<26}{part:<10}{'':44}{means}", flush=True)
     print(f"{lines[0]['machine']}; JAX {lines[0]['jax']}; torch {lines[0]['torch']}")
     name = "networks-full" if options.full else "networks"
     path = options.out or (
@@ -418,7 +479,7 @@ def main() -> None:
     if path is not None:
         path.parent.mkdir(exist_ok=True)
         with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, COLUMNS, restval="")
             writer.writeheader()
             writer.writerows(lines)
         print(f"written to {path.name}; a ratio above 1: ablax is faster")

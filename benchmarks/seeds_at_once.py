@@ -23,7 +23,7 @@ ROUNDS = 3
 
 def in_turn(row: Row, seeds: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """A round of every seed one after another, and one of all at once."""
-    trainer = trainer_of(row, row.build())
+    trainer = trainer_of(row, "float32")
     program = trainer.dataset.program(trainer.task, row.steps)
     arguments = trainer.dataset.arguments(0, 0, row.steps)
     states = [trainer.initial_state(seed) for seed in range(seeds)]

@@ -163,14 +163,36 @@ def test_no_images_give_no_results_and_a_gradient_of_zeros():
     assert not back(y)[0].any()
 
 
-def test_a_layer_takes_the_loops_for_float32_alone():
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "sizes"), QUICK)
+def test_bfloat16_is_summed_in_float32_and_rounded_once(name, sizes):
+    *arrays, windows = pieces(PLACES[name], *sizes)
+    halves = [array.astype(jnp.bfloat16) for array in arrays]
+
+    def three(x, kernel, gradient):
+        y, back = jax.vjp(lambda x, kernel: convolve(x, kernel, windows), x, kernel)
+        return y, *back(gradient)
+
+    exact = three(*(half.astype(jnp.float32) for half in halves))
+    for ours, theirs in zip(three(*halves), exact, strict=True):
+        assert ours.dtype == jnp.bfloat16
+        found = np.asarray(ours, np.float32)
+        # the order of the sums; what several features give to one channel is added up in bfloat16
+        room = (1 / 128 if sizes == (6, 12, 6) else 1e-5) * float(jnp.abs(theirs).max())
+        np.testing.assert_array_less(np.abs(found - theirs), np.abs(theirs) / 256 + room + 1e-30)
+
+
+def test_a_layer_takes_the_loops_for_float32_and_bfloat16():
     x, kernel, _, _ = pieces(PLACES["3x3"], 4, 4, 1)
     text = jax.jit(jax.grad(lambda k: jnp.sum(convolution(x, k) ** 2))).lower(kernel).as_text()
     assert "ablax_convolution" in text
     assert "ablax_kernel_gradient" in text
     assert "ablax_image_gradient" not in text
-    half = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
-    assert "ablax" not in jax.jit(convolution).lower(*half).as_text()
+    for numbers, served in (("bfloat16", True), ("float16", False)):
+        half = x.astype(numbers), kernel.astype(numbers)
+        text = jax.jit(convolution).lower(*half).as_text()
+        assert (f"ablax_convolution_{numbers}" in text) is served
+        assert ("ablax" in text) is served
 
 
 def test_on_an_accelerator_nothing_of_ours_is_called():
@@ -255,7 +277,7 @@ def by_hand(target, dtype=jnp.float32, **changed):
     given = FITTING | changed
     one, other, out = LOOPS[target]
     told = {name: np.asarray(given[name], np.int64) for name in ("stride", "padding", "dilation")}
-    call = jax.ffi.ffi_call(target, jax.ShapeDtypeStruct(given[out], jnp.float32))
+    call = jax.ffi.ffi_call(f"{target}_float32", jax.ShapeDtypeStruct(given[out], jnp.float32))
     return call(jnp.ones(given[one], dtype), jnp.ones(given[other]), **told)
 
 

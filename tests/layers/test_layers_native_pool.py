@@ -44,6 +44,21 @@ def test_value_and_gradient_equal_xlas_select_and_scatter_on_ties(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
+def test_bfloat16_takes_the_same_taps(name):
+    x, gradient, windows = pieces(name)
+    halves = x.astype(jnp.bfloat16), gradient.astype(jnp.bfloat16)
+    ours, expected = (
+        (y, back(g)[0])
+        for x, g in (halves, [half.astype(jnp.float32) for half in halves])
+        for y, back in [jax.vjp(lambda x: maximum(x, windows), x)]
+    )
+    np.testing.assert_array_equal(ours[0], expected[0])
+    assert ours[1].dtype == jnp.bfloat16
+    np.testing.assert_allclose(ours[1].astype(jnp.float32), expected[1], rtol=1 / 256, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
 def test_tangent_and_gradient_are_transposes_and_of_no_second_order(name):
     x, gradient, windows = pieces(name)
     dx = jnp.cos(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape)

@@ -96,7 +96,7 @@ def test_the_switch_leaves_everything_to_xla(monkeypatch, value):
 
 @pytest.mark.parametrize("value", ["", "1", "on", "True", "yes"])
 def test_the_switch_may_say_that_the_loops_are_wanted(anew, monkeypatch, value):
-    monkeypatch.setattr(library, "_loaded", lambda: "looked for")
+    monkeypatch.setattr(library, "_loaded", lambda: (None, "looked for"))
     monkeypatch.setenv(SWITCH, value)
     assert why_not() == "looked for"
 
@@ -407,7 +407,7 @@ raise SystemExit(pytest.main(["-q", "-x", "-o", "addopts=", "-p", "no:cacheprovi
 def test_sanitizers_find_nothing_in_random_geometries():
     """A part of `make sanitize`, unoptimized, which is compiled sooner."""
     script = Path(__file__).with_name("sanitize.py")
-    given = ["--widths", "avx2", "--sanitizers", "address", "--level", "0", "--geometries", "25"]
+    given = ["--widths", "native", "--sanitizers", "address", "--level", "0", "--geometries", "15"]
     done = subprocess.run(
         [sys.executable, script, *given], check=False, capture_output=True, text=True
     )

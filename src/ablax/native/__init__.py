@@ -21,9 +21,9 @@ from jax.interpreters import batching, mlir
 from jax.typing import ArrayLike
 
 from ablax.analysis.jax_versions import map_slices, without_mesh
-from ablax.native.library import NUMBERS, SWITCH, TARGETS, why_not
+from ablax.native.library import NUMBERS, SWITCH, TARGETS, pairs, why_not
 
-__all__ = ["SWITCH", "TARGETS", "by_platform", "operation", "why_not"]
+__all__ = ["SWITCH", "TARGETS", "by_platform", "operation", "pairs", "why_not"]
 
 
 def operation(
@@ -38,9 +38,9 @@ def operation(
     """A JAX primitive that is a call of the library, or a function of XLA's operations.
 
     Which of them is decided when a program is lowered, never while it is traced: until then nothing
-    is compiled or even looked for. A call of the library needs numbers of one of its types, `served`, and the
-    library (`why_not`); without one of these a CPU runs `otherwise`. Programs for other platforms,
-    for export (they run on other machines) and of no elements hold `plain`.
+    is compiled or even looked for. A call of the library needs numbers of one of its types,
+    `served`, and the library (`why_not`); without one of these a CPU runs `otherwise`. Programs for
+    other platforms, for export (they run on other machines) and of no elements hold `plain`.
 
     Its derivatives are left to be defined. `vmap` calls it once for each slice: a call fills all
     cores. Its fields have to be hashable; one, `out`, is its type, a `jax.core.ShapedArray` (a

@@ -325,8 +325,15 @@ class PairGradient {
   }
 
  private:
-  // For each number of each phase's grid, the pixel that lies there; -1 for the border.
+  // For each number of each phase's grid, and of each chunk of a gradient, the pixel that lies there; -1 for
+  // the border, and for what a chunk repeats.
   void lay_out() {
+    for (int64_t chunk = 0; chunk < chunks_.count; ++chunk)
+      for (int64_t number = 0; number < 2 * chunks_.pairs; ++number) {
+        const int64_t at = chunks_.begin(chunk) + number, row = at / wide_, column = at % wide_;
+        const bool there = number >= chunks_.repeated(chunk) && row < to_.height && column < to_.width;
+        results_.push_back(there ? row * to_.width + column : -1);
+      }
     pixels_.assign(phases_ * plane_, -1);
     for (int64_t phase = 0; phase < phases_; ++phase)
       for (int64_t row = 0; row < high_; ++row)
@@ -354,8 +361,8 @@ class PairGradient {
         __m512i words[TILE];
         for (int64_t pair = 0; pair < TILE; ++pair) {
           const int64_t one = pixels_[number + 2 * pair], other = pixels_[number + 2 * pair + 1];
-          words[pair] = beside(one < 0 ? nullptr : image + one * channels + first,
-                               other < 0 ? nullptr : image + other * channels + first, some);
+          words[pair] = beside(image + one * channels + first, one >= 0 ? some : 0,
+                               image + other * channels + first, other >= 0 ? some : 0);
         }
         exchange(words);
         for (int64_t channel = 0; channel < std::min<int64_t>(TILE, channels - first); ++channel)
@@ -366,25 +373,18 @@ class PairGradient {
 
   // The gradient of an image, pixel by pixel in pairs: (group, pair of vectors, image, chunk, vector, ...).
   void pair(bfloat16* to, int64_t images, int64_t number, const bfloat16* gradient) const {
-    const int64_t vectors = padded(features_, TILE) / TILE;
-    auto pixel = [&](int64_t at) -> const bfloat16* {
-      const int64_t row = at / wide_, column = at % wide_;
-      return row < to_.height && column < to_.width ? gradient + (row * to_.width + column) * to_.channels : nullptr;
-    };
-    for (int64_t chunk = 0; chunk < chunks_.count; ++chunk)
-      for (int64_t one = 0; one < chunks_.pairs; ++one) {
-        const int64_t at = chunks_.begin(chunk) + 2 * one, repeated = chunks_.repeated(chunk);
-        const bfloat16* first = 2 * one < repeated ? nullptr : pixel(at);
-        const bfloat16* second = 2 * one + 1 < repeated ? nullptr : pixel(at + 1);
-        for (int64_t group = 0; group < groups_; ++group)
-          for (int64_t vector = 0; vector < vectors; ++vector) {
-            const int64_t even = vector / 2 * 2, side = std::min<int64_t>(2, vectors - even);
-            const int64_t feature = group * features_ + vector * TILE;
-            bfloat16* place = to + ((group * vectors + even) * images + number * side) * chunks_.size() +
-                              ((chunk * side + vector - even) * chunks_.pairs + one) * CHUNK;
-            _mm512_storeu_si512(place, beside(first ? first + feature : nullptr, second ? second + feature : nullptr,
-                                              first_of(features_ - vector * TILE)));
-          }
+    const int64_t vectors = padded(features_, TILE) / TILE, size = chunks_.pairs * CHUNK;
+    for (int64_t group = 0; group < groups_; ++group)
+      for (int64_t vector = 0; vector < vectors; ++vector) {
+        const int64_t even = vector / 2 * 2, side = std::min<int64_t>(2, vectors - even);
+        const bfloat16* from = gradient + group * features_ + vector * TILE;
+        const __mmask16 some = first_of(features_ - vector * TILE);
+        bfloat16* place = to + ((group * vectors + even) * images + number * side) * chunks_.size() + (vector - even) * size;
+        const int64_t* pixel = results_.data();
+        for (int64_t chunk = 0; chunk < chunks_.count; ++chunk, place += side * size)
+          for (int64_t one = 0; one < chunks_.pairs; ++one, pixel += 2)
+            _mm512_storeu_si512(place + one * CHUNK, beside(from + pixel[0] * to_.channels, pixel[0] >= 0 ? some : 0,
+                                                            from + pixel[1] * to_.channels, pixel[1] >= 0 ? some : 0));
       }
   }
 
@@ -409,7 +409,7 @@ class PairGradient {
   const Axis &rows_, &columns_;
   int64_t groups_, merged_, channels_, features_, wide_, high_, plane_, phases_;
   Chunks chunks_;
-  std::vector<int64_t> pixels_;
+  std::vector<int64_t> pixels_, results_;
 };
 
 inline void kernel_gradient(xla::ffi::ThreadPool& pool, const bfloat16* x, const Maps& from,

@@ -83,27 +83,39 @@ def why_not() -> str:
     if jax.device_count() > 1:
         return f"the CPU is {jax.device_count()} devices"
     with _ONE_AT_A_TIME:
-        return _loaded()
+        return _loaded()[1]
+
+
+def pairs() -> str:
+    """What multiplies bfloat16 in the loops of this process: "AMX", "AVX-512 BF16" or nothing.
+
+    Without either, or without the library, bfloat16 is no faster than float32 on a CPU.
+    """
+    if why_not():
+        return ""
+    library = _loaded()[0]
+    assert library is not None
+    return ("", "AVX-512 BF16", "AMX")[library.ablax_pairs()]
 
 
 @functools.cache
-def _loaded() -> str:
-    """Compile, load and register; why that failed, or nothing."""
+def _loaded() -> tuple[ctypes.CDLL | None, str]:
+    """Compile, load and register: the library, or why that failed."""
     try:
         library = _opened(_compiler())
         for name in TARGETS:
             capsule = jax.ffi.pycapsule(getattr(library, name))
             jax.ffi.register_ffi_target(name, capsule, platform="cpu")
     except _RefusedError as refused:
-        return _said(str(refused))
+        return None, _said(str(refused))
     except AttributeError as error:
-        return _said(f"the compiler made something else of the loops in C++ ({error})")
+        return None, _said(f"the compiler made something else of the loops in C++ ({error})")
     except OSError as error:  # no room, or no right to write
-        return _said(
+        return None, _said(
             f"the loops in C++ cannot be kept ({error}): make room, or name another folder in "
             "ABLAX_CACHE"
         )
-    return ""
+    return library, ""
 
 
 @functools.cache

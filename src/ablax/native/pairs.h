@@ -214,12 +214,11 @@ inline void multiply(const Product& p, const Chunks& chunks, Tiles& tiles) {
     p.vectors == 1 ? by_tiles<1, 1>(p, chunks) : by_tiles<1, 2>(p, chunks);
 }
 
-// Two rows of up to TILE numbers, number by number beside each other; null is a row of zeros.
-inline __m512i beside(const bfloat16* first, const bfloat16* second, __mmask16 some) {
-  const __m256i none = _mm256_setzero_si256();
-  const __m256i low = first ? _mm256_maskz_loadu_epi16(some, first) : none;
-  const __m256i high = second ? _mm256_maskz_loadu_epi16(some, second) : none;
-  return _mm512_or_si512(_mm512_cvtepu16_epi32(low), _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16));
+// The numbers of two rows beside each other; those that are masked are zero and not read.
+inline __m512i beside(const bfloat16* first, __mmask16 of_first, const bfloat16* second, __mmask16 of_second) {
+  const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(of_first, first));
+  const __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(of_second, second));
+  return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
 }
 
 inline __mmask16 first_of(int64_t count) { return count >= TILE ? 0xffff : (1u << count) - 1; }

@@ -13,21 +13,28 @@ from pathlib import Path
 import jax
 
 from ablax.analysis.jax_versions import numerics
-from ablax.native import why_not
+from ablax.native import pairs, why_not
 
 _PACKAGES = ("ablax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
-def environment() -> dict[str, str]:
-    """Where a result was made, so that others can judge it: versions, hardware, commit, date."""
+def environment(precision: str = "float32") -> dict[str, str]:
+    """Where a result was made, so that others can judge it: versions, hardware, commit, date.
+
+    Args:
+        precision: Of the computation: what multiplies bfloat16 decides its last digits.
+    """
     without = why_not()
+    convolutions = f"by XLA ({without})" if without else "by loops in C++ (ablax.native)"
+    if precision == "bfloat16" and not without:
+        convolutions += f", bfloat16 by {pairs() or 'float32'}"
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "device": device(),
         "processor": processor(),
         "cores": str(threads()),
         # which explains a difference in the last digits and in speed
-        "convolutions": f"by XLA ({without})" if without else "by loops in C++ (ablax.native)",
+        "convolutions": convolutions,
         "numerics": numerics(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _PACKAGES},
