@@ -32,7 +32,7 @@ RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
 PARITY = $(VENV)/.ready-for-parity
 
-.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-workers bench-gpu parity clean distclean odd-weights sanitize odd-input
+.PHONY: help setup experiment experiments list data test test-oldest test-newest test-slow test-deep mutation-test torture check format bench bench-layers bench-depth bench-input bench-result bench-scaling bench-stalls bench-workers bench-gpu parity clean distclean odd-weights sanitize odd-input wheel
 
 help: ## what there is
 	@echo "make experiment NAME=alexnet_ablation [CONFIG=digits] [ARGS=\"--train.epochs 3 --seeds 5\"]"
@@ -56,6 +56,7 @@ $(VENV)/bin/python:
 $(RUN): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint $(CONSTRAINTS) --editable ".$(if $(EXTRA),[$(EXTRA)])"
+	@$(BIN)/python -m ablax.native
 	@touch $@
 
 $(DEV): $(RUN)
@@ -123,6 +124,19 @@ torture: $(DEV) ## cut the power of a run in many ways, with every sync and with
 	@$(BIN)/python tests/torture/power.py $(ARGS)
 	@$(BIN)/python tests/torture/power.py --without-syncs $(ARGS)
 	@$(BIN)/python tests/torture/kills.py
+
+# XLA's interface of the oldest JAX that is supported: a handler built against a newer one than the
+# JAX that calls it is registered, and then fails.
+OLDEST_JAXLIB = $(shell sed -n 's/^jaxlib==//p' constraints-oldest.txt)
+wheel: $(DEV) ## a wheel for Linux on x86-64, with the loops compiled for three levels of processors
+	@rm -rf build/headers dist
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--target build/headers jaxlib==$(OLDEST_JAXLIB)
+	@$(BIN)/python -m ablax.native build/headers/jaxlib/include
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist . \
+		--config-settings=--build-option=--plat-name=manylinux_2_28_x86_64
+	@rm -rf src/ablax/native/prebuilt
+	@ls dist
 
 odd-weights: $(DEV) ## import odd and hostile files of weights of every kind, watching time and memory
 	@$(BIN)/python tests/weights/odd_weights.py $(ARGS)

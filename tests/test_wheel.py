@@ -9,18 +9,28 @@ import venv
 import zipfile
 from pathlib import Path
 
+import jax
 import pytest
+
+from ablax.native import library, why_not
 
 ROOT = Path(__file__).parents[1]
 STRANGER = ROOT / "tests" / "stranger"
 LEFT_BEHIND = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist")
 
+FEATURES = set(library._features().split())
+LEVEL = next((level for level, needed in library.LEVELS.items() if needed <= FEATURES), "")
+"""The best that this processor can run; none where it is of another kind or nothing compiles."""
+if why_not():
+    LEVEL = ""
+
 pytestmark = pytest.mark.slow
 
 
-def done(*words, **options):
+def done(*words, also=None, **options):
     """The output of a command that succeeds, beside nothing of this checkout."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= also or {}
     found = subprocess.run(
         [*map(str, words)], capture_output=True, text=True, env=environment, check=False, **options
     )
@@ -41,6 +51,11 @@ def wheels(tmp_path_factory):
     for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, folder / "ablax")
     shutil.copytree(STRANGER, folder / "stranger", ignore=LEFT_BEHIND)
+    if LEVEL:  # one of those of `make wheel`
+        build = (
+            f"from ablax.native.library import *; prebuild({jax.ffi.include_dir()!r}, [{LEVEL!r}])"
+        )
+        done(sys.executable, "-c", build, cwd=folder / "ablax" / "src")
     pip("wheel", "-w", folder, "--no-build-isolation", folder / "ablax", folder / "stranger")
     return folder
 
@@ -82,7 +97,9 @@ def expected():
         for name in ("experiments", "configs")
         for path in (ROOT / name).glob("*.py")
     }
-    return {path.as_posix() for path in found if "__pycache__" not in path.parts}
+    files = {path.as_posix() for path in found if "__pycache__" not in path.parts}
+    built = f"ablax/native/prebuilt/{LEVEL}-{library._sources()}.so"
+    return files | ({built} if LEVEL else set())
 
 
 def test_the_wheel_holds_every_file_of_the_package_experiments_and_recipes_and_nothing_else(wheels):
@@ -97,6 +114,22 @@ def test_the_wheel_holds_the_licence_and_the_notices_of_what_is_vendored(wheels)
     vendored = "src/ablax/inspection/drawing/vendored"
     licences = {f"{vendored}/{name}" for name in ("d3-LICENSE", "elkjs-LICENSE.md")}
     assert held - {""} == {"LICENSE", "NOTICE"} | licences
+
+
+def test_the_loops_of_the_wheel_need_no_compiler(installed, empty):
+    if not LEVEL:
+        pytest.skip("nothing is built for this processor, or there is no compiler")
+    asked = """
+import jax, jax.numpy as jnp
+from ablax.layers import convolution
+from ablax.native import why_not
+print([why_not(), "ablax" in jax.jit(convolution).lower(*[jnp.ones((3, 3, 3, 3))] * 2).as_text()])
+print(convolution(*[jnp.ones((3, 3, 3, 3))] * 2)[0, 1, 1, 0])
+"""
+    cache = {"PATH": "", "ABLAX_CACHE": str(empty / "cache")}
+    said = done(installed.with_name("python"), "-c", asked, also=cache)
+    assert said.splitlines() == ["['', True]", "27.0"]
+    assert not list((empty / "cache").rglob("*.so"))
 
 
 def test_an_experiment_runs_from_the_wheel_in_an_empty_folder(installed, empty):

@@ -1,11 +1,13 @@
-"""The C++ of this folder, compiled once by the machine's own compiler and made known to XLA.
+"""The C++ of this folder, compiled once and made known to XLA.
 
 XLA calls it like one of its operations (a "custom call" of its foreign function interface), in its
-own threads. Without a compiler, on an accelerator, or when the CPU is cut into several devices, all
-that it does is done by XLA alone, more slowly: nothing depends on it but time.
+own threads. A wheel for Linux holds it compiled for three levels of x86-64; elsewhere the machine's
+own compiler compiles it, at `make setup` or when it is first needed. Without either, on an
+accelerator, or when the CPU is cut into several devices, all that it does is done by XLA alone,
+more slowly: nothing depends on it but time.
 
-What was compiled is kept in a folder that only its user can write to, under a name that holds its
-SHA-256: nothing is loaded that another user, a crash or a full disk may have put there.
+What was compiled here is kept in a folder that only its user can write to, under a name that holds
+its SHA-256: nothing is loaded that another user, a crash or a full disk may have put there.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import stat
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
@@ -49,6 +51,16 @@ TARGETS = tuple(
 """What XLA calls: the functions that the library exports."""
 
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
+
+LEVELS = {
+    "x86-64-v4": {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+    "x86-64-v3": {"avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"},
+    "x86-64-v2": {"sse4_1", "sse4_2", "ssse3", "popcnt", "cx16"},
+}
+"""What a wheel is built for, the best first, and which features of the processor each needs."""
+
+PREBUILT = Path(__file__).parent / "prebuilt"
+"""Where a wheel has them; not there in a checkout."""
 
 PATIENCE = 30.0, 300.0
 """Seconds until it is said that the compiler still runs, and until it is ended."""
@@ -102,7 +114,7 @@ def pairs() -> str:
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
     """Compile, load and register: the library, or why that failed."""
     try:
-        library = _opened(_compiler())
+        library = _prebuilt() or _opened(_compiler())
         for name in TARGETS:
             capsule = jax.ffi.pycapsule(getattr(library, name))
             jax.ffi.register_ffi_target(name, capsule, platform="cpu")
@@ -123,6 +135,41 @@ def _said(reason: str) -> str:
     """The reason, which is told once."""
     _LOG.warning("%s: convolutions are left to XLA, which is about half as fast", reason)
     return reason
+
+
+def _prebuilt() -> ctypes.CDLL | None:
+    """The best library of a wheel that this processor can run; none where there is none."""
+    if platform.system() != "Linux" or platform.machine() != "x86_64" or not PREBUILT.is_dir():
+        return None
+    features = set(_features().split())
+    for level, needed in LEVELS.items():
+        library = PREBUILT / f"{level}-{_sources()}.so"
+        if needed <= features and library.is_file():
+            try:
+                return ctypes.CDLL(str(library))
+            except OSError as error:  # an older C library than it was built for
+                _LOG.warning("%s cannot be loaded (%s): compiled here instead", library, error)
+                return None
+    return None
+
+
+def prebuild(headers: str, levels: Iterable[str] = LEVELS) -> list[Path]:
+    """Compile the libraries of a wheel.
+
+    Args:
+        headers: The folder of XLA's interface, of the oldest JAX that is supported: a newer one
+            calls what was built for an older, and not the other way round.
+        levels: Of `LEVELS`.
+    """
+    shutil.rmtree(PREBUILT, ignore_errors=True)
+    PREBUILT.mkdir()
+    command = *_compiler(), *FLAGS, "-static-libstdc++", "-static-libgcc"
+    found = []
+    for level in levels:
+        library = PREBUILT / f"{level}-{_sources()}.so"
+        library.write_bytes(_compiled((*command, f"-march={level}"), headers))
+        found.append(library)
+    return found
 
 
 def _compiler() -> tuple[str, ...]:
@@ -166,7 +213,8 @@ def _library(folder: Path, command: Sequence[str], version: str) -> ctypes.CDLL:
             return loaded
         _LOG.warning("%s is not as it was compiled, or not yours alone: compiled again", library)
         library.unlink(missing_ok=True)
-    content = _compiled(command)
+    _LOG.warning("%s compiles the loops in C++ for this processor, once", command[0])
+    content = _compiled(command, jax.ffi.include_dir())
     library = folder / f"{name}-{hashlib.sha256(content).hexdigest()}.so"
     write_atomic(library, content)
     library.chmod(0o600)
@@ -204,11 +252,11 @@ def _vouched(library: Path) -> ctypes.CDLL | None:
         ) from error
 
 
-def _compiled(command: Sequence[str]) -> bytes:
+def _compiled(command: Sequence[str], headers: str) -> bytes:
     """What a command compiles from this source."""
     with tempfile.TemporaryDirectory(prefix="ablax-") as folder:
         written = Path(folder) / "native.so"
-        places = ["-isystem", jax.ffi.include_dir(), f"-I{_FOLDER}", str(_FOLDER / "handlers.cpp")]
+        places = ["-isystem", headers, f"-I{_FOLDER}", str(_FOLDER / "handlers.cpp")]
         _run([*command, *places, "-o", str(written)])
         if not written.is_file():
             raise _RefusedError(f"{command[0]} ended without an error and wrote nothing")
@@ -264,11 +312,15 @@ def _first_error(errors: str, status: int) -> str:
 
 def _fingerprint(command: Sequence[str], version: str) -> str:
     """Of all that the library depends on: source, interface, compiler and processor."""
+    words = (_sources(), *command, jax.__version__, version, platform.machine(), _features())
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:20]
+
+
+def _sources() -> str:
+    """A fingerprint of the C++ of this folder."""
     digest = hashlib.sha256()
     for source in sorted((*_FOLDER.glob("*.cpp"), *_FOLDER.glob("*.h"))):
         digest.update(source.read_bytes())
-    words = (*command, jax.__version__, version, platform.machine(), _features())
-    digest.update("\n".join(words).encode())
     return digest.hexdigest()[:20]
 
 

@@ -193,14 +193,15 @@ __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16"))) void by_vectors(
 
 template <int VECTORS>
 void by_vectors_of(const Product& p, const Chunks& chunks) {
-  constexpr int MOST = 8;
-  static constexpr decltype(&by_vectors<1, VECTORS>) OF[] = {
-      by_vectors<1, VECTORS>, by_vectors<2, VECTORS>, by_vectors<3, VECTORS>, by_vectors<4, VECTORS>,
-      by_vectors<5, VECTORS>, by_vectors<6, VECTORS>, by_vectors<7, VECTORS>, by_vectors<8, VECTORS>};
   for (int block = 0; block < 2; ++block)
     for (int64_t row = 0, some; row < p.rows[block]; row += some) {
-      some = std::min<int64_t>(MOST, p.rows[block] - row);
-      OF[some - 1](p, chunks, p.a[block] + row * p.a_step, p.sums[block] + row * p.sums_step);
+      const int64_t left = p.rows[block] - row;
+      some = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+      const auto multiply = some == 8   ? by_vectors<8, VECTORS>
+                            : some == 4 ? by_vectors<4, VECTORS>
+                            : some == 2 ? by_vectors<2, VECTORS>
+                                        : by_vectors<1, VECTORS>;
+      multiply(p, chunks, p.a[block] + row * p.a_step, p.sums[block] + row * p.sums_step);
     }
 }
 

@@ -1,0 +1,28 @@
+"""`python -m ablax.native`: compile the loops in C++ now and say so, or build those of a wheel."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from ablax.native.library import pairs, prebuild, why_not
+
+
+def main() -> None:
+    """Compile for this machine; with a folder of headers, for a wheel."""
+    logging.basicConfig(format="%(message)s")
+    if sys.argv[1:]:
+        for library in prebuild(sys.argv[1]):
+            print(f"built {library.name}, {library.stat().st_size / 2**20:.1f} MB")
+        return
+    began = time.monotonic()
+    if without := why_not():
+        print(f"convolutions are left to XLA: {without}")
+    else:
+        products = f"; bfloat16 by {pairs()}" if pairs() else ""
+        print(f"the loops in C++ are there ({time.monotonic() - began:.0f} s{products})")
+
+
+if __name__ == "__main__":
+    main()
