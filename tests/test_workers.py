@@ -207,7 +207,7 @@ def test_a_worker_that_is_killed_costs_its_run_alone_which_is_tried_again(place,
     assert figures(place / "killed once") == alone
 
 
-@pytest.mark.slow
+@pytest.mark.deep
 def test_a_run_that_no_worker_survives_is_named_and_the_others_are_done(place, alone):
     deaths = place / "deaths"
     deaths.write_text("2")
@@ -235,7 +235,9 @@ def workers_of(parent):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.deep)]
+)
 def test_nothing_is_left_behind_whatever_ends_the_parent(place, alone, sent):
     results = f"ended by {sent.name}"
     process = subprocess.Popen(
@@ -264,7 +266,7 @@ def test_nothing_is_left_behind_whatever_ends_the_parent(place, alone, sent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.deep), 2])
 def test_seeds_are_added_while_it_runs_until_a_question_is_decided(place, alone, workers):
     asked = []
 

@@ -94,6 +94,7 @@ def _prepare() -> None:
 
     ablax.study.runner.train = began  # type: ignore[assignment]
     ablax.study.runner.pretrained = began  # type: ignore[assignment]
+    ablax.study.runner.Pool = began  # type: ignore[assignment,misc]
     ablax.doctor.checks.examine = began  # type: ignore[assignment]
 
 
