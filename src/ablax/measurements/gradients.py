@@ -7,13 +7,13 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from statistics import geometric_mean
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy.stats import gmean
 
 from ablax.config import Recipe, with_fields
 from ablax.core import Network, gradients, leaves_by_path, output_shapes, paths, role
@@ -120,7 +120,7 @@ def _draw_gradient(
     """The geometric mean over seeds of what is above 0, and its range."""
     values = grouped([row for row in rows if row["gradient"] > 0], "place", "gradient")
     if values:
-        kit.draw_line(axes, values, label, style, "band" if band else "nothing", gmean)
+        kit.draw_line(axes, values, label, style, "band" if band else "nothing", geometric_mean)
 
 
 def decades_table(study: Study) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from ablax.report.study import Curve, Study
 
@@ -98,7 +98,7 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | N
     if n < 2 or not spread > 1e-9 * max(abs(value) for value in values):
         return None
     level = 1 - (1 - CONFIDENCE) / comparisons
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * spread / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * spread / math.sqrt(n)
     middle = mean(values)
     return Interval(middle - half, middle + half, level)
 
