@@ -17,7 +17,6 @@ By hand, alone on the machine: `make bench-workers`, or `python benchmarks/worke
 from __future__ import annotations
 
 import argparse
-import csv
 import heapq
 import statistics
 import subprocess
@@ -95,14 +94,17 @@ def start_of_a_worker() -> float:
 
 
 def seconds_of_runs(folder: Path) -> dict[tuple[str, int], float]:
-    """What each run of a folder took: training, evaluation and compiling."""
-    found: dict[tuple[str, int], float] = {}
-    with (folder / "metrics.csv").open() as file:
-        for row in csv.DictReader(file):
-            key = (row["variant"], int(row["seed"]))
-            took = float(row["seconds"]) + float(row["compile_seconds"])
-            found[key] = found.get(key, 0.0) + took
-    return found
+    """What each run of a folder took that one worker made, one after the other.
+
+    From the end of the run before to its own; the first one from when the folder was claimed.
+    """
+    ended = {}
+    for path in (folder / "runs").glob("*.json"):
+        variant, _, seed = path.stem.rpartition("-seed-")
+        ended[variant, int(seed)] = path.stat().st_mtime
+    order = sorted(ended, key=ended.__getitem__)
+    before = [(folder / "recipe.json").stat().st_mtime, *(ended[key] for key in order)]
+    return {key: ended[key] - last for key, last in zip(order, before, strict=False)}
 
 
 def simulated(runs: dict[tuple[str, int], float], workers: int) -> float:
@@ -159,6 +161,7 @@ def measured(
 def main() -> None:
     """All experiments, then the simulation."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", default=EXPERIMENTS)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
@@ -167,7 +170,7 @@ def main() -> None:
     length = given.epochs, given.seeds
     rows: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as place:
-        for name in EXPERIMENTS:
+        for name in given.names:
             rows += measured(name, length, given.workers, given.rounds, Path(place))
     start = statistics.median(start_of_a_worker() for _ in range(5))
     about = {"epochs": str(given.epochs), "seeds": str(given.seeds)}
