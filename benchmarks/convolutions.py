@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections import Counter
 from typing import Any, NamedTuple
@@ -21,10 +22,11 @@ from networks import ROWS, Precision, Row, compare
 from other_python import Timed, in_another_python, serve, torch_version
 from result_table import write
 
-from ablax.layers import convolution as module
 from ablax.layers.windows import Windows
 from ablax.layers.xla_convolution import is_product
 from ablax.model import Model
+
+module = sys.modules["ablax.layers.convolution"]  # the layer bears its name
 
 REPEATS = 3
 

@@ -59,7 +59,7 @@ from ablax.native import by_platform, operation
 # does not change them.
 
 SMALL_KERNEL = 2**17
-"""From so many weights on, XLA's product is as fast for the gradient of a 1x1 kernel."""
+"""From so many weights on, XLA's product is as fast for the gradient of a 1x1 kernel of float32."""
 
 
 def convolve(x: Array, kernel: Array, windows: Windows) -> Array:
@@ -104,7 +104,10 @@ _kernel_gradient = operation(
     kernel_gradient,
     _attributes,
     served=lambda x, _, windows, out: (
-        out.shape[2] < x.shape[3] or windows.window != (1, 1) or out.size < SMALL_KERNEL
+        out.shape[2] < x.shape[3]
+        or windows.window != (1, 1)
+        or out.size < SMALL_KERNEL
+        or out.dtype == jnp.bfloat16
     ),
 )
 
