@@ -109,14 +109,15 @@ def test_it_is_mapped_in_value_and_gradient():
         np.testing.assert_array_equal(own, gradient(xs[number]))
 
 
-def test_a_layer_takes_the_loops_for_float32_and_as_many_taps_as_a_byte_tells_apart():
+def test_a_layer_takes_the_loops_for_their_numbers_and_as_many_taps_as_a_byte_tells_apart():
     x, _, _ = pieces("2x2")
 
     def text(x, window):
         return jax.jit(lambda x: max_pool(x, window)).lower(x).as_text()
 
     assert "ablax_maximum" in text(x, 2)
-    assert "ablax" not in text(x.astype(jnp.bfloat16), 2)
+    assert "ablax_maximum_bfloat16" in text(x.astype(jnp.bfloat16), 2)
+    assert "ablax" not in text(x.astype(jnp.float16), 2)
     assert "ablax_maximum" in text(jnp.zeros((1, 20, 20, 1)), 16)
     assert "ablax" not in text(jnp.zeros((1, 20, 20, 1)), 17)
 
