@@ -121,7 +121,7 @@ def test_there_are_as_many_workers_as_cores_runs_and_memory_allow(monkeypatch):
     assert worth(4, runs=100, room=big) == 4
     assert worth(32, runs=100, room=big) == 1
     assert worth(1, runs=3, room=big) == 3
-    assert worth(1, runs=100, room=3 << 30) == 3
+    assert worth(1, runs=100, room=6 << 30) == 3
     assert worth(None, runs=100, room=big) == 1
 
 
