@@ -100,8 +100,8 @@ class Schedule:
         return sum(run.job == job for run in [*self.waiting, *self.under_way])
 
 
-MEMORY_OF_A_WORKER = 1 << 30
-"""Bytes, about, that a worker takes for a small network."""
+MEMORY_OF_A_WORKER = 2 << 30
+"""Bytes that a worker takes for a small network, about, at most: those of `depth_sweep`."""
 
 
 def worth(cores: int | None, runs: int, room: int | None = None) -> int:
