@@ -274,7 +274,7 @@ def test_seeds_are_added_while_it_runs_until_a_question_is_decided(place, alone,
 
     study = ablax.run(
         str(place / "small.py"), "smoke", seeds=1, data={"share": 0.2}, workers=workers,
-        train={"checkpoint_seconds": 0, "chunk": 2}, steer=steer, progress=False,
+        train={"checkpoint_seconds": 0.0, "chunk": 2}, steer=steer, progress=False,
         folder=place / f"steered-{workers}",
     )  # fmt: skip
     begun = 4 if workers == 0 else (4, 5)

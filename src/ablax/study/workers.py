@@ -149,16 +149,8 @@ class Remote:
         """Work that a former attempt did."""
         self._connection.send(("skip", work))
 
-    def advance(
-        self,
-        work: float,
-        *,
-        images: int | None = None,
-        loss: float | None = None,
-        error: float | None = None,
-    ) -> None:
-        """A chunk is done."""
-        facts = {"images": images, "loss": loss, "error": error}
+    def advance(self, work: float, **facts: Any) -> None:
+        """A chunk is done; the facts are those of `Shown`."""
         self._connection.send(("advance", work, facts))
 
 
