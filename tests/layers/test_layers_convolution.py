@@ -302,7 +302,7 @@ def test_convolution_module_adds_its_bias_and_counts_its_parameters():
     assert set(without.init(jax.random.key(0), x)["params"]) == {"kernel"}
 
 
-def test_convolution_module_computes_in_the_type_of_its_input_and_its_parameters():
+def test_convolution_module_computes_in_the_type_of_its_input_and_its_parameters(by_xla):
     layer = Convolution(6, 3)
     x = jnp.ones((1, 5, 5, 4), jnp.bfloat16)
     variables = layer.init(jax.random.key(0), x)
