@@ -27,6 +27,7 @@ ifndef PYTHON
 PYTHON := $(call found,$(CANDIDATES))
 endif
 
+comma = ,
 BIN = $(VENV)/bin
 RUN = $(VENV)/.ready-to-run$(if $(EXTRA),-$(EXTRA))
 DEV = $(VENV)/.ready-to-develop
@@ -55,7 +56,7 @@ $(VENV)/bin/python:
 
 $(RUN): $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint $(CONSTRAINTS) --editable ".$(if $(EXTRA),[$(EXTRA)])"
+		--constraint $(CONSTRAINTS) --editable ".[cpu$(if $(EXTRA),$(comma)$(EXTRA))]"
 	@$(BIN)/python -m ablax.native
 	@touch $@
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import flax.linen as nn
@@ -43,20 +44,23 @@ from ablax.layers.xla_convolution import (
     plain_kernel_gradient,
     value,
 )
-from ablax.native import by_platform, operation
+from ablax.native import by_platform, operation, pairs
 
-# Convolution and its two transposes as primitives, which a CPU computes by loops in C++.
+# Convolution and its two transposes as primitives, which a CPU computes by oneDNN.
 #
 # y = x * k is linear in x and in k. With its transposes, x' from y' and k, and k' from x and y', it
 # closes: each of the three is linear in both of its arguments, and the transpose of each in either
 # is one of the other two. So derivatives of any order, forward and backward, are these three again.
 #
 # XLA's CPU compiler has no loop for the gradient of a kernel that reads images where they are, a
-# slow one for few channels, and a naive one for channels alone or in groups. Where the loops cannot
+# slow one for few channels, and a naive one for channels alone or in groups. Where oneDNN cannot
 # be had (`ablax.native.why_not`), `ablax.layers.xla_convolution` says how a CPU computes the three.
 #
 # `benchmarks/layers.py`, rows `convolution`, says when this may be deleted: when ABLAX_NATIVE=0
 # does not change them.
+
+MOST, FARTHEST = 2**30, 2**14
+"""What oneDNN counts to: numbers in an array; a stride, a dilation or a padding."""
 
 SMALL_KERNEL = 2**17
 """From so many weights on, XLA's product is as fast for the gradient of a 1x1 kernel of float32."""
@@ -79,9 +83,23 @@ def _attributes(*, windows: Windows) -> dict[str, Pair]:
     return {"stride": windows.stride, "padding": (above, left), "dilation": windows.dilation}
 
 
-def _is_loop(inputs: int, channels: int, windows: Windows) -> bool:
-    """Whether results and images come from a loop: not where a product of matrices is as fast."""
-    return inputs < channels or not is_product(windows)
+def _by_onednn(x: Array, kernel: Array, windows: Windows) -> bool:
+    """Whether results and images are oneDNN's: not where a product of matrices is as fast."""
+    return _is_near(x, windows) and (kernel.shape[2] < x.shape[3] or not is_product(windows))
+
+
+def _is_near(x: Array, windows: Windows) -> bool:
+    """Whether oneDNN can count what lies in the arrays, and cuts nothing off."""
+    images, features = x.shape[0], x.shape[3] * math.prod(windows.window)
+    largest = max(x.size, images * math.prod(windows.output) * features)
+    sides = *windows.padding[0], *windows.padding[1]
+    far = max(*sides, *windows.stride, *windows.dilation, *windows.window)
+    return largest <= MOST and min(sides) >= 0 and far <= FARTHEST
+
+
+def _several(kernel: Array) -> bool:
+    """Whether a feature sees several channels: channels alone oneDNN computes in float32."""
+    return kernel.shape[2] > 1 and bool(pairs())
 
 
 _convolution = operation(
@@ -89,14 +107,16 @@ _convolution = operation(
     lambda x, kernel, windows, **_: plain(x, kernel, windows),
     lambda x, kernel, windows, **_: value(x, kernel, windows),
     _attributes,
-    served=lambda x, kernel, windows, **_: _is_loop(kernel.shape[2], x.shape[3], windows),
+    served=lambda x, kernel, windows, **_: _by_onednn(x, kernel, windows),
+    narrow=lambda _, kernel, **__: _several(kernel),
 )
 _image_gradient = operation(
     "ablax_image_gradient",
     plain_image_gradient,
     image_gradient,
     _attributes,
-    served=lambda _, kernel, windows, out: _is_loop(kernel.shape[2], out.shape[3], windows),
+    served=lambda _, kernel, windows, out: _by_onednn(out, kernel, windows),
+    narrow=lambda _, kernel, **__: _several(kernel),
 )
 _kernel_gradient = operation(
     "ablax_kernel_gradient",
@@ -104,11 +124,15 @@ _kernel_gradient = operation(
     kernel_gradient,
     _attributes,
     served=lambda x, _, windows, out: (
-        out.shape[2] < x.shape[3]
-        or windows.window != (1, 1)
-        or out.size < SMALL_KERNEL
-        or out.dtype == jnp.bfloat16
+        _is_near(x, windows)
+        and (
+            out.shape[2] < x.shape[3]
+            or windows.window != (1, 1)
+            or out.size < SMALL_KERNEL
+            or out.dtype == jnp.bfloat16
+        )
     ),
+    narrow=lambda *_, out, **__: _several(out),
 )
 
 # Each rule is given the cotangent, then both arguments, of which one is unknown but for its type.

@@ -33,6 +33,7 @@ def operation(
     attributes: Callable[..., Mapping[str, tuple[int, ...]]],
     *,
     served: Callable[..., bool] = lambda *_, **__: True,
+    narrow: Callable[..., bool] = lambda *_, **__: True,
     several: bool = False,
 ) -> Primitive:
     """A JAX primitive that is a call of the library, or a function of XLA's operations.
@@ -53,11 +54,17 @@ def operation(
         otherwise: The same, in operations that are fast on a CPU.
         attributes: What the library is told beside the arrays, from the fields but `out`.
         served: Whether the library is the faster, from abstract arguments and the fields.
+        narrow: Whether it is with bfloat16, too, or is given float32 then; from the same.
     """
     primitive = Primitive(target)
     primitive.multiple_results = several
     primitive.def_abstract_eval(lambda *_, out, **__: out)
     primitive.def_impl(functools.partial(_eagerly, primitive))
+
+    def widened(*operands: Any, out: Any, **fields: Any) -> Any:
+        wide = [operand.astype(jnp.float32) for operand in operands]
+        found = primitive.bind(*wide, out=ShapedArray(out.shape, np.dtype("float32")), **fields)
+        return found.astype(jnp.bfloat16)
 
     def lower(ctx: Any, *operands: Any, out: Any, **fields: Any) -> Any:
         elsewhere = tuple(ctx.platforms or ctx.module_context.platforms) != ("cpu",)
@@ -69,6 +76,8 @@ def operation(
         floats = len(kinds) == 1 and kinds <= set(NUMBERS)
         if not floats or not served(*ctx.avals_in, out=out, **fields) or why_not():
             return _in_words(otherwise, ctx, operands, out=out, **fields)
+        if kinds == {"bfloat16"} and not narrow(*ctx.avals_in, out=out, **fields):
+            return _in_words(widened, ctx, operands, out=out, **fields)
         numbers = {name: np.asarray(pair, np.int64) for name, pair in attributes(**fields).items()}
         return jax.ffi.ffi_lowering(f"{target}_{kinds.pop()}")(ctx, *operands, **numbers)
 

@@ -1,6 +1,6 @@
-// What XLA calls, for float32 and for bfloat16, whose sums are of float32; any stride, padding, dilation.
+// What XLA calls, for float32 and for bfloat16, whose sums are of float32.
 //
-// A convolution in any number of groups, and its two transposes:
+// A convolution in any number of groups, and its two transposes, by oneDNN:
 //
 //   value            y[n, r, c, f] = sum over a, b, i of x[n, S r + D a - P, S c + D b - P, i] k[a, b, i, f]
 //   image gradient   x' from y' and k
@@ -9,15 +9,11 @@
 // Each is linear in both of its arguments. Padding is that before the first row and column.
 //
 // The maximum of each window with the tap it took, and what goes forward and back through that choice.
-#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <new>
+#include <string>
 
-#include "dense.h"
-#include "dense_pairs.h"
-#include "depthwise.h"
-#include "kernel_gradient.h"
+#include "convolution.h"
 #include "pool.h"
 
 namespace ablax {
@@ -41,15 +37,6 @@ inline bfloat16* out(Out<ffi::BF16>& array) { return static_cast<bfloat16*>(arra
 
 Maps maps(const Shape& shape) { return {shape[0], shape[1], shape[2], shape[3]}; }
 
-Window window(const Shape& kernel, Pair stride, Pair padding, Pair dilation, int axis) {
-  return {kernel[axis], stride[axis], padding[axis], dilation[axis]};
-}
-
-template <typename Number>
-Weights<Number> weights(const Number* kernel, const Shape& shape, int64_t channels, bool exchanged) {
-  return {kernel, shape[1], shape[2], shape[3], channels / shape[2], exchanged};
-}
-
 bool positive(Pair pair) { return pair.size() == 2 && pair[0] > 0 && pair[1] > 0; }
 
 bool some(const Maps& maps) {
@@ -67,15 +54,26 @@ constexpr double MOST_NUMBERS = 1e15;
 // A division by zero or a read beyond an array would end the process: who calls is told instead.
 ffi::Error misfit() { return ffi::Error::InvalidArgument("ablax: these shapes do not fit together"); }
 
-bool fit(const Maps& images, const Shape& kernel, const Maps& results, Pair stride, Pair padding,
-         Pair dilation) {
-  if (!some(images) || !some(results) || !some(maps(kernel)) || padding.size() != 2) return false;
-  if (!positive(stride) || !positive(dilation) || images.images != results.images) return false;
-  if (images.channels % kernel[2] || results.channels != kernel[3]) return false;
+// oneDNN counts in 32 bits.
+constexpr int64_t MOST = 1 << 30, FARTHEST = 1 << 14;
+
+bool near(Pair pair, int64_t least) {
+  return pair.size() == 2 && std::min(pair[0], pair[1]) >= least && std::max(pair[0], pair[1]) <= FARTHEST;
+}
+
+int64_t size(const Maps& maps) { return maps.images * maps.height * maps.width * maps.channels; }
+
+bool fit(const Geometry& geometry, const Shape& kernel) {
+  const Maps &images = geometry.images, &results = geometry.results;
+  if (images.images != results.images || images.channels % kernel[2] || results.channels != kernel[3]) return false;
   if (results.channels % (images.channels / kernel[2])) return false;
-  return span(results.height, kernel[0], stride[0], padding[0], dilation[0]) *
-             span(results.width, kernel[1], stride[1], padding[1], dilation[1]) * images.images *
-             images.channels <= MOST_NUMBERS;
+  for (int axis = 0; axis < 2; ++axis) {
+    const int64_t length = axis ? images.width : images.height, places = axis ? results.width : results.height;
+    const int64_t room = length + geometry.before[axis] + geometry.after(axis) -
+                         geometry.dilation[axis] * (geometry.taps[axis] - 1) - 1;
+    if (room < 0 || room / geometry.stride[axis] + 1 != places) return false;
+  }
+  return true;
 }
 
 // `taken` and the results lie side by side, and a byte tells the taps apart.
@@ -91,114 +89,43 @@ bool fit(const Maps& images, const Maps& taken, const Maps& results, Pair size, 
          taken.width == results.width && taken.channels == results.channels;
 }
 
-// One channel a group and one feature a channel.
-bool depthwise(const Shape& kernel, int64_t channels) { return kernel[2] == 1 && kernel[3] == channels; }
+template <ffi::DataType TYPE>
+constexpr Numbers NUMBERS = TYPE == ffi::F32 ? Numbers::f32 : Numbers::bf16;
 
-int64_t size(const Maps& maps) { return maps.images * maps.height * maps.width * maps.channels; }
-
-// Calls `compute` with floats for two arrays and a result of bfloat16, then rounds what it wrote.
-template <typename Compute>
-void widened(const bfloat16* one, int64_t ones, const bfloat16* other, int64_t others, bfloat16* result,
-             int64_t results, const Compute& compute) {
-  const WorkingMemory<Use::widened> memory(ones + others + results);
-  float *const a = memory.data(), *const b = a + ones, *const c = b + others;
-  std::transform(one, one + ones, a, [](bfloat16 from) { return number(from); });
-  std::transform(other, other + others, b, [](bfloat16 from) { return number(from); });
-  compute(a, b, c);
-  std::transform(c, c + results, result, [](float from) {
-    bfloat16 to;
-    set(to, from);
-    return to;
-  });
-}
-
-// The same, or with the numbers themselves: channels alone are widened while they are read, and products of
-// pairs need no floats.
-template <typename Compute>
-void by_type(const Shape& kernel, int64_t channels, const bfloat16* one, int64_t ones, const bfloat16* other,
-             int64_t others, bfloat16* result, int64_t results, const Compute& compute) {
-  if (depthwise(kernel, channels) || pairs() != Pairs::none) return compute(one, other, result);
-  widened(one, ones, other, others, result, results, compute);
-}
-
-template <typename Compute>
-void by_type(const Shape&, int64_t, const float* one, int64_t, const float* other, int64_t, float* result, int64_t,
-             const Compute& compute) {
-  compute(one, other, result);
-}
-
-template <typename Number>
-void compute_value(ffi::ThreadPool& pool, const Number* x, const Maps& from, const Number* kernel,
-                   const Shape& shape, Number* y, const Maps& to, const Axis& rows, const Axis& columns) {
-  if (depthwise(shape, from.channels))
-    slide_channels(pool, x, from, y, to, kernel, shape[1], rows, columns);
-  else
-    slide(pool, x, from, y, to, weights(kernel, shape, from.channels, false), rows, columns);
+template <ffi::DataType TYPE>
+ffi::Error convolve(Sought sought, ffi::ThreadPool& pool, const Shape& images, const void* x, const Shape& shape,
+                    const void* kernel, const Shape& results, const void* y, Pair stride, Pair padding,
+                    Pair dilation) {
+  const Maps from = maps(images), to = maps(results), weights = maps(shape);
+  if (!some(from) || !some(to) || !some(weights) || !near(stride, 1) || !near(padding, 0) || !near(dilation, 1))
+    return misfit();
+  if (std::max({size(from), size(to), size(weights)}) > MOST) return misfit();
+  const Geometry geometry{from, to, {shape[0], shape[1]}, shape[2], {stride[0], stride[1]},
+                          {padding[0], padding[1]}, {dilation[0], dilation[1]}};
+  if (!fit(geometry, shape)) return misfit();
+  (*plan(sought, NUMBERS<TYPE>, geometry, pool.num_threads()))(pool, x, const_cast<void*>(kernel), y);
+  return ffi::Error::Success();
 }
 
 template <ffi::DataType TYPE>
 ffi::Error value(ffi::ThreadPool pool, In<TYPE> x, In<TYPE> kernel, Out<TYPE> y, Pair stride, Pair padding,
                  Pair dilation) {
-  const Maps from = maps(x.dimensions()), to = maps(y->dimensions());
-  const Shape shape = kernel.dimensions();
-  if (!fit(from, shape, to, stride, padding, dilation)) return misfit();
-  const Axis rows = along(window(shape, stride, padding, dilation, 0), to.height);
-  const Axis columns = along(window(shape, stride, padding, dilation, 1), to.width);
-  const auto compute = [&](const auto* x, const auto* kernel, auto* y) {
-    compute_value(pool, x, from, kernel, shape, y, to, rows, columns);
-  };
-  by_type(shape, from.channels, in(x), size(from), in(kernel), size(maps(shape)), out(y), size(to), compute);
-  return ffi::Error::Success();
-}
-
-template <typename Number>
-void compute_image_gradient(ffi::ThreadPool& pool, const Number* gradient, const Maps& from,
-                            const Number* kernel, const Shape& shape, Number* x, const Maps& to,
-                            const std::vector<Axis>& down, const std::vector<Axis>& across) {
-  const auto unseen = [](const Axis& phase) { return phase.taps.empty(); };
-  if (std::any_of(down.begin(), down.end(), unseen) || std::any_of(across.begin(), across.end(), unseen))
-    std::memset(x, 0, size(to) * sizeof(Number));
-  for (const Axis& rows : down)
-    for (const Axis& columns : across) {
-      if (unseen(rows) || unseen(columns)) continue;
-      if (depthwise(shape, to.channels))
-        slide_channels(pool, gradient, from, x, to, kernel, shape[1], rows, columns);
-      else
-        slide(pool, gradient, from, x, to, weights(kernel, shape, to.channels, true), rows, columns);
-    }
+  return convolve<TYPE>(Sought::value, pool, x.dimensions(), x.untyped_data(), kernel.dimensions(),
+                        kernel.untyped_data(), y->dimensions(), y->untyped_data(), stride, padding, dilation);
 }
 
 template <ffi::DataType TYPE>
-ffi::Error image_gradient(ffi::ThreadPool pool, In<TYPE> gradient, In<TYPE> kernel, Out<TYPE> x, Pair stride,
-                          Pair padding, Pair dilation) {
-  const Maps from = maps(gradient.dimensions()), to = maps(x->dimensions());
-  const Shape shape = kernel.dimensions();
-  if (!fit(to, shape, from, stride, padding, dilation)) return misfit();
-  const auto down = back_along(window(shape, stride, padding, dilation, 0), to.height);
-  const auto across = back_along(window(shape, stride, padding, dilation, 1), to.width);
-  const auto compute = [&](const auto* gradient, const auto* kernel, auto* x) {
-    compute_image_gradient(pool, gradient, from, kernel, shape, x, to, down, across);
-  };
-  by_type(shape, to.channels, in(gradient), size(from), in(kernel), size(maps(shape)), out(x), size(to), compute);
-  return ffi::Error::Success();
+ffi::Error image_gradient(ffi::ThreadPool pool, In<TYPE> y, In<TYPE> kernel, Out<TYPE> x, Pair stride, Pair padding,
+                          Pair dilation) {
+  return convolve<TYPE>(Sought::image_gradient, pool, x->dimensions(), x->untyped_data(), kernel.dimensions(),
+                        kernel.untyped_data(), y.dimensions(), y.untyped_data(), stride, padding, dilation);
 }
 
 template <ffi::DataType TYPE>
-ffi::Error kernel_gradient_of(ffi::ThreadPool pool, In<TYPE> x, In<TYPE> gradient, Out<TYPE> kernel,
-                              Pair stride, Pair padding, Pair dilation) {
-  const Maps from = maps(x.dimensions()), to = maps(gradient.dimensions());
-  const Shape shape = kernel->dimensions();
-  if (!fit(from, shape, to, stride, padding, dilation)) return misfit();
-  const Axis rows = along(window(shape, stride, padding, dilation, 0), to.height);
-  const Axis columns = along(window(shape, stride, padding, dilation, 1), to.width);
-  const auto compute = [&](const auto* x, const auto* gradient, auto* kernel) {
-    if (depthwise(shape, from.channels))
-      channels_kernel_gradient(pool, x, from, gradient, to, kernel, rows, columns);
-    else
-      kernel_gradient(pool, x, from, gradient, to, kernel, from.channels / shape[2], rows, columns);
-  };
-  by_type(shape, from.channels, in(x), size(from), in(gradient), size(to), out(kernel), size(maps(shape)), compute);
-  return ffi::Error::Success();
+ffi::Error kernel_gradient(ffi::ThreadPool pool, In<TYPE> x, In<TYPE> y, Out<TYPE> kernel, Pair stride, Pair padding,
+                           Pair dilation) {
+  return convolve<TYPE>(Sought::kernel_gradient, pool, x.dimensions(), x.untyped_data(), kernel->dimensions(),
+                        kernel->untyped_data(), y.dimensions(), y.untyped_data(), stride, padding, dilation);
 }
 
 using Bytes4 = ffi::Buffer<ffi::U8, 4>;
@@ -246,11 +173,17 @@ template <auto HANDLER>
 struct Told;
 template <typename... Arguments, ffi::Error (*HANDLER)(Arguments...)>
 struct Told<HANDLER> {
+  static ffi::Error short_of_memory() {
+    return ffi::Error(ffi::ErrorCode::kResourceExhausted, "ablax: there is not enough memory for this");
+  }
   static ffi::Error call(Arguments... arguments) {
     try {
       return HANDLER(arguments...);
     } catch (const std::bad_alloc&) {
-      return ffi::Error(ffi::ErrorCode::kResourceExhausted, "ablax: there is not enough memory for this");
+      return short_of_memory();
+    } catch (const dnnl::error& error) {
+      if (error.status == dnnl_out_of_memory) return short_of_memory();
+      return ffi::Error::Internal(std::string("ablax: oneDNN: ") + error.what());
     }
   }
 };
@@ -294,8 +227,12 @@ auto signature() {
 }  // namespace
 }  // namespace ablax
 
-// How products of pairs are made here: 0 not at all, 1 by vectors, 2 by tiles.
-extern "C" int ablax_pairs() { return static_cast<int>(ablax::pairs()); }
+// What multiplies bfloat16 here: 0 nothing, 1 vectors, 2 tiles.
+extern "C" int ablax_pairs() {
+  const auto level = static_cast<int>(dnnl::get_effective_cpu_isa());
+  const auto has = [level](dnnl::cpu_isa isa) { return (level & static_cast<int>(isa)) == static_cast<int>(isa); };
+  return has(dnnl::cpu_isa::avx512_core_amx) ? 2 : has(dnnl::cpu_isa::avx512_core_bf16) ? 1 : 0;
+}
 
 #define ABLAX_HANDLER(NAME, FUNCTION, SIGNATURE)                                                   \
   XLA_FFI_DEFINE_HANDLER_SYMBOL(NAME##_float32, ablax::Told<ablax::FUNCTION<xla::ffi::F32>>::call, \
@@ -305,7 +242,7 @@ extern "C" int ablax_pairs() { return static_cast<int>(ablax::pairs()); }
 
 ABLAX_HANDLER(ablax_convolution, value, signature);
 ABLAX_HANDLER(ablax_image_gradient, image_gradient, signature);
-ABLAX_HANDLER(ablax_kernel_gradient, kernel_gradient_of, signature);
+ABLAX_HANDLER(ablax_kernel_gradient, kernel_gradient, signature);
 ABLAX_HANDLER(ablax_maximum, maximum, maximum_signature);
 ABLAX_HANDLER(ablax_taken_tangent, taken_tangent, taken_signature);
 ABLAX_HANDLER(ablax_taken_gradient, taken_gradient, taken_signature);

@@ -1,8 +1,9 @@
 """The C++ of this folder, compiled once and made known to XLA.
 
 XLA calls it like one of its operations (a "custom call" of its foreign function interface), in its
-own threads. A wheel for Linux holds it compiled for three levels of x86-64; elsewhere the machine's
-own compiler compiles it, at `make setup` or when it is first needed. Without either, on an
+own threads. It calls oneDNN, whose library comes with the extra `cpu`. A wheel for Linux holds it
+compiled for three levels of x86-64; elsewhere the machine's own compiler compiles it, at
+`make setup` or when it is first needed. Without oneDNN or without either of these, on an
 accelerator, or when the CPU is cut into several devices, all that it does is done by XLA alone,
 more slowly: nothing depends on it but time.
 
@@ -27,6 +28,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import jax
@@ -38,7 +40,7 @@ SWITCH = "ABLAX_NATIVE"
 """Set to 0 in the environment, nothing is compiled and XLA does everything."""
 
 NUMBERS = ("float32", "bfloat16")
-"""The types that the loops are there for; sums are of float32."""
+"""The types that it is there for; sums are of float32."""
 
 TARGETS = tuple(
     f"ablax_{name}_{numbers}"
@@ -58,6 +60,12 @@ LEVELS = {
     "x86-64-v2": {"sse4_1", "sse4_2", "ssse3", "popcnt", "cx16"},
 }
 """What a wheel is built for, the best first, and which features of the processor each needs."""
+
+ONEDNN = {
+    "onednn-devel-cpu-gomp": "oneapi/dnnl/dnnl.hpp",
+    "onednn-cpu-gomp": "libdnnl.so.3",
+}
+"""The packages of the extra `cpu`, and what of each is needed: headers and library."""
 
 PREBUILT = Path(__file__).parent / "prebuilt"
 """Where a wheel has them; not there in a checkout."""
@@ -114,6 +122,7 @@ def pairs() -> str:
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
     """Compile, load and register: the library, or why that failed."""
     try:
+        ctypes.CDLL(_onednn()[1])  # stays; what is loaded next finds it by its name
         library = _prebuilt() or _opened(_compiler())
         for name in TARGETS:
             capsule = jax.ffi.pycapsule(getattr(library, name))
@@ -122,7 +131,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
         return None, _said(str(refused))
     except AttributeError as error:
         return None, _said(f"the compiler made something else of the loops in C++ ({error})")
-    except OSError as error:  # no room, or no right to write
+    except OSError as error:  # no room, no right to write, or no library of OpenMP
         return None, _said(
             f"the loops in C++ cannot be kept ({error}): make room, or name another folder in "
             "ABLAX_CACHE"
@@ -135,6 +144,23 @@ def _said(reason: str) -> str:
     """The reason, which is told once."""
     _LOG.warning("%s: convolutions are left to XLA, which is about half as fast", reason)
     return reason
+
+
+def _onednn() -> tuple[str, str]:
+    """oneDNN's headers and its library, as pip has installed them."""
+    found: dict[str, str] = {}
+    for package, ending in ONEDNN.items():
+        try:
+            distribution = metadata.distribution(package)
+        except metadata.PackageNotFoundError:
+            raise _RefusedError("oneDNN is not installed (pip install 'ablax[cpu]')") from None
+        files = distribution.files or ()
+        places = [distribution.locate_file(file) for file in files if str(file).endswith(ending)]
+        if not places:
+            raise _RefusedError(f"{package} is installed without {ending}")
+        found[package] = str(Path(str(places[0])).resolve())
+    header, library = found.values()
+    return str(Path(header).parents[2]), library
 
 
 def _prebuilt() -> ctypes.CDLL | None:
@@ -254,10 +280,11 @@ def _vouched(library: Path) -> ctypes.CDLL | None:
 
 def _compiled(command: Sequence[str], headers: str) -> bytes:
     """What a command compiles from this source."""
+    onednn, library = _onednn()
     with tempfile.TemporaryDirectory(prefix="ablax-") as folder:
         written = Path(folder) / "native.so"
-        places = ["-isystem", headers, f"-I{_FOLDER}", str(_FOLDER / "handlers.cpp")]
-        _run([*command, *places, "-o", str(written)])
+        places = ["-isystem", headers, "-isystem", onednn, f"-I{_FOLDER}"]
+        _run([*command, *places, str(_FOLDER / "handlers.cpp"), library, "-o", str(written)])
         if not written.is_file():
             raise _RefusedError(f"{command[0]} ended without an error and wrote nothing")
         return written.read_bytes()
