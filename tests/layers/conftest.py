@@ -1,4 +1,4 @@
-"""Who computes a convolution on a CPU: the loops in C++, or XLA alone."""
+"""Who computes a convolution on a CPU: oneDNN, or XLA alone."""
 
 import jax
 import pytest
@@ -23,7 +23,7 @@ def computed_by(request):
 
 @pytest.fixture
 def by_xla(monkeypatch):
-    """Without the loops in C++."""
+    """Without oneDNN."""
     monkeypatch.setenv(SWITCH, "0")
     jax.clear_caches()
     yield
@@ -32,6 +32,6 @@ def by_xla(monkeypatch):
 
 @pytest.fixture
 def native():
-    """With the loops in C++."""
+    """With oneDNN."""
     if why_not():
         pytest.skip(why_not())

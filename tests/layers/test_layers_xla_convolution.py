@@ -1,4 +1,4 @@
-"""Convolution and its transposes as a CPU computes them without the loops in C++."""
+"""Convolution and its transposes as a CPU computes them without oneDNN."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-// The loops called as XLA calls them, on random geometries, each compared with plain sums.
+// What XLA calls, called as XLA does, on random geometries, each compared with plain sums.
 //
 // Built with a sanitizer by `sanitize.py`. Each array lies between two pages that nobody may touch, once
 // at the beginning and once at the end of what is between them; what it leaves of that is watched for
@@ -72,7 +72,7 @@ class Array {
   Array(XLA_FFI_DataType type, Dims dims, Edge edge)
       : type(type), dims(dims), size_(numbers(dims) * width(type)) {
     const int64_t page = sysconf(_SC_PAGESIZE);
-    room_ = ablax::padded(std::max<int64_t>(size_, 1), page);
+    room_ = (std::max<int64_t>(size_, 1) + page - 1) / page * page;
     whole_ = room_ + 2 * page;
     auto* pages = static_cast<unsigned char*>(
         mmap(nullptr, whole_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -295,7 +295,7 @@ void fill(Array& array, bool ties = false) {
       array.put(at, ties ? between(-2, 2) : std::normal_distribution<float>()(source));
 }
 
-// Where windows lie; sometimes more results than there is room for, or fewer.
+// Where windows lie; sometimes more results than there is room for or, of pools, fewer.
 void place(Geometry& g, bool dilated) {
   const int64_t room = rarely() ? 40 : 9;
   g.x = {between(1, 3), between(1, room), between(1, room), 0};
@@ -304,10 +304,11 @@ void place(Geometry& g, bool dilated) {
   for (int axis = 0; axis < 2; ++axis) {
     g.stride.push_back(one_of(1, 1, 1, 2, 3, 5));
     g.dilation.push_back(dilated ? one_of(1, 1, 1, 2, 4) : 1);
-    g.padding.push_back(one_of(0, 0, 1, 2, 3, 7, -1));
+    g.padding.push_back(one_of(0, 0, 1, 2, 3, 7, dilated ? 0 : -1));
     const int64_t window = (g.kernel[axis] - 1) * g.dilation[axis] + 1;
     const int64_t fit = (g.x[1 + axis] + 2 * g.padding[axis] - window) / g.stride[axis] + 1;
-    g.y[1 + axis] = std::clamp<int64_t>(rarely() ? between(1, 9) : fit, 1, 40);
+    const int64_t inside = (g.x[1 + axis] + g.padding[axis] - window) / g.stride[axis] + 1;
+    g.y[1 + axis] = std::clamp<int64_t>(rarely() ? between(1, 9) : fit, dilated ? std::max<int64_t>(inside, 1) : 1, 60);
   }
 }
 
@@ -331,6 +332,11 @@ Geometry random_convolution() {
     if (largest == 1) break;
     largest /= 2;
     g.x[0] = g.y[0];
+    for (int axis = 0; axis < 2; ++axis) {  // no more of the image than windows reach
+      const int64_t window = (g.kernel[axis] - 1) * g.dilation[axis] + 1;
+      const int64_t reach = (g.y[1 + axis] - 1) * g.stride[axis] + window - g.padding[axis];
+      g.x[1 + axis] = std::clamp<int64_t>(g.x[1 + axis], 1, std::max<int64_t>(reach, 1));
+    }
   }
   return g;
 }
@@ -373,7 +379,7 @@ const Operation OPERATIONS[] = {
 };
 enum { CONVOLUTION, IMAGE_GRADIENT, KERNEL_GRADIENT, MAXIMUM, TAKEN_TANGENT, TAKEN_GRADIENT };
 
-// An operation on numbers of one type; those of bfloat16 by what there is to multiply with.
+// An operation on numbers of one type.
 struct Kind {
   const Operation& operation;
   XLA_FFI_DataType type;
@@ -500,22 +506,9 @@ void wrong(const Kind& kind, const Geometry& g, Edge edge) {
   if (Call(kind, shapes, edge, false).make(attributes).empty() && refused) fail("was not refused");
 }
 
-// How numbers are multiplied.
-struct Ways {
-  const char* name;
-  XLA_FFI_DataType type;
-  ablax::Pairs most;
-};
-
-// All that this processor has.
-std::vector<Ways> ways_here() {
-  std::vector<Ways> all = {{"", F32, ablax::Pairs::none}, {", bfloat16", BF16, ablax::Pairs::none}};
-  for (const Ways& way : {Ways{", bfloat16 by vectors", BF16, ablax::Pairs::vectors},
-                          Ways{", bfloat16 by tiles", BF16, ablax::Pairs::tiles}}) {
-    ablax::most_pairs = way.most;
-    if (ablax::pairs() == way.most) all.push_back(way);
-  }
-  return all;
+// bfloat16 is there where something multiplies it.
+std::vector<XLA_FFI_DataType> types_here() {
+  return ablax_pairs() ? std::vector{F32, BF16} : std::vector{F32};
 }
 
 }  // namespace
@@ -525,20 +518,20 @@ int main(int count, char** given) {
   __sanitizer_set_death_callback(say_about);
   const int64_t geometries = count > 1 ? std::atoll(given[1]) : 1000;
   const int64_t seed = count > 2 ? std::atoll(given[2]) : 0;
-  const std::vector<Ways> ways = ways_here();
+  const std::vector<XLA_FFI_DataType> types = types_here();
   for (int64_t number = 0; number < geometries; ++number) {
     source.seed(seed + number);
     const Geometry both[] = {random_convolution(), random_pool()};
     for (const Operation& operation : OPERATIONS)
-      for (const Ways& way : ways)
+      for (XLA_FFI_DataType type : types)
         for (Edge edge : {Edge::begin, Edge::end})
           for (auto& run : {right, wrong}) {
             const Geometry& g = both[operation.pool];
-            about = "seed " + std::to_string(seed + number) + ", " + operation.name + way.name + " of " + g.text();
-            ablax::most_pairs = way.most;
-            run({operation, way.type}, g, edge);
+            about = "seed " + std::to_string(seed + number) + ", " + operation.name +
+                    (type == BF16 ? ", bfloat16" : "") + " of " + g.text();
+            run({operation, type}, g, edge);
           }
   }
   std::printf("%lld geometries of each of %zu operations with %d lanes%s\n", static_cast<long long>(geometries),
-              std::size(OPERATIONS), ablax::LANES, ways.back().name);
+              std::size(OPERATIONS), ablax::LANES, types.back() == BF16 ? ", bfloat16 too" : "");
 }

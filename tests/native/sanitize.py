@@ -1,4 +1,4 @@
-"""The loops in C++ under sanitizers: `sanitize.cpp` built for each width of vectors, and run.
+"""The C++ under sanitizers: `sanitize.cpp` built for each width of vectors, and run.
 
 `make sanitize` runs 1,000 random geometries of each operation for every width that the machine has,
 under the sanitizers of addresses and undefined behavior and, apart, of threads. The exit status is
@@ -9,6 +9,7 @@ is named and left out.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,14 +27,20 @@ WIDTHS = {
     "native": (("-march=native",), set()),
 }
 """The compiler's options, and the processor's features that a program built so needs."""
+ISA = {"avx2": "AVX2", "sse": "SSE41"}
+"""What oneDNN may use at most."""
+
 SANITIZERS = {"address": "-fsanitize=address,undefined", "thread": "-fsanitize=thread"}
 
 
 def built(program: Path, source: Path, *flags: str) -> None:
     """Compile a program; a CalledProcessError says what was wrong."""
-    includes = ["-isystem", jax.ffi.include_dir(), f"-I{Path(library.__file__).parent}"]
+    onednn, shared = library._onednn()
+    includes = ["-isystem", jax.ffi.include_dir(), "-isystem", onednn]
+    includes += [f"-I{Path(library.__file__).parent}"]
+    rpath = f"-Wl,-rpath,{Path(shared).parent}"
     own = [flag for flag in library.FLAGS if flag not in ("-shared", "-O3")]
-    run([*library._compiler(), *own, "-pthread", *flags, *includes, source, "-o", program])
+    run([*library._compiler(), *own, "-pthread", *flags, *includes, source, shared, rpath, "-o", program])
 
 
 def run(command: list[str | Path]) -> str:
@@ -82,7 +89,10 @@ def main() -> int:
                     continue
                 built(folder / "sanitize", HERE / "sanitize.cpp", *all_flags)
                 command = [folder / "sanitize", str(given.geometries), str(given.seed)]
-                done = subprocess.run(command, check=False, capture_output=True, text=True)
+                limits = {"ONEDNN_MAX_CPU_ISA": ISA.get(width, "DEFAULT")}
+                done = subprocess.run(
+                    command, check=False, capture_output=True, text=True, env=os.environ | limits
+                )
                 found = done.returncode != 0
                 status |= found
                 print(f"{what}: {said(done.stderr) if found else done.stdout.strip()}", flush=True)

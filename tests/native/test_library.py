@@ -188,7 +188,7 @@ def test_a_compiler_that_hangs_is_said_and_ended_with_what_it_started(
     ("script", "reason"),
     [
         ('echo text > "$last"', "cannot be loaded ("),
-        ('exec c++ -shared -x c++ /dev/null -o "$last"', "made something else of the loops in C++"),
+        ('exec c++ -shared -x c++ /dev/null -o "$last"', "made something else of the code in C++"),
     ],
 )
 def test_what_is_no_library_of_loops_is_not_called(anew, named, native_compiler, script, reason):
@@ -316,7 +316,7 @@ def test_a_disk_without_room_is_named(anew, named, small, monkeypatch):
 
     named(small)
     monkeypatch.setattr(library, "write_atomic", full)
-    assert "cannot be kept ([Errno 28] No space left on device" in why_not()
+    assert "cannot be called ([Errno 28] No space left on device" in why_not()
     assert "ABLAX_CACHE" in why_not()
 
 
@@ -350,7 +350,7 @@ def test_without_a_cache_to_write_to_a_private_folder_for_temporary_files_serves
     assert calls(anew)[0] == 1
     folder = anew / "temporary" / f"ablax-native-{os.geteuid()}"
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert f"the loops in C++ are kept in {folder}" in caplog.text
+    assert f"what calls oneDNN is kept in {folder}" in caplog.text
 
 
 @pytest.mark.slow

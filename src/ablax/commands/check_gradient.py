@@ -74,7 +74,7 @@ def check_gradient(
         raise AblaxError(
             f"the gradient of {asked.name} in float32, as it trains here, disagrees with that in "
             f"float64 in {len(wrong)} leaves, {wrong[0]} first: look at the kernels for float32 "
-            "(ABLAX_NATIVE=0 trains without ours in C++)"
+            "(ABLAX_NATIVE=0 trains without oneDNN)"
         )
 
 

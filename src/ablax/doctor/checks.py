@@ -420,7 +420,7 @@ def _gradient_finding(
             f"{len(untrue)} of {len(single)} leaves in float32, as it trains here, disagree with "
             f"float64, {worst_row.leaf} by a relative {worst_row.error:.2g}"
         )
-        advice = "look at the kernels for float32; ABLAX_NATIVE=0 trains without ours in C++"
+        advice = "look at the kernels for float32; ABLAX_NATIVE=0 trains without oneDNN"
         return Finding(GRADIENT_CHECK, True, sentence, measured, advice)
     open_ = [row.leaf for row in found.leaves if row.verdict == "inconclusive"]
     kinks = f"; kinks leave {listed(open_)} open" if open_ else ""

@@ -1,7 +1,7 @@
-"""JAX primitives that a CPU computes by loops in C++, or by XLA where it cannot.
+"""JAX primitives that a CPU computes by oneDNN or loops in C++, or by XLA where it cannot.
 
-The loops are for what XLA's CPU compiler does slowly; `ablax.native.library` compiles them on the
-machine that runs them.
+They are for what XLA's CPU compiler does slowly; `ablax.native.library` compiles the C++ on the
+machine that runs it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from jax.interpreters import batching, mlir
 from jax.typing import ArrayLike
 
 from ablax.analysis.jax_versions import map_slices, without_mesh
-from ablax.native.library import NUMBERS, SWITCH, TARGETS, pairs, why_not
+from ablax.native.library import NUMBERS, ONEDNN, SWITCH, TARGETS, pairs, why_not
 
-__all__ = ["SWITCH", "TARGETS", "by_platform", "operation", "pairs", "why_not"]
+__all__ = ["ONEDNN", "SWITCH", "TARGETS", "by_platform", "operation", "pairs", "why_not"]
 
 
 def operation(

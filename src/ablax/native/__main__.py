@@ -1,4 +1,4 @@
-"""`python -m ablax.native`: compile the loops in C++ now and say so, or build those of a wheel."""
+"""`python -m ablax.native`: compile what calls oneDNN now and say so, or what is in a wheel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main() -> None:
         print(f"convolutions are left to XLA: {without}")
     else:
         products = f"; bfloat16 by {pairs()}" if pairs() else ""
-        print(f"the loops in C++ are there ({time.monotonic() - began:.0f} s{products})")
+        print(f"convolutions are computed by oneDNN ({time.monotonic() - began:.0f} s{products})")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-// Which numbers along one axis a sliding sum reads and writes.
+// Which numbers along one axis a sliding window reads and writes.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 namespace ablax {
@@ -13,9 +12,6 @@ namespace ablax {
 struct Axis {
   int64_t count, first, out_step, in_step;
   std::vector<int64_t> taps, offsets;
-
-  int64_t lowest() const { return *std::min_element(offsets.begin(), offsets.end()); }
-  int64_t highest() const { return *std::max_element(offsets.begin(), offsets.end()); }
 };
 
 // How a window lies along one axis.
@@ -49,14 +45,6 @@ inline std::vector<Axis> back_along(const Window& window, int64_t inputs) {
     phases.push_back(axis);
   }
   return phases;
-}
-
-// Those t for which `in_step t + offset` lies in 0 ... size - 1: first, and one past the last.
-inline std::pair<int64_t, int64_t> inside(const Axis& axis, int64_t offset, int64_t size) {
-  const int64_t step = axis.in_step;
-  const int64_t first = offset >= 0 ? 0 : (-offset + step - 1) / step;
-  const int64_t last = size - 1 < offset ? -1 : (size - 1 - offset) / step;
-  return {std::min(first, axis.count), std::max(std::min(last + 1, axis.count), int64_t{0})};
 }
 
 }  // namespace ablax

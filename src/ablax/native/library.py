@@ -61,11 +61,8 @@ LEVELS = {
 }
 """What a wheel is built for, the best first, and which features of the processor each needs."""
 
-ONEDNN = {
-    "onednn-devel-cpu-gomp": "oneapi/dnnl/dnnl.hpp",
-    "onednn-cpu-gomp": "libdnnl.so.3",
-}
-"""The packages of the extra `cpu`, and what of each is needed: headers and library."""
+ONEDNN = "onednn-cpu-gomp"
+"""The package of oneDNN's library; that of its headers has another name."""
 
 PREBUILT = Path(__file__).parent / "prebuilt"
 """Where a wheel has them; not there in a checkout."""
@@ -107,7 +104,7 @@ def why_not() -> str:
 
 
 def pairs() -> str:
-    """What multiplies bfloat16 in the loops of this process: "AMX", "AVX-512 BF16" or nothing.
+    """What multiplies bfloat16 in convolutions of this process: "AMX", "AVX-512 BF16" or nothing.
 
     Without either, or without the library, bfloat16 is no faster than float32 on a CPU.
     """
@@ -130,11 +127,10 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
     except _RefusedError as refused:
         return None, _said(str(refused))
     except AttributeError as error:
-        return None, _said(f"the compiler made something else of the loops in C++ ({error})")
+        return None, _said(f"the compiler made something else of the code in C++ ({error})")
     except OSError as error:  # no room, no right to write, or no library of OpenMP
         return None, _said(
-            f"the loops in C++ cannot be kept ({error}): make room, or name another folder in "
-            "ABLAX_CACHE"
+            f"oneDNN cannot be called ({error}): make room, or name another folder in ABLAX_CACHE"
         )
     return library, ""
 
@@ -147,9 +143,10 @@ def _said(reason: str) -> str:
 
 
 def _onednn() -> tuple[str, str]:
-    """oneDNN's headers and its library, as pip has installed them."""
+    """OneDNN's headers and its library, as pip has installed them."""
+    needed = {"onednn-devel-cpu-gomp": "oneapi/dnnl/dnnl.hpp", ONEDNN: "libdnnl.so.3"}
     found: dict[str, str] = {}
-    for package, ending in ONEDNN.items():
+    for package, ending in needed.items():
         try:
             distribution = metadata.distribution(package)
         except metadata.PackageNotFoundError:
@@ -239,7 +236,7 @@ def _library(folder: Path, command: Sequence[str], version: str) -> ctypes.CDLL:
             return loaded
         _LOG.warning("%s is not as it was compiled, or not yours alone: compiled again", library)
         library.unlink(missing_ok=True)
-    _LOG.warning("%s compiles the loops in C++ for this processor, once", command[0])
+    _LOG.warning("%s compiles what calls oneDNN for this processor, once", command[0])
     content = _compiled(command, jax.ffi.include_dir())
     library = folder / f"{name}-{hashlib.sha256(content).hexdigest()}.so"
     write_atomic(library, content)
@@ -372,7 +369,7 @@ def _folder() -> Path:
         _make_private(folder)
     except (OSError, RuntimeError) as error:
         folder = Path(tempfile.gettempdir()) / f"ablax-{name}"
-        _LOG.warning("%s: the loops in C++ are kept in %s", error, folder)
+        _LOG.warning("%s: what calls oneDNN is kept in %s", error, folder)
         _make_private(folder)
     found = folder.lstat()
     if stat.S_ISDIR(found.st_mode) and _is_private(found):

@@ -12,11 +12,10 @@ struct Maps {
   int64_t images, height, width, channels;
 };
 
-// A tap inside the image: its number in the window, where what it sees begins, and where the weights of
-// its channels begin in a kernel (h w C).
+// A tap inside the image: its number in the window, and where what it sees begins.
 struct Seen {
   int32_t number;
-  int64_t at, weights;
+  int64_t at;
 };
 
 // The taps inside the image for a row and a column of results.
@@ -36,8 +35,7 @@ class Sight {
         if (right < 0 || right >= from_.width) continue;
         const int64_t number = rows_.taps[a] * window_width_ + columns_.taps[b];
         seen_[count_++] = {static_cast<int32_t>(number),
-                           ((image * from_.height + down) * from_.width + right) * from_.channels,
-                           number * from_.channels};
+                           ((image * from_.height + down) * from_.width + right) * from_.channels};
       }
     }
   }

@@ -10,16 +10,10 @@ namespace ablax {
 
 #if defined(__AVX512F__)
 constexpr int LANES = 16;
-constexpr int REGISTERS = 32;
 #elif defined(__AVX__)
 constexpr int LANES = 8;
-constexpr int REGISTERS = 16;
-#elif defined(__aarch64__)
-constexpr int LANES = 4;
-constexpr int REGISTERS = 32;
 #else
 constexpr int LANES = 4;
-constexpr int REGISTERS = 16;
 #endif
 
 typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
@@ -73,13 +67,6 @@ inline void store(bfloat16* to, Vector v) {
   bits = (nan & (bits | 0x400000)) | (~nan & (bits + 0x7fff + (bits >> 16 & 1)));
   const Halves halves = __builtin_convertvector(bits >> 16, Halves);
   std::memcpy(to, &halves, sizeof halves);
-}
-
-// Stores the first `count` numbers only.
-template <typename Number>
-void store_some(Number* to, Vector v, int64_t count) {
-  if (count >= LANES) return store(to, v);
-  for (int64_t lane = 0; lane < count; ++lane) set(to[lane], v[lane]);
 }
 
 // Calls vector(first) for runs of LANES channels that cover all: the last may overlap the one before.

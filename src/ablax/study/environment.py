@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 
 from ablax.analysis.jax_versions import numerics
-from ablax.native import pairs, why_not
+from ablax.native import ONEDNN, pairs, why_not
 
 _PACKAGES = ("ablax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
@@ -25,7 +25,7 @@ def environment(precision: str = "float32") -> dict[str, str]:
         precision: Of the computation: what multiplies bfloat16 decides its last digits.
     """
     without = why_not()
-    convolutions = f"by XLA ({without})" if without else "by loops in C++ (ablax.native)"
+    convolutions = f"by XLA ({without})" if without else f"by oneDNN {metadata.version(ONEDNN)}"
     if precision == "bfloat16" and not without:
         convolutions += f", bfloat16 by {pairs() or 'float32'}"
     return {

@@ -505,8 +505,7 @@ def _headline(each: Prepared, workers: int) -> str:
 
 
 _SLOWER = (
-    "\nbfloat16 is slower than float32 here: nothing multiplies it (AVX-512 BF16 or AMX, with a "
-    "C++ compiler)"
+    "\nbfloat16 is slower than float32 here: nothing multiplies it (AVX-512 BF16 or AMX, by oneDNN)"
 )
 
 
