@@ -38,9 +38,22 @@ def built(program: Path, source: Path, *flags: str) -> None:
     onednn, shared = library._onednn()
     includes = ["-isystem", jax.ffi.include_dir(), "-isystem", onednn]
     includes += [f"-I{Path(library.__file__).parent}"]
-    rpath = f"-Wl,-rpath,{Path(shared).parent}"
+    linked = f"-Wl,-rpath,{Path(shared).parent},--copy-dt-needed-entries"
     own = [flag for flag in library.FLAGS if flag not in ("-shared", "-O3")]
-    run([*library._compiler(), *own, "-pthread", *flags, *includes, source, shared, rpath, "-o", program])
+    run(
+        [
+            *library._compiler(),
+            *own,
+            "-pthread",
+            *flags,
+            *includes,
+            source,
+            linked,
+            shared,
+            "-o",
+            program,
+        ]
+    )
 
 
 def run(command: list[str | Path]) -> str:

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import ShapedArray
 from jax.custom_derivatives import SymbolicZero
 from jax.interpreters import ad
 from jaxtyping import Array, Float, Real
@@ -83,21 +84,29 @@ def _attributes(*, windows: Windows) -> dict[str, Pair]:
     return {"stride": windows.stride, "padding": (above, left), "dilation": windows.dilation}
 
 
-def _by_onednn(x: Array, kernel: Array, windows: Windows) -> bool:
+def _by_onednn(x: ShapedArray, kernel: ShapedArray, windows: Windows) -> bool:
     """Whether results and images are oneDNN's: not where a product of matrices is as fast."""
     return _is_near(x, windows) and (kernel.shape[2] < x.shape[3] or not is_product(windows))
 
 
-def _is_near(x: Array, windows: Windows) -> bool:
-    """Whether oneDNN can count what lies in the arrays, and cuts nothing off."""
+def _is_near(x: ShapedArray, windows: Windows) -> bool:
+    """Whether oneDNN can count what lies in the arrays, and each tap sees some pixel.
+
+    It ends the process or forgets to write where a tap sees nothing but padding.
+    """
     images, features = x.shape[0], x.shape[3] * math.prod(windows.window)
     largest = max(x.size, images * math.prod(windows.output) * features)
     sides = *windows.padding[0], *windows.padding[1]
     far = max(*sides, *windows.stride, *windows.dilation, *windows.window)
-    return largest <= MOST and min(sides) >= 0 and far <= FARTHEST
+    near = largest <= MOST and min(sides) >= 0 and far <= FARTHEST
+    return near and all(
+        any(0 <= place * step + tap * gap - low < length for place in range(places))
+        for length, taps, step, (low, _), gap, places in zip(x.shape[1:3], *windows, strict=True)
+        for tap in range(taps)
+    )
 
 
-def _several(kernel: Array) -> bool:
+def _several(kernel: ShapedArray) -> bool:
     """Whether a feature sees several channels: channels alone oneDNN computes in float32."""
     return kernel.shape[2] > 1 and bool(pairs())
 

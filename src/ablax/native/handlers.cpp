@@ -63,6 +63,14 @@ bool near(Pair pair, int64_t least) {
 
 int64_t size(const Maps& maps) { return maps.images * maps.height * maps.width * maps.channels; }
 
+// Whether one of so many places, a stride apart from the first on, lies in 0 ... length - 1.
+bool sees(int64_t first, int64_t stride, int64_t places, int64_t length) {
+  if (first >= 0) return first < length;
+  const int64_t steps = (-first + stride - 1) / stride;
+  return steps < places && first + steps * stride < length;
+}
+
+// oneDNN fails at windows of which a tap sees nothing but padding.
 bool fit(const Geometry& geometry, const Shape& kernel) {
   const Maps &images = geometry.images, &results = geometry.results;
   if (images.images != results.images || images.channels % kernel[2] || results.channels != kernel[3]) return false;
@@ -72,6 +80,9 @@ bool fit(const Geometry& geometry, const Shape& kernel) {
     const int64_t room = length + geometry.before[axis] + geometry.after(axis) -
                          geometry.dilation[axis] * (geometry.taps[axis] - 1) - 1;
     if (room < 0 || room / geometry.stride[axis] + 1 != places) return false;
+    for (int64_t tap = 0; tap < geometry.taps[axis]; ++tap)
+      if (!sees(geometry.dilation[axis] * tap - geometry.before[axis], geometry.stride[axis], places, length))
+        return false;
   }
   return true;
 }
@@ -99,6 +110,8 @@ ffi::Error convolve(Sought sought, ffi::ThreadPool& pool, const Shape& images, c
   const Maps from = maps(images), to = maps(results), weights = maps(shape);
   if (!some(from) || !some(to) || !some(weights) || !near(stride, 1) || !near(padding, 0) || !near(dilation, 1))
     return misfit();
+  // Where a feature sees one channel, oneDNN is slow with bfloat16.
+  if (TYPE == ffi::BF16 && shape[2] == 1) return misfit();
   if (std::max({size(from), size(to), size(weights)}) > MOST) return misfit();
   const Geometry geometry{from, to, {shape[0], shape[1]}, shape[2], {stride[0], stride[1]},
                           {padding[0], padding[1]}, {dilation[0], dilation[1]}};
