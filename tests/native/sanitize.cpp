@@ -527,7 +527,9 @@ void wrong(const Kind& kind, const Geometry& g, Edge edge) {
 
 // bfloat16 is there where something multiplies it.
 std::vector<XLA_FFI_DataType> types_here() {
-  return ablax_pairs() ? std::vector{F32, BF16} : std::vector{F32};
+  const std::string instructions = ablax_instructions();
+  const bool halves = instructions == "AMX" || instructions == "AVX-512 BF16";
+  return halves ? std::vector{F32, BF16} : std::vector{F32};
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ from ablax.layers.xla_convolution import (
     plain_kernel_gradient,
     value,
 )
-from ablax.native import by_platform, operation, pairs
+from ablax.native import HALVES, by_platform, instructions, operation
 
 # Convolution and its two transposes as primitives, which a CPU computes by oneDNN.
 #
@@ -108,7 +108,7 @@ def _is_near(x: ShapedArray, windows: Windows) -> bool:
 
 def _several(kernel: ShapedArray) -> bool:
     """Whether a feature sees several channels: channels alone oneDNN computes in float32."""
-    return kernel.shape[2] > 1 and bool(pairs())
+    return kernel.shape[2] > 1 and instructions() in HALVES
 
 
 _convolution = operation(

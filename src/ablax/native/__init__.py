@@ -21,9 +21,18 @@ from jax.interpreters import batching, mlir
 from jax.typing import ArrayLike
 
 from ablax.analysis.jax_versions import map_slices, without_mesh
-from ablax.native.library import NUMBERS, ONEDNN, SWITCH, TARGETS, pairs, why_not
+from ablax.native.library import HALVES, NUMBERS, ONEDNN, SWITCH, TARGETS, instructions, why_not
 
-__all__ = ["ONEDNN", "SWITCH", "TARGETS", "by_platform", "operation", "pairs", "why_not"]
+__all__ = [
+    "HALVES",
+    "ONEDNN",
+    "SWITCH",
+    "TARGETS",
+    "by_platform",
+    "instructions",
+    "operation",
+    "why_not",
+]
 
 
 def operation(

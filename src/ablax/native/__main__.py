@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 
-from ablax.native.library import pairs, prebuild, why_not
+from ablax.native.library import instructions, prebuild, why_not
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
     if without := why_not():
         print(f"convolutions are left to XLA: {without}")
     else:
-        products = f"; bfloat16 by {pairs()}" if pairs() else ""
-        print(f"convolutions are computed by oneDNN ({time.monotonic() - began:.0f} s{products})")
+        seconds = time.monotonic() - began
+        print(f"convolutions are computed by oneDNN with {instructions()} ({seconds:.0f} s)")
 
 
 if __name__ == "__main__":

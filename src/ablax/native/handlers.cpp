@@ -12,6 +12,7 @@
 #include <cmath>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "convolution.h"
 #include "pool.h"
@@ -240,11 +241,14 @@ auto signature() {
 }  // namespace
 }  // namespace ablax
 
-// What multiplies bfloat16 here: 0 nothing, 1 vectors, 2 tiles.
-extern "C" int ablax_pairs() {
+// With which instructions oneDNN computes here.
+extern "C" const char* ablax_instructions() {
+  using Isa = dnnl::cpu_isa;
   const auto level = static_cast<int>(dnnl::get_effective_cpu_isa());
-  const auto has = [level](dnnl::cpu_isa isa) { return (level & static_cast<int>(isa)) == static_cast<int>(isa); };
-  return has(dnnl::cpu_isa::avx512_core_amx) ? 2 : has(dnnl::cpu_isa::avx512_core_bf16) ? 1 : 0;
+  for (const auto& [isa, name] : {std::pair(Isa::avx512_core_amx, "AMX"), {Isa::avx512_core_bf16, "AVX-512 BF16"},
+                                  {Isa::avx512_core, "AVX-512"}, {Isa::avx2, "AVX2"}, {Isa::avx, "AVX"}})
+    if ((level & static_cast<int>(isa)) == static_cast<int>(isa)) return name;
+  return "SSE";
 }
 
 #define ABLAX_HANDLER(NAME, FUNCTION, SIGNATURE)                                                   \

@@ -61,6 +61,9 @@ LEVELS = {
 }
 """What a wheel is built for, the best first, and which features of the processor each needs."""
 
+HALVES = ("AMX", "AVX-512 BF16")
+"""The instructions that multiply bfloat16; with others it is slower than float32."""
+
 ONEDNN = "onednn-cpu-gomp"
 """The package of oneDNN's library; that of its headers has another name."""
 
@@ -103,16 +106,18 @@ def why_not() -> str:
         return _loaded()[1]
 
 
-def pairs() -> str:
-    """What multiplies bfloat16 in convolutions of this process: "AMX", "AVX-512 BF16" or nothing.
+def instructions() -> str:
+    """With which instructions oneDNN computes in this process, "AMX" say; empty without it.
 
-    Without either, or without the library, bfloat16 is no faster than float32 on a CPU.
+    They decide the last bits, and whether it has bfloat16 (`HALVES`).
     """
     if why_not():
         return ""
     library = _loaded()[0]
     assert library is not None
-    return ("", "AVX-512 BF16", "AMX")[library.ablax_pairs()]
+    told = library.ablax_instructions
+    told.restype = ctypes.c_char_p
+    return str(told(), "ascii")
 
 
 @functools.cache

@@ -13,21 +13,18 @@ from pathlib import Path
 import jax
 
 from ablax.analysis.jax_versions import numerics
-from ablax.native import ONEDNN, pairs, why_not
+from ablax.native import ONEDNN, instructions, why_not
 
 _PACKAGES = ("ablax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
-def environment(precision: str = "float32") -> dict[str, str]:
-    """Where a result was made, so that others can judge it: versions, hardware, commit, date.
-
-    Args:
-        precision: Of the computation: what multiplies bfloat16 decides its last digits.
-    """
+def environment() -> dict[str, str]:
+    """Where a result was made, so that others can judge it: versions, hardware, commit, date."""
     without = why_not()
-    convolutions = f"by XLA ({without})" if without else f"by oneDNN {metadata.version(ONEDNN)}"
-    if precision == "bfloat16" and not without:
-        convolutions += f", bfloat16 by {pairs() or 'float32'}"
+    if without:
+        convolutions = f"by XLA ({without})"
+    else:
+        convolutions = f"by oneDNN {metadata.version(ONEDNN)} with {instructions()}"
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "device": device(),

@@ -26,7 +26,7 @@ from ablax.data.images import Split
 from ablax.errors import AblaxError, is_out_of_memory
 from ablax.experiment import Experiment
 from ablax.measurements.measurement import RUN_COLUMNS, Measurement, MeasurementLog, Sample
-from ablax.native import pairs
+from ablax.native import HALVES, instructions
 from ablax.report.page import write_report
 from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_result, write_results
@@ -79,17 +79,15 @@ class Runner:
         trainings: Callable[[str], Training],
         measurements: tuple[Measurement, ...],
         folder: ResultsFolder,
-        precision: str,
     ) -> None:
         self.training, self.measurements, self.folder = trainings, measurements, folder
-        self.precision = precision
         self.log = MeasurementLog(folder.path, measurements, folder.key)
         self._samples: dict[int, tuple[Split, Split]] = {}
 
     @cached_property
     def environment(self) -> dict[str, str]:
         """Versions, hardware, commit and date."""
-        return environment(self.precision)
+        return environment()
 
     def observer(self, name: str, seed: int) -> Callable[[Moment, int, State], None]:
         """Takes the experiment's measurements of one run."""
@@ -192,10 +190,7 @@ class Prepared:
 
     def __post_init__(self) -> None:
         self.seeds = self.plan.recipe.seeds
-        plan = self.plan
-        precision = plan.recipe.train.precision
-        trainings = plan.trainings.__getitem__
-        self.runner = Runner(trainings, plan.measurements, self.folder, precision)
+        self.runner = Runner(self.plan.trainings.__getitem__, self.plan.measurements, self.folder)
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -466,8 +461,7 @@ def _opened(job: Job) -> Runner:
     trainings = training_by_name(
         question, job.recipe, lambda asked: open_dataset(asked, mesh, console), mesh
     )
-    folder = ResultsFolder(Path(job.folder))
-    return Runner(trainings, question.measurements, folder, job.recipe.train.precision)
+    return Runner(trainings, question.measurements, ResultsFolder(Path(job.folder)))
 
 
 def _refuse_changed(runner: Runner, name: str) -> None:
@@ -495,7 +489,7 @@ def _headline(each: Prepared, workers: int) -> str:
         share = f" with {_count(cores, 'core')} each" if cores else ""
         beside = f", {_count(workers, 'run')} side by side{share}"
     slow = plan.recipe.train.precision == "bfloat16" and jax.default_backend() == "cpu"
-    slower = "" if not slow or pairs() else _SLOWER
+    slower = "" if not slow or instructions() in HALVES else _SLOWER
     return (
         f"{plan.record.title}, recipe {plan.record.recipe_name}: "
         f"{_count(len(plan.trainings), 'variant')} x {_count(plan.recipe.seeds, 'seed')} x "
@@ -515,7 +509,7 @@ def _otherwise(each: Prepared) -> str:
     done = [summary["environment"] for summary in found if summary is not None]
     if not done or len(done) == len(found):
         return ""
-    now = environment(each.plan.recipe.train.precision)
+    now = environment()
     if cores := each.plan.recipe.train.cores:
         now["cores"] = str(cores)
     unlike = differing([*done, now]).items()
