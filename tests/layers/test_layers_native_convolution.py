@@ -296,6 +296,7 @@ WRONG = {
     "a stride beyond all numbers": {"stride": (2**62, 2**62), "y": (2, 1, 1, 6)},
     "pixels that are cut off": {"padding": (-1, 0), "y": (2, 3, 5, 6)},
     "too few results": {"y": (2, 3, 5, 6)},
+    "a tap that sees padding alone": {"x": (2, 1, 5, 4), "y": (2, 1, 5, 6)},
 }
 
 
@@ -317,15 +318,15 @@ def test_other_ranks_and_types_are_errors_of_the_call():
 def test_windows_larger_than_the_image_and_a_long_stride_are_no_error():
     y = by_hand("ablax_convolution", y=(2, 1, 1, 6), stride=(2**14, 2**14), padding=(0, 0))
     np.testing.assert_array_equal(y, np.full((2, 1, 1, 6), 18.0))
-    y = by_hand("ablax_convolution", x=(2, 1, 2, 4), y=(2, 1, 1, 6))
-    np.testing.assert_array_equal(y, np.full((2, 1, 1, 6), 4.0))
+    y = by_hand("ablax_convolution", x=(2, 2, 2, 4), y=(2, 2, 2, 6))
+    np.testing.assert_array_equal(y, np.full((2, 2, 2, 6), 8.0))
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"padding": ((-1, 0), (0, 0))}, {"stride": 2**15}, {"padding": 2**15, "stride": 2**13}],
+    [{"stride": 2**15}, {"padding": 2**15, "stride": 2**13}, {"padding": 8, "dilation": 8}],
 )
-def test_where_pixels_are_cut_off_or_far_away_no_loop_is_called(options):
+def test_where_pixels_are_far_away_or_a_tap_sees_none_it_is_not_called(options):
     assert called((1, 8, 8, 4), (3, 3, 4, 4), **options) == set()
 
 

@@ -322,6 +322,8 @@ def test_a_disk_without_room_is_named(anew, named, small, monkeypatch):
 
 def test_a_disk_from_which_nothing_is_run_is_named(anew, named, small, monkeypatch):
     def mapped(name):
+        if "libdnnl" in name:
+            return
         raise OSError(f"{name}: failed to map segment from shared object")
 
     named(small)

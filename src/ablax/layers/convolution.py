@@ -98,11 +98,16 @@ def _is_near(x: ShapedArray, windows: Windows) -> bool:
     largest = max(x.size, images * math.prod(windows.output) * features)
     sides = *windows.padding[0], *windows.padding[1]
     far = max(*sides, *windows.stride, *windows.dilation, *windows.window)
-    near = largest <= MOST and min(sides) >= 0 and far <= FARTHEST
-    return near and all(
-        any(0 <= place * step + tap * gap - low < length for place in range(places))
-        for length, taps, step, (low, _), gap, places in zip(x.shape[1:3], *windows, strict=True)
-        for tap in range(taps)
+    return (
+        largest <= MOST
+        and far <= FARTHEST
+        and all(
+            any(0 <= place * step + tap * gap - low < length for place in range(places))
+            for length, taps, step, (low, _), gap, places in zip(
+                x.shape[1:3], *windows, strict=True
+            )
+            for tap in range(taps)
+        )
     )
 
 

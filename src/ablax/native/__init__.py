@@ -24,8 +24,14 @@ from ablax.analysis.jax_versions import map_slices, without_mesh
 from ablax.native.library import HALVES, NUMBERS, ONEDNN, SWITCH, TARGETS, instructions, why_not
 
 __all__ = [
-    *("HALVES", "ONEDNN", "SWITCH", "TARGETS"),
-    *("by_platform", "instructions", "operation", "why_not"),
+    "HALVES",
+    "ONEDNN",
+    "SWITCH",
+    "TARGETS",
+    "by_platform",
+    "instructions",
+    "operation",
+    "why_not",
 ]
 
 
