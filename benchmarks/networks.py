@@ -362,12 +362,12 @@ def peak_memory(side: Side, row: Row, part: str) -> float:
     return used.ru_maxrss / 1024
 
 
-def _sides(row: Row, part: str, *, full: bool, compile_torch: bool) -> list[Side]:
+def _sides(row: Row, part: str, others: set[str]) -> list[Side]:
     libraries: list[Any] = ["ablax"]
-    libraries += ["torch"] if TORCH_PYTHON else []
-    libraries += ["torch compiled"] if TORCH_PYTHON and full and compile_torch else []
+    if TORCH_PYTHON:
+        libraries += [library for library in ("torch", "torch compiled") if library in others]
     sides = [Side(library, precision) for precision in row.precisions for library in libraries]
-    flax = full and part == "training" and "float32" in row.precisions
+    flax = "flax" in others and part == "training" and "float32" in row.precisions
     return [*sides, Side("flax", "float32")] if flax else sides
 
 
@@ -385,9 +385,9 @@ COLUMNS = (
 """Rates are images a second."""
 
 
-def measure(row: Row, part: str, rounds: int, *, full: bool, compile_torch: bool) -> dict[str, str]:
+def measure(row: Row, part: str, rounds: int, others: set[str], *, full: bool) -> dict[str, str]:
     """One line of the table."""
-    sides = _sides(row, part, full=full, compile_torch=compile_torch)
+    sides = _sides(row, part, others)
     names = {side: f"{side.library} {side.precision}".replace(" ", "_") for side in sides}
     took = compare({names[side]: side.beside(row, part) for side in sides}, rounds)
     rate = {name: row.batch / statistics.median(seconds) for name, seconds in took.items()}
@@ -438,6 +438,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="parts of names; the four quick ones by default")
     parser.add_argument("--full", action="store_true", help="all, compiled PyTorch and plain Flax")
     parser.add_argument("--no-compiled", action="store_true", help="PyTorch eager alone")
+    parser.add_argument("--no-flax", action="store_true", help="plain Flax is left out")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--parts", nargs="+", default=["training", "inference"])
     parser.add_argument("--out", type=Path, help="the CSV; none when networks are named")
@@ -459,12 +460,13 @@ def main() -> None:
     shown = ("float32", "bfloat16", "torch f32", "torch bf16", "best:best", "f32:f32", "to Flax")
     print(f"{'network':<26}{'part':<10}" + "".join(f"{name:>11}" for name in shown))
     ratios = ("ratio_to_torch", "ratio_to_torch_float32", "ratio_to_flax")
+    full = options.full or options.gpu
+    others = {"torch"}
+    others |= {"torch compiled"} if full and not options.no_compiled else set()
+    others |= {"flax"} if full and not options.no_flax else set()
     for part in options.parts:
         for row in rows:
-            full = options.full or options.gpu
-            line = measure(
-                row, part, options.rounds, full=full, compile_torch=not options.no_compiled
-            )
+            line = measure(row, part, options.rounds, others, full=full)
             lines.append(line)
             cells = [line[column] for column in (*RATES[:4], *ratios)]
             print(f"{row.name:<26}{part:<10}" + "".join(f"{c:>11}" for c in cells), flush=True)

@@ -39,7 +39,7 @@ def built(program: Path, source: Path, *flags: str) -> None:
     includes = ["-isystem", jax.ffi.include_dir(), "-isystem", onednn]
     includes += [f"-I{Path(library.__file__).parent}"]
     linked = f"-Wl,-rpath,{Path(shared).parent},--copy-dt-needed-entries"
-    own = [flag for flag in library.FLAGS if flag not in ("-shared", "-O3")]
+    own = [flag for flag in library.FLAGS if flag not in ("-shared", "-O2")]
     run(
         [
             *library._compiler(),
