@@ -6,11 +6,13 @@ import errno
 import functools
 import logging
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
 
 import jax
@@ -117,6 +119,31 @@ def test_several_devices_are_left_to_xla(monkeypatch):
 def test_an_accelerator_is_left_to_xla(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert why_not() == "the device is a gpu"
+
+
+# --- oneDNN
+
+
+def test_without_onednn_it_is_said_how_to_get_it(anew, monkeypatch):
+    def nowhere(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", nowhere)
+    assert why_not() == "oneDNN is not installed (pip install 'ablax[cpu]')"
+
+
+def test_on_another_kind_of_machine_it_is_said_that_there_is_none(anew, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    assert why_not() == "there is no package of oneDNN for Darwin on arm64"
+
+
+def test_a_package_that_is_not_whole_is_named(anew, monkeypatch):
+    class Whole:
+        files = ()
+
+    monkeypatch.setattr(metadata, "distribution", lambda name: Whole())
+    assert why_not() == "onednn-devel-cpu-gomp is installed without oneapi/dnnl/dnnl.hpp"
 
 
 # --- the compiler

@@ -149,6 +149,9 @@ def _said(reason: str) -> str:
 
 def _onednn() -> tuple[str, str]:
     """OneDNN's headers and its library, as pip has installed them."""
+    machine = platform.system(), platform.machine()
+    if machine != ("Linux", "x86_64"):
+        raise _RefusedError(f"there is no package of oneDNN for {' on '.join(machine)}")
     needed = {"onednn-devel-cpu-gomp": "oneapi/dnnl/dnnl.hpp", ONEDNN: "libdnnl.so.3"}
     found: dict[str, str] = {}
     for package, ending in needed.items():
@@ -167,7 +170,7 @@ def _onednn() -> tuple[str, str]:
 
 def _prebuilt() -> ctypes.CDLL | None:
     """The best library of a wheel that this processor can run; none where there is none."""
-    if platform.system() != "Linux" or platform.machine() != "x86_64" or not PREBUILT.is_dir():
+    if not PREBUILT.is_dir():
         return None
     features = set(_features().split())
     for level, needed in LEVELS.items():
