@@ -135,7 +135,7 @@ wheel: $(DEV) ## a wheel for Linux on x86-64, with the loops compiled for three 
 		--target build/headers jaxlib==$(OLDEST_JAXLIB)
 	@$(BIN)/python -m ablax.native build/headers/jaxlib/include
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist . \
-		--config-settings=--build-option=--plat-name=manylinux_2_28_x86_64
+		--config-settings=--build-option=--plat-name=manylinux_2_34_x86_64
 	@rm -rf src/ablax/native/prebuilt
 	@ls dist
 

@@ -221,7 +221,7 @@ inline std::shared_ptr<const Plan> plan(Sought sought, Numbers numbers, const Ge
   static auto& kept = *new std::map<decltype(std::tuple_cat(std::make_tuple(sought, numbers, threads), geometry.key())),
                                     std::shared_ptr<const Plan>>;
   static std::mutex one_at_a_time;
-  constexpr size_t MOST = 4096;
+  constexpr size_t MOST = 1024;
   const std::lock_guard<std::mutex> lock(one_at_a_time);
   if (kept.size() > MOST) kept.clear();
   auto& found = kept[std::tuple_cat(std::make_tuple(sought, numbers, threads), geometry.key())];

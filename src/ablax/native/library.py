@@ -194,7 +194,7 @@ def prebuild(headers: str, levels: Iterable[str] = LEVELS) -> list[Path]:
     """
     shutil.rmtree(PREBUILT, ignore_errors=True)
     PREBUILT.mkdir()
-    command = *_compiler(), *FLAGS, "-static-libstdc++", "-static-libgcc"
+    command = *_compiler(), *FLAGS
     found = []
     for level in levels:
         library = PREBUILT / f"{level}-{_sources()}.so"
