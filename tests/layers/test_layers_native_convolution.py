@@ -71,6 +71,7 @@ def test_value_and_gradients_equal_xlas(name, sizes):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("name", PLACES)
 @pytest.mark.parametrize("sizes", CHANNELS)
 def test_value_and_gradients_equal_xlas_for_all_sizes_everywhere(name, sizes):

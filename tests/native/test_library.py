@@ -405,13 +405,10 @@ def test_the_fingerprint_follows_the_processor_and_the_command(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "flags",
-    # of the one between, the sanitizers compare the numbers already
-    [pytest.param(("-mno-avx512f",), marks=pytest.mark.deep), ("-mno-avx",)],
-)
+@pytest.mark.deep  # the sanitizers compare the numbers of these widths as well
+@pytest.mark.parametrize("flags", [("-mno-avx512f",), ("-mno-avx",)])
 def test_narrower_vectors_give_the_same_numbers(flags, tmp_path):
-    """The same source for a processor with fewer and narrower registers."""
+    """The loops of pools for a processor with fewer and narrower registers."""
     if why_not():
         pytest.skip(why_not())
     script = f"""
@@ -423,11 +420,28 @@ library._run = lambda command: own([*command, *{flags!r}] if "-o" in command els
 import pytest
 raise SystemExit(pytest.main(["-q", "-x", "-o", "addopts=", "-p", "no:cacheprovider",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",  # of what ablax imports before pytest
-    "-k", "not everywhere", {str(LAYERS / "test_layers_native_convolution.py")!r},
     {str(LAYERS / "test_layers_native_pool.py")!r}]))
 """
     done = subprocess.run(
         [sys.executable, "-c", script], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isa", ["AVX2", "SSE41"])
+def test_older_processors_get_the_same_numbers_within_rounding(isa):
+    """oneDNN with the instructions of an older processor, and so without bfloat16."""
+    if why_not():
+        pytest.skip(why_not())
+    chosen = "equal_xlas and not everywhere or several_features or many_parts"
+    command = [sys.executable, "-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "-k", chosen, str(LAYERS / "test_layers_native_convolution.py")],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"ONEDNN_MAX_CPU_ISA": isa},
     )
     assert done.returncode == 0, done.stdout[-3000:]
 

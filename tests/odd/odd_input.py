@@ -88,6 +88,9 @@ def _prepare() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     import ablax.doctor.checks
     import ablax.study.runner
+    from ablax.native import why_not
+
+    why_not()  # compiles now, not in the middle of a line, and says so
 
     def began(*_: Any, **__: Any) -> None:
         raise TrainingBegan

@@ -238,6 +238,7 @@ def test_equal_calls_build_equal_networks():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_network_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(alexnet_small(4, 1 / 16), (32, 32, 1)) == 0
 

@@ -119,6 +119,7 @@ def test_every_block_trains(build, depth):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize(("build", "depth"), [(densenet_cifar, 7), (densenet_bc_cifar, 10)])
 def test_the_shallowest_drives_a_small_batch_to_zero_error(build, depth):
     assert wrong_after_training(build(depth, 8, 4), SHAPE) == 0

@@ -119,5 +119,6 @@ def test_every_block_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_small_one_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(dpn_small(4, 16, blocks=1), SHAPE) == 0

@@ -215,6 +215,7 @@ def test_every_block_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_small_form_drives_a_small_batch_to_zero_error():
     network = shortened(googlenet_small(4, 1 / 8), "inception_3a", "pool3", "inception_4a")
     assert wrong_after_training(network, (32, 32, 3)) == 0

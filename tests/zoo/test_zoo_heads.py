@@ -252,6 +252,7 @@ def test_every_parameter_of_every_head_learns():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
 def test_a_network_with_any_head_drives_a_small_batch_to_zero_error(head):
     assert wrong_after_training(with_head(head(4))(SHORT), (16, 16, 1), steps=150) == 0

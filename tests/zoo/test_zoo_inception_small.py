@@ -53,5 +53,6 @@ def test_every_block_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_it_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(SMALL, (32, 32, 3)) == 0

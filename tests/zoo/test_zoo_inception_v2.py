@@ -106,5 +106,6 @@ def test_every_kind_of_block_trains(network):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_it_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(SMALL_V2, (32, 32, 3)) == 0

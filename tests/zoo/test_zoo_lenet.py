@@ -146,6 +146,7 @@ def test_every_parameter_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 @pytest.mark.parametrize("build", [lenet5, lenet5_codes])
 def test_lenet5_drives_a_small_batch_to_zero_error(build):
     assert wrong_after_training(build(4), SHAPE) == 0

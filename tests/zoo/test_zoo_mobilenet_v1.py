@@ -107,5 +107,6 @@ def test_every_parameter_of_the_small_form_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_small_form_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(mobilenet_v1_small(4, 1 / 8), (32, 32, 3)) == 0

@@ -266,5 +266,6 @@ def test_a_classifier_that_is_not_early_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_small_form_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(small(), (16, 16, 3)) == 0

@@ -204,6 +204,7 @@ def test_every_layer_of_the_bottlenecks_trains(network):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_shallowest_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(zoo.preactivation_cifar(8, 4, features=4), SHAPE) == 0
 

@@ -136,5 +136,6 @@ def test_every_block_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_shallowest_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(resnext_cifar(11, **TINY), (32, 32, 3)) == 0

@@ -141,6 +141,7 @@ def test_every_kind_of_block_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_shallowest_drives_a_small_batch_to_zero_error():
     network = resnet_cifar(8, 4, gated(BASIC, reduction=4), features=8)
     assert wrong_after_training(network, (32, 32, 3)) == 0

@@ -182,6 +182,7 @@ def test_every_module_trains(network):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_shallowest_drives_a_small_batch_to_zero_error():
     network = shift_resnet(8, expansion=2, classes=4, features=6)
     assert wrong_after_training(network, (32, 32, 3), steps=40) == 0

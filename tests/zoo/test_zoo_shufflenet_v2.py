@@ -122,5 +122,6 @@ def test_every_unit_trains(tiny):
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_small_form_drives_a_small_batch_to_zero_error(tiny):
     assert wrong_after_training(tiny, (32, 32, 3), steps=30) == 0

@@ -112,5 +112,6 @@ def test_every_parameter_of_the_small_form_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_shallowest_drives_a_small_batch_to_zero_error():
     assert wrong_after_training(vgg_small(4, A, width=1 / 16), (32, 32, 3)) == 0

@@ -126,6 +126,7 @@ def test_every_block_trains():
 
 
 @pytest.mark.slow
+@pytest.mark.deep
 def test_the_small_form_drives_a_small_batch_to_zero_error():
     network = xception_small(4, width=1 / 16, middle=0)
     assert wrong_after_training(network, (32, 32, 3), steps=30) == 0
