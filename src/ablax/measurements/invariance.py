@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, get_args
 import jax
 import numpy as np
 from jaxtyping import Float, Float64, Int32, UInt8
-from scipy.special import softmax
 
 from ablax.data.augment import resample
 from ablax.data.images import Split
@@ -656,6 +655,8 @@ def mean_probability(
         >>> mean_probability(np.array([[0.0, 0.0], [0.0, 0.0]]), np.array([0, 1], np.int32))
         0.5
     """
+    from scipy.special import softmax  # slow to import
+
     return float(softmax(scores.astype(np.float64), axis=1)[np.arange(len(labels)), labels].mean())
 
 

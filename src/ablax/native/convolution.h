@@ -194,20 +194,28 @@ class Plan {
   // The sum of the parts' gradients, in their order.
   void kernel_gradient(xla::ffi::ThreadPool& pool, const void* x, void* kernel, const void* y) const {
     const int64_t size = floats(sums_);
-    const bool apart = parts_ > 1 || sums_ != plain_;
-    const WorkingMemory<Use::sums> memory(apart ? size * parts_ : 0);
-    float* const sums = apart ? memory.data() : static_cast<float*>(kernel);
+    const bool rounded = sums_ != plain_;
+    const WorkingMemory<Use::sums> memory(size * (parts_ - !rounded));
+    float* const rest = memory.data();
+    float* const sums = rounded ? rest + size * (parts_ - 1) : static_cast<float*>(kernel);
     parallel(pool, parts_, [&](int64_t part) {
       const Alone alone;
       const Described& own = operation(part).kernel;
-      if (own == sums_) return run(part, x, sums + part * size, y);
+      float* const to = part ? rest + size * (part - 1) : sums;
+      if (own == sums_) return run(part, x, to, y);
       const WorkingMemory<Use::weights> gradient(floats(own));
       run(part, x, gradient.data(), y);
-      copy(own, gradient.data(), sums_, sums + part * size);
+      copy(own, gradient.data(), sums_, to);
     });
-    for (int64_t part = 1; part < parts_; ++part)
-      for (int64_t weight = 0; weight < size; ++weight) sums[weight] += sums[part * size + weight];
-    if (apart) copy(sums_, sums, plain_, kernel);
+    constexpr int64_t RUN = 1 << 14;
+    if (parts_ > 1)
+      parallel(pool, (size + RUN - 1) / RUN, [&](int64_t number) {
+        const int64_t last = std::min(size, (number + 1) * RUN);
+        for (int64_t part = 1; part < parts_; ++part)
+          for (int64_t weight = number * RUN; weight < last; ++weight)
+            sums[weight] += rest[size * (part - 1) + weight];
+      });
+    if (rounded) copy(sums_, sums, plain_, kernel);
   }
 
   Sought sought_;

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
 from ablax.report.study import Curve, Study
 
@@ -97,6 +96,8 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | N
     n, spread = len(values), deviation(values)
     if n < 2 or not spread > 1e-9 * max(abs(value) for value in values):
         return None
+    from scipy.special import stdtrit  # slow to import, and a worker needs none
+
     level = 1 - (1 - CONFIDENCE) / comparisons
     half = float(stdtrit(n - 1, (1 + level) / 2)) * spread / math.sqrt(n)
     middle = mean(values)

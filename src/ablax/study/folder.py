@@ -35,6 +35,7 @@ from ablax.measurements.measurement import RUN_COLUMNS, Measurement, Measurement
 from ablax.report.study import Curve, PlanRecord, Run, Study, Variant
 from ablax.report.study_tables import write_result
 from ablax.study.environment import differing, values
+from ablax.training.dataset import Dataset
 from ablax.training.loop import Evaluation
 from ablax.training.metrics import (
     LOG,
@@ -507,6 +508,21 @@ def learning_curve(records: list[dict[str, Any]]) -> Curve:
         test_epochs=tuple(float(record["epoch"]) for record in tested),
         test_error=tuple(float(record["test_error"]) for record in tested),
     )
+
+
+RECORD = "data"
+"""What a run's summary keeps of its data: sizes, mean, std, names of the classes."""
+
+
+def record_of(dataset: Dataset) -> dict[str, Any]:
+    """What has to be known of the data to use what was trained on them."""
+    return {
+        "image_shape": list(dataset.image_shape),
+        "mean": list(dataset.mean),
+        "std": list(dataset.std),
+        "classes": list(dataset.class_names),
+        "steps_per_epoch": dataset.steps_per_epoch,
+    }
 
 
 FACTS = "study.json"

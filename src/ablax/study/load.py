@@ -21,9 +21,8 @@ from ablax.errors import AblaxError, nearest
 from ablax.experiment import Experiment, Inputs
 from ablax.model import Model, preprocessing_of
 from ablax.study.discovery import experiment
-from ablax.study.folder import ResultsError, ResultsFolder, Stored, stored
+from ablax.study.folder import RECORD, ResultsError, ResultsFolder, Stored, stored
 from ablax.training import checkpoint
-from ablax.training.dataset import Dataset
 from ablax.training.optimizer import optimizer
 from ablax.training.step import initial_state
 from ablax.weights.load import WEIGHTS, import_file, open_weights, published_error
@@ -241,21 +240,6 @@ def _open_run(run: RunName) -> Opened:
         return Opened(model, "", recipe, refuse)
     note = f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
     return Opened(model, note, recipe, refuse)
-
-
-RECORD = "data"
-"""What a run's summary keeps of its data: sizes, mean, std, names of the classes."""
-
-
-def record_of(dataset: Dataset) -> dict[str, Any]:
-    """What has to be known of the data to use what was trained on them."""
-    return {
-        "image_shape": list(dataset.image_shape),
-        "mean": list(dataset.mean),
-        "std": list(dataset.std),
-        "classes": list(dataset.class_names),
-        "steps_per_epoch": dataset.steps_per_epoch,
-    }
 
 
 def question_of(folder: Path, held: Stored) -> Experiment:

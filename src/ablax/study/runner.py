@@ -33,8 +33,15 @@ from ablax.report.study_tables import terminal_table, write_result, write_result
 from ablax.report.verdict import answer, verdict
 from ablax.study import discovery
 from ablax.study.environment import available_cores, device, differing, environment, threads
-from ablax.study.folder import PRETRAINING, ResultsFolder, stored, study_in, write_facts
-from ablax.study.load import RECORD, record_of
+from ablax.study.folder import (
+    PRETRAINING,
+    RECORD,
+    ResultsFolder,
+    record_of,
+    stored,
+    study_in,
+    write_facts,
+)
 from ablax.study.plan import Plan, Training, resolve, training_by_name
 from ablax.study.workers import (
     OUT_OF_MEMORY,
