@@ -26,6 +26,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ from ablax.zoo import find
 CLASSES = 10
 Precision = Literal["float32", "bfloat16"]
 RESULT = Path(__file__).parent / "results"
+PEAK = "ABLAX_BENCH_PEAK"
 
 
 @dataclass(frozen=True)
@@ -347,19 +349,28 @@ class Side:
 
 
 def peak_memory(side: Side, row: Row, part: str) -> float:
-    """MB that a process of its own takes at most for two rounds."""
+    """MB that a process of its own takes at most for two rounds, as it says itself.
+
+    What the system says of a child counts the memory of the process that it was forked from.
+    """
     python = sys.executable if side.library == "ablax" else TORCH_PYTHON
-    child = subprocess.Popen(
-        [python, __file__, *side.words(row, part)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    assert child.stdin is not None
-    child.stdin.write(b"round\n" * 2)
-    child.stdin.close()
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{side.library} ended with status {child.returncode}")
-    return used.ru_maxrss / 1024
+    with tempfile.NamedTemporaryFile() as told:
+        subprocess.run(
+            [python, __file__, *side.words(row, part)],
+            input=b"round\n" * 2,
+            stdout=subprocess.DEVNULL,
+            check=True,
+            env=os.environ | {PEAK: told.name},
+        )
+        return float(Path(told.name).read_text()) / 1024
+
+
+def _tell_peak() -> None:
+    """Write down the most memory of this process, in kB, where `peak_memory` asks."""
+    if path := os.environ.get(PEAK):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
+        Path(path).write_text(peak)
 
 
 def _sides(row: Row, part: str, others: set[str]) -> list[Side]:
@@ -450,6 +461,7 @@ def main() -> None:
         every = GPU_ROWS if options.gpu else ROWS
         (row,) = (row for row in every if row.name == options.names[0])
         serve(Side(*options.side).timed(row, options.serve))
+        _tell_peak()
         return
     rows = [row for row in ROWS if row.quick or options.full or options.names]
     if options.gpu:
