@@ -138,6 +138,15 @@ def test_on_another_kind_of_machine_it_is_said_that_there_is_none(anew, monkeypa
     assert why_not() == "there is no package of oneDNN for Darwin on arm64"
 
 
+def test_without_openmp_it_is_said_what_to_install(anew, monkeypatch):
+    def without(name):
+        raise OSError("libgomp.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(ctypes, "CDLL", without)
+    assert why_not().startswith("oneDNN cannot be loaded (libgomp.so.1: cannot open")
+    assert why_not().endswith("on Debian the package libgomp1")
+
+
 def test_a_package_that_is_not_whole_is_named(anew, monkeypatch):
     class Whole:
         files = ()

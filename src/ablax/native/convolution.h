@@ -78,8 +78,8 @@ inline dnnl::memory at(const Described& what, const void* data) {
 inline int64_t floats(const Described& what) { return (what.get_size() + sizeof(float) - 1) / sizeof(float); }
 
 inline void copy(const Described& from, const void* one, const Described& to, void* other) {
-  const dnnl::memory source = at(from, one), target = at(to, other);
-  dnnl::reorder(source, target).execute(stream(), const_cast<dnnl::memory&>(source), const_cast<dnnl::memory&>(target));
+  dnnl::memory source = at(from, one), target = at(to, other);
+  dnnl::reorder(source, target).execute(stream(), source, target);
 }
 
 inline Described described(Maps maps, int64_t images, Numbers numbers) {

@@ -124,7 +124,7 @@ def instructions() -> str:
 def _loaded() -> tuple[ctypes.CDLL | None, str]:
     """Compile, load and register: the library, or why that failed."""
     try:
-        ctypes.CDLL(_onednn()[1])  # stays; what is loaded next finds it by its name
+        _load_onednn()
         library = _prebuilt() or _opened(_compiler())
         for name in TARGETS:
             capsule = jax.ffi.pycapsule(getattr(library, name))
@@ -133,7 +133,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, str]:
         return None, _said(str(refused))
     except AttributeError as error:
         return None, _said(f"the compiler made something else of the code in C++ ({error})")
-    except OSError as error:  # no room, no right to write, or no library of OpenMP
+    except OSError as error:  # no room, or no right to write
         return None, _said(
             f"oneDNN cannot be called ({error}): make room, or name another folder in ABLAX_CACHE"
         )
@@ -148,7 +148,7 @@ def _said(reason: str) -> str:
 
 
 def _onednn() -> tuple[str, str]:
-    """OneDNN's headers and its library, as pip has installed them."""
+    """The headers and the library of oneDNN, as pip has installed them."""
     machine = platform.system(), platform.machine()
     if machine != ("Linux", "x86_64"):
         raise _RefusedError(f"there is no package of oneDNN for {' on '.join(machine)}")
@@ -166,6 +166,18 @@ def _onednn() -> tuple[str, str]:
         found[package] = str(Path(str(places[0])).resolve())
     header, library = found.values()
     return str(Path(header).parents[2]), library
+
+
+def _load_onednn() -> None:
+    """Load its library, which stays: what is loaded next finds it by its name."""
+    library = _onednn()[1]
+    try:
+        ctypes.CDLL(library)
+    except OSError as error:
+        raise _RefusedError(
+            f"oneDNN cannot be loaded ({error}): it needs the system's OpenMP, on Debian the "
+            "package libgomp1"
+        ) from error
 
 
 def _prebuilt() -> ctypes.CDLL | None:

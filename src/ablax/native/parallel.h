@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
-#include <new>
 #include <thread>
 
 #include "xla/ffi/api/ffi.h"
@@ -18,21 +18,23 @@ namespace ablax {
 // Whoever is free takes the next number. The caller works too and waits for numbers that are taken
 // alone, never for a thread to start: threads that are all busy waiting cannot block each other. A
 // helper that starts late finds no number left and does not touch `task`, which is gone by then.
-// Where there was no memory for a task, that is thrown here when all have ended.
+// What a task throws, the first that does, is thrown here when all have ended: a thread of XLA's would end
+// the process by it.
 template <typename Task>
 void parallel(xla::ffi::ThreadPool& pool, int64_t count, const Task& task) {
   struct Progress {
     std::atomic<int64_t> taken{0};
     std::atomic<int64_t> done{0};
-    std::atomic<bool> no_memory{false};
+    std::atomic<bool> failed{false};
+    std::exception_ptr error;
   };
   auto progress = std::make_shared<Progress>();
   auto work = [progress, count, &task] {
     for (int64_t number; (number = progress->taken.fetch_add(1)) < count;) {
       try {
         task(number);
-      } catch (const std::bad_alloc&) {
-        progress->no_memory = true;
+      } catch (...) {
+        if (!progress->failed.exchange(true)) progress->error = std::current_exception();
       }
       progress->done.fetch_add(1, std::memory_order_release);
     }
@@ -41,7 +43,7 @@ void parallel(xla::ffi::ThreadPool& pool, int64_t count, const Task& task) {
   for (int64_t helper = 0; helper < helpers; ++helper) pool.Schedule(std::function<void()>(work));
   work();
   while (progress->done.load(std::memory_order_acquire) < count) std::this_thread::yield();
-  if (progress->no_memory) throw std::bad_alloc();
+  if (progress->failed) std::rethrow_exception(progress->error);
 }
 
 }  // namespace ablax
