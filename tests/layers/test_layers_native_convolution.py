@@ -331,6 +331,41 @@ def test_where_pixels_are_far_away_or_a_tap_sees_none_it_is_not_called(options):
     assert called((1, 8, 8, 4), (3, 3, 4, 4), **options) == set()
 
 
+SHORT = """
+import resource
+from pathlib import Path
+import jax, jax.numpy as jnp, numpy as np
+one = np.ones(2, np.int64)
+told = {"stride": one, "dilation": one, "padding": 0 * one}
+out = jax.ShapeDtypeStruct((1, 1, 4096, 4096), jnp.float32)
+from ablax.native import why_not
+assert not why_not()
+call = jax.jit(lambda x, y: jax.ffi.ffi_call("ablax_kernel_gradient_float32", out)(x, y, **told))
+x, y = jnp.ones((4, 1, 1, 4096)), jnp.ones((4, 1, 1, 4096))
+call(x, y).block_until_ready()
+pages = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+_, most = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (pages + 100 * 2**20, most))
+try:
+    call(x, y).block_until_ready()
+except (ValueError, jax.errors.JaxRuntimeError) as error:
+    print(error.args[0].splitlines()[0])
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+print(float(call(x, y)[0, 0, 5, 7]))
+"""
+
+
+@pytest.mark.slow
+def test_too_little_memory_is_an_error_of_the_call():
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("the memory in use cannot be read")
+    command = [sys.executable, "-c", SHORT]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    first, *others = done.stdout.splitlines() or [done.stderr[-2000:]]
+    assert first.endswith("ablax: there is not enough memory for this"), done.stderr[-2000:]
+    assert others == ["4.0"]  # and the next call has it again
+
+
 def test_much_working_memory_is_given_back():
     """The gradient of one feature is padded to a whole vector: sixteen times as much memory."""
 
