@@ -155,6 +155,41 @@ def test_batch_normalization_derivative_forward_agrees_with_reverse():
     np.testing.assert_allclose(jax.jacfwd(apply)(x), jax.jacrev(apply)(x), atol=1e-5)
 
 
+def plainly_normalized(x, scale, bias, epsilon=1e-5):
+    """As algorithm 1 of the paper is written; JAX finds its derivatives."""
+    axes = tuple(range(x.ndim - 1))
+    mean, var = x.mean(axes), x.var(axes)
+    return (x - mean) / jnp.sqrt(var + epsilon) * scale + bias, mean, var
+
+
+def test_batch_normalization_has_the_derivatives_of_the_plain_formula_in_every_order():
+    """Also those of the statistics, by which a loss that looks at them would be moved."""
+    random = np.random.default_rng(5)
+    x, scale, bias = (jnp.asarray(random.normal(1, 2, s)) for s in ((3, 2, 2), (2,), (2,)))
+    weights = jnp.asarray(random.normal(size=x.shape))
+
+    def ours(x, scale, bias):
+        layer = BatchNormalization(momentum=0.0)
+        held = {"mean": jnp.zeros(2), "var": jnp.ones(2)}
+        variables = {"params": {"scale": scale, "bias": bias}, "batch_stats": held}
+        y, changed = layer.apply(variables, x, mutable=["batch_stats"])
+        return y, *changed["batch_stats"].values()
+
+    def loss(normalized):
+        def of(x, scale, bias):
+            y, mean, var = normalized(x, scale, bias)
+            return jnp.sum(jnp.sin(y) * weights) + jnp.sum(mean * var)
+
+        return of
+
+    arguments = (0, 1, 2)
+    for derivative in (jax.grad, jax.jacfwd, jax.hessian):
+        found = derivative(loss(ours), arguments)(x, scale, bias)
+        expected = derivative(loss(plainly_normalized), arguments)(x, scale, bias)
+        for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-4)
+
+
 def test_batch_normalization_keeps_float32_statistics_of_narrow_inputs():
     x = (1000 + numbers(64, 2)).astype(jnp.bfloat16)
     layer = BatchNormalization(momentum=0.0)
