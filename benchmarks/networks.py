@@ -443,6 +443,16 @@ def geometric_mean(lines: list[dict[str, str]], column: str) -> str:
     return f"{math.exp(statistics.fmean(map(math.log, ratios))):.2f}" if ratios else ""
 
 
+def _write(lines: list[dict[str, str]], path: Path | None) -> None:
+    if path is None:
+        return
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="")
+        writer.writeheader()
+        writer.writerows(lines)
+
+
 def main() -> None:
     """Print the table line by line, and write it as CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -472,6 +482,10 @@ def main() -> None:
     shown = ("float32", "bfloat16", "torch f32", "torch bf16", "best:best", "f32:f32", "to Flax")
     print(f"{'network':<26}{'part':<10}" + "".join(f"{name:>11}" for name in shown))
     ratios = ("ratio_to_torch", "ratio_to_torch_float32", "ratio_to_flax")
+    name = "networks-full" if options.full else "networks"
+    path = options.out or (
+        None if options.names else RESULT / f"{jax.default_backend()}-{name}.csv"
+    )
     full = options.full or options.gpu
     others = {"torch"}
     others |= {"torch compiled"} if full and not options.no_compiled else set()
@@ -479,23 +493,16 @@ def main() -> None:
     for part in options.parts:
         for row in rows:
             line = measure(row, part, options.rounds, others, full=full)
+            jax.clear_caches()  # what was compiled for one network keeps its memory
             lines.append(line)
+            _write(lines, path)
             cells = [line[column] for column in (*RATES[:4], *ratios)]
             print(f"{row.name:<26}{part:<10}" + "".join(f"{c:>11}" for c in cells), flush=True)
         own = [line for line in lines if line["part"] == part]
         means = "".join(f"{geometric_mean(own, column):>11}" for column in ratios)
         print(f"{'geometric mean':<26}{part:<10}{'':44}{means}", flush=True)
     print(f"{lines[0]['machine']}; JAX {lines[0]['jax']}; torch {lines[0]['torch']}")
-    name = "networks-full" if options.full else "networks"
-    path = options.out or (
-        None if options.names else RESULT / f"{jax.default_backend()}-{name}.csv"
-    )
     if path is not None:
-        path.parent.mkdir(exist_ok=True)
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, restval="")
-            writer.writeheader()
-            writer.writerows(lines)
         print(f"written to {path.name}; a ratio above 1: ablax is faster")
 
 
