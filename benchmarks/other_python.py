@@ -18,27 +18,33 @@ TORCH_PYTHON = os.environ.get("TORCH_PYTHON") or (sys.executable if util.find_sp
 Timed = Callable[[], float]
 
 
-def in_another_python(*words: str) -> Timed:
+class in_another_python:  # noqa: N801 - called as a function is
     """Seconds that a script of `TORCH_PYTHON` measures in a process of its own, resting between.
+
+    The process ends with this object.
 
     Args:
         words: The script, and the words that make it `serve`.
     """
-    child = subprocess.Popen(
-        [TORCH_PYTHON, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
 
-    def timed() -> float:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write("round\n")
-        child.stdin.flush()
-        for line in child.stdout:
+    def __init__(self, *words: str) -> None:
+        self._child = subprocess.Popen(
+            [TORCH_PYTHON, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __call__(self) -> float:
+        """A round."""
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        self._child.stdin.write("round\n")
+        self._child.stdin.flush()
+        for line in self._child.stdout:
             if line.startswith("seconds "):
                 return float(line.split()[1])
         raise SystemExit(f"{TORCH_PYTHON} stopped: does it have torch and ablax?")
 
-    return timed
+    def __del__(self) -> None:
+        self._child.communicate()  # closes its input, which ends it
 
 
 def serve(timed: Timed) -> None:
