@@ -57,7 +57,7 @@ class DataConfig:
     """Which images."""
 
     source: str = "digits"
-    """digits or digits:distorted (both embedded), or tfds:NAME, of tensorflow-datasets."""
+    """digits, digits:distorted or clothes (embedded), or tfds:NAME, of tensorflow-datasets."""
     dir: Path | None = None
     """Folder of prepared tensorflow-datasets; default: the environment's TFDS_DATA_DIR."""
     image_size: int | None = None

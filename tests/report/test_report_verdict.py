@@ -122,7 +122,7 @@ def test_the_margin_is_the_claims_the_quantitys_or_that_of_errors_on_the_data(st
     moved = measured(study, full=[0.1] * 5, without_7=[0.5] * 5)
     claim = Claim("7 steadies", "without_7:moved", "full:moved")
     assert moved.margin(claim) == pytest.approx(0.01)  # a tenth of the smaller
-    with pytest.raises(ReportError, match="margin is -1.0, and a number above 0 is expected"):
+    with pytest.raises(ReportError, match=r"margin is -1\.0, and a number above 0 is expected"):
         replace(claim, margin=-1.0)
 
 
