@@ -11,6 +11,7 @@ from ablax.config import Recipe, with_fields
 from ablax.core import replace as exchange
 from ablax.files import sealed
 from ablax.layers import Dense
+from ablax.report.study import Claim, PlanRecord, Variant
 from ablax.study.folder import (
     NETWORKS,
     Identity,
@@ -24,6 +25,18 @@ from ablax.study.folder import (
 from ablax.zoo import alexnet_small
 
 RECIPE = Recipe()
+PLAN = PlanRecord(
+    name="mine",
+    question="?",
+    prediction="no",
+    source="none",
+    recipe_name="digits",
+    recipe={},
+    variants=tuple(Variant(name, name, 1, 1) for name in ("full", "cut")),
+    baseline="full",
+    claims=(Claim("a cut costs", "cut", "full"),),
+    error_margin=0.5,
+)
 SHAPE = (32, 32, 1)
 
 
@@ -246,3 +259,24 @@ def test_a_damaged_recipe_is_refused_in_words(change, message, tmp_path):
     path.write_text(sealed(json.loads(path.read_text()) | change))
     with pytest.raises(ResultsError, match=message):
         stored(tmp_path)
+
+
+def test_hypotheses_are_declared_before_the_first_run_and_a_change_is_named(tmp_path):
+    folder, record = ResultsFolder(tmp_path), PLAN
+    changed = replace(record, error_margin=2.0)
+    folder.declare(record)
+    assert folder.declared(record).endswith(", declared before the first run")
+    (tmp_path / "runs").mkdir()
+    folder.declare(changed)
+    first = folder.declared(record).partition(",")[0]
+    assert folder.declared(changed).endswith(f", changed since the first run ({first})")
+    held = json.loads((tmp_path / "hypotheses.json").read_text())
+    assert held["first"] == first != held["now"]
+    assert [each["margin"] for each in held["hypotheses"]] == [2.0]
+
+
+def test_hypotheses_of_a_folder_that_has_runs_already_were_declared_later(tmp_path):
+    (tmp_path / "runs").mkdir()
+    assert ResultsFolder(tmp_path).declared(PLAN).endswith(", declared later")
+    ResultsFolder(tmp_path).declare(PLAN)
+    assert ResultsFolder(tmp_path).declared(PLAN).endswith(", declared later")

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ablax
+from ablax.report.verdict import decided, verdict
 from ablax.study.workers import RunKey, Schedule, environment_of, leave_room, worth
 
 FULL, CUT = (RunKey(0, name, 0) for name in ("full", "cut"))
@@ -282,6 +283,33 @@ def test_seeds_are_added_while_it_runs_until_a_question_is_decided(place, alone,
     assert len(done) == begun if workers == 0 else len(done) in begun
     for row in alone:
         assert done[row["variant"], int(row["seed"])] == pytest.approx(float(row["test_error"]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.deep), 2])
+def test_auto_adds_whole_groups_of_seeds_and_trains_nothing_when_it_is_asked_again(place, workers):
+    claim = """
+    claims=(Claim("a layer more learns more", "cut:train_loss", "full:train_loss", False, 1e-6),),
+)"""
+    doubt = QUESTION.replace("import Section", "import Claim, Section")
+    (place / "doubt.py").write_text(doubt.rstrip().removesuffix(")").rstrip() + claim)
+
+    def study(most):
+        return ablax.run(
+            str(place / "doubt.py"), "smoke", seeds="auto", most_seeds=most, conclusions=True,
+            data={"share": 0.2}, workers=workers, progress=False,
+            folder=place / f"doubt-{workers}",
+        )  # fmt: skip
+
+    once = study(7)
+    seeds = len(once.seeds)
+    assert seeds == 7 or (seeds == 5 and decided(once))
+    assert {run.variant: run.seed for run in once.runs} == {"full": seeds - 1, "cut": seeds - 1}
+    again = study(7)
+    assert [run.seconds for run in again.runs] == [run.seconds for run in once.runs]
+    found = verdict(once).findings[0].measured.interval
+    if found is not None:
+        assert found.level > 0.95 or seeds == 7
 
 
 @pytest.mark.deep

@@ -57,7 +57,7 @@ class DataConfig:
     """Which images."""
 
     source: str = "digits"
-    """digits or digits:distorted (both embedded), or tfds:NAME, of tensorflow-datasets."""
+    """digits, digits:distorted or clothes (embedded), or tfds:NAME, of tensorflow-datasets."""
     dir: Path | None = None
     """Folder of prepared tensorflow-datasets; default: the environment's TFDS_DATA_DIR."""
     image_size: int | None = None
@@ -209,8 +209,11 @@ class Recipe:
     """For how long."""
     width: float = 1.0
     """Width multiplier: factor on the features of the network's layers."""
-    seeds: int = 3
-    """Runs of every variant, from seeds 0, 1, 2, ..."""
+    seeds: int | Literal["auto"] = 3
+    """Runs of every variant, from seeds 0, 1, 2, ...; auto adds seeds until every claim is decided.
+    """
+    most_seeds: int = 24
+    """The largest number of seeds that auto runs."""
     conclusions: bool = True
     """Whether the budget is large enough for the report to draw a conclusion."""
 
@@ -218,8 +221,10 @@ class Recipe:
         check_types(self, "")
         check_types(self.augment, "augment.")
         require(0 < self.width <= 64, "width", self.width, "above 0 and at most 64")
-        require(self.seeds >= 1, "seeds", self.seeds, "at least 1")
-        require(self.seeds <= 10_000, "seeds", self.seeds, "at most 10000")
+        fixed, most = 1 if self.seeds == "auto" else self.seeds, self.most_seeds
+        require(fixed >= 1, "seeds", fixed, "at least 1, or auto,")
+        require(fixed <= 10_000, "seeds", fixed, "at most 10000")
+        require(2 <= most <= 10_000, "most-seeds", most, "2 to 10000")
 
 
 def with_fields(recipe: Recipe, fields: Mapping[str, Any]) -> Recipe:

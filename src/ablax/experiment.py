@@ -13,6 +13,7 @@ from ablax.config import Recipe, flat, require, with_fields
 from ablax.core import Edit, ImageShape, Network
 from ablax.errors import AblaxError, brief, nearest, others_code
 from ablax.measurements.measurement import Measurement
+from ablax.report.looks import looks
 from ablax.report.study import (
     QUANTITIES,
     Claim,
@@ -30,7 +31,13 @@ _EDIT = "a function from network to network"
 _NETWORK = "a function from Inputs to a Network"
 _FIELDS = 'a mapping such as {"train.epochs": 3}'
 _LONGEST_NAME = 100
-_OF_ALL = ("seeds", "conclusions")
+ERROR_MARGINS = {"digits": 0.5}
+"""Set of images to the smallest difference of errors that matters there, in percentage points.
+
+Chosen by what would change a decision, not by what can be measured; 1 point on all other sets,
+whose errors are larger.
+"""
+_OF_ALL = ("seeds", "most_seeds", "conclusions")
 """Fields of a recipe that are of the whole study, and that no variant can have for itself."""
 
 
@@ -89,7 +96,7 @@ class Treatment:
 
     Raises:
         AblaxError: Nothing is treated, there is both an edit and a network, or a field is of the
-            whole study (`seeds`, `conclusions`).
+            whole study (`seeds`, `most_seeds`, `conclusions`).
     """
 
     edit: Edit | None = None
@@ -345,6 +352,8 @@ class Experiment:
             expectations=self.expectations,
             decides=self.decides,
             quantities=self.quantities,
+            looks=looks(recipe.most_seeds) if recipe.seeds == "auto" else (),
+            error_margin=ERROR_MARGINS.get(recipe.data.source.partition(":")[0], 1.0),
             sections=self.reported,
         )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from ablax import files as atomic
 from ablax.errors import ReportError
-from ablax.report.statistics import comparisons_with_baseline
+from ablax.report.differences import comparisons_with_baseline
 from ablax.report.study import Variant
 from ablax.report.study_tables import result_rows, summary_csv, write_results
 

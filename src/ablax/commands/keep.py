@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KEPT = (
     *("answer.json", "environment.json", "recipe.json", "networks.json.gz", "study.json"),
+    "hypotheses.json",
     *("report.md", "results.csv", "summary.csv", "plots", "measurements", "metrics.jsonl"),
     *("pretraining", "predictions", "runs"),
 )

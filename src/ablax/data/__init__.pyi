@@ -1,4 +1,5 @@
 from ablax.data import augment as augment
+from ablax.data import clothes as clothes
 from ablax.data import digits as digits
 from ablax.data import images as images
 from ablax.data import prepare as prepare
@@ -6,6 +7,7 @@ from ablax.data import sources as sources
 from ablax.data import stream as stream
 from ablax.data import tfds as tfds
 from ablax.data.augment import Augmentation as Augmentation
+from ablax.data.clothes import load_clothes as load_clothes
 from ablax.data.digits import load_digits as load_digits
 from ablax.data.images import ChannelStatistics as ChannelStatistics
 from ablax.data.images import ImageSet as ImageSet

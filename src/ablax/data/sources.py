@@ -1,14 +1,15 @@
 """Data sets by name, whole in memory or mapped from a file.
 
-`digits` and `digits:distorted` are embedded; `tfds:NAME` is any set for image classification that
-tensorflow-datasets has prepared in the ArrayRecord format. The first call decodes it, later calls
-map the cache.
+`digits`, `digits:distorted` and `clothes` are embedded; `tfds:NAME` is any set for image
+classification that tensorflow-datasets has prepared in the ArrayRecord format. The first call
+decodes it, later calls map the cache.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import logging
 import os
 import shutil
@@ -25,6 +26,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from ablax.data import tfds as tfds_folder
+from ablax.data.clothes import CLOTHES, load_clothes
 from ablax.data.digits import DISTORTED, load_digits
 from ablax.data.images import ChannelStatistics, DataError, ImageSet, Split
 from ablax.data.tfds import as_array, center, decode
@@ -39,8 +41,12 @@ except ImportError:  # Windows: processes may decode twice, yet none sees half a
 Progress = Callable[[int, int], None]
 """Called with the number of pictures decoded and the number of all."""
 
-EMBEDDED = ("digits", DISTORTED)
-"""The sources that need no files."""
+EMBEDDED: Mapping[str, Callable[[], ImageSet]] = {
+    "digits": load_digits,
+    DISTORTED: functools.partial(load_digits, distorted=True),
+    CLOTHES: load_clothes,
+}
+"""The sources that need no files, and what loads them."""
 _CHUNK = 500
 
 
@@ -55,7 +61,7 @@ def load(
     """The data set of this name; pictures of a `tfds:` set are mapped from the cache, read-only.
 
     Args:
-        source: `digits`, `digits:distorted`, or `tfds:NAME`, `tfds:NAME/config`,
+        source: `digits`, `digits:distorted`, `clothes`, or `tfds:NAME`, `tfds:NAME/config`,
             `tfds:NAME/config:1.0.0`.
         folder: The prepared sets; by default TFDS_DATA_DIR, else `./data` if it holds the set,
             else `~/tensorflow_datasets`.
@@ -74,7 +80,7 @@ def load(
     if image_size is not None and image_size < 1:
         raise DataError(f"image_size is {image_size}; expected at least 1 pixel")
     if source in EMBEDDED:
-        return _resized(load_digits(distorted=source == DISTORTED), image_size)
+        return _resized(EMBEDDED[source](), image_size)
     address = parse(source)
     prepared = tfds_folder.open_set(address, folder)
     _refuse_too_large(len(prepared.train) + len(prepared.test), image_size, prepared.channels)
@@ -128,14 +134,14 @@ class EvaluationImages:
 
 def open_test_images(source: str, folder: Path | None) -> EvaluationImages:
     """The test images of a set, named and refused as in `load`, each as it was drawn or kept."""
-    if source in EMBEDDED:  # their test images are the same
-        digits = load_digits()
+    if source in EMBEDDED:
+        held = EMBEDDED[source]()
 
         def drawn(places: range) -> list[tuple[Image.Image, int]]:
-            levels, labels = digits.test.images[places, ..., 0], digits.test.labels[places].tolist()
+            levels, labels = held.test.images[places, ..., 0], held.test.labels[places].tolist()
             return [(Image.fromarray(each), k) for each, k in zip(levels, labels, strict=True)]
 
-        return EvaluationImages(digits.name, digits.classes, len(digits.test), drawn)
+        return EvaluationImages(held.name, held.classes, len(held.test), drawn)
     prepared = tfds_folder.open_set(parse(source), folder)
 
     def decoded(places: range) -> list[tuple[Image.Image, int]]:
@@ -154,7 +160,9 @@ def parse(source: str) -> tfds_folder.Address:
     if not hint.startswith("did you mean"):
         hint = f"did you mean 'tfds:{source}'?" if source.replace("_", "").isalnum() else ""
     raise DataError(
-        f"{source!r} is no data set: expected 'digits' or 'tfds:NAME'; {hint}".rstrip("; ")
+        f"{source!r} is no data set: expected 'digits', 'clothes' or 'tfds:NAME'; {hint}".rstrip(
+            "; "
+        )
     )
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 NAME = "gradient_norms"
 
+_TWICE = 0.3
+"""Decades by which sizes of gradients differ that are to be called different: a factor of two."""
+
 Groups = Sequence[Sequence[str]]
 Panels = Mapping[str, Groups]
 
@@ -315,14 +318,16 @@ def gradient_norms(panels: Panels) -> Measurement:
                 "gradient at the first block over that at the last, before training, log10",
                 decades,
                 "decades",
+                margin=_TWICE,
             ),
             "gradient_at_end": Quantity(
                 "gradient at the first block over that at the last, after training, log10",
                 partial(decades, moment=max),
                 "decades",
+                margin=_TWICE,
             ),
             "sensitivity_at_start": Quantity(
-                "|W| |dL/dW| before training, log10", sensitivity, "decades"
+                "|W| |dL/dW| before training, log10", sensitivity, "decades", margin=_TWICE
             ),
         },
     )

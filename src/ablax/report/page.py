@@ -151,8 +151,8 @@ def limits(study: Study) -> tuple[str, ...]:
         "The error is that of the last epoch, on all test images. No epoch and no seed was chosen "
         "by it. The recipe (optimizer, width, epochs) was settled by hand on the same data, "
         "without a validation split.",
-        "Student's interval assumes differences that are roughly normal. With few seeds this "
-        "cannot be checked.",
+        "The intervals assume differences that are roughly normal. With few seeds this cannot be "
+        "checked.",
         "No recipe was tuned for a single variant.",
         "A training loss can flatten because the learning rate goes to zero. Longer training with "
         "another schedule may still change the order.",
@@ -195,7 +195,7 @@ PLOTS = "plots"
 ANSWER = "answer.json"
 """What an overview of all experiments is written from."""
 
-_TONES = {"reproduced": "verdict reproduced", "not reproduced": "verdict contradicted"}
+_TONES = {"confirmed": "verdict confirmed", "contradicted": "verdict contradicted"}
 
 
 def write_report(study: Study, folder: Path) -> Path:

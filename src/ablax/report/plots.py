@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from ablax.errors import ReportError, nearest
 from ablax.report import figures as kit
+from ablax.report.differences import comparisons_with_baseline
 from ablax.report.statistics import (
     VariantFlatness,
-    bonferroni,
-    comparisons_with_baseline,
     mean_interval,
     summary,
     variant_flatness,
@@ -109,8 +108,8 @@ def drops_figure(study: Study) -> Figure:
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         kit.legend(figure, axes, 1, "outside upper right")
-    text = f"Over {study.variant(study.baseline).label}; bar: 95 % interval"
-    text += f"{bonferroni(len(others))}, none for one seed or equal differences."
+    text = f"Over {study.variant(study.baseline).label}; bar: 95 % interval, all at once, none for "
+    text += "one seed or equal differences."
     if published:
         text += " Other data, other sizes and other measures: compare the order, not the scale."
     return kit.set_caption(figure, text)

@@ -1,4 +1,4 @@
-"""Statistics over seeds: paired differences, intervals, and whether a loss is still falling."""
+"""Statistics over seeds: means, their intervals, and whether a loss is still falling."""
 
 from __future__ import annotations
 
@@ -10,14 +10,8 @@ import numpy as np
 
 from ablax.report.study import Curve, Study
 
-# Means, spreads and paired intervals over seeds.
-#
-# A seed gives every variant the same starting weights (wherever name and shape agree), the same
-# shuffling and the same distortions, so two variants are compared seed by seed. Pairing helps only
-# as far as the paired errors are correlated; the correlation is therefore measured and reported.
-
 CONFIDENCE = 0.95
-"""Probability with which all intervals of one table hold at once."""
+"""Of the intervals of a report."""
 
 
 class Interval(NamedTuple):
@@ -44,23 +38,6 @@ class Summary(NamedTuple):
     seconds: float
 
 
-class Comparison(NamedTuple):
-    """The value of one operand (`ablax.report.study.Claim`) minus another's, seed by seed.
-
-    `difference` and `sd` are mean and standard deviation (ddof 1) of the paired differences of the
-    n seeds that both have, in the quantity's unit, nan when n is too small; the interval is that of
-    the mean, None when n < 2 or all are equal; the correlation of the pairs is Pearson's.
-    """
-
-    variant: str
-    against: str
-    n: int
-    difference: float
-    sd: float
-    interval: Interval | None
-    correlation: float
-
-
 def mean(values: Sequence[float]) -> float:
     """The mean; nan of nothing."""
     return float(np.mean(values)) if len(values) else math.nan
@@ -76,17 +53,11 @@ def deviation(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | None:
-    """Student's interval of the mean, widened for the number of comparisons (Bonferroni).
-
-    `mean ± t(1 - a / 2, n - 1) sd / sqrt(n)` with `a = 0.05 / comparisons`: all the intervals of
-    one table hold at once in at least 95 % of repetitions.
+def mean_interval(values: Sequence[float]) -> Interval | None:
+    """Student's interval of the mean: `mean ± t(0.975, n - 1) sd / sqrt(n)`.
 
     There is none of fewer than two values, nor of values that are all equal: a finite test set
-    makes errors discrete, and equal differences then say "finer than one image", not "certain".
-
-    References:
-        Dunn 1961, "Multiple comparisons among means", JASA 56.
+    makes errors discrete, and equal ones then say "finer than one image", not "certain".
 
     Example:
         >>> interval = mean_interval([0.0, 1.0, 2.0])
@@ -96,17 +67,21 @@ def mean_interval(values: Sequence[float], comparisons: int = 1) -> Interval | N
     n, spread = len(values), deviation(values)
     if n < 2 or not spread > 1e-9 * max(abs(value) for value in values):
         return None
+    half = student(n - 1, 1 - CONFIDENCE) * spread / math.sqrt(n)
+    middle = mean(values)
+    return Interval(middle - half, middle + half, CONFIDENCE)
+
+
+def student(freedom: int, wrong: float) -> float:
+    """What |t| exceeds with probability `wrong`; infinite with no degree of freedom.
+
+    Example:
+        >>> round(student(4, 0.05), 3)
+        2.776
+    """
     from scipy.special import stdtrit  # slow to import, and a worker needs none
 
-    level = 1 - (1 - CONFIDENCE) / comparisons
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * spread / math.sqrt(n)
-    middle = mean(values)
-    return Interval(middle - half, middle + half, level)
-
-
-def bonferroni(comparisons: int) -> str:
-    """For how many comparisons an interval was widened, as the end of a phrase."""
-    return f", Bonferroni over {comparisons} comparisons" if comparisons > 1 else ""
+    return float(-stdtrit(freedom, wrong / 2)) if freedom >= 1 else math.inf
 
 
 def correlation(first: Sequence[float], second: Sequence[float]) -> float:
@@ -137,37 +112,6 @@ def summary(study: Study, name: str) -> Summary:
         train_error=mean([run.train_error for run in runs]),
         seconds=mean([run.seconds for run in runs]),
     )
-
-
-def paired_values(study: Study, first: str, second: str) -> tuple[list[float], list[float]]:
-    """The values of two operands at the seeds that both have, in the order of the seeds."""
-    left, right = study.values(first), study.values(second)
-    seeds = sorted(left.keys() & right.keys())
-    return [left[seed] for seed in seeds], [right[seed] for seed in seeds]
-
-
-def comparison(study: Study, variant: str, against: str, comparisons: int = 1) -> Comparison:
-    """The value of one operand minus that of another, paired by seed.
-
-    The interval is one of so many `comparisons` that hold at once (`mean_interval`).
-    """
-    left, right = paired_values(study, variant, against)
-    differences = [a - b for a, b in zip(left, right, strict=True)]
-    return Comparison(
-        variant=variant,
-        against=against,
-        n=len(differences),
-        difference=mean(differences),
-        sd=deviation(differences),
-        interval=mean_interval(differences, comparisons),
-        correlation=correlation(left, right),
-    )
-
-
-def comparisons_with_baseline(study: Study) -> dict[str, Comparison]:
-    """Every other variant against the baseline, with intervals that hold all at once."""
-    others = [name for name in study.names if name != study.baseline]
-    return {name: comparison(study, name, study.baseline, len(others)) for name in others}
 
 
 # Has the training loss flattened? Without that, a comparison measures speed, not ability.

@@ -31,17 +31,25 @@ class Quantity:
     The label is a noun: `"test error on images shifted by 4 pixels"`; `of` gives the number from
     the rows of one run, nan where there is none. The unit is that of differences:
     `"percentage points"` for percentages, `""` for a bare number.
+
+    The margin is the smallest difference that matters, in the unit: that of errors on the data for
+    percentages without one, a tenth of the smaller operand for others.
     """
 
     label: str
     of: Callable[[tuple[Row, ...]], float]
     unit: str = ""
     digits: int = 2
+    margin: float | None = None
+
+
+PERCENTAGE_POINTS = "percentage points"
+"""The unit of differences of percentages."""
 
 
 def percentage(label: str, of: Callable[[tuple[Row, ...]], float]) -> Quantity:
     """A quantity in percent, whose differences are percentage points."""
-    return Quantity(label, of, "percentage points")
+    return Quantity(label, of, PERCENTAGE_POINTS)
 
 
 def _of_run(name: str, label: str, unit: str, digits: int = 2) -> dict[str, Quantity]:
@@ -215,6 +223,8 @@ class Claim:
         worse: The operand with the larger value; `better` has the smaller one.
         flat: Whether the training losses must have flattened before it is judged. False where
             the statement is about what is learned in so many epochs, or about the initialization.
+        margin: The smallest difference that matters, in the unit of the quantity; the quantity's
+            where None. The text says why it is another.
 
     Example:
         >>> Claim("deep plain networks do not train", "plain_56:train_error", "plain_20")
@@ -226,6 +236,14 @@ class Claim:
     worse: str
     better: str
     flat: bool = True
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.margin is not None and not 0 < self.margin < math.inf:
+            raise ReportError(
+                f"a claim's margin is {self.margin!r}, and a number above 0 is expected: the "
+                "smallest difference that matters"
+            )
 
     @property
     def variants(self) -> tuple[str, str]:
@@ -260,6 +278,9 @@ class PlanRecord:
         expectations: Our own predictions, judged apart from `claims`.
         decides: The claim or expectation that answers the question; the first one when None.
         quantities: What `Run.measured` holds: name to what it is.
+        error_margin: The smallest difference of percentages that matters on these data, in points.
+        looks: After how many seeds it is asked whether all is decided (`ablax.report.looks`);
+            empty where the number of seeds was fixed before.
 
     Raises:
         ReportError: The baseline is no variant, two variants have one name, or there are fewer
@@ -285,6 +306,8 @@ class PlanRecord:
     expectations: tuple[Claim, ...] = ()
     decides: Claim | None = None
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    error_margin: float = 1.0
+    looks: tuple[int, ...] = ()
     sections: tuple[Section, ...] = ()
 
     def __post_init__(self) -> None:
@@ -302,6 +325,40 @@ class PlanRecord:
     def names(self) -> tuple[str, ...]:
         """The variants' names, in the order of the source."""
         return tuple(variant.name for variant in self.variants)
+
+    @property
+    def deciding(self) -> Claim | None:
+        """The claim that answers the question; None where there is none."""
+        return self.decides or next(iter((*self.claims, *self.expectations)), None)
+
+    def quantity(self, name: str) -> Quantity:
+        """What a name of a quantity stands for; a ReportError where nothing measures it."""
+        known = {**QUANTITIES, **self.quantities}
+        if name not in known:
+            raise ReportError(f"nothing measures {name!r}: {nearest(name, list(known))}")
+        return known[name]
+
+    def fixed_margin(self, claim: Claim) -> float | None:
+        """The smallest difference that matters, in the quantity's unit; None for a tenth."""
+        quantity = self.quantity(operand(claim.worse)[1])
+        if claim.margin is not None or quantity.margin is not None:
+            return claim.margin if claim.margin is not None else quantity.margin
+        return self.error_margin if quantity.unit == PERCENTAGE_POINTS else None
+
+    def hypotheses(self) -> list[dict[str, Any]]:
+        """Every claim and expectation with its margin, as `hypotheses.json` has them."""
+        return [
+            {
+                "text": claim.text,
+                "by": "the source" if claim in self.claims else "our own prediction",
+                "larger": claim.worse,
+                "smaller": claim.better,
+                "margin": self.fixed_margin(claim) or "a tenth",
+                "unit": self.quantity(operand(claim.worse)[1]).unit,
+                "decides": claim == self.deciding,
+            }
+            for claim in (*self.claims, *self.expectations)
+        ]
 
     def refuse_unknown(self, name: str, where: str) -> None:
         """Refuse what is of no variant."""
@@ -397,10 +454,19 @@ class Study:
 
     def quantity(self, name: str) -> Quantity:
         """What a name of a quantity stands for; a ReportError where nothing measures it."""
-        known = {**QUANTITIES, **self.plan.quantities}
-        if name not in known:
-            raise ReportError(f"nothing measures {name!r}: {nearest(name, list(known))}")
-        return known[name]
+        return self.plan.quantity(name)
+
+    def margin(self, claim: Claim) -> float:
+        """The smallest difference that matters to a claim, in its quantity's unit.
+
+        Where none is declared, a tenth of the smaller of the operands' mean sizes; nan where
+        nothing is measured.
+        """
+        fixed = self.plan.fixed_margin(claim)
+        if fixed is not None:
+            return fixed
+        sides = [list(self.values(side).values()) for side in (claim.worse, claim.better)]
+        return 0.1 * min((abs(sum(side) / len(side)) if side else math.nan) for side in sides)
 
     def values(self, text: str) -> dict[int, float]:
         """The finite values of an operand (`Claim`), by seed, in the order of the seeds."""

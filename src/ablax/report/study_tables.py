@@ -9,12 +9,14 @@ from typing import Any
 
 from ablax.errors import ReportError
 from ablax.files import make_folder, write_atomic
+from ablax.report.differences import (
+    Comparison,
+    comparisons_with_baseline,
+    intervals_words,
+)
 from ablax.report.statistics import (
     FLAT_WITHIN,
-    Comparison,
     VariantFlatness,
-    bonferroni,
-    comparisons_with_baseline,
     deviation,
     mean,
     summary,
@@ -92,15 +94,11 @@ def difference_text(compared: Comparison | None) -> str:
 
 
 def interval_note(study: Study) -> str:
-    """What the brackets mean, for the number of comparisons this study makes."""
-    others = len(study.variants) - 1
-    if others < 1:
+    """What the brackets mean."""
+    if len(study.variants) < 2:
         return "There is no other variant to compare with."
-    together = bonferroni(others)
-    return (
-        f"Brackets: 95 % confidence interval of the mean difference paired by seed{together}, "
-        "Student's t; it covers seeds, not test images. No interval for one seed."
-    )
+    told = intervals_words(study).removeprefix("CI: ")
+    return f"Brackets: {told} No interval for one seed."
 
 
 def main_table(study: Study) -> Table:

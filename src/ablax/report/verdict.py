@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ablax.files import sealed
-from ablax.report.statistics import (
+from ablax.files import digest, sealed
+from ablax.report.differences import (
+    MOST_SEEDS,
     Comparison,
-    VariantFlatness,
-    bonferroni,
     comparison,
-    variant_flatness,
+    comparisons,
+    intervals_words,
+    seeds_to_decide,
 )
+from ablax.report.statistics import VariantFlatness, student, variant_flatness
 from ablax.report.study import QUANTITIES, Claim, Study, operand
 from ablax.report.tables import sentence, signed
 
@@ -74,25 +77,57 @@ def _seed_count(n: int) -> str:
     return f"{n} seed{'s' * (n != 1)}"
 
 
-Outcome = Literal["reproduced", "contradicted", "inconclusive", "not judged"]
+LEAST_SEEN = 3.0
+"""Standard deviations of a paired difference beyond which `design_words` warns."""
+
+EQUAL: Literal["equal within the margin"] = "equal within the margin"
+
+Outcome = Literal[
+    "confirmed", "contradicted", "equal within the margin", "inconclusive", "not judged"
+]
 """What the measured values say of one statement; "not judged" where something is missing."""
 
-OutcomeName = Literal["reproduced", "not reproduced", "inconclusive"]
+OutcomeName = Literal["confirmed", "contradicted", "equal within the margin", "inconclusive"]
 """What they say of the order as a whole."""
+
+
+def outcome_of(told: Comparison, margin: float) -> Outcome:
+    """What an interval says of the claim that the difference is above 0.
+
+    Equal within the margin where the whole interval lies within it, though it may leave out 0: such
+    a difference is real, and does not matter. Else confirmed above 0, contradicted below it, and
+    inconclusive where it does both or there is no interval.
+
+    Example:
+        >>> from ablax.report.statistics import Interval
+        >>> found = Comparison("a", "b", 5, 0.2, 0.1, Interval(0.1, 0.3, 0.95), 0.0)
+        >>> outcome_of(found, 0.5), outcome_of(found, 0.25)
+        ('equal within the margin', 'confirmed')
+    """
+    if told.interval is None:
+        return "inconclusive"
+    low, high, _ = told.interval
+    if -margin < low and high < margin:
+        return EQUAL
+    if low > 0:
+        return "confirmed"
+    return "contradicted" if high < 0 else "inconclusive"
 
 
 @dataclass(frozen=True)
 class Finding:
     """What the measured values say of one claim: does value(worse) - value(better) lie above 0?
 
-    Its interval is adjusted for the number of claims judged together; `measured` is None when the
-    claim was not judged, the claim and the outcome where an answer has no claim.
+    `measured` is None when the claim was not judged, the claim and the outcome where an answer has
+    no claim. `needed` is the number of seeds that would decide what is inconclusive; None where
+    nothing is to be decided, or more than 1,000 are needed.
     """
 
     claim: Claim | None
     outcome: Outcome | None
     measured: Comparison | None
     sentence: str
+    needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,29 +166,44 @@ def difference_words(study: Study, measured: Comparison) -> tuple[str, str]:
     return difference, f"CI {low} to {high}"
 
 
-def finding(study: Study, claim: Claim, together: int, held: str = "reproduced") -> Finding:
-    """A claim is reproduced when the whole interval of its difference is above 0.
-
-    So many claims are judged `together`: their intervals hold at once with 95 % confidence. `held`
-    is the word for a claim that is borne out.
-    """
-    measured = comparison(study, claim.worse, claim.better, together)
-    outcome: Outcome = "inconclusive"
-    if measured.interval is not None and (measured.interval.low > 0 or measured.interval.high < 0):
-        outcome = "reproduced" if measured.interval.low > 0 else "contradicted"
+def finding(study: Study, claim: Claim) -> Finding:
+    """A claim is judged by its interval and its margin (`outcome_of`)."""
+    measured = comparison(study, claim.worse, claim.better)
+    outcome = outcome_of(measured, study.margin(claim))
+    undecided = outcome == "inconclusive"
+    needed = seeds_to_decide(measured, study.margin(claim)) if undecided else None
+    shown = f"equal within {margin_words(study, claim)}" if outcome == EQUAL else outcome
     detail = ", ".join(difference_words(study, measured))
-    shown = held if outcome == "reproduced" else outcome
     said = f"{claim.text}: {shown} ({detail}, {_seed_count(measured.n)})."
-    return Finding(claim, outcome, measured, said)
+    if undecided and measured.interval is not None:
+        said += f" {_needed_words(study, needed)}"
+    return Finding(claim, outcome, measured, said, needed)
+
+
+def margin_words(study: Study, claim: Claim) -> str:
+    """Such as "0.5 percentage points"."""
+    margin, unit = f"{study.margin(claim):.2g}", study.quantity(operand(claim.worse)[1]).unit
+    return f"{margin} {unit.removesuffix('s') if margin == '1' else unit}".strip()
+
+
+def _needed_words(study: Study, needed: int | None) -> str:
+    """How many seeds would decide, and how long they take here."""
+    if needed is None:
+        return f"More than {MOST_SEEDS:,} seeds would be needed to decide this."
+    seconds = sum(run.seconds for run in study.runs) / max(1, len(study.seeds)) * needed
+    long = f"{seconds / 60:,.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    return (
+        f"About {_seed_count(needed)} ({long} of training here) would decide it with a "
+        "probability of 80 %, if the difference is as measured."
+    )
 
 
 def assess(
-    study: Study, claims: tuple[Claim, ...], by: str, held: str = "reproduced"
+    study: Study, claims: tuple[Claim, ...], by: str
 ) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """A finding for each claim that `by` makes, and every reason why none can be judged.
 
-    One of the two is empty. Intervals are adjusted for the number of claims; `held` is the word for
-    a claim that is borne out.
+    One of the two is empty.
     """
     if not study.plan.verdict_wanted:
         reason = f"the recipe {study.plan.recipe_name!r} is too small to conclude anything"
@@ -169,37 +219,39 @@ def assess(
             words = f"{claim.text}: not judged ({'; '.join(reasons)})."
             findings.append(Finding(claim, "not judged", None, words))
         else:
-            findings.append(finding(study, claim, len(claims), held))
+            findings.append(finding(study, claim))
     return tuple(findings), ()
 
 
-def _count(findings: tuple[Finding, ...], what: str, held: str) -> str:
-    """Such as "2 of 4 statements reproduced, 1 contradicted, 1 inconclusive (5 seeds)"."""
+def _count(findings: tuple[Finding, ...], what: str) -> str:
+    """Such as "2 of 4 statements confirmed, 1 contradicted, 1 inconclusive (5 seeds)"."""
     outcomes = [found.outcome for found in findings]
     total = len(outcomes)
-    said = [f"{outcomes.count('reproduced')} of {total} {what}{'s' * (total > 1)} {held}"]
-    for outcome in ("contradicted", "inconclusive", "not judged"):
+    said = [f"{outcomes.count('confirmed')} of {total} {what}{'s' * (total > 1)} confirmed"]
+    for outcome in ("contradicted", EQUAL, "inconclusive", "not judged"):
         if outcome in outcomes:
             said.append(f"{outcomes.count(outcome)} {outcome}")
     seeds = min(found.measured.n for found in findings if found.measured is not None)
     return f"{', '.join(said)} ({_seed_count(seeds)})"
 
 
-def _ranges(findings: tuple[Finding, ...]) -> str:
-    together = bonferroni(len(findings))
-    return (
-        f"CI: 95 % confidence interval of the mean difference, paired by seed{together}. "
-        "It covers seeds, not test images."
+def _note(study: Study, findings: tuple[Finding, ...]) -> str:
+    """What the intervals are, and which differences matter."""
+    claims = [found.claim for found in findings if found.claim is not None]
+    margins = dict.fromkeys(margin_words(study, claim) for claim in claims)
+    least = (
+        f"Smallest difference that matters: {', '.join(margins)}, declared before the first run."
     )
+    return f"{intervals_words(study)} {least}"
 
 
 def verdict(study: Study) -> Verdict:
-    """The order of the source is reproduced only when every claim is.
+    """The order of the source is confirmed only when every claim is.
 
-    It is not reproduced when any claim is contradicted (its interval wholly below 0). Otherwise it
-    is inconclusive. A claim is judged when all runs of its variants are there, none of them
-    diverged, and their training losses have flattened; when no claim can be judged, or the recipe
-    is too small for it, there is no verdict.
+    It is contradicted when any claim is; where all are decided and some are equal within their
+    margins, it is that; otherwise it is inconclusive. A claim is judged when all runs of its
+    variants are there, none of them diverged, and their training losses have flattened; when no
+    claim can be judged, or the recipe is too small for it, there is no verdict.
     """
     findings, reasons = assess(study, study.plan.claims, "the source")
     if reasons:
@@ -207,20 +259,22 @@ def verdict(study: Study) -> Verdict:
         said = f"No verdict: {'; '.join(reasons)}."
         return Verdict(None, said, reasons=reasons, details=several)
     outcomes = {found.outcome for found in findings}
-    count = _count(findings, "statement", "reproduced")
+    count = _count(findings, "statement")
     answer: OutcomeName
     if "contradicted" in outcomes:
-        answer, said = "not reproduced", f"The stated order is not reproduced: {count}."
-    elif outcomes == {"reproduced"}:
-        answer, said = "reproduced", f"The stated order is reproduced: {count}."
+        answer, said = "contradicted", f"The stated order is contradicted: {count}."
+    elif outcomes == {"confirmed"}:
+        answer, said = "confirmed", f"The stated order is confirmed: {count}."
+    elif outcomes <= {"confirmed", EQUAL}:
+        answer, said = EQUAL, f"The stated order does not matter in all of its parts: {count}."
     else:
         answer, said = "inconclusive", f"Inconclusive whether the stated order holds: {count}."
     details = tuple(found.sentence for found in findings)
-    return Verdict(answer, said, findings, details=details, note=_ranges(findings))
+    return Verdict(answer, said, findings, details=details, note=_note(study, findings))
 
 
 def forecast(study: Study) -> Verdict | None:
-    """Our own expectations, judged as the claims are, but together only with each other.
+    """Our own expectations, judged as the claims are.
 
     They are judged under the conditions of a verdict, and the verdict does not depend on them; the
     details are what was predicted where nothing was judged. None when there are no expectations.
@@ -228,11 +282,11 @@ def forecast(study: Study) -> Verdict | None:
     expected = study.plan.expectations
     if not expected:
         return None
-    findings, reasons = assess(study, expected, "our prediction", "confirmed")
+    findings, reasons = assess(study, expected, "our prediction")
     if findings:
-        said = f"{_count(findings, 'prediction', 'confirmed')}."
+        said = f"{_count(findings, 'prediction')}."
         details = tuple(found.sentence for found in findings)
-        return Verdict(None, said, findings, details=details, note=_ranges(findings))
+        return Verdict(None, said, findings, details=details, note=_note(study, findings))
     said = f"Not judged: {'; '.join(reasons)}."
     if len(reasons) > 1 and set(reasons) <= set(verdict(study).reasons):
         said = "Not judged, for the reasons of the verdict."
@@ -242,11 +296,10 @@ def forecast(study: Study) -> Verdict | None:
 def answer(study: Study) -> Finding:
     """The answer to the question, by the claim that decides it, in a sentence to be read alone.
 
-    Yes, no, inconclusive, or why it was not judged: difference, interval and seeds. The interval is
-    that of the claim among those it is judged with, the source's or our own, so that the first
-    sentence never says more than the verdict below it.
+    Yes, no, equal within the margin, inconclusive, or why it was not judged: difference, interval
+    and seeds.
     """
-    claim = study.plan.decides or next(iter((*study.plan.claims, *study.plan.expectations)), None)
+    claim = study.plan.deciding
     if claim is None:
         return Finding(None, None, None, "No hypothesis declared: see the figures.")
     own = claim not in study.plan.claims
@@ -259,18 +312,56 @@ def answer(study: Study) -> Finding:
         said = f"No answer to whether {claim.text}: {why}."
         return Finding(claim, "not judged", None, said)
     difference, ends = difference_words(study, found.measured)
-    interval = f"95 % {ends}{bonferroni(len(group))}" if found.measured.interval else ends
+    interval = f"95 % {ends}" if found.measured.interval else ends
     figure = f"{difference} ({interval}, {_seed_count(found.measured.n)})"
-    if found.outcome == "reproduced":
+    if found.outcome == "confirmed":
         # the difference stands behind the claim's verb, and has no sign
         said = f"Yes: {claim.text} by {figure.replace('+', '')}."
     elif found.outcome == "contradicted":
         said = f"No: the measurements contradict the hypothesis that {claim.text}"
         said += f"; the difference is {figure}."
+    elif found.outcome == EQUAL:
+        said = f"Equal within {margin_words(study, claim)}, by the question whether {claim.text}"
+        said += f": the difference is {figure}."
     else:
         said = f"Inconclusive: the measurements do not show whether {claim.text}"
         said += f"; the difference is {figure}."
+        if found.measured.interval is not None:
+            said += f" {_needed_words(study, found.needed)}"
     return replace(found, sentence=said)
+
+
+def decided(study: Study) -> bool:
+    """Whether every claim that can be judged is decided: no further seed would change an outcome.
+
+    A claim that cannot be judged waits for no seed.
+    """
+    if not study.plan.verdict_wanted:
+        return True
+    claims = (*study.plan.claims, *study.plan.expectations)
+    judged = [claim for claim in claims if not obstacles(study, (claim,), "it")]
+    return all(finding(study, claim).outcome != "inconclusive" for claim in judged)
+
+
+def design_words(study: Study, seeds: int) -> str:
+    """What so many seeds can decide, where that is little; empty where it is enough.
+
+    The smallest difference that is seen with a probability of 80 %, in standard deviations of a
+    paired difference, with a pair's own degrees of freedom.
+    """
+    together = len(comparisons(study))
+    if not study.plan.verdict_wanted or not study.plan.claims + study.plan.expectations:
+        return ""
+    if seeds < 2:
+        return f"{_seed_count(seeds)} can decide nothing: give two or more with --seeds"
+    seen = (student(seeds - 1, 0.05 / together) + 0.84) / math.sqrt(seeds)
+    if seen < LEAST_SEEN:
+        return ""
+    return (
+        f"{_seed_count(seeds)} and {together} comparisons see only differences of "
+        f"{seen:.1f} standard deviations between runs, unless the variants' spreads are alike: "
+        "give more with --seeds, or let them be added with --seeds auto"
+    )
 
 
 def answer_json(study: Study, plots: str) -> str:
@@ -293,6 +384,9 @@ def answer_json(study: Study, plots: str) -> str:
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "unit": study.quantity(name).unit if name else "",
+        "margin": study.margin(told.claim) if measured and told.claim else None,
+        "seeds_to_decide": told.needed,
+        "hypotheses": digest(study.plan.hypotheses()),
         "training_seconds": round(sum(run.seconds for run in study.runs)),
         "runs": len(study.runs),
         "picture": f"{plots}/{(own or ['errors'])[0]}.png",

@@ -51,10 +51,12 @@ from ablax.training.metrics import (
 
 FORMAT = 3
 """Version of what is in a folder of results; `recipe.json` has it."""
-FREE_FIELDS = ("seeds", "data.dir", "data.workers", "train.checkpoint_seconds")
+FREE_FIELDS = ("seeds", "most_seeds", "data.dir", "data.workers", "train.checkpoint_seconds")
 """Fields that may differ when a run goes on: they change no figure of a finished run."""
 _OWN = ("format", "experiment", "recipe", "networks", "data", "keys")
 """What `recipe.json` holds beside the fields of the recipe."""
+HYPOTHESES = "hypotheses.json"
+"""What was claimed, with margins, before the first run and now."""
 NETWORKS = "networks.json.gz"
 """Every variant's network as `ablax.core.canonical` writes it, by name."""
 PRETRAINING = "pretraining"
@@ -178,6 +180,31 @@ class ResultsFolder:
                     ) from error
             yield
 
+    def declare(self, record: PlanRecord) -> None:
+        """Write down what is claimed and which differences matter, before anything is trained.
+
+        `first` is the fingerprint of what was declared before the first run, empty where runs were
+        there already.
+        """
+        path, now = self.path / HYPOTHESES, _fingerprint(record)
+        first = "" if (self.path / "runs").exists() else now
+        if path.exists():
+            first = _read_sealed(path, path.read_bytes(), "remove it, and it is written again")[
+                "first"
+            ]
+        told = {"first": first, "now": now, "hypotheses": record.hypotheses()}
+        write_result(path, sealed(told))
+
+    def declared(self, record: PlanRecord) -> str:
+        """The fingerprint of what is claimed now, and whether the first run stood under it."""
+        path, now = self.path / HYPOTHESES, _fingerprint(record)
+        first = ""
+        if path.exists():
+            first = _read_sealed(path, path.read_bytes(), "put it back")["first"]
+        if first == now:
+            return f"{now}, declared before the first run"
+        return f"{now}, {f'changed since the first run ({first})' if first else 'declared later'}"
+
     def mend_logs(self) -> None:
         """Cut off what a power cut left of the logs, before anybody writes to them."""
         for log in self.path.rglob(LOG):
@@ -299,6 +326,10 @@ class ResultsFolder:
 
     def _run(self, variant: str, seed: int) -> Path:
         return self.path / "runs" / f"{variant}-seed-{seed}.json"
+
+
+def _fingerprint(record: PlanRecord) -> str:
+    return digest(record.hypotheses())[:16]
 
 
 def _place(folder: Path, log: Path) -> str:
@@ -530,13 +561,13 @@ FACTS = "study.json"
 _FACTS = ("variants", "command", "data_note", "classes", "full_size_parameters")
 
 
-def write_facts(folder: Path, record: PlanRecord) -> None:
-    """Write `study.json`, for `rebuild`."""
+def write_facts(folder: Path, record: PlanRecord, seeds: int) -> None:
+    """Write `study.json`, for `rebuild`; there were so many seeds when it was written."""
     facts = {name: getattr(record, name) for name in _FACTS}
     held = _held(folder / "recipe.json")
     of = {"experiment": held["experiment"], "recipe": held["recipe"]}
     of["keys"] = {name: held["keys"].get(name) for name in record.names}
-    of["seeds"] = held["seeds"]
+    of["seeds"] = seeds
     plain = json.loads(json.dumps({"of": of, **facts}, default=asdict))
     write_result(folder / FACTS, sealed(plain))
 
@@ -604,6 +635,7 @@ def study_in(
     if unlike := differing(environments):
         names = ", ".join(unlike)
         told["runs differ in"] = f"{names} (the last digits of their figures may, for that)"
+    told["hypotheses"] = folder.declared(record)
     return Study(record, runs=tuple(runs), measured=rows, environment=told)
 
 
@@ -618,13 +650,15 @@ def rebuild(path: Path, experiment: Experiment) -> Study:
     """
     held, record = stored(path), recorded(path, experiment)
     results, told = ResultsFolder(path), unsealed((path / FACTS).read_bytes())["of"]["seeds"]
-    for variant, seed in product(record.names, range(held.recipe.seeds)):
+    fixed = held.recipe.seeds
+    seeds = max(told, held.recipe.most_seeds if fixed == "auto" else fixed)
+    for variant, seed in product(record.names, range(seeds)):
         if results.verify(variant, seed) is None and seed < told:
             raise ResultsError(
                 f"{path}/runs/{variant}-seed-{seed}.json is gone, and {FACTS} was written when it "
                 "was there: put it back, or give the experiment's command again"
             )
-    study = study_in(results, record, experiment.measurements, held.recipe.seeds)
+    study = study_in(results, record, experiment.measurements, seeds)
     for variant in held.networks:
         if variant not in study.names:
             raise ResultsError(f"{path / FACTS} says nothing of {variant}, which recipe.json names")

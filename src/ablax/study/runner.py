@@ -30,7 +30,7 @@ from ablax.native import HALVES, instructions
 from ablax.report.page import write_report
 from ablax.report.study import Study
 from ablax.report.study_tables import terminal_table, write_result, write_results
-from ablax.report.verdict import answer, verdict
+from ablax.report.verdict import answer, decided, design_words, verdict
 from ablax.study import discovery
 from ablax.study.environment import available_cores, device, differing, environment, threads
 from ablax.study.folder import (
@@ -196,13 +196,19 @@ class Prepared:
     source: str = ""
 
     def __post_init__(self) -> None:
-        self.seeds = self.plan.recipe.seeds
+        seeds, looks = self.plan.recipe.seeds, self.plan.record.looks
+        self.seeds = looks[0] if seeds == "auto" else seeds
         self.runner = Runner(self.plan.trainings.__getitem__, self.plan.measurements, self.folder)
 
     @property
     def runs(self) -> list[tuple[str, int]]:
         """Every variant with every seed; seeds outside, so that whole pairs come first."""
         return [(name, seed) for seed in range(self.seeds) for name in self.plan.trainings]
+
+    @property
+    def planned(self) -> int:
+        """How many seeds there may become."""
+        return max((self.seeds, *self.plan.record.looks))
 
     def work(self, name: str) -> float:
         """That of one run, with its pretraining."""
@@ -212,6 +218,29 @@ class Prepared:
     def label(self, name: str, seed: int) -> str:
         """How a person calls one run."""
         return f"{self.plan.trainings[name].variant.label} · seed {seed}"
+
+    @property
+    def finished(self) -> list[tuple[str, int]]:
+        """The runs at their end, of which all that they vouch for is there."""
+        return [run for run in self.runs if self.folder.verify(*run) is not None]
+
+    def further(self, study: Study) -> int:
+        """How many seeds there are to be, once all runs are finished: more while it is undecided.
+
+        As many as there are, where their number was fixed.
+        """
+        later = [look for look in self.plan.record.looks if look > self.seeds]
+        if not later or len(study.runs) < len(self.runs) or decided(study):
+            return self.seeds
+        return later[0]
+
+    def go_on(self) -> None:
+        """Ask for the seeds of further looks, as far as finished runs have them."""
+        while len(self.finished) == len(self.runs):
+            further = self.further(self.study())
+            if further == self.seeds:
+                return
+            self.seeds = further
 
     def study(self) -> Study:
         """What is measured so far, beside what was published."""
@@ -244,12 +273,15 @@ def run_experiments(
             identities = {name: one.identity for name, one in plan.trainings.items()}
             claim = each.folder.claim(record.name, record.recipe_name, plan.recipe, identities)
             claims.enter_context(claim)
+            each.folder.declare(record)
+            each.go_on()
         session = _Session(prepared, console, steer)
         count = session.workers(workers)
         for each in prepared:
             console.print(_headline(each, count), highlight=False, soft_wrap=True, markup=False)
-            if other := _otherwise(each):
-                console.print(other, highlight=False, soft_wrap=True, markup=False)
+            told = (_otherwise(each), design_words(Study(each.plan.record), each.planned))
+            for line in filter(None, told):
+                console.print(line, highlight=False, soft_wrap=True, markup=False)
         with graceful_stop() as stop, progress(session.work, console=console) as shown:
             gone = session.train(count, stop, shown)
         studies = session.reports()
@@ -272,10 +304,7 @@ class _Session:
     def __init__(self, prepared: Sequence[Prepared], console: Console, steer: Steer | None) -> None:
         self._prepared, self._console, self._steer = prepared, console, steer
         self._done = {
-            RunKey(job, *run)
-            for job, each in enumerate(prepared)
-            for run in each.runs
-            if each.folder.verify(*run) is not None
+            RunKey(job, *run) for job, each in enumerate(prepared) for run in each.finished
         }
         every = [RunKey(job, *run) for job, each in enumerate(prepared) for run in each.runs]
         self._schedule = Schedule([run for run in every if run not in self._done])
@@ -366,15 +395,17 @@ class _Session:
         each = self._prepared[run.job]
         study = each.study()
         write_results(each.folder.path / "results.csv", study.variants, study.runs)
-        if self._steer is not None:
-            self._ask(self._steer, run.job, study)
+        self._ask(run.job, study)
         if not self._schedule.left(run.job):
             self._report(run.job)
 
-    def _ask(self, steer: Steer, job: int, study: Study) -> None:
+    def _ask(self, job: int, study: Study) -> None:
         """More seeds of an experiment, or no more of its runs."""
-        each, seeds = self._prepared[job], steer(study)
+        each = self._prepared[job]
+        seeds = each.further(study) if self._steer is None else self._steer(study)
         if seeds > each.seeds:
+            if self._steer is None:
+                self._say(_look_words(each, seeds, study))
             former, each.seeds = set(each.runs), seeds
             more = [RunKey(job, *run) for run in each.runs if run not in former]
             more = [run for run in more if each.folder.verify(run.variant, run.seed) is None]
@@ -489,17 +520,29 @@ def say(study: Study, console: Console) -> None:
     console.print(verdict(study).sentence, markup=False, soft_wrap=True)
 
 
+def _look_words(each: Prepared, seeds: int, study: Study) -> str:
+    """What a look at the seeds found, and how long it takes to the next."""
+    spent = math.fsum(run.seconds for run in study.runs) / each.seeds * (seeds - each.seeds)
+    return (
+        f"{each.plan.record.name}: undecided after {_count(each.seeds, 'seed')}, "
+        f"{seeds} are tried (about {spent / 60:.1f} more minutes of training)"
+    )
+
+
 def _headline(each: Prepared, workers: int) -> str:
     plan, epochs, cores = each.plan, each.plan.recipe.train.epochs, each.plan.recipe.train.cores
     beside = ""
     if workers:
         share = f" with {_count(cores, 'core')} each" if cores else ""
         beside = f", {_count(workers, 'run')} side by side{share}"
+    seeds = _count(each.seeds, "seed")
+    if each.planned > each.seeds:
+        seeds = f"{each.seeds} to {each.planned} seeds"
     slow = plan.recipe.train.precision == "bfloat16" and jax.default_backend() == "cpu"
     slower = "" if not slow or instructions() in HALVES else _SLOWER
     return (
         f"{plan.record.title}, recipe {plan.record.recipe_name}: "
-        f"{_count(len(plan.trainings), 'variant')} x {_count(plan.recipe.seeds, 'seed')} x "
+        f"{_count(len(plan.trainings), 'variant')} x {seeds} x "
         f"{_count(epochs, 'epoch')} on {device(available_cores())}{beside}\n"
         f"{plan.record.data_note}{slower}\nresults: {each.folder.path}"
     )
@@ -608,7 +651,7 @@ def _write(each: Prepared, study: Study) -> Path:
     write_csv(folder, by=RUN_COLUMNS)
     each.runner.log.write_csv()
     write_result(folder / "environment.json", json.dumps(dict(study.environment), indent=2) + "\n")
-    write_facts(folder, study.plan)
+    write_facts(folder, study.plan, each.seeds)
     return write_report(study, folder)
 
 
