@@ -100,7 +100,8 @@ recipes = st.builds(
     optimizer=optimizers,
     train=st.builds(TrainConfig, epochs=sizes, label_smoothing=share),
     width=st.floats(0.01, 64),
-    seeds=sizes,
+    seeds=sizes | st.just("auto"),
+    most_seeds=st.integers(2, 10_000),
     conclusions=st.booleans(),
 )
 
@@ -124,7 +125,7 @@ def test_fields_of_a_recipe_are_all_there():
         if part in ("data", "augment", "optimizer", "train")
         for f in fields(value)
     }
-    assert set(flat(Recipe())) == dotted | {"width", "seeds", "conclusions"}
+    assert set(flat(Recipe())) == dotted | {"width", "seeds", "most_seeds", "conclusions"}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def main() -> None:
     if whole.classes != clothes.CLASSES:
         raise SystemExit(f"the classes are {whole.classes}: expected {clothes.CLASSES}")
     # RandomState, not Generator: NumPy promises that its stream never changes.
-    random, found = np.random.RandomState(0), {}
+    random = np.random.RandomState(0)
+    found: dict[str, np.ndarray] = {}
     for part, each in (("train", clothes.TRAINING), ("test", clothes.TEST)):
         split = whole.train if part == "train" else whole.test
         found |= {f"{part}_{name}": a for name, a in chosen(split, each, random).items()}

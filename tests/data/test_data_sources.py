@@ -299,7 +299,7 @@ def test_metadata_that_cannot_be_read_are_refused(folder, cache):
         ("tfds:", "expected tfds:NAME"),
         ("tfds:a b", "expected tfds:NAME"),
         ("tfds:made_up:one", "expected tfds:NAME"),
-        ("", "expected 'digits' or 'tfds:NAME'"),
+        ("", "expected 'digits', 'clothes' or 'tfds:NAME'"),
         ("tfds:mnist", r"holds made_up: `make data DATA=mnist`.*TFDS_DATA_DIR"),
         ("tfds:made_upp", r"did you mean 'made_up'\?"),
     ],
