@@ -12,7 +12,15 @@ from plans import asked
 from ablax.errors import ReportError
 from ablax.report.differences import comparison, comparisons_with_baseline
 from ablax.report.study import Claim, Quantity
-from ablax.report.verdict import answer, answer_json, decided, design_words, forecast, verdict
+from ablax.report.verdict import (
+    answer,
+    answer_json,
+    decided,
+    design_words,
+    difference_words,
+    forecast,
+    verdict,
+)
 
 
 def with_errors(study, errors):
@@ -187,6 +195,13 @@ def test_one_seed_and_equal_differences_are_inconclusive(make_study):
     found = verdict(asked(equal, claims=CLAIMS[:1]))
     assert found.outcome == "inconclusive"
     assert "all differences are equal" in found.findings[0].sentence
+
+
+def test_an_end_of_an_interval_is_never_printed_as_0(study):
+    found = comparison(study, "without_7", "full")
+    for low, said in ((-0.0004, "CI \N{MINUS SIGN}0.0004 to +0.9000"), (0.12, "CI +0.12 to +0.90")):
+        ends = found.interval._replace(low=low, high=0.9)
+        assert difference_words(study, found._replace(interval=ends))[1] == said
 
 
 def test_smoke_draws_no_conclusion(study):

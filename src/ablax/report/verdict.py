@@ -162,8 +162,15 @@ def difference_words(study: Study, measured: Comparison) -> tuple[str, str]:
         why = "all differences are equal" if measured.n > 1 else "two seeds are needed"
         return difference, f"no interval: {why}"
     ends = (measured.interval.low, measured.interval.high)
-    low, high = (signed(end, quantity.digits) for end in ends)
-    return difference, f"CI {low} to {high}"
+    digits = _digits(ends, quantity.digits)
+    return difference, f"CI {signed(ends[0], digits)} to {signed(ends[1], digits)}"
+
+
+def _digits(ends: tuple[float, float], digits: int) -> int:
+    """So many that no end is printed as 0, on which side of it the outcome depends."""
+    while digits < 6 and any(end and not round(end, digits) for end in ends):
+        digits += 1
+    return digits
 
 
 def finding(study: Study, claim: Claim) -> Finding:
