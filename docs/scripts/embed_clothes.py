@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def main() -> None:
         raise SystemExit(f"the classes are {whole.classes}: expected {clothes.CLASSES}")
     # RandomState, not Generator: NumPy promises that its stream never changes.
     random = np.random.RandomState(0)
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, Any] = {}
     for part, each in (("train", clothes.TRAINING), ("test", clothes.TEST)):
         split = whole.train if part == "train" else whole.test
         found |= {f"{part}_{name}": a for name, a in chosen(split, each, random).items()}
