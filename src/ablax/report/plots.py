@@ -91,6 +91,8 @@ def drops_figure(study: Study) -> Figure:
     figure = kit.blank(kit.WIDTH, kit.height(len(others)) + 0.4 * len(published))
     ours, *theirs = figure.subplots(1, 2 if published else 1, sharey=True, squeeze=False)[0]
     ours.set_title(f"Here: test error, {study.plan.recipe_name}")
+    margin = study.plan.error_margin
+    ours.axvspan(-margin, margin, color=kit.SHADE, lw=0, zorder=0)
     _draw_differences(ours, study, names)
     for axes in theirs:
         _draw_published(axes, study, names)
@@ -109,7 +111,7 @@ def drops_figure(study: Study) -> Figure:
         axes.tick_params(axis="y", length=0)
         kit.legend(figure, axes, 1, "outside upper right")
     text = f"Over {study.variant(study.baseline).label}; bar: 95 % interval, all at once, none for "
-    text += "one seed or equal differences."
+    text += f"one seed or equal differences; shaded: too small to matter, {margin:g} points."
     if published:
         text += " Other data, other sizes and other measures: compare the order, not the scale."
     return kit.set_caption(figure, text)
