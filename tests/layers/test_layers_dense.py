@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from ablax import Layers, layers
 from ablax.layers import Dense, Flatten
 
 
@@ -50,3 +52,42 @@ def test_vectorize_lays_out_rows_then_columns_then_channels():
 
 def test_vectorize_takes_a_batch_of_none():
     assert Flatten().apply({}, jnp.zeros((0, 2, 3, 2))).shape == (0, 12)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Dense(2),
+        layers.Scale(),
+        layers.Bias(),
+        layers.PReLU(),
+        layers.Convolution(2, 1),
+        layers.Gate(Layers(squeeze=layers.GlobalAveragePool(), fc=Dense(2))),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_narrow_sums_over_all_pixels_are_taken_in_float32(layer):
+    """The derivative by a value of a channel: 2,048 ones that are added in bfloat16 stay at 256."""
+    x = jnp.ones((2, 32, 32, 2), jnp.bfloat16) * (-1 if isinstance(layer, layers.PReLU) else 1)
+    variables = layer.init(jax.random.key(0), x)
+    narrow = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), variables)
+
+    def loss(variables):
+        return jnp.sum(layer.apply(variables, x).astype(jnp.float32))
+
+    jaxpr = jax.make_jaxpr(jax.grad(loss))(narrow)
+    sums = [eqn for eqn in equations(jaxpr.jaxpr) if eqn.primitive.name == "reduce_sum"]
+    given = [(eqn.invars[0].aval, eqn.outvars[0].aval) for eqn in sums]
+    assert any(x.size >= 1000 * total.size for x, total in given)
+    assert all(x.dtype == jnp.float32 for x, total in given if x.size > total.size)
+
+
+def equations(jaxpr):
+    """All of them, also those inside others."""
+    for eqn in jaxpr.eqns:
+        yield eqn
+        for value in eqn.params.values():
+            for each in value if isinstance(value, tuple | list) else [value]:
+                inner = getattr(each, "jaxpr", each)
+                if hasattr(inner, "eqns"):
+                    yield from equations(inner)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float, PRNGKeyArray, Real, UInt32
 
-from ablax.layers.dense import learned, per_channel
+from ablax.layers.dense import broadcast_with, learned
 from ablax.layers.initializers import QUARTERS, Initializer
 from ablax.layers.windows import (
     FieldError,
@@ -74,7 +74,7 @@ def prelu(x: Real[Array, "... C"], slope: Float[Array, "C"]) -> Float[Array, "..
         Array([[-0.5, -2. ]], dtype=float32)
     """
     x, slope = promoted(x, slope)
-    return jnp.where(x >= 0, x, per_channel(slope, x) * x)
+    return broadcast_with(lambda x, slope: jnp.where(x >= 0, x, slope * x), x, slope)
 
 
 @takes("...")

@@ -16,7 +16,7 @@ from ablax.core.edits import EditError, edit
 from ablax.core.network import Layers, Network, Sequential, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.activation import ReLU, Sigmoid
-from ablax.layers.dense import Dense, add
+from ablax.layers.dense import Dense, add, broadcast_with
 from ablax.layers.pooling import GlobalAveragePool
 from ablax.layers.shape import concatenate
 from ablax.layers.windows import (
@@ -266,13 +266,13 @@ class Gate(nn.Module):
     def __call__(self, x: Real[Array, "N H W C"]) -> Real[Array, "N H W C"]:
         x, factors = promoted(x, run(self.gate, x))
         if factors.shape == (x.shape[0], x.shape[3]):
-            return x * factors[:, None, None, :]
-        if factors.shape in (x.shape, (*x.shape[:3], 1)):
-            return x * factors
-        raise ShapeError(
-            f"Gate was given {x.shape} and its layers gave factors of shape {factors.shape}: "
-            f"expected {x.shape}, {(*x.shape[:3], 1)} or {(x.shape[0], x.shape[3])}"
-        )
+            factors = factors[:, None, None, :]
+        elif factors.shape not in (x.shape, (*x.shape[:3], 1)):
+            raise ShapeError(
+                f"Gate was given {x.shape} and its layers gave factors of shape {factors.shape}: "
+                f"expected {x.shape}, {(*x.shape[:3], 1)} or {(x.shape[0], x.shape[3])}"
+            )
+        return broadcast_with(jnp.multiply, x, factors)
 
 
 def squeeze_excite(features: int, reduction: int = 16) -> Gate:

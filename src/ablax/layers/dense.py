@@ -21,6 +21,7 @@ from ablax.layers.windows import (
     positive,
     promoted,
     takes,
+    widened,
 )
 
 
@@ -94,7 +95,17 @@ def biased(layer: Any, y: Array, shape: tuple[int, ...]) -> Array:
     if not layer.use_bias:
         return y
     y, bias = promoted(y, layer.param("bias", layer.bias_init, shape, jnp.float32))
-    return y + per_channel(bias, y)
+    return broadcast_with(jnp.add, y, bias)
+
+
+def broadcast_with(function: Callable[[Array, Array], Array], x: Array, values: Array) -> Array:
+    """A function of an array and of values of its last axes, number by number, in the array's type.
+
+    It is computed in float32 at least, and so is its derivative by the values, which is a sum over
+    all other axes: sums of narrow numbers lose their last addends, and XLA takes them slowly.
+    """
+    wide = widened(x)
+    return function(wide, per_channel(values, wide)).astype(x.dtype)
 
 
 def per_channel(values: Array, x: Array) -> Array:
@@ -214,7 +225,7 @@ class Scale(nn.Module):
     @nn.compact
     def __call__(self, x: Real[Array, "... C"]) -> Float[Array, "... C"]:
         x, scale = _constant_or_learned(self, "scale", self.factor, self.scale_init, x)
-        return x * scale
+        return broadcast_with(jnp.multiply, x, scale)
 
 
 @checked(amount=_check_constant)
@@ -233,7 +244,7 @@ class Bias(nn.Module):
     @nn.compact
     def __call__(self, x: Real[Array, "... C"]) -> Float[Array, "... C"]:
         x, bias = _constant_or_learned(self, "bias", self.amount, self.bias_init, x)
-        return x + bias
+        return broadcast_with(jnp.add, x, bias)
 
 
 def _constant_or_learned(
@@ -248,9 +259,9 @@ def _constant_or_learned(
                 f"{len(constant)} channels"
             )
         (x,) = promoted(x)
-        return x, per_channel(jnp.asarray(constant, x.dtype), x)
+        return x, jnp.asarray(constant, x.dtype)
     x, values = promoted(x, learned(layer, name, init, (channels,), x))
-    return x, per_channel(values, x)
+    return x, values
 
 
 def check_alike(who: str, maps: tuple[Array, ...], expected: str) -> None:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Real
 
-from ablax.layers.dense import check_alike
+from ablax.layers.dense import broadcast_with, check_alike
 from ablax.layers.initializers import ZEROS, Initializer
 from ablax.layers.windows import (
     FieldError,
@@ -113,7 +113,7 @@ def spatial_weights(
     """
     check_size("spatial_weights", x, weights)
     x, weights = promoted(x, weights)
-    return x * weights[None, :, :, None]
+    return broadcast_with(jnp.multiply, x, weights[None, :, :, None])
 
 
 def resized(weights: Float[Array, "h w"], size: Pair) -> Float[Array, "H W"]:

@@ -17,7 +17,7 @@ from ablax.core.network import Layers, Network, Sequential, run, run_one
 from ablax.errors import AblaxError
 from ablax.layers.activation import sigmoid, tanh
 from ablax.layers.blocks import Auxiliary
-from ablax.layers.dense import learned, per_channel
+from ablax.layers.dense import broadcast_with, learned
 from ablax.layers.heads import ensemble
 from ablax.layers.initializers import FORGET_ONES, GLOROT_NORMAL, ORTHOGONAL, ZEROS, Initializer
 from ablax.layers.normalization import BatchNormalization
@@ -217,7 +217,7 @@ def recurrent(
 def _drive(x: Array, kernel: Array, bias: Array) -> Array:
     """What the inputs alone bring to each moment, the moments first: (T, N, columns)."""
     drive = x @ kernel
-    return (drive + per_channel(bias, drive)).swapaxes(0, 1)
+    return broadcast_with(jnp.add, drive, bias).swapaxes(0, 1)
 
 
 class Memory(NamedTuple):
