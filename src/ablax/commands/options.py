@@ -558,6 +558,25 @@ def _plain_type(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None
 
 
 @_REGISTRY.primitive_rule
+def _whole_or_word(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """`int | Literal["auto"]` takes a whole number or one of the words, and refuses in one line."""
+    if get_origin(info.type) not in (Union, types.UnionType):
+        return None
+    words = [each for each in get_args(info.type) if get_origin(each) is Literal]
+    if len(words) != 1 or set(get_args(info.type)) != {int, words[0]}:
+        return None
+    choices = get_args(words[0])
+
+    def made(given: str) -> Any:
+        try:
+            return given if given in choices else whole(given)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {' or '.join(choices)}") from None
+
+    return spec(made, f"INT|{'|'.join(choices)}", (int, str))
+
+
+@_REGISTRY.primitive_rule
 def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     """`X | None` takes what X takes, and the word None: X's refusal is the refusal."""
     if get_origin(info.type) not in (Union, types.UnionType):

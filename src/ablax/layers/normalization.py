@@ -187,9 +187,11 @@ def _by_the_batch(
     wide = widened(x)
     axes = tuple(range(x.ndim - 1))
     mean = wide.mean(axes)
-    var = jnp.square(wide - mean).mean(axes)
+    away = wide - per_channel(mean, wide)
+    var = jnp.square(away).mean(axes)
     factor = scale.astype(wide.dtype) * lax.rsqrt(var + epsilon)
-    return ((wide - mean) * factor + bias.astype(wide.dtype)).astype(x.dtype), mean, var
+    y = away * per_channel(factor, wide) + per_channel(bias, wide)
+    return y.astype(x.dtype), mean, var
 
 
 @_by_the_batch.defjvp
@@ -205,17 +207,19 @@ def _tangent(
     x: Array, mean: Array, inverse: Array, scale: Array, dx: Array, dscale: Array, dbias: Array
 ) -> Array:
     wide, axes = widened(dx), tuple(range(x.ndim - 1))
-    normal, factor = (widened(x) - mean) * inverse, scale.astype(mean.dtype) * inverse
+    normal = (widened(x) - per_channel(mean, wide)) * per_channel(inverse, wide)
+    factor = scale.astype(mean.dtype) * inverse
     shift = dbias.astype(mean.dtype) - factor * wide.mean(axes)
     slope = dscale.astype(mean.dtype) - factor * (normal * wide).mean(axes)
     # else XLA takes the sums of the transpose again for every row that they are added to
-    shift, slope = lax.optimization_barrier((shift, slope))
+    parts = *lax.optimization_barrier((shift, slope)), factor
+    shift, slope, factor = (per_channel(each, wide) for each in parts)
     return (factor * wide + shift + normal * slope).astype(x.dtype)
 
 
 def _statistics_tangent(x: Array, mean: Array, dx: Array) -> tuple[Array, Array]:
     wide, axes = widened(dx), tuple(range(x.ndim - 1))
-    return wide.mean(axes), 2 * ((widened(x) - mean) * wide).mean(axes)
+    return wide.mean(axes), 2 * ((widened(x) - per_channel(mean, wide)) * wide).mean(axes)
 
 
 @takes("... C", integers=True)
