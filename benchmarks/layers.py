@@ -19,7 +19,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from other_python import TORCH_PYTHON, Timed, in_another_python, torch_version
+from other_python import TORCH_PYTHON, InAnotherPython, Timed, torch_version
 from result_table import write
 
 from ablax.layers import (
@@ -264,7 +264,7 @@ def sides(where: str, plain: Form, ours: Form, arguments: tuple[Array, ...]) -> 
 def torch_side(layer: str, part: str) -> dict[str, Timed]:
     """PyTorch, where there is one."""
     script = str(Path(__file__).with_name("torch_layers.py"))
-    return {"torch": in_another_python(script, layer, part)} if TORCH_PYTHON else {}
+    return {"torch": InAnotherPython(script, layer, part)} if TORCH_PYTHON else {}
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from other_python import TORCH_PYTHON, Timed, in_another_python, serve, torch_version
+from other_python import TORCH_PYTHON, InAnotherPython, Timed, serve, torch_version
 from plain_flax import plain_flax
 
 from ablax.analysis.cost import USUAL
@@ -345,7 +345,7 @@ class Side:
         """The side to be timed beside the others: PyTorch has a process of its own."""
         if self.library in ("ablax", "flax"):
             return self.timed(row, part)
-        return in_another_python(__file__, *self.words(row, part))
+        return InAnotherPython(__file__, *self.words(row, part))
 
 
 def peak_memory(side: Side, row: Row, part: str) -> float:

@@ -18,7 +18,7 @@ TORCH_PYTHON = os.environ.get("TORCH_PYTHON") or (sys.executable if util.find_sp
 Timed = Callable[[], float]
 
 
-class in_another_python:  # noqa: N801 - called as a function is
+class InAnotherPython:
     """Seconds that a script of `TORCH_PYTHON` measures in a process of its own, resting between.
 
     The process ends with this object.
@@ -48,7 +48,7 @@ class in_another_python:  # noqa: N801 - called as a function is
 
 
 def serve(timed: Timed) -> None:
-    """The other side of `in_another_python`: a round for every line, until there is none."""
+    """The other side of `InAnotherPython`: a round for every line, until there is none."""
     for _ in sys.stdin:
         print(f"seconds {timed()}", flush=True)
 

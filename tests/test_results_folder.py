@@ -280,3 +280,18 @@ def test_hypotheses_of_a_folder_that_has_runs_already_were_declared_later(tmp_pa
     assert ResultsFolder(tmp_path).declared(PLAN).endswith(", declared later")
     ResultsFolder(tmp_path).declare(PLAN)
     assert ResultsFolder(tmp_path).declared(PLAN).endswith(", declared later")
+
+
+def test_hypotheses_may_change_until_a_run_has_begun_and_those_of_others_are_refused(tmp_path):
+    folder, changed = ResultsFolder(tmp_path), replace(PLAN, error_margin=2.0)
+    folder.declare(PLAN)
+    folder.declare(changed)
+    assert folder.declared(changed).endswith(", declared before the first run")
+    (tmp_path / "checkpoints").mkdir()
+    folder.declare(PLAN)
+    assert ", changed since the first run (" in folder.declared(PLAN)
+    with pytest.raises(ResultsError, match="is of another experiment or recipe"):
+        folder.declared(replace(PLAN, name="other"))
+    (tmp_path / "hypotheses.json").write_text("{}")
+    with pytest.raises(ResultsError, match="the report then says"):
+        folder.declared(PLAN)

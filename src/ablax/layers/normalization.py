@@ -153,7 +153,6 @@ class BatchNormalization(nn.Module):
         scale = self.param("scale", ONES, shape, jnp.float32) if self.use_scale else jnp.ones(shape)
         bias = self.param("bias", ZEROS, shape, jnp.float32) if self.use_bias else jnp.zeros(shape)
         kind = promoted(x, *[scale] * self.use_scale, *[bias] * self.use_bias)[0].dtype
-        wide = widened(x)
         if self.is_mutable_collection("batch_stats") and not self.is_initializing():
             if math.prod(x.shape[:-1]) == 0:
                 raise ShapeError(
@@ -166,6 +165,7 @@ class BatchNormalization(nn.Module):
                 moved = self.momentum * old + (1 - self.momentum) * new
                 statistic.value = moved.astype(old.dtype)
             return y
+        wide = widened(x)
         factor = scale.astype(wide.dtype) * lax.rsqrt(var.value.astype(wide.dtype) + self.epsilon)
         center, factor, bias = (per_channel(each, wide) for each in (mean.value, factor, bias))
         return ((wide - center) * factor + bias).astype(kind)

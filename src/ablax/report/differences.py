@@ -123,12 +123,13 @@ def intervals_words(study: Study) -> str:
         frozenset({"pair"}): "the spread that of each pair",
     }.get(frozenset(scales), "the spread pooled over the variants where it is alike")
     level = f"{100 * confidence(study):.3g}"
-    several = f"all {together} differences of this report hold at once" if together > 1 else "it"
-    confidence_words = f"with {level} % confidence {several}" if together > 1 else f"{level} %"
+    sure = f"{level} %"
+    if together > 1:
+        sure = f"with {level} % confidence all {together} differences of this report hold at once"
     looks = study.plan.looks
     spent = ", which leaves 95 % after all looks at the seeds" if looks else ""
     return (
-        f"CI: interval of the mean difference, paired by seed; {confidence_words}{spent} "
+        f"CI: interval of the mean difference, paired by seed; {sure}{spent} "
         f"({how}). It covers seeds, not test images."
     )
 

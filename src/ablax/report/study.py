@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ablax.errors import ReportError, nearest
+from ablax.files import digest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -359,6 +360,11 @@ class PlanRecord:
             }
             for claim in (*self.claims, *self.expectations)
         ]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the hypotheses: of another claim, or another margin, it is another."""
+        return digest(self.hypotheses())[:16]
 
     def refuse_unknown(self, name: str, where: str) -> None:
         """Refuse what is of no variant."""

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ablax.files import digest, sealed
+from ablax.files import sealed
 from ablax.report.differences import (
     MOST_SEEDS,
     Comparison,
     comparison,
-    comparisons,
+    family,
     intervals_words,
     seeds_to_decide,
 )
@@ -356,7 +356,7 @@ def design_words(study: Study, seeds: int) -> str:
     The smallest difference that is seen with a probability of 80 %, in standard deviations of a
     paired difference, with a pair's own degrees of freedom.
     """
-    together = len(comparisons(study))
+    together = len(family(study))
     if not study.plan.verdict_wanted or not study.plan.claims + study.plan.expectations:
         return ""
     if seeds < 2:
@@ -393,7 +393,7 @@ def answer_json(study: Study, plots: str) -> str:
         "unit": study.quantity(name).unit if name else "",
         "margin": study.margin(told.claim) if measured and told.claim else None,
         "seeds_to_decide": told.needed,
-        "hypotheses": digest(study.plan.hypotheses()),
+        "hypotheses": study.plan.fingerprint,
         "training_seconds": round(sum(run.seconds for run in study.runs)),
         "runs": len(study.runs),
         "picture": f"{plots}/{(own or ['errors'])[0]}.png",

@@ -115,7 +115,7 @@ class ResultsFolder:
             theirs = _held(path)
             self._refuse_another(ours, theirs, networks, trees)
             return theirs, trees
-        if any((self.path / name).exists() for name in ("runs", "checkpoints")):
+        if self._begun:
             raise ResultsError(
                 f"{self.path} holds runs but no recipe.json, so nobody can say of which "
                 f"recipe: {_ELSEWHERE}"
@@ -186,24 +186,35 @@ class ResultsFolder:
         `first` is the fingerprint of what was declared before the first run, empty where runs were
         there already.
         """
-        path, now = self.path / HYPOTHESES, _fingerprint(record)
-        first = "" if (self.path / "runs").exists() else now
-        if path.exists():
-            first = _read_sealed(path, path.read_bytes(), "remove it, and it is written again")[
-                "first"
-            ]
-        told = {"first": first, "now": now, "hypotheses": record.hypotheses()}
-        write_result(path, sealed(told))
+        first = self._first_declared(record) if self._begun else record.fingerprint
+        told = {"first": first, "now": record.fingerprint, "hypotheses": record.hypotheses()}
+        write_result(self.path / HYPOTHESES, sealed({"of": _whose(record), **told}))
 
     def declared(self, record: PlanRecord) -> str:
         """The fingerprint of what is claimed now, and whether the first run stood under it."""
-        path, now = self.path / HYPOTHESES, _fingerprint(record)
-        first = ""
-        if path.exists():
-            first = _read_sealed(path, path.read_bytes(), "put it back")["first"]
+        first, now = self._first_declared(record), record.fingerprint
         if first == now:
             return f"{now}, declared before the first run"
         return f"{now}, {f'changed since the first run ({first})' if first else 'declared later'}"
+
+    def _first_declared(self, record: PlanRecord) -> str:
+        """The fingerprint of what was claimed before the first run; empty where nobody said."""
+        path = self.path / HYPOTHESES
+        if not path.exists():
+            return ""
+        again = "remove it: the report then says that the hypotheses were declared later"
+        found = _read_sealed(path, path.read_bytes(), again)
+        if found.get("of") != _whose(record):
+            raise ResultsError(
+                f"{path} is of another experiment or recipe ({found.get('of')}, and "
+                f"{_whose(record)} is expected): put it where it belongs"
+            )
+        return str(found["first"])
+
+    @property
+    def _begun(self) -> bool:
+        """Whether a run began here."""
+        return any((self.path / name).exists() for name in ("runs", "checkpoints"))
 
     def mend_logs(self) -> None:
         """Cut off what a power cut left of the logs, before anybody writes to them."""
@@ -328,8 +339,8 @@ class ResultsFolder:
         return self.path / "runs" / f"{variant}-seed-{seed}.json"
 
 
-def _fingerprint(record: PlanRecord) -> str:
-    return digest(record.hypotheses())[:16]
+def _whose(record: PlanRecord) -> dict[str, str]:
+    return {"experiment": record.name, "recipe": record.recipe_name}
 
 
 def _place(folder: Path, log: Path) -> str:

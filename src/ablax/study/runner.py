@@ -236,7 +236,7 @@ class Prepared:
 
     def go_on(self) -> None:
         """Ask for the seeds of further looks, as far as finished runs have them."""
-        while len(self.finished) == len(self.runs):
+        while self.plan.record.looks and len(self.finished) == len(self.runs):
             further = self.further(self.study())
             if further == self.seeds:
                 return
