@@ -127,7 +127,6 @@ RELU_HELPS = Claim(
     "the training error is higher with sigmoids than with ReLUs",
     "sigmoid:train_error",
     "relu:train_error",
-    flat=False,
 )
 
 EXPERIMENT = Experiment(
@@ -174,19 +173,16 @@ EXPERIMENT = Experiment(
             "with sigmoids the training error is higher without auxiliary losses",
             "sigmoid:train_error",
             "sides:train_error",
-            flat=False,
         ),
         Claim(
             "with sigmoids the training error is higher without contrast normalization",
             "sigmoid:train_error",
             "contrast:train_error",
-            flat=False,
         ),
         Claim(
             "auxiliary losses raise the gradient norm at the first layer",
             "sides:gradient_at_start",
             "sigmoid:gradient_at_start",
-            flat=False,
         ),
         Claim(
             "the ReLU network has a higher test error without auxiliary losses",
@@ -199,19 +195,16 @@ EXPERIMENT = Experiment(
             "contrast normalization raises the gradient norm at the first layer",
             "contrast:gradient_at_start",
             "sigmoid:gradient_at_start",
-            flat=False,
         ),
         Claim(
             "the gradient norm at the first layer is larger with ReLU than with auxiliary losses",
             "relu:gradient_at_start",
             "sides:gradient_at_start",
-            flat=False,
         ),
         Claim(
             "the training error is higher with response than with contrast normalization",
             "response:train_error",
             "contrast:train_error",
-            flat=False,
         ),
     ),
     decides=RELU_HELPS,

@@ -151,7 +151,6 @@ EXPERIMENT = Experiment(
             "training takes longer with dense connections than with residual ones, large networks",
             "dense_large:seconds",
             "residual_large:seconds",
-            flat=False,
         ),
         Claim(
             "a dense layer uses the layer right before it more than earlier ones",

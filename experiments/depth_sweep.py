@@ -115,7 +115,6 @@ DEGRADATION = Claim(
     "plain networks of 56 layers have a higher training error than those of 20",
     "plain_56:train_error",
     "plain_20:train_error",
-    flat=False,
 )
 
 EXPERIMENT = Experiment(
@@ -157,19 +156,16 @@ EXPERIMENT = Experiment(
             "plain networks of 56 layers have a higher test error than those of 20",
             "plain_56",
             "plain_20",
-            flat=False,
         ),
         Claim(
             "at 56 layers plain networks have a higher test error than residual ones",
             "plain_56",
             "residual_56",
-            flat=False,
         ),
         Claim(
             "residual networks of 20 layers have a higher test error than those of 56",
             "residual_20",
             "residual_56",
-            flat=False,
         ),
     ),
     expectations=(
@@ -178,13 +174,11 @@ EXPERIMENT = Experiment(
             "larger with batch normalization than without",
             "plain_20_tanh:gradient_at_start",
             "plain_20_bare_tanh:gradient_at_start",
-            flat=False,
         ),
         Claim(
             "in residual networks of 20 layers the gradient is larger without batch normalization",
             "residual_20_bare:sensitivity_at_start",
             "residual_20:sensitivity_at_start",
-            flat=False,
         ),
     ),
     decides=DEGRADATION,

@@ -114,7 +114,6 @@ TANH_IS_SLOWER = Claim(
     "the training error, averaged over epochs, is higher with tanh than with ReLU",
     "tanh:mean_train_error",
     "relu:mean_train_error",
-    flat=False,
 )
 
 EXPERIMENT = Experiment(
@@ -159,19 +158,16 @@ EXPERIMENT = Experiment(
             "the training error, averaged over epochs, is higher with sigmoid than with tanh",
             "sigmoid:mean_train_error",
             "tanh:mean_train_error",
-            flat=False,
         ),
         Claim(
             "with sigmoids the last hidden layer saturates more than the first",
             "sigmoid:last_saturated",
             "sigmoid:first_saturated",
-            flat=False,
         ),
         Claim(
             "the training error is higher with ReLU than with PReLU",
             "relu:train_error",
             "prelu:train_error",
-            flat=False,
         ),
     ),
     expectations=(
@@ -180,19 +176,16 @@ EXPERIMENT = Experiment(
             "Glorot std",
             "sigmoid:mean_train_error",
             "sigmoid_large:mean_train_error",
-            flat=False,
         ),
         Claim(
             "after training more activations are saturated with ReLU than with tanh",
             "relu:saturated_at_end",
             "tanh:saturated_at_end",
-            flat=False,
         ),
         Claim(
             "after training more units are dead with ReLU than with leaky ReLU",
             "relu:dead_at_end",
             "leaky_relu:dead_at_end",
-            flat=False,
         ),
     ),
     decides=TANH_IS_SLOWER,

@@ -197,7 +197,6 @@ STARTS_MATTER = Claim(
     "initialization with std 0.01 leaves a higher training loss than He initialization",
     worse="gaussian:train_loss",
     better=f"{BASELINE}:train_loss",
-    flat=False,
 )
 
 EXPERIMENT = Experiment(
@@ -228,26 +227,22 @@ EXPERIMENT = Experiment(
             "the training error, averaged over epochs, is higher without momentum",
             worse="without_momentum:mean_train_error",
             better=f"{BASELINE}:mean_train_error",
-            flat=False,
         ),
         Claim(
             "a constant learning rate leaves a higher training loss than cosine decay",
             worse="constant:train_loss",
             better=f"{BASELINE}:train_loss",
-            flat=False,
         ),
         Claim(
             "initialization with 1.5 x He std raises the gradient norm at the first layer "
             "(explodes)",
             worse="too_large:gradient_at_start",
             better=f"{BASELINE}:gradient_at_start",
-            flat=False,
         ),
         Claim(
             "initialization with std 0.01 lowers the gradient norm at the first layer (vanishes)",
             worse=f"{BASELINE}:gradient_at_start",
             better="gaussian:gradient_at_start",
-            flat=False,
         ),
     ),
     expectations=(
@@ -255,26 +250,22 @@ EXPERIMENT = Experiment(
             "equal initial weights leave a higher training loss (symmetry)",
             worse="all_equal:train_loss",
             better=f"{BASELINE}:train_loss",
-            flat=False,
         ),
         Claim(
             "the training error, averaged over epochs, is higher with SGD without momentum "
             "than with Adam",
             worse="without_momentum:mean_train_error",
             better="adam:mean_train_error",
-            flat=False,
         ),
         Claim(
             "the training error, averaged over epochs, is higher with batch size 256 than with 64",
             worse="batch_256:mean_train_error",
             better=f"{BASELINE}:mean_train_error",
-            flat=False,
         ),
         Claim(
             "training takes longer with batch size 16 than with 256",
             worse="batch_16:seconds",
             better="batch_256:seconds",
-            flat=False,
         ),
     ),
     decides=STARTS_MATTER,

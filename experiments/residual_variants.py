@@ -188,7 +188,7 @@ EXPERIMENT = Experiment(
         ),
         Claim("a convolution on the shortcut raises test error", "convolution", "original"),
         # its loss stayed at that of guessing in a pilot run, as in the paper: nothing to flatten
-        Claim("dropout on the shortcut raises test error", "dropout", "original", flat=False),
+        Claim("dropout on the shortcut raises test error", "dropout", "original"),
         Claim("BN after addition raises test error", "bn_after_addition", "original"),
         Claim("ReLU before addition raises test error", "relu_before_addition", "original"),
         Claim(
@@ -202,13 +202,11 @@ EXPERIMENT = Experiment(
             "dropout on the shortcut has a higher test error than the identity",
             "dropout",
             "original",
-            flat=False,
         ),
         Claim(
             "dropout on the shortcut has a higher test error than a convolution there",
             "dropout",
             "convolution",
-            flat=False,
         ),
         Claim(
             "an exclusive gate has a higher test error than the identity",

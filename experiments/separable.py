@@ -179,7 +179,6 @@ EXPERIMENT = Experiment(
             "equal size",
             "depthwise_separable:seconds",
             "standard_narrow:seconds",
-            flat=False,
         ),
     ),
     decides=PER_PARAMETER,

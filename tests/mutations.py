@@ -86,14 +86,14 @@ EQUIVALENT: dict[str, str] = {
             "arguments swapped",
             "comparison: correlation(left, right) with its first two arguments swapped",
             "flattened: min(first, chance) with its first two arguments swapped",
-            "flattened: max(3 * scatter, 1e-09 * abs(level)) with its first two arguments swapped",
+            "flattened: max(3 * scatter, 0.05) with its first two arguments swapped",
         ),
         "the same whatever the order",
     ),
     "correlation: np.clip(a @ b / scale, -1, 1) with its first two arguments swapped": (
         "the middle one of three numbers, whatever the order"
     ),
-    "flattened: fall > 0 becomes fall >= 0": "a fall of 0 is within any limit",
+    "flattened: power > 0 becomes power >= 0": "where it is asked, |power| is 1 or more",
 }
 """Breaks that change nothing anybody could see, as `function: what becomes what`, and why."""
 

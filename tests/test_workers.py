@@ -281,15 +281,20 @@ def test_seeds_are_added_while_it_runs_until_a_question_is_decided(place, alone,
     begun = 4 if workers == 0 else (4, 5)
     done = {(run.variant, run.seed): run.test_error for run in study.runs}
     assert len(done) == begun if workers == 0 else len(done) in begun
-    for row in alone:
-        assert done[row["variant"], int(row["seed"])] == pytest.approx(float(row["test_error"]))
+    told = {(row["variant"], int(row["seed"])): float(row["test_error"]) for row in alone}
+    # which of them began depends on how fast the two workers are
+    shared = done.keys() & told.keys()
+    assert len(shared) == 4 if workers == 0 else len(shared) >= 2
+    assert {run: done[run] for run in shared} == pytest.approx({run: told[run] for run in shared})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.deep), 2])
 def test_auto_adds_whole_groups_of_seeds_and_trains_nothing_when_it_is_asked_again(place, workers):
     claim = """
-    claims=(Claim("a layer more learns more", "cut:train_loss", "full:train_loss", False, 1e-6),),
+    claims=(
+        Claim("more layers learn", "cut:mean_train_error", "full:mean_train_error", 1e-6),
+    ),
 )"""
     doubt = QUESTION.replace("import Section", "import Claim, Section")
     (place / "doubt.py").write_text(doubt.rstrip().removesuffix(")").rstrip() + claim)

@@ -19,7 +19,7 @@ MACS = (21_500_000, 20_400_000, 18_300_000, 14_100_000, 10_900_000)
 
 
 def made_curve(
-    seed: int, floor: float = 0.05, time: float = 3.0, epochs: int = 20, error: float = 3.0
+    seed: int, floor: float = 0.05, time: float = 2.0, epochs: int = 20, error: float = 3.0
 ) -> Curve:
     """An exponential decay with a little noise, and a test error that follows it."""
     noise = np.random.default_rng(seed)

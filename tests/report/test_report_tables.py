@@ -103,16 +103,49 @@ def test_published_notes_are_sentences(study):
 
 def test_notes_say_what_flat_and_training_figures_do_not(study):
     plain = flatness_table(study).notes
-    assert "less than 1 % of the total decrease since the first epoch, and" in plain[0]
-    assert "(or from ln(10) = 2.30," in flatness_table(asked(study, classes=10)).notes[0]
-    assert "few hundredths" in plain[1]
+    assert "more slowly than c / epoch, which falls by 20 % of itself there" in plain[0]
+    assert "an order that is another half way may change again" in plain[1]
     assert "different dropout" in main_table(study).notes[-1]
 
 
 def test_flatness_and_reinitialized_tables_name_every_variant(study, make_study):
-    assert [row[-1] for row in flatness_table(study).rows] == ["flattened"] * 5
-    assert flatness_table(make_study(epochs=1)).rows[0][1:3] == ("–", "–")
+    assert [row[3] for row in flatness_table(study).rows] == ["flattened"] * 5
+    assert flatness_table(make_study(epochs=1)).rows[0][1:3] == ("–", "0 of 5")
     assert reinitialized_table(study).rows[1] == ("Without 6, 7", "fc6, fc7", "fc8/kernel")
+
+
+def test_the_order_half_way_stands_beside_that_of_the_end(study):
+    """Its errors are those of the nearest evaluation to half of the epochs that all runs share."""
+
+    def tested(run, epochs, half):
+        errors = tuple(half if epoch == 9 else run.test_error for epoch in epochs)
+        return replace(
+            run, curve=replace(run.curve, test_epochs=tuple(map(float, epochs)), test_error=errors)
+        )
+
+    half = dict(zip(study.names, (5.0, 4.0, 5.0, 9.0, 1.0), strict=True))
+    runs = tuple(
+        tested(run, (3, 9, 12 if run.seed else 13, 20), half[run.variant] + 0.1 * run.seed)
+        for run in study.runs
+    )
+    table = flatness_table(replace(study, runs=runs))
+    assert table.columns[4:] == (
+        "Test error at epoch 9, % (place)",
+        "Test error at the end, % (place)",
+    )
+    cells = [row[4] for row in table.rows]
+    assert cells == ["5.20 (3)", "4.20 (2)", "5.20 (3)", "9.20 (5)", "1.20 (1)"]
+    assert [row[5][-3:] for row in table.rows] == ["(1)", "(2)", "(4)", "(3)", "(5)"]
+
+
+def test_without_an_evaluation_on_the_way_there_is_no_order_half_way(study):
+    ends = tuple(
+        replace(run, curve=replace(run.curve, test_epochs=(20.0,), test_error=(run.test_error,)))
+        for run in study.runs
+    )
+    table = flatness_table(replace(study, runs=ends))
+    assert table.columns[4] == "Test error half way, %"
+    assert [row[4] for row in table.rows] == ["–"] * 5
 
 
 def test_tables_of_the_baseline_alone_have_no_comparison(make_study):

@@ -319,6 +319,7 @@ def gradient_norms(panels: Panels) -> Measurement:
                 decades,
                 "decades",
                 margin=_TWICE,
+                trained=False,
             ),
             "gradient_at_end": Quantity(
                 "gradient at the first block over that at the last, after training, log10",
@@ -327,7 +328,11 @@ def gradient_norms(panels: Panels) -> Measurement:
                 margin=_TWICE,
             ),
             "sensitivity_at_start": Quantity(
-                "|W| |dL/dW| before training, log10", sensitivity, "decades", margin=_TWICE
+                "|W| |dL/dW| before training, log10",
+                sensitivity,
+                "decades",
+                margin=_TWICE,
+                trained=False,
             ),
         },
     )

@@ -100,7 +100,9 @@ def _seconds(form: str) -> Quantity:
         own = matching(rows, form=form)
         return own[0]["trace_seconds"] + own[0]["compile_seconds"] if own else math.nan
 
-    return Quantity(f"time to trace and compile the training step, {form}", of, "s", 1)
+    return Quantity(
+        f"time to trace and compile the training step, {form}", of, "s", 1, trained=False
+    )
 
 
 def seconds_table(study: Study) -> Table:

@@ -287,6 +287,7 @@ SATURATION = Measurement(
         "saturated_at_start": percentage(
             "saturated responses before training, mean over layers",
             partial(mean_over_layers, moment=min),
+            trained=False,
         ),
         "saturated_at_end": percentage(
             "saturated responses after training, mean over layers", mean_over_layers
@@ -297,9 +298,12 @@ SATURATION = Measurement(
         "first_saturated": percentage(
             "most saturated responses of the first layer at any moment",
             partial(most_of_layer, last=False),
+            trained=False,
         ),
         "last_saturated": percentage(
-            "most saturated responses of the last hidden layer at any moment", most_of_layer
+            "most saturated responses of the last hidden layer at any moment",
+            most_of_layer,
+            trained=False,
         ),
     },
 )

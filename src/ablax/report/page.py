@@ -14,7 +14,6 @@ from ablax.report.figures import Drawing
 from ablax.report.plots import drawn, pictures
 from ablax.report.study import Published, Study
 from ablax.report.study_tables import (
-    SMALL_LOSS_NOTE,
     TRAINING_NOTE,
     changes_table,
     flatness_table,
@@ -156,7 +155,6 @@ def limits(study: Study) -> tuple[str, ...]:
         "No recipe was tuned for a single variant.",
         "A training loss can flatten because the learning rate goes to zero. Longer training with "
         "another schedule may still change the order.",
-        SMALL_LOSS_NOTE,
         TRAINING_NOTE,
         "Times were measured on one machine, which may have run other work.",
     ]

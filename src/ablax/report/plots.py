@@ -190,8 +190,8 @@ def curves_figure(study: Study) -> Figure:
     return kit.set_caption(
         figure,
         "In the shaded last 20 % of the epochs the training loss must have flattened (✓) for a "
-        "verdict; beside the mark: how far it still moved there, of its total decrease and of the "
-        f"loss itself. {TRAINING_NOTE}",
+        "verdict; beside the mark: how far it still moved there, in percent of itself. "
+        f"{TRAINING_NOTE}",
     )
 
 
@@ -200,9 +200,7 @@ def _moved(flat: VariantFlatness) -> str:
     words = "flat" if flat.flat else flatness_words(flat).split(":")[0]
     text = f"{'✓' if flat.flat else '✗'} {words}"
     if math.isfinite(flat.mean.fall):
-        text += f": {signed(-flat.mean.fall, 1)} % of the fall"
-    if math.isfinite(flat.mean.relative_fall):
-        text += f",\n    {signed(-flat.mean.relative_fall, 0)} % of the loss"
+        text += f": {signed(-flat.mean.fall, 0)} %"
     return text
 
 

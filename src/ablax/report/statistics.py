@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -114,14 +114,16 @@ def summary(study: Study, name: str) -> Summary:
     )
 
 
-# Has the training loss flattened? Without that, a comparison measures speed, not ability.
+# Was it trained enough? Without that, a comparison measures speed, not ability.
 #
 # A network that still learns when the budget ends is compared at an arbitrary moment: with six
-# epochs of digits the lecture's order comes out reversed. So a verdict waits until every variant's
-# training loss has flattened, by the criterion of `flattened`.
+# epochs of digits the lecture's order comes out reversed. The measure is a loss of c / epoch, which
+# goes on falling for ever and by a fifth of itself in every last 20 % of epochs: who falls as fast
+# as that is not done. It is judged by the loss itself, not by the fall since the first epoch,
+# beside which everything is flat at last.
 
-FLAT_WITHIN = 1.0
-"""Percent of the total decrease that a flat loss may still move over the last 20 % of epochs."""
+LAST = 0.2
+"""Share of the epochs in which the loss must have flattened."""
 
 FEWEST_EPOCHS = 10
 """With fewer epochs the last 20 % is a single step and says nothing."""
@@ -130,16 +132,16 @@ FEWEST_EPOCHS = 10
 class Flatness(NamedTuple):
     """How far the training loss still moved over the last 20 % of epochs; see `flattened`.
 
-    `fall` is the decrease in percent of the total decrease, negative when it rose, and `noise` its
-    standard error; `relative_fall` is the same decrease in percent of the loss itself, which is
-    shown, not judged. The last 20 % begin at the epoch `start`, nan when there are too few epochs;
-    the reason is the finding in words.
+    `fall` is the decrease in percent of the loss where they begin, negative when it rose, `noise`
+    its standard error, and `power` that of the epochs by which the loss falls: 1 for c / epoch. The
+    last 20 % begin at the epoch `start`, nan when there are too few epochs; the reason is the
+    finding in words.
     """
 
     flat: bool
     fall: float
     noise: float
-    relative_fall: float
+    power: float
     start: float
     reason: str
 
@@ -148,73 +150,71 @@ def _unknown(reason: str, start: float = math.nan) -> Flatness:
     return Flatness(False, math.nan, math.nan, math.nan, start, reason)
 
 
-def flattened(curve: Curve, within: float = FLAT_WITHIN, classes: int | None = None) -> Flatness:
-    """Flat when the last 20 % of epochs move it by less than `within` % of the total decrease.
+def flattened(curve: Curve, classes: int | None = None) -> Flatness:
+    """Flat when the loss surely falls more slowly than c / epoch, over the last 20 % of epochs.
 
-    A straight line is fitted by least squares through the losses from the end of the fourth fifth
-    to the last epoch. Its decrease is divided by the total decrease, from the first epoch's mean
-    loss, or from that of guessing where the first epoch was worse, to the middle of that line:
+    A power law is fitted by least squares to the logarithms, from the end of the fourth fifth to
+    the last epoch:
 
-        fall = 100 (line(start) - line(end)) / (min(loss(1), ln(classes)) - line(middle))
+        log loss = a - power log epoch,    fall = 100 (1 - (start / end)^power)
 
-    A first epoch worse than chance says how badly the first steps went, not how much there was to
-    learn, and would make every later fall look small.
+    A loss of c / epoch has the power 1 and falls by a fifth; an exponential decay without a floor
+    has a power that grows; what has converged has 0. The loss is flat when the power, with its
+    standard error, lies below 1 with a confidence of 95 %, by Student's t, and as surely above -1.
+    So noise is no evidence of flatness.
 
-    The line uses every epoch of the stretch, so one lucky epoch decides nothing; the scatter
-    around it gives the standard error of the fall. The loss is flat when the fall and the rise
-    are both below `within`, and so is that standard error: noise is no evidence of flatness. A
-    loss that has never fallen (by more than three times the scatter) has not flattened either, it
-    has not learned. Fewer than ten epochs, or a loss that is not finite, tell nothing.
+    A loss that has never fallen (by a twentieth of itself and by more than three times the scatter
+    around the line, from the first epoch, or from that of guessing where the first was worse) has
+    not flattened either, it has not learned. Fewer than ten epochs, or a loss that is not finite,
+    tell nothing.
 
-    An exponential decay is flat after about five and a half time constants. What the criterion
-    cannot see: a loss also flattens because the learning rate is lowered to zero; and a small loss
-    may still shrink by a large part of itself, which `relative_fall` shows. Where nobody knows how
-    many classes there are, the first epoch counts.
+    What the criterion cannot see: a loss also flattens because the learning rate is lowered to
+    zero. Where nobody knows how many classes there are, the first epoch counts.
 
     Example:
         >>> epochs = tuple(float(e) for e in range(1, 31))
         >>> loss = tuple(0.1 + 2.2 * math.exp(-e / 3) for e in epochs)
         >>> done = flattened(Curve(epochs, loss, loss, (), ()))
         >>> done.flat, round(done.fall, 2)
-        (True, 0.04)
-        >>> slow = tuple(0.1 + 2.2 * math.exp(-e / 30) for e in epochs)
-        >>> flattened(Curve(epochs, slow, slow, (), ())).flat
-        False
+        (True, 0.49)
+        >>> slow = tuple(2.3 / e for e in epochs)
+        >>> never = flattened(Curve(epochs, slow, slow, (), ()))
+        >>> never.flat, round(never.fall, 2)
+        (False, 20.0)
     """
     count = len(curve.epochs)
     if count < FEWEST_EPOCHS:
         epochs_run = f"{count} epoch{'s' * (count != 1)}"
         return _unknown(f"inconclusive: {epochs_run}, at least {FEWEST_EPOCHS} are needed")
-    last = round(count / 5)
+    last = round(LAST * count)
     epochs = np.asarray(curve.epochs[-last - 1 :])
-    losses = np.asarray(curve.train_loss[-last - 1 :])
     start = float(epochs[0])
     if not np.all(np.isfinite(curve.train_loss)):
         return _unknown("the loss is not finite", start)
-    span = float(epochs[-1] - epochs[0])
-    away = epochs - epochs.mean()
-    spread = float(away @ away)
-    level = float(losses.mean())
-    slope = float(away @ losses) / spread
-    scatter = math.sqrt(float(np.sum((losses - level - slope * away) ** 2)) / (len(losses) - 2))
-    first = curve.train_loss[0]
+    losses = np.asarray(curve.train_loss[-last - 1 :])
+    logs, away = np.log(np.maximum(losses, _NOTHING)), np.log(epochs) - np.log(epochs).mean()
+    spread, freedom = float(away @ away), len(losses) - 2
+    power = -float(away @ logs) / spread
+    scatter = math.sqrt(float(np.sum((logs - logs.mean() + power * away) ** 2)) / freedom)
+    first, level = curve.train_loss[0], float(losses.mean())
     chance = math.inf if classes is None else math.log(classes)
-    whole = min(first, chance) - level
-    # rounding: a constant loss has a mean that differs from it in the last bit
-    if not whole > max(3 * scatter, 1e-9 * abs(level)):
+    if not min(first, chance) - level > level * max(3 * scatter, 0.05):
         since = "since the first epoch" if first <= chance else "below that of guessing"
         return _unknown(f"the loss has not fallen {since}", start)
-    fall = -100 * slope * span / whole
-    noise = 100 * scatter * span / math.sqrt(spread) / whole
-    relative = -100 * slope * span / (level - slope * span / 2) if level > 0 else math.nan
-    flat = abs(fall) < within and noise < within
-    if flat:
+    left, error = (start / float(epochs[-1])) ** power, scatter / math.sqrt(spread)
+    noise = 100 * left * math.log(float(epochs[-1]) / start) * error
+    unsure = student(freedom, 0.1) * error  # 5 % on either side
+    if abs(power) + unsure < 1:
         reason = "flattened"
-    elif abs(fall) >= within:
-        reason = "still falling" if fall > 0 else "rising"
+    elif abs(power) >= 1:
+        reason = "still falling" if power > 0 else "rising"
     else:
         reason = "too noisy to tell"
-    return Flatness(flat, fall, noise, relative, start, reason)
+    return Flatness(reason == "flattened", 100 * (1 - left), noise, power, start, reason)
+
+
+_NOTHING = 1e-9
+"""A loss, in nats, below which there is nothing left to fall."""
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:
@@ -234,8 +234,8 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
 class VariantFlatness(NamedTuple):
     """Whether the training loss of a variant has flattened; see `variant_flatness`.
 
-    Of n finished runs `flat_runs` have, each by itself; `mean` is the criterion applied to their
-    mean curve.
+    Of n finished runs `flat_runs` fall more slowly than c / epoch by their own lines; `mean` is the
+    criterion applied to their mean curve.
     """
 
     flat: bool
@@ -244,16 +244,53 @@ class VariantFlatness(NamedTuple):
     mean: Flatness
 
 
-def variant_flatness(study: Study, name: str, within: float = FLAT_WITHIN) -> VariantFlatness:
+def variant_flatness(study: Study, name: str) -> VariantFlatness:
     """A variant has flattened when the mean curve of its runs has, and more than half of them.
 
     The verdict is about means over seeds, so the mean curve decides; the runs are counted too,
-    because a falling and a rising run can cancel.
+    by their lines and without the noise, because a falling and a rising run can cancel.
     """
     curves = [run.curve for run in study.finished_runs_of(name)]
-    alone = sum(flattened(curve, within, study.plan.classes).flat for curve in curves)
-    together = _unknown("no finished run")
-    if curves:
-        together = flattened(mean_curve(curves), within, study.plan.classes)
+    classes = study.plan.classes
+    alone = sum(abs(flattened(curve, classes).power) < 1 for curve in curves)
+    together = flattened(mean_curve(curves), classes) if curves else _unknown("no finished run")
     flat = together.flat and 2 * alone > len(curves)
     return VariantFlatness(flat, alone, len(curves), together)
+
+
+class HalfWay(NamedTuple):
+    """Mean test errors of the variants, in percent, near half of the epochs."""
+
+    epoch: float
+    errors: Mapping[str, float]
+
+
+def half_way(study: Study) -> HalfWay:
+    """The errors at that evaluation of every finished run which is nearest to half of the epochs.
+
+    Variants whose runs have none before the end are left out; nan and nothing where all are.
+    """
+    found: dict[str, dict[float, list[float]]] = {}
+    for run in study.runs:
+        tested = zip(run.curve.test_epochs, run.curve.test_error, strict=True)
+        for epoch, error in tested if run.counts else ():
+            if epoch < run.curve.epochs[-1]:
+                found.setdefault(run.variant, {}).setdefault(epoch, []).append(error)
+    ends = [run.curve.epochs[-1] for run in study.runs if run.counts and run.curve.epochs]
+    shared = sorted(set.intersection(*map(set, found.values()))) if found else []
+    if not shared:
+        return HalfWay(math.nan, {})
+    half = min(shared, key=lambda epoch: abs(epoch - max(ends) / 2))
+    return HalfWay(half, {name: mean(errors[half]) for name, errors in found.items()})
+
+
+def places(figures: Mapping[str, float]) -> dict[str, int]:
+    """From 1, the smallest first; equal ones share a place, and nan has none.
+
+    Example:
+        >>> places({"a": 2.0, "b": 1.0, "c": 2.0})
+        {'b': 1, 'a': 2, 'c': 2}
+    """
+    known = sorted((value, name) for name, value in figures.items() if math.isfinite(value))
+    values = [value for value, _ in known]
+    return {name: values.index(value) + 1 for value, name in known}

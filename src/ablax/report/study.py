@@ -35,6 +35,10 @@ class Quantity:
 
     The margin is the smallest difference that matters, in the unit: that of errors on the data for
     percentages without one, a tenth of the smaller operand for others.
+
+    `trained` says that it is of networks at the end of their training, so that a claim on it waits
+    for training losses that have flattened. What is taken before training, over its whole course,
+    or of its cost, is not.
     """
 
     label: str
@@ -42,28 +46,36 @@ class Quantity:
     unit: str = ""
     digits: int = 2
     margin: float | None = None
+    trained: bool = True
 
 
 PERCENTAGE_POINTS = "percentage points"
 """The unit of differences of percentages."""
 
 
-def percentage(label: str, of: Callable[[tuple[Row, ...]], float]) -> Quantity:
+def percentage(
+    label: str, of: Callable[[tuple[Row, ...]], float], *, trained: bool = True
+) -> Quantity:
     """A quantity in percent, whose differences are percentage points."""
-    return Quantity(label, of, PERCENTAGE_POINTS)
+    return Quantity(label, of, PERCENTAGE_POINTS, trained=trained)
 
 
-def _of_run(name: str, label: str, unit: str, digits: int = 2) -> dict[str, Quantity]:
+def _of_run(
+    name: str, label: str, unit: str, digits: int = 2, *, trained: bool = True
+) -> dict[str, Quantity]:
     """What `Run` itself has under that name, as a column of `results.csv`."""
-    return {name: Quantity(label, lambda rows: float(rows[-1][name]), unit, digits)}
+    of = lambda rows: float(rows[-1][name])  # noqa: E731
+    return {name: Quantity(label, of, unit, digits, trained=trained)}
 
 
 QUANTITIES: Mapping[str, Quantity] = {
     **_of_run("test_error", "test error", "percentage points"),
     **_of_run("train_error", "training error", "percentage points"),
     **_of_run("train_loss", "training loss", "nats", 3),
-    **_of_run("mean_train_error", "training error over all epochs", "percentage points"),
-    **_of_run("seconds", "training time", "s", 1),
+    **_of_run(
+        "mean_train_error", "training error over all epochs", PERCENTAGE_POINTS, trained=False
+    ),
+    **_of_run("seconds", "training time", "s", 1, trained=False),
 }
 """What every run has: of its last epoch, of all its epochs, and the time they took."""
 
@@ -222,8 +234,6 @@ class Claim:
         text: The statement, as a clause that follows "whether"; where the claim decides an
             experiment, one that "by 1.99 percentage points" can follow.
         worse: The operand with the larger value; `better` has the smaller one.
-        flat: Whether the training losses must have flattened before it is judged. False where
-            the statement is about what is learned in so many epochs, or about the initialization.
         margin: The smallest difference that matters, in the unit of the quantity; the quantity's
             where None. The text says why it is another.
 
@@ -236,7 +246,6 @@ class Claim:
     text: str
     worse: str
     better: str
-    flat: bool = True
     margin: float | None = None
 
     def __post_init__(self) -> None:

@@ -15,10 +15,11 @@ from ablax.report.differences import (
     intervals_words,
 )
 from ablax.report.statistics import (
-    FLAT_WITHIN,
     VariantFlatness,
     deviation,
+    half_way,
     mean,
+    places,
     summary,
     variant_flatness,
 )
@@ -77,11 +78,6 @@ TRAINING_NOTE = (
     "compared between variants with different dropout (removing a dense layer removes its dropout)."
 )
 """Stands wherever training figures of several variants stand together."""
-
-SMALL_LOSS_NOTE = (
-    "A loss of a few hundredths can be flat by this criterion and still change by a large "
-    "fraction of itself."
-)
 
 
 def difference_text(compared: Comparison | None) -> str:
@@ -181,38 +177,44 @@ def published_table(study: Study) -> Table:
 
 
 def flatness_table(study: Study) -> Table:
-    """One row per variant: whether its training loss had flattened when training ended."""
-    chance = ""
-    if study.plan.classes is not None:
-        guess = f"ln({study.plan.classes}) = {number(math.log(study.plan.classes))}"
-        chance = f" (or from {guess}, the loss of a uniform guess, where the first epoch was worse)"
+    """One row per variant: whether its training loss had flattened, and its place half way."""
+    half, ended = half_way(study), {name: summary(study, name).error for name in study.names}
+    before, after = places(half.errors), places(ended)
 
     def cells(variant: Variant) -> list[str]:
-        flat = variant_flatness(study, variant.name)
+        name, flat = variant.name, variant_flatness(study, variant.name)
         return [
-            spread(flat.mean.fall, flat.mean.noise),
-            number(flat.mean.relative_fall, 1),
+            spread(flat.mean.fall, flat.mean.noise, 1),
             f"{flat.flat_runs} of {flat.n}",
             flatness_words(flat),
+            _placed(half.errors.get(name, math.nan), before.get(name)),
+            _placed(ended[name], after.get(name)),
         ]
 
     return variant_table(
         study,
         "Has the training loss flattened?",
         (
-            "Decrease over the last 20 % of epochs, % of the total decrease",
-            "Relative improvement over the last 20 % of epochs, %",
+            "Decrease over the last 20 % of epochs, % of the loss",
             *("Runs flat", "Finding"),
+            f"Test error at epoch {half.epoch:g}, % (place)"
+            if half.errors
+            else "Test error half way, %",
+            "Test error at the end, % (place)",
         ),
         cells,
-        "Criterion: a straight line through the mean training loss of the last 20 % of epochs "
-        f"moves by less than {FLAT_WITHIN:g} % of the total decrease since the first epoch"
-        f"{chance}, and so does its standard error (after ±); more than half of "
-        "the runs meet it on their own. A loss also flattens because the learning rate goes "
-        "to zero.",
-        SMALL_LOSS_NOTE,
-        words=(3,),
+        "Criterion: over the last 20 % of epochs the mean training loss falls more slowly than "
+        "c / epoch, which falls by 20 % of itself there and never converges, with a confidence of "
+        "95 % (after ±: the standard error); more than half of the runs do so by their own lines. "
+        "A loss also flattens because the learning rate goes to zero.",
+        "Places by test error: an order that is another half way may change again. Half way the "
+        "learning rate is still high where it falls with the epochs.",
+        words=(2,),
     )
+
+
+def _placed(error: float, place: int | None) -> str:
+    return number(error) if place is None else f"{number(error)} ({place})"
 
 
 def flatness_words(flat: VariantFlatness) -> str:

@@ -29,14 +29,13 @@ def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ..
     ]
     for variant in study.variants:
         if variant.name in named:
-            flat = any(claim.flat for claim in claims if variant.name in claim.variants)
             sides = [operand(side) for claim in claims for side in (claim.worse, claim.better)]
             asked = list(dict.fromkeys(what for name, what in sides if name == variant.name))
-            reasons += [f"{variant.label}: {why}" for why in _of(study, variant.name, asked, flat)]
+            reasons += [f"{variant.label}: {why}" for why in _of(study, variant.name, asked)]
     return tuple(reasons)
 
 
-def _of(study: Study, name: str, asked: list[str], flat: bool) -> list[str]:
+def _of(study: Study, name: str, asked: list[str]) -> list[str]:
     """What is wrong with the runs of one variant, for these quantities."""
     runs, finished = study.runs_of(name), study.finished_runs_of(name)
     if not runs:
@@ -53,8 +52,8 @@ def _of(study: Study, name: str, asked: list[str], flat: bool) -> list[str]:
         if known and lost:
             label = study.quantity(quantity).label
             reasons.append(f"{label} was not measured with {_seeds(lost)}")
-    flatness = variant_flatness(study, name)
-    if flat and finished and not flatness.flat:
+    ended = any(study.quantity(quantity).trained for quantity in asked)
+    if ended and finished and not (flatness := variant_flatness(study, name)).flat:
         reasons.append(_flatness_words(flatness))
     return reasons
 
@@ -64,8 +63,8 @@ def _flatness_words(flat: VariantFlatness) -> str:
         return f"the training loss of only {flat.flat_runs} of {flat.n} runs has flattened"
     how = flat.mean.reason
     if how in ("still falling", "rising"):
-        moved = f"{abs(flat.mean.fall):.1f} % of its total decrease"
-        return f"the training loss is {how} ({moved} over the last 20 % of epochs)"
+        moved = f"by {abs(flat.mean.fall):.0f} % of itself over the last 20 % of epochs"
+        return f"the training loss is {how} ({moved})"
     return f"whether the training loss has flattened: {how}"
 
 
