@@ -34,7 +34,7 @@ class Described:
     """Data of which nothing is there but the sizes."""
 
     longest_chunk = None
-    held_out = None
+    folds = copies = 1
 
     def __init__(self, asked: Recipe) -> None:
         data = asked.data
@@ -54,8 +54,11 @@ class Described:
     def program(self, task, length):
         raise AssertionError("a plan trains nothing")
 
-    def test_batches(self):
+    def test_batches(self, seed=0):
         raise AssertionError("a plan evaluates nothing")
+
+    def held_out(self, seed=0):
+        raise AssertionError("a plan asks for no image")
 
 
 def tiny(classes):

@@ -330,6 +330,7 @@ class Experiment:
         command: str,
         data_note: str,
         classes: int | None,
+        folds: int = 1,
     ) -> PlanRecord:
         """What a report says of this experiment under a recipe; `command` is what repeats it."""
         return PlanRecord(
@@ -344,6 +345,7 @@ class Experiment:
             command=command,
             data_note=data_note,
             classes=classes,
+            folds=folds,
             variants=variants,
             baseline=self.baseline,
             full_size_parameters=full_size_parameters,

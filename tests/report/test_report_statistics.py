@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,19 @@ from plans import asked
 from scipy import stats
 
 from ablax.errors import ReportError
-from ablax.report.differences import comparison, paired_values
-from ablax.report.statistics import correlation, deviation, mean_interval, summary
+from ablax.report.differences import comparison, intervals_words, paired_values
+from ablax.report.page import facts, limits
+from ablax.report.statistics import (
+    correlation,
+    deviation,
+    image_share,
+    least_loss,
+    mean_interval,
+    summary,
+    variant_flatness,
+)
 from ablax.report.study import Curve
+from ablax.report.study_tables import flatness_table
 
 ERRORS = some.lists(
     some.floats(0, 100, allow_subnormal=False).map(lambda v: round(v, 3)), min_size=3, max_size=9
@@ -117,3 +128,77 @@ def test_study_refuses_what_contradicts_itself(study):
         comparison(study, "without_8", "full")
     with pytest.raises(ReportError, match="give one figure for every epoch"):
         Curve((1.0, 2.0), (0.5,), (3.0, 2.0), (), ())
+
+
+def scanned(study, scans, seeds, interaction, folds=5, images=300, draws=0):
+    """The study with errors of images: of the scan, of the seed, and of both together."""
+    random = np.random.default_rng(draws)
+    own = scans * random.standard_normal((folds, images))
+    runs = []
+    for name in study.names:
+        for seed in range(12):
+            wrong = 0.2 + own[seed % folds] + seeds * random.standard_normal()
+            wrong = wrong + interaction * random.standard_normal(images)
+            run = study.runs_of(name)[0]
+            error = 100 * float(wrong.mean())
+            runs.append(replace(run, seed=seed, test_error=error, wrong=wrong))
+    return asked(replace(study, runs=tuple(runs)), folds=folds)
+
+
+def test_the_images_share_of_the_variance_is_found(study):
+    """Variances of a seed's mean: scans 1 / 300, seeds, and both together 1 / 300."""
+    for seeds, share in ((0.0, 1 / 2), (math.sqrt(2 / 300), 1 / 4)):
+        found = [image_share(scanned(study, 1.0, seeds, 1.0, draws=number)) for number in range(60)]
+        assert np.mean(found) == pytest.approx(share, abs=0.06)
+    # a difference has nothing of what all variants err by alike
+    apart = [image_share(scanned(study, 1.0, 0.0, 1.0, draws=n), "full") for n in range(20)]
+    assert np.mean(apart) < 0.1
+
+
+def test_nobody_knows_the_images_share_of_one_fold_or_of_five_seeds(study):
+    whole = scanned(study, 1.0, 0.0, 1.0)
+    assert math.isnan(image_share(asked(whole, folds=1)))
+    few = replace(whole, runs=tuple(run for run in whole.runs if run.seed < 5))
+    assert math.isnan(image_share(few))
+    assert math.isnan(image_share(study))
+
+
+def test_the_report_says_what_the_intervals_cover_and_the_images_share(study):
+    whole = scanned(study, 1.0, 0.0, 1.0)
+    told = dict(facts(whole))["Variance over seeds"]
+    assert re.match(r"\d+ % of that of test errors comes from the images", told)
+    assert "Variance over seeds" not in dict(facts(study))
+    assert intervals_words(whole).endswith(
+        "It covers seeds and test images: seed s is tested on fold s mod 5."
+    )
+    assert intervals_words(study).endswith("It covers seeds, not test images.")
+    assert "new data would vary more" in limits(whole)[0]
+
+
+def test_a_smoothed_label_has_the_entropy_that_scipy_gives():
+    for classes, smoothing in ((10, 0.1), (1000, 0.1), (2, 0.3)):
+        label = np.full(classes, smoothing / classes)
+        label[0] += 1 - smoothing
+        assert least_loss(classes, smoothing) == pytest.approx(stats.entropy(label))
+
+
+def test_a_loss_is_judged_by_what_it_has_above_the_least(study):
+    """2.3 / epoch above the entropy of smoothed labels never converges either."""
+    at = np.arange(1, 61.0)
+    slow, done = 2.3 / at, 0.05 + 2.3 * np.exp(-at / 4)
+
+    def judged(losses, smoothing):
+        curve = Curve(tuple(at), tuple(losses), tuple(losses), (), ())
+        runs = tuple(replace(run, curve=curve) for run in study.runs)
+        recipe = {"train.label_smoothing": smoothing}
+        whole = asked(replace(study, runs=runs), recipe=recipe, classes=10)
+        return variant_flatness(whole, "full"), flatness_table(whole).notes[0]
+
+    above = least_loss(10, 0.1)
+    assert not judged(slow + above, 0.1)[0].flat
+    assert judged(slow + above, 0.0)[0].flat
+    found, note = judged(done + above, 0.1)
+    assert found.mean.fall == pytest.approx(judged(done, 0.0)[0].mean.fall)
+    assert found.flat
+    assert "above 0.500, the least with smoothed labels" in note
+    assert "smoothed" not in judged(done, 0.0)[1]

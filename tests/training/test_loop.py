@@ -154,6 +154,21 @@ def test_judging_counts_every_test_image_once_in_order(trainer):
     assert evaluation.error == 100 * np.mean(evaluation.predictions != data.test.labels)
 
 
+def test_a_seed_learns_and_is_tested_by_its_own_fold():
+    data, other = tiny_images(), tiny_images(train=50)
+    other.train.images[:] = 7
+    other.test.labels[:] = 2
+    dataset = InMemory(replace(data, others=(other,)), 8, data_mesh())
+    trainer = Trainer(tiny_network(), RECIPE, dataset, data_mesh())
+    assert dataset.folds == 2
+    np.testing.assert_array_equal(dataset.arguments(4, 0, 1)[0], data.train.images)
+    assert dataset.arguments(3, 0, 1)[0].shape == data.train.images.shape  # of the smallest fold
+    assert np.all(np.asarray(dataset.arguments(3, 0, 1)[0]) == 7)
+    even, odd = (trainer.evaluate(trainer.initial_state(seed)) for seed in (2, 5))
+    np.testing.assert_array_equal(even.labels, data.test.labels)
+    assert np.all(odd.labels == 2)
+
+
 @pytest.mark.parametrize(("chunk", "ends"), [(4, [3, 6]), (6, [6]), (1, [1, 2, 3, 4, 5, 6])])
 def test_chunks_cut_an_epoch_evenly_and_never_cross_it(chunk, ends):
     trainer = make_trainer(replace(RECIPE, train=replace(RECIPE.train, chunk=chunk)))

@@ -128,7 +128,7 @@ def _of_run(
 
     def batches() -> Iterator[Batch]:
         left = limit
-        for images, labels, count in dataset.test_batches():
+        for images, labels, count in dataset.test_batches(opened.seed):
             taken = count if left is None else min(left, count)
             yield model.normalized(np.asarray(images[:taken])), np.asarray(labels[:taken])
             left = None if left is None else left - taken

@@ -1,7 +1,10 @@
 """The embedded data set: scikit-learn's scanned digits, drawn on 32 x 32.
 
-The 1,797 scans of 8 x 8 pixels are split once into 1,437 for training and 360 for the test, class
-by class. Each is drawn three times larger in the middle of a 32 x 32 picture, so about three empty
+The 1,797 scans of 8 x 8 pixels are split into 1,437 for training and 360 for the test, class by
+class, in five ways, so that every scan is tested once in five seeds: seed s has fold s mod 5. (Five
+times 360 are 1,800: three scans are in two tests.)
+
+Each is drawn three times larger in the middle of a 32 x 32 picture, so about three empty
 pixels are left on every side to turn and move the digit in. Training pictures
 stand upright: the training step distorts them afresh for every sample
 (`ablax.data.augment.augment` with `ROTATE`, `SCALE` and `TRANSLATE`). The test pictures are four
@@ -20,8 +23,12 @@ References:
 
 from __future__ import annotations
 
+import copy
+import functools
+from dataclasses import replace
+
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int32, Int64, UInt8
 
 from ablax.data.images import ChannelStatistics, ImageSet, Split
 
@@ -34,10 +41,11 @@ TRANSLATE = 2.0
 """Pixels, to either side."""
 DISTORTIONS = 4
 """Pictures made of each test digit."""
+FOLDS = 5
 
 NOTE = (
-    "the test images are 4 fixed distortions of each of 360 held-out scans; "
-    "split not writer-disjoint"
+    "the test images are 4 fixed distortions of each of 360 held-out scans; seed s is tested on "
+    "fold s mod 5 of the 1,797; split not writer-disjoint"
 )
 """What a reader of a result must know about the pictures."""
 
@@ -48,7 +56,7 @@ _FRACTION = 2.0**-12
 
 
 def load_digits(*, distorted: bool = False) -> ImageSet:
-    """The set, made again at every call.
+    """The set, made again at every call: the first fold, and the others.
 
     `distorted` distorts each training picture too, once, as a test picture is.
 
@@ -56,7 +64,14 @@ def load_digits(*, distorted: bool = False) -> ImageSet:
         >>> digits = load_digits()
         >>> digits.train.images.shape, digits.test.images.shape
         ((1437, 32, 32, 1), (1440, 32, 32, 1))
+        >>> len(digits.folds)
+        5
     """
+    return copy.deepcopy(_digits(distorted))
+
+
+@functools.cache
+def _digits(distorted: bool) -> ImageSet:
     from sklearn.datasets import load_digits as scans_of_sklearn  # slow to import
 
     scans, labels = scans_of_sklearn(return_X_y=True)
@@ -64,13 +79,25 @@ def load_digits(*, distorted: bool = False) -> ImageSet:
     labels = labels.astype(np.int32)
 
     # RandomState, not Generator: NumPy promises that its stream never changes.
-    random = np.random.RandomState(0)
-    held_out = stratified(labels.astype(np.int64), random)
+    parts = stratified(labels.astype(np.int64), np.random.RandomState(0))
+    first, *others = (_fold(drawings, labels, part, distorted, n) for n, part in enumerate(parts))
+    return replace(first, others=tuple(others))
+
+
+def _fold(
+    drawings: UInt8[np.ndarray, "N 32 32"],
+    labels: Int32[np.ndarray, "N"],
+    held_out: Bool[np.ndarray, "N"],
+    distorted: bool,
+    number: int,
+) -> ImageSet:
+    """One split; the test pictures of each are distorted by its own draws."""
+    random = np.random.RandomState(number)
+    random.permutation(len(labels))
     upright, test = drawings[~held_out], np.repeat(drawings[held_out], DISTORTIONS, axis=0)
     turned = distort(test, random)[..., None]
     seen = distort(upright, random) if distorted else upright
     train = Split(seen[..., None], labels[~held_out])
-
     statistics = ChannelStatistics.of(train.images)
     return ImageSet(
         name=DISTORTED if distorted else "digits",
@@ -80,14 +107,22 @@ def load_digits(*, distorted: bool = False) -> ImageSet:
         mean=statistics.mean,
         std=statistics.std,
         note=f"{_ONCE}; {NOTE}" if distorted else NOTE,
+        copies=DISTORTIONS,
     )
 
 
-def stratified(labels: Int64[np.ndarray, "N"], random: np.random.RandomState) -> np.ndarray:
-    """One in five of every class, chosen by lot: True where a sample is held out."""
+def stratified(
+    labels: Int64[np.ndarray, "N"], random: np.random.RandomState
+) -> Bool[np.ndarray, "folds N"]:
+    """One in five of every class, chosen by lot, in five ways: True where a sample is held out.
+
+    Each holds out equally many, a fifth rounded up, and together they hold out all samples.
+    """
     by_class = np.lexsort((random.permutation(len(labels)), labels))
-    held_out = np.zeros(len(labels), bool)
-    held_out[by_class[::5]] = True
+    held_out = np.zeros((FOLDS, len(labels)), bool)
+    size = -(-len(labels) // FOLDS)
+    for fold, chosen in enumerate(np.resize(by_class, size * FOLDS).reshape(size, FOLDS).T):
+        held_out[fold, chosen] = True
     return held_out
 
 

@@ -101,6 +101,10 @@ class ImageSet:
     `note` is a sentence on what the pictures are, for whoever reads a result; `held_out` are
     training pictures kept apart for validation, None where nobody asked for any.
 
+    `others` are the same pictures split otherwise, so that all are tested by some split: `fold`
+    chooses by a seed. Their number is that of all folds less this one; none as a rule. So many
+    neighboring test pictures are of one and the same original as `copies` says.
+
     Raises:
         DataError: A label is that of no class.
     """
@@ -113,6 +117,8 @@ class ImageSet:
     std: tuple[float, ...]
     note: str = ""
     held_out: Split | None = None
+    others: tuple[ImageSet, ...] = ()
+    copies: int = 1
 
     def __post_init__(self) -> None:
         parts = {"training": self.train, "test": self.test, "held-out": self.held_out}
@@ -130,10 +136,20 @@ class ImageSet:
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
+    @property
+    def folds(self) -> tuple[ImageSet, ...]:
+        """This split and the others."""
+        return (self, *self.others)
+
+    def fold(self, seed: int) -> ImageSet:
+        """The split of a seed: its remainder by the number of folds."""
+        return self.folds[seed % len(self.folds)]
+
     def fingerprint(self) -> str:
         """Sixteen hexadecimal digits of all pixels and labels, and of the names of the classes.
 
-        Not of the set's name, and not of the mean and std, which follow from the pixels.
+        Of every fold. Not of the set's name, and not of the mean and std, which follow from the
+        pixels.
         """
         content = hashlib.sha256("\0".join(self.classes).encode())
         for part in (self.train, self.test, self.held_out):
@@ -143,6 +159,8 @@ class ImageSet:
             for first in range(0, len(part), _CHUNK):
                 content.update(np.ascontiguousarray(part.images[first : first + _CHUNK]).data)
             content.update(np.ascontiguousarray(part.labels).data)
+        for other in self.others:
+            content.update(other.fingerprint().encode())
         return content.hexdigest()[:16]
 
 
@@ -223,7 +241,8 @@ def select(
     The training images stand in one random order, always the same, in which the classes take turns
     (`balanced_order`). Its end is held out, and training takes its beginning, so that a smaller
     share is a part of every larger one. The test images of the kept classes stay as they are; mean
-    and standard deviation are those of the images that are trained on.
+    and standard deviation are those of the images that are trained on. Every fold is chosen from
+    alike.
 
     `held_out` is the share of the training images for validation, in [0, 1), `share` that of the
     others to train on, in (0, 1]. `classes` are the labels to keep, all by default, which are
@@ -240,6 +259,9 @@ def select(
     """
     if (held_out, share, classes) == (0, 1, ()):
         return images
+    chosen = tuple(
+        select(other, held_out=held_out, share=share, classes=classes) for other in images.others
+    )
     whole = _keep(images, classes) if classes else images
     count = len(whole.train)
     kept_apart = round(held_out * count)
@@ -261,6 +283,7 @@ def select(
         mean=statistics.mean,
         std=statistics.std,
         note=_note(images, used, kept_apart, classes),
+        others=chosen,
     )
 
 

@@ -175,7 +175,8 @@ def _refuse_too_large(count: int, size: int | None, channels: int) -> None:
 def _resized(images: ImageSet, size: int | None) -> ImageSet:
     if size is None or images.image_shape[:2] == (size, size):
         return images
-    _refuse_too_large(len(images.train) + len(images.test), size, images.image_shape[2])
+    count = len(images.folds) * (len(images.train) + len(images.test))
+    _refuse_too_large(count, size, images.image_shape[2])
 
     def resize(split: Split) -> Split:
         pictures = [center(Image.fromarray(each[..., 0]), size) for each in split.images]
@@ -183,7 +184,9 @@ def _resized(images: ImageSet, size: int | None) -> ImageSet:
 
     train, test = resize(images.train), resize(images.test)
     statistics = ChannelStatistics.of(train.images)
-    return replace(images, train=train, test=test, mean=statistics.mean, std=statistics.std)
+    others = tuple(_resized(other, size) for other in images.others)
+    mean, std = statistics.mean, statistics.std
+    return replace(images, train=train, test=test, mean=mean, std=std, others=others)
 
 
 def _decode_into(

@@ -464,6 +464,6 @@ def _model(network: Network, dataset: Dataset, seed: int, name: str) -> Model:
 def _trial(
     model: Model, chosen: Recipe, dataset: Dataset, seed: int, wider: Wider | None = None
 ) -> Trial:
-    sample = training_images(dataset, SAMPLE)
+    sample = training_images(dataset, SAMPLE, seed % dataset.folds)
     steps = dataset.steps_per_epoch
     return Trial(model, chosen, sample.images, sample.labels, steps, wider, seed=seed)

@@ -130,8 +130,15 @@ def intervals_words(study: Study) -> str:
     spent = ", which leaves 95 % after all looks at the seeds" if looks else ""
     return (
         f"CI: interval of the mean difference, paired by seed; {sure}{spent} "
-        f"({how}). It covers seeds, not test images."
+        f"({how}). It covers {covered(study)}."
     )
+
+
+def covered(study: Study) -> str:
+    """What varies from seed to seed, so that intervals cover it, and what does not."""
+    if study.plan.folds == 1:
+        return "seeds, not test images"
+    return f"seeds and test images: seed s is tested on fold s mod {study.plan.folds}"
 
 
 def comparisons_with_baseline(study: Study) -> dict[str, Comparison]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from ablax.report.figures import Drawing
 from ablax.report.plots import drawn, pictures
+from ablax.report.statistics import image_share
 from ablax.report.study import Published, Study
 from ablax.report.study_tables import (
     TRAINING_NOTE,
@@ -138,15 +140,36 @@ def facts(study: Study) -> tuple[tuple[str, str], ...]:
         ("Runs", runs),
         ("Epochs", ", ".join(f"{epoch:g}" for epoch in epochs) or "none"),
         ("Training time, all runs", f"{sum(run.seconds for run in study.runs):,.0f} s"),
+        *_image_shares(study),
         *((str(k), str(v)) for k, v in study.environment.items()),
+    )
+
+
+def _image_shares(study: Study) -> tuple[tuple[str, str], ...]:
+    own, apart = image_share(study), image_share(study, study.baseline)
+    if math.isnan(own):
+        return ()
+    said = f"{100 * own:.0f} % of that of test errors comes from the images each seed is tested on"
+    if math.isfinite(apart):
+        said += f", {100 * apart:.0f} % of that of differences from the baseline"
+    return (("Variance over seeds", f"{said} (two-way, from the predictions)"),)
+
+
+def _covered(study: Study) -> str:
+    seeds = "The intervals cover the seeds (initialization, shuffling, augmentation)"
+    if study.plan.folds == 1:
+        return f"{seeds}, not the choice of test images: another test set would change all errors."
+    return (
+        f"{seeds} and the images, for each seed is tested on one of {study.plan.folds} folds. The "
+        "training images of two seeds are mostly the same, and with more seeds than folds the same "
+        "images are tested again: new data would vary more."
     )
 
 
 def limits(study: Study) -> tuple[str, ...]:
     """What the figures do not say."""
     said = [
-        "The intervals cover the seeds (initialization, shuffling, augmentation), not the choice "
-        "of test images: another test set would change all errors.",
+        _covered(study),
         "The error is that of the last epoch, on all test images. No epoch and no seed was chosen "
         "by it. The recipe (optimizer, width, epochs) was settled by hand on the same data, "
         "without a validation split.",

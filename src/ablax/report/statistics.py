@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -150,7 +151,7 @@ def _unknown(reason: str, start: float = math.nan) -> Flatness:
     return Flatness(False, math.nan, math.nan, math.nan, start, reason)
 
 
-def flattened(curve: Curve, classes: int | None = None) -> Flatness:
+def flattened(curve: Curve, classes: int | None = None, least: float = 0.0) -> Flatness:
     """Flat when the loss surely falls more slowly than c / epoch, over the last 20 % of epochs.
 
     A power law is fitted by least squares to the logarithms, from the end of the fourth fifth to
@@ -167,6 +168,9 @@ def flattened(curve: Curve, classes: int | None = None) -> Flatness:
     around the line, from the first epoch, or from that of guessing where the first was worse) has
     not flattened either, it has not learned. Fewer than ten epochs, or a loss that is not finite,
     tell nothing.
+
+    `least` is the smallest loss there can be, `least_loss` with smoothed labels: the loss is judged
+    by what it has above that.
 
     What the criterion cannot see: a loss also flattens because the learning rate is lowered to
     zero. Where nobody knows how many classes there are, the first epoch counts.
@@ -191,13 +195,13 @@ def flattened(curve: Curve, classes: int | None = None) -> Flatness:
     start = float(epochs[0])
     if not np.all(np.isfinite(curve.train_loss)):
         return _unknown("the loss is not finite", start)
-    losses = np.asarray(curve.train_loss[-last - 1 :])
+    losses = np.asarray(curve.train_loss[-last - 1 :]) - least
     logs, away = np.log(np.maximum(losses, _NOTHING)), np.log(epochs) - np.log(epochs).mean()
     spread, freedom = float(away @ away), len(losses) - 2
     power = -float(away @ logs) / spread
     scatter = math.sqrt(float(np.sum((logs - logs.mean() + power * away) ** 2)) / freedom)
-    first, level = curve.train_loss[0], float(losses.mean())
-    chance = math.inf if classes is None else math.log(classes)
+    first, level = curve.train_loss[0] - least, float(losses.mean())
+    chance = math.inf if classes is None else math.log(classes) - least
     if not min(first, chance) - level > level * max(3 * scatter, 0.05):
         since = "since the first epoch" if first <= chance else "below that of guessing"
         return _unknown(f"the loss has not fallen {since}", start)
@@ -211,6 +215,31 @@ def flattened(curve: Curve, classes: int | None = None) -> Flatness:
     else:
         reason = "too noisy to tell"
     return Flatness(reason == "flattened", 100 * (1 - left), noise, power, start, reason)
+
+
+def least_of(study: Study) -> float:
+    """The smallest loss there can be by the study's recipe."""
+    smoothing, classes = study.plan.recipe.get("train.label_smoothing", 0.0), study.plan.classes
+    return 0.0 if classes is None else least_loss(classes, float(str(smoothing)))
+
+
+def least_loss(classes: int, smoothing: float) -> float:
+    """The entropy of a smoothed label, in nats: the smallest cross-entropy there can be.
+
+    The class has 1 - s + s / K of K, each other one s / K. (Szegedy et al. 2015, Rethinking the
+    Inception architecture, section 7.) Without smoothing it is 0, and no weights reach it: on
+    images that can be told apart the loss falls as 1 / t for ever (Soudry et al. 2018, The implicit
+    bias of gradient descent on separable data).
+
+    Example:
+        >>> round(least_loss(10, 0.1), 3), least_loss(10, 0.0)
+        (0.5, 0.0)
+    """
+    if not smoothing:
+        return 0.0
+    other = smoothing / classes
+    own = 1 - smoothing + other
+    return -own * math.log(own) - (classes - 1) * other * math.log(other)
 
 
 _NOTHING = 1e-9
@@ -251,9 +280,11 @@ def variant_flatness(study: Study, name: str) -> VariantFlatness:
     by their lines and without the noise, because a falling and a rising run can cancel.
     """
     curves = [run.curve for run in study.finished_runs_of(name)]
-    classes = study.plan.classes
-    alone = sum(abs(flattened(curve, classes).power) < 1 for curve in curves)
-    together = flattened(mean_curve(curves), classes) if curves else _unknown("no finished run")
+    classes, least = study.plan.classes, least_of(study)
+    alone = sum(abs(flattened(curve, classes, least).power) < 1 for curve in curves)
+    together = _unknown("no finished run")
+    if curves:
+        together = flattened(mean_curve(curves), classes, least)
     flat = together.flat and 2 * alone > len(curves)
     return VariantFlatness(flat, alone, len(curves), together)
 
@@ -294,3 +325,43 @@ def places(figures: Mapping[str, float]) -> dict[str, int]:
     known = sorted((value, name) for name, value in figures.items() if math.isfinite(value))
     values = [value for value, _ in known]
     return {name: values.index(value) + 1 for value, name in known}
+
+
+def image_share(study: Study, against: str | None = None) -> float:
+    """How much of the variance of errors over seeds comes from the images each seed is tested on.
+
+    Two-way, from the predictions: the error of a seed is the mean over the images of its fold, so
+    their part in its variance is v / images, where v is the variance of the images' errors that two
+    seeds of one fold have in common, their covariance. Summed over the variants, and divided by the
+    variance of seeds of different folds (half the mean square of their differences); in [0, 1].
+    `against` gives that of differences from a variant. nan where no two seeds have one fold, or the
+    images are the same for all.
+
+    References:
+        Searle, Casella, McCulloch 1992, Variance components, 4.3.
+    """
+    folds, ours, whole = study.plan.folds, [], []
+    if folds == 1:
+        return math.nan
+    base = {} if against is None else _wrong(study, against)
+    for name in study.names:
+        wrong = _wrong(study, name)
+        if against is not None:
+            shared = wrong.keys() & base.keys() if name != against else set()
+            wrong = {seed: wrong[seed] - base[seed] for seed in shared}
+        alike, apart = [], []
+        for a, b in itertools.combinations(sorted(wrong), 2):
+            if a % folds == b % folds:
+                alike.append(float(np.cov(wrong[a], wrong[b])[0, 1]) / len(wrong[a]))
+            else:
+                apart.append(float(wrong[a].mean() - wrong[b].mean()) ** 2 / 2)
+        if alike and apart:
+            ours.append(mean(alike))
+            whole.append(mean(apart))
+    if not sum(whole):
+        return math.nan
+    return min(max(sum(ours) / sum(whole), 0.0), 1.0)
+
+
+def _wrong(study: Study, name: str) -> dict[int, np.ndarray]:
+    return {run.seed: run.wrong for run in study.finished_runs_of(name) if run.wrong is not None}

@@ -11,6 +11,7 @@ from ablax.errors import ReportError, nearest
 from ablax.files import digest
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
     from ablax.report.tables import Table
@@ -148,7 +149,9 @@ class Run:
 
     Errors and loss are of the last epoch, the test error (nan if it diverged) of all test images;
     the seconds of training and evaluation, all attempts together, not of compiling or saving.
-    `measured` is what the experiment's own measurements gave: quantity to value.
+    `measured` is what the experiment's own measurements gave: quantity to value. `wrong` is, of
+    each original of the test images, the share that was wrong, in the data's order; None where
+    nobody knows.
     """
 
     variant: str
@@ -161,6 +164,7 @@ class Run:
     status: Literal["finished", "diverged"] = "finished"
     attempts: int = 1
     measured: Mapping[str, float] = field(default_factory=dict)
+    wrong: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def counts(self) -> bool:
@@ -282,6 +286,7 @@ class PlanRecord:
         recipe: Field by dotted name.
         verdict_wanted: False where the budget is too small to conclude anything (smoke).
         classes: Of the data; a training loss above ln(classes) is worse than chance.
+        folds: In how many ways the images are split; seed s has the fold s mod folds.
         variants: In the order of the source; the baseline's name is one of theirs.
         full_size_parameters: Variant name to its parameters at the size of the paper.
         claims: Hypotheses of the source, to be tested.
@@ -308,6 +313,7 @@ class PlanRecord:
     command: str = ""
     data_note: str = ""
     classes: int | None = None
+    folds: int = 1
     variants: tuple[Variant, ...]
     baseline: str
     full_size_parameters: Mapping[str, int] = field(default_factory=dict)

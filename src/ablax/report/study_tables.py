@@ -18,6 +18,7 @@ from ablax.report.statistics import (
     VariantFlatness,
     deviation,
     half_way,
+    least_of,
     mean,
     places,
     summary,
@@ -206,10 +207,19 @@ def flatness_table(study: Study) -> Table:
         "Criterion: over the last 20 % of epochs the mean training loss falls more slowly than "
         "c / epoch, which falls by 20 % of itself there and never converges, with a confidence of "
         "95 % (after ±: the standard error); more than half of the runs do so by their own lines. "
+        f"{_above(study)}"
         "A loss also flattens because the learning rate goes to zero.",
         "Places by test error: an order that is another half way may change again. Half way the "
         "learning rate is still high where it falls with the epochs.",
         words=(2,),
+    )
+
+
+def _above(study: Study) -> str:
+    """Above which loss it is judged."""
+    least = least_of(study)
+    return f"The loss is what it has above {number(least, 3)}, the least with smoothed labels. " * (
+        least > 0
     )
 
 

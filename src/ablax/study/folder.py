@@ -10,7 +10,7 @@ import math
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -73,6 +73,7 @@ class ResultsFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._wrong: dict[tuple[str, int], np.ndarray] = {}
 
     @contextmanager
     def claim(
@@ -329,6 +330,15 @@ class ResultsFolder:
         """Where the predictions of one run are."""
         return self.path / "predictions" / f"{variant}-seed-{seed}.npz"
 
+    def wrong(self, variant: str, seed: int, copies: int) -> np.ndarray | None:
+        """Of each original of the test images the share that is wrong; None where unknown."""
+        if (variant, seed) not in self._wrong:
+            with suppress(OSError, ValueError, KeyError):
+                with np.load(self.predictions(variant, seed), allow_pickle=False) as held:
+                    wrong = held["predictions"] != held["labels"]
+                self._wrong[variant, seed] = wrong.reshape(-1, copies).mean(axis=1)
+        return self._wrong.get((variant, seed))
+
     def write_predictions(self, variant: str, seed: int, evaluation: Evaluation) -> None:
         """Class, prediction and loss of every test image, in the data's order, as `.npz`."""
         content = io.BytesIO()
@@ -516,6 +526,7 @@ def finished_run(
     seconds: float,
     attempts: int,
     measured: Mapping[str, float] = MappingProxyType({}),
+    wrong: np.ndarray | None = None,
 ) -> Run:
     """A run as the report reads it, from its summary, its metrics and its measurements."""
     try:
@@ -536,6 +547,7 @@ def finished_run(
         status=summary["status"],
         attempts=attempts,
         measured=measured,
+        wrong=wrong,
     )
 
 
@@ -553,7 +565,7 @@ def learning_curve(records: list[dict[str, Any]]) -> Curve:
 
 
 RECORD = "data"
-"""What a run's summary keeps of its data: sizes, mean, std, names of the classes."""
+"""What a run's summary keeps of its data: sizes, mean, std, names of the classes, folds."""
 
 
 def record_of(dataset: Dataset) -> dict[str, Any]:
@@ -564,12 +576,14 @@ def record_of(dataset: Dataset) -> dict[str, Any]:
         "std": list(dataset.std),
         "classes": list(dataset.class_names),
         "steps_per_epoch": dataset.steps_per_epoch,
+        "folds": dataset.folds,
+        "copies": dataset.copies,
     }
 
 
 FACTS = "study.json"
 """What a report says that is neither in the experiment's file nor in the logs of the runs."""
-_FACTS = ("variants", "command", "data_note", "classes", "full_size_parameters")
+_FACTS = ("variants", "command", "data_note", "classes", "folds", "full_size_parameters")
 
 
 def write_facts(folder: Path, record: PlanRecord, seeds: int) -> None:
@@ -640,7 +654,8 @@ def study_in(
         spent, attempts = seconds.get((name, seed), (0.0, 1))
         spent += before.get((name, seed), (0.0, 1))[0]
         measured = log.quantities(rows, name, seed)
-        runs.append(finished_run(name, seed, summary, own, spent, attempts, measured))
+        wrong = folder.wrong(name, seed, summary.get(RECORD, {}).get("copies", 1))
+        runs.append(finished_run(name, seed, summary, own, spent, attempts, measured, wrong))
         environments.append(summary["environment"])
     told = {name: "; ".join(each) for name, each in values(environments).items()}
     if unlike := differing(environments):

@@ -136,8 +136,9 @@ class Opened:
     """A model, and the recipe it was trained with, where `ablax run` trained it.
 
     The note says what was chosen for the person who left it open; empty where nothing was.
-    `refuse_other_data` is given the fingerprint of what are said to be the run's own data. Of
-    weights of others `published` is the top-1 error in percent that is known of them.
+    `refuse_other_data` is given the fingerprint of what are said to be the run's own data; the seed
+    is the run's, which may have its own test images. Of weights of others `published` is the top-1
+    error in percent that is known of them.
     """
 
     model: Model
@@ -145,6 +146,7 @@ class Opened:
     recipe: Recipe | None = None
     refuse_other_data: Callable[[str], None] = lambda _: None
     published: float | None = None
+    seed: int = 0
 
 
 def load_model(
@@ -237,9 +239,9 @@ def _open_run(run: RunName) -> Opened:
     )
     refuse = partial(held.refuse_other_data, run.folder, variant)
     if run.variant and run.seed is not None:
-        return Opened(model, "", recipe, refuse)
+        return Opened(model, "", recipe, refuse, seed=seed)
     note = f"{run.folder}: variant {variant}, seed {seed}; {run.folder}:VARIANT:SEED is another"
-    return Opened(model, note, recipe, refuse)
+    return Opened(model, note, recipe, refuse, seed=seed)
 
 
 def question_of(folder: Path, held: Stored) -> Experiment:

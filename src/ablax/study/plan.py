@@ -115,6 +115,7 @@ def resolve(
         command=command,
         data_note=dataset.note,
         classes=dataset.classes,
+        folds=dataset.folds,
     )
     pictures(Study(record))
     return Plan(record, recipe, trainings, experiment.measurements)

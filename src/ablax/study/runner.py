@@ -73,7 +73,8 @@ from ablax.training.progress import Progress, RunProgress, busy, console_here, p
 from ablax.training.step import State, warm_start
 
 TRAINING_SAMPLE = 5000
-"""Training images that measurements look at, at most: a random sample, the same for every run."""
+"""Training images that measurements look at, at most: a random sample, the same for every run of a
+fold."""
 TEST_SAMPLE = 10_000
 """Test images that measurements look at, at most: the first ones."""
 
@@ -89,7 +90,7 @@ class Runner:
     ) -> None:
         self.training, self.measurements, self.folder = trainings, measurements, folder
         self.log = MeasurementLog(folder.path, measurements, folder.key)
-        self._samples: dict[int, tuple[Split, Split]] = {}
+        self._samples: dict[tuple[int, int], tuple[Split, Split]] = {}
 
     @cached_property
     def environment(self) -> dict[str, str]:
@@ -111,10 +112,11 @@ class Runner:
     def _sample(self, name: str, seed: int, step: int) -> Sample:
         trainer = self.training(name).trainer
         dataset = trainer.dataset
-        if id(dataset) not in self._samples:
-            samples = training_images(dataset, TRAINING_SAMPLE), test_images(dataset, TEST_SAMPLE)
-            self._samples[id(dataset)] = samples
-        train, test = self._samples[id(dataset)]
+        fold = seed % dataset.folds
+        if (id(dataset), fold) not in self._samples:
+            training = training_images(dataset, TRAINING_SAMPLE, fold)
+            self._samples[id(dataset), fold] = training, test_images(dataset, TEST_SAMPLE, fold)
+        train, test = self._samples[id(dataset), fold]
         return Sample(
             variant=name,
             seed=seed,
@@ -123,7 +125,7 @@ class Runner:
             recipe=trainer.recipe,
             train=train,
             test=test,
-            held_out=dataset.held_out,
+            held_out=dataset.held_out(seed),
         )
 
     @property

@@ -31,9 +31,10 @@ class Dataset(Protocol):
     """What the training loop asks of its data: a program for a chunk of steps, and its arguments.
 
     Mean and std are of each channel over the training images, in [0, 1]. `steps_per_epoch` counts
-    whole batches; a program takes `longest_chunk` steps at most, where it is not None. `held_out`
-    are training images kept apart for validation; `note` says in a sentence what the data are, and
-    `fingerprint` changes with the pixels and labels.
+    whole batches; a program takes `longest_chunk` steps at most, where it is not None. `note` says
+    in a sentence what the data are, and `fingerprint` changes with the pixels and labels. Where the
+    images are split in several ways, these are the `folds`, and a seed has one of them; so many
+    neighboring test images are of one original as `copies` says.
     """
 
     image_shape: ImageShape
@@ -45,7 +46,8 @@ class Dataset(Protocol):
     longest_chunk: int | None
     note: str
     fingerprint: str
-    held_out: Split | None
+    folds: int
+    copies: int
 
     def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:
         """The arrays that the program of the `length` steps from `step` takes."""
@@ -55,8 +57,12 @@ class Dataset(Protocol):
         """A function (state, *arguments) -> (state, figures of every step), to be compiled."""
         ...
 
-    def test_batches(self) -> Iterator[Batch]:
+    def test_batches(self, seed: int = 0) -> Iterator[Batch]:
         """All test images once: (images, labels, how many of them count), of equal shapes."""
+        ...
+
+    def held_out(self, seed: int = 0) -> Split | None:
+        """Training images that are kept apart for validation; None where there are none."""
         ...
 
 
@@ -95,22 +101,29 @@ class InMemory(_Sized):
 
     Each epoch visits `steps_per_epoch * batch` different images; the few that do not fill a batch
     are others every epoch. Every device of the mesh holds all images, and takes its share of each
-    batch.
+    batch. A fold goes to the devices when a seed asks for it first. Mean and std are those of the
+    first, and every fold has as many training images as the smallest, so that one program is for
+    all.
     """
 
     longest_chunk: int | None = None
 
     def __init__(self, data: ImageSet, batch: int, mesh: Mesh) -> None:
-        super().__init__(data, (len(data.train), len(data.test)), batch, mesh, data.note)
-        self.held_out, self._count = data.held_out, len(data.train)
-        self._train = _on(NamedSharding(mesh, P()), data.train.images, data.train.labels)
-        images, labels = map(np.asarray, (data.test.images, data.test.labels))
-        portions = (slice(first, first + batch) for first in range(0, len(labels), batch))
-        self._test = list(self._whole((images[part], labels[part]) for part in portions))
+        self._count = min(len(fold.train) for fold in data.folds)
+        super().__init__(data, (self._count, len(data.test)), batch, mesh, data.note)
+        self.folds, self.copies = len(data.folds), data.copies
+        self._data, self._everywhere = data, NamedSharding(mesh, P())
+        self._train: dict[int, tuple[Any, Any]] = {}
+        self._test: dict[int, list[Batch]] = {}
 
     def arguments(self, seed: int, step: int, length: int) -> tuple[Any, ...]:  # noqa: ARG002
         """The images and labels, whatever the step: the program picks."""
-        return self._train
+        fold = seed % self.folds
+        if fold not in self._train:
+            split = self._data.fold(fold).train
+            kept = (split.images[: self._count], split.labels[: self._count])
+            self._train[fold] = _on(self._everywhere, *kept)
+        return self._train[fold]
 
     def program(self, task: Task, length: int) -> Program:
         """`length` steps within one epoch, in one loop."""
@@ -131,9 +144,21 @@ class InMemory(_Sized):
 
         return chunk
 
-    def test_batches(self) -> Iterator[Batch]:
+    def test_batches(self, seed: int = 0) -> Iterator[Batch]:
         """All test images once, from the device."""
-        return iter(self._test)
+        fold = seed % self.folds
+        if fold not in self._test:
+            test = self._data.fold(fold).test
+            images, labels = map(np.asarray, (test.images, test.labels))
+            starts = range(0, len(labels), self._batch)
+            portions = (slice(first, first + self._batch) for first in starts)
+            whole = self._whole((images[part], labels[part]) for part in portions)
+            self._test[fold] = list(whole)
+        return iter(self._test[fold])
+
+    def held_out(self, seed: int = 0) -> Split | None:
+        """Those of the seed's fold."""
+        return self._data.fold(seed).held_out
 
 
 class Streaming(_Sized):
@@ -143,7 +168,7 @@ class Streaming(_Sized):
     """
 
     longest_chunk: int | None = LONGEST_STREAMED_CHUNK
-    held_out: Split | None = None
+    folds = copies = 1
 
     def __init__(self, stream: ImageStream, batch: int, workers: int, mesh: Mesh) -> None:
         sizes = (stream.train_size, stream.test_size)
@@ -175,9 +200,13 @@ class Streaming(_Sized):
 
         return chunk
 
-    def test_batches(self) -> Iterator[Batch]:
+    def test_batches(self, seed: int = 0) -> Iterator[Batch]:  # noqa: ARG002
         """All test images once, decoded again each time."""
         return self._whole(self._stream.test(batch=self._batch, workers=self._workers))
+
+    def held_out(self, seed: int = 0) -> Split | None:  # noqa: ARG002
+        """None."""
+        return None
 
 
 def pad(images: np.ndarray, labels: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -247,7 +276,7 @@ def _decoding(console: Console, source: str) -> Callable[[int, int], None]:
 
 
 def training_images(dataset: Dataset, count: int, seed: int = 0) -> Split:
-    """A random sample of the training images, in random order; all where there are fewer.
+    """A random sample of a seed's training images, in random order; all where there are fewer.
 
     Raises:
         AblaxError: The dataset gives something else than images and labels.
@@ -263,10 +292,10 @@ def training_images(dataset: Dataset, count: int, seed: int = 0) -> Split:
     return Split(images[chosen], labels[chosen].astype(np.int32))
 
 
-def test_images(dataset: Dataset, count: int) -> Split:
-    """The first test images, in the data's order; all where there are fewer."""
+def test_images(dataset: Dataset, count: int, seed: int = 0) -> Split:  # noqa: PT028
+    """The first of a seed's test images, in the data's order; all where there are fewer."""
     images, labels, found = [], [], 0
-    for some, classes, counting in dataset.test_batches():
+    for some, classes, counting in dataset.test_batches(seed):
         images.append(np.asarray(some)[:counting])
         labels.append(np.asarray(classes)[:counting])
         found += counting

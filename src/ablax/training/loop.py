@@ -159,9 +159,12 @@ class Trainer:
         return bool(program(state))
 
     def evaluate(self, state: State) -> Evaluation:
-        """Predictions and losses of every test image, each counted once, in the data's order."""
+        """Predictions and losses of every test image, each counted once, in the data's order.
+
+        Where there are folds, of the images that the state's seed is tested on.
+        """
         parts = []
-        for images, labels, count in self.dataset.test_batches():
+        for images, labels, count in self.dataset.test_batches(int(state.seed)):
             arguments = (state, images, labels)
             program = self._compile(
                 "evaluate", self._evaluation, *arguments, out_shardings=self._replicated
