@@ -113,10 +113,8 @@ EXPERIMENT = Experiment(
             {
                 "data.image_size": 16,
                 "augment.translate": 1.0,
-                "train.epochs": 30,
-                "train.evaluate_every": 6,
                 "width": 0.25,
-                "seeds": 4,
+                "most_seeds": 8,
             }
         ),
         "fashion_mnist": Budget({"train.epochs": 20, "train.evaluate_every": 5}),

@@ -17,7 +17,9 @@ alike. We expect the distortions of the training images to matter more than the 
 without them the error under small shifts rises by more than 5 percentage points over that of the
 untouched images, with them by less than 3; average pooling moves layer 1 less than max pooling and
 changes the error by little. The distortions move and turn, so they do not help against light: a
-gray background (offset) costs more than dim or bright strokes (gain). Zeiler and Fergus (2014)
+gray background (offset) costs more than dim or bright strokes (gain). Before training the first
+layer moves farther too, because pools and windows alone make features smooth; training on distorted
+images makes the last layer move less than it did. Zeiler and Fergus (2014)
 report that small transformations have a dramatic effect in the first layer and a lesser one at the
 top, nearly linear for translation and scaling, and that the output is stable to translations and
 scalings, but in general not to rotation.
@@ -82,7 +84,7 @@ EXPERIMENT = Experiment(
     },
     budgets={
         "smoke": Budget(fields={"data.image_size": 16}, only=("average_plain",)),
-        "digits": Budget(fields={"seeds": 4}),
+        "digits": Budget({"most_seeds": 8}),
     },
     measurements=(
         invariance(
@@ -136,6 +138,16 @@ EXPERIMENT = Experiment(
             "small shifts move the first layer farther with max pooling than with average pooling",
             worse="max_distorted:translation_first",
             better="average_distorted:translation_first",
+        ),
+        Claim(
+            "before training, too, small shifts move the first layer farther than the last",
+            worse="max_distorted:untrained_translation_first",
+            better="max_distorted:untrained_translation_last",
+        ),
+        Claim(
+            "small shifts move the last layer farther before training than after it",
+            worse="max_distorted:untrained_translation_last",
+            better="max_distorted:translation_last",
         ),
         Claim(
             "a brightness offset raises test error more than a brightness factor",

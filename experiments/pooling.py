@@ -154,9 +154,6 @@ EXPERIMENT = Experiment(
                 "data.image_size": 16,
                 "augment.translate": 1.0,
                 "optimizer.rate": 0.01,
-                "train.epochs": 40,
-                "train.evaluate_every": 8,
-                "seeds": 4,
             }
         ),
     },

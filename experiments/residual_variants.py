@@ -1,17 +1,21 @@
 """Residual variants: what stands on the shortcut, and in which order a block activates.
 
 Question: Must the shortcut be an identity, and where do normalization and ReLU belong? A residual
-network with seven other shortcuts (scaled, gated, convolved, dropped) and with four other orders of
-weight layers, normalizations and ReLUs.
+network with seven other shortcuts (scaled, gated, convolved, dropped), with four other orders of
+weight layers, normalizations and ReLUs, and with residuals that are initially 0.
 
 Source: The lectures (Redfern 2018, "Design"), "Residual - ResNet", after He, Zhang, Ren and Sun
-(2016), Identity mappings in deep residual networks, tables 1 and 2.
+(2016), Identity mappings in deep residual networks, tables 1 and 2. That a block learns an "F not
+too far from 0" (Risteski 2020, lecture 4) suggests to begin there: a scale of 0 in each residual's
+last normalization, as in Goyal et al. (2017), Accurate, large minibatch SGD, section 5.1.
 
-Prediction: Our small networks have 20 layers, in which a signal passes 9 blocks instead of 54: what
-ruins 110 layers costs these only a little. Worst will be the shortcuts that lose signal or add
-noise in every block: dropout, and half the shortcut beside a whole residual; the exclusive gate is
-bad too, because it starts by closing the residuals. A convolution on the shortcut and the four
-orders will lie so close to the original that three seeds cannot distinguish them. The paper finds
+Prediction: Our narrow networks have 56 layers, in which a signal passes 27 blocks instead of 54:
+what ruins 110 layers costs these less. Worst will be the shortcuts that lose signal or add noise in
+every block: dropout, and half the shortcut beside a whole residual; the exclusive gate is bad too,
+because it starts by closing the residuals. A convolution on the shortcut and full pre-activation
+lie within half a point of the original, and so do residuals that are initially 0. (In a former run
+of 20 layers with three seeds dropout never left the loss of guessing in 24 epochs; so of dropout we
+say how fast it learns.) The paper finds
 the identity best of all shortcuts, at 110 layers by 0.3 percentage points (a gate that starts
 nearly open) to more than 13, and full pre-activation best of all orders, by 0.24 points at 110
 layers and 0.47 at 164.
@@ -22,10 +26,13 @@ Cost: about 12 minutes for digits on 2 CPU cores, half a minute for smoke. The e
 were set by the training losses of a pilot run with 12 epochs, most of which were still falling.
 """
 
+import re
 from collections.abc import Callable
 
-from ablax.core import Network
+from ablax.core import Layers, Network, edit
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
+from ablax.layers import BatchNormalization
+from ablax.layers.initializers import ZEROS
 from ablax.report.study import Claim, Published
 from ablax.zoo import find
 from ablax.zoo.resnet import (
@@ -49,8 +56,8 @@ from ablax.zoo.resnet import (
 
 
 def depth(inputs: Inputs) -> int:
-    """The paper's 110 layers at 28 pixels and more; 20 below; 8 below 16."""
-    return 110 if inputs.image_size >= 28 else 20 if inputs.image_size >= 16 else 8
+    """The paper's 110 layers at 28 pixels and more; 56 below; 8 below 16."""
+    return 110 if inputs.image_size >= 28 else 56 if inputs.image_size >= 16 else 8
 
 
 def features(inputs: Inputs) -> int:
@@ -61,6 +68,17 @@ def features(inputs: Inputs) -> int:
 def of_blocks(block: Block) -> Callable[[Inputs], Network]:
     """The network whose blocks are all of one kind."""
     return lambda inputs: resnet_cifar(depth(inputs), inputs.classes, block, features(inputs))
+
+
+def zero_residuals(network: Network) -> Network:
+    """The last normalization of each residual with scales that are initially 0."""
+
+    def change(path: str, layer: object) -> Layers | None:
+        if isinstance(layer, BatchNormalization) and re.fullmatch(r"res\w+/conv2/bn", path):
+            return Layers(bn=layer.copy(scale_init=ZEROS))
+        return None
+
+    return edit(network, change)
 
 
 def relu_only(inputs: Inputs) -> Network:
@@ -129,6 +147,7 @@ EXPERIMENT = Experiment(
     variants={
         **{name: Treatment(network=of_blocks(block)) for name, block in _SHORTCUTS.items()},
         **{name: Treatment(network=network) for name, network in _ORDERS.items()},
+        "zero_residuals": zero_residuals,
     },
     labels={
         "half_of_both": "0.5 x shortcut and residual",
@@ -142,6 +161,7 @@ EXPERIMENT = Experiment(
         "relu_before_addition": "ReLU before addition",
         "relu_preactivation": "ReLU-only pre-activation",
         "full_preactivation": "full pre-activation",
+        "zero_residuals": "residuals initially 0",
     },
     budgets={
         "smoke": Budget(
@@ -152,10 +172,9 @@ EXPERIMENT = Experiment(
             fields={
                 "data.image_size": 16,
                 "augment.translate": 1.0,
-                "train.epochs": 24,
-                "train.evaluate_every": 6,
+                "train.epochs": 30,
                 "width": 0.5,
-                "seeds": 3,
+                "most_seeds": 5,
             }
         ),
         "cifar10": Budget(
@@ -187,8 +206,11 @@ EXPERIMENT = Experiment(
             "original",
         ),
         Claim("a convolution on the shortcut raises test error", "convolution", "original"),
-        # its loss stayed at that of guessing in a pilot run, as in the paper: nothing to flatten
-        Claim("dropout on the shortcut raises test error", "dropout", "original"),
+        Claim(
+            "dropout on the shortcut slows learning: it raises the training error over all epochs",
+            "dropout:mean_train_error",
+            "original:mean_train_error",
+        ),
         Claim("BN after addition raises test error", "bn_after_addition", "original"),
         Claim("ReLU before addition raises test error", "relu_before_addition", "original"),
         Claim(
@@ -199,18 +221,13 @@ EXPERIMENT = Experiment(
     ),
     expectations=(
         Claim(
-            "dropout on the shortcut has a higher test error than the identity",
-            "dropout",
-            "original",
+            "dropout on the shortcut learns more slowly than a convolution there",
+            "dropout:mean_train_error",
+            "convolution:mean_train_error",
         ),
         Claim(
-            "dropout on the shortcut has a higher test error than a convolution there",
-            "dropout",
-            "convolution",
-        ),
-        Claim(
-            "an exclusive gate has a higher test error than the identity",
-            "exclusive_gate",
+            "residuals that are initially 0 raise test error",
+            "zero_residuals",
             "original",
         ),
     ),

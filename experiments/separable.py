@@ -27,11 +27,17 @@ Cost: about 6 minutes for digits on 2 CPU cores, half a minute for smoke. The ep
 were raised from 24 because the training loss of the narrow network was still falling.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable
 from functools import cache
 
-from ablax.core import Layers, Network, Sequential, count_parameters, sequential
+from ablax.core import (
+    Layers,
+    Network,
+    Sequential,
+    count_parameters,
+    of_equal_cost,
+    sequential,
+)
 from ablax.experiment import Budget, Experiment, Inputs, Treatment
 from ablax.layers import ReLU
 from ablax.layers.convolution import Shift
@@ -109,10 +115,7 @@ def narrow(inputs: Inputs) -> Network:
     def built(features: int) -> Network:
         return body(standard, features, inputs)
 
-    wanted = parameters(of_units(depthwise_separable)(inputs))
-    above = bisect_left(range(1, width(inputs)), wanted, key=lambda f: parameters(built(f))) + 1
-    nearest = min((max(1, above - 1), above), key=lambda f: abs(parameters(built(f)) - wanted))
-    return built(nearest)
+    return of_equal_cost(built, parameters, parameters(of_units(depthwise_separable)(inputs)))
 
 
 UNITS: dict[str, Unit] = {
@@ -150,9 +153,8 @@ EXPERIMENT = Experiment(
                 "data.image_size": 16,
                 "augment.translate": 1.0,
                 "train.epochs": 32,
-                "train.evaluate_every": 8,
+                "train.evaluate_every": 4,
                 "width": 0.25,
-                "seeds": 4,
             }
         ),
         "fashion_mnist": Budget({"train.epochs": 20, "train.evaluate_every": 5}),

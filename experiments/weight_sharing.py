@@ -126,7 +126,6 @@ EXPERIMENT = Experiment(
                 "train.epochs": 80,
                 "train.evaluate_every": 10,
                 "width": 0.25,
-                "seeds": 4,
                 **CENTERED,
             }
         ),

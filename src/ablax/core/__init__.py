@@ -38,6 +38,7 @@ from ablax.core.network import check as check
 from ablax.core.network import count_parameters as count_parameters
 from ablax.core.network import initialize as initialize
 from ablax.core.network import leaves_by_path as leaves_by_path
+from ablax.core.network import of_equal_cost as of_equal_cost
 from ablax.core.network import parameter_shapes as parameter_shapes
 from ablax.core.network import parameter_sizes as parameter_sizes
 from ablax.core.network import reinitialized as reinitialized

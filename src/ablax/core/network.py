@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import ItemsView, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -292,6 +293,19 @@ def count_parameters(network: Network, image_shape: ImageShape) -> int:
     the images, (H, W, C).
     """
     return sum(parameter_sizes(network, image_shape).values())
+
+
+def of_equal_cost(
+    build: Callable[[int], Network], cost: Callable[[Network], int], wanted: int, most: int = 512
+) -> Network:
+    """Of build(1) to build(most) the network whose cost is nearest to the wanted one.
+
+    What is built costs more the larger its number is: a width in features, or in parts of a factor.
+    So networks of other shapes are compared at equal parameters, or at equal multiply-accumulates.
+    """
+    above = bisect_left(range(1, most), wanted, key=lambda number: cost(build(number))) + 1
+    several = (max(1, above - 1), above)
+    return build(min(several, key=lambda number: abs(cost(build(number)) - wanted)))
 
 
 def parameter_sizes(network: Network, image_shape: ImageShape) -> dict[str, int]:

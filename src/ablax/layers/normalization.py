@@ -17,7 +17,7 @@ from ablax.core.network import Layers, Sequential, sequential
 from ablax.layers.activation import ReLU
 from ablax.layers.convolution import Convolution
 from ablax.layers.dense import check_kept, learned, per_channel
-from ablax.layers.initializers import ONES, ZEROS
+from ablax.layers.initializers import ONES, ZEROS, Initializer
 from ablax.layers.windows import (
     FieldError,
     Padding,
@@ -113,6 +113,9 @@ class BatchNormalization(nn.Module):
 
     kept <- momentum kept + (1 - momentum) batch
 
+    The scale is initially 1, or what `scale_init` gives: 0 at the end of a residual makes a block
+    initially its shortcut (Goyal et al. 2017, Accurate, large minibatch SGD, section 5.1).
+
     The variance divides by the number of elements, in the batch and as kept (the paper keeps the
     one divided by one less). Statistics are float32 at least, whatever the type of `x`. Under
     `jax.jit` with a sharded batch they are those of the whole batch.
@@ -137,6 +140,7 @@ class BatchNormalization(nn.Module):
     epsilon: float = 1e-5
     use_scale: bool = True
     use_bias: bool = True
+    scale_init: Initializer = ONES
 
     def __post_init__(self) -> None:
         if isinstance(self.momentum, bool) or not 0 <= self.momentum <= 1:
@@ -150,7 +154,9 @@ class BatchNormalization(nn.Module):
         check_kept(self, "batch_stats", "mean", shape, x)
         mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
         var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
-        scale = self.param("scale", ONES, shape, jnp.float32) if self.use_scale else jnp.ones(shape)
+        scale = jnp.ones(shape)
+        if self.use_scale:
+            scale = self.param("scale", self.scale_init, shape, jnp.float32)
         bias = self.param("bias", ZEROS, shape, jnp.float32) if self.use_bias else jnp.zeros(shape)
         kind = promoted(x, *[scale] * self.use_scale, *[bias] * self.use_bias)[0].dtype
         if self.is_mutable_collection("batch_stats") and not self.is_initializing():

@@ -475,9 +475,10 @@ def distances_table(
     """One row per variant and layer: relative distance of its features, over the small amounts."""
     rows = []
     for variant in study.variants:
-        for place, layer in (("first", layers[0]), ("last", layers[-1])):
-            asked = [f"{variant.name}:{t.name}_{place}" for t in transformations]
-            rows.append((variant.label, layer, *(seeds_text(study, name) for name in asked)))
+        for when, label in (("", variant.label), ("untrained_", f"{variant.label}, untrained")):
+            for place, layer in (("first", layers[0]), ("last", layers[-1])):
+                asked = [f"{variant.name}:{when}{t.name}_{place}" for t in transformations]
+                rows.append((label, layer, *(seeds_text(study, name) for name in asked)))
     return Table(
         "Relative feature distance under small transformations",
         ("Variant", "Layer", *(t.name.capitalize() for t in transformations)),
@@ -518,7 +519,9 @@ def invariance(
     of the true class (0 to 1) and test `error` (percent). The error of the untouched sample is the
     quantity `untouched_error`. For each transformation T, means over its small amounts are
     quantities: `T_error`, `T_increase` (of the error, over untouched images), and the distances
-    `T_first` and `T_last` of the first and the last layer; over all amounts `T_wide_error`.
+    `T_first` and `T_last` of the first and the last layer; over all amounts `T_wide_error`. Before
+    training the distances are measured too, as `untrained distance`: `untrained_T_first`,
+    `untrained_T_last`.
 
     Args:
         layers: From the first to the last, such as `("pool1", "pool5", "fc7")`, of every variant.
@@ -569,6 +572,7 @@ def invariance(
                 partial(distances_table, transformations=transformations, layers=layers),
             ),
         ),
+        moments=("start", "end"),
         quantities=quantities(layers, transformations),
     )
 
@@ -577,6 +581,9 @@ _KINDS = (
     ("place", "Moved, resized and turned images", "Translation, scale, rotation"),
     ("light", "Images in other light", "Gain, offset, contrast"),
 )
+
+
+_UNTRAINED = "untrained distance"
 
 
 def measure(
@@ -602,12 +609,16 @@ def measure(
             error = 100 * float(np.mean(predictions(scores) != chosen.labels))
             found = [("error", "", error)]
             found.append(("probability", "", mean_probability(scores, chosen.labels)))
+            if untrained := sample.step == 0:
+                found = []
             for layer in layers:
                 distance = mean_distance(still[layer], moved[layer])
-                found.append(("euclidean", layer, distance))
                 # features that are the same for all images have no unit to be measured in
                 relative = distance / unit[layer] if unit[layer] > 0 else math.nan
-                found.append(("distance", layer, relative))
+                if untrained:
+                    found.append((_UNTRAINED, layer, relative))
+                else:
+                    found += [("euclidean", layer, distance), ("distance", layer, relative)]
             place = {"transformation": transformation.name, "amount": amount}
             rows += [place | {"measure": m, "layer": at, "value": value} for m, at, value in found]
     return rows
@@ -685,6 +696,11 @@ def quantities(
         for place, layer in (("first", layers[0]), ("last", layers[-1])):
             found[f"{t.name}_{place}"] = Quantity(
                 f"distance that {layer} moves {t.small_words}", partial(_mean, t, "distance", layer)
+            )
+            found[f"untrained_{t.name}_{place}"] = Quantity(
+                f"distance that {layer} moves before training {t.small_words}",
+                partial(_mean, t, _UNTRAINED, layer),
+                trained=False,
             )
     return found
 
