@@ -2,9 +2,9 @@
 
 Question: A network that has memorized its training images makes errors on new ones. What helps:
 three times as many images, or dropout, weight decay, crops, flips, rotations, elastic distortion,
-tied weights, early stopping, transfer from other classes, or an ensemble of five networks? Every
-remedy stands alone beside the same plain network, which is trained on a third of the images that
-are not held out, all for about as many steps.
+tied weights, early stopping, transfer from other classes, or an ensemble of five networks (beside
+one network of its parameters)? Every remedy stands alone beside the same plain network, which is
+trained on a third of the images that are not held out, all for about as many steps.
 
 Source: The lectures (Xing 2020, lecture 10, "Training CNN: avoid overfitting": more data are always
 the best way, regularizations, dropout; "Alternative error functions": tie together weights; the
@@ -19,21 +19,32 @@ Hansen, Salamon (1990), Neural network ensembles.
 Prediction: The error falls as a power of the number of images, by about a third when they are
 tripled. Distortions by which new digits differ too (rotations, scales, moves) help more than three
 times the images, elastic ones less, crops less still, and flips harm: no digit stands mirrored.
-Dropout and the mean of five networks take off a tenth to a fifth of the error each, weight decay
-next to nothing. The training error is zero soon and nothing happens after, so stopping early gains
-nothing. Tied weights have a smaller gap but hardly a smaller error. Weights from five other classes
-help where the task has some 100 images of its own. The lectures state that more data are always
-best, and that the other remedies help. (This was written after one pilot run with one seed on
-training digits that stood upright, where the test digits do not: it showed moves and rotations to
-matter most. With training digits distorted as the test digits are, nothing had been run.)
+Dropout and the mean of five networks take off a tenth to a fifth of the error each, and a single
+network with the parameters of five less; weight decay, at the best strength of a grid, next to
+nothing. The training error is zero soon and nothing happens after, so stopping early gains nothing.
+Tied weights have a smaller gap but hardly a smaller error. Weights from five other classes help
+where the task has some 100 images of its own. The lectures state that more data are always best,
+and that the other remedies help. (This was written after one pilot run with one seed on training
+digits that stood upright, where the test digits do not: it showed moves and rotations to matter
+most. With training digits distorted as the test digits are, nothing had been run.)
 
 Command: make experiment NAME=generalization [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
 Cost: about 8 minutes for digits on 2 CPU cores, half a minute for smoke.
 """
 
-from ablax.core import Layers, Network, compose, insert_after, sequential
-from ablax.experiment import Budget, Experiment, Inputs, Pretraining, Treatment
+from dataclasses import replace
+
+from ablax.core import (
+    Layers,
+    Network,
+    compose,
+    count_parameters,
+    insert_after,
+    of_equal_cost,
+    sequential,
+)
+from ablax.experiment import Budget, Experiment, Grid, Inputs, Pretraining, Treatment
 from ablax.layers import Convolution, Dense, Dropout, Flatten, MaxPool, ReLU, Tied, ensemble_of
 from ablax.measurements.learning import generalization
 from ablax.report.plots import Trend
@@ -58,6 +69,18 @@ def tied(inputs: Inputs) -> Network:
 def ensemble(inputs: Inputs) -> Network:
     """Five plain networks, independently initialized, each trained by its own loss alone."""
     return ensemble_of(MEMBERS)(network(inputs))
+
+
+def wide(inputs: Inputs) -> Network:
+    """One plain network, of the width at which it has the parameters of the ensemble."""
+
+    def parameters(network: Network) -> int:
+        return count_parameters(network, inputs.image_shape)
+
+    def built(parts: int) -> Network:
+        return network(replace(inputs, width=inputs.width * parts / 16))
+
+    return of_equal_cost(built, parameters, parameters(ensemble(inputs)))
 
 
 def _features(inputs: Inputs, factor: int) -> int:
@@ -106,7 +129,15 @@ PLAIN = {
     "train.evaluate_every": 5,
 }
 DIGITS = {"data.source": "digits:distorted", "data.image_size": 16}
-DECAY = {"optimizer.weight_decay": 0.5}
+DECAYS = Grid(
+    "optimizer.weight_decay",
+    "Error on held-out training images, %",
+    "Digits under the budget of this experiment, two seeds.",
+    {
+        "weight_decay": {0.5: 1.0},
+    },
+)
+DECAY = DECAYS.fields("weight_decay")
 DISTORTED = {"augment.rotate": 15.0, "augment.scale": 0.15, "augment.translate": 1.0}
 ELASTIC = {"augment.elastic": 0.7, "augment.elastic_smoothness": 3.0}
 
@@ -152,6 +183,7 @@ EXPERIMENT = Experiment(
         "regularized": Treatment(edit=dropout, fields=DECAY),
         "tied": Treatment(network=tied),
         "ensemble": Treatment(network=ensemble, fields={"train.auxiliary_weight": 1.0}),
+        "wide": Treatment(network=wide),
         "half": Treatment(fields=HALF),
         "half_transferred": Treatment(
             fields=HALF, pretraining=Pretraining(OTHER_HALF, fresh=("output/*",))
@@ -169,6 +201,7 @@ EXPERIMENT = Experiment(
         "regularized": "dropout and weight decay",
         "tied": "tied weights",
         "ensemble": f"ensemble of {MEMBERS} networks",
+        "wide": "one network of 5 x the parameters",
         "half": "5 classes, 1/6",
         "half_transferred": "5 classes, 1/6, transferred",
     },
@@ -177,7 +210,9 @@ EXPERIMENT = Experiment(
             fields=PLAIN | DIGITS | {"width": 1 / 8, "train.epochs": 4, "train.evaluate_every": 2},
             only=("distorted", "ensemble"),
         ),
-        "digits": Budget(fields=PLAIN | DIGITS | {"width": 1 / 4, "train.batch": 32, "seeds": 5}),
+        "digits": Budget(
+            fields=PLAIN | DIGITS | {"width": 1 / 4, "train.batch": 32, "most_seeds": 8}
+        ),
         "fashion_mnist": Budget(fields=PLAIN),
         "cifar10": Budget(fields=PLAIN),
     },
@@ -201,6 +236,11 @@ EXPERIMENT = Experiment(
             "augmentation lowers test error more than three times the images do",
             "all_images",
             "distorted",
+        ),
+        Claim(
+            "one network of five times the parameters has a higher test error than an ensemble",
+            worse="wide",
+            better="ensemble",
         ),
         Claim("elastic distortion lowers test error", worse="plain", better="elastic"),
         Claim("flips raise test error on digits", worse="flips", better="plain"),

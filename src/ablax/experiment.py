@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +23,11 @@ from ablax.report.study import (
     Published,
     Quantity,
     Section,
+    Study,
     Variant,
-    operand,
+    terms,
 )
+from ablax.report.tables import Table, number
 
 _SECTIONS = ("Question", "Source", "Prediction")
 _EDIT = "a function from network to network"
@@ -120,6 +123,58 @@ class Treatment:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Values of a field of the recipe that were tried for variants, before any run of the study.
+
+    Where the source tunes a rate or a strength for each variant, so does an experiment: by a small
+    grid, on training images, from runs that the study does not use. `found` is, of each variant,
+    the value to what it gave (`by`, in words, the smaller the better); `how` says what was run.
+
+    Example:
+        >>> found = {"relu": {0.1: 5.0, 0.2: 4.0}}
+        >>> grid = Grid("optimizer.rate", "training error", "two seeds", found)
+        >>> grid.best("relu"), grid.fields("relu")
+        (0.2, {'optimizer.rate': 0.2})
+    """
+
+    field: str
+    by: str
+    how: str
+    found: Mapping[str, Mapping[float, float]]
+
+    def best(self, name: str) -> float:
+        """The value of a variant that gave the least; the first of equals."""
+        own = self.found[name]
+        return min(own, key=lambda value: own[value] if math.isfinite(own[value]) else math.inf)
+
+    def fields(self, name: str) -> dict[str, object]:
+        """The field with its best value."""
+        return {self.field: self.best(name)}
+
+    @property
+    def section(self) -> Section:
+        """The grid as a table of the report."""
+        values = sorted({value for own in self.found.values() for value in own})
+
+        def table(study: Study) -> Table:
+            rows = []
+            for name, own in self.found.items():
+                if name in study.names:
+                    best = self.best(name)
+                    cells = [number(own.get(value, math.nan)) for value in values]
+                    marked = [
+                        f"{c} *" if v == best else c for v, c in zip(values, cells, strict=True)
+                    ]
+                    rows.append((study.variant(name).label, *marked))
+            note = f"Smaller is better; *: chosen. {self.how}"
+            columns = ("Variant", *(f"{value:g}" for value in values))
+            return Table(f"{self.by} by {self.field}", columns, tuple(rows), (note,), left=(0,))
+
+        text = f"Each variant has its own {self.field}, chosen before the runs of this report."
+        return Section("Tuned for each variant", text, tables=(table,))
+
+
+@dataclass(frozen=True)
 class Budget:
     """What an experiment changes in a recipe; the command line overrides it.
 
@@ -154,6 +209,7 @@ class Experiment:
         claims: Hypotheses of the source about the variants, to be tested.
         expectations: Our own predictions, judged apart from the claims of the source.
         decides: The claim or expectation that answers the question; the first one when None.
+        explains: The one that says why, told with the answer.
         measurements: What is measured beside the errors.
         sections: Pictures and tables of this experiment, made from the study.
         full_size: The inputs of the source's network, to compare parameters with it.
@@ -175,6 +231,7 @@ class Experiment:
     claims: tuple[Claim, ...] = ()
     expectations: tuple[Claim, ...] = ()
     decides: Claim | None = None
+    explains: Claim | None = None
     measurements: tuple[Measurement, ...] = ()
     sections: tuple[Section, ...] = ()
     full_size: Inputs | None = None
@@ -205,11 +262,12 @@ class Experiment:
         known = {**QUANTITIES, **self.quantities}
         for claim in (*self.claims, *self.expectations):
             self._refuse_unmeasured(claim, known)
-        if self.decides is not None and self.decides not in (*self.claims, *self.expectations):
-            raise AblaxError(
-                "what decides is neither among the claims nor the expectations: add "
-                f"{self.decides.text!r} to one of them"
-            )
+        for what, one in (("decides", self.decides), ("explains", self.explains)):
+            if one is not None and one not in (*self.claims, *self.expectations):
+                raise AblaxError(
+                    f"what {what} is neither among the claims nor the expectations: add "
+                    f"{one.text!r} to one of them"
+                )
 
     def _refuse_alike(self, what: str, called: Mapping[str, str]) -> None:
         """Variants that would be taken for one another."""
@@ -246,7 +304,7 @@ class Experiment:
             _require_all(f"pictures {what}", section.pictures, Picture, "a tuple of Pictures")
             for table in section.tables:
                 _require_function(f"a table {what}", table, "a function from the study to a Table")
-        for name, one in (("decides", Claim), ("full_size", Inputs)):
+        for name, one in (("decides", Claim), ("explains", Claim), ("full_size", Inputs)):
             given = getattr(self, name)
             require(given is None or isinstance(given, one), name, given, f"{_a(one)} or None")
 
@@ -277,8 +335,8 @@ class Experiment:
             require(
                 isinstance(given, str), "a claim's operand", given, "a string: a variant's name"
             )
-        operands = [operand(claim.worse), operand(claim.better)]
-        for variant, quantity in operands:
+        sides = terms(claim.worse), terms(claim.better)
+        for variant, quantity in (*sides[0], *sides[1]):
             _refuse_unknown("a claim", variant, self.names)
             _refuse_unknown("a claim", quantity, known)
             for one in self.measurements:
@@ -287,12 +345,16 @@ class Experiment:
                         f"a claim names {variant}:{quantity}, and the measurement {one.name} is "
                         f"taken of {', '.join(one.only)} alone: add {variant!r} to its `only`"
                     )
-        (worse, of), (better, with_) = operands
-        if operands[0] == operands[1]:
-            raise AblaxError(f"a claim compares {worse!r} with itself: name another variant")
-        if known[of].unit != known[with_].unit:
+        if sides[0] == sides[1]:
+            raise AblaxError(f"a claim compares {claim.worse!r} with itself: name another variant")
+        if max(map(len, sides)) > 2:
             raise AblaxError(
-                f"a claim compares {worse}:{of} with {better}:{with_}, which have other units: "
+                f"a claim compares {claim.worse!r} with {claim.better!r}, and a side is one value "
+                "or the difference of two"
+            )
+        if len({known[quantity].unit for side in sides for _, quantity in side}) > 1:
+            raise AblaxError(
+                f"a claim compares {claim.worse} with {claim.better}, which have other units: "
                 "compare the same quantity of two variants"
             )
         said = isinstance(claim.text, str) and bool(claim.text.strip())
@@ -353,6 +415,7 @@ class Experiment:
             claims=self.claims,
             expectations=self.expectations,
             decides=self.decides,
+            explains=self.explains,
             quantities=self.quantities,
             looks=looks(recipe.most_seeds) if recipe.seeds == "auto" else (),
             error_margin=ERROR_MARGINS.get(recipe.data.source.partition(":")[0], 1.0),

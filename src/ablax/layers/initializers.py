@@ -52,6 +52,10 @@ def variance_scaling(gain: float, fan: Callable[[int, int], float]) -> Initializ
     return initialize
 
 
+GLOROT_TIMES_4 = variance_scaling(16.0, lambda inputs, outputs: (inputs + outputs) / 2)
+"""Glorot's std times 4, the reciprocal of a sigmoid's slope at 0."""
+
+
 def gaussian(deviation: float) -> Initializer:
     """Normal of mean 0 and the given standard deviation."""
 

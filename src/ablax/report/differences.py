@@ -12,7 +12,7 @@ import numpy as np
 
 from ablax.report.looks import wrong_by_look
 from ablax.report.statistics import CONFIDENCE, Interval, correlation, deviation, mean, student
-from ablax.report.study import Study, operand
+from ablax.report.study import MINUS, Study, operand, terms
 
 # A report makes many comparisons: the claims of the source, our own expectations, and every variant
 # against the baseline. All of them are one family. Each has one interval, wherever it is printed,
@@ -93,7 +93,7 @@ def family(study: Study) -> tuple[Pair, ...]:
 
 
 def _whole(text: str) -> str:
-    return ":".join(operand(text))
+    return MINUS.join(map(":".join, terms(text)))
 
 
 def comparison(study: Study, variant: str, against: str) -> Comparison:
@@ -175,7 +175,8 @@ def comparisons(study: Study) -> dict[Pair, Comparison]:
     groups: dict[str, list[Pair]] = {}
     for first, second in pairs:
         of, other = operand(first)[1], operand(second)[1]
-        groups.setdefault(of if of == other else f"{first} {second}", []).append((first, second))
+        alone = of != other or MINUS in first + second  # their noise is not that of one variant
+        groups.setdefault(f"{first} {second}" if alone else of, []).append((first, second))
     found: dict[Pair, Comparison] = {}
     for group in groups.values():
         found |= _group(study, group, level, len(pairs))

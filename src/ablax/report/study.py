@@ -232,7 +232,8 @@ class Claim:
     """A hypothesis to be tested: the value of `worse` exceeds that of `better`.
 
     An operand is the name of a variant, which means its test error, or `"variant:quantity"`, where
-    the quantity is one of `QUANTITIES` or of the experiment's measurements.
+    the quantity is one of `QUANTITIES` or of the experiment's measurements; or the difference of
+    two such, `"local - shared"`, so that a claim may be of an interaction.
 
     Args:
         text: The statement, as a clause that follows "whether"; where the claim decides an
@@ -260,20 +261,34 @@ class Claim:
             )
 
     @property
-    def variants(self) -> tuple[str, str]:
-        """The variants it speaks of: `worse` and `better`."""
-        return operand(self.worse)[0], operand(self.better)[0]
+    def variants(self) -> tuple[str, ...]:
+        """The variants it speaks of: those of `worse`, then those of `better`."""
+        return tuple(variant for side in (self.worse, self.better) for variant, _ in terms(side))
+
+
+def terms(text: str) -> tuple[tuple[str, str], ...]:
+    """Variant and quantity of each term of an operand: one, or two where it is a difference.
+
+    Example:
+        >>> terms("full:svm_7"), terms("local - shared")
+        ((('full', 'svm_7'),), (('local', 'test_error'), ('shared', 'test_error')))
+    """
+    parts = [each.partition(":") for each in text.split(MINUS)]
+    return tuple((variant, quantity or "test_error") for variant, _, quantity in parts)
+
+
+MINUS = " - "
+"""Between the terms of an operand that is a difference."""
 
 
 def operand(text: str) -> tuple[str, str]:
-    """Variant and quantity of an operand.
+    """Variant and quantity of an operand; of its first term where it is a difference.
 
     Example:
         >>> operand("full"), operand("full:svm_7")
         (('full', 'test_error'), ('full', 'svm_7'))
     """
-    variant, _, quantity = text.partition(":")
-    return variant, quantity or "test_error"
+    return terms(text)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,6 +307,7 @@ class PlanRecord:
         claims: Hypotheses of the source, to be tested.
         expectations: Our own predictions, judged apart from `claims`.
         decides: The claim or expectation that answers the question; the first one when None.
+        explains: The one that says why.
         quantities: What `Run.measured` holds: name to what it is.
         error_margin: The smallest difference of percentages that matters on these data, in points.
         looks: After how many seeds it is asked whether all is decided (`ablax.report.looks`);
@@ -321,6 +337,7 @@ class PlanRecord:
     claims: tuple[Claim, ...] = ()
     expectations: tuple[Claim, ...] = ()
     decides: Claim | None = None
+    explains: Claim | None = None
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     error_margin: float = 1.0
     looks: tuple[int, ...] = ()
@@ -491,6 +508,9 @@ class Study:
 
     def values(self, text: str) -> dict[int, float]:
         """The finite values of an operand (`Claim`), by seed, in the order of the seeds."""
+        if MINUS in text:
+            first, second = map(self.values, text.split(MINUS))
+            return {seed: first[seed] - second[seed] for seed in first if seed in second}
         variant, name = operand(text)
         self.variant(variant), self.quantity(name)
         if name in QUANTITIES:

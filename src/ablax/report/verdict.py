@@ -16,7 +16,7 @@ from ablax.report.differences import (
     seeds_to_decide,
 )
 from ablax.report.statistics import VariantFlatness, student, variant_flatness
-from ablax.report.study import QUANTITIES, Claim, Study, operand
+from ablax.report.study import QUANTITIES, Claim, Study, operand, terms
 from ablax.report.tables import sentence, signed
 
 
@@ -29,7 +29,12 @@ def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ..
     ]
     for variant in study.variants:
         if variant.name in named:
-            sides = [operand(side) for claim in claims for side in (claim.worse, claim.better)]
+            sides = [
+                term
+                for claim in claims
+                for side in (claim.worse, claim.better)
+                for term in terms(side)
+            ]
             asked = list(dict.fromkeys(what for name, what in sides if name == variant.name))
             reasons += [f"{variant.label}: {why}" for why in _of(study, variant.name, asked)]
     return tuple(reasons)
@@ -305,9 +310,16 @@ def answer(study: Study) -> Finding:
     Yes, no, equal within the margin, inconclusive, or why it was not judged: difference, interval
     and seeds.
     """
-    claim = study.plan.deciding
+    claim, why = study.plan.deciding, study.plan.explains
     if claim is None:
         return Finding(None, None, None, "No hypothesis declared: see the figures.")
+    told = _answer(study, claim)
+    if why is None or told.outcome == "not judged" or obstacles(study, (why,), "it"):
+        return told
+    return replace(told, sentence=f"{told.sentence} Why: {finding(study, why).sentence}")
+
+
+def _answer(study: Study, claim: Claim) -> Finding:
     own = claim not in study.plan.claims
     group = study.plan.expectations if own else study.plan.claims
     by = "our prediction" if own else "the source"
