@@ -6,7 +6,7 @@
 SHELL := /bin/sh
 
 NAME ?=
-CONFIG ?= digits
+CONFIG ?=
 ARGS ?=
 DATA ?=
 EXTRA ?=
@@ -74,10 +74,10 @@ $(PARITY): $(DEV)
 	@touch $@
 
 experiment: $(RUN) ## run NAME under CONFIG, or go on with it; ends with a table, plots and a report
-	@$(BIN)/ablax run $(NAME) --config $(CONFIG) $(ARGS)
+	@$(BIN)/ablax run $(NAME) $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 
 experiments: $(RUN) ## run every experiment under CONFIG, their runs side by side
-	@$(BIN)/ablax run $$(basename -a -s .py experiments/[!_]*.py) --config $(CONFIG) $(ARGS)
+	@$(BIN)/ablax run $$(basename -a -s .py experiments/[!_]*.py) $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 
 list: $(RUN) ## name the experiments, recipes and networks
 	@$(BIN)/ablax list

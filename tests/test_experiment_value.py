@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import replace
 
@@ -10,10 +11,10 @@ import pytest
 from ablax.config import ConfigError, Recipe, with_fields
 from ablax.core import Network, remove, replace_kind
 from ablax.errors import AblaxError
-from ablax.experiment import Budget, Experiment, Inputs, Pretraining, Treatment
+from ablax.experiment import Budget, Experiment, Grid, Inputs, Pretraining, Treatment
 from ablax.layers import ReLU, Tanh
 from ablax.measurements.measurement import Measurement
-from ablax.report.study import Claim, Published, Quantity, Section
+from ablax.report.study import Claim, Published, Quantity, Section, Study, Variant
 from ablax.zoo import lenet5
 
 ABOUT = """A question.
@@ -167,7 +168,12 @@ def given(value, **fields):
         ({"labels": {"cut": ""}}, "labels, 'cut', is '', and a label is expected"),
         ({"budgets": {3: Budget()}}, "budgets is 3, and a string as the name is expected"),
         ({"claims": (Claim("c", "cut", "cut"),)}, "compares 'cut' with itself"),
-        ({"claims": (Claim("c", "cut:seconds", "full"),)}, "cut:seconds with full:test_error, wh"),
+        ({"claims": (Claim("c", "cut:seconds", "full"),)}, "cut:seconds with full, which have"),
+        ({"claims": (Claim("c", "cut - fll", "full"),)}, "a claim names 'fll': did you mean"),
+        ({"claims": (Claim("c", "cut - full - cut", "full"),)}, "is one value or the difference"),
+        ({"claims": (Claim("c", "cut - full:seconds", "full"),)}, "which have other units"),
+        ({"explains": Claim("c", "cut", "full")}, "what explains is neither among the claims"),
+        ({"recipe": 3}, "recipe is 3, and the name of a recipe is expected"),
         ({"claims": (Claim(" ", "cut", "full"),)}, "a claim's text is ' ', and a clause"),
         ({"about": ABOUT.replace("Why?", "")}, "'Question:', or nothing behind it"),
         ({"baseline": "../x"}, r"named '\.\./x': use letters, digits and '_'"),
@@ -221,3 +227,25 @@ def test_a_part_of_a_recipe_is_told_from_its_fields():
         with_fields(Recipe(), {"train": 3})
     with pytest.raises(ConfigError, match=r"no field 'epochs': did you mean 'train\.epochs'"):
         with_fields(Recipe(), {"epochs": 3})
+
+
+def test_a_grid_gives_the_best_value_and_shows_all_of_them():
+    grid = Grid(
+        "optimizer.rate",
+        "Training error",
+        "two seeds.",
+        {"full": {0.1: 3.0, 0.2: math.nan, 0.05: 2.0}, "cut": {0.1: 4.0}, "other": {0.1: 1.0}},
+    )
+    assert grid.best("full") == 0.05
+    assert grid.fields("cut") == {"optimizer.rate": 0.1}
+    question = made(sections=(grid.section,))
+    record = question.record(
+        "mine", "digits", Recipe(), variants=tuple(
+            Variant(name, question.label(name), 1, 1) for name in ("full", "cut")
+        ), full_size_parameters={}, command="", data_note="", classes=10,
+    )  # fmt: skip
+    (table,) = grid.section.tables
+    found = table(Study(record))
+    assert found.columns == ("Variant", "0.05", "0.1", "0.2")
+    assert found.rows == (("full", "2.00 *", "3.00", "–"), ("cut", "–", "4.00 *", "–"))
+    assert found.notes == ("Smaller is better; *: chosen. two seeds.",)

@@ -27,7 +27,12 @@ Source: me.
 Prediction: so.
 """
 SIZE = {"data.image_size": 8}
-SHAPES = {"digits": (32, 1), "tfds:fashion_mnist": (28, 1), "tfds:cifar10": (32, 3)}
+SHAPES = {
+    "digits": (32, 1),
+    "clothes": (28, 1),
+    "tfds:fashion_mnist": (28, 1),
+    "tfds:cifar10": (32, 3),
+}
 
 
 class Described:

@@ -49,7 +49,7 @@ EXPERIMENT = Experiment(
         for name in {names}
         for place, value in enumerate({values})
     }},
-    budgets=OF.budgets,
+    budgets={{name: replace(each, only=()) for name, each in OF.budgets.items()}},
 )
 '''
 

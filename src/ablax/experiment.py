@@ -206,6 +206,7 @@ class Experiment:
             and rows.
         labels: Name to what tables and plots call it; the name itself where none is given.
         budgets: Name of a recipe to what is changed in it here.
+        recipe: The recipe in which the question can be told, which is run where none is named.
         claims: Hypotheses of the source about the variants, to be tested.
         expectations: Our own predictions, judged apart from the claims of the source.
         decides: The claim or expectation that answers the question; the first one when None.
@@ -235,9 +236,11 @@ class Experiment:
     measurements: tuple[Measurement, ...] = ()
     sections: tuple[Section, ...] = ()
     full_size: Inputs | None = None
+    recipe: str = "digits"
 
     def __post_init__(self) -> None:
         self._refuse_types()
+        require(isinstance(self.recipe, str), "recipe", self.recipe, "the name of a recipe")
         for section in _SECTIONS:
             self._paragraph(section)
         for name in (self.baseline, *self.variants):  # of any type yet

@@ -16,6 +16,7 @@ from ablax.layers import (
     ShapeError,
     local_response_normalization,
 )
+from ablax.layers.initializers import ZEROS
 
 
 def numbers(*shape, seed=0):
@@ -247,3 +248,12 @@ def test_batch_normalization_refuses_to_train_on_nothing_and_otherwise_takes_it(
 def test_normalization_refuses_fields_that_make_no_sense(make, message):
     with pytest.raises(FieldError, match=message):
         make()
+
+
+def test_a_scale_may_begin_at_0_so_that_a_block_is_its_shortcut():
+    x = jax.random.normal(jax.random.key(0), (4, 2, 2, 3))
+    layer = BatchNormalization(scale_init=ZEROS)
+    variables = layer.init(jax.random.key(1), x)
+    np.testing.assert_array_equal(variables["params"]["scale"], jnp.zeros(3))
+    y, _ = layer.apply(variables, x, mutable=["batch_stats"])
+    np.testing.assert_array_equal(y, jnp.zeros_like(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -53,7 +54,7 @@ def images_with_blank_edges(count: int = 6) -> Split:
 
 def given(network: Network, test: Split) -> tuple[Model, Sample]:
     model = made_model(network, (SIZE, SIZE, 1), mean=(0.25,), std=(0.5,))
-    return model, made_sample(test)
+    return model, replace(made_sample(test), step=5)  # after training
 
 
 def norms(values: np.ndarray) -> np.ndarray:
@@ -193,6 +194,12 @@ def test_quantities_are_means_over_small_amounts_without_the_identity():
         rows.append(row("translation", amount, "distance", first, "a"))
         rows.append(row("translation", amount, "distance", last, "c"))
     values = {name: quantity.of(tuple(rows)) for name, quantity in found.items()}
+    untrained = {name for name in values if name.startswith("untrained")}
+    assert untrained == {"untrained_translation_first", "untrained_translation_last"}
+    assert all(math.isnan(values.pop(name)) for name in untrained)
+    before = tuple({**each, "measure": f"untrained {each['measure']}"} for each in rows)
+    assert found["untrained_translation_first"].of(before) == 1.5
+    assert not found["untrained_translation_first"].trained
     assert values == {
         "untouched_error": 10.0,
         "translation_error": 25.0,

@@ -226,6 +226,7 @@ def test_rows_are_the_probes_of_the_features(given, monkeypatch):
     rows = probed_layers(model, sample, LAYERS, images=120)
     assert [(row["depth"], row["layer"], row["classifier"]) for row in rows] == [
         *((0, "pixels", "svm"), (0, "pixels", "softmax")),
+        *((-1, "HOG", "svm"), (-1, "HOG", "softmax")),
         *((1, "s2", "svm"), (1, "s2", "softmax")),
         *((2, "f6", "svm"), (2, "f6", "softmax")),
     ]
@@ -233,8 +234,8 @@ def test_rows_are_the_probes_of_the_features(given, monkeypatch):
     unseen = model.features(sample.test.images, ["s2"])["s2"].reshape(150, -1, 4)
     train, test = (seen, sample.train.labels[:120]), (unseen, sample.test.labels)
     expected = probe("softmax", train, test)
-    assert rows[3]["error"] == pytest.approx(expected.error, abs=100 / 150)
-    assert (rows[3]["features"], rows[3]["train_images"], rows[3]["test_images"]) == (
+    assert rows[5]["error"] == pytest.approx(expected.error, abs=100 / 150)
+    assert (rows[5]["features"], rows[5]["train_images"], rows[5]["test_images"]) == (
         11 * 11 * 4,
         120,
         150,
@@ -248,7 +249,7 @@ def test_trained_rows_differ_from_untrained_ones_and_leave_out_the_pixels(given)
     before, after = probed_layers(*given, LAYERS), probed_layers(*later(*given), LAYERS)
     assert [row["depth"] for row in after] == [1, 1, 2, 2]
     assert {row["trained"] for row in after} == {1.0}
-    assert [row["error"] for row in after] != [row["error"] for row in before[2:]]
+    assert [row["error"] for row in after] != [row["error"] for row in before[4:]]
 
 
 def made_rows(seeds=(0, 1)):

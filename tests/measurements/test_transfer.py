@@ -119,7 +119,7 @@ def test_a_data_set_that_is_not_there_is_a_row_with_the_reason(given, nothing_pr
 @pytest.mark.slow
 def test_digits_are_always_there_and_probed_as_their_features_are(given, nothing_prepared):
     rows = transferred(*given, LAYERS, ["digits"], train_images=150, test_images=100)
-    assert [row["layer"] for row in rows] == ["pixels", "s2", "f6"]
+    assert [row["layer"] for row in rows] == ["pixels", "HOG", "s2", "f6"]
     assert {frozenset(row) for row in rows} == {frozenset(COLUMNS)}
     train, test = sample_of("digits", None, 150, 100)
     seen, unseen = (split.images.reshape(len(split), -1, 1) / 255 for split in (train, test))
@@ -129,8 +129,8 @@ def test_digits_are_always_there_and_probed_as_their_features_are(given, nothing
         given[0].features(split.images, ["f6"])["f6"][:, None] for split in (train, test)
     )
     last = probe("svm", (seen, train.labels), (unseen, test.labels))
-    assert rows[2]["error"] == pytest.approx(last.error, abs=1.0)
-    assert (rows[2]["train_images"], rows[2]["test_images"]) == (150, 100)
+    assert rows[3]["error"] == pytest.approx(last.error, abs=1.0)
+    assert (rows[3]["train_images"], rows[3]["test_images"]) == (150, 100)
     after = transferred(given[0], replace(given[1], step=5), LAYERS, ["digits"], 150, 100)
     assert [(row["depth"], row["trained"]) for row in after] == [(1, 1.0), (2, 1.0)]
 
@@ -147,7 +147,7 @@ def made_row(**columns):
     return {**alike, "train_images": 1000, "test_images": 2000, "trained": 0.0, **columns}
 
 
-MISSING = made_row(target="tfds:cifar10", depth=-1, error=math.nan, missing="it is not there")
+MISSING = made_row(target="tfds:cifar10", depth=-2, error=math.nan, missing="it is not there")
 ROWS = (
     made_row(target="digits", depth=0, error=20.0),
     *(made_row(target="digits", depth=d, error=30.0 + d) for d in LAYERS),

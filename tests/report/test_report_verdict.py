@@ -18,6 +18,7 @@ from ablax.report.verdict import (
     decided,
     design_words,
     difference_words,
+    finding,
     forecast,
     verdict,
 )
@@ -188,7 +189,7 @@ def test_one_seed_and_equal_differences_are_inconclusive(make_study):
     found = verdict(make_study(seeds=1, epochs=60))
     assert found.outcome == "inconclusive"
     assert ": inconclusive (" in found.findings[0].sentence
-    assert found.findings[0].sentence.endswith(", 1 seed).")
+    assert ", 1 seed)." in found.findings[0].sentence
     assert "two seeds are needed" in found.findings[0].sentence
     equal = make_study(variants=2)
     equal = with_errors(equal, {"full": FULL, "without_7": [e + 0.5 for e in FULL]})
@@ -357,3 +358,44 @@ def test_the_answer_as_a_file_says_what_the_report_says(study):
     assert (facts["margin"], facts["seeds_to_decide"]) == (0.5, None)
     assert facts["picture"] == "plots/errors.png"
     assert facts["low"] < facts["difference"] < facts["high"]
+
+
+def test_a_claim_may_be_of_an_interaction(study):
+    """What a cut costs the one, less what it costs the other: the paired t test of that."""
+    claim = Claim("it costs more", "without_3467 - without_67", "without_34 - full", margin=0.01)
+    assert claim.variants == ("without_3467", "without_67", "without_34", "full")
+    whole = asked(study, claims=(claim,), decides=claim)
+    errors = [np.array(list(whole.values(name).values())) for name in claim.variants]
+    expected = errors[0] - errors[1] - (errors[2] - errors[3])
+    found = verdict(whole).findings[0]
+    assert found.measured.difference == pytest.approx(expected.mean())
+    assert found.measured.sd == pytest.approx(expected.std(ddof=1))
+    assert found.measured.scale == "pair"
+    wrong = 1 - found.measured.interval.level
+    assert wrong == pytest.approx(0.05 / 5)  # of it and of four differences from the baseline
+    assert answer(whole).sentence.startswith(f"{'Yes' if found.outcome == 'confirmed' else 'In'}")
+    gone = replace(whole, runs=tuple(run for run in whole.runs if run.variant != "without_67"))
+    assert any("Without 6, 7: no run" in each for each in verdict(gone).reasons)
+
+
+def test_the_answer_says_why_where_that_can_be_judged(study):
+    decides, why = study.plan.claims[:2]
+    told = answer(asked(study, decides=decides, explains=why)).sentence
+    assert (
+        told
+        == f"{answer(asked(study, decides=decides)).sentence} Why: {finding(study, why).sentence}"
+    )
+    gone = replace(study, runs=tuple(run for run in study.runs if run.variant != "without_34"))
+    told = answer(asked(gone, claims=(decides, why), decides=decides, explains=why)).sentence
+    assert "Why" not in told
+
+
+def test_what_differs_besides_the_treatment_is_named(study):
+    told = finding(study, study.plan.claims[2]).sentence
+    assert told.endswith(
+        "Without 6, 7 has 0.062 x the parameters and 0.85 x the multiply-accumulates of Full."
+    )
+    alike = tuple(replace(each, parameters=100, macs=1000) for each in study.plan.variants)
+    assert "x the" not in finding(asked(study, variants=alike), study.plan.claims[2]).sentence
+    near = (replace(alike[0], parameters=105), *alike[1:])
+    assert "x the" not in finding(asked(study, variants=near), study.plan.claims[2]).sentence

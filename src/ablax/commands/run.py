@@ -28,7 +28,7 @@ class Asked(NamedTuple):
 
 def run(
     names: Annotated[Positional[tuple[options.Word, ...]], tyro.conf.arg(metavar="NAME ...")],
-    config: Annotated[options.Word, tyro.conf.arg(metavar="RECIPE")] = "digits",
+    config: Annotated[options.Word, tyro.conf.arg(metavar="RECIPE")] = "",
     results: options.OutFolder | None = None,
     only: options.VariantNames = "",
     workers: options.Workers | None = None,
@@ -40,6 +40,7 @@ def run(
     Args:
         names: Experiments (ablax list), paths of files that define one, or modules.
         config: A recipe (ablax list), the path of one, or a module; the fields below are its own.
+            By default the one in which the experiment's question can be told: digits, as a rule.
         results: Where the results go; results/NAME/RECIPE by default. Of several experiments, a
             folder for a folder of each.
         only: Variants to run beside the baseline, with commas between; more may be added later.
@@ -92,7 +93,7 @@ def _asked(name: str, config: str, command: str) -> Asked:
             f"{found} has no variants and no measurements, so nothing is learned from it: give "
             'one, such as variants={"cut": ablax.remove("conv3")}'
         )
-    under, base = discovery.recipe(config)
+    under, base = discovery.recipe(config or experiment.recipe)
     prepare = partial(
         runner.prepare, experiment, name=found, recipe_name=under, command=command, source=name
     )
@@ -105,7 +106,7 @@ def defaults(words: Sequence[str]) -> dict[str, Any]:
 
     given = _peek(words)
     if {"-h", "--help"} & set(words):
-        return {"recipe": discovery.recipe(given.config)[1]}
+        return {"recipe": discovery.recipe(given.config or "digits")[1]}
     if not given.names:
         raise AblaxError("which experiment? " + nearest("", discovery.names("experiments")))
     named = [words[place] for place in given.names]
@@ -138,7 +139,7 @@ def _peek(words: Sequence[str]) -> _Given:
     A field before the names is refused: they might be the field's values.
     """
     names: list[int] = []
-    results, config, field, place = None, "digits", "", 0
+    results, config, field, place = None, "", "", 0
     while place < len(words):
         option, equals, value = words[place].partition("=")
         if option in _OWN:

@@ -478,7 +478,8 @@ def distances_table(
         for when, label in (("", variant.label), ("untrained_", f"{variant.label}, untrained")):
             for place, layer in (("first", layers[0]), ("last", layers[-1])):
                 asked = [f"{variant.name}:{when}{t.name}_{place}" for t in transformations]
-                rows.append((label, layer, *(seeds_text(study, name) for name in asked)))
+                if not when or any(study.values(name) for name in asked):
+                    rows.append((label, layer, *(seeds_text(study, name) for name in asked)))
     return Table(
         "Relative feature distance under small transformations",
         ("Variant", "Layer", *(t.name.capitalize() for t in transformations)),

@@ -22,6 +22,7 @@ from ablax.data.sources import load
 from ablax.data.tfds import as_array, center
 from ablax.errors import AblaxError
 from ablax.layers import adaptive_average_pool
+from ablax.measurements.hog import oriented_gradients
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
@@ -230,7 +231,8 @@ def finite_errors(rows: Sequence[Row]) -> list[float]:
 
 _FIGURES = ("Features per image", "Trained, %", "Untrained, %")
 _ALIKE = (
-    "the published ± is as printed. Pixels depend on no network: one figure stands in both columns."
+    "the published ± is as printed. Pixels and HOG (histograms of oriented gradients, Dalal and "
+    "Triggs 2005, made by hand) depend on no network: one figure stands in both columns."
 )
 
 
@@ -244,16 +246,21 @@ def layer_rows(
 ) -> Iterator[tuple[str, ...]]:
     """Of pixels and each layer: path, features per image, accuracy trained, untrained, published.
 
-    Pixels depend on neither network nor seed: they have one figure.
+    Pixels and histograms of oriented gradients depend on no network: they have one figure.
     """
-    for depth in (0, *sorted(layers)):
+    for depth in (0, HOG, *sorted(layers)):
         found = partial(accuracies, study, measurement, depth=depth, **columns)
         rows = study.rows(measurement, variant=study.baseline, depth=depth, **columns)
-        if depth:
+        if depth == HOG and not rows:
+            continue
+        if depth > 0:
             name = f"{HEADINGS[kind]} ({depth})"
             both = [spread_of(found(trained=trained), 1) for trained in (1.0, 0.0)]
         else:
-            name, both = f"{HEADINGS[kind]}, raw pixels", [number(mean(found()), 1)] * 2
+            what = "raw pixels" if depth == 0 else "HOG"
+            varied = max(found(), default=0.0) > min(found(), default=0.0)  # by fold
+            shown = spread_of(found(), 1) if varied else number(mean(found()), 1)
+            name, both = f"{HEADINGS[kind]}, {what}", [shown] * 2
         features = number(rows[-1]["features"], 0) if rows else NOTHING
         printed = [column.text(kind, depth) for column in published]
         yield (name, layers.get(depth, NOTHING), features, *both, *printed)
@@ -333,9 +340,11 @@ def draw_layers(
         if any(values.values()):
             ends.append(kit.draw_line(axes, values, name, style))
     axes.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
-    if pixels := found(depth=0):
-        line = axes.axhline(mean(pixels), color="#444444", lw=1.8, ls=":")
-        ends.append(kit.End(axes.get_xlim()[1], mean(pixels), "raw pixels", str(line.get_color())))
+    for depth, name, dashes in ((0, "raw pixels", ":"), (HOG, "HOG", "-.")):
+        if values_there := found(depth=depth):
+            line = axes.axhline(mean(values_there), color="#444444", lw=1.8, ls=dashes)
+            end = (axes.get_xlim()[1], mean(values_there), name, str(line.get_color()))
+            ends.append(kit.End(*end))
     axes.set_xticks(depths, [f"{depth}\n{layers[depth]}" for depth in depths], fontsize=11)
     if not ends:
         kit.say_nothing(axes)
@@ -362,8 +371,8 @@ def layer_probes(
     Every run is measured before its first step and after its last. Its rows have the columns
     `layer`, `depth`, `trained` (1 or 0), `classifier`, `features`, `error`, `train_error`,
     `converged` (1 or 0), `train_images` and `test_images`; those of the pixels stand at depth 0,
-    untrained. Claims may speak of `svm_5`, `untrained_svm_5`, `svm_pixels` and the same with
-    `softmax`.
+    untrained, those of histograms of oriented gradients at -1. Claims may speak of `svm_5`,
+    `untrained_svm_5`, `svm_pixels`, `svm_hog` and the same with `softmax`.
 
     Layers are given as their number, at least 1, to their path in the network; a classifier is
     fitted to so many training `images` at most.
@@ -374,8 +383,8 @@ def layer_probes(
 
     Example:
         >>> sorted(layer_probes({1: "s2"}).quantities)  # doctest: +NORMALIZE_WHITESPACE
-        ['softmax_1', 'softmax_pixels', 'svm_1', 'svm_pixels', 'untrained_softmax_1',
-         'untrained_svm_1']
+        ['softmax_1', 'softmax_hog', 'softmax_pixels', 'svm_1', 'svm_hog', 'svm_pixels',
+         'untrained_softmax_1', 'untrained_svm_1']
     """
     _check_layers(layers)
     return Measurement(
@@ -439,7 +448,7 @@ def _probed(
             given = (seen[depth], train.labels), (unseen[depth], test.labels)
             found = probe(classifier, *given)
             yield {
-                "layer": layers.get(depth, PIXELS),
+                "layer": layers.get(depth, {0: PIXELS, HOG: "HOG"}.get(depth, "")),
                 "depth": depth,
                 "trained": float(step > 0),
                 "classifier": classifier,
@@ -455,19 +464,30 @@ def _probed(
 def layer_features(
     model: Model, images: UInt8[np.ndarray, "N H W C"], layers: Mapping[int, str], step: int
 ) -> dict[int, Float[np.ndarray, "N _ _"]]:
-    """Depth to what a classifier is given of raw images; before training pixels too, at 0.
+    """Depth to what a classifier is given of raw images; before training of pixels and HOG too.
 
-    Pixels do not depend on the network: they are measured once per run.
+    These do not depend on the network: they are measured once per run.
     """
     found: dict[int, list[np.ndarray]] = {}
     # in portions, because the maps of many images are large before they are averaged
     for part in np.array_split(np.asarray(images), math.ceil(len(images) / _CHUNK)):
         given = model.features(part, list(dict.fromkeys(layers.values())))
-        maps = {0: part / np.float32(255)} if step == 0 else {}
-        maps |= {depth: given[layers[depth]] for depth in sorted(layers)}
-        for depth, values in maps.items():
-            found.setdefault(depth, []).append(places(values))
+        if step == 0:
+            found.setdefault(0, []).append(places(part / np.float32(255)))
+        if step == 0 and min(part.shape[1:3]) >= 2 * (cell := _cell(part.shape[1])):
+            found.setdefault(HOG, []).append(oriented_gradients(part, cell))
+        for depth in sorted(layers):
+            found.setdefault(depth, []).append(places(given[layers[depth]]))
     return {depth: np.concatenate(parts) for depth, parts in found.items()}
+
+
+def _cell(size: int) -> int:
+    """Pixels of a cell: 8 as published, 4 of small images."""
+    return 8 if size >= 64 else 4
+
+
+HOG = -1
+"""The depth at which the features stand that were made by hand."""
 
 
 def _quantities(
@@ -479,9 +499,13 @@ def _quantities(
         def error(rows: Sequence[Row]) -> float:
             return mean(finite_errors(matching(rows, **columns, **where)))
 
-        return percentage(f"test error {label} on {of}", error)
+        trained = where.get("trained") == 1.0
+        return percentage(f"test error {label} on {of}", error, trained=trained)
 
-    found = {f"{prefix}_pixels": quantity("raw pixels", depth=0)}
+    found = {
+        f"{prefix}_pixels": quantity("raw pixels", depth=0),
+        f"{prefix}_hog": quantity("histograms of oriented gradients", depth=HOG),
+    }
     for depth in sorted(layers):
         layer = f"layer {depth}"
         untrained = f"{layer} of the untrained network"
@@ -589,8 +613,8 @@ def transfer(
     row, with the reason in `missing` and nan for its figures; the others have the columns of
     `layer_probes`, and `target`.
 
-    Claims may speak of `transfer_5`, `untrained_transfer_5` and `transfer_pixels`: the test error,
-    averaged over the other data sets that are there.
+    Claims may speak of `transfer_5`, `untrained_transfer_5`, `transfer_pixels` and `transfer_hog`:
+    the test error, averaged over the other data sets that are there.
 
     References:
         Yosinski, Clune, Bengio, Lipson 2014, How transferable are features in deep neural
@@ -598,7 +622,7 @@ def transfer(
 
     Example:
         >>> sorted(transfer({1: "s2"}, to=["digits"]).quantities)
-        ['transfer_1', 'transfer_pixels', 'untrained_transfer_1']
+        ['transfer_1', 'transfer_hog', 'transfer_pixels', 'untrained_transfer_1']
     """
     _check_layers(layers)
     if not to:
@@ -629,7 +653,7 @@ def transfer(
 
 _MISSING = {
     "layer": "",
-    "depth": -1,
+    "depth": -2,
     "trained": 0.0,
     "classifier": "svm",
     "features": 0,

@@ -188,7 +188,31 @@ def finding(study: Study, claim: Claim) -> Finding:
     said = f"{claim.text}: {shown} ({detail}, {_seed_count(measured.n)})."
     if undecided and measured.interval is not None:
         said += f" {_needed_words(study, needed)}"
-    return Finding(claim, outcome, measured, said, needed)
+    return Finding(claim, outcome, measured, said + _unlike(study, claim), needed)
+
+
+def _unlike(study: Study, claim: Claim) -> str:
+    """In what else the two variants of a claim differ by more than 5 %: parameters and cost."""
+    named = dict.fromkeys(claim.variants)
+    if len(named) != 2:
+        return ""
+    first, second = map(study.variant, named)
+    costs = {
+        "parameters": (first.parameters, second.parameters),
+        "multiply-accumulates": (first.macs, second.macs),
+    }
+    found = [
+        f"{ours / theirs:.2g} x the {what}"
+        for what, (ours, theirs) in costs.items()
+        if theirs and abs(ours / theirs - 1) > ALIKE_COST
+    ]
+    return f" {sentence(first.label)[:-1]} has {' and '.join(found)} of {second.label}." * bool(
+        found
+    )
+
+
+ALIKE_COST = 0.05
+"""Difference of parameters or multiply-accumulates that `finding` does not name."""
 
 
 def margin_words(study: Study, claim: Claim) -> str:

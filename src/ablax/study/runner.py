@@ -659,7 +659,7 @@ def _write(each: Prepared, study: Study) -> Path:
 
 def run(
     experiment: str | Experiment,
-    recipe: str | Recipe = "digits",
+    recipe: str | Recipe = "",
     *,
     only: str | Sequence[str] = (),
     folder: Path | str | None = None,
@@ -682,7 +682,7 @@ def run(
         experiment: A name (`ablax list`), the path of a file that defines one, a module, or the
             value.
         recipe: Likewise; one that is named is changed by the experiment's budget, and a value is
-            taken as it is.
+            taken as it is. By default the experiment's own (`Experiment.recipe`).
         only: Variants to run beside the baseline, with commas between or as a sequence; those of
             the budget where empty. More may be added later.
         folder: Where the results go; `results/NAME/RECIPE` by default.
@@ -729,7 +729,7 @@ def run(
 
 def prepare(
     experiment: str | Experiment,
-    recipe: str | Recipe = "digits",
+    recipe: str | Recipe = "",
     *,
     only: str | Sequence[str] = (),
     folder: Path | str | None = None,
@@ -753,7 +753,7 @@ def prepare(
         found = re.sub(r"\W+", "_", experiment.title.lower()).strip("_")
         question = experiment
     if isinstance(recipe, str):
-        under, base = discovery.recipe(recipe)
+        under, base = discovery.recipe(recipe or question.recipe)
         base = question.budgeted(under, base)
     else:
         under, base = "own", recipe
