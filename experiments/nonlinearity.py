@@ -24,8 +24,12 @@ Command: make experiment NAME=nonlinearity [CONFIG=smoke|digits|fashion_mnist|ci
 
 Cost: about 5 minutes for digits on 2 CPU cores, half a minute for smoke. The paper chose the
 learning rate of each nonlinearity "to make training as fast as possible", and so do we, on digits.
-(In a former run at one rate for all, tanh came out ahead of ReLU.)
+(The grid below had been run when the claims were fixed: in it tanh at its best rate learns faster
+than ReLU at its own, against the paper and our prediction, and sigmoids from Glorot's
+initialization not at any.)
 """
+
+import math
 
 from ablax.core import (
     Edit,
@@ -93,29 +97,77 @@ LABELS = {
     "sigmoid_large": "sigmoid, 4 x Glorot std",
 }
 
-# Constant, so that no variant is slowed down before it has learned.
-CONSTANT_RATE = {
-    "optimizer.name": "sgd",
-    "optimizer.rate": 0.03,
-    "optimizer.weight_decay": 0.0,
-    "optimizer.schedule": "constant",
-    "optimizer.warmup": 0.0,
-}
-
 RATES = Grid(
     "optimizer.rate",
     "Training error over all epochs, %",
     "Digits under the budget of this experiment, two seeds, four fifths of the training images "
     "(docs/scripts/tune_field.py).",
     {
-        "relu": {0.01: 1.0, 0.03: 0.5},
-        "leaky_relu": {0.01: 1.0, 0.03: 0.5},
-        "prelu": {0.01: 1.0, 0.03: 0.5},
-        "tanh": {0.01: 1.0, 0.03: 0.5},
-        "sigmoid": {0.01: 1.0, 0.03: 0.5},
-        "sigmoid_large": {0.01: 1.0, 0.03: 0.5},
+        "relu": {
+            0.00125: 22.6302,
+            0.0025: 19.0441,
+            0.005: 18.9323,
+            0.01: 23.2184,
+            0.02: 25.6847,
+            0.04: 72.6624,
+            0.08: 90.8578,
+            0.16: math.nan,
+        },
+        "leaky_relu": {
+            0.00125: 22.7819,
+            0.0025: 18.5003,
+            0.005: 19.4102,
+            0.01: 22.5536,
+            0.02: 24.9326,
+            0.04: math.nan,
+            0.08: math.nan,
+            0.16: math.nan,
+        },
+        "prelu": {
+            0.00125: 19.5236,
+            0.0025: 16.1305,
+            0.005: 13.1342,
+            0.01: 13.655,
+            0.02: math.nan,
+            0.04: math.nan,
+            0.08: math.nan,
+            0.16: math.nan,
+        },
+        "tanh": {
+            0.005: 21.4905,
+            0.01: 14.4286,
+            0.02: 10.5545,
+            0.04: 8.5539,
+            0.08: 8.2307,
+            0.16: 12.8232,
+        },
+        "sigmoid": {
+            0.005: 90.7935,
+            0.01: 90.7767,
+            0.02: 90.8487,
+            0.04: 90.7935,
+            0.08: 90.7047,
+            0.16: 90.8318,
+        },
+        "sigmoid_large": {
+            0.005: 82.5306,
+            0.01: 80.9727,
+            0.02: 75.9681,
+            0.04: 80.4243,
+            0.08: 80.7292,
+            0.16: 90.3294,
+        },
     },
 )
+
+# Constant, so that no variant is slowed down before it has learned.
+CONSTANT_RATE = {
+    "optimizer.name": "sgd",
+    **RATES.fields("relu"),
+    "optimizer.weight_decay": 0.0,
+    "optimizer.schedule": "constant",
+    "optimizer.warmup": 0.0,
+}
 
 
 def variant(name: str, *edits: Edit) -> Treatment:
