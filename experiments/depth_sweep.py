@@ -149,6 +149,18 @@ EXPERIMENT = Experiment(
             },
             only=names((20, 56)),
         ),
+        "thorough": Budget(
+            {
+                **PAPER,
+                "optimizer.schedule": "cosine",
+                "data.image_size": 16,
+                "width": 0.5,
+                "train.epochs": 100,
+                "train.evaluate_every": 10,
+                "most_seeds": 8,
+            },
+            only=names((8, 20, 32, 56), edited=(20,)),
+        ),
         "fashion_mnist": Budget(
             {**PAPER, "train.epochs": 20, "train.evaluate_every": 5, "width": 0.5},
             only=names((8, 20, 32, 56), edited=(20,)),

@@ -23,7 +23,10 @@ def test_what_fits_is_not_refused():
 @pytest.mark.parametrize(
     ("work", "words"),
     [
-        (lambda: load("digits", image_size=10_000), r"2,877 images .* GB: lower --data.image-size"),
+        (
+            lambda: load("digits", image_size=10_000),
+            r"14,385 images .* GB: lower --data.image-size",
+        ),
         (
             lambda: profile(ablax.load_model("alexnet", seed=None), 60_000),
             r"240,000 images in float32 need .* lower --batch or --image-size",

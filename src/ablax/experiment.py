@@ -447,7 +447,15 @@ class Experiment:
 
     def budgeted(self, recipe_name: str, recipe: Recipe) -> Recipe:
         """The recipe as this experiment uses it; a ConfigError where a field or value cannot be."""
-        return with_fields(recipe, self.budgets.get(recipe_name, Budget()).fields)
+        return with_fields(recipe, self._budget(recipe_name).fields)
+
+    def _budget(self, recipe_name: str) -> Budget:
+        """What is changed in a recipe; in `thorough` what is in `digits`, but for the seeds."""
+        if recipe_name == "thorough" and recipe_name not in self.budgets:
+            own = self.budgets.get("digits", Budget())
+            kept = {name: value for name, value in own.fields.items() if name not in _OF_ALL}
+            return Budget(kept, own.only)
+        return self.budgets.get(recipe_name, Budget())
 
     def chosen(self, recipe_name: str, only: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The variants that run under a recipe, the baseline first: of `only`, else of the budget.
@@ -457,7 +465,7 @@ class Experiment:
         """
         for name in only:
             _refuse_unknown("--only", name, self.names)
-        only = only or self.budgets.get(recipe_name, Budget()).only
+        only = only or self._budget(recipe_name).only
         return tuple(n for n in self.names if not only or n in (*only, self.baseline))
 
     def recipe_of(self, name: str, recipe: Recipe) -> Recipe:

@@ -109,8 +109,8 @@ def test_notes_say_what_flat_and_training_figures_do_not(study):
 
 
 def test_flatness_and_reinitialized_tables_name_every_variant(study, make_study):
-    assert [row[3] for row in flatness_table(study).rows] == ["flattened"] * 5
-    assert flatness_table(make_study(epochs=1)).rows[0][1:3] == ("–", "0 of 5")
+    assert [row[4] for row in flatness_table(study).rows] == ["flattened"] * 5
+    assert flatness_table(make_study(epochs=1)).rows[0][1:4] == ("–", "–", "0 of 5")
     assert reinitialized_table(study).rows[1] == ("Without 6, 7", "fc6, fc7", "fc8/kernel")
 
 
@@ -129,13 +129,13 @@ def test_the_order_half_way_stands_beside_that_of_the_end(study):
         for run in study.runs
     )
     table = flatness_table(replace(study, runs=runs))
-    assert table.columns[4:] == (
+    assert table.columns[5:] == (
         "Test error at epoch 9, % (place)",
         "Test error at the end, % (place)",
     )
-    cells = [row[4] for row in table.rows]
+    cells = [row[5] for row in table.rows]
     assert cells == ["5.20 (3)", "4.20 (2)", "5.20 (3)", "9.20 (5)", "1.20 (1)"]
-    assert [row[5][-3:] for row in table.rows] == ["(1)", "(2)", "(4)", "(3)", "(5)"]
+    assert [row[6][-3:] for row in table.rows] == ["(1)", "(2)", "(4)", "(3)", "(5)"]
 
 
 def test_without_an_evaluation_on_the_way_there_is_no_order_half_way(study):
@@ -144,8 +144,8 @@ def test_without_an_evaluation_on_the_way_there_is_no_order_half_way(study):
         for run in study.runs
     )
     table = flatness_table(replace(study, runs=ends))
-    assert table.columns[4] == "Test error half way, %"
-    assert [row[4] for row in table.rows] == ["–"] * 5
+    assert table.columns[5] == "Test error half way, %"
+    assert [row[5] for row in table.rows] == ["–"] * 5
 
 
 def test_tables_of_the_baseline_alone_have_no_comparison(make_study):

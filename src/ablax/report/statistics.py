@@ -120,11 +120,14 @@ def summary(study: Study, name: str) -> Summary:
 # A network that still learns when the budget ends is compared at an arbitrary moment: with six
 # epochs of digits the lecture's order comes out reversed. The measure is a loss of c / epoch, which
 # goes on falling for ever and by a fifth of itself in every last 20 % of epochs: who falls as fast
-# as that is not done. It is judged by the loss itself, not by the fall since the first epoch,
-# beside which everything is flat at last.
+# as that is not done, however small the fall is beside that since the first epoch. Nor is who falls
+# slowly, but as from the beginning: so the fall is compared with the whole one too.
 
 LAST = 0.2
 """Share of the epochs in which the loss must have flattened."""
+
+FLAT_WITHIN = 1.0
+"""Percent of the whole decrease that a flat loss may still move over the last 20 % of epochs."""
 
 FEWEST_EPOCHS = 10
 """With fewer epochs the last 20 % is a single step and says nothing."""
@@ -134,25 +137,27 @@ class Flatness(NamedTuple):
     """How far the training loss still moved over the last 20 % of epochs; see `flattened`.
 
     `fall` is the decrease in percent of the loss where they begin, negative when it rose, `noise`
-    its standard error, and `power` that of the epochs by which the loss falls: 1 for c / epoch. The
-    last 20 % begin at the epoch `start`, nan when there are too few epochs; the reason is the
-    finding in words.
+    its standard error, and `power` that of the epochs by which the loss falls: 1 for c / epoch.
+    `share` is the same decrease in percent of the whole one since the first epoch. The last 20 %
+    begin at the epoch `start`, nan when there are too few epochs; the reason is the finding in
+    words.
     """
 
     flat: bool
     fall: float
     noise: float
     power: float
+    share: float
     start: float
     reason: str
 
 
 def _unknown(reason: str, start: float = math.nan) -> Flatness:
-    return Flatness(False, math.nan, math.nan, math.nan, start, reason)
+    return Flatness(False, math.nan, math.nan, math.nan, math.nan, start, reason)
 
 
 def flattened(curve: Curve, classes: int | None = None, least: float = 0.0) -> Flatness:
-    """Flat when the loss surely falls more slowly than c / epoch, over the last 20 % of epochs.
+    """Flat when the loss surely falls more slowly than c / epoch, and by little of its whole fall.
 
     A power law is fitted by least squares to the logarithms, from the end of the fourth fifth to
     the last epoch:
@@ -161,8 +166,9 @@ def flattened(curve: Curve, classes: int | None = None, least: float = 0.0) -> F
 
     A loss of c / epoch has the power 1 and falls by a fifth; an exponential decay without a floor
     has a power that grows; what has converged has 0. The loss is flat when the power, with its
-    standard error, lies below 1 with a confidence of 95 %, by Student's t, and as surely above -1.
-    So noise is no evidence of flatness.
+    standard error, lies below 1 with a confidence of 95 %, by Student's t, and as surely above -1:
+    so noise is no evidence of flatness. And the fall is less than 1 % of the whole one, from the
+    first epoch or from the loss of guessing, if the first was worse, to the mean of the last 20 %.
 
     A loss that has never fallen (by a twentieth of itself and by more than three times the scatter
     around the line, from the first epoch, or from that of guessing where the first was worse) has
@@ -180,7 +186,7 @@ def flattened(curve: Curve, classes: int | None = None, least: float = 0.0) -> F
         >>> loss = tuple(0.1 + 2.2 * math.exp(-e / 3) for e in epochs)
         >>> done = flattened(Curve(epochs, loss, loss, (), ()))
         >>> done.flat, round(done.fall, 2)
-        (True, 0.49)
+        (True, 0.62)
         >>> slow = tuple(2.3 / e for e in epochs)
         >>> never = flattened(Curve(epochs, slow, slow, (), ()))
         >>> never.flat, round(never.fall, 2)
@@ -208,13 +214,14 @@ def flattened(curve: Curve, classes: int | None = None, least: float = 0.0) -> F
     left, error = (start / float(epochs[-1])) ** power, scatter / math.sqrt(spread)
     noise = 100 * left * math.log(float(epochs[-1]) / start) * error
     unsure = student(freedom, 0.1) * error  # 5 % on either side
-    if abs(power) + unsure < 1:
-        reason = "flattened"
-    elif abs(power) >= 1:
+    begun = math.exp(logs.mean() - power * away[0])
+    share = 100 * begun * (1 - left) / (min(first, chance) - level)
+    if abs(power) >= 1 or abs(share) >= FLAT_WITHIN:
         reason = "still falling" if power > 0 else "rising"
     else:
-        reason = "too noisy to tell"
-    return Flatness(reason == "flattened", 100 * (1 - left), noise, power, start, reason)
+        reason = "flattened" if abs(power) + unsure < 1 else "too noisy to tell"
+    flat = reason == "flattened"
+    return Flatness(flat, 100 * (1 - left), noise, power, share, start, reason)
 
 
 def least_of(study: Study) -> float:
@@ -263,7 +270,7 @@ def mean_curve(curves: Sequence[Curve]) -> Curve:
 class VariantFlatness(NamedTuple):
     """Whether the training loss of a variant has flattened; see `variant_flatness`.
 
-    Of n finished runs `flat_runs` fall more slowly than c / epoch by their own lines; `mean` is the
+    Of n finished runs `flat_runs` are flat by their own lines, without the noise; `mean` is the
     criterion applied to their mean curve.
     """
 
@@ -281,7 +288,8 @@ def variant_flatness(study: Study, name: str) -> VariantFlatness:
     """
     curves = [run.curve for run in study.finished_runs_of(name)]
     classes, least = study.plan.classes, least_of(study)
-    alone = sum(abs(flattened(curve, classes, least).power) < 1 for curve in curves)
+    found = [flattened(curve, classes, least) for curve in curves]
+    alone = sum(abs(each.power) < 1 and abs(each.share) < FLAT_WITHIN for each in found)
     together = _unknown("no finished run")
     if curves:
         together = flattened(mean_curve(curves), classes, least)

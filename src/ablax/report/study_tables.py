@@ -15,6 +15,7 @@ from ablax.report.differences import (
     intervals_words,
 )
 from ablax.report.statistics import (
+    FLAT_WITHIN,
     VariantFlatness,
     deviation,
     half_way,
@@ -186,6 +187,7 @@ def flatness_table(study: Study) -> Table:
         name, flat = variant.name, variant_flatness(study, variant.name)
         return [
             spread(flat.mean.fall, flat.mean.noise, 1),
+            number(flat.mean.share),
             f"{flat.flat_runs} of {flat.n}",
             flatness_words(flat),
             _placed(half.errors.get(name, math.nan), before.get(name)),
@@ -197,6 +199,7 @@ def flatness_table(study: Study) -> Table:
         "Has the training loss flattened?",
         (
             "Decrease over the last 20 % of epochs, % of the loss",
+            "% of its whole decrease",
             *("Runs flat", "Finding"),
             f"Test error at epoch {half.epoch:g}, % (place)"
             if half.errors
@@ -206,12 +209,13 @@ def flatness_table(study: Study) -> Table:
         cells,
         "Criterion: over the last 20 % of epochs the mean training loss falls more slowly than "
         "c / epoch, which falls by 20 % of itself there and never converges, with a confidence of "
-        "95 % (after ±: the standard error); more than half of the runs do so by their own lines. "
+        f"95 % (after ±: the standard error), and by less than {FLAT_WITHIN:g} % of its whole "
+        "decrease; more than half of the runs do so by their own lines. "
         f"{_above(study)}"
         "A loss also flattens because the learning rate goes to zero.",
         "Places by test error: an order that is another half way may change again. Half way the "
         "learning rate is still high where it falls with the epochs.",
-        words=(2,),
+        words=(3,),
     )
 
 

@@ -68,7 +68,10 @@ def _flatness_words(flat: VariantFlatness) -> str:
         return f"the training loss of only {flat.flat_runs} of {flat.n} runs has flattened"
     how = flat.mean.reason
     if how in ("still falling", "rising"):
-        moved = f"by {abs(flat.mean.fall):.0f} % of itself over the last 20 % of epochs"
+        moved = f"by {abs(flat.mean.fall):.0f} % of itself"
+        if abs(flat.mean.power) < 1:
+            moved = f"by {abs(flat.mean.share):.1f} % of its whole decrease"
+        moved += " over the last 20 % of epochs"
         return f"the training loss is {how} ({moved})"
     return f"whether the training loss has flattened: {how}"
 
