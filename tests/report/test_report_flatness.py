@@ -70,7 +70,7 @@ def test_what_never_converges_is_rejected_nine_times_of_ten(epochs, noise):
 @pytest.mark.parametrize("epochs", [30, 60, 90])
 @pytest.mark.parametrize("floor", [0.005, 0.05, 0.2])
 def test_what_has_converged_is_accepted_nine_times_of_ten(epochs, floor):
-    """Ten time constants to a floor, which the annealing of the rate still lowers by a twentieth."""
+    """Ten time constants to a floor, which the annealing of the rate lowers by a twentieth."""
     at = np.arange(1, epochs + 1)
     annealed = 1 - 0.05 * np.clip((at / epochs - 0.6) / 0.4, 0, 1)
     time = epochs / 10 if floor >= 0.05 else epochs / 13

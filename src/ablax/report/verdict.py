@@ -275,12 +275,13 @@ def _count(findings: tuple[Finding, ...], what: str) -> str:
 
 def _note(study: Study, findings: tuple[Finding, ...]) -> str:
     """What the intervals are, and which differences matter."""
+    return f"{intervals_words(study)} {_margins(study, findings)}"
+
+
+def _margins(study: Study, findings: tuple[Finding, ...]) -> str:
     claims = [found.claim for found in findings if found.claim is not None]
     margins = dict.fromkeys(margin_words(study, claim) for claim in claims)
-    least = (
-        f"Smallest difference that matters: {', '.join(margins)}, declared before the first run."
-    )
-    return f"{intervals_words(study)} {least}"
+    return f"Smallest difference that matters: {', '.join(margins)}, declared before the first run."
 
 
 def verdict(study: Study) -> Verdict:
@@ -324,7 +325,11 @@ def forecast(study: Study) -> Verdict | None:
     if findings:
         said = f"{_count(findings, 'prediction')}."
         details = tuple(found.sentence for found in findings)
-        return Verdict(None, said, findings, details=details, note=_note(study, findings))
+        ours = verdict(study)
+        note = _note(study, findings)
+        if ours.note:  # which says it already
+            note = "" if note == ours.note else _margins(study, findings)
+        return Verdict(None, said, findings, details=details, note=note)
     said = f"Not judged: {'; '.join(reasons)}."
     if len(reasons) > 1 and set(reasons) <= set(verdict(study).reasons):
         said = "Not judged, for the reasons of the verdict."
