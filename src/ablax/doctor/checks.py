@@ -47,7 +47,7 @@ from ablax.model import wilson
 from ablax.report import figures as kit
 from ablax.report.page import Block, Heading, Illustration, Items, Paragraph
 from ablax.report.page import write_page as write
-from ablax.report.statistics import flattened
+from ablax.report.statistics import flattened, least_loss
 from ablax.report.study import Curve
 from ablax.report.tables import Table
 from ablax.report.tables import sentence as closed
@@ -138,7 +138,8 @@ def of_run(trial: Trial, curve: Curve, wrong: int) -> Finding:
     """The criterion of `capacity` for a run, with so many wrong of the sampled training images."""
     total = len(trial.labels)
     low, high = wilson(wrong, total)
-    flat = flattened(curve, classes=len(trial.model.classes))
+    classes = len(trial.model.classes)
+    flat = flattened(curve, classes, least_loss(classes, trial.recipe.train.label_smoothing))
     sentence = (
         f"training error {_share(wrong, total)} images, limit {100 * ENOUGH:g} %; training loss: "
         f"{flat.reason}"
