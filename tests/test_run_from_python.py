@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import ablax
+from ablax.commands import run as run_command
 from ablax.config import ConfigError
 from ablax.core import Layers, Network, remove
 from ablax.layers import Convolution, Dense, GlobalAveragePool, ReLU
+from ablax.study import discovery, runner
 from ablax.study.folder import ResultsError
 
 ABOUT = """What a second convolution buys: little.
@@ -142,3 +145,23 @@ def test_a_study_says_its_epochs_one_by_one():
     assert np.isnan(first.pop("test_error"))
     assert first == {"epoch": 1.0, "train_loss": 2.0, "train_error": 80.0}
     assert second["test_error"] == 30.0
+
+
+@pytest.mark.parametrize(("given", "name"), [("", "clothes"), ("smoke", "smoke")])
+def test_without_a_recipe_an_experiment_has_its_own(given, name, tmp_path):
+    """As the command has it, whose default is also nothing."""
+    made = runner.prepare("intermediate_features", given, folder=tmp_path / "none", progress=False)
+    assert made.plan.record.recipe_name == name
+    words = ["intermediate_features", *(["--config", given] if given else [])]
+    asked = run_command.defaults(words)
+    assert asked["recipe"].data.source == made.plan.recipe.data.source
+    assert not (tmp_path / "none").exists()
+
+
+def test_thorough_has_the_budget_of_digits_and_all_the_seeds():
+    question = discovery.experiment("alexnet_ablation")[1]
+    recipes = {name: discovery.recipe(name)[1] for name in ("digits", "thorough")}
+    short, long = (question.budgeted(*each) for each in recipes.items())
+    assert (short.most_seeds, long.most_seeds) == (8, 24)
+    assert long == replace(short, most_seeds=24)
+    assert question.chosen("thorough") == question.chosen("digits")
