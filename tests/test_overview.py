@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ablax.__main__ import main
-from ablax.commands.keep import answers, overview, place
+from ablax.commands.keep import LIGHTEST, answers, light, overview, place
 from ablax.config import Recipe, flat
 from ablax.errors import AblaxError
 from ablax.files import sealed
+from ablax.report.figures import COLORS
 from ablax.study.folder import FORMAT
 
 ROOT = Path(__file__).parents[1]
@@ -50,8 +54,10 @@ def made(tmp_path: Path) -> Path:
     (folder / "plots").mkdir(parents=True)
     (folder / "checkpoints").mkdir()
     (folder / "measurements" / "sizes").mkdir(parents=True)
-    for name in ("report.md", "plots/errors.png", "measurements/sizes/metrics.csv"):
+    for name in ("report.md", "measurements/sizes/metrics.csv"):
         (folder / name).write_text(name)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "plots" / "errors.png")
     (folder / "measurements" / "sizes" / "metrics.jsonl").write_text("log")
     (folder / "plots" / "errors.svg").write_text("<svg/>")
     (folder / "answer.json").write_text(sealed(FACTS))
@@ -132,3 +138,17 @@ def test_keeping_and_listing_runs_of_another_format_is_refused(tmp_path, capsys)
     assert "holds results of format 1" in capsys.readouterr().err
     with pytest.raises(AblaxError, match="holds results of format 1"):
         answers(tmp_path / "results")
+
+
+def test_a_kept_picture_is_light_and_has_its_colors(tmp_path):
+    """Noise is made smaller; a few colors stay what they are, all but a few levels."""
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    assert len(light(tmp_path / "noise.png")) <= LIGHTEST
+    lines = np.full((400, 600, 3), 255, np.uint8)
+    for row, color in enumerate(COLORS):
+        lines[20 * row, :] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+    Image.fromarray(lines).save(tmp_path / "lines.png")
+    with Image.open(io.BytesIO(light(tmp_path / "lines.png"))) as kept:
+        assert kept.size == (600, 400)
+        np.testing.assert_allclose(np.asarray(kept.convert("RGB")), lines, atol=3)

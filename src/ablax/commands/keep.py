@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ LOG = ".jsonl"
 """Logs, which are kept compressed."""
 NOT_KEPT = (".svg", ".partial")
 """Pictures that are there as PNG already, and what a killed process left."""
+LIGHTEST = 80_000
+"""Bytes of a kept picture, at most: the results have it as it was drawn, and as SVG."""
 LARGEST = 1_000_000
 """Bytes of a table of measurements; a larger one stays where it was, and the report has its sum."""
 
@@ -118,6 +121,8 @@ def _copy(source: Path, target: Path) -> None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 if path.suffix == LOG:
                     kept.with_name(f"{kept.name}.gz").write_bytes(compressed(path.read_bytes()))
+                elif path.suffix == ".png":
+                    kept.write_bytes(light(path))
                 elif path == top or (
                     path.suffix not in NOT_KEPT and path.stat().st_size <= LARGEST
                 ):
@@ -127,6 +132,23 @@ def _copy(source: Path, target: Path) -> None:
             f"{target} cannot be written ({error.strerror or error}): free some space, then give "
             "the same command again"
         ) from error
+
+
+def light(path: Path) -> bytes:
+    """A picture of at most `LIGHTEST` bytes: in 128 colors, and smaller where that is not enough."""
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    for tenths in range(10, 2, -1):
+        size = (picture.width * tenths // 10, picture.height * tenths // 10)
+        smaller = picture if tenths == 10 else picture.resize(size, Image.Resampling.LANCZOS)
+        content = io.BytesIO()
+        few = smaller.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(content, "PNG", optimize=True)
+        if len(content.getvalue()) <= LIGHTEST:
+            break
+    return content.getvalue()
 
 
 _HEAD = """# Experiments
@@ -185,6 +207,12 @@ _FACTS = {
 _AGAIN = "run the experiment again to rewrite its report, then keep it with `ablax keep`"
 
 
+_OLD = (
+    " Of an older form of the experiment, without declared margins, and by a weaker criterion of "
+    "trained enough: to be run again."
+)
+
+
 def _section(name: str, question: Experiment, answered: list[dict[str, Any]]) -> str:
     from ablax.report.tables import escape_markdown
 
@@ -200,6 +228,7 @@ def _section(name: str, question: Experiment, answered: list[dict[str, Any]]) ->
         )
         picture = f"![{facts['experiment']}, {recipe}]({folder}/{facts['picture']})"
         lines += [f"**{escape_markdown(facts['answer'])}**", ""]
-        lines += [f"([{recipe}]({folder}/report.md): {escape_markdown(where)}.)", ""]
+        old = "" if "hypotheses" in facts else _OLD
+        lines += [f"([{recipe}]({folder}/report.md): {escape_markdown(where)}.{old})", ""]
         lines += [f"[{picture}]({folder}/report.md)", ""]
     return "\n".join([*lines, *([] if own else ["No run has been kept yet.", ""])])
