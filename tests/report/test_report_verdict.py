@@ -143,7 +143,8 @@ def test_a_difference_within_the_margin_is_equal_though_it_is_not_0(study):
     assert found.outcome == EQUAL
     assert found.findings[0].sentence.startswith("7 matters: equal within 0.5 percentage points (+")
     assert answer(changed).sentence.startswith(
-        "Equal within 0.5 percentage points, by the question whether 7 matters: the difference is +"
+        "Equal within the margin: if 7 matters, then by less than 0.5 percentage points; the "
+        "difference is +"
     )
 
 

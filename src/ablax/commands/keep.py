@@ -135,7 +135,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def light(path: Path) -> bytes:
-    """A picture of at most `LIGHTEST` bytes: in 128 colors, and smaller where that is not enough."""
+    """A picture of at most `LIGHTEST` bytes: in 128 colors, smaller where that is not enough."""
     from PIL import Image
 
     with Image.open(path) as opened:

@@ -371,8 +371,8 @@ def _answer(study: Study, claim: Claim) -> Finding:
         said = f"No: the measurements contradict the hypothesis that {claim.text}"
         said += f"; the difference is {figure}."
     elif found.outcome == EQUAL:
-        said = f"Equal within {margin_words(study, claim)}, by the question whether {claim.text}"
-        said += f": the difference is {figure}."
+        said = f"Equal within the margin: if {claim.text}, then by less than "
+        said += f"{margin_words(study, claim)}; the difference is {figure}."
     else:
         said = f"Inconclusive: the measurements do not show whether {claim.text}"
         said += f"; the difference is {figure}."
