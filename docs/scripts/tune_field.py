@@ -4,8 +4,9 @@
         0.005,0.01,0.02 relu,tanh RESULTS
 
 Each is trained from two seeds on four fifths of the training images, under the experiment's own
-budget; the quantity is one of a run (`ablax.report.study.QUANTITIES`), never of test images. What
-is printed stands in the experiment's file. The same command goes on where it stopped.
+budget; the quantity is one of a run (`ablax.report.study.QUANTITIES`) or of the experiment's
+measurements, never of test images. What is printed stands in the experiment's file. The same
+command goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ EXPERIMENT = Experiment(
         for name in {names}
         for place, value in enumerate({values})
     }},
+    measurements=OF.measurements,
     budgets={{name: replace(each, only=()) for name, each in OF.budgets.items()}},
 )
 '''

@@ -229,8 +229,8 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
     """Error and loss on training, held-out and test images, at every evaluation.
 
     It gives the quantities `fit_error` (training images, at the end), `gap` (test error less
-    `fit_error`), and, where `data.held-out` keeps images apart, `stopped_error`: the test error at
-    the evaluation of least held-out error. Its section shows more pictures, such as a `Trend`.
+    `fit_error`), and, where `data.held-out` keeps images apart, `held_out_error` (at the end) and
+    `stopped_error`: the test error at the evaluation of least held-out error. Its section shows more pictures, such as a `Trend`.
     """
     return Measurement(
         name=NAME,
@@ -254,6 +254,9 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
             "gap": percentage(
                 "test error less training error",
                 lambda rows: last(rows, "test") - last(rows, "training"),
+            ),
+            "held_out_error": percentage(
+                "error on held-out training images", lambda rows: last(rows, "held out")
             ),
             "stopped_error": percentage(
                 "test error where the held-out error is least",
