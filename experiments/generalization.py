@@ -132,8 +132,8 @@ DIGITS = {"data.source": "digits:distorted", "data.image_size": 16}
 DECAYS = Grid(
     "optimizer.weight_decay",
     "Error on held-out training images, %",
-    "Digits under the budget of this experiment, two seeds, a fifth of the training images held out "
-    "(docs/scripts/tune_field.py).",
+    "Digits under the budget of this experiment, two seeds, a fifth of the training images held "
+    "out (docs/scripts/tune_field.py).",
     {
         "weight_decay": {
             0.02: 7.6655,
