@@ -230,8 +230,8 @@ def generalization(pictures: tuple[Picture, ...] = ()) -> Measurement:
 
     It gives the quantities `fit_error` (training images, at the end), `gap` (test error less
     `fit_error`), and, where `data.held-out` keeps images apart, `held_out_error` (at the end) and
-    `stopped_error`: the test error at the evaluation of least held-out error. Its section shows more
-    pictures, such as a `Trend`.
+    `stopped_error`: the test error at the evaluation of least held-out error. Its section
+    shows more pictures, such as a `Trend`.
     """
     return Measurement(
         name=NAME,
