@@ -197,6 +197,11 @@ def test_one_seed_and_equal_differences_are_inconclusive(make_study):
     found = verdict(asked(equal, claims=CLAIMS[:1]))
     assert found.outcome == "inconclusive"
     assert "all differences are equal" in found.findings[0].sentence
+    same = with_errors(equal, {"full": FULL, "without_7": [e + 0.25 for e in FULL]})
+    found = verdict(asked(same, claims=CLAIMS[:1]))
+    assert (found.outcome, found.findings[0].measured.interval) == (EQUAL, None)
+    few = replace(same, runs=tuple(run for run in same.runs if run.seed < 4))
+    assert verdict(asked(few, claims=CLAIMS[:1])).outcome == "inconclusive"
 
 
 def test_an_end_of_an_interval_is_never_printed_as_0(study):

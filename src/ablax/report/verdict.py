@@ -15,6 +15,7 @@ from ablax.report.differences import (
     intervals_words,
     seeds_to_decide,
 )
+from ablax.report.looks import FIRST
 from ablax.report.statistics import VariantFlatness, student, variant_flatness
 from ablax.report.study import QUANTITIES, Claim, Study, operand, terms
 from ablax.report.tables import sentence, signed
@@ -103,7 +104,9 @@ def outcome_of(told: Comparison, margin: float) -> Outcome:
 
     Equal within the margin where the whole interval lies within it, though it may leave out 0: such
     a difference is real, and does not matter. Else confirmed above 0, contradicted below it, and
-    inconclusive where it does both or there is no interval.
+    inconclusive where it does both. Where nothing varies there is no interval: equal if so many
+    seeds as at a first look (`ablax.report.looks`) have one difference within the margin, else
+    inconclusive.
 
     Example:
         >>> from ablax.report.statistics import Interval
@@ -112,7 +115,8 @@ def outcome_of(told: Comparison, margin: float) -> Outcome:
         ('equal within the margin', 'confirmed')
     """
     if told.interval is None:
-        return "inconclusive"
+        alike = told.n >= FIRST and abs(told.difference) < margin
+        return EQUAL if alike else "inconclusive"
     low, high, _ = told.interval
     if -margin < low and high < margin:
         return EQUAL
