@@ -24,8 +24,9 @@ from ablax.report.study import MINUS, Study, operand, terms
 # noise is pooled over the variants, with (n - 1)(k - 1) degrees of freedom instead of the n - 1 of
 # one pair. Errors that are larger vary more as a rule. Where spreads are more alike
 # as shares of the means, the model holds for the logarithm, and each variant's spread in points is
-# its share of its mean. Where they are alike on neither scale, each pair stands for itself, as in a
-# paired t test; with two variants the model is the paired t test.
+# its share of its mean. A variant whose spread stands out is left out of the model. Where spreads
+# are alike on neither scale, each pair stands for itself, as in a paired t test; with two variants
+# the model is the paired t test.
 
 ALIKE = 0.1
 """Probability of unlike spreads (Bartlett's) below which they are not pooled."""
@@ -231,37 +232,69 @@ def _group(
     table = np.array([[values[name][seed] for name in whole] for seed in seeds])
     told = simultaneous(table, contrasts, (1 - level) * len(shared) / together)
     largest = float(np.abs(table).max())
-    for pair, sd in zip(shared, told.spreads, strict=True):
-        each = found[pair]._replace(sd=float(sd), scale=told.scale, interval=None)
-        found[pair] = _with_interval(each, told.freedom, told.reach, largest)
+    for row, pair in enumerate(shared):
+        each = found[pair]._replace(
+            sd=float(told.spreads[row]), scale=told.scales[row], interval=None
+        )
+        freedom, reach = int(told.freedoms[row]), float(told.reaches[row])
+        found[pair] = _with_interval(each, freedom, reach, largest)
     return found
 
 
-class Spreads(NamedTuple):
-    """Of some differences: the standard deviation of each in one seed, and how far intervals reach.
+def like_the_others(values: np.ndarray) -> list[int]:
+    """The variants (columns) whose spreads may be pooled: all, but those that stand out.
 
-    An interval reaches `reach` standard errors to each side; they have so many degrees of freedom.
+    One after the other is left out whose standard deviation is farthest from the median one, as a
+    ratio, while the others are not alike: at most a third of them. Where that does not help, or
+    there are only two, all are given, and each pair stands for itself (`pooled`).
+    """
+    k = values.shape[1]
+    kept, spreads = list(range(k)), values.std(axis=0, ddof=1)
+    if k < 3 or not np.all(spreads > 0):
+        return kept
+    ratios = np.abs(np.log(spreads / np.median(spreads)))
+    for place in np.argsort(-ratios)[: k // 3 + 1]:
+        if pooled(values[:, kept]) is not None:
+            return kept
+        kept.remove(int(place))
+    return list(range(k))
+
+
+class Spreads(NamedTuple):
+    """Of each of some differences: its standard deviation in one seed, and how far intervals reach.
+
+    An interval reaches `reaches` standard errors to each side, which have so many `freedoms`.
     """
 
-    scale: Scale
+    scales: tuple[Scale, ...]
     spreads: np.ndarray
-    reach: float
-    freedom: int
+    reaches: np.ndarray
+    freedoms: np.ndarray
 
 
 def simultaneous(values: np.ndarray, contrasts: np.ndarray, wrong: float) -> Spreads:
     """Intervals of contrasts of variants, one of which is wrong with probability `wrong` at most.
 
     The values are by seed (rows, two at least) and variant; each row of the contrasts is a
-    difference of two variants.
+    difference of two variants. Those of variants whose spreads are alike have the pooled one, the
+    others that of their pair.
     """
-    model = pooled(values)
-    if model is None:
-        freedom = len(values) - 1
-        spreads = (values @ contrasts.T).std(axis=0, ddof=1)
-        return Spreads("pair", spreads, student(freedom, wrong / len(contrasts)), freedom)
-    reach = largest_t(model.correlations(contrasts), model.freedom, wrong)
-    return Spreads(model.scale, model.spreads(contrasts), reach, model.freedom)
+    count, freedom, kept = len(contrasts), len(values) - 1, like_the_others(values)
+    scales: list[Scale] = ["pair"] * count
+    spreads = (values @ contrasts.T).std(axis=0, ddof=1)
+    reaches = np.full(count, student(freedom, wrong / count))
+    freedoms = np.full(count, freedom)
+    others = [place for place in range(values.shape[1]) if place not in kept]
+    inside = np.flatnonzero(~contrasts[:, others].any(axis=1))
+    model = pooled(values[:, kept])
+    if model is not None and len(inside):
+        few = contrasts[inside][:, kept]
+        spreads[inside], freedoms[inside] = model.spreads(few), model.freedom
+        share = wrong * len(inside) / count
+        reaches[inside] = largest_t(model.correlations(few), model.freedom, share)
+        for row in inside:
+            scales[row] = model.scale
+    return Spreads(tuple(scales), spreads, reaches, freedoms)
 
 
 @dataclass(frozen=True)
