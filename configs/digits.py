@@ -19,5 +19,5 @@ RECIPE = Recipe(
     train=TrainConfig(epochs=40, batch=64, evaluate_every=5, cores=1, label_smoothing=0.1),
     width=1 / 16,
     seeds="auto",
-    most_seeds=12,
+    most_seeds=24,
 )

@@ -1,4 +1,4 @@
-"""Thorough: digits with up to 24 seeds, for what is kept; half an hour and more on 2 cores.
+"""Thorough: digits with up to 24 seeds also where `digits` stops earlier; half an hour and more.
 
 An experiment that says nothing of it has its budget for `digits` here, with all the seeds.
 """

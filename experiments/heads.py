@@ -115,6 +115,7 @@ EXPERIMENT = Experiment(
                 "augment.translate": 1.5,
                 "train.epochs": 30,
                 "width": 0.5,
+                "most_seeds": 12,
             }
         ),
     },
