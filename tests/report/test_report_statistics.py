@@ -21,6 +21,7 @@ from ablax.report.statistics import (
     deviation,
     image_share,
     least_loss,
+    least_of,
     mean_interval,
     summary,
     variant_flatness,
@@ -202,3 +203,18 @@ def test_a_loss_is_judged_by_what_it_has_above_the_least(study):
     assert found.flat
     assert "above 0.500, the least with smoothed labels" in note
     assert "smoothed" not in judged(done, 0.0)[1]
+
+
+def test_a_variant_of_fewer_classes_is_judged_by_its_own_least_loss(study):
+    at = np.arange(1, 61.0)
+    losses = tuple(2.3 / at + least_loss(5, 0.1))  # below the least of ten classes, and falling
+    curve = Curve(tuple(at), losses, losses, (), ())
+    runs = tuple(replace(run, curve=curve) for run in study.runs)
+    of_five = replace(study.variant("full"), classes=5, smoothing=0.1)
+    variants = (of_five, *study.plan.variants[1:])
+    recipe = {"train.label_smoothing": 0.1}
+    whole = asked(replace(study, runs=runs), recipe=recipe, classes=10, variants=variants)
+    assert least_of(whole, "full") == least_loss(5, 0.1)
+    assert least_of(whole, "without_7") == least_loss(10, 0.1)
+    assert variant_flatness(whole, "full").mean.reason == "still falling"
+    assert replace(of_five, smoothing=0.0).smoothing == 0.0

@@ -224,10 +224,17 @@ def flattened(curve: Curve, classes: int | None = None, least: float = 0.0) -> F
     return Flatness(flat, 100 * (1 - left), noise, power, share, start, reason)
 
 
-def least_of(study: Study) -> float:
-    """The smallest loss there can be by the study's recipe."""
-    smoothing, classes = study.plan.recipe.get("train.label_smoothing", 0.0), study.plan.classes
-    return 0.0 if classes is None else least_loss(classes, float(str(smoothing)))
+def least_of(study: Study, name: str) -> float:
+    """The smallest loss there can be in the training of a variant."""
+    variant, classes = study.variant(name), _classes(study, name)
+    smoothing = variant.smoothing
+    if smoothing is None:
+        smoothing = float(str(study.plan.recipe.get("train.label_smoothing", 0.0)))
+    return 0.0 if classes is None else least_loss(classes, smoothing)
+
+
+def _classes(study: Study, name: str) -> int | None:
+    return study.variant(name).classes or study.plan.classes
 
 
 def least_loss(classes: int, smoothing: float) -> float:
@@ -287,7 +294,7 @@ def variant_flatness(study: Study, name: str) -> VariantFlatness:
     by their lines and without the noise, because a falling and a rising run can cancel.
     """
     curves = [run.curve for run in study.finished_runs_of(name)]
-    classes, least = study.plan.classes, least_of(study)
+    classes, least = _classes(study, name), least_of(study, name)
     found = [flattened(curve, classes, least) for curve in curves]
     alone = sum(abs(each.power) < 1 and abs(each.share) < FLAT_WITHIN for each in found)
     together = _unknown("no finished run")

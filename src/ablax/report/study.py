@@ -188,7 +188,8 @@ class Variant:
     The name is the one in `results.csv`, the label that in tables and plots; `macs` are those of
     one forward pass for one image. The removed layers are those of the baseline; reinitialized are
     parameters whose shape differs from the baseline's, and so their initial values; `changes` are
-    the fields of the recipe that it changes, in words.
+    the fields of the recipe that it changes, in words. `classes` and `smoothing` are those of its
+    training, where they are not the study's.
     """
 
     name: str
@@ -198,6 +199,8 @@ class Variant:
     removed_layers: tuple[str, ...] = ()
     reinitialized: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    classes: int | None = None
+    smoothing: float | None = None
 
 
 @dataclass(frozen=True)

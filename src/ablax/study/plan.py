@@ -187,6 +187,8 @@ class _Resolver:
             removed_layers=gone,
             reinitialized=fresh,
             changes=changed,
+            classes=trainer.dataset.classes,
+            smoothing=trainer.recipe.train.label_smoothing,
         )
 
 
