@@ -11,9 +11,9 @@ which pixels and labels they are, nobody wrote down. No figure of any run is tou
 
 `--recompute` replaces the fingerprints of folders of format 3: for a class or a field that was
 renamed while the networks stayed what they were. It also puts the words of today into `answer.json`
-and the headings of `measurements/`; `report.md`
-stays as it was printed, but for its first sentence. Doing either again changes
-nothing.
+and the headings of `measurements/`; `report.md` stays as it was printed, but for its first
+sentence. What was kept without `study.json` is of experiments that have changed since, and stays
+what it was. Doing either again changes nothing.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from ablax.files import SEAL, compressed, sealed, write_atomic
 from ablax.report.study import QUANTITIES, Claim, operand
 from ablax.report.tables import escape_markdown, signed
 from ablax.study.discovery import experiment
-from ablax.study.folder import FORMAT, NETWORKS, Identity, identity
+from ablax.study.folder import FACTS, FORMAT, NETWORKS, Identity, identity
 
 IMAGES = {
     **dict.fromkeys(("digits", "digits:distorted"), (32, 1, 10)),
     "tfds:cifar10": (32, 3, 10),
-    "tfds:fashion_mnist": (28, 1, 10),
+    **dict.fromkeys(("clothes", "tfds:fashion_mnist"), (28, 1, 10)),
 }
 """Source of the data to size in pixels, channels and classes, so that no data need be there."""
 HEAD = ("format", "experiment", "recipe", "networks", "data", "keys", SEAL)
@@ -123,6 +123,9 @@ def migrate(results: Path, recompute: bool) -> Iterator[str]:
     """Bring every kept folder up to date; gives a line for each."""
     for path in sorted(results.glob("*/*/recipe.json")):
         held = json.loads(path.read_text())
+        if recompute and not path.with_name(FACTS).exists():
+            yield f"{path.parent.relative_to(results)}: of an older form, as it was"
+            continue
         new, trees, said = migrated(held, recompute)
         if trees:
             text = json.dumps(trees, sort_keys=True, separators=(",", ":"))
