@@ -31,10 +31,9 @@ from collections.abc import Callable
 from functools import cache
 
 from ablax.core import Layers, Network, Sequential, of_equal_cost, sequential
-from ablax.experiment import Budget, Experiment, Inputs, Treatment
+from ablax.experiment import Budget, Experiment, Inputs, Treatment, network_macs
 from ablax.layers import MaxPool, Parallel
 from ablax.report.study import Claim
-from ablax.study.plan import network_macs
 from ablax.zoo import heads, tails
 from ablax.zoo.googlenet import naive, normalized, reduced
 

@@ -7,7 +7,7 @@ import pytest
 
 from ablax.core import insert_after
 from ablax.errors import AblaxError
-from ablax.study.plan import network_macs
+from ablax.experiment import network_macs
 from ablax.zoo import lenet5
 
 

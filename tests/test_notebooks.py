@@ -342,7 +342,9 @@ def test_the_tour_agrees_with_itself_and_learns(tmp_path, monkeypatch):
     book, _ = executed(TOUR, tmp_path, monkeypatch)
     text = said(book)
     assert "the gradient agrees" in text
-    differences = [float(found) for found in re.findall(r"largest difference.*?(\S+e-\d+)", text)]
+    differences = [
+        float(found) for found in re.findall(r"largest difference.*?(\S+e[+-]\d+)", text)
+    ]
     assert len(differences) == 3
     assert max(differences) < 1e-4
     assert text.count("[[ 45. 110.]") == 2, "the lecture's example, by hand and by the library"

@@ -161,6 +161,7 @@ def test_without_a_recipe_an_experiment_has_its_own(given, name, tmp_path):
 def test_thorough_has_the_budget_of_digits_and_all_the_seeds():
     question = discovery.experiment("alexnet_ablation")[1]
     recipes = {name: discovery.recipe(name)[1] for name in ("digits", "thorough")}
+    assert recipes["thorough"] == replace(recipes["digits"], most_seeds=24)
     short, long = (question.budgeted(*each) for each in recipes.items())
     assert (short.most_seeds, long.most_seeds) == (8, 24)
     assert long == replace(short, most_seeds=24)

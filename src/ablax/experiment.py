@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 
+import jax
+import jax.numpy as jnp
+
+from ablax.analysis.cost import macs
 from ablax.config import Recipe, flat, require, with_fields
-from ablax.core import Edit, ImageShape, Network
+from ablax.core import Edit, ImageShape, Network, abstract_variables
 from ablax.errors import AblaxError, brief, nearest, others_code
 from ablax.measurements.measurement import Measurement
 from ablax.report.looks import looks
@@ -525,6 +530,22 @@ class Experiment:
                 f"write one for each of {', '.join(_SECTIONS)}"
             )
         return " ".join(found.group(1).split())
+
+
+def network_macs(
+    network: Network, image_shape: ImageShape, variables: Mapping[str, Any] | None = None
+) -> int:
+    """Multiply-accumulates of one forward pass for one image; `variables` may be known already.
+
+    Raises:
+        AblaxError: Nobody can say from the network how often one of its products runs.
+    """
+    known = abstract_variables(network, image_shape) if variables is None else variables
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    try:
+        return macs(network.apply, known, image)
+    except ValueError as error:
+        raise AblaxError(f"the network's cost cannot be counted: {error}") from error
 
 
 def _a(kind: type) -> str:

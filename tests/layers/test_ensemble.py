@@ -25,11 +25,11 @@ from ablax.core import (
 )
 from ablax.data.augment import Augmentation
 from ablax.errors import AblaxError
+from ablax.experiment import network_macs
 from ablax.inspection.fields import network_receptive_fields
 from ablax.inspection.page import network_graph
 from ablax.layers import BatchNormalization, Convolution, Dense, FieldError, Flatten, ReLU
 from ablax.layers.loops import Ensemble, ensemble_of
-from ablax.study.plan import network_macs
 from ablax.training.step import Task, initial_state, train_step
 
 SHAPE = (5, 5, 1)

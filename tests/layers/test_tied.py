@@ -18,6 +18,7 @@ from ablax.core import (
     sequential,
 )
 from ablax.errors import AblaxError
+from ablax.experiment import network_macs
 from ablax.inspection.fields import network_receptive_fields
 from ablax.inspection.page import network_graph
 from ablax.layers import (
@@ -34,7 +35,6 @@ from ablax.layers import (
     Tied,
 )
 from ablax.layers.dense import Scale
-from ablax.study.plan import network_macs
 
 BLOCK = Layers(fc=Dense(3), norm=GroupNormalization(1), relu=ReLU())
 SHAPE = (6, 6, 2)

@@ -38,6 +38,7 @@ from ablax.doctor.trials import (
     rising_rates,
 )
 from ablax.errors import AblaxError
+from ablax.experiment import network_macs
 from ablax.inspection.timing import Machine, measure
 from ablax.layers import Threshold
 from ablax.losses import predictions
@@ -51,7 +52,6 @@ from ablax.report.statistics import flattened, least_loss
 from ablax.report.study import Curve
 from ablax.report.tables import Table
 from ablax.report.tables import sentence as closed
-from ablax.study.plan import network_macs
 from ablax.training.step import gradient as slopes_of
 from ablax.training.step import loss
 

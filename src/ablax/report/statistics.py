@@ -362,10 +362,16 @@ def image_share(study: Study, against: str | None = None) -> float:
     for name in study.names:
         wrong = _wrong(study, name)
         if against is not None:
-            shared = wrong.keys() & base.keys() if name != against else set()
+            shared = [
+                seed
+                for seed in wrong
+                if name != against and seed in base and wrong[seed].shape == base[seed].shape
+            ]
             wrong = {seed: wrong[seed] - base[seed] for seed in shared}
         alike, apart = [], []
         for a, b in itertools.combinations(sorted(wrong), 2):
+            if wrong[a].shape != wrong[b].shape:
+                continue
             if a % folds == b % folds:
                 alike.append(float(np.cov(wrong[a], wrong[b])[0, 1]) / len(wrong[a]))
             else:

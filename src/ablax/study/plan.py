@@ -9,13 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from ablax.analysis.cost import macs
 from ablax.config import DataConfig, Recipe, with_fields
 from ablax.core import (
-    ImageShape,
     Network,
     abstract_variables,
     count_parameters,
@@ -23,7 +20,7 @@ from ablax.core import (
     reinitialized,
 )
 from ablax.errors import AblaxError
-from ablax.experiment import Experiment, Inputs
+from ablax.experiment import Experiment, Inputs, network_macs
 from ablax.measurements.measurement import Measurement
 from ablax.report.plots import pictures
 from ablax.report.study import PlanRecord, Study, Variant
@@ -205,22 +202,6 @@ def _inputs(dataset: Dataset, width: float) -> Inputs:
             f"with --data.image-size {min(height, wide)}"
         )
     return Inputs(height, channels, dataset.classes, width)
-
-
-def network_macs(
-    network: Network, image_shape: ImageShape, variables: Mapping[str, Any] | None = None
-) -> int:
-    """Multiply-accumulates of one forward pass for one image; `variables` may be known already.
-
-    Raises:
-        AblaxError: Nobody can say from the network how often one of its products runs.
-    """
-    known = abstract_variables(network, image_shape) if variables is None else variables
-    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-    try:
-        return macs(network.apply, known, image)
-    except ValueError as error:
-        raise AblaxError(f"the network's cost cannot be counted: {error}") from error
 
 
 def full_size_parameters(experiment: Experiment) -> dict[str, int]:
