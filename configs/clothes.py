@@ -1,8 +1,8 @@
 """Clothes: 6,000 training and 2,000 test images of Fashion-MNIST, embedded; 28 x 28 pixels, gray.
 
 Xiao, Rasul, Vollgraf (2017): Fashion-MNIST, a novel image dataset for benchmarking machine learning
-algorithms. A fixed part, as many of each class; harder than digits, and slower: see
-`experiments/results/` for what it takes. The whole set under the same recipe, where it is prepared
+algorithms. A fixed part, as many of each class; harder than digits, and slower: what it takes has
+not been measured yet. The whole set under the same recipe, where it is prepared
 (`make data DATA=fashion_mnist`): `--data.source tfds:fashion_mnist`.
 """
 

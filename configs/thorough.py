@@ -3,18 +3,9 @@
 An experiment that says nothing of it has its budget for `digits` here, with all the seeds.
 """
 
-from ablax.config import DataConfig, OptimizerConfig, Recipe, TrainConfig
-from ablax.data.augment import Augmentation
-from ablax.data.digits import ROTATE, SCALE, TRANSLATE
+from dataclasses import replace
+from pathlib import Path
+from runpy import run_path
 
-RECIPE = Recipe(
-    data=DataConfig(source="digits"),
-    augment=Augmentation(rotate=ROTATE, scale=SCALE, translate=TRANSLATE),
-    optimizer=OptimizerConfig(
-        name="adamw", rate=0.004, weight_decay=0.05, schedule="cosine", warmup=1.0
-    ),
-    train=TrainConfig(epochs=40, batch=64, evaluate_every=5, cores=1, label_smoothing=0.1),
-    width=1 / 16,
-    seeds="auto",
-    most_seeds=24,
-)
+DIGITS = run_path(str(Path(__file__).with_name("digits.py")))["RECIPE"]
+RECIPE = replace(DIGITS, most_seeds=24)

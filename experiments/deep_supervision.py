@@ -3,7 +3,7 @@
 Question: What helps a network that is too deep for its gradient? Twelve convolutions with sigmoids,
 trained as they are; with auxiliary classifiers on inner layers; with contrast normalization behind
 every convolution; with ReLUs; and with all three, each at its own best learning rate. How much of
-the gradient arrives at the first layer, and how fast is what learned?
+the gradient arrives at the first layer, and how fast does each learn?
 
 Source: The lectures (Xing 2020, lecture 10, "Training CNN: depth matters!"): "Gradient vanishes
 when the network is too deep: lazy to learn!", with three remedies: "add intermediate loss layers to
@@ -25,8 +25,8 @@ network, with and without auxiliary classifiers, at chance with every rate.)
 
 Command: make experiment NAME=deep_supervision [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 12 minutes for digits on 2 CPU cores, half a minute for smoke. Gradients are clipped to
-a norm of 1.
+Cost: half a minute for smoke on 2 CPU cores; for digits not measured yet in this form. Gradients
+are clipped to a norm of 1.
 """
 
 from ablax.core import (

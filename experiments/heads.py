@@ -5,8 +5,8 @@ vectorize (linear, and with a hidden layer), global average pool, a 1x1 convolut
 and their average, the three combinations of idea 1 (classify every pixel, then average, vote, or
 combine as learned), and idea 2 (weight the pixels by position before the average). The average of
 pixel *scores* is the global average pool itself, because both are linear; averaged here are
-probabilities. Compared by test error, parameters, memory, and robustness to shifts
-and to other image sizes.
+probabilities. Compared by test error, parameters, memory, and robustness to shifts and to other
+image sizes.
 
 Source: The lectures (Redfern 2018, "Design"), "Feature map to feature vector transform" and "2 head
 design ideas".
@@ -17,17 +17,16 @@ average; at a shift of 6 pixels vectorize has the highest error, because its wei
 were. A vote has a higher error than an average: it discards confidence. SqueezeNet's head, a ReLU
 on class maps in front of their average, does as well as the average of scores. In a former run with
 four seeds and other labels the learned combination was worse than the average of scores, so we
-expect that again. Images of 1.5 times their
-size cost every head that takes them many percentage points, because the body has learned one size
-of strokes. The lecture states no order of errors. It says that vectorize is more complex and takes
-more memory, is probably redundant and perhaps therefore trained with dropout; that the pixel heads
-take as much memory as the average; it asks whether anything combines pixels better than their
-average, and whether the center counts more than the edge.
+expect that again. Images of 1.5 times their size cost every head that takes them many percentage
+points, because the body has learned one size of strokes. The lecture states no order of errors. It
+says that vectorize is more complex and takes more memory, is probably redundant and perhaps
+therefore trained with dropout; that the pixel heads take as much memory as the average; it asks
+whether anything combines pixels better than their average, and whether the center counts more than
+the edge.
 
 Command: make experiment NAME=heads [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 10 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
-were set by the training losses of a pilot run with 20 epochs, two of which were still falling.
+Cost: half a minute for smoke on 2 CPU cores; for digits not measured yet in this form.
 """
 
 from ablax.core import Network, with_head

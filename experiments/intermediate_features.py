@@ -22,7 +22,7 @@ Caltech-101.
 
 Command: make experiment NAME=intermediate_features [CONFIG=smoke|digits|clothes|fashion_mnist]
 
-Cost: about 10 minutes for clothes, its own recipe, on 2 CPU cores; half a minute for smoke.
+Cost: half a minute for smoke on 2 CPU cores; for clothes not measured yet in this form.
 """
 
 from ablax.core import Network

@@ -19,14 +19,14 @@ untouched images, with them by less than 3; average pooling moves layer 1 less t
 changes the error by little. The distortions move and turn, so they do not help against light: a
 gray background (offset) costs more than dim or bright strokes (gain). Before training the first
 layer moves farther too, because pools and windows alone make features smooth; training on distorted
-images makes the last layer move less than it did. Zeiler and Fergus (2014)
-report that small transformations have a dramatic effect in the first layer and a lesser one at the
-top, nearly linear for translation and scaling, and that the output is stable to translations and
-scalings, but in general not to rotation.
+images makes the last layer move less than it did. Zeiler and Fergus (2014) report that small
+transformations have a dramatic effect in the first layer and a lesser one at the top, nearly linear
+for translation and scaling, and that the output is stable to translations and scalings, but in
+general not to rotation.
 
 Command: make experiment NAME=invariance [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 6 minutes for digits on 2 CPU cores, half a minute for smoke.
+Cost: half a minute for smoke on 2 CPU cores; for digits not measured yet in this form.
 """
 
 from ablax.core import Network, compose, replace

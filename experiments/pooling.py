@@ -24,9 +24,9 @@ shifted.
 
 Command: make experiment NAME=pooling [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 5 minutes for digits on 2 CPU cores, half a minute for smoke. The rate, the width and
-the epochs of the digits were set by the training losses of three pilot runs with one seed;
-full-size maps behind a global average were the last to flatten.
+Cost: half a minute for smoke on 2 CPU cores; for digits not measured yet in this form. The rate,
+the width and the epochs of the digits were set by the training losses of three pilot runs with one
+seed; full-size maps behind a global average were the last to flatten.
 """
 
 from ablax.core import (

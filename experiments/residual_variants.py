@@ -15,15 +15,13 @@ every block: dropout, and half the shortcut beside a whole residual; the exclusi
 because it starts by closing the residuals. A convolution on the shortcut and full pre-activation
 lie within half a point of the original, and so do residuals that are initially 0. (In a former run
 of 20 layers with three seeds dropout never left the loss of guessing in 24 epochs; so of dropout we
-say how fast it learns.) The paper finds
-the identity best of all shortcuts, at 110 layers by 0.3 percentage points (a gate that starts
-nearly open) to more than 13, and full pre-activation best of all orders, by 0.24 points at 110
-layers and 0.47 at 164.
+say how fast it learns.) The paper finds the identity best of all shortcuts, at 110 layers by 0.3
+percentage points (a gate that starts nearly open) to more than 13, and full pre-activation best of
+all orders, by 0.24 points at 110 layers and 0.47 at 164.
 
 Command: make experiment NAME=residual_variants [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 12 minutes for digits on 2 CPU cores, half a minute for smoke. The epochs of the digits
-were set by the training losses of a pilot run with 12 epochs, most of which were still falling.
+Cost: half a minute for smoke on 2 CPU cores; for digits not measured yet in this form.
 """
 
 import re

@@ -1,11 +1,11 @@
 """Weight sharing: one filter for all positions, one for each, or no positions at all.
 
 Question: Does weight sharing pay, and when does it not: where features have a place, or where the
-network is too small? Three layers of equally many units, which
-are convolutions, locally connected (the same windows, each with weights of its own) or fully
-connected; and convolutions with three times the features, still with fewer parameters than the
-locally connected layers. Trained on digits that stand in the middle, where a feature at a place has
-a meaning of its own, and on digits that may stand anywhere.
+network is too small? Three layers of equally many units, which are convolutions, locally connected
+(the same windows, each with weights of its own) or fully connected; and convolutions with three
+times the features, still with fewer parameters than the locally connected layers. Trained on digits
+that stand in the middle, where a feature at a place has a meaning of its own, and on digits that
+may stand anywhere.
 
 Source: The lectures (Risteski 2020, lecture 4, "Local connectivity"; Xing 2020, lecture 10,
 "Convolution: problem": "sometimes it's not a good idea to do weight sharing! When?"). LeCun (1989),
@@ -27,9 +27,9 @@ parameters, is larger where digits may stand anywhere (an interaction).
 
 Command: make experiment NAME=weight_sharing [CONFIG=smoke|digits|fashion_mnist|cifar10]
 
-Cost: about 4 minutes for digits on 2 CPU cores, half a minute for smoke. Epochs of the digits, and
-how far they are moved, were set by the training losses of pilot runs with one seed: moved by 3
-pixels, some were still falling after 80 epochs.
+Cost: half a minute for smoke on 2 CPU cores; for digits not measured yet in this form. Epochs of
+the digits, and how far they are moved, were set by the training losses of pilot runs with one seed:
+moved by 3 pixels, some were still falling after 80 epochs.
 """
 
 from dataclasses import replace

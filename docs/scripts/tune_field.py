@@ -50,7 +50,7 @@ EXPERIMENT = Experiment(
         for name in {names}
         for place, value in enumerate({values})
     }},
-    measurements=OF.measurements,
+    measurements=tuple(one for one in OF.measurements if "{by}" in one.quantities),
     budgets={{name: replace(each, only=()) for name, each in OF.budgets.items()}},
 )
 '''
@@ -72,7 +72,9 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     file = asked.folder / f"tune_{asked.name}.py"
     file.write_text(
-        EXPERIMENT.format(name=asked.name, field=asked.field, names=names, values=values)
+        EXPERIMENT.format(
+            name=asked.name, by=asked.by, field=asked.field, names=names, values=values
+        )
     )
     study = ablax.run(
         str(file), asked.recipe, folder=asked.folder / "runs", seeds=2, data={"held_out": 0.2},

@@ -133,7 +133,8 @@ class Grid:
 
     Where the source tunes a rate or a strength for each variant, so does an experiment: by a small
     grid, on training images, from runs that the study does not use. `found` is, of each variant,
-    the value to what it gave (`by`, in words, the smaller the better); `how` says what was run.
+    the value to what it gave (`by`, in words, the smaller the better); `how` says what was run. The
+    report names the variants whose best value is an end of theirs.
 
     Example:
         >>> found = {"relu": {0.1: 5.0, 0.2: 4.0}}
@@ -171,9 +172,20 @@ class Grid:
                         f"{c} *" if v == best else c for v, c in zip(values, cells, strict=True)
                     ]
                     rows.append((study.variant(name).label, *marked))
-            note = f"Smaller is better; *: chosen. {self.how}"
+            ends = [
+                study.variant(name).label
+                for name, own in self.found.items()
+                if name in study.names and self.best(name) in (min(own), max(own))
+            ]
+            notes = [f"Smaller is better; *: chosen. {self.how}"]
+            if ends:
+                notes.append(
+                    f"At an end of what was tried, so others may be better: {', '.join(ends)}."
+                )
             columns = ("Variant", *(f"{value:g}" for value in values))
-            return Table(f"{self.by} by {self.field}", columns, tuple(rows), (note,), left=(0,))
+            return Table(
+                f"{self.by} by {self.field}", columns, tuple(rows), tuple(notes), left=(0,)
+            )
 
         text = f"Each variant has its own {self.field}, chosen before the runs of this report."
         return Section("Tuned for each variant", text, tables=(table,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ablax.measurements.hog import BINS, oriented_gradients
+from ablax.measurements.probes import BINS, oriented_gradients
 
 
 def edge(angle: float, size: int = 16) -> np.ndarray:

@@ -142,7 +142,7 @@ def light(path: Path) -> bytes:
         picture = opened.convert("RGB")
     for tenths in range(10, 2, -1):
         size = (picture.width * tenths // 10, picture.height * tenths // 10)
-        smaller = picture if tenths == 10 else picture.resize(size, Image.Resampling.LANCZOS)
+        smaller = picture.resize(size, Image.Resampling.LANCZOS)
         content = io.BytesIO()
         few = smaller.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         few.save(content, "PNG", optimize=True)

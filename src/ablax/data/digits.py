@@ -56,7 +56,7 @@ _FRACTION = 2.0**-12
 
 
 def load_digits(*, distorted: bool = False) -> ImageSet:
-    """The set, made again at every call: the first fold, and the others.
+    """The set, a copy at every call: the first fold, and the others.
 
     `distorted` distorts each training picture too, once, as a test picture is.
 
@@ -93,7 +93,7 @@ def _fold(
 ) -> ImageSet:
     """One split; the test pictures of each are distorted by its own draws."""
     random = np.random.RandomState(number)
-    random.permutation(len(labels))
+    random.permutation(len(labels))  # of the first fold, the draws go on behind those of the split
     upright, test = drawings[~held_out], np.repeat(drawings[held_out], DISTORTIONS, axis=0)
     turned = distort(test, random)[..., None]
     seen = distort(upright, random) if distorted else upright

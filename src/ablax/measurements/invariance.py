@@ -607,19 +607,18 @@ def measure(
         for amount in transformation.amounts(chosen.images.shape[1]):
             transformed = transformation.apply(chosen.images, amount)
             moved, scores = _features_and_scores(model, transformed, layers)
-            error = 100 * float(np.mean(predictions(scores) != chosen.labels))
-            found = [("error", "", error)]
-            found.append(("probability", "", mean_probability(scores, chosen.labels)))
-            if untrained := sample.step == 0:
-                found = []
-            for layer in layers:
-                distance = mean_distance(still[layer], moved[layer])
-                # features that are the same for all images have no unit to be measured in
-                relative = distance / unit[layer] if unit[layer] > 0 else math.nan
-                if untrained:
-                    found.append((_UNTRAINED, layer, relative))
-                else:
-                    found += [("euclidean", layer, distance), ("distance", layer, relative)]
+            apart = {layer: mean_distance(still[layer], moved[layer]) for layer in layers}
+            # features that are the same for all images have no unit to be measured in
+            relative = {at: apart[at] / unit[at] if unit[at] > 0 else math.nan for at in layers}
+            if sample.step == 0:
+                found = [(_UNTRAINED, layer, relative[layer]) for layer in layers]
+            else:
+                error = 100 * float(np.mean(predictions(scores) != chosen.labels))
+                found = [("error", "", error)]
+                found.append(("probability", "", mean_probability(scores, chosen.labels)))
+                for layer in layers:
+                    found.append(("euclidean", layer, apart[layer]))
+                    found.append(("distance", layer, relative[layer]))
             place = {"transformation": transformation.name, "amount": amount}
             rows += [place | {"measure": m, "layer": at, "value": value} for m, at, value in found]
     return rows

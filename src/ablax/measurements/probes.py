@@ -22,7 +22,6 @@ from ablax.data.sources import load
 from ablax.data.tfds import as_array, center
 from ablax.errors import AblaxError
 from ablax.layers import adaptive_average_pool
-from ablax.measurements.hog import oriented_gradients
 from ablax.measurements.measurement import Measurement, Sample
 from ablax.model import Model
 from ablax.report import figures as kit
@@ -87,6 +86,58 @@ def places(maps: Float[np.ndarray, "N ..."], limit: int = LIMIT) -> Float[np.nda
 
 
 _averaged = jax.jit(adaptive_average_pool, static_argnums=1)
+
+
+BINS = 9
+"""Directions from 0 to 180 degrees; light to dark and dark to light are one."""
+_CLIP = 0.2
+
+
+def oriented_gradients(
+    images: UInt8[np.ndarray, "N H W channels"], cell: int = 4
+) -> Float[np.ndarray, "N blocks features"]:
+    """The descriptor of each block of 2 x 2 cells: 4 histograms of 9 directions, in [0, 1].
+
+    The gradient is that of central differences, in the channel where it is longest. Its length is
+    voted into the two nearest directions of its cell, of `cell` x `cell` pixels; pixels that fill
+    no cell are left out. Blocks overlap by half; each is divided by its length, cut at 0.2, and
+    divided again.
+
+    Dalal, Triggs 2005, Histograms of oriented gradients for human detection, section 6; their cells
+    have 8 x 8 pixels, of images of 64 x 128.
+
+    Example:
+        >>> edge = np.zeros((1, 8, 8, 1), np.uint8)
+        >>> edge[:, :, 4:] = 255  # it rises to the right: direction 0, between two bins
+        >>> np.flatnonzero(oriented_gradients(edge)[0, 0, :9]).tolist()
+        [0, 8]
+    """
+    levels = images.astype(np.float32) / np.float32(255)
+    padded = np.pad(levels, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+    down = padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]
+    right = padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]
+    lengths = np.hypot(down, right)
+    longest = lengths.argmax(axis=-1, keepdims=True)
+    down, right, lengths = (
+        np.take_along_axis(each, longest, axis=-1)[..., 0] for each in (down, right, lengths)
+    )
+    direction = np.mod(np.arctan2(down, right), np.pi) / np.pi * BINS - 0.5
+    lower = np.floor(direction)
+    upper_share = direction - lower
+    count, rows, columns = len(images), images.shape[1] // cell, images.shape[2] // cell
+    cells = np.zeros((count, rows, columns, BINS), np.float32)
+    for bins, share in ((lower, 1 - upper_share), (lower + 1, upper_share)):
+        for place in range(BINS):
+            votes = np.where(np.mod(bins, BINS) == place, share * lengths, 0)
+            votes = votes[:, : rows * cell, : columns * cell]
+            cells[..., place] += votes.reshape(count, rows, cell, columns, cell).sum(axis=(2, 4))
+    corners = (cells[:, :-1, :-1], cells[:, :-1, 1:], cells[:, 1:, :-1], cells[:, 1:, 1:])
+    blocks = np.concatenate(corners, axis=-1).reshape(count, -1, 4 * BINS)
+    return _of_length_1(np.minimum(_of_length_1(blocks), _CLIP))
+
+
+def _of_length_1(blocks: Float[np.ndarray, "N B F"]) -> Float[np.ndarray, "N B F"]:
+    return blocks / np.sqrt(np.square(blocks).sum(axis=-1, keepdims=True) + 1e-10)
 
 
 def probe(
@@ -248,7 +299,7 @@ def layer_rows(
 
     Pixels and histograms of oriented gradients depend on no network: they have one figure.
     """
-    for depth in (0, HOG, *sorted(layers)):
+    for depth in (*BY_HAND, *sorted(layers)):
         found = partial(accuracies, study, measurement, depth=depth, **columns)
         rows = study.rows(measurement, variant=study.baseline, depth=depth, **columns)
         if depth == HOG and not rows:
@@ -257,10 +308,9 @@ def layer_rows(
             name = f"{HEADINGS[kind]} ({depth})"
             both = [spread_of(found(trained=trained), 1) for trained in (1.0, 0.0)]
         else:
-            what = "raw pixels" if depth == 0 else "HOG"
             varied = max(found(), default=0.0) > min(found(), default=0.0)  # by fold
             shown = spread_of(found(), 1) if varied else number(mean(found()), 1)
-            name, both = f"{HEADINGS[kind]}, {what}", [shown] * 2
+            name, both = f"{HEADINGS[kind]}, {BY_HAND[depth]}", [shown] * 2
         features = number(rows[-1]["features"], 0) if rows else NOTHING
         printed = [column.text(kind, depth) for column in published]
         yield (name, layers.get(depth, NOTHING), features, *both, *printed)
@@ -340,11 +390,10 @@ def draw_layers(
         if any(values.values()):
             ends.append(kit.draw_line(axes, values, name, style))
     axes.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
-    for depth, name, dashes in ((0, "raw pixels", ":"), (HOG, "HOG", "-.")):
-        if values_there := found(depth=depth):
-            line = axes.axhline(mean(values_there), color="#444444", lw=1.8, ls=dashes)
-            end = (axes.get_xlim()[1], mean(values_there), name, str(line.get_color()))
-            ends.append(kit.End(*end))
+    for (depth, name), dashes in zip(BY_HAND.items(), (":", "-."), strict=True):
+        if there := found(depth=depth):
+            line = axes.axhline(mean(there), color="#444444", lw=1.8, ls=dashes)
+            ends.append(kit.End(axes.get_xlim()[1], mean(there), name, str(line.get_color())))
     axes.set_xticks(depths, [f"{depth}\n{layers[depth]}" for depth in depths], fontsize=11)
     if not ends:
         kit.say_nothing(axes)
@@ -358,6 +407,10 @@ _LOOKS: dict[str, dict[str, Any]] = {
 
 
 PIXELS = "pixels"
+HOG = -1
+"""The depth at which histograms of oriented gradients stand."""
+BY_HAND = {0: "raw pixels", HOG: "HOG"}
+"""Depth to what pages call features that no network learned."""
 """What stands in the column `layer` for the image itself, at depth 0."""
 
 _CHUNK = 1024
@@ -448,7 +501,7 @@ def _probed(
             given = (seen[depth], train.labels), (unseen[depth], test.labels)
             found = probe(classifier, *given)
             yield {
-                "layer": layers.get(depth, {0: PIXELS, HOG: "HOG"}.get(depth, "")),
+                "layer": {0: PIXELS, HOG: BY_HAND[HOG], **layers}[depth],
                 "depth": depth,
                 "trained": float(step > 0),
                 "classifier": classifier,
@@ -484,10 +537,6 @@ def layer_features(
 def _cell(size: int) -> int:
     """Pixels of a cell: 8 as published, 4 of small images."""
     return 8 if size >= 64 else 4
-
-
-HOG = -1
-"""The depth at which the features stand that were made by hand."""
 
 
 def _quantities(

@@ -175,7 +175,7 @@ def limits(study: Study) -> tuple[str, ...]:
         "without a validation split.",
         "The intervals assume differences that are roughly normal. With few seeds this cannot be "
         "checked.",
-        "No recipe was tuned for a single variant.",
+        "No recipe was tuned for a single variant, but for the fields whose grid is shown above.",
         "A training loss can flatten because the learning rate goes to zero. Longer training with "
         "another schedule may still change the order.",
         TRAINING_NOTE,

@@ -215,13 +215,18 @@ def flattened(curve: Curve, classes: int | None = None, least: float = 0.0) -> F
     noise = 100 * left * math.log(float(epochs[-1]) / start) * error
     unsure = student(freedom, 0.1) * error  # 5 % on either side
     begun = math.exp(logs.mean() - power * away[0])
-    share = 100 * begun * (1 - left) / (min(first, chance) - level)
-    if abs(power) >= 1 or abs(share) >= FLAT_WITHIN:
+    share = 100 * begun * (1 - left) / float(min(first, chance) - level)
+    if not _slow(power, share):
         reason = "still falling" if power > 0 else "rising"
     else:
         reason = "flattened" if abs(power) + unsure < 1 else "too noisy to tell"
     flat = reason == "flattened"
     return Flatness(flat, 100 * (1 - left), noise, power, share, start, reason)
+
+
+def _slow(power: float, share: float) -> bool:
+    """Whether a line is flat, the noise aside."""
+    return abs(power) < 1 and abs(share) < FLAT_WITHIN
 
 
 def least_of(study: Study, name: str) -> float:
@@ -296,7 +301,7 @@ def variant_flatness(study: Study, name: str) -> VariantFlatness:
     curves = [run.curve for run in study.finished_runs_of(name)]
     classes, least = _classes(study, name), least_of(study, name)
     found = [flattened(curve, classes, least) for curve in curves]
-    alone = sum(abs(each.power) < 1 and abs(each.share) < FLAT_WITHIN for each in found)
+    alone = sum(_slow(each.power, each.share) for each in found)
     together = _unknown("no finished run")
     if curves:
         together = flattened(mean_curve(curves), classes, least)
@@ -317,12 +322,12 @@ def half_way(study: Study) -> HalfWay:
     Variants whose runs have none before the end are left out; nan and nothing where all are.
     """
     found: dict[str, dict[float, list[float]]] = {}
-    for run in study.runs:
-        tested = zip(run.curve.test_epochs, run.curve.test_error, strict=True)
-        for epoch, error in tested if run.counts else ():
+    counting = [run for run in study.runs if run.counts and run.curve.epochs]
+    for run in counting:
+        for epoch, error in zip(run.curve.test_epochs, run.curve.test_error, strict=True):
             if epoch < run.curve.epochs[-1]:
                 found.setdefault(run.variant, {}).setdefault(epoch, []).append(error)
-    ends = [run.curve.epochs[-1] for run in study.runs if run.counts and run.curve.epochs]
+    ends = [run.curve.epochs[-1] for run in counting]
     shared = sorted(set.intersection(*map(set, found.values()))) if found else []
     if not shared:
         return HalfWay(math.nan, {})

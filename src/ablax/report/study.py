@@ -65,8 +65,8 @@ def _of_run(
     name: str, label: str, unit: str, digits: int = 2, *, trained: bool = True
 ) -> dict[str, Quantity]:
     """What `Run` itself has under that name, as a column of `results.csv`."""
-    of = lambda rows: float(rows[-1][name])  # noqa: E731
-    return {name: Quantity(label, of, unit, digits, trained=trained)}
+    quantity = Quantity(label, lambda rows: float(rows[-1][name]), unit, digits, trained=trained)
+    return {name: quantity}
 
 
 QUANTITIES: Mapping[str, Quantity] = {

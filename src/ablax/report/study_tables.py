@@ -222,9 +222,9 @@ def flatness_table(study: Study) -> Table:
 def _above(study: Study) -> str:
     """Above which loss it is judged."""
     least = least_of(study, study.baseline)
-    return f"The loss is what it has above {number(least, 3)}, the least with smoothed labels. " * (
-        least > 0
-    )
+    if not least:
+        return ""
+    return f"The loss is what it has above {number(least, 3)}, the least with smoothed labels. "
 
 
 def _placed(error: float, place: int | None) -> str:

@@ -28,14 +28,11 @@ def obstacles(study: Study, claims: tuple[Claim, ...], by: str) -> tuple[str, ..
         f"variant {name!r}, of which {by} speaks, was not run"
         for name in sorted(named - set(study.names))
     ]
+    sides = [
+        term for claim in claims for side in (claim.worse, claim.better) for term in terms(side)
+    ]
     for variant in study.variants:
         if variant.name in named:
-            sides = [
-                term
-                for claim in claims
-                for side in (claim.worse, claim.better)
-                for term in terms(side)
-            ]
             asked = list(dict.fromkeys(what for name, what in sides if name == variant.name))
             reasons += [f"{variant.label}: {why}" for why in _of(study, variant.name, asked)]
     return tuple(reasons)
@@ -213,9 +210,9 @@ def _unlike(study: Study, claim: Claim) -> str:
         for what, (ours, theirs) in costs.items()
         if theirs and abs(ours / theirs - 1) > ALIKE_COST
     ]
-    return f" {sentence(first.label)[:-1]} has {' and '.join(found)} of {second.label}." * bool(
-        found
-    )
+    if not found:
+        return ""
+    return f" {sentence(first.label)[:-1]} has {' and '.join(found)} of {second.label}."
 
 
 ALIKE_COST = 0.05
@@ -326,16 +323,16 @@ def forecast(study: Study) -> Verdict | None:
     if not expected:
         return None
     findings, reasons = assess(study, expected, "our prediction")
+    sources = verdict(study)
     if findings:
         said = f"{_count(findings, 'prediction')}."
         details = tuple(found.sentence for found in findings)
-        ours = verdict(study)
         note = _note(study, findings)
-        if ours.note:  # which says it already
-            note = "" if note == ours.note else _margins(study, findings)
+        if sources.note:  # which says it already
+            note = "" if note == sources.note else _margins(study, findings)
         return Verdict(None, said, findings, details=details, note=note)
     said = f"Not judged: {'; '.join(reasons)}."
-    if len(reasons) > 1 and set(reasons) <= set(verdict(study).reasons):
+    if len(reasons) > 1 and set(reasons) <= set(sources.reasons):
         said = "Not judged, for the reasons of the verdict."
     return Verdict(None, said, details=tuple(sentence(claim.text) for claim in expected))
 
