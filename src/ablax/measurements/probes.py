@@ -451,7 +451,7 @@ def layer_probes(
                     "layer_probes",
                     "Accuracy against the layer",
                     "Test accuracy of a linear SVM and of softmax regression on the features of "
-                    "each layer, trained and untrained, and on raw pixels: mean over seeds and "
+                    "each layer, trained and untrained, on pixels and on HOG: mean over seeds and "
                     "range.",
                     partial(probe_figure, layers=layers),
                 ),
@@ -688,7 +688,7 @@ def transfer(
                     name="transfer",
                     title="Accuracy on other data against the layer",
                     caption="Test accuracy on other data sets of a linear SVM on the features of "
-                    "each layer, trained on the recipe's data and untrained, and on raw pixels: "
+                    "each layer, trained on the recipe's data and untrained, on pixels and on HOG: "
                     "mean over seeds and range.",
                     draw=partial(transfer_figure, layers=layers),
                 ),
